@@ -1,0 +1,53 @@
+//! What libtorch has and `tch` does not bind: any operator by name, backward with output gradients, the state of
+//! the random generators, fused optimizers, and CUDA loaded on demand. One C++ file, one safe face.
+
+mod ffi;
+
+pub mod autograd;
+pub mod cuda;
+pub mod dispatch;
+pub mod generator;
+pub mod library;
+pub mod optim;
+
+pub use dispatch::{Arg, call, call_one};
+
+/// An error of libtorch or of its loading.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// libtorch refused a call.
+    #[error("libtorch: {what}: {message}")]
+    Torch {
+        /// The operator or function that was called.
+        what: String,
+        /// libtorch's own words, without the C++ back trace.
+        message: String,
+    },
+    /// `tch` refused a call.
+    #[error("libtorch: {0}")]
+    Tch(#[from] tch::TchError),
+    /// A string with a NUL byte cannot reach C++.
+    #[error("{0:?} holds a NUL byte: not a name of an operator or a path")]
+    Nul(String),
+    /// An operator returned another number of tensors than the caller can use.
+    #[error("operator {op} returned {found} tensors, expected {expected}")]
+    Outputs {
+        /// The operator's name.
+        op: String,
+        /// How many tensors were expected.
+        expected: usize,
+        /// How many came.
+        found: usize,
+    },
+    /// CUDA parts are there but would not load.
+    #[error("the CUDA part of libtorch at {path} did not load: {message}; run `unisono doctor`")]
+    Cuda {
+        /// The library's path.
+        path: String,
+        /// The loader's words.
+        message: String,
+    },
+}
+
+/// This crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,159 @@
+//! Fused optimizer steps and gradient norms over whole parameter lists: one operator call each.
+
+use crate::{Arg, Result, call};
+use tch::Tensor;
+
+/// The numbers of one AdamW step (Loshchilov & Hutter 2019, as `torch.optim.AdamW(fused=True)`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+}
+
+/// One fused AdamW step in place. `steps[i]` is a scalar tensor that counts `params[i]`'s steps and is *not* advanced here:
+/// add one before the call, as `torch.optim` does. All slices have one length; moments have their parameter's shape.
+///
+/// # Errors
+/// Lists that do not fit each other, or a device without the kernel.
+pub fn fused_adamw_step(
+    options: AdamW,
+    params: &[&Tensor],
+    grads: &[&Tensor],
+    exp_avgs: &[&Tensor],
+    exp_avg_sqs: &[&Tensor],
+    steps: &[&Tensor],
+) -> Result<()> {
+    if params.is_empty() {
+        return Ok(());
+    }
+    tch::no_grad(|| {
+        call(
+            "aten::_fused_adamw_",
+            &[
+                Arg::Tensors(params),
+                Arg::Tensors(grads),
+                Arg::Tensors(exp_avgs),
+                Arg::Tensors(exp_avg_sqs),
+                Arg::Tensors(&[]),
+                Arg::Tensors(steps),
+                Arg::Double(options.lr),
+                Arg::Double(options.beta1),
+                Arg::Double(options.beta2),
+                Arg::Double(options.weight_decay),
+                Arg::Double(options.eps),
+                Arg::Bool(false),
+                Arg::Bool(false),
+            ],
+        )
+    })?;
+    Ok(())
+}
+
+/// Adds `value` to every tensor of the list, in place.
+///
+/// # Errors
+/// libtorch's own.
+pub fn add_scalar_(tensors: &[&Tensor], value: f64) -> Result<()> {
+    if !tensors.is_empty() {
+        tch::no_grad(|| call("aten::_foreach_add_.Scalar", &[Arg::Tensors(tensors), Arg::Double(value)]))?;
+    }
+    Ok(())
+}
+
+/// Multiplies every tensor of the list by `value`, in place.
+///
+/// # Errors
+/// libtorch's own.
+pub fn mul_scalar_(tensors: &[&Tensor], value: f64) -> Result<()> {
+    if !tensors.is_empty() {
+        tch::no_grad(|| call("aten::_foreach_mul_.Scalar", &[Arg::Tensors(tensors), Arg::Double(value)]))?;
+    }
+    Ok(())
+}
+
+/// `targets ← targets + weight · (sources − targets)`, in place: an exponential moving average of a whole model.
+///
+/// # Errors
+/// Lists of different lengths or shapes.
+pub fn lerp_(targets: &[&Tensor], sources: &[&Tensor], weight: f64) -> Result<()> {
+    if !targets.is_empty() {
+        tch::no_grad(|| {
+            call("aten::_foreach_lerp_.Scalar", &[
+                Arg::Tensors(targets),
+                Arg::Tensors(sources),
+                Arg::Double(weight),
+            ])
+        })?;
+    }
+    Ok(())
+}
+
+/// The 2-norm of all tensors together, as one scalar tensor.
+///
+/// # Errors
+/// libtorch's own.
+pub fn global_norm(tensors: &[&Tensor]) -> Result<Tensor> {
+    if tensors.is_empty() {
+        return Ok(Tensor::from(0f32));
+    }
+    tch::no_grad(|| {
+        let norms = call("aten::_foreach_norm.Scalar", &[Arg::Tensors(tensors), Arg::Int(2)])?;
+        Ok(Tensor::f_stack(&norms, 0)?.f_norm()?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    /// The textbook update on one number, in f64.
+    fn naive(o: AdamW, p: f64, grads: &[f64]) -> f64 {
+        let (mut p, mut m, mut v) = (p, 0.0, 0.0);
+        for (t, g) in grads.iter().enumerate() {
+            let t = t as i32 + 1;
+            p -= o.lr * o.weight_decay * p;
+            m = o.beta1 * m + (1.0 - o.beta1) * g;
+            v = o.beta2 * v + (1.0 - o.beta2) * g * g;
+            let (mh, vh) = (m / (1.0 - o.beta1.powi(t)), v / (1.0 - o.beta2.powi(t)));
+            p -= o.lr * mh / (vh.sqrt() + o.eps);
+        }
+        p
+    }
+
+    #[test]
+    fn fused_adamw_is_the_textbook_update() {
+        let o = AdamW { lr: 0.1, beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05 };
+        let p = Tensor::from_slice(&[1f64, -2.0]);
+        let (m, v) = (p.zeros_like(), p.zeros_like());
+        let step = Tensor::zeros([], (Kind::Float, Device::Cpu));
+        let seq = [[0.5, -1.0], [0.25, 2.0], [-3.0, 0.125]];
+        for g in seq {
+            let g = Tensor::from_slice(&g);
+            add_scalar_(&[&step], 1.0).unwrap();
+            fused_adamw_step(o, &[&p], &[&g], &[&m], &[&v], &[&step]).unwrap();
+        }
+        for (i, start) in [1.0, -2.0].into_iter().enumerate() {
+            let want = naive(o, start, &seq.map(|g| g[i]));
+            let got = p.double_value(&[i as i64]);
+            assert!((got - want).abs() < 1e-9, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn norms_and_averages() {
+        let (a, b) = (Tensor::from_slice(&[3f32]), Tensor::from_slice(&[4f32, 0.0]));
+        assert_eq!(global_norm(&[&a, &b]).unwrap().double_value(&[]), 5.0);
+        assert_eq!(global_norm(&[]).unwrap().double_value(&[]), 0.0);
+        lerp_(&[&a], &[&Tensor::from_slice(&[5f32])], 0.25).unwrap();
+        assert_eq!(a.double_value(&[0]), 3.5);
+    }
+}
