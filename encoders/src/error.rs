@@ -1,0 +1,83 @@
+//! The crate's error.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with configurations, weights, processors and towers.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A configuration that cannot be built.
+    #[error("{field}: {message}")]
+    Config {
+        /// The key's path, `image.heads`.
+        field: String,
+        /// What was found, what is expected.
+        message: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A file does not hold what its name says.
+    #[error("{path}: {message}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what is expected, what to do.
+        message: String,
+    },
+    /// Weights do not fit the configuration.
+    #[error("{path}: weights do not fit the configuration: {report}")]
+    Weights {
+        /// The weights file.
+        path: PathBuf,
+        /// Missing, unexpected and mismatched tensors.
+        report: Box<crate::LoadReport>,
+    },
+    /// Two parameters of one name: a mistake in a tower.
+    #[error("parameter {0} is defined twice")]
+    Duplicate(String),
+    /// The model lacks what was asked for.
+    #[error("this model has no {wanted} tower; it has: {has}")]
+    NoTower {
+        /// The modality asked for.
+        wanted: &'static str,
+        /// The modalities it has.
+        has: String,
+    },
+    /// An input that a tower or processor cannot take.
+    #[error("{0}")]
+    Input(String),
+    /// The tokenizer's own error.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Tch(#[from] tch::TchError),
+    /// A dispatcher call failed.
+    #[error(transparent)]
+    TorchExt(#[from] unisono_torch_ext::Error),
+}
+
+impl Error {
+    /// An [`Error::Io`] at `path`.
+    pub fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    /// An [`Error::Format`] at `path`.
+    pub fn format(path: &Path, message: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), message: message.into() }
+    }
+
+    /// An [`Error::Config`] at `field`.
+    pub fn config(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Config { field: field.into(), message: message.into() }
+    }
+}
+
+/// This crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

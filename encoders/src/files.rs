@@ -1,0 +1,178 @@
+//! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
+
+use crate::config::ModelConfig;
+use crate::processors::{ImageProcessor, LogMel, MelConfig, TextProcessor};
+use crate::{Error, Model, Processors, Result, tensors};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tch::{Device, Tensor};
+
+/// The version of the directory's layout. A reader refuses another.
+pub const FORMAT_VERSION: u32 = 1;
+/// `model_type` in `config.json`.
+pub const MODEL_TYPE: &str = "unisono";
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const TOKENIZER: &str = "tokenizer.json";
+const PREPROCESSOR: &str = "preprocessor_config.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ConfigFile {
+    model_type: String,
+    format_version: u32,
+    model: ModelConfig,
+}
+
+/// The contract beside the weights: everything that changes an embedding and is not a weight.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contract {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<TextContract>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<ImageProcessor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audio: Option<MelConfig>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextContract {
+    /// Tokens kept; the last one of a cut text stays its end token.
+    context_length: usize,
+    /// Rows of the embedding that the tokenizer may use.
+    tokens: usize,
+}
+
+impl Model {
+    /// Writes the model to `dir`, which is made when missing. Every file is whole under its name or not there; the weights come last.
+    ///
+    /// # Errors
+    /// No space, no permission.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+        let p = self.processors();
+        let text = match (&p.text, &self.config().text) {
+            (Some(processor), Some(config)) => {
+                write_atomically(&dir.join(TOKENIZER), processor.to_json()?.as_bytes())?;
+                let tokens = processor.tokenizer().get_vocab_size(true);
+                Some(TextContract { context_length: config.context_length as usize, tokens })
+            }
+            _ => None,
+        };
+        let audio = p.audio.as_ref().map(|a| a.config().clone());
+        write_json(&dir.join(PREPROCESSOR), &Contract { text, image: p.image.clone(), audio })?;
+        let config = ConfigFile {
+            model_type: MODEL_TYPE.into(),
+            format_version: FORMAT_VERSION,
+            model: self.config().clone(),
+        };
+        write_json(&dir.join(CONFIG), &config)?;
+        let all: Vec<(String, Tensor)> =
+            self.params().iter().map(|(n, p)| (n.to_owned(), p.tensor.shallow_clone())).collect();
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        tensors::write(&dir.join(WEIGHTS), &all, metadata)
+    }
+
+    /// Reads a model from `dir`; strict: every tensor must be there, of its shape, and none left over.
+    ///
+    /// # Errors
+    /// A missing or broken file, another format version, sizes that do not fit each other.
+    pub fn load(dir: &Path, device: Device) -> Result<Self> {
+        let path = dir.join(CONFIG);
+        let config: ConfigFile = read_config(&path)?;
+        let contract: Contract = read_json(&dir.join(PREPROCESSOR))?;
+        config.model.validate()?;
+        let mut processors = Processors { image: contract.image, ..Processors::default() };
+        if let (Some(text), Some(c)) = (&contract.text, &config.model.text) {
+            let path = dir.join(TOKENIZER);
+            let processor = TextProcessor::load(&path, text.context_length, c.vocab_size)?;
+            let found = processor.tokenizer().get_vocab_size(true);
+            if found != text.tokens {
+                return Err(Error::format(
+                    &path,
+                    format!(
+                        "{found} tokens, the model was trained with {}: not this model's tokenizer",
+                        text.tokens
+                    ),
+                ));
+            }
+            processors.text = Some(processor);
+        }
+        processors.audio = contract.audio.map(LogMel::new).transpose()?;
+        let model = Self::new(config.model, processors, 0, device)?;
+        let path = dir.join(WEIGHTS);
+        let (source, _) = tensors::read(&path)?;
+        model
+            .params()
+            .copy_from(&source)
+            .map_err(|report| Error::Weights { path, report: Box::new(report) })?;
+        Ok(model)
+    }
+}
+
+fn read_config(path: &Path) -> Result<ConfigFile> {
+    let value: serde_json::Value = read_json(path)?;
+    let found = value.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
+    if found != MODEL_TYPE {
+        return Err(Error::format(
+            path,
+            format!("model_type is {found:?}, this version reads {MODEL_TYPE:?}"),
+        ));
+    }
+    let version = value.get("format_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if version != u64::from(FORMAT_VERSION) {
+        return Err(Error::format(
+            path,
+            format!(
+                "format version {version}, this build reads {FORMAT_VERSION}; use the Unisono version that wrote it"
+            ),
+        ));
+    }
+    serde_json::from_value(value).map_err(|e| Error::format(path, e.to_string()))
+}
+
+/// Reads a JSON file into `T`.
+///
+/// # Errors
+/// Not there, or not of `T`'s shape.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::format(path, e.to_string()))
+}
+
+/// Writes `value` as indented JSON, atomically.
+///
+/// # Errors
+/// No space, no permission.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::format(path, e.to_string()))?;
+    text.push('\n');
+    write_atomically(path, text.as_bytes())
+}
+
+/// Writes `bytes` to a file beside `path`, syncs it, and renames it: `path` holds all of it or what it held before.
+///
+/// # Errors
+/// No space, no permission; the file beside is removed then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = temporary(path);
+    let written = File::create(&beside)
+        .and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()))
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|e| {
+        let _ = fs::remove_file(&beside);
+        Error::io(path, e)
+    })
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
+}

@@ -1,0 +1,23 @@
+//! Towers for text, images and sound, their projections into one space, the processors that feed them, and model files.
+//!
+//! Start at [`Model`]: it loads a model directory and embeds strings, pictures and samples.
+
+pub mod config;
+mod embed;
+mod error;
+pub mod files;
+pub mod layers;
+mod model;
+pub mod params;
+mod pool;
+pub mod processors;
+pub mod stem;
+pub mod tensors;
+pub mod towers;
+
+pub use config::ModelConfig;
+pub use embed::{similarity, to_vec};
+pub use error::{Error, Result};
+pub use model::{Modality, Model, Processors};
+pub use params::{Init, LoadReport, Mode, Params, Scope};
+pub use towers::TowerOutput;

@@ -1,0 +1,212 @@
+//! Strings → token ids, through a `tokenizer.json` of the `tokenizers` crate.
+
+use crate::{Error, Result};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
+use tokenizers::normalizers::{Lowercase, NFKC, Sequence};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{AddedToken, NormalizerWrapper, Tokenizer, TokenizerBuilder};
+
+/// The pad token, id 0; the end token, id 1, closes every text so that even an empty one has a token.
+const PAD: &str = "<|pad|>";
+const END: &str = "<|end|>";
+
+/// The text half of the contract.
+#[derive(Debug, Clone)]
+pub struct TextProcessor {
+    tokenizer: Tokenizer,
+    context_length: usize,
+}
+
+fn wrong(e: tokenizers::Error) -> Error {
+    Error::Tokenizer(e.to_string())
+}
+
+impl TextProcessor {
+    /// A tokenizer with the model's context length, in tokens.
+    ///
+    /// # Errors
+    /// The vocabulary is larger than the embedding of `vocab_size` rows.
+    pub fn new(tokenizer: Tokenizer, context_length: usize, vocab_size: i64) -> Result<Self> {
+        let found = tokenizer.get_vocab_size(true) as i64;
+        if found > vocab_size {
+            return Err(Error::config(
+                "text.vocab_size",
+                format!("the tokenizer has {found} tokens, the embedding only {vocab_size} rows"),
+            ));
+        }
+        Ok(Self { tokenizer, context_length: context_length.max(1) })
+    }
+
+    /// Reads `tokenizer.json`.
+    ///
+    /// # Errors
+    /// Not there, not a tokenizer, or too large a vocabulary.
+    pub fn load(path: &Path, context_length: usize, vocab_size: i64) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let tokenizer = Tokenizer::from_bytes(&bytes)
+            .map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?;
+        Self::new(tokenizer, context_length, vocab_size)
+    }
+
+    /// The `tokenizer.json` text.
+    ///
+    /// # Errors
+    /// The tokenizer cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String> {
+        self.tokenizer.to_string(true).map_err(wrong)
+    }
+
+    /// The underlying tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Ids of one text, at most the context length; the last id of a text that was cut is still its last token (the end token).
+    ///
+    /// # Errors
+    /// The tokenizer's own.
+    pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
+        // A token covers at most a few dozen bytes: what lies far beyond the context cannot matter, and is not tokenised.
+        let most = self.context_length.saturating_mul(64).max(1024);
+        let text = if text.len() > most { &text[..floor_char(text, most)] } else { text };
+        let encoding = self.tokenizer.encode_fast(text, true).map_err(wrong)?;
+        let mut ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
+        if ids.len() > self.context_length {
+            let last = ids[ids.len() - 1];
+            ids.truncate(self.context_length);
+            ids[self.context_length - 1] = last;
+        }
+        if ids.is_empty() {
+            return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
+        }
+        Ok(ids)
+    }
+
+    /// Id lists → `[B, T]` int64 padded with 0, and `[B, T]` bool, true where a token is real.
+    ///
+    /// # Errors
+    /// An empty list, or no room on the device.
+    pub fn batch(&self, ids: &[Vec<i64>], device: Device) -> Result<(Tensor, Tensor)> {
+        if ids.iter().any(Vec::is_empty) {
+            return Err(Error::Input("a text without tokens".into()));
+        }
+        let t = ids.iter().map(Vec::len).max().unwrap_or(1);
+        let mut data = vec![0i64; ids.len() * t];
+        let mut mask = vec![false; ids.len() * t];
+        for (i, row) in ids.iter().enumerate() {
+            data[i * t..i * t + row.len()].copy_from_slice(row);
+            mask[i * t..i * t + row.len()].fill(true);
+        }
+        let shape = [ids.len() as i64, t as i64];
+        let data = Tensor::f_from_slice(&data)?.f_view(shape)?.f_to_device(device)?;
+        let mask = Tensor::f_from_slice(&mask)?.f_view(shape)?.f_to_device(device)?;
+        Ok((data, mask.f_to_kind(Kind::Bool)?))
+    }
+}
+
+fn floor_char(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+/// Trains a byte-level BPE tokenizer on `texts`: any language, no unknown token. NFKC and lower case first; every text ends
+/// with the end token. The same texts give the same tokenizer.
+///
+/// # Errors
+/// `vocab_size` below the 256 bytes and 2 special tokens, or the trainer's own.
+pub fn train_tokenizer<S: AsRef<str> + Send>(
+    texts: impl Iterator<Item = S> + Send,
+    vocab_size: usize,
+) -> Result<Tokenizer> {
+    if vocab_size < 258 {
+        return Err(Error::config(
+            "text.vocab_size",
+            format!("byte-level BPE needs at least 258 tokens (256 bytes, 2 special), found {vocab_size}"),
+        ));
+    }
+    let special = |s: &str| AddedToken::from(s, true);
+    let mut trainer = BpeTrainerBuilder::new()
+        .vocab_size(vocab_size)
+        .show_progress(false)
+        .special_tokens(vec![special(PAD), special(END)])
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+        .build();
+    let normalizer =
+        Sequence::new(vec![NormalizerWrapper::NFKC(NFKC), NormalizerWrapper::Lowercase(Lowercase)]);
+    let mut tokenizer = TokenizerBuilder::new()
+        .with_model(BPE::default())
+        .with_normalizer(Some(normalizer))
+        .with_pre_tokenizer(Some(ByteLevel::new(true, false, true)))
+        .with_post_processor(Some(
+            TemplateProcessing::builder()
+                .try_single(format!("$A {END}"))
+                .map_err(|e| Error::Tokenizer(e.to_string()))?
+                .special_tokens(vec![(END, 1)])
+                .build()
+                .map_err(|e| Error::Tokenizer(e.to_string()))?,
+        ))
+        .with_decoder(Some(ByteLevel::default()))
+        .build()
+        .map_err(wrong)?;
+    tokenizer.train(&mut trainer, texts).map_err(wrong)?;
+    Ok(tokenizer.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXTS: [&str; 5] = ["a red bus", "a red rose", "ein roter Bus", "красный автобус", "赤いバス"];
+
+    fn processor(context: usize) -> TextProcessor {
+        let tokenizer = train_tokenizer(TEXTS.iter().cycle().take(50), 300).unwrap();
+        TextProcessor::new(tokenizer, context, 300).unwrap()
+    }
+
+    #[test]
+    fn training_is_deterministic() {
+        let a = processor(16).to_json().unwrap();
+        for _ in 0..3 {
+            assert_eq!(processor(16).to_json().unwrap(), a);
+        }
+    }
+
+    #[test]
+    fn any_string_has_ids_and_an_end() {
+        let p = processor(8);
+        for s in ["", " ", "A RED BUS", "\u{0}\u{7f}", "🚌🚌🚌", "a\u{301}", "شاحنة", &"x".repeat(1_000_000)]
+        {
+            let ids = p.encode(s).unwrap();
+            assert!((1..=8).contains(&ids.len()) && *ids.last().unwrap() == 1, "{s:.20}: {ids:?}");
+            assert!(ids.iter().all(|i| (1..300).contains(i)));
+        }
+        assert_eq!(p.encode("A Red Bus").unwrap(), p.encode("a red bus").unwrap());
+        assert_ne!(p.encode("赤いバス").unwrap(), p.encode("赤い").unwrap());
+    }
+
+    #[test]
+    fn round_trips_through_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokenizer.json");
+        let p = processor(16);
+        std::fs::write(&path, p.to_json().unwrap()).unwrap();
+        let q = TextProcessor::load(&path, 16, 300).unwrap();
+        for s in TEXTS {
+            assert_eq!(p.encode(s).unwrap(), q.encode(s).unwrap());
+        }
+        assert!(TextProcessor::load(&path, 16, 100).unwrap_err().to_string().contains("only 100 rows"));
+        std::fs::write(&path, "{").unwrap();
+        assert!(TextProcessor::load(&path, 16, 300).is_err());
+    }
+
+    #[test]
+    fn batches_pad_and_mask() {
+        let p = processor(16);
+        let (ids, mask) = p.batch(&[vec![5, 1], vec![6, 7, 1]], Device::Cpu).unwrap();
+        assert_eq!(Vec::<i64>::try_from(ids.view([-1])).unwrap(), [5, 1, 0, 6, 7, 1]);
+        assert_eq!(Vec::<bool>::try_from(mask.view([-1])).unwrap(), [true, true, false, true, true, true]);
+        assert!(p.batch(&[vec![]], Device::Cpu).is_err());
+    }
+}
