@@ -2,7 +2,7 @@
 
 use crate::config::TransformerConfig;
 use crate::{Init, Mode, Result, Scope};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// `x Wᵀ + b` over the last axis.
 #[derive(Debug)]
@@ -28,9 +28,28 @@ impl Linear {
     /// # Errors
     /// libtorch's, for another last axis.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+        let shape = x.size();
+        let (Some(&input), rows) = (shape.last(), x.numel() as i64 / shape.last().copied().unwrap_or(1).max(1)) else {
+            return Ok(x.f_linear(&self.weight, self.bias.as_ref())?);
+        };
+        if x.device() != Device::Cpu || rows < MANY_ROWS || x.kind() != Kind::Float {
+            return Ok(x.f_linear(&self.weight, self.bias.as_ref())?);
+        }
+        // The same product as a 1×1 convolution over channels-last memory: it goes to oneDNN instead of MKL, whose
+        // single-precision product runs at half speed on AMD processors, forward and backward; on Intel both are alike.
+        let x = x.f_reshape([1, rows, 1, input])?.f_permute([0, 3, 1, 2])?;
+        let kernel = self.weight.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
+        let y = x.f_conv2d(&kernel, self.bias.as_ref(), [1, 1], [0, 0], [1, 1], 1)?;
+        let mut out = shape;
+        if let Some(last) = out.last_mut() {
+            *last = self.weight.size()[0];
+        }
+        Ok(y.f_permute([0, 2, 3, 1])?.f_reshape(&out)?)
     }
 }
+
+/// Below this many rows the convolution's set-up costs more than it saves.
+const MANY_ROWS: i64 = 256;
 
 /// Layer normalisation over the last axis (Ba et al. 2016).
 #[derive(Debug)]

@@ -77,7 +77,9 @@ pub fn device(name: &str) -> Result<tch::Device> {
     match load() {
         Status::Ready { devices } if index < *devices => Ok(tch::Device::Cuda(index)),
         Status::Ready { devices } => Err(refuse(format!("this machine has {devices} CUDA devices"))),
-        Status::NoDevice => Err(refuse("no GPU or no driver answers; use cpu, or see `unisono doctor`".into())),
+        Status::NoDevice => {
+            Err(refuse("no GPU or no driver answers; use cpu, or see `unisono doctor`".into()))
+        }
         Status::Absent { .. } => {
             Err(refuse("this libtorch has no CUDA part; run `cargo xtask setup --cuda`".into()))
         }

@@ -124,7 +124,10 @@ fn scalar_type(kind: Kind) -> Result<i64> {
         Kind::Bool => 11,
         Kind::BFloat16 => 15,
         other => {
-            return Err(Error::Torch { what: "argument".into(), message: format!("no ScalarType for {other:?}") });
+            return Err(Error::Torch {
+                what: "argument".into(),
+                message: format!("no ScalarType for {other:?}"),
+            });
         }
     })
 }
@@ -152,7 +155,8 @@ mod tests {
 
     #[test]
     fn lists_of_tensors_and_scalars() {
-        let mut a = [Tensor::ones([2], (Kind::Float, Device::Cpu)), Tensor::ones([3], (Kind::Float, Device::Cpu))];
+        let mut a =
+            [Tensor::ones([2], (Kind::Float, Device::Cpu)), Tensor::ones([3], (Kind::Float, Device::Cpu))];
         let refs: Vec<&Tensor> = a.iter().collect();
         call("aten::_foreach_mul_.Scalar", &[Arg::Tensors(&refs), Arg::Double(3.0)]).unwrap();
         assert_eq!(a[1].f_sum(Kind::Float).unwrap().double_value(&[]), 9.0);

@@ -7,13 +7,12 @@ use tch::{Device, Tensor};
 fn index(device: Device) -> Result<i64> {
     match device {
         Device::Cpu => Ok(-1),
-        Device::Cuda(i) => i64::try_from(i).map_err(|_| Error::Torch {
+        Device::Cuda(i) => i64::try_from(i)
+            .map_err(|_| Error::Torch { what: "generator".into(), message: format!("no CUDA device {i}") }),
+        other => Err(Error::Torch {
             what: "generator".into(),
-            message: format!("no CUDA device {i}"),
+            message: format!("no generator state for {other:?}"),
         }),
-        other => {
-            Err(Error::Torch { what: "generator".into(), message: format!("no generator state for {other:?}") })
-        }
     }
 }
 

@@ -86,11 +86,10 @@ pub fn mul_scalar_(tensors: &[&Tensor], value: f64) -> Result<()> {
 pub fn lerp_(targets: &[&Tensor], sources: &[&Tensor], weight: f64) -> Result<()> {
     if !targets.is_empty() {
         tch::no_grad(|| {
-            call("aten::_foreach_lerp_.Scalar", &[
-                Arg::Tensors(targets),
-                Arg::Tensors(sources),
-                Arg::Double(weight),
-            ])
+            call(
+                "aten::_foreach_lerp_.Scalar",
+                &[Arg::Tensors(targets), Arg::Tensors(sources), Arg::Double(weight)],
+            )
         })?;
     }
     Ok(())

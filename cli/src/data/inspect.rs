@@ -1,0 +1,96 @@
+//! `unisono data inspect`: what a manifest holds, and what is wrong with it.
+
+use crate::error::Error;
+use crate::inputs::watch;
+use crate::progress::Meter;
+use crate::{interrupt, out, style};
+use std::path::PathBuf;
+use unisono_datasets::Manifest;
+use unisono_eval::table::{Align, Table};
+use unisono_jobs::inspect::{Counts, Inspection, inspect};
+
+/// Count a manifest's records and look for its files
+///
+/// Exit code 1 when a file is missing or broken.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The manifest (JSON Lines)
+    #[arg(value_name = "MANIFEST")]
+    manifest: PathBuf,
+    /// Open and decode every picture and sound
+    #[arg(long)]
+    check_files: bool,
+    /// Print the counts and every problem as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Problems printed in full.
+const SHOWN: usize = 20;
+
+pub(super) fn run(args: &Args) -> Result<(), Error> {
+    interrupt::install();
+    let manifest = Manifest::load(&args.manifest)?;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut meter = Meter::new();
+    let found = inspect(&manifest, args.check_files, workers, &mut watch(&mut meter))?;
+    meter.finish();
+    if args.json {
+        out::json(&found)?;
+    } else {
+        out::print(&report(&found))?;
+    }
+    match found.problems.len() {
+        0 => Ok(()),
+        n => Err(Error::Failed(format!("{}: {}", args.manifest.display(), style::count(n, "problem")))),
+    }
+}
+
+fn report(found: &Inspection) -> String {
+    let right = |name| (name, Align::Right);
+    let mut table = Table::new(&[
+        ("split", Align::Left),
+        right("records"),
+        right("labels"),
+        right("texts"),
+        right("pictures"),
+        right("sounds"),
+        right("videos"),
+    ]);
+    let mut row = |name: &str, c: &Counts| {
+        let counts = [c.records, c.labels, c.text, c.image, c.audio, c.video];
+        table.row(std::iter::once(name.to_owned()).chain(counts.map(|n| n.to_string())));
+    };
+    for (split, counts) in &found.splits {
+        row(named(split), counts);
+    }
+    if found.splits.len() > 1 {
+        row("all", &found.total);
+    }
+    let mut text = table.render();
+    let mut languages: Vec<_> = found.languages.iter().collect();
+    languages.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let list: Vec<String> = languages.iter().map(|(lang, n)| format!("{} {n}", named(lang))).collect();
+    text += &format!("\nlanguages ({}): {}\n", list.len(), list.join(", "));
+    if let Some((group, a, b)) = found.crossing_groups.first() {
+        let n = found.crossing_groups.len();
+        text += &format!(
+            "note: {} of near-copies in two splits, such as {group:?} in {a} and {b}\n",
+            style::count(n, "group")
+        );
+    }
+    if found.problems.is_empty() {
+        text += if found.files_opened { "every file opens\n" } else { "every file is there\n" };
+    }
+    for problem in found.problems.iter().take(SHOWN) {
+        text += &format!("problem: {}: {}\n", problem.id, problem.reason);
+    }
+    if found.problems.len() > SHOWN {
+        text += &format!("and {} more (--json lists them all)\n", found.problems.len() - SHOWN);
+    }
+    text
+}
+
+fn named(name: &str) -> &str {
+    if name.is_empty() { "(none)" } else { name }
+}

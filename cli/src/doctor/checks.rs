@@ -1,0 +1,245 @@
+//! What the facts mean, and what to do about them.
+
+use super::facts::{Cache, Cuda, Facts};
+use crate::error::one_line;
+use crate::style::bytes;
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    /// As it should be.
+    Good,
+    /// Works, but slower or with something left out.
+    Poor,
+    /// Nothing works before this is fixed.
+    Broken,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    pub(super) status: Status,
+    pub(super) value: String,
+    /// The command that fixes it.
+    pub(super) fix: Option<String>,
+}
+
+/// The libtorch that `tch` binds.
+const LIBTORCH: &str = "2.11.";
+/// Below this, set-up cannot unpack libtorch.
+const LEAST_FREE: u64 = 2_000_000_000;
+
+pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+    let mut all =
+        vec![good("unisono", facts.unisono.to_owned()), libtorch(facts), cuda(&facts.cuda), cpu(facts)];
+    all.push(threads(facts));
+    let (total, free) = (facts.memory.total_bytes, facts.memory.available_bytes);
+    all.push(good("memory", format!("{}, {} free", bytes(total), bytes(free))));
+    for (name, why, fix) in PROGRAMS {
+        let found = facts.programs.get(name).cloned().flatten();
+        all.push(match found {
+            Some(version) => good(name, shorter(&version)),
+            None => poor(name, format!("not found: {why}"), fix),
+        });
+    }
+    all.push(cache(&facts.cache));
+    all
+}
+
+/// Program, what lacks without it, and how to get it.
+const PROGRAMS: [(&str, &str, &str); 3] = [
+    (
+        "ffmpeg",
+        "video files cannot be read",
+        if cfg!(target_os = "macos") { "brew install ffmpeg" } else { "sudo apt-get install ffmpeg" },
+    ),
+    (
+        "npm",
+        "`unisono data sample emoji` needs it",
+        if cfg!(target_os = "macos") { "brew install npm" } else { "sudo apt-get install npm" },
+    ),
+    (
+        "apt-get",
+        "`unisono data sample stamps` needs it",
+        "use a Debian or Ubuntu system, or --archive with the package",
+    ),
+];
+
+fn good(name: &'static str, value: String) -> Check {
+    Check { name, status: Status::Good, value, fix: None }
+}
+
+fn poor(name: &'static str, value: String, fix: impl Into<String>) -> Check {
+    Check { name, status: Status::Poor, value, fix: Some(fix.into()) }
+}
+
+fn broken(name: &'static str, value: String, fix: impl Into<String>) -> Check {
+    Check { name, status: Status::Broken, value, fix: Some(fix.into()) }
+}
+
+fn libtorch(facts: &Facts) -> Check {
+    let torch = &facts.libtorch;
+    let value = format!("{} ({} kernels), {}", torch.version, torch.cpu_capability, torch.path.display());
+    match &torch.failure {
+        Some(failure) => broken(
+            "libtorch",
+            format!("{value}: {}", one_line(failure)),
+            "cargo xtask setup && cargo build --release",
+        ),
+        None if !torch.version.starts_with(LIBTORCH) => broken(
+            "libtorch",
+            format!("{value}: expected {LIBTORCH}x"),
+            "cargo xtask setup && cargo build --release",
+        ),
+        None => good("libtorch", value),
+    }
+}
+
+fn cuda(cuda: &Cuda) -> Check {
+    let detail = cuda.detail.as_deref().map(one_line).unwrap_or_default();
+    match cuda.status {
+        "ready" => good("CUDA", cuda.devices.join(", ")),
+        "broken" => {
+            poor("CUDA", format!("does not load, the CPU is used: {detail}"), "cargo xtask setup --cuda")
+        }
+        "absent" if cuda.driver => {
+            poor("CUDA", "a GPU is here, but this libtorch is for CPUs".into(), "cargo xtask setup --cuda")
+        }
+        "no device" if cuda.driver => poor(
+            "CUDA",
+            "a driver is here, but no GPU answers; the CPU is used".into(),
+            "nvidia-smi   # says why",
+        ),
+        _ => good("CUDA", "no GPU here; the CPU is used".into()),
+    }
+}
+
+fn cpu(facts: &Facts) -> Check {
+    let cpu = &facts.cpu;
+    let shown =
+        |(name, has): (&&str, &bool)| format!("{}{}", if *has { "" } else { "no " }, name.to_uppercase());
+    let features: Vec<String> = cpu.features.iter().map(shown).collect();
+    let model = if cpu.model.is_empty() { cpu.architecture } else { &cpu.model };
+    let value = format!("{model}: {}", features.join(", "));
+    match cpu.features.get("avx2") {
+        Some(false) => poor(
+            "CPU",
+            format!("{value}; without AVX2 everything is several times slower"),
+            "use a newer processor",
+        ),
+        _ => good("CPU", value),
+    }
+}
+
+fn threads(facts: &Facts) -> Check {
+    let (threads, logical) = (facts.libtorch.threads, facts.cpu.logical_cores);
+    let physical = facts.cpu.physical_cores.map(|n| format!("{n} physical cores, ")).unwrap_or_default();
+    let value = format!("{physical}{logical} logical; libtorch runs {threads} threads");
+    // One thread on many cores comes from the environment, and is easily forgotten there.
+    if threads == 1 && logical > 1 {
+        return poor("threads", value, "unset OMP_NUM_THREADS MKL_NUM_THREADS");
+    }
+    good("threads", value)
+}
+
+fn cache(cache: &Cache) -> Check {
+    let mut largest: Vec<_> = cache.parts.iter().collect();
+    largest.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let parts: Vec<String> =
+        largest.iter().take(4).map(|(name, size)| format!("{name} {}", bytes(**size))).collect();
+    let parts = if parts.is_empty() {
+        "empty".to_owned()
+    } else {
+        format!("{}: {}", bytes(cache.bytes), parts.join(", "))
+    };
+    let free = cache.free_bytes.map(|n| format!("; {} free on its disk", bytes(n))).unwrap_or_default();
+    let value = format!("{} ({parts}{free})", cache.path.display());
+    if let Some(failure) = &cache.failure {
+        return poor(
+            "cache",
+            format!("{value} cannot be written: {failure}"),
+            "export UNISONO_CACHE=/a/folder/of/yours",
+        );
+    }
+    match cache.free_bytes {
+        Some(n) if n < LEAST_FREE => poor(
+            "cache",
+            value,
+            format!("rm -r {}   # it is fetched again when needed", cache.path.display()),
+        ),
+        _ => good("cache", value),
+    }
+}
+
+/// `ffmpeg version 5.1.6-0+deb12u1 Copyright …` → `5.1.6-0+deb12u1`
+fn shorter(version: &str) -> String {
+    let rest = version.split_once("version ").map_or(version, |(_, rest)| rest);
+    let word = rest.split_whitespace().find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+    word.unwrap_or(rest).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn healthy() -> Facts {
+        let mut facts = Facts { unisono: "0.1.0", ..Facts::default() };
+        facts.libtorch.version = "2.11.0".into();
+        facts.libtorch.threads = 8;
+        facts.cuda.status = "absent";
+        facts.cpu.logical_cores = 8;
+        facts.cpu.features = BTreeMap::from([("avx2", true), ("amx", false)]);
+        facts.programs =
+            PROGRAMS.iter().map(|(name, ..)| (*name, Some("tool version 5.1 (c)".into()))).collect();
+        facts
+    }
+
+    fn of(facts: &Facts, name: &str) -> Check {
+        checks(facts).into_iter().find(|c| c.name == name).unwrap()
+    }
+
+    #[test]
+    fn a_healthy_machine_has_nothing_to_fix() {
+        assert!(checks(&healthy()).iter().all(|c| c.status == Status::Good && c.fix.is_none()));
+        assert_eq!(of(&healthy(), "ffmpeg").value, "5.1");
+        assert!(of(&healthy(), "CPU").value.contains("no AMX, AVX2"));
+    }
+
+    #[test]
+    fn every_problem_has_its_command() {
+        let problem = |change: &dyn Fn(&mut Facts), name: &str, status: Status, part: &str| {
+            let mut facts = healthy();
+            change(&mut facts);
+            let check = of(&facts, name);
+            assert_eq!(check.status, status, "{check:?}");
+            assert!(check.fix.unwrap().contains(part));
+        };
+        use Status::{Broken, Poor};
+        problem(&|f| f.libtorch.failure = Some("no kernel".into()), "libtorch", Broken, "xtask setup");
+        problem(&|f| f.libtorch.version = "2.10.1".into(), "libtorch", Broken, "xtask setup");
+        problem(&|f| f.cuda.driver = true, "CUDA", Poor, "setup --cuda");
+        problem(&|f| f.cuda.status = "broken", "CUDA", Poor, "setup --cuda");
+        problem(&|f| f.libtorch.threads = 1, "threads", Poor, "OMP_NUM_THREADS");
+        problem(
+            &|f| {
+                f.programs.insert("ffmpeg", None);
+            },
+            "ffmpeg",
+            Poor,
+            "install ffmpeg",
+        );
+        problem(&|f| f.cache.free_bytes = Some(1000), "cache", Poor, "rm -r");
+        problem(&|f| f.cache.failure = Some("denied".into()), "cache", Poor, "UNISONO_CACHE");
+        problem(
+            &|f| {
+                f.cpu.features.insert("avx2", false);
+            },
+            "CPU",
+            Poor,
+            "processor",
+        );
+    }
+}

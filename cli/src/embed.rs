@@ -1,0 +1,68 @@
+//! `unisono embed`: files, folders, texts or a manifest → vectors in a file.
+
+use crate::error::Error;
+use crate::inputs::{InputArgs, WorkArgs, name_skipped, watch};
+use crate::progress::Meter;
+use crate::{interrupt, out, style};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+use unisono_jobs::{Embedder, output};
+
+/// Turn files, folders, texts or a manifest into vectors
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Model directory
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Where the vectors go, float32 [N, D]: a name that ends in .npy or .safetensors; FILE.jsonl beside lists the items
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    what: InputArgs,
+    #[command(flatten)]
+    how: WorkArgs,
+    /// Print a JSON summary
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    interrupt::install();
+    let begun = Instant::now();
+    // What can be refused at once is refused before a model is loaded.
+    output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
+    output::check(&args.out)?;
+    let (device, options) = (args.how.device.get()?, args.how.options());
+    let embedder = Embedder::load(&args.model, device)?;
+    let listing = args.what.inputs().list(&embedder.model().modalities())?;
+    let left_out = listing.left_out;
+    let mut meter = Meter::new();
+    let embedded = unisono_jobs::embed(&embedder, listing, &options, &mut watch(&mut meter))?;
+    meter.finish();
+    output::write(&args.out, &embedded)?;
+    let (n, d) = (embedded.vectors.len(), embedded.vectors.dim);
+    let items = output::items_path(&args.out);
+    if args.json {
+        let mut modalities = BTreeMap::new();
+        for item in &embedded.items {
+            *modalities.entry(item.modality.name()).or_insert(0usize) += 1;
+        }
+        return out::json(&json!({
+            "out": args.out, "items": items, "count": n, "dim": d, "modalities": modalities,
+            "skipped": embedded.skipped, "left_out": left_out, "seconds": begun.elapsed().as_secs_f64(),
+        }));
+    }
+    name_skipped(&embedded.skipped);
+    let mut line = format!(
+        "{}: {} of width {d} in {}",
+        args.out.display(),
+        style::count(n, "vector"),
+        style::clock(begun.elapsed())
+    );
+    if !embedded.skipped.is_empty() {
+        line += &format!(", {} skipped", embedded.skipped.len());
+    }
+    out::print(&format!("{line}\n{}: what row i is\n", items.display()))
+}

@@ -1,0 +1,106 @@
+//! Options that `embed` and `index build` share: what to embed, and how.
+
+use crate::error::Error;
+use crate::progress::{Meter, Unit};
+use crate::{interrupt, out, style};
+use std::path::PathBuf;
+use tch::Device;
+use unisono_jobs::{EmbedOptions, Flow, Inputs, Modality, Progress, Skip};
+
+/// What to embed.
+#[derive(clap::Args, Debug)]
+pub(crate) struct InputArgs {
+    /// Pictures, sounds, and folders with all that lies below them (hidden files are passed over)
+    #[arg(value_name = "INPUT", required_unless_present_any = ["text", "manifest"])]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// A text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+    /// A manifest (JSON Lines): its records' pictures, sounds and texts
+    #[arg(long, visible_alias = "data", value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Only the manifest's records of this split
+    #[arg(long, value_name = "NAME", requires = "manifest")]
+    pub(crate) split: Option<String>,
+    /// Only this modality: text, image or audio; may be given several times [default: all that the model has]
+    #[arg(long, value_name = "MODALITY")]
+    pub(crate) modality: Vec<Modality>,
+}
+
+impl InputArgs {
+    pub(crate) fn inputs(&self) -> Inputs {
+        Inputs {
+            manifest: self.manifest.clone(),
+            split: self.split.clone(),
+            paths: self.inputs.clone(),
+            texts: self.text.clone(),
+            modalities: self.modality.clone(),
+        }
+    }
+}
+
+/// How to embed.
+#[derive(clap::Args, Debug)]
+pub(crate) struct WorkArgs {
+    /// Items that the model takes at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// Threads that decode files, and threads of the model [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Inputs that may be unusable; one more ends the command
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_skip: usize,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+impl WorkArgs {
+    /// The options; sets the model's threads besides.
+    pub(crate) fn options(&self) -> EmbedOptions {
+        let mut options =
+            EmbedOptions { batch: self.batch.into(), max_skip: self.max_skip, ..EmbedOptions::default() };
+        if let Some(threads) = self.threads {
+            options.workers = threads.into();
+            tch::set_num_threads(threads.into());
+        }
+        options
+    }
+}
+
+/// Where the model runs.
+#[derive(clap::Args, Debug)]
+pub(crate) struct DeviceArg {
+    /// Where the model runs: cpu, cuda, cuda:N, or auto (a GPU when there is one)
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    device: String,
+}
+
+impl DeviceArg {
+    pub(crate) fn get(&self) -> Result<Device, Error> {
+        Ok(unisono_torch_ext::cuda::device(&self.device)?)
+    }
+}
+
+/// Shows a job's progress and stops it on Ctrl-C.
+pub(crate) fn watch(meter: &mut Meter) -> impl FnMut(Progress) -> Flow + '_ {
+    |p| {
+        // Listing knows no total: nothing to show for it.
+        if p.total > 0 {
+            meter.show(p.stage, p.done as u64, Some(p.total as u64), Unit::Items);
+        }
+        interrupt::flow()
+    }
+}
+
+/// Names what could not be used: the first few in full, then how many more.
+pub(crate) fn name_skipped(skipped: &[Skip]) {
+    const SHOWN: usize = 10;
+    for skip in skipped.iter().take(SHOWN) {
+        out::note(&format!("skipped {}: {}", skip.id, skip.reason));
+    }
+    if skipped.len() > SHOWN {
+        let n = skipped.len() - SHOWN;
+        out::note(&format!("skipped {} more (--json lists them all)", style::count(n, "input")));
+    }
+}

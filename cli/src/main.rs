@@ -1,0 +1,60 @@
+//! The `unisono` command: text, images and sound in one embedding space.
+
+mod data;
+mod doctor;
+mod embed;
+mod error;
+mod index;
+mod inputs;
+mod interrupt;
+mod out;
+mod place;
+mod progress;
+mod search;
+mod style;
+
+use clap::{Parser, Subcommand};
+use error::Error;
+use std::process::ExitCode;
+
+/// Text, images and sound in one embedding space: train aligned encoders, embed, search, evaluate.
+#[derive(Parser, Debug)]
+#[command(name = "unisono", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Doctor(doctor::Args),
+    #[command(subcommand)]
+    Data(data::Command),
+    Embed(embed::Args),
+    #[command(subcommand)]
+    Index(index::Command),
+    Search(search::Args),
+}
+
+fn run(command: &Command) -> Result<(), Error> {
+    match command {
+        Command::Doctor(args) => doctor::run(args),
+        Command::Data(command) => data::run(command),
+        Command::Embed(args) => embed::run(args),
+        Command::Index(command) => index::run(command),
+        Command::Search(args) => search::run(args),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(line) = error.line() {
+                out::note(&line);
+            }
+            ExitCode::from(error.code())
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `unisono report`.
+
+use crate::{error::Error, out};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use unisono_train::report::{Context, gather_report};
+
+/// Write a run's report: one self-contained HTML page with curves, recalls, searches, mistakes and times.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Directory of the run.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// The page; by default report.html in the run's directory.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The command that made the run, to be shown.
+    #[arg(long, value_name = "TEXT")]
+    command: Option<String>,
+    /// The day, to be shown.
+    #[arg(long, value_name = "TEXT")]
+    date: Option<String>,
+    /// A JSON object of stages and their seconds, to be shown; by default stages.json in the run's directory.
+    #[arg(long, value_name = "FILE")]
+    stages: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let stages = match &args.stages {
+        Some(path) => read_stages(path)?,
+        None => read_stages(&args.run.join("stages.json")).unwrap_or_default(),
+    };
+    let context = Context { stages, date: args.date.clone(), command: args.command.clone() };
+    let data = gather_report(&args.run, &context, &mut |line| out::note(&format!("  {line}")))?;
+    let path = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
+    unisono_eval::report::write(&path, &data)?;
+    out::print(&format!("{}\n", path.display()))
+}
+
+/// Either an object of names and seconds, or a list of such pairs.
+fn read_stages(path: &std::path::Path) -> Result<Vec<(String, f64)>, Error> {
+    let refuse = |e: &dyn std::fmt::Display| Error::Failed(format!("{}: {e}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| refuse(&e))?;
+    if let Ok(list) = serde_json::from_str::<Vec<(String, f64)>>(&text) {
+        return Ok(list);
+    }
+    let map: BTreeMap<String, f64> = serde_json::from_str(&text).map_err(|e| refuse(&e))?;
+    Ok(map.into_iter().collect())
+}

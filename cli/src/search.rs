@@ -1,0 +1,158 @@
+//! `unisono search`: a sentence, a picture or a sound → what an index holds nearest to it.
+
+use crate::error::Error;
+use crate::inputs::DeviceArg;
+use crate::{out, style};
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use unisono_eval::report::write_text;
+use unisono_eval::table::{Align, Table};
+use unisono_jobs::{Embedder, Hit, Index, Item, Modality, sheet};
+
+/// Find what is nearest to a sentence, a picture or a sound
+#[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["query", "image", "sound"])))]
+pub(crate) struct Args {
+    /// The index's folder
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// A sentence to search for
+    #[arg(value_name = "QUERY")]
+    query: Option<String>,
+    /// A picture to search with
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// A sound to search with
+    #[arg(long, value_name = "FILE")]
+    sound: Option<PathBuf>,
+    /// How many to find
+    #[arg(short = 'k', long = "top", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    top: u32,
+    /// Only this modality: text, image or audio; may be given several times [default: all, but a sentence finds texts
+    /// only where there is nothing else]
+    #[arg(long, value_name = "MODALITY")]
+    modality: Vec<Modality>,
+    /// Model directory, where it has moved since the index was built
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Print the hits as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a contact sheet (HTML) and show it in the browser where there is one
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "search.html")]
+    open: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let device = args.device.get()?;
+    let index = Index::open(&args.index)?;
+    let embedder = index.embedder(args.model.as_deref(), device)?;
+    let (query, vector) = embed(args, &embedder)?;
+    let searched =
+        if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };
+    let begun = Instant::now();
+    let hits = index.search(&vector, args.top as usize, &searched)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let page = args.open.as_ref().map(|path| write_sheet(path, &index, &query, &hits)).transpose()?;
+    if args.json {
+        out::json(&document(&index, &query, &searched, &hits, seconds, page.as_deref()))?;
+    } else {
+        out::print(&table(&index, &hits))?;
+        if hits.is_empty() {
+            out::note("nothing found: the index holds no such modality");
+        }
+        if let Some(page) = &page {
+            out::print(&format!("contact sheet: {}\n", page.display()))?;
+        }
+    }
+    if let Some(page) = &page {
+        show(page);
+    }
+    Ok(())
+}
+
+/// The query as an item, and its vector `[D]`.
+fn embed(args: &Args, embedder: &Embedder) -> Result<(Item, Vec<f32>), Error> {
+    Ok(if let Some(path) = &args.image {
+        (Item::file(path.clone(), Modality::Image), embedder.image(path)?)
+    } else if let Some(path) = &args.sound {
+        (Item::file(path.clone(), Modality::Audio), embedder.sound(path)?)
+    } else {
+        let text = args.query.as_deref().unwrap_or_default();
+        (Item::text("query", text), embedder.texts(&[text])?.data)
+    })
+}
+
+fn table(index: &Index, hits: &[Hit]) -> String {
+    let mut table = Table::new(&[
+        ("#", Align::Right),
+        ("score", Align::Right),
+        ("what", Align::Left),
+        ("text", Align::Left),
+        ("where", Align::Left),
+    ]);
+    for (rank, (item, score)) in found(index, hits).enumerate() {
+        let text = item.text.as_deref().or(item.label.as_deref()).unwrap_or_default();
+        let place = item.path.as_ref().map_or_else(|| item.id.clone(), |p| p.display().to_string());
+        let rank = (rank + 1).to_string();
+        table.row([rank, format!("{score:.3}"), item.modality.to_string(), style::shorten(text, 48), place]);
+    }
+    table.render()
+}
+
+fn found<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Item, f32)> {
+    hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)))
+}
+
+fn document(
+    index: &Index,
+    query: &Item,
+    searched: &[Modality],
+    hits: &[Hit],
+    seconds: f64,
+    page: Option<&Path>,
+) -> Value {
+    let hits: Vec<Value> = found(index, hits)
+        .enumerate()
+        .map(|(rank, (item, score))| {
+            json!({
+                "rank": rank + 1, "score": score, "id": item.id, "modality": item.modality, "path": item.path,
+                "text": item.text, "label": item.label, "lang": item.lang,
+            })
+        })
+        .collect();
+    json!({
+        "index": index.folder(), "count": index.items().len(), "modalities": searched,
+        "query": { "modality": query.modality, "text": query.text, "path": query.path },
+        "seconds": seconds, "sheet": page, "hits": hits,
+    })
+}
+
+fn write_sheet(path: &Path, index: &Index, query: &Item, hits: &[Hit]) -> Result<PathBuf, Error> {
+    write_text(path, &sheet::html(index, query, hits))?;
+    Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// Shows the page where there is someone to look at it; that it cannot be shown is no failure.
+fn show(page: &Path) {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !std::io::stdout().is_terminal()
+        || !(set("DISPLAY") || set("WAYLAND_DISPLAY") || cfg!(target_os = "macos"))
+    {
+        return;
+    }
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    drop(
+        Command::new(opener)
+            .arg(page)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn(),
+    );
+}

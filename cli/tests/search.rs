@@ -1,0 +1,163 @@
+//! `unisono index` and `unisono search`.
+
+mod support;
+#[path = "../../jobs/tests/support/mod.rs"]
+mod tiny;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use support::{fails, json, outcome, s, succeeds, unisono};
+use tiny::names;
+
+struct Place {
+    dir: tempfile::TempDir,
+    index: PathBuf,
+}
+
+/// One index for all tests of this file; none of them changes it.
+fn place() -> &'static Place {
+    static PLACE: OnceLock<Place> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let model = tiny::model_dir(dir.path());
+        let manifest = tiny::collection(dir.path(), 6);
+        let index = dir.path().join("idx");
+        let text =
+            succeeds(["index", "build", "--model", s(&model), "--data", s(&manifest), "--out", s(&index)]);
+        for part in [
+            "24 items (12 text, 6 image, 6 audio) of width 12",
+            "self-check: 24 items",
+            "6 items that the manifest repeats",
+            "text → image",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        Place { dir, index }
+    })
+}
+
+#[test]
+fn pictures_and_sounds_find_themselves() {
+    let p = place();
+    for (option, file, label) in [("--image", "p03.png", "r3"), ("--sound", "s05.wav", "r5")] {
+        let path = p.dir.path().join(file);
+        let found = json(["search", "--index", s(&p.index), option, s(&path), "-k", "3", "--json"]);
+        assert_eq!(found["count"], 24);
+        let hits = found["hits"].as_array().unwrap();
+        assert_eq!(hits.len(), 3);
+        assert_eq!(
+            (&hits[0]["label"], &hits[0]["path"], &hits[0]["rank"]),
+            (&label.into(), &s(&path).into(), &1.into())
+        );
+        assert!(hits[0]["score"].as_f64().unwrap() > 0.9999);
+        for key in ["rank", "score", "id", "modality", "path", "text", "label", "lang"] {
+            assert!(hits[0].get(key).is_some(), "{key}");
+        }
+    }
+}
+
+#[test]
+fn words_find_media_unless_texts_are_asked_for() {
+    let p = place();
+    let search = |more: &[&str]| {
+        let found = json(["search", "--index", s(&p.index), "caption number 2", "--json"].iter().chain(more));
+        found["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|h| h["modality"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let kinds = search(&["--top", "50"]);
+    assert_eq!(kinds.len(), 12);
+    assert!(kinds.iter().all(|k| k != "text"));
+    let texts = search(&["--modality", "text", "-k", "1"]);
+    assert_eq!(texts, ["text"]);
+    let table =
+        succeeds(["search", "--index", s(&p.index), "caption number 2", "--modality", "text", "-k", "1"]);
+    assert!(table.contains("caption number 2") && table.contains("1.000"), "{table}");
+}
+
+#[test]
+fn a_contact_sheet_is_written() {
+    let p = place();
+    let page = tempfile::tempdir().unwrap();
+    let file = page.path().join("sheet.html");
+    let open = format!("--open={}", s(&file));
+    let text = succeeds(["search", "--index", s(&p.index), &open, "a <b>bus</b>"]);
+    assert!(text.contains(&format!("contact sheet: {}", s(&file))), "{text}");
+    let html = fs::read_to_string(&file).unwrap();
+    assert!(
+        html.contains("data:image/png;base64,") && html.contains("&lt;b&gt;bus") && !html.contains("<b>bus")
+    );
+    let e = fails(["search", "--index", s(&p.index), "--open=/proc/none/sheet.html", "bus"]);
+    assert!(e.contains("/proc/none/sheet.html"), "{e}");
+}
+
+#[test]
+fn info_says_what_an_index_holds() {
+    let p = place();
+    let text = succeeds(["index", "info", s(&p.index)]);
+    for part in ["24 items", "manifest.jsonl", "there, unchanged", "image → audio"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let header = json(["index", "info", s(&p.index), "--json"]);
+    assert_eq!(
+        (&header["format_version"], &header["count"], &header["dim"]),
+        (&1.into(), &24.into(), &tiny::DIM.into())
+    );
+}
+
+#[test]
+fn what_is_no_index_no_query_or_no_place_is_one_line() {
+    let p = place();
+    let index = s(&p.index);
+    assert!(fails(["search", "--index", s(p.dir.path()), "bus"]).contains("this is no index"));
+    assert!(fails(["index", "info", "/no/idx"]).contains("/no/idx"));
+    assert!(fails(["search", "--index", index, "--image", "/no/such.png"]).contains("/no/such.png"));
+    let broken = tempfile::tempdir().unwrap();
+    let empty = broken.path().join("empty.wav");
+    fs::write(&empty, "").unwrap();
+    assert!(fails(["search", "--index", index, "--sound", s(&empty)]).contains("an empty file"));
+    let e = fails(["search", "--index", index, "--model", s(broken.path()), "bus"]);
+    assert!(e.contains("config.json"), "{e}");
+    // An index whose vectors are cut.
+    let cut = broken.path().join("cut");
+    fs::create_dir(&cut).unwrap();
+    for name in names(&p.index) {
+        fs::copy(p.index.join(&name), cut.join(&name)).unwrap();
+    }
+    let vectors = fs::read(cut.join("vectors.safetensors")).unwrap();
+    fs::write(cut.join("vectors.safetensors"), &vectors[..vectors.len() - 4]).unwrap();
+    assert!(fails(["search", "--index", s(&cut), "bus"]).contains("vectors.safetensors"));
+    let model = s(&p.dir.path().join("model")).to_owned();
+    let e = fails(["index", "build", "--model", &model, "--out", s(p.dir.path()), "--text", "bus"]);
+    assert!(e.contains("no index stands there"), "{e}");
+    let e = fails(["index", "build", "--model", &model, "--out", "/proc/none/idx", "--text", "bus"]);
+    assert!(e.contains("/proc/none"), "{e}");
+}
+
+#[test]
+fn texts_alone_are_searched_by_words() {
+    let p = place();
+    let dir = tempfile::tempdir().unwrap();
+    let (model, index) = (p.dir.path().join("model"), dir.path().join("idx"));
+    let built = json([
+        "index",
+        "build",
+        "--model",
+        s(&model),
+        "--out",
+        s(&index),
+        "--text",
+        "a red bus",
+        "--text",
+        "un chat",
+        "--json",
+    ]);
+    assert_eq!((&built["header"]["count"], &built["checked"]), (&2.into(), &2.into()));
+    let (code, stdout, _) = outcome(&mut unisono(["search", "--index", s(&index), "un chat"]));
+    assert_eq!(code, 0);
+    assert!(stdout.lines().nth(2).unwrap().contains("un chat"), "{stdout}");
+}

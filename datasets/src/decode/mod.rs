@@ -1,0 +1,12 @@
+//! Files to media. Formats are recognised by content, never by the file's name; limits are checked before memory is
+//! spent; every failure names the file, what was expected and what was found.
+
+mod picture;
+mod resample;
+mod sound;
+mod vector;
+
+pub use picture::{ImageOptions, image};
+pub(crate) use picture::{flatten, rgba, rgba_of};
+pub use resample::resample;
+pub use sound::{Sound, sound};

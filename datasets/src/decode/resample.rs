@@ -1,0 +1,49 @@
+//! Sample rate conversion, band-limited, through `rubato`'s synchronous FFT resampler.
+
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Fft, FixedSync, Resampler};
+
+use super::Sound;
+use crate::{Error, Result};
+
+/// Least length of a block on the side with fewer samples. The anti-aliasing filter is as long as a block, so this bounds
+/// its transition band: the top few per cent below the lower Nyquist frequency.
+const BLOCK: usize = 512;
+
+/// Converts a sound to another sample rate. The result has `round(n * rate / sound.sample_rate)` samples, aligned with
+/// the input: sample `k` is the input's band-limited value at `k / rate` seconds. Deterministic.
+///
+/// # Errors
+/// [`Error::Options`] for a rate of 0 on either side.
+pub fn resample(sound: &Sound, rate: u32) -> Result<Sound> {
+    let cannot = |e: &dyn std::fmt::Display| {
+        Error::Options(format!("cannot resample from {} Hz to {rate} Hz: {e}", sound.sample_rate))
+    };
+    if rate == 0 || sound.sample_rate == 0 {
+        return Err(cannot(&"a rate must be positive"));
+    }
+    if rate == sound.sample_rate || sound.samples.is_empty() {
+        return Ok(Sound { samples: sound.samples.clone(), sample_rate: rate });
+    }
+    let (from, to) = (sound.sample_rate as usize, rate as usize);
+    let frames = sound.samples.len();
+    // Blocks are multiples of the reduced ratio. An even multiple has its middle, the filter's delay, at a whole sample on
+    // both sides; an odd one would shift the sound by a fraction of a sample.
+    let reduced = from / greatest_common_divisor(from, to);
+    let multiple = BLOCK.div_ceil(reduced.min(to / (from / reduced))).next_multiple_of(2);
+    let mut resampler =
+        Fft::<f32>::new(from, to, reduced * multiple, 1, FixedSync::Both).map_err(|e| cannot(&e))?;
+    let input = InterleavedSlice::new(&sound.samples[..], 1, frames).map_err(|e| cannot(&e))?;
+    let mut samples = resampler.process_all(&input, frames, None).map_err(|e| cannot(&e))?.take_data();
+    // The resampler rounds the length up.
+    samples.resize((frames as u64 * to as u64 + from as u64 / 2).div_euclid(from as u64) as usize, 0.0);
+    Ok(Sound { samples, sample_rate: rate })
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+#[path = "../tests/resample.rs"]
+mod tests;

@@ -1,0 +1,86 @@
+//! Writing files so that a half-written one never stands under its final name.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::limits::Limits;
+use crate::{Error, Result};
+
+/// Writes a file through a temporary one beside it, which is flushed to the disk and then renamed.
+///
+/// # Errors
+/// [`Error::Io`] when the folder is missing or cannot be written, or no space is left; the old file, if any, stays and
+/// the temporary one is removed.
+pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let temporary = temporary_beside(path);
+    let result = (|| {
+        let mut file = BufWriter::new(File::create(&temporary)?);
+        write(&mut file)?;
+        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if result.is_err() {
+        // Best effort: the first error is the one worth reporting.
+        let _ = fs::remove_file(&temporary);
+    }
+    result.map_err(Error::io(path, "write"))
+}
+
+/// `.name.PID.part` in the same folder: renaming across file systems would not be atomic.
+pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+}
+
+/// Reads a whole media file after checking that it is a file, not empty and within the limit.
+pub(crate) fn read_media(path: &Path, expected: &str, limits: &Limits) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let meta = file.metadata().map_err(Error::io(path, "read"))?;
+    if !meta.is_file() {
+        return Err(Error::media(path, expected, "something that is not a regular file"));
+    }
+    if meta.len() > limits.max_file_bytes {
+        return Err(Error::Limit {
+            path: path.to_path_buf(),
+            what: "the file",
+            found: format!("{} bytes", meta.len()),
+            limit: format!("{} bytes", limits.max_file_bytes),
+            option: "max_file_bytes",
+        });
+    }
+    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    // `take`: a file that grows while it is read stays within the limit.
+    file.take(limits.max_file_bytes).read_to_end(&mut bytes).map_err(Error::io(path, "read"))?;
+    if bytes.is_empty() {
+        return Err(Error::media(path, expected, "an empty file"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write_atomic(&path, |w| w.write_all(b"old")).unwrap();
+        let error = write_atomic(&path, |w| {
+            w.write_all(b"half")?;
+            Err(std::io::Error::other("no space left"))
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("no space left"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = write_atomic(Path::new("/nonexistent/folder/a"), |_| Ok(())).unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/folder/a: cannot write: "), "{error}");
+    }
+}

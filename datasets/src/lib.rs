@@ -1,0 +1,31 @@
+//! Manifests, decoding, augmentation, sampling and loading: everything between files on disk and the media that a
+//! processor turns into tensors.
+//!
+//! ```text
+//! manifest -> records -> sampler (which record when) -> loader (worker threads) -> decode + augment -> media
+//! ```
+//!
+//! Media leave this crate as [`image::RgbImage`] and plain `f32` samples; tensors are made elsewhere, so nothing here
+//! knows of models. Randomness is a pure function of (seed, epoch, sample, purpose), see [`rng`]: a batch is the same
+//! on one worker and on twenty, and a resumed training needs the step number only.
+
+pub mod augment;
+pub mod cache;
+pub mod decode;
+mod error;
+mod files;
+pub mod limits;
+pub mod loader;
+pub mod manifest;
+pub mod rng;
+pub mod sample;
+pub mod sampler;
+
+pub use decode::{ImageOptions, Sound};
+pub use error::{Error, Result};
+pub use files::write_atomic;
+pub use image;
+pub use limits::Limits;
+pub use loader::{Batch, Loader, LoaderOptions, LoaderStats, Skip};
+pub use manifest::{Manifest, Record};
+pub use sampler::{Draw, Sampler, Source};

@@ -1,0 +1,146 @@
+use super::*;
+use crate::rng::{Purpose, rng};
+use crate::{Record, Source};
+use rand::RngCore;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+fn sampler(records: usize, per_batch: usize) -> Arc<Sampler> {
+    let records =
+        (0..records).map(|i| Arc::new(Record { id: format!("r{i}"), ..Record::default() })).collect();
+    let source = Source { name: "s".into(), records, per_batch, groups: Vec::new() };
+    Arc::new(Sampler::new(vec![source], 3).unwrap())
+}
+
+fn options(workers: usize, steps: u64) -> LoaderOptions {
+    LoaderOptions { workers, prefetch: 3, start_step: 0, end_step: steps, max_skip: 1000 }
+}
+
+fn prepare(draw: &Draw) -> std::result::Result<(String, u64), String> {
+    let value = rng(3, draw.epoch, draw.draw, Purpose::Augment).next_u64();
+    // Uneven work: without reassembly, later samples would overtake.
+    (0..value % 20_000).for_each(|i| {
+        std::hint::black_box(i);
+    });
+    if draw.index % 11 == 5 { Err("broken".into()) } else { Ok((draw.record.id.clone(), value)) }
+}
+
+fn all(mut loader: Loader<(String, u64)>) -> Vec<Batch<(String, u64)>> {
+    std::iter::from_fn(|| loader.next()).map(Result::unwrap).collect()
+}
+
+#[test]
+fn batches_do_not_depend_on_the_number_of_workers() {
+    let run = |workers| all(Loader::start(sampler(50, 8), options(workers, 20), prepare).unwrap());
+    let one = run(1);
+    assert_eq!(one.iter().map(|b| b.step).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(5));
+    // Items are in draw order.
+    for batch in &one {
+        let expected: Vec<String> = sampler(50, 8)
+            .batch(batch.step)
+            .iter()
+            .filter(|d| d.index % 11 != 5)
+            .map(|d| d.record.id.clone())
+            .collect();
+        assert_eq!(batch.items.iter().map(|i| i.0.clone()).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn a_resumed_run_goes_on_where_it_stopped() {
+    let whole = all(Loader::start(sampler(50, 8), options(2, 20), prepare).unwrap());
+    let rest = LoaderOptions { start_step: 13, ..options(2, 20) };
+    let resumed = all(Loader::start(sampler(50, 8), rest, prepare).unwrap());
+    let items =
+        |batches: &[Batch<_>]| batches.iter().map(|b| b.items.clone()).collect::<Vec<Vec<(String, u64)>>>();
+    assert_eq!(items(&whole[13..]), items(&resumed));
+}
+
+#[test]
+fn skipped_records_are_named_once_and_counted() {
+    let mut loader = Loader::start(sampler(22, 11), options(2, 6), prepare).unwrap();
+    let (mut samples, mut skips) = (0, Vec::new());
+    while let Some(batch) = loader.next() {
+        let batch = batch.unwrap();
+        samples += batch.items.len() as u64;
+        skips.extend(batch.skipped);
+    }
+    // Three epochs of 22 records, of which r5 and r16 are broken.
+    let first: Vec<_> = skips.iter().filter(|s| s.first).map(|s| s.id.as_str()).collect();
+    assert_eq!((skips.len(), first.len()), (6, 2));
+    assert!(skips.iter().all(|s| s.reason == "broken"));
+    assert_eq!(loader.skipped().keys().collect::<Vec<_>>(), ["r16", "r5"]);
+    let stats = loader.stats();
+    assert_eq!((stats.batches, stats.samples, stats.skipped), (6, samples, 6));
+    assert!(stats.work > Duration::ZERO);
+}
+
+#[test]
+fn too_many_skips_end_the_run() {
+    let limited = LoaderOptions { max_skip: 1, ..options(2, 100) };
+    let mut loader = Loader::start(sampler(22, 11), limited, prepare).unwrap();
+    let failure = std::iter::from_fn(|| loader.next()).find_map(|batch| batch.err()).unwrap();
+    assert!(matches!(&failure, Error::TooManySkipped { count: 2, max: 1, .. }), "{failure}");
+    assert!(failure.to_string().ends_with(": broken"), "{failure}");
+    while loader.next().is_some() {}
+}
+
+#[test]
+fn a_panic_is_an_error_not_a_hang() {
+    let prepare = |draw: &Draw| -> std::result::Result<(), String> {
+        assert!(draw.draw != 17, "no luck");
+        Ok(())
+    };
+    for workers in [1, 3] {
+        let mut loader = Loader::start(sampler(50, 8), options(workers, 100), prepare).unwrap();
+        let failure = std::iter::from_fn(|| loader.next()).find_map(|batch| batch.err()).unwrap();
+        assert!(matches!(&failure, Error::WorkerPanic { message, .. } if message == "no luck"), "{failure}");
+        while loader.next().is_some() {}
+    }
+}
+
+#[test]
+fn dropping_in_the_middle_stops_the_workers() {
+    let alive = Arc::new(());
+    let held = alive.clone();
+    let (sender, receiver) = mpsc::channel();
+    let prepare = move |_: &Draw| {
+        let _ = &held;
+        sender.send(()).map_err(|e| e.to_string())
+    };
+    let mut loader = Loader::start(sampler(1000, 64), options(4, u64::MAX), prepare).unwrap();
+    loader.next().unwrap().unwrap();
+    drop(loader);
+    // Joined: no worker holds `prepare`, nor what it captured, any more.
+    assert_eq!(Arc::strong_count(&alive), 1);
+    assert!(receiver.try_iter().count() >= 64);
+}
+
+#[test]
+fn no_more_is_prepared_ahead_than_asked_for() {
+    let prepared = Arc::new(AtomicUsize::new(0));
+    let counter = prepared.clone();
+    let prepare = move |_: &Draw| Ok::<_, String>(counter.fetch_add(1, Ordering::SeqCst));
+    let mut loader =
+        Loader::start(sampler(100, 4), LoaderOptions { prefetch: 2, ..options(3, 50) }, prepare).unwrap();
+    for taken in 1..=50 {
+        loader.next().unwrap().unwrap();
+        assert!(prepared.load(Ordering::SeqCst) <= (taken + 2) * 4);
+    }
+    assert!(loader.next().is_none());
+    assert_eq!(prepared.load(Ordering::SeqCst), 200);
+}
+
+#[test]
+fn impossible_options_are_refused() {
+    let start = |options| Loader::start(sampler(5, 2), options, prepare).map(|_| ()).unwrap_err().to_string();
+    assert!(start(options(0, 5)).contains("at least 1 worker"));
+    assert!(start(LoaderOptions { prefetch: 0, ..options(1, 5) }).contains("1 batch of prefetch"));
+    assert!(
+        start(LoaderOptions { start_step: 9, ..options(1, 5) }).contains("from step 9 to an earlier one, 5")
+    );
+    let mut empty = Loader::start(sampler(5, 2), options(2, 0), prepare).unwrap();
+    assert!(empty.next().is_none());
+}

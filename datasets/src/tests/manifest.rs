@@ -1,0 +1,125 @@
+use super::*;
+
+fn load(content: &[u8]) -> (tempfile::TempDir, Result<Manifest>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.jsonl");
+    std::fs::write(&path, content).unwrap();
+    let result = Manifest::load(&path);
+    (dir, result)
+}
+
+/// The message without the folder's name.
+fn error(content: &str) -> String {
+    let (dir, result) = load(content.as_bytes());
+    let text = result.unwrap_err().to_string();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text.replace(&format!("{}/", dir.path().display()), "")
+}
+
+#[test]
+fn reads_every_field_and_keeps_the_rest() {
+    let line = r#"{"id": "cat#fr", "text": ["un chat", "le chat"], "image": "a/cat.png", "audio": "cat.ogg", "video": "/v.mp4",
+        "label": "cat", "group": "cats", "split": "train", "lang": "fr", "mood": {"x": [1]}, "n": 7}"#;
+    let content = format!(
+        "\u{feff}{}\r\n\n{{\"id\":\"b\",\"text\":\"only text\",\"image\":null}}",
+        line.replace('\n', " ")
+    );
+    let (dir, manifest) = load(content.as_bytes());
+    let manifest = manifest.unwrap();
+    let [cat, b] = &manifest.records[..] else { panic!("{manifest:?}") };
+    assert_eq!(cat.text, ["un chat", "le chat"]);
+    assert_eq!(cat.image, Some(dir.path().join("a/cat.png")));
+    assert_eq!(cat.audio, [dir.path().join("cat.ogg")]);
+    assert_eq!(cat.video, Some(PathBuf::from("/v.mp4")));
+    assert_eq!((cat.key(), cat.group.as_deref(), cat.lang.as_deref()), ("cat", Some("cats"), Some("fr")));
+    assert_eq!(cat.extra.keys().collect::<Vec<_>>(), ["mood", "n"]);
+    assert_eq!((b.key(), &b.text, &b.image), ("b", &vec!["only text".to_owned()], &None));
+    assert_eq!(manifest.split("train"), [cat]);
+    assert_eq!(manifest.splits(), [("".to_owned(), 1), ("train".to_owned(), 1)].into());
+}
+
+#[test]
+fn errors_name_the_line_and_the_cause() {
+    let good = r#"{"id": "a", "text": "x"}"#;
+    let cases = [
+        (
+            r#"{"id": "b", "text": 3}"#,
+            r#"m.jsonl:2: "text" must be a string or a list of strings, found a number"#,
+        ),
+        (
+            r#"{"id": "b", "text": ["x", {}]}"#,
+            r#"m.jsonl:2: "text" must be a string or a list of strings, found a list with an object"#,
+        ),
+        (r#"{"id": "b", "image": ["x"]}"#, r#"m.jsonl:2: "image" must be a string, found a list"#),
+        (r#"{"id": 5, "text": "x"}"#, r#"m.jsonl:2: "id" must be a string, found a number"#),
+        (r#"{"text": "x"}"#, r#"m.jsonl:2: the record has no "id""#),
+        (r#"{"id": "", "text": "x"}"#, r#"m.jsonl:2: "id" is empty"#),
+        (
+            r#"{"id": "a", "text": "x"}"#,
+            r#"m.jsonl:2: id "a" was already used on line 1: ids must be unique"#,
+        ),
+        (
+            r#"{"id": "b", "text": " "}"#,
+            r#"m.jsonl:2: record "b" has no usable modality: expected at least one of "text", "image", "audio", "video""#,
+        ),
+        (r#"["id"]"#, "m.jsonl:2: a record must be a JSON object, found a list"),
+        (r#"{"id": "b" "text": "x"}"#, "m.jsonl:2: not valid JSON: expected `,` or `}` (column 12)"),
+        (r#"{"id": "b", "text": "x""#, "m.jsonl:2: not valid JSON: EOF while parsing an object (column 23)"),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(error(&format!("{good}\n{line}\n")), expected);
+    }
+    assert_eq!(error("\n\n"), "m.jsonl:1: expected one JSON record a line, found no record");
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let (_dir, result) = load(b"{\"id\": \"a\", \"text\": \"\xff\"}\n");
+    assert!(result.unwrap_err().to_string().ends_with("m.jsonl:1: the line is not UTF-8 text"));
+    let deep = format!("{{\"id\": \"a\", \"x\": {}", "[".repeat(100_000));
+    assert!(error(&deep).starts_with("m.jsonl:1: not valid JSON: recursion limit exceeded"));
+    let endless = vec![b'x'; MAX_LINE as usize + 10];
+    let (_dir, result) = load(&endless);
+    assert!(result.unwrap_err().to_string().contains("is this a JSON Lines file?"));
+    let missing = Manifest::load(Path::new("/nonexistent/m.jsonl")).unwrap_err().to_string();
+    assert!(missing.starts_with("/nonexistent/m.jsonl: cannot read: "), "{missing}");
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.jsonl");
+    let records = [
+        Record {
+            id: "a\n\"ü\"".into(),
+            text: vec!["one".into(), "two".into()],
+            image: Some(dir.path().join("x/a b.png")),
+            audio: vec!["/elsewhere/a.ogg".into()],
+            extra: Map::from_iter([("k".to_owned(), Value::from(1.5))]),
+            ..Record::default()
+        },
+        Record { id: "b".into(), text: vec!["t".into()], split: Some("test".into()), ..Record::default() },
+    ];
+    Manifest::write(&path, &records).unwrap();
+    assert_eq!(Manifest::load(&path).unwrap().records, records);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(r#""image":"x/a b.png","audio":"/elsewhere/a.ogg""#), "{text}");
+    // The folder moves as a whole.
+    let moved = dir.path().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    std::fs::rename(&path, moved.join("m.jsonl")).unwrap();
+    let again = Manifest::load(&moved.join("m.jsonl")).unwrap();
+    assert_eq!(again.records[0].image, Some(moved.join("x/a b.png")));
+}
+
+#[test]
+fn a_hundred_thousand_lines() {
+    let mut content = String::new();
+    for i in 0..100_000 {
+        content += &format!(
+            "{{\"id\": \"{i}\", \"text\": [\"caption {i}\", \"more\"], \"image\": \"{i}.png\", \"split\": \"train\"}}\n"
+        );
+    }
+    let (_dir, manifest) = load(content.as_bytes());
+    assert_eq!(manifest.unwrap().split("train").len(), 100_000);
+}

@@ -1,0 +1,66 @@
+use super::*;
+use std::f64::consts::TAU;
+
+fn sine(frequency: f64, rate: u32, samples: usize) -> Sound {
+    let at = |k: usize| (TAU * frequency * k as f64 / f64::from(rate)).sin() as f32;
+    Sound { samples: (0..samples).map(at).collect(), sample_rate: rate }
+}
+
+/// A resampled sine is the sine sampled at the new rate: same phase, so the delay is compensated.
+#[test]
+fn a_sine_stays_the_same_sine() {
+    for (from, to) in [
+        (44_100, 16_000),
+        (22_050, 16_000),
+        (8_000, 16_000),
+        (48_000, 16_000),
+        (16_000, 44_100),
+        (11_025, 16_000),
+    ] {
+        for frequency in [300.0, 1_000.0, 3_000.0] {
+            let out = resample(&sine(frequency, from, from as usize), to).unwrap();
+            assert_eq!((out.samples.len(), out.sample_rate), (to as usize, to));
+            let expected = sine(frequency, to, to as usize);
+            // The first and last twentieth feel the sine's abrupt ends.
+            let inner = to as usize / 20..to as usize * 19 / 20;
+            let worst = out.samples[inner.clone()]
+                .iter()
+                .zip(&expected.samples[inner])
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(worst < 1e-3, "{from} to {to} Hz, {frequency} Hz: off by {worst}");
+        }
+    }
+}
+
+#[test]
+fn what_the_new_rate_cannot_hold_is_removed() {
+    let out = resample(&sine(12_000.0, 44_100, 44_100), 16_000).unwrap();
+    let worst = out.samples[800..15_200].iter().fold(0.0f32, |m, s| m.max(s.abs()));
+    assert!(worst < 2e-3, "aliased with {worst}");
+}
+
+#[test]
+fn lengths_round_to_nearest() {
+    for (samples, from, to) in [
+        (1, 44_100, 16_000),
+        (2, 44_100, 16_000),
+        (1001, 44_100, 16_000),
+        (7, 8_000, 44_100),
+        (12_345, 22_050, 16_000),
+        (3, 16_000, 16_000),
+    ] {
+        let out = resample(&sine(100.0, from, samples), to).unwrap();
+        let exact = samples as f64 * f64::from(to) / f64::from(from);
+        assert_eq!(out.samples.len(), exact.round() as usize, "{samples} samples from {from} to {to} Hz");
+        assert!(out.samples.iter().all(|s| s.is_finite()));
+    }
+}
+
+#[test]
+fn twice_is_the_same() {
+    let sound = sine(700.0, 44_100, 30_000);
+    assert_eq!(resample(&sound, 16_000).unwrap(), resample(&sound, 16_000).unwrap());
+    assert_eq!(resample(&sound, 44_100).unwrap(), sound);
+    assert!(resample(&sound, 0).unwrap_err().to_string().contains("cannot resample from 44100 Hz to 0 Hz"));
+}

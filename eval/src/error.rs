@@ -1,0 +1,117 @@
+//! What can go wrong in an evaluation.
+
+use std::{io, path::PathBuf};
+
+/// An evaluation's failure, in one line that says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model's own error.
+    #[error(transparent)]
+    Encoders(#[from] unisono_encoders::Error),
+    /// A manifest or a medium could not be read.
+    #[error(transparent)]
+    Datasets(#[from] unisono_datasets::Error),
+    /// A protocol found nothing on one of its sides.
+    #[error("protocol {name:?}: no {modality} in split {split:?} of {manifest}{hint}")]
+    NothingToEmbed {
+        /// The protocol's name.
+        name: String,
+        /// The side's modality.
+        modality: &'static str,
+        /// The split or splits.
+        split: String,
+        /// The manifest.
+        manifest: PathBuf,
+        /// What splits there are, or how many media were skipped.
+        hint: String,
+    },
+    /// The embedding data is no whole number of rows, or two sides differ in width.
+    #[error(
+        "{side} embeddings: {len} values are no rows of width {dim}; pass [N, D] row-major data with D > 0"
+    )]
+    Shape {
+        /// Which side: `query` or `gallery`.
+        side: &'static str,
+        /// Number of values given.
+        len: usize,
+        /// Declared width D.
+        dim: usize,
+    },
+    /// Queries and gallery live in different spaces.
+    #[error("queries have width {queries}, the gallery {gallery}; embed both with the same model")]
+    Width {
+        /// Width of the query rows.
+        queries: usize,
+        /// Width of the gallery rows.
+        gallery: usize,
+    },
+    /// A per-item list does not match the number of items.
+    #[error("{what}: expected {expected} entries, found {found}; give one for every item, in order")]
+    Count {
+        /// What the list holds.
+        what: &'static str,
+        /// Number of items.
+        expected: usize,
+        /// Entries found.
+        found: usize,
+    },
+    /// A value is NaN or infinite.
+    #[error(
+        "{what} {index} is not finite; the model or its input is broken there: look at that record first"
+    )]
+    NotFinite {
+        /// What holds the value.
+        what: &'static str,
+        /// Its index.
+        index: usize,
+    },
+    /// Nothing could be ranked.
+    #[error(
+        "none of the {queries} queries has a relevant item in its gallery of {gallery} (first query: {first:?}); \
+         check that the two sides share labels (and the same language where that is asked for)"
+    )]
+    NoRelevant {
+        /// Number of queries.
+        queries: usize,
+        /// Gallery size.
+        gallery: usize,
+        /// The first query's key.
+        first: String,
+    },
+    /// A statistic of nothing.
+    #[error("{what}: nothing to measure; the split is empty or holds none of the asked modalities")]
+    Empty {
+        /// What was to be measured.
+        what: &'static str,
+    },
+    /// A setting outside its range.
+    #[error("{what} is {found}; {expected}")]
+    Setting {
+        /// The setting's name.
+        what: &'static str,
+        /// The value found.
+        found: String,
+        /// What is accepted.
+        expected: &'static str,
+    },
+    /// A duration that no recording has.
+    #[error("clip {index} lasts {seconds} s; durations are positive seconds: check how its length was read")]
+    Duration {
+        /// Index of the clip.
+        index: usize,
+        /// The value found, in seconds.
+        seconds: f64,
+    },
+    /// A report could not be written.
+    #[error("{path}: {source}; choose a folder that can be written and has space left")]
+    Write {
+        /// The file's final name.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// This crate's result.
+pub type Result<T> = std::result::Result<T, Error>;

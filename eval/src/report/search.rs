@@ -1,0 +1,210 @@
+//! Searches: one query and what it found, whatever the modalities.
+
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    language,
+    media::{Media, MediaKind},
+    page::Section,
+    recall::rank,
+};
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Query {
+    /// A sentence.
+    Text {
+        /// The sentence.
+        text: String,
+        /// Its language's code.
+        lang: Option<String>,
+    },
+    /// A picture.
+    Picture {
+        /// The picture.
+        media: Media,
+        /// Its name or caption.
+        text: Option<String>,
+    },
+    /// A recording.
+    Sound {
+        /// The recording.
+        media: Media,
+        /// What is said or heard, for the reader only.
+        text: Option<String>,
+        /// The language spoken.
+        lang: Option<String>,
+        /// Its length.
+        seconds: Option<f64>,
+    },
+}
+
+impl Query {
+    /// The query's language, if it has one.
+    pub fn lang(&self) -> Option<&str> {
+        match self {
+            Self::Text { lang, .. } | Self::Sound { lang, .. } => lang.as_deref(),
+            Self::Picture { .. } => None,
+        }
+    }
+}
+
+/// One result. Its rank is its place in the list.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hit {
+    /// The picture or sound found; `None` when a text was found.
+    pub media: Option<Media>,
+    /// Its caption, or the text found.
+    pub text: Option<String>,
+    /// The text's language.
+    pub lang: Option<String>,
+    /// Its id, shown on contact sheets.
+    pub id: Option<String>,
+    /// Cosine similarity.
+    pub score: Option<f64>,
+    /// Whether it is what was asked for; `None` when nobody knows.
+    pub right: Option<bool>,
+}
+
+/// A query with its results, best first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// What was asked.
+    pub query: Query,
+    /// What was found.
+    pub hits: Vec<Hit>,
+    /// Rank of the first right item in the whole gallery, when known.
+    pub rank: Option<f64>,
+    /// Size of the gallery.
+    pub gallery: Option<usize>,
+}
+
+pub(super) fn section(
+    id: &'static str,
+    title: &'static str,
+    lead: &str,
+    searches: &[Search],
+) -> Option<Section> {
+    (!searches.is_empty()).then(|| Section::new(id, title, lead, cards(searches, false)))
+}
+
+/// The grid of cards; `sheet` adds ranks and ids.
+pub(super) fn cards(searches: &[Search], sheet: bool) -> Markup {
+    html! { div.searches.sheet[sheet] { @for search in searches { (card(search, sheet)) } } }
+}
+
+fn card(search: &Search, sheet: bool) -> Markup {
+    let pictures = search.hits.iter().any(|hit| hit.media.as_ref().is_some_and(is_picture));
+    html! {
+        article.search {
+            div.query {
+                (query(&search.query))
+                @if let Some(at) = search.rank {
+                    p.outcome.first[at < 1.5] {
+                        @if at < 1.5 { "first" } @else { "right one at rank " (rank(at)) }
+                        @if let Some(gallery) = search.gallery { " of " (rank(gallery as f64)) }
+                    }
+                }
+            }
+            @if search.hits.is_empty() {
+                p.empty { "Nothing found." }
+            } @else if pictures {
+                ol.tiles { @for (index, hit) in search.hits.iter().enumerate() { (tile(hit, sheet.then_some(index + 1))) } }
+            } @else {
+                ol.lines { @for (index, hit) in search.hits.iter().enumerate() { (line(hit, index + 1, sheet, search.query.lang())) } }
+            }
+        }
+    }
+}
+
+/// The query as it was asked: words, picture or player.
+pub(super) fn query(query: &Query) -> Markup {
+    html! {
+        @match query {
+            Query::Text { text, lang } => {
+                (chip(lang.as_deref()))
+                p.words dir="auto" lang=[lang.as_deref().and_then(language::tag)] { (text) }
+            }
+            Query::Picture { media, text } => {
+                div.asked { (show(media, text.as_deref().unwrap_or("query picture"))) }
+                @if let Some(text) = text { p.words dir="auto" { (text) } }
+            }
+            Query::Sound { media, text, lang, seconds } => {
+                (chip(lang.as_deref()))
+                @if let Some(seconds) = seconds { span.seconds { (format!("{seconds:.1} s")) } }
+                @if let Some(text) = text { p.words dir="auto" lang=[lang.as_deref().and_then(language::tag)] { (text) } }
+                (show(media, text.as_deref().unwrap_or("query sound")))
+            }
+        }
+    }
+}
+
+/// A result as a picture with its caption.
+pub(super) fn tile(hit: &Hit, rank: Option<usize>) -> Markup {
+    let name = hit.text.as_deref().or(hit.id.as_deref()).unwrap_or("result");
+    html! {
+        li class=(class(hit)) {
+            div.frame {
+                @match &hit.media { Some(media) => (show(media, name)), None => div.missing { "no picture" } }
+                @if hit.right == Some(true) { span.tick title="right" { "✓" } }
+            }
+            p.score { @if let Some(rank) = rank { span { (rank) } } @if let Some(score) = hit.score { (format!("{score:.2}")) } }
+            @if let Some(text) = &hit.text { p.caption dir="auto" lang=[hit.lang.as_deref().and_then(language::tag)] { (text) } }
+            @if let (Some(_), Some(id)) = (rank, &hit.id) { p.id { (breakable(id)) } }
+        }
+    }
+}
+
+/// A result as a line of text, with a player for sounds.
+fn line(hit: &Hit, rank: usize, sheet: bool, asked: Option<&str>) -> Markup {
+    // Naming the language on every line of one language would only be noise.
+    let lang = hit.lang.as_deref().filter(|lang| asked != Some(*lang));
+    html! {
+        li class=(class(hit)) {
+            span.rank { (rank) }
+            div.what {
+                @if let Some(text) = &hit.text { span dir="auto" lang=[hit.lang.as_deref().and_then(language::tag)] { (text) } }
+                @if let Some(lang) = lang { span.lang { (language::name(lang)) } }
+                @if let Some(media) = &hit.media { (show(media, hit.text.as_deref().unwrap_or("result"))) }
+                @if let (true, Some(id)) = (sheet, &hit.id) { span.id { (breakable(id)) } }
+            }
+            @if hit.right == Some(true) { span.tick title="right" { "✓" } }
+            @if let Some(score) = hit.score { span.score { (format!("{score:.2}")) } }
+        }
+    }
+}
+
+/// An id that may break after its slashes.
+fn breakable(id: &str) -> Markup {
+    html! { @for part in id.split_inclusive('/') { (part) wbr; } }
+}
+
+fn class(hit: &Hit) -> &'static str {
+    match hit.right {
+        Some(true) => "hit right",
+        Some(false) => "hit wrong",
+        None => "hit",
+    }
+}
+
+fn chip(lang: Option<&str>) -> Markup {
+    html! { @if let Some(lang) = lang { span.chip { (language::name(lang)) } } }
+}
+
+fn is_picture(media: &Media) -> bool {
+    matches!(media.kind(), MediaKind::Picture(_))
+}
+
+/// A picture or a player; a plain note where the bytes are neither.
+fn show(media: &Media, name: &str) -> Markup {
+    html! {
+        @match (media.kind(), media.data_uri()) {
+            (MediaKind::Picture(_), Some(uri)) => img src=(uri) alt=(name) title=(name) loading="lazy" decoding="async";,
+            (MediaKind::Sound(_), Some(uri)) => audio controls preload="metadata" src=(uri) aria-label=(name) {},
+            _ => div.missing { "cannot be shown" },
+        }
+    }
+}

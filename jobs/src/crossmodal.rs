@@ -1,0 +1,113 @@
+//! How well the modalities of one collection find each other: a look at the model and the data together.
+
+use crate::{Item, Result, Vectors};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use unisono_encoders::Modality;
+use unisono_eval::metrics::RetrievalMetrics;
+use unisono_eval::retrieval::{Embeddings, ranks};
+use unisono_eval::stats::Bootstrap;
+
+/// Queries a direction at most: a check at build time, not an evaluation.
+const QUERIES: usize = 500;
+
+/// Recall of one direction, fractions from 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recall {
+    /// Modality of the queries.
+    pub from: Modality,
+    /// Modality of the gallery.
+    pub to: Modality,
+    /// Queries asked, evenly spread.
+    pub queries: usize,
+    /// Items of the gallery.
+    pub gallery: usize,
+    /// Share of queries with a right item first.
+    pub r1: f64,
+    /// … among the first five.
+    pub r5: f64,
+    /// … among the first ten.
+    pub r10: f64,
+    /// R@10 of random order.
+    pub chance_r10: f64,
+}
+
+/// Recall between every two modalities that share labels (or ids), both ways; empty when none do.
+///
+/// # Errors
+/// Vectors that are not finite.
+pub fn recalls(items: &[Item], vectors: &Vectors) -> Result<Vec<Recall>> {
+    let mut found = Vec::new();
+    for from in Modality::ALL {
+        for to in Modality::ALL {
+            if from != to {
+                found.extend(direction(items, vectors, from, to)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn direction(items: &[Item], vectors: &Vectors, from: Modality, to: Modality) -> Result<Option<Recall>> {
+    let gallery: Vec<usize> = of(items, to).collect();
+    let known: HashSet<&str> = gallery.iter().map(|i| items[*i].key()).collect();
+    let mut queries: Vec<usize> = of(items, from).filter(|i| known.contains(items[*i].key())).collect();
+    if queries.is_empty() {
+        return Ok(None);
+    }
+    let step = queries.len().div_ceil(QUERIES);
+    queries = queries.into_iter().step_by(step).collect();
+    let (query_rows, gallery_rows) = (rows(vectors, &queries), rows(vectors, &gallery));
+    let keys = |of: &[usize]| of.iter().map(|i| items[*i].key()).collect::<Vec<_>>();
+    let (query_keys, gallery_keys) = (keys(&queries), keys(&gallery));
+    let outcome = ranks(
+        &Embeddings::new(vectors.dim, &query_rows)?,
+        &query_keys,
+        &Embeddings::new(vectors.dim, &gallery_rows)?,
+        &gallery_keys,
+        None,
+    )?;
+    let m = RetrievalMetrics::new(from.name(), to.name(), &outcome, &query_keys, &Bootstrap::default())?;
+    let (r1, r5, r10) = (m.r1.value, m.r5.value, m.r10.value);
+    let (queries, gallery, chance_r10) = (m.queries, gallery.len(), m.chance_r10);
+    Ok(Some(Recall { from, to, queries, gallery, r1, r5, r10, chance_r10 }))
+}
+
+fn of(items: &[Item], modality: Modality) -> impl Iterator<Item = usize> {
+    items.iter().enumerate().filter(move |(_, item)| item.modality == modality).map(|(i, _)| i)
+}
+
+fn rows(vectors: &Vectors, which: &[usize]) -> Vec<f32> {
+    let d = vectors.dim;
+    which.iter().flat_map(|i| vectors.data[i * d..(i + 1) * d].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_found_by_label() {
+        let item = |modality, label: &str| Item {
+            modality,
+            label: Some(label.into()),
+            ..Item::text(format!("{label}/{modality}"), "x")
+        };
+        let items = [item(Modality::Text, "a"), item(Modality::Image, "a"), item(Modality::Image, "b")];
+        let vectors = Vectors { dim: 2, data: vec![1.0, 0.0, 0.6, 0.8, 0.8, 0.6] };
+        let got = recalls(&items, &vectors).unwrap();
+        assert_eq!(got.len(), 2);
+        assert_eq!(
+            (got[0].from, got[0].to, got[0].queries, got[0].gallery),
+            (Modality::Text, Modality::Image, 1, 2)
+        );
+        assert_eq!((got[0].r1, got[0].r5), (0.0, 1.0));
+        // The picture without a text is no query; the other one finds its only text.
+        assert_eq!((got[1].queries, got[1].gallery, got[1].r1), (1, 1, 1.0));
+        assert!(
+            recalls(&[Item::text("a", "a"), Item::text("b", "b")], &Vectors { dim: 1, data: vec![1.0, 1.0] })
+                .unwrap()
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! A model that takes strings and files.
+
+use crate::{Error, Result, Vectors, media};
+use image::RgbImage;
+use std::path::Path;
+use tch::{Device, Tensor};
+use unisono_encoders::{Modality, Model, to_vec};
+
+/// A loaded model that turns strings, picture files and sound files into unit vectors of one space.
+#[derive(Debug)]
+pub struct Embedder {
+    model: Model,
+}
+
+impl Embedder {
+    /// Loads a model directory onto `device`.
+    ///
+    /// # Errors
+    /// A missing or broken file; the message names it.
+    pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
+        Ok(Self { model: Model::load(dir.as_ref(), device)? })
+    }
+
+    /// Wraps a model in memory.
+    pub fn new(model: Model) -> Self {
+        Self { model }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Width D of the vectors.
+    pub fn dim(&self) -> usize {
+        usize::try_from(self.model.config().embed_dim).unwrap_or(0)
+    }
+
+    /// Strings → `[N, D]`.
+    ///
+    /// # Errors
+    /// The model has no text tower, or libtorch refused.
+    pub fn texts<S: AsRef<str>>(&self, texts: &[S]) -> Result<Vectors> {
+        if texts.is_empty() {
+            return Ok(Vectors { dim: self.dim(), data: Vec::new() });
+        }
+        self.vectors(&self.model.embed_text(texts)?)
+    }
+
+    /// A picture file → `[D]`.
+    ///
+    /// # Errors
+    /// The model has no image tower, or the file is no whole picture.
+    pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
+        let square = media::picture(path.as_ref(), self.model.image_processor()?)?;
+        Ok(self.squares(&[square])?.data)
+    }
+
+    /// A sound file → `[D]`.
+    ///
+    /// # Errors
+    /// The model has no audio tower, or the file is no whole sound.
+    pub fn sound(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
+        let mel = media::spectrogram(path.as_ref(), self.model.audio_processor()?)?;
+        Ok(self.spectrograms(&[mel])?.data)
+    }
+
+    /// Squares of the processor's size → `[N, D]`.
+    pub(crate) fn squares(&self, squares: &[RgbImage]) -> Result<Vectors> {
+        self.vectors(&self.model.embed_images(squares)?)
+    }
+
+    /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.
+    pub(crate) fn spectrograms(&self, mels: &[Vec<f32>]) -> Result<Vectors> {
+        self.vectors(&self.model.embed_spectrograms(mels)?)
+    }
+
+    /// The error of asking for a modality that the model lacks.
+    pub(crate) fn require(&self, modality: Modality) -> Result<()> {
+        if self.model.modalities().contains(&modality) {
+            return Ok(());
+        }
+        Err(self.model.no_tower(modality).into())
+    }
+
+    fn vectors(&self, tensor: &Tensor) -> Result<Vectors> {
+        let vectors = Vectors { dim: self.dim(), data: to_vec(tensor)? };
+        // NaN compares with nothing: it would be an item that no search finds, or a query that finds anything.
+        if vectors.data.iter().any(|v| !v.is_finite()) {
+            return Err(Error::Input("the model's vectors are not finite: its weights are broken".into()));
+        }
+        Ok(vectors)
+    }
+}

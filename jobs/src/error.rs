@@ -1,0 +1,90 @@
+//! What can go wrong in a long job.
+
+use std::path::{Path, PathBuf};
+
+/// This crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A job's failure, in one line that names the file, what was expected and found, and what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried: `read`, `write`, `create`…
+        action: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file or folder does not hold what it should.
+    #[error("{}: {message}", path.display())]
+    Format {
+        /// The file or folder.
+        path: PathBuf,
+        /// Expected, found, what to do.
+        message: String,
+    },
+    /// An input or an option that no job can work with.
+    #[error("{0}")]
+    Input(String),
+    /// Too many inputs could not be used.
+    #[error(
+        "{count} inputs could not be used, more than the {max} allowed (`--max-skip`); the last was {id}: {reason}"
+    )]
+    TooManySkipped {
+        /// Inputs skipped.
+        count: usize,
+        /// The allowed number.
+        max: usize,
+        /// The last input skipped.
+        id: String,
+        /// Why it was skipped.
+        reason: String,
+    },
+    /// Not one input could be used.
+    #[error("none of the {count} inputs could be used; the first was {id}: {reason}")]
+    AllSkipped {
+        /// Inputs skipped.
+        count: usize,
+        /// The first of them.
+        id: String,
+        /// Why it was skipped.
+        reason: String,
+    },
+    /// An index does not find what it holds.
+    #[error("the new index failed its self-check: {0}; nothing was written")]
+    SelfCheck(String),
+    /// The caller's progress function asked to stop; nothing was written.
+    #[error("interrupted")]
+    Interrupted,
+    /// A worker thread ended without its result: a bug, not bad data.
+    #[error("a worker thread stopped while preparing {id} (this is a bug, please report it)")]
+    Worker {
+        /// The input in work.
+        id: String,
+    },
+    /// Of models and processors.
+    #[error(transparent)]
+    Encoders(#[from] unisono_encoders::Error),
+    /// Of manifests and media.
+    #[error(transparent)]
+    Datasets(#[from] unisono_datasets::Error),
+    /// Of metrics and pages.
+    #[error(transparent)]
+    Eval(#[from] unisono_eval::Error),
+}
+
+impl Error {
+    /// For `map_err`: an [`Error::Io`] that knows its path and action.
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, action, source }
+    }
+
+    pub(crate) fn format(path: &Path, message: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), message: message.into() }
+    }
+}

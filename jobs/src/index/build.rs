@@ -1,0 +1,131 @@
+//! Building an index: beside its place, checked, then renamed.
+
+use super::{BuildOptions, Built, FORMAT_VERSION, HEADER, Header, ITEMS, ModelRef, SUM, VECTORS, check};
+use crate::crossmodal::{self, Recall};
+use crate::files::{Pending, folder_beside, place_folder};
+use crate::identity::hex;
+use crate::output::{safetensors, write_items};
+use crate::{Embedded, Embedder, Error, Flow, Item, Progress, Result, Skip, embed, identity};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tch::Device;
+
+/// What was built.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BuildReport {
+    /// The index's `index.json`.
+    pub header: Header,
+    /// Inputs that could not be used, each with its reason.
+    pub skipped: Vec<Skip>,
+    /// Files in folders that were no wanted media.
+    pub left_out: usize,
+    /// Items dropped because the same file or text with the same label is there already.
+    pub repeated: usize,
+    /// Items embedded a second time to see that each finds itself.
+    pub checked: usize,
+}
+
+impl BuildReport {
+    /// Recall between modalities.
+    pub fn recalls(&self) -> &[Recall] {
+        &self.header.built.recalls
+    }
+}
+
+/// Embeds the inputs with the model at `model` and writes an index to the folder `out`. An index that stands there is
+/// replaced when the new one is whole; anything else that stands there is left alone and refused.
+///
+/// Before it is put in place some items are embedded again, and each must find itself.
+///
+/// # Errors
+/// A folder that is no index at `out`; as [`Inputs::list`](crate::Inputs::list) and [`embed()`]; [`Error::SelfCheck`].
+pub fn build(
+    model: &Path,
+    device: Device,
+    out: &Path,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<BuildReport> {
+    refuse_foreign(out)?;
+    let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
+    let embedder = Embedder::load(&model, device)?;
+    progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
+    let mut listing = options.inputs.list(&embedder.model().modalities())?;
+    let left_out = listing.left_out;
+    let repeated = drop_repeated(&mut listing.items);
+    // Made first: a folder that cannot be written is known before the work.
+    let folder = folder_beside(out)?;
+    let embedded = embed(&embedder, listing, &options.embed, progress)?;
+    let checked = check::finds_itself(&embedder, &embedded, &options.embed, progress)?;
+    let recalls = crossmodal::recalls(&embedded.items, &embedded.vectors)?;
+    let header = write(folder.path(), &embedded, model, |header_model, sum| {
+        let mut modalities = BTreeMap::new();
+        for item in &embedded.items {
+            *modalities.entry(item.modality).or_insert(0) += 1;
+        }
+        let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let (unisono, inputs) = (env!("CARGO_PKG_VERSION").to_owned(), options.inputs.absolute()?);
+        let (batch, skipped) = (options.embed.batch, embedded.skipped.len());
+        let built = Built { at, unisono, inputs, batch, skipped, recalls };
+        let (dim, count) = (embedded.vectors.dim, embedded.items.len());
+        Ok(Header { format_version: FORMAT_VERSION, model: header_model, dim, count, modalities, sum, built })
+    })?;
+    place_folder(folder, out)?;
+    Ok(BuildReport { header, skipped: embedded.skipped, left_out, repeated, checked })
+}
+
+/// Writes the three files into `folder`, `index.json` last.
+fn write(
+    folder: &Path,
+    embedded: &Embedded,
+    model: PathBuf,
+    header: impl FnOnce(ModelRef, String) -> Result<Header>,
+) -> Result<Header> {
+    let sha256 = identity(&model)?;
+    let mut lines = Vec::new();
+    let items = folder.join(ITEMS);
+    write_items(&mut lines, &embedded.items).map_err(Error::io(&items, "write"))?;
+    let sum = sum(&lines, &sha256);
+    Pending::write(&items, |w| w.write_all(&lines))?.place()?;
+    let metadata = HashMap::from([(SUM.to_owned(), sum.clone())]);
+    safetensors(&folder.join(VECTORS), &embedded.vectors, metadata)?.place()?;
+    let header = header(ModelRef { path: model, sha256 }, sum)?;
+    let path = folder.join(HEADER);
+    let mut text = serde_json::to_vec_pretty(&header).map_err(|e| Error::format(&path, e.to_string()))?;
+    text.push(b'\n');
+    Pending::write(&path, |w| w.write_all(&text))?.place()?;
+    Ok(header)
+}
+
+/// [`Header::sum`] of these lines and this model.
+pub(super) fn sum(lines: &[u8], model: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(model.as_bytes());
+    hash.update(lines);
+    hex(&hash.finalize())
+}
+
+/// A wrong `--out` must never cost a folder that is no index.
+fn refuse_foreign(out: &Path) -> Result<()> {
+    let empty = || fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
+    if !out.exists() || out.join(HEADER).is_file() || empty() {
+        return Ok(());
+    }
+    Err(Error::format(out, "something that is no index stands there; choose another name"))
+}
+
+/// Manifests repeat a picture for every language of its captions; a search should show it once.
+fn drop_repeated(items: &mut Vec<Item>) -> usize {
+    let before = items.len();
+    let mut seen = HashSet::new();
+    items.retain(|item| {
+        let words = if item.path.is_none() { item.text.clone() } else { None };
+        // Texts by themselves are kept as given: each has an id of its own and no label.
+        item.label.is_none() || seen.insert((item.modality, item.path.clone(), words, item.label.clone()))
+    });
+    before - items.len()
+}

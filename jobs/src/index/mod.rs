@@ -1,0 +1,88 @@
+//! An index: vectors, what they belong to, and the model that made them, in one folder.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `index.json` | [`Header`]: version, model, counts, how it was built; written last |
+//! | `vectors.safetensors` | `vectors`, fp32 `[N, D]`, memory-mapped for searching; its metadata ties it to the other two |
+//! | `items.jsonl` | one [`Item`] a line, line `i` for row `i` |
+
+mod build;
+mod check;
+mod open;
+
+pub use build::{BuildReport, build};
+pub use open::{Index, open};
+
+use crate::crossmodal::Recall;
+use crate::{EmbedOptions, Inputs};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use unisono_encoders::Modality;
+
+/// The version of the folder's layout. A reader refuses another.
+pub const FORMAT_VERSION: u32 = 1;
+
+const HEADER: &str = "index.json";
+const VECTORS: &str = "vectors.safetensors";
+const ITEMS: &str = "items.jsonl";
+/// The key in the vectors' metadata that holds [`Header::sum`].
+const SUM: &str = "unisono.index";
+
+/// `index.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// [`FORMAT_VERSION`] of the build that wrote it.
+    pub format_version: u32,
+    /// The model that made the vectors.
+    pub model: ModelRef,
+    /// Width D.
+    pub dim: usize,
+    /// Number of items N.
+    pub count: usize,
+    /// Items by modality.
+    pub modalities: BTreeMap<Modality, usize>,
+    /// SHA-256 over `items.jsonl` and the model's identity. The vectors carry it too, so files of two indexes cannot be
+    /// mixed unseen.
+    pub sum: String,
+    /// When and how.
+    pub built: Built,
+}
+
+/// The model that made an index's vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRef {
+    /// Its directory, absolute.
+    pub path: PathBuf,
+    /// [`identity`](crate::identity()) of its weights and contract.
+    pub sha256: String,
+}
+
+/// When and how an index was built.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Built {
+    /// The moment, RFC 3339, UTC.
+    pub at: String,
+    /// The version of Unisono.
+    pub unisono: String,
+    /// What was embedded, with absolute paths.
+    pub inputs: Inputs,
+    /// Items that the model took at once.
+    pub batch: usize,
+    /// Inputs that could not be used.
+    pub skipped: usize,
+    /// Recall between modalities at build time; empty where items have no pairs.
+    pub recalls: Vec<Recall>,
+}
+
+/// What [`build()`] needs besides a model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BuildOptions {
+    /// What to embed.
+    pub inputs: Inputs,
+    /// How.
+    pub embed: EmbedOptions,
+}

@@ -1,0 +1,223 @@
+//! From files, folders, texts and a manifest to a list of items.
+
+use crate::item::{Item, Skip};
+use crate::{Error, Result, kind};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use unisono_datasets::{Manifest, Record};
+use unisono_encoders::Modality;
+use walkdir::{DirEntry, WalkDir};
+
+/// What to embed, as a user says it. The items come in this order: the manifest's, those of `paths`, `texts`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inputs {
+    /// A manifest (JSON Lines).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<PathBuf>,
+    /// Only the manifest's records of this split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Files, and folders with all that lies below them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathBuf>,
+    /// Texts by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<String>,
+    /// Only these modalities; empty: all that the model has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modalities: Vec<Modality>,
+}
+
+/// Everything found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// In order.
+    pub items: Vec<Item>,
+    /// What cannot be used and was asked for.
+    pub skipped: Vec<Skip>,
+    /// Files in folders that are neither pictures nor sounds, or of a modality that is not wanted.
+    pub left_out: usize,
+}
+
+impl Inputs {
+    /// Lists the items for a model that has the modalities `has`.
+    ///
+    /// Folders are walked to their ends in the order of names. Hidden files are passed over, links followed, every
+    /// folder entered once, so that links cannot lead in circles.
+    ///
+    /// # Errors
+    /// A file or folder that is not there, a broken manifest, an empty split, a modality that the model lacks, or no item at all.
+    pub fn list(&self, has: &[Modality]) -> Result<Listing> {
+        if let Some(missing) = self.modalities.iter().find(|m| !has.contains(m)) {
+            return Err(Error::Input(format!("this model has no {missing} tower; it has: {}", names(has))));
+        }
+        let wanted: &[Modality] = if self.modalities.is_empty() { has } else { &self.modalities };
+        let mut listing = Listing::default();
+        if let Some(path) = &self.manifest {
+            self.list_manifest(path, wanted, &mut listing)?;
+        }
+        for path in &self.paths {
+            list_path(path, wanted, &mut listing)?;
+        }
+        if !self.texts.is_empty() && !wanted.contains(&Modality::Text) {
+            return Err(Error::Input(format!("texts were given, but only {} is embedded", names(wanted))));
+        }
+        listing.items.extend(self.texts.iter().enumerate().map(|(i, t)| Item::text(format!("text:{i}"), t)));
+        if listing.items.is_empty() && listing.skipped.is_empty() {
+            let others = match listing.left_out {
+                0 => String::new(),
+                n => format!(" ({n} other files lie there)"),
+            };
+            return Err(Error::Input(format!(
+                "nothing to embed: the inputs hold no {}{others}",
+                names(wanted)
+            )));
+        }
+        Ok(listing)
+    }
+
+    fn list_manifest(&self, path: &Path, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
+        let manifest = Manifest::load(path)?;
+        let records: Vec<&Record> = match &self.split {
+            Some(split) => manifest.split(split),
+            None => manifest.records.iter().collect(),
+        };
+        if records.is_empty() {
+            let splits: Vec<String> =
+                manifest.splits().into_iter().map(|(name, n)| format!("{name} ({n})")).collect();
+            let split = self.split.as_deref().unwrap_or_default();
+            return Err(Error::format(
+                path,
+                format!("no record of split {split:?}; it has: {}", splits.join(", ")),
+            ));
+        }
+        for record in records {
+            list_record(record, wanted, listing);
+        }
+        Ok(())
+    }
+
+    /// The same inputs with every path absolute: what an index remembers.
+    ///
+    /// # Errors
+    /// The current folder is gone.
+    pub fn absolute(&self) -> Result<Self> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Error::io(path, "resolve"));
+        Ok(Self {
+            manifest: self.manifest.as_ref().map(absolute).transpose()?,
+            paths: self.paths.iter().map(absolute).collect::<Result<_>>()?,
+            ..self.clone()
+        })
+    }
+}
+
+fn names(modalities: &[Modality]) -> String {
+    modalities.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// One record's items: its picture, its sounds, its texts.
+fn list_record(record: &Record, wanted: &[Modality], listing: &mut Listing) {
+    let mut push = |modality, part, file: Option<&Path>, text: Option<&String>| {
+        if !wanted.contains(&modality) {
+            return;
+        }
+        let path = match file.map(absolute_utf8).transpose() {
+            Ok(path) => path,
+            Err(reason) => return listing.skipped.push(Skip { id: record.id.clone(), reason }),
+        };
+        let (label, lang) = (record.label.clone(), record.lang.clone());
+        listing.items.push(Item {
+            id: record.id.clone(),
+            modality,
+            path,
+            text: text.cloned(),
+            label,
+            lang,
+            part,
+        });
+    };
+    if let Some(image) = &record.image {
+        push(Modality::Image, 0, Some(image), record.text.first());
+    }
+    for (part, sound) in record.audio.iter().enumerate() {
+        push(Modality::Audio, part, Some(sound), record.text.first());
+    }
+    for (part, text) in record.text.iter().enumerate() {
+        push(Modality::Text, part, None, Some(text));
+    }
+}
+
+fn list_path(path: &Path, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
+    let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
+    if meta.is_dir() {
+        walk(path, wanted, listing);
+        return Ok(());
+    }
+    let skip = |reason: String| Skip { id: path.display().to_string(), reason };
+    if !meta.is_file() {
+        listing.skipped.push(skip("neither a file nor a folder".into()));
+        return Ok(());
+    }
+    match (kind::by_content(path)?, absolute_utf8(path)) {
+        (_, Err(reason)) => listing.skipped.push(skip(reason)),
+        (Some(modality), Ok(file)) if wanted.contains(&modality) => {
+            listing.items.push(Item::file(file, modality))
+        }
+        (Some(modality), Ok(_)) => {
+            let reason = format!("its modality is {modality}; embedded are: {}", names(wanted));
+            listing.skipped.push(skip(reason));
+        }
+        (None, Ok(_)) => {
+            listing.skipped.push(skip("neither a picture nor a sound that Unisono reads".into()))
+        }
+    }
+    Ok(())
+}
+
+fn walk(folder: &Path, wanted: &[Modality], listing: &mut Listing) {
+    let mut entered = HashSet::new();
+    let enter = move |entry: &DirEntry| {
+        if entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.') {
+            return false;
+        }
+        // A folder reached by two ways is walked once: links that cross could otherwise multiply without end.
+        !entry.file_type().is_dir()
+            || std::fs::canonicalize(entry.path()).is_ok_and(|real| entered.insert(real))
+    };
+    for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(enter) {
+        match entry {
+            Ok(entry) if !entry.file_type().is_file() => (),
+            Ok(entry) => match kind::by_ending(entry.path()).filter(|m| wanted.contains(m)) {
+                None => listing.left_out += 1,
+                Some(modality) => match absolute_utf8(entry.path()) {
+                    Ok(path) => listing.items.push(Item::file(path, modality)),
+                    Err(reason) => {
+                        listing.skipped.push(Skip { id: entry.path().display().to_string(), reason });
+                    }
+                },
+            },
+            // A link to a folder above: all that lies there is walked already.
+            Err(e) if e.loop_ancestor().is_some() => (),
+            Err(e) => {
+                let id = e.path().unwrap_or(folder).display().to_string();
+                let reason = e.io_error().map_or_else(|| e.to_string(), ToString::to_string);
+                listing.skipped.push(Skip { id, reason });
+            }
+        }
+    }
+}
+
+/// Ids and index lines are text: a path that is none cannot be written and found again.
+fn absolute_utf8(path: &Path) -> std::result::Result<PathBuf, String> {
+    let absolute = std::path::absolute(path).map_err(|e| e.to_string())?;
+    match absolute.to_str() {
+        Some(_) => Ok(absolute),
+        None => Err("the path is not UTF-8 text: rename it".into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/inputs.rs"]
+mod tests;

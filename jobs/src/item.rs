@@ -1,0 +1,69 @@
+//! One thing to embed, and what is remembered of it.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use unisono_encoders::Modality;
+
+/// One thing to embed: a text, a picture file or a sound file. Written as a line of `items.jsonl`, without its keys that
+/// say nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// A file's absolute path, a manifest record's id, `text:3` for the fourth text given by itself.
+    pub id: String,
+    /// What it is.
+    pub modality: Modality,
+    /// The file, absolute; none for texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// A text's words; for media, the first caption that its record has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What it shows or says: items with one label are the same thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Language of the text or sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
+    /// Which of its record's several texts or sounds, counted from 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+impl Item {
+    /// A text by itself.
+    pub fn text(id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            modality: Modality::Text,
+            path: None,
+            text: Some(text.into()),
+            label: None,
+            lang: None,
+            part: 0,
+        }
+    }
+
+    /// A file by itself; its path is its id.
+    pub fn file(path: PathBuf, modality: Modality) -> Self {
+        let id = path.display().to_string();
+        Self { id, modality, path: Some(path), text: None, label: None, lang: None, part: 0 }
+    }
+
+    /// What pairs across modalities are decided by: the label, or the id where there is none.
+    pub fn key(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// An input left out because it could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skip {
+    /// The item's id, or the path.
+    pub id: String,
+    /// What was wrong, in one line.
+    pub reason: String,
+}

@@ -1,0 +1,68 @@
+//! What a file is: for folders by its name's ending, for files given by themselves by their content.
+
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use unisono_encoders::Modality;
+
+const IMAGE: [&str; 10] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif"];
+const AUDIO: [&str; 5] = ["wav", "ogg", "oga", "mp3", "flac"];
+
+/// What a file's ending promises; `None` for anything but pictures and sounds.
+pub(crate) fn by_ending(path: &Path) -> Option<Modality> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    if IMAGE.contains(&ending.as_str()) {
+        Some(Modality::Image)
+    } else if AUDIO.contains(&ending.as_str()) {
+        Some(Modality::Audio)
+    } else {
+        None
+    }
+}
+
+/// What a file's first bytes say, and where they say nothing, its ending.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn by_content(path: &Path) -> Result<Option<Modality>> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    file.take(512).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+    let sound = match head.as_slice() {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => true,
+        // An MPEG audio frame begins with eleven set bits; a JPEG's second byte is 0xd8, an MPEG layer's is not.
+        [0xff, second, ..] => second & 0xe0 == 0xe0 && second & 0x06 != 0,
+        head => head.starts_with(b"OggS") || head.starts_with(b"fLaC") || head.starts_with(b"ID3"),
+    };
+    if sound {
+        return Ok(Some(Modality::Audio));
+    }
+    if image::guess_format(&head).is_ok() || head.windows(4).any(|w| w == b"<svg") {
+        return Ok(Some(Modality::Image));
+    }
+    Ok(by_ending(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_outweighs_the_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let kind = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            by_content(&path).unwrap()
+        };
+        assert_eq!(kind("a.png", b"RIFF\0\0\0\0WAVEfmt "), Some(Modality::Audio));
+        assert_eq!(kind("b", b"\x89PNG\r\n\x1a\n"), Some(Modality::Image));
+        assert_eq!(kind("c.mp3", b"\xff\xd8\xff\xe0"), Some(Modality::Image));
+        assert_eq!(kind("d", b"\xff\xfb\x90"), Some(Modality::Audio));
+        assert_eq!(kind("e", b"<?xml version='1.0'?><svg/>"), Some(Modality::Image));
+        assert_eq!(kind("f.JPG", b""), Some(Modality::Image));
+        assert_eq!(kind("g.txt", b"words"), None);
+        assert!(by_content(&dir.path().join("none")).is_err());
+    }
+}

@@ -1,0 +1,123 @@
+//! Exact search: every vector is compared, on all cores.
+
+use crate::vectors::similarity;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// Values a thread takes at once: large enough to make the hand-over free, small enough to share the work evenly.
+const BLOCK: usize = 1 << 16;
+
+/// A row found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Hit {
+    /// Its row.
+    pub index: usize,
+    /// Its similarity to the query: the cosine, when both have length 1.
+    pub score: f32,
+}
+
+impl Eq for Hit {}
+
+impl Ord for Hit {
+    /// Best first: the higher score, and of equal scores the lower row. A total order, so what is found depends neither on
+    /// the number of threads nor on who was first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then(self.index.cmp(&other.index))
+    }
+}
+
+impl PartialOrd for Hit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The `k` rows of `vectors` `[N, D]` most similar to `query` `[D]` among those that `keep` allows, best first, ties by row.
+///
+/// A vector is read once and nothing is written but the best `k` of each thread, so that memory's bandwidth is the limit.
+pub fn top(vectors: &[f32], query: &[f32], k: usize, keep: impl Fn(usize) -> bool + Sync) -> Vec<Hit> {
+    let dim = query.len();
+    if dim == 0 || k == 0 {
+        return Vec::new();
+    }
+    let rows = (BLOCK / dim).max(1);
+    let best = vectors
+        .par_chunks(rows * dim)
+        .enumerate()
+        .fold(BinaryHeap::new, |mut best, (block, values)| {
+            for (row, vector) in values.chunks_exact(dim).enumerate() {
+                let index = block * rows + row;
+                if keep(index) {
+                    offer(&mut best, Hit { index, score: similarity(query, vector) }, k);
+                }
+            }
+            best
+        })
+        .reduce(BinaryHeap::new, |mut a, b| {
+            for hit in b {
+                offer(&mut a, hit, k);
+            }
+            a
+        });
+    best.into_sorted_vec()
+}
+
+/// Keeps the `k` best: the heap's top is the worst of them.
+fn offer(best: &mut BinaryHeap<Hit>, hit: Hit, k: usize) {
+    if best.len() < k {
+        best.push(hit);
+    } else if let Some(mut worst) = best.peek_mut()
+        && hit < *worst
+    {
+        *worst = hit;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn naive(vectors: &[f32], query: &[f32], k: usize, keep: impl Fn(usize) -> bool) -> Vec<Hit> {
+        let scores = vectors.chunks_exact(query.len()).map(|v| similarity(query, v)).enumerate();
+        let mut all: Vec<(usize, f32)> = scores.filter(|(i, _)| keep(*i)).collect();
+        all.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
+        all.truncate(k);
+        all.into_iter().map(|(index, score)| Hit { index, score }).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_sort(
+            // Few distinct values make many ties.
+            values in prop::collection::vec(-2i8..=2, 0..600),
+            dim in 1usize..9,
+            k in 0usize..30,
+            modulus in 1usize..4,
+        ) {
+            let n = values.len() / dim * dim;
+            let vectors: Vec<f32> = values[..n].iter().map(|v| f32::from(*v)).collect();
+            let query: Vec<f32> = (0..dim).map(|i| (i % 3) as f32 - 1.0).collect();
+            let keep = |i: usize| i % modulus == 0;
+            prop_assert_eq!(top(&vectors, &query, k, keep), naive(&vectors, &query, k, keep));
+        }
+    }
+
+    #[test]
+    fn many_blocks_and_many_ties() {
+        let dim = 128;
+        let vectors: Vec<f32> = (0..5000 * dim).map(|i| ((i / dim * 7919) % 97) as f32).collect();
+        let query = vec![1.0; dim];
+        assert_eq!(top(&vectors, &query, 100, |_| true), naive(&vectors, &query, 100, |_| true));
+        assert_eq!(top(&vectors, &query, 9000, |_| true).len(), 5000);
+    }
+
+    #[test]
+    fn nothing_is_found_in_nothing() {
+        assert!(top(&[], &[1.0], 3, |_| true).is_empty());
+        assert!(top(&[1.0], &[], 3, |_| true).is_empty());
+        assert!(top(&[1.0, 2.0], &[1.0], 3, |_| false).is_empty());
+    }
+}

@@ -1,0 +1,81 @@
+//! The contact sheet of a search: pictures as thumbnails, sounds as players.
+
+use crate::{Hit, Index, Item};
+use image::ImageFormat;
+use image::imageops::FilterType;
+use std::io::Cursor;
+use std::path::Path;
+use unisono_datasets::{ImageOptions, decode};
+use unisono_encoders::Modality;
+use unisono_eval::report::{self, Fact, Media, Query, Search, SheetData};
+
+/// Longest edge of a thumbnail, in pixels.
+const EDGE: u32 = 320;
+/// Pictures that browsers show and that are no larger are carried as they are, in bytes.
+const SMALL: u64 = 48 << 10;
+/// Larger sounds are left out of the page, in bytes.
+const LARGEST_SOUND: u64 = 4 << 20;
+
+/// The page, whole and self-contained, as HTML. A medium that cannot be read shows as a placeholder.
+pub fn html(index: &Index, query: &Item, hits: &[Hit]) -> String {
+    let found = hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)));
+    let hits = found.map(|(item, score)| report::Hit {
+        media: media(item),
+        text: item.text.clone(),
+        lang: item.lang.clone(),
+        id: Some(item.id.clone()),
+        score: Some(f64::from(score)),
+        right: None,
+    });
+    let search = Search { query: asked(query), hits: hits.collect(), rank: None, gallery: None };
+    let header = index.header();
+    let counts: Vec<String> = header.modalities.iter().map(|(m, n)| format!("{n} {m}")).collect();
+    let facts = vec![
+        Fact::new("index", index.folder().display()),
+        Fact::new("items", counts.join(", ")),
+        Fact::new("model", header.model.path.display()),
+    ];
+    let title = query.text.clone().unwrap_or_else(|| query.id.clone());
+    report::contact_sheet(&SheetData { title, facts, searches: vec![search] })
+}
+
+fn asked(query: &Item) -> Query {
+    let text = query.text.clone();
+    match (query.modality, media(query)) {
+        (Modality::Image, Some(media)) => Query::Picture { media, text },
+        (Modality::Audio, Some(media)) => {
+            Query::Sound { media, text, lang: query.lang.clone(), seconds: None }
+        }
+        _ => Query::Text { text: text.unwrap_or_else(|| query.id.clone()), lang: query.lang.clone() },
+    }
+}
+
+fn media(item: &Item) -> Option<Media> {
+    let path = item.path.as_deref()?;
+    match item.modality {
+        Modality::Text => None,
+        Modality::Image => thumbnail(path),
+        Modality::Audio => {
+            let small = std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST_SOUND);
+            small.then(|| std::fs::read(path).ok().map(Media::new)).flatten()
+        }
+    }
+}
+
+fn thumbnail(path: &Path) -> Option<Media> {
+    if std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= SMALL) {
+        let media = Media::new(std::fs::read(path).ok()?);
+        // A vector picture has no kind: it is drawn below.
+        if media.data_uri().is_some() {
+            return Some(media);
+        }
+    }
+    let picture = decode::image(path, &ImageOptions { svg_size: EDGE, ..ImageOptions::default() }).ok()?;
+    let (w, h) = picture.dimensions();
+    let scale = (f64::from(EDGE) / f64::from(w.max(h))).min(1.0);
+    let pixels = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
+    let small = image::imageops::resize(&picture, pixels(w), pixels(h), FilterType::Triangle);
+    let mut bytes = Cursor::new(Vec::new());
+    small.write_to(&mut bytes, ImageFormat::Jpeg).ok()?;
+    Some(Media::new(bytes.into_inner()))
+}

@@ -1,0 +1,179 @@
+//! Indexes: what is built is found, what is damaged is refused.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::{collection, model, model_dir, names};
+use tch::Device;
+use unisono_jobs::index::{BuildOptions, BuildReport, build};
+use unisono_jobs::{EmbedOptions, Error, Flow, Index, Inputs, Modality, Progress, identity};
+
+struct Made {
+    dir: tempfile::TempDir,
+    model: PathBuf,
+    index: PathBuf,
+    report: BuildReport,
+}
+
+fn go_on(_: Progress) -> Flow {
+    Flow::Continue
+}
+
+fn options(manifest: &Path, split: Option<&str>) -> BuildOptions {
+    let inputs =
+        Inputs { manifest: Some(manifest.to_owned()), split: split.map(Into::into), ..Inputs::default() };
+    BuildOptions { inputs, embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 } }
+}
+
+/// An index of eight pictures, eight sounds and sixteen captions.
+fn made() -> Made {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model_dir(dir.path());
+    let media = dir.path().join("media");
+    fs::create_dir(&media).unwrap();
+    let manifest = collection(&media, 8);
+    let index = dir.path().join("deep/idx");
+    let report = build(&model, Device::Cpu, &index, &options(&manifest, None), &mut go_on).unwrap();
+    Made { dir, model, index, report }
+}
+
+#[test]
+fn what_is_built_is_found() {
+    let made = made();
+    assert_eq!(names(&made.index), ["index.json", "items.jsonl", "vectors.safetensors"]);
+    assert_eq!(names(made.index.parent().unwrap()), ["idx"]);
+    let index = Index::open(&made.index).unwrap();
+    let header = index.header();
+    assert_eq!(header, &made.report.header);
+    // Each picture stands in two records of one label and is there once.
+    assert_eq!((header.count, made.report.repeated, made.report.checked), (32, 8, 32));
+    let counts: Vec<_> = header.modalities.values().copied().collect();
+    assert_eq!(counts, [16, 8, 8]);
+    assert_eq!(header.model.path, made.model);
+    assert_eq!(header.model.sha256, identity(&made.model).unwrap());
+    assert!(header.built.inputs.manifest.as_ref().unwrap().is_absolute());
+    assert_eq!(made.report.recalls().len(), 6);
+
+    let embedder = index.embedder(None, Device::Cpu).unwrap();
+    let image = made.dir.path().join("media/p03.png");
+    let query = embedder.image(&image).unwrap();
+    let hits = index.search(&query, 5, &[]).unwrap();
+    let best = &index.items()[hits[0].index];
+    assert_eq!((best.path.as_deref(), best.label.as_deref()), (Some(image.as_path()), Some("r3")));
+    assert_eq!(best.text.as_deref(), Some("caption number 3"));
+    assert!(hits[0].score > 0.9999 && hits.len() == 5);
+    assert!(hits.is_sorted());
+
+    let sounds = index.search(&query, 100, &[Modality::Audio]).unwrap();
+    assert_eq!(sounds.len(), 8);
+    assert!(sounds.iter().all(|h| index.items()[h.index].modality == Modality::Audio));
+    assert!(index.search(&query[1..], 5, &[]).unwrap_err().to_string().contains("11 numbers"));
+    assert!(index.search(&[f32::NAN; support::DIM], 5, &[]).is_err());
+}
+
+#[test]
+fn damaged_and_mixed_up_indexes_are_refused() {
+    let made = made();
+    let path = |name: &str| made.index.join(name);
+    let refused = |name: &str, bytes: &[u8], part: &str| {
+        let whole = fs::read(path(name)).unwrap();
+        fs::write(path(name), bytes).unwrap();
+        let e = Index::open(&made.index).unwrap_err().to_string();
+        assert!(e.contains(name) && e.contains(part) && !e.contains('\n'), "{e}");
+        fs::write(path(name), whole).unwrap();
+    };
+    let vectors = fs::read(path("vectors.safetensors")).unwrap();
+    for cut in [0, 7, 40, vectors.len() / 2, vectors.len() - 1] {
+        refused("vectors.safetensors", &vectors[..cut], "build the index again");
+    }
+    let items = fs::read_to_string(path("items.jsonl")).unwrap();
+    refused("items.jsonl", &items.as_bytes()[..items.len() / 2], "expected 32 lines");
+    refused("items.jsonl", items.replace("caption number 5", "caption number 9").as_bytes(), "not the items");
+    refused("items.jsonl", b"", "found 0");
+    refused("items.jsonl", &[0xff; 100], "UTF-8");
+    let header = fs::read_to_string(path("index.json")).unwrap();
+    refused("index.json", &header.as_bytes()[..header.len() / 2], "build the index again");
+    refused(
+        "index.json",
+        header.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes(),
+        "version 9",
+    );
+    refused("index.json", header.replace("\"count\": 32", "\"count\": 31").as_bytes(), "damaged");
+
+    // The vectors of another index with as many items.
+    let other = made.dir.path().join("other");
+    model(8, &Modality::ALL).save(&made.dir.path().join("model8")).unwrap();
+    let manifest = made.dir.path().join("media/manifest.jsonl");
+    build(&made.dir.path().join("model8"), Device::Cpu, &other, &options(&manifest, None), &mut go_on)
+        .unwrap();
+    let foreign = fs::read(other.join("vectors.safetensors")).unwrap();
+    refused("vectors.safetensors", &foreign, "not the vectors");
+    Index::open(&made.index).unwrap();
+
+    let none = Index::open(made.dir.path()).unwrap_err().to_string();
+    assert!(none.contains("this is no index"), "{none}");
+}
+
+#[test]
+fn another_model_is_refused_and_a_moved_one_is_found() {
+    let made = made();
+    let index = Index::open(&made.index).unwrap();
+    let moved = made.dir.path().join("moved");
+    fs::rename(&made.model, &moved).unwrap();
+    let e = index.embedder(None, Device::Cpu).unwrap_err().to_string();
+    assert!(e.contains("--model"), "{e}");
+    index.embedder(Some(&moved), Device::Cpu).unwrap();
+    // One changed setting of the contract is another model.
+    let contract = moved.join("preprocessor_config.json");
+    let text = fs::read_to_string(&contract).unwrap();
+    fs::write(&contract, text.replace("\"fit\": \"pad\"", "\"fit\": \"crop\"")).unwrap();
+    let e = index.embedder(Some(&moved), Device::Cpu).unwrap_err().to_string();
+    assert!(e.contains("not the model that made the index"), "{e}");
+}
+
+#[test]
+fn a_rebuild_replaces_an_index_and_nothing_else() {
+    let made = made();
+    let manifest = made.dir.path().join("media/manifest.jsonl");
+    let report =
+        build(&made.model, Device::Cpu, &made.index, &options(&manifest, Some("test")), &mut go_on).unwrap();
+    assert_eq!(report.header.count, 24);
+    assert_eq!(Index::open(&made.index).unwrap().items().len(), 24);
+    assert_eq!(names(made.index.parent().unwrap()), ["idx"]);
+    let media = made.dir.path().join("media");
+    let before = names(&media);
+    let e = build(&made.model, Device::Cpu, &media, &options(&manifest, None), &mut go_on)
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("no index stands there"), "{e}");
+    assert_eq!(names(&media), before);
+}
+
+#[test]
+fn a_stopped_or_failed_build_leaves_the_old_index_and_nothing_beside() {
+    let made = made();
+    let manifest = made.dir.path().join("media/manifest.jsonl");
+    let before = fs::read(made.index.join("index.json")).unwrap();
+    let mut stop = |p: Progress| if p.stage == "embed" && p.done > 3 { Flow::Stop } else { Flow::Continue };
+    let e = build(&made.model, Device::Cpu, &made.index, &options(&manifest, None), &mut stop).unwrap_err();
+    assert!(matches!(e, Error::Interrupted), "{e}");
+    fs::remove_file(made.dir.path().join("media/p02.png")).unwrap();
+    let e = build(&made.model, Device::Cpu, &made.index, &options(&manifest, None), &mut go_on).unwrap_err();
+    assert!(matches!(&e, Error::TooManySkipped { .. }) && e.to_string().contains("p02.png"), "{e}");
+    assert_eq!(fs::read(made.index.join("index.json")).unwrap(), before);
+    assert_eq!(names(made.index.parent().unwrap()), ["idx"]);
+}
+
+#[test]
+fn the_contact_sheet_shows_hits_and_escapes_names() {
+    let made = made();
+    let index = Index::open(&made.index).unwrap();
+    let embedder = index.embedder(None, Device::Cpu).unwrap();
+    let words = "<script>bus</script>";
+    let query = embedder.texts(&[words]).unwrap();
+    let hits = index.search(&query.data, 6, &[Modality::Image, Modality::Audio]).unwrap();
+    let page = unisono_jobs::sheet::html(&index, &unisono_jobs::Item::text("query", words), &hits);
+    assert!(page.contains("data:image/png;base64,") && page.contains("&lt;script&gt;bus"));
+    assert!(!page.contains("<script>bus"));
+}

@@ -1,0 +1,260 @@
+//! From a draw to a sample, on the loader's threads; from samples to the tensors of a batch.
+
+use crate::recipe::{CaptionConfig, DataConfig, Recipe};
+use crate::{Error, Result};
+use image::RgbImage;
+use rand::Rng;
+use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tch::Tensor;
+use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
+use unisono_datasets::cache::MediaCache;
+use unisono_datasets::rng::{Purpose, rng};
+use unisono_datasets::{Draw, Limits, Record};
+use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
+use unisono_encoders::{Modality, Mode, Model};
+use unisono_eval::inputs;
+use unisono_fusion::{Items, View};
+
+/// What a worker makes of a draw.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The record's id.
+    pub id: String,
+    label: u64,
+    text: Option<u64>,
+    ids: Option<Vec<i64>>,
+    square: Option<RgbImage>,
+    /// `[T, M]`.
+    mel: Option<Vec<f32>>,
+}
+
+/// Pictures are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
+const CACHE_SCALE: f64 = 1.25;
+
+enum Medium {
+    Picture(RgbImage),
+    Samples(Vec<f32>),
+    Mel(Vec<f32>),
+}
+
+impl Medium {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Picture(p) => p.as_raw().len(),
+            Self::Samples(s) | Self::Mel(s) => 4 * s.len(),
+        }
+    }
+}
+
+/// Prepares samples; shared by the loader's threads.
+pub struct Preparer {
+    sources: Vec<DataConfig>,
+    text: Option<TextProcessor>,
+    image: Option<ImageProcessor>,
+    audio: Option<LogMel>,
+    augment_image: ImageAugment,
+    augment_sound: SoundAugment,
+    augment_mel: SpectrogramAugment,
+    cache: MediaCache<Medium>,
+    limits: Limits,
+    seed: u64,
+}
+
+impl Preparer {
+    /// For `recipe`, with `model`'s processors.
+    pub fn new(recipe: &Recipe, model: &Model) -> Self {
+        let p = model.processors();
+        let background = p.image.as_ref().map_or([255; 3], |i| i.background);
+        Self {
+            sources: recipe.data.clone(),
+            text: p.text.clone(),
+            image: p.image.clone(),
+            audio: p.audio.clone(),
+            augment_image: ImageAugment { fill: background, ..recipe.augment.image.clone() },
+            augment_sound: recipe.augment.sound.clone(),
+            augment_mel: recipe.augment.spectrogram.clone(),
+            cache: MediaCache::new(recipe.loader.cache_mb << 20),
+            limits: Limits::default(),
+            seed: recipe.seed,
+        }
+    }
+
+    /// One sample; a pure function of the recipe, the seed and the draw.
+    ///
+    /// # Errors
+    /// A medium that cannot be decoded, or nothing usable: the record is skipped.
+    pub fn prepare(&self, draw: &Draw) -> Result<Sample> {
+        let (r, source) = (&draw.record, &self.sources[draw.source]);
+        let uses = |m: Modality| source.uses.is_empty() || source.uses.contains(&m);
+        // Sources draw with streams of their own: the number of the source is part of the key.
+        let key = draw.draw | (draw.source as u64) << 48;
+        let stream = |purpose| rng(self.seed, key, 0, purpose);
+        let mut sample =
+            Sample { id: r.id.clone(), label: hash(r.key()), text: None, ids: None, square: None, mel: None };
+        if let (Some(processor), true) = (&self.text, uses(Modality::Text) && !r.text.is_empty()) {
+            let caption = caption(r, &source.caption, &mut stream(Purpose::Pick));
+            sample.ids = Some(processor.encode(&caption)?);
+            sample.text = Some(hash(&caption.trim().to_lowercase()));
+        }
+        if let (Some(processor), Some(path), true) = (&self.image, &r.image, uses(Modality::Image)) {
+            let medium = self.picture(path, processor)?;
+            if let Medium::Picture(p) = &*medium {
+                sample.square = Some(self.augment_image.apply(p, processor.size, &mut stream(Purpose::Augment)));
+            }
+        }
+        if let (Some(processor), true) = (&self.audio, uses(Modality::Audio) && !r.audio.is_empty()) {
+            let path = &r.audio[stream(Purpose::Other).random_range(0..r.audio.len())];
+            sample.mel = Some(self.mel(path, processor, &stream)?);
+        }
+        let has = [sample.ids.is_some(), sample.square.is_some(), sample.mel.is_some()];
+        if has.iter().filter(|h| **h).count() < 2 {
+            return Err(Error::setting(r.id.clone(), "fewer than two modalities that this model has"));
+        }
+        Ok(sample)
+    }
+
+    fn picture(&self, path: &Path, processor: &ImageProcessor) -> Result<Arc<Medium>> {
+        let key = path.display().to_string();
+        self.cache.get_or_try_insert(&key, Medium::bytes, || {
+            let size = (f64::from(processor.size) * CACHE_SCALE).round() as u32;
+            let larger = ImageProcessor { size, ..processor.clone() };
+            Ok(Medium::Picture(inputs::picture(path, &larger, self.limits)?))
+        })
+    }
+
+    fn mel(&self, path: &PathBuf, processor: &LogMel, stream: &dyn Fn(Purpose) -> rand_stream::Stream) -> Result<Vec<f32>> {
+        let config = processor.config();
+        let key = path.display().to_string();
+        let waveform = self.augment_sound != SoundAugment::default();
+        let medium = self.cache.get_or_try_insert(&key, Medium::bytes, || -> Result<Medium> {
+            if waveform {
+                return Ok(Medium::Samples(inputs::sound(path, processor, &self.limits)?.0.samples));
+            }
+            Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits)?.0))
+        })?;
+        let fresh;
+        let mel = match &*medium {
+            Medium::Mel(mel) => mel,
+            Medium::Samples(s) => {
+                let changed = self.augment_sound.apply(s, config.sample_rate, &mut stream(Purpose::Sound));
+                fresh = processor.process(&changed)?;
+                &fresh
+            }
+            Medium::Picture(_) => return Err(Error::setting(key, "is a picture in one record and a sound in another")),
+        };
+        // Zero is the mean of the normalised spectrogram: a mask says "average", not "silence".
+        let mut mel = self.augment_mel.apply(mel, config.mels, 0.0, &mut stream(Purpose::Spectrogram));
+        mel.truncate(config.max_frames * config.mels);
+        Ok(mel)
+    }
+}
+
+mod rand_stream {
+    /// The stream that `unisono_datasets::rng` gives.
+    pub type Stream = rand_chacha::ChaCha8Rng;
+}
+
+/// One caption of a record, as `config` says.
+fn caption(r: &Record, config: &CaptionConfig, rng: &mut impl Rng) -> String {
+    let Some((name, others)) = r.text.split_first() else { return String::new() };
+    if others.is_empty() || rng.random::<f64>() < config.first {
+        return name.clone();
+    }
+    let other = &others[rng.random_range(0..others.len())];
+    if config.parts == 0 {
+        return other.clone();
+    }
+    let mut parts: Vec<&str> = other.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
+    parts.shuffle(rng);
+    parts.truncate(rng.random_range(1..=config.parts));
+    if rng.random::<f64>() < config.with_name {
+        parts.insert(0, name);
+    }
+    parts.join(" ")
+}
+
+/// FNV-1a: identity within a batch, stable across runs and platforms.
+fn hash(s: &str) -> u64 {
+    s.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// What the objective knows of a batch.
+pub fn items(samples: &[Sample]) -> Items {
+    Items { labels: samples.iter().map(|s| s.label).collect(), texts: samples.iter().map(|s| s.text).collect() }
+}
+
+/// A batch's shape, for counting its arithmetic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shapes {
+    /// Texts and tokens a text, padding included.
+    pub text: (i64, i64),
+    /// Pictures.
+    pub images: i64,
+    /// Sounds and frames a sound, padding included, for each bucket.
+    pub audio: Vec<(i64, i64)>,
+}
+
+/// Rounds spectrogram lengths so that few shapes occur.
+const FRAME_ROUND: usize = 32;
+
+/// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch.
+///
+/// # Errors
+/// libtorch's.
+pub fn forward(
+    model: &Model,
+    samples: &[Sample],
+    audio_buckets: usize,
+    mode: Mode,
+) -> Result<(BTreeMap<Modality, View>, Shapes)> {
+    let (mut views, mut shapes) = (BTreeMap::new(), Shapes::default());
+    let rows_of = |has: fn(&Sample) -> bool| -> Vec<usize> {
+        samples.iter().enumerate().filter(|(_, s)| has(s)).map(|(i, _)| i).collect()
+    };
+    let rows = rows_of(|s| s.ids.is_some());
+    if !rows.is_empty() {
+        let ids: Vec<Vec<i64>> = samples.iter().filter_map(|s| s.ids.clone()).collect();
+        let (ids, mask) = model.text_processor()?.batch(&ids, model.device())?;
+        shapes.text = ids.size2()?;
+        let out = model.forward_text(&ids, &mask, mode)?;
+        views.insert(Modality::Text, View { vectors: model.project(Modality::Text, &out.pooled)?, rows });
+    }
+    let rows = rows_of(|s| s.square.is_some());
+    if !rows.is_empty() {
+        let squares: Vec<RgbImage> = samples.iter().filter_map(|s| s.square.clone()).collect();
+        let pixels = model.image_processor()?.batch(&squares, model.device())?;
+        shapes.images = rows.len() as i64;
+        let out = model.forward_image(&pixels, mode)?;
+        views.insert(Modality::Image, View { vectors: model.project(Modality::Image, &out.pooled)?, rows });
+    }
+    let rows = rows_of(|s| s.mel.is_some());
+    if !rows.is_empty() {
+        let mels: Vec<&[f32]> = samples.iter().filter_map(|s| s.mel.as_deref()).collect();
+        let vectors = audio(model, &mels, audio_buckets, mode, &mut shapes)?;
+        views.insert(Modality::Audio, View { vectors, rows });
+    }
+    Ok((views, shapes))
+}
+
+/// Sounds through their tower in buckets of like length, back in their order.
+fn audio(model: &Model, mels: &[&[f32]], buckets: usize, mode: Mode, shapes: &mut Shapes) -> Result<Tensor> {
+    let mut order: Vec<usize> = (0..mels.len()).collect();
+    order.sort_by_key(|i| mels[*i].len());
+    let mut parts = Vec::new();
+    for bucket in order.chunks(mels.len().div_ceil(buckets.max(1)).max(1)) {
+        let rows: Vec<&[f32]> = bucket.iter().map(|i| mels[*i]).collect();
+        let (mel, lengths) = model.audio_processor()?.batch(&rows, FRAME_ROUND, model.device())?;
+        shapes.audio.push((mel.size()[0], mel.size()[1]));
+        let out = model.forward_audio(&mel, &lengths, mode)?;
+        parts.push(model.project(Modality::Audio, &out.pooled)?);
+    }
+    let mut back = vec![0i64; order.len()];
+    for (position, item) in order.iter().enumerate() {
+        back[*item] = position as i64;
+    }
+    let index = Tensor::f_from_slice(&back)?.f_to_device(model.device())?;
+    Ok(Tensor::f_cat(&parts, 0)?.f_index_select(0, &index)?)
+}

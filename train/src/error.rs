@@ -1,0 +1,89 @@
+//! The crate's error.
+
+use std::path::PathBuf;
+
+/// What can go wrong in a training.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A recipe that cannot be read.
+    #[error("{path}{line}: {message}")]
+    Recipe {
+        /// The recipe, or the override.
+        path: PathBuf,
+        /// `:12`, or nothing.
+        line: String,
+        /// What was found, what is expected.
+        message: String,
+    },
+    /// A setting that cannot work.
+    #[error("{field}: {message}")]
+    Setting {
+        /// The recipe's key.
+        field: String,
+        /// What was found, what is expected.
+        message: String,
+    },
+    /// The run directory holds something that this training would overwrite or cannot go on from.
+    #[error("{path}: {message}")]
+    Run {
+        /// The directory or file.
+        path: PathBuf,
+        /// What was found, what to do.
+        message: String,
+    },
+    /// The loss or the gradient is not a number: the last checkpoint is untouched.
+    #[error("step {step}: {what} is {value}; the run stopped, its last checkpoint is from step {checkpoint}; lower the learning rate or look at this batch: {batch}")]
+    NotFinite {
+        /// The step.
+        step: u64,
+        /// Loss or gradient norm.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The step of the last checkpoint.
+        checkpoint: u64,
+        /// Ids of the first items.
+        batch: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The model's error.
+    #[error(transparent)]
+    Encoders(#[from] unisono_encoders::Error),
+    /// The data's error.
+    #[error(transparent)]
+    Datasets(#[from] unisono_datasets::Error),
+    /// The objective's error.
+    #[error(transparent)]
+    Fusion(#[from] unisono_fusion::Error),
+    /// The evaluation's error.
+    #[error(transparent)]
+    Eval(#[from] unisono_eval::Error),
+    /// libtorch's error.
+    #[error(transparent)]
+    TorchExt(#[from] unisono_torch_ext::Error),
+    /// libtorch's error.
+    #[error("libtorch: {0}")]
+    Tch(#[from] tch::TchError),
+}
+
+impl Error {
+    /// A setting that cannot work.
+    pub fn setting(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Setting { field: field.into(), message: message.into() }
+    }
+
+    /// A file that could not be read or written.
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+}
+
+/// This crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,500 @@
+//! Recipes: a complete training in one TOML file. An unknown key is an error that names the nearest known one.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
+use unisono_encoders::processors::{ImageProcessor, MelConfig};
+use unisono_encoders::{Modality, ModelConfig};
+use unisono_eval::protocol::Protocol;
+
+/// A training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Every random number of the run is a function of it.
+    pub seed: u64,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// `auto`, `cpu`, `cuda`, `cuda:1`.
+    #[serde(default = "auto")]
+    pub device: String,
+    /// Threads of libtorch; 0: one a core.
+    #[serde(default)]
+    pub threads: usize,
+    /// The towers.
+    pub model: ModelConfig,
+    /// What they see.
+    pub processor: ProcessorConfig,
+    /// What is drawn for each batch.
+    pub data: Vec<DataConfig>,
+    /// Random changes while training.
+    #[serde(default)]
+    pub augment: AugmentConfig,
+    /// The loss.
+    pub objective: ObjectiveConfig,
+    /// The steps.
+    pub optimizer: OptimizerConfig,
+    /// Exceptions for parameters, the first match counts.
+    #[serde(default)]
+    pub group: Vec<GroupRule>,
+    /// When and on what recalls are measured.
+    #[serde(default)]
+    pub evaluate: EvaluateConfig,
+    /// When the state is saved.
+    #[serde(default)]
+    pub checkpoint: CheckpointConfig,
+    /// How data are read.
+    #[serde(default)]
+    pub loader: LoaderConfig,
+    /// What `unisono report` shows of the run.
+    #[serde(default)]
+    pub report: ReportConfig,
+}
+
+fn auto() -> String {
+    "auto".into()
+}
+
+/// The processors, a part of the model's contract. The text processor's tokenizer is trained on the captions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessorConfig {
+    /// For the image tower.
+    #[serde(default)]
+    pub image: Option<ImageProcessor>,
+    /// For the audio tower.
+    #[serde(default)]
+    pub audio: Option<MelConfig>,
+}
+
+/// A source of records and its share of each batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Name in messages; `--without NAME` leaves it out, and `--set data.NAME.per_batch=…` reaches it.
+    pub name: String,
+    /// The manifest, relative to the working directory.
+    pub manifest: PathBuf,
+    /// Its split.
+    pub split: String,
+    /// Records in each batch.
+    pub per_batch: usize,
+    /// Only records of these languages; empty: all.
+    #[serde(default)]
+    pub lang: Vec<String>,
+    /// No records of these languages.
+    #[serde(default)]
+    pub without_lang: Vec<String>,
+    /// Only records with all of these modalities.
+    #[serde(default)]
+    pub needs: Vec<Modality>,
+    /// What is used of a record; empty: all it has.
+    #[serde(default)]
+    pub uses: Vec<Modality>,
+    /// Each batch's share is of one language as far as records last.
+    #[serde(default)]
+    pub one_language: bool,
+    /// How a caption is chosen.
+    #[serde(default)]
+    pub caption: CaptionConfig,
+}
+
+/// How one caption is made of a record's several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaptionConfig {
+    /// Probability of the first caption, the name, when there are more.
+    pub first: f64,
+    /// Another caption is cut at commas, and up to this many of its parts are taken in random order; 0: taken whole.
+    pub parts: usize,
+    /// Probability that the name is put before such parts.
+    pub with_name: f64,
+}
+
+impl Default for CaptionConfig {
+    fn default() -> Self {
+        Self { first: 0.5, parts: 0, with_name: 0.0 }
+    }
+}
+
+/// Random changes, each the identity when left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// Of pictures.
+    pub image: ImageAugment,
+    /// Of samples.
+    pub sound: SoundAugment,
+    /// Of spectrograms.
+    pub spectrogram: SpectrogramAugment,
+}
+
+/// The contrastive loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// Share of each target spread evenly over the batch.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Weight of a pair of modalities; 0 leaves it out.
+    #[serde(default = "one")]
+    pub text_image: f64,
+    /// As `text_image`.
+    #[serde(default = "one")]
+    pub text_audio: f64,
+    /// As `text_image`.
+    #[serde(default = "one")]
+    pub image_audio: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// AdamW with linear warm-up and cosine decay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decay of the two moments.
+    #[serde(default = "betas")]
+    pub betas: [f64; 2],
+    /// Added to the denominator.
+    #[serde(default = "eps")]
+    pub eps: f64,
+    /// Decoupled weight decay of matrices; vectors, embeddings and positions have none unless a rule says so.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Steps of linear warm-up.
+    #[serde(default)]
+    pub warmup: u64,
+    /// Learning rate at the end, as a share of the peak.
+    #[serde(default)]
+    pub final_lr: f64,
+    /// Largest norm of the whole gradient; 0: no bound.
+    #[serde(default = "one")]
+    pub clip: f64,
+    /// Decay of the moving average of the weights that is evaluated and saved; 0: the weights themselves.
+    #[serde(default)]
+    pub ema: f64,
+}
+
+fn betas() -> [f64; 2] {
+    [0.9, 0.98]
+}
+fn eps() -> f64 {
+    1e-8
+}
+
+/// An exception for the parameters whose names match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRule {
+    /// A name with `*` for any run of characters: `image.stem.*`.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    /// Factor on the learning rate.
+    #[serde(default = "one")]
+    pub lr_scale: f64,
+    /// Another weight decay.
+    #[serde(default)]
+    pub weight_decay: Option<f64>,
+    /// Not optimised.
+    #[serde(default)]
+    pub freeze: bool,
+}
+
+/// Evaluation while training.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluateConfig {
+    /// Every so many steps, and at the end; 0: at the end only.
+    pub every: u64,
+    /// On what. The mean R@5 of all protocols chooses the best checkpoint.
+    pub protocol: Vec<Protocol>,
+}
+
+/// The report of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Its title.
+    pub title: String,
+    /// Held-out protocols of the recall table; the first four give the headlines.
+    pub protocol: Vec<Protocol>,
+    /// Where the data come from.
+    pub data_set: Vec<DataSetNote>,
+    /// Captions of held-out items as queries for pictures.
+    pub search: Vec<ShowConfig>,
+    /// Held-out recordings as queries for pictures and captions.
+    pub spoken: Vec<ShowConfig>,
+}
+
+/// A data set's origin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSetNote {
+    /// Name of its sources' manifests' folder, also for `--without`.
+    pub name: String,
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// Its licence.
+    pub licence: String,
+    /// Where it is from.
+    pub source: String,
+}
+
+/// Examples to show: drawn by a hash of their ids, so that nobody chose them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShowConfig {
+    /// Name, for `--without`.
+    pub name: String,
+    /// The manifest.
+    pub manifest: PathBuf,
+    /// The split whose pictures are found.
+    pub split: String,
+    /// Languages of the queries, one query each; a language may come twice.
+    pub langs: Vec<String>,
+}
+
+/// Saving.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointConfig {
+    /// Every so many steps, and at the end; 0: at the end only.
+    pub every: u64,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self { every: 500 }
+    }
+}
+
+/// Reading.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoaderConfig {
+    /// Worker threads; 0: one a core.
+    pub workers: usize,
+    /// Batches ahead.
+    pub prefetch: usize,
+    /// Decoded media kept in memory, MiB.
+    pub cache_mb: usize,
+    /// Distinct broken records that are skipped before the run stops.
+    pub max_skip: usize,
+    /// Sounds of a batch go through their tower in this many parts of like length: less padding.
+    pub audio_buckets: usize,
+}
+
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self { workers: 0, prefetch: 4, cache_mb: 2048, max_skip: 100, audio_buckets: 1 }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe and applies `--set` overrides (`a.b=value`) and `--without` names.
+    ///
+    /// # Errors
+    /// Not there, no TOML, an unknown key (with line and nearest known key), a value of another type.
+    pub fn load(path: &Path, set: &[String], without: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        // Once from the text for messages with lines, then from the table that the overrides changed.
+        let recipe = Self::parse(&text, path)?;
+        if set.is_empty() && without.is_empty() {
+            return recipe.checked();
+        }
+        let mut table: toml::Table = text.parse().map_err(|e| from_toml(path, &text, &e))?;
+        for assignment in set {
+            overrides::apply(&mut table, assignment)?;
+        }
+        for name in without {
+            overrides::leave_out(&mut table, name)?;
+        }
+        let changed: Self = table.try_into().map_err(|e: toml::de::Error| Error::Recipe {
+            path: "--set".into(),
+            line: String::new(),
+            message: nearest(e.message()),
+        })?;
+        changed.checked()
+    }
+
+    /// Reads a recipe's text; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|e| from_toml(path, text, &e))
+    }
+
+    /// The recipe as TOML.
+    ///
+    /// # Errors
+    /// None that a recipe can have.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::setting("recipe", e.to_string()))
+    }
+
+    /// Checks every value before any device or file is touched.
+    fn checked(self) -> Result<Self> {
+        self.model.validate()?;
+        if self.data.is_empty() {
+            return Err(Error::setting("data", "no [[data]] is left; a training needs at least one"));
+        }
+        for d in &self.data {
+            if d.per_batch == 0 {
+                let field = format!("data.{}.per_batch", d.name);
+                return Err(Error::setting(field, "expected at least 1, found 0; leave the source out with --without"));
+            }
+            for p in [d.caption.first, d.caption.with_name] {
+                if !(0.0..=1.0).contains(&p) {
+                    let field = format!("data.{}.caption", d.name);
+                    return Err(Error::setting(field, format!("expected probabilities, found {p}")));
+                }
+            }
+        }
+        self.augment.image.validate()?;
+        self.augment.sound.validate()?;
+        self.augment.spectrogram.validate()?;
+        let o = &self.optimizer;
+        let finite = |field: &str, v: f64, ok: bool, expected: &str| {
+            if ok && v.is_finite() {
+                return Ok(());
+            }
+            Err(Error::setting(format!("optimizer.{field}"), format!("expected {expected}, found {v}")))
+        };
+        finite("lr", o.lr, o.lr > 0.0, "a positive number")?;
+        finite("weight_decay", o.weight_decay, o.weight_decay >= 0.0, "0 or more")?;
+        finite("clip", o.clip, o.clip >= 0.0, "0 or more")?;
+        finite("ema", o.ema, (0.0..1.0).contains(&o.ema), "0 to below 1")?;
+        finite("final_lr", o.final_lr, (0.0..=1.0).contains(&o.final_lr), "0 to 1")?;
+        for b in o.betas {
+            finite("betas", b, (0.0..1.0).contains(&b), "0 to below 1")?;
+        }
+        if !(0.0..1.0).contains(&self.objective.label_smoothing) {
+            return Err(Error::setting("objective.label_smoothing", "expected 0 to below 1"));
+        }
+        Ok(self)
+    }
+}
+
+fn from_toml(path: &Path, text: &str, e: &toml::de::Error) -> Error {
+    let line = e.span().map(|s| format!(":{}", text[..s.start.min(text.len())].matches('\n').count() + 1));
+    Error::Recipe { path: path.into(), line: line.unwrap_or_default(), message: nearest(e.message()) }
+}
+
+/// "unknown field `hight`, expected one of `width`, `height`" → with the nearest name.
+fn nearest(message: &str) -> String {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let Some(found) = quoted.next().filter(|_| message.starts_with("unknown field")) else { return message };
+    let known: Vec<&str> = quoted.collect();
+    let best = known.iter().min_by_key(|k| edit_distance(found, k));
+    match best {
+        Some(best) if edit_distance(found, best) <= found.chars().count().div_ceil(2).max(2) => {
+            format!("unknown key `{found}`; did you mean `{best}`? Known here: {}", known.join(", "))
+        }
+        _ => format!("unknown key `{found}`; known here: {}", known.join(", ")),
+    }
+}
+
+/// Levenshtein's distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// `--set` and `--without` on the raw table.
+mod overrides {
+    use super::{Error, Result};
+    use toml::{Table, Value};
+
+    /// `a.b=value`; an element of a list of tables is named by its `name` or its number.
+    pub fn apply(table: &mut Table, assignment: &str) -> Result<()> {
+        let refuse = |why: String| Error::Recipe { path: "--set".into(), line: format!(" {assignment}"), message: why };
+        let (path, raw) = assignment.split_once('=').ok_or_else(|| refuse("expected KEY=VALUE".into()))?;
+        let value = match format!("v = {raw}").parse::<Table>() {
+            Ok(mut t) => t.remove("v").ok_or_else(|| refuse("expected one value".into()))?,
+            // Bare words are strings: `--set device=cpu`.
+            Err(_) => Value::String(raw.to_owned()),
+        };
+        let keys: Vec<&str> = path.trim().split('.').collect();
+        let (last, way) = keys.split_last().ok_or_else(|| refuse("expected a key".into()))?;
+        let mut at = table;
+        for (depth, key) in way.iter().enumerate() {
+            let next = at.entry(*key).or_insert_with(|| Value::Table(Table::new()));
+            at = match next {
+                Value::Table(t) => t,
+                Value::Array(_) => return apply_to_list(next, &keys[depth + 1..], value, &refuse),
+                _ => return Err(refuse(format!("`{key}` is a value, not a table"))),
+            };
+        }
+        at.insert((*last).to_owned(), value);
+        Ok(())
+    }
+
+    fn apply_to_list(list: &mut Value, keys: &[&str], value: Value, refuse: &dyn Fn(String) -> Error) -> Result<()> {
+        let (Some(list), [element, rest @ ..]) = (list.as_array_mut(), keys) else {
+            return Err(refuse("expected the name or number of an element".into()));
+        };
+        let names: Vec<String> = list.iter().map(name_of).collect();
+        let index = element.parse::<usize>().ok().or_else(|| names.iter().position(|n| n == element));
+        let Some(at) = index.and_then(|i| list.get_mut(i)).and_then(Value::as_table_mut) else {
+            return Err(refuse(format!("no element `{element}`; there are: {}", names.join(", "))));
+        };
+        let [way @ .., last] = rest else { return Err(refuse("expected a key of the element".into())) };
+        let mut inner = at;
+        for key in way {
+            let next = inner.entry(*key).or_insert_with(|| Value::Table(Table::new()));
+            inner = next.as_table_mut().ok_or_else(|| refuse(format!("`{key}` is a value, not a table")))?;
+        }
+        inner.insert((*last).to_owned(), value);
+        Ok(())
+    }
+
+    fn name_of(v: &Value) -> String {
+        v.get("name").and_then(Value::as_str).unwrap_or("(unnamed)").to_owned()
+    }
+
+    /// Leaves out everything that has a name in `data`, `evaluate` and `report` whose name is `name` or starts with `name-`.
+    pub fn leave_out(table: &mut Table, name: &str) -> Result<()> {
+        let fits = |v: &Value| {
+            let n = name_of(v);
+            n == name || n.starts_with(&format!("{name}-"))
+        };
+        let mut found = false;
+        let mut drop = |list: Option<&mut Value>| {
+            if let Some(Value::Array(list)) = list {
+                let before = list.len();
+                list.retain(|v| !fits(v));
+                found |= list.len() < before;
+            }
+        };
+        drop(table.get_mut("data"));
+        drop(table.get_mut("evaluate").and_then(|e| e.get_mut("protocol")));
+        for list in ["protocol", "data_set", "search", "spoken"] {
+            drop(table.get_mut("report").and_then(|e| e.get_mut(list)));
+        }
+        if found {
+            return Ok(());
+        }
+        Err(Error::Recipe {
+            path: "--without".into(),
+            line: format!(" {name}"),
+            message: "no [[data]] or protocol of that name".into(),
+        })
+    }
+}

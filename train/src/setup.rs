@@ -1,0 +1,105 @@
+//! From a recipe to what the loop needs: records, tokenizer, model.
+
+use crate::recipe::{DataConfig, Recipe};
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tch::Device;
+use unisono_datasets::{Manifest, Record, Sampler, Source};
+use unisono_encoders::processors::{LogMel, TextProcessor, train_tokenizer};
+use unisono_encoders::{Modality, Model, Processors};
+
+/// Manifests read once, however many sources and protocols name them.
+#[derive(Debug, Default)]
+pub struct Manifests(BTreeMap<PathBuf, Arc<Manifest>>);
+
+impl Manifests {
+    /// The manifest at `path`.
+    ///
+    /// # Errors
+    /// Not there, or malformed, with the line.
+    pub fn get(&mut self, path: &Path) -> Result<Arc<Manifest>> {
+        if let Some(m) = self.0.get(path) {
+            return Ok(m.clone());
+        }
+        let manifest = Arc::new(Manifest::load(path)?);
+        self.0.insert(path.to_owned(), manifest.clone());
+        Ok(manifest)
+    }
+}
+
+/// The sources of a recipe, their records filtered.
+///
+/// # Errors
+/// A manifest that cannot be read, or a source that nothing is left of.
+pub fn sampler(recipe: &Recipe, manifests: &mut Manifests) -> Result<Sampler> {
+    let mut sources = Vec::with_capacity(recipe.data.len());
+    for config in &recipe.data {
+        let manifest = manifests.get(&config.manifest)?;
+        let records: Vec<Arc<Record>> = manifest
+            .split(&config.split)
+            .into_iter()
+            .filter(|r| wanted(r, config))
+            .map(|r| Arc::new(r.clone()))
+            .collect();
+        if records.is_empty() {
+            let splits: Vec<String> = manifest.splits().keys().cloned().collect();
+            let found = splits.join(", ");
+            return Err(Error::setting(
+                format!("data.{}", config.name),
+                format!(
+                    "no record of split {:?} is left in {}; its splits are: {found}; look at lang, needs and uses",
+                    config.split,
+                    config.manifest.display()
+                ),
+            ));
+        }
+        let groups = if config.one_language { languages(&records) } else { Vec::new() };
+        sources.push(Source { name: config.name.clone(), records, per_batch: config.per_batch, groups });
+    }
+    Ok(Sampler::new(sources, recipe.seed)?)
+}
+
+fn wanted(r: &Record, c: &DataConfig) -> bool {
+    let lang = r.lang.clone().unwrap_or_default();
+    let has = |m: &Modality| match m {
+        Modality::Text => !r.text.is_empty(),
+        Modality::Image => r.image.is_some(),
+        Modality::Audio => !r.audio.is_empty(),
+    };
+    let used = |m: &Modality| c.uses.is_empty() || c.uses.contains(m);
+    (c.lang.is_empty() || c.lang.contains(&lang))
+        && !c.without_lang.contains(&lang)
+        && c.needs.iter().all(has)
+        && Modality::ALL.iter().filter(|m| used(m) && has(m)).count() >= 2
+}
+
+fn languages(records: &[Arc<Record>]) -> Vec<u32> {
+    let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+    for r in records {
+        let next = numbers.len() as u32;
+        numbers.entry(r.lang.as_deref().unwrap_or_default()).or_insert(next);
+    }
+    records.iter().map(|r| numbers[r.lang.as_deref().unwrap_or_default()]).collect()
+}
+
+/// A new model: its tokenizer trained on every caption that the sources may draw, its weights a function of the seed.
+///
+/// # Errors
+/// A tower without its processor, impossible sizes.
+pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
+    let mut processors = Processors { image: recipe.processor.image.clone(), ..Processors::default() };
+    processors.audio = recipe.processor.audio.clone().map(LogMel::new).transpose()?;
+    if let Some(text) = &recipe.model.text {
+        let captions = sampler.sources().iter().flat_map(|s| s.records.iter()).flat_map(|r| r.text.iter());
+        // A record in several sources must not count twice.
+        let distinct: std::collections::BTreeSet<&String> = captions.collect();
+        if distinct.is_empty() {
+            return Err(Error::setting("model.text", "the data have no captions: leave the text tower out"));
+        }
+        let tokenizer = train_tokenizer(distinct.into_iter().map(String::as_str), text.vocab_size as usize)?;
+        processors.text = Some(TextProcessor::new(tokenizer, text.context_length as usize, text.vocab_size)?);
+    }
+    Ok(Model::new(recipe.model.clone(), processors, recipe.seed, device)?)
+}

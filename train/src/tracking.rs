@@ -1,0 +1,149 @@
+//! What a run writes down: `metrics.jsonl` and TensorBoard events.
+
+use crate::tensorboard::EventWriter;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use unisono_eval::metrics::RetrievalMetrics;
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Line {
+    /// A stretch of training steps.
+    Train(TrainLine),
+    /// An evaluation.
+    Eval(EvalLine),
+}
+
+/// Means over the steps since the line before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainLine {
+    /// Steps done.
+    pub step: u64,
+    /// The whole loss, nats.
+    pub loss: f64,
+    /// Each pair's loss, `text_image`.
+    pub pairs: BTreeMap<String, f64>,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Gradient norm before clipping.
+    pub grad_norm: f64,
+    /// exp(logit scale) of each pair.
+    pub logit_scales: BTreeMap<String, f64>,
+    /// Samples a second.
+    pub samples_per_second: f64,
+    /// Share of the time that the loop waited for data.
+    pub data_wait: f64,
+    /// Seconds since the run began, resumptions added up.
+    pub seconds: f64,
+}
+
+/// An evaluation's line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvalLine {
+    /// Steps done.
+    pub step: u64,
+    /// Mean R@5 over the protocols, what the best checkpoint is chosen by.
+    pub score: f64,
+    /// By protocol.
+    pub protocols: BTreeMap<String, RetrievalMetrics>,
+    /// Seconds since the run began.
+    pub seconds: f64,
+}
+
+/// Appends to a run's metrics.
+pub struct Tracker {
+    path: PathBuf,
+    events: EventWriter,
+}
+
+impl Tracker {
+    /// Opens the metrics of `run` at `step`: lines beyond it, of a run that was interrupted after its last checkpoint, are taken back.
+    ///
+    /// # Errors
+    /// No permission, no space.
+    pub fn open(run: &Path, step: u64) -> Result<Self> {
+        let path = run.join("metrics.jsonl");
+        let kept: Vec<Line> = if step == 0 { Vec::new() } else { read(&path)? };
+        let mut text = String::new();
+        for line in kept.iter().filter(|l| l.step() <= step) {
+            text.push_str(&to_json(line, &path)?);
+        }
+        unisono_encoders::files::write_atomically(&path, text.as_bytes())?;
+        let dir = run.join("tensorboard");
+        let events = EventWriter::open(&dir, step).map_err(|e| Error::io(dir, e))?;
+        Ok(Self { path, events })
+    }
+
+    /// Appends one line to the metrics, and its scalars to the events.
+    ///
+    /// # Errors
+    /// No space.
+    pub fn write(&mut self, line: &Line) -> Result<()> {
+        let io = |e| Error::io(&self.path, e);
+        let mut file = OpenOptions::new().append(true).create(true).open(&self.path).map_err(io)?;
+        file.write_all(to_json(line, &self.path)?.as_bytes()).map_err(io)?;
+        self.events.scalars(line.seconds(), line.step(), &line.scalars()).map_err(io)
+    }
+}
+
+fn to_json(line: &Line, path: &Path) -> Result<String> {
+    let text = serde_json::to_string(line).map_err(|e| Error::io(path, std::io::Error::other(e)))?;
+    Ok(text + "\n")
+}
+
+/// The lines of a `metrics.jsonl`; a last line that was cut off is left out.
+///
+/// # Errors
+/// Not there.
+pub fn read(path: &Path) -> Result<Vec<Line>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    Ok(text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect())
+}
+
+impl Line {
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        match self {
+            Self::Train(t) => t.step,
+            Self::Eval(e) => e.step,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        match self {
+            Self::Train(t) => t.seconds,
+            Self::Eval(e) => e.seconds,
+        }
+    }
+
+    fn scalars(&self) -> Vec<(String, f64)> {
+        match self {
+            Self::Train(t) => {
+                let mut out = vec![
+                    ("train/loss".to_owned(), t.loss),
+                    ("train/lr".to_owned(), t.lr),
+                    ("train/grad_norm".to_owned(), t.grad_norm),
+                    ("train/samples_per_second".to_owned(), t.samples_per_second),
+                    ("train/data_wait".to_owned(), t.data_wait),
+                ];
+                out.extend(t.pairs.iter().map(|(k, v)| (format!("loss/{k}"), *v)));
+                out.extend(t.logit_scales.iter().map(|(k, v)| (format!("logit_scale/{k}"), *v)));
+                out
+            }
+            Self::Eval(e) => {
+                let mut out = vec![("eval/score".to_owned(), e.score)];
+                for (name, m) in &e.protocols {
+                    out.push((format!("eval/{name}/r1"), m.r1.value));
+                    out.push((format!("eval/{name}/r5"), m.r5.value));
+                    out.push((format!("eval/{name}/r10"), m.r10.value));
+                }
+                out
+            }
+        }
+    }
+}
