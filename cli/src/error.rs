@@ -12,6 +12,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Eval(#[from] unisono_eval::Error),
     #[error(transparent)]
+    Train(#[from] unisono_train::Error),
+    #[error(transparent)]
     Torch(#[from] unisono_torch_ext::Error),
     /// The command line is impossible in a way that the parser cannot see.
     #[error("{0}")]

@@ -4,14 +4,17 @@ mod data;
 mod doctor;
 mod embed;
 mod error;
+mod eval;
 mod index;
 mod inputs;
 mod interrupt;
 mod out;
 mod place;
 mod progress;
+mod report;
 mod search;
 mod style;
+mod train;
 
 use clap::{Parser, Subcommand};
 use error::Error;
@@ -35,6 +38,10 @@ enum Command {
     #[command(subcommand)]
     Index(index::Command),
     Search(search::Args),
+    Train(train::Args),
+    #[command(subcommand)]
+    Eval(eval::Command),
+    Report(report::Args),
 }
 
 fn run(command: &Command) -> Result<(), Error> {
@@ -44,6 +51,9 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Embed(args) => embed::run(args),
         Command::Index(command) => index::run(command),
         Command::Search(args) => search::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Eval(command) => eval::run(command),
+        Command::Report(args) => report::run(args),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `unisono report`.
 
 use crate::{error::Error, out};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use unisono_train::report::{Context, gather_report};
 
@@ -20,7 +19,7 @@ pub(crate) struct Args {
     /// The day, to be shown.
     #[arg(long, value_name = "TEXT")]
     date: Option<String>,
-    /// A JSON object of stages and their seconds, to be shown; by default stages.json in the run's directory.
+    /// A file of stages and their seconds, to be shown; by default stages.json in the run's directory.
     #[arg(long, value_name = "FILE")]
     stages: Option<PathBuf>,
 }
@@ -37,13 +36,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     out::print(&format!("{}\n", path.display()))
 }
 
-/// Either an object of names and seconds, or a list of such pairs.
+/// `{"stages": {"build": 61.5, …}}`, as `cargo xtask quickstart` writes it.
 fn read_stages(path: &std::path::Path) -> Result<Vec<(String, f64)>, Error> {
     let refuse = |e: &dyn std::fmt::Display| Error::Failed(format!("{}: {e}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| refuse(&e))?;
-    if let Ok(list) = serde_json::from_str::<Vec<(String, f64)>>(&text) {
-        return Ok(list);
-    }
-    let map: BTreeMap<String, f64> = serde_json::from_str(&text).map_err(|e| refuse(&e))?;
-    Ok(map.into_iter().collect())
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| refuse(&e))?;
+    let Some(stages) = json.get("stages").and_then(serde_json::Value::as_object) else {
+        return Err(refuse(&"expected an object `stages` of names and seconds"));
+    };
+    Ok(stages.iter().filter_map(|(name, seconds)| Some((name.clone(), seconds.as_f64()?))).collect())
 }

@@ -81,7 +81,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         text += &format!("best: mean R@5 {:.1} % at step {step}\n", 100.0 * score);
     }
     if !summary.skipped.is_empty() {
-        text += &format!("{} left out; they were named above\n", style::count(summary.skipped.len(), "record"));
+        text +=
+            &format!("{} left out; they were named above\n", style::count(summary.skipped.len(), "record"));
     }
     text += &format!("model: {}\n", unisono_train::checkpoint::model_dir(&args.out).display());
     out::print(&text)

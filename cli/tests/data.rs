@@ -1,4 +1,5 @@
 //! `unisono data`.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 #[path = "../../jobs/tests/support/mod.rs"]

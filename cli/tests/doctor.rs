@@ -1,4 +1,5 @@
 //! `unisono doctor`.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

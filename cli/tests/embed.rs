@@ -1,4 +1,5 @@
 //! `unisono embed`: what is written, what is refused, what an interruption leaves.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 #[path = "../../jobs/tests/support/mod.rs"]

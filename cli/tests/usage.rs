@@ -1,4 +1,5 @@
 //! The command line itself: help, versions, wrong usage, closed pipes.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -29,7 +29,9 @@ impl Linear {
     /// libtorch's, for another last axis.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let shape = x.size();
-        let (Some(&input), rows) = (shape.last(), x.numel() as i64 / shape.last().copied().unwrap_or(1).max(1)) else {
+        let (Some(&input), rows) =
+            (shape.last(), x.numel() as i64 / shape.last().copied().unwrap_or(1).max(1))
+        else {
             return Ok(x.f_linear(&self.weight, self.bias.as_ref())?);
         };
         if x.device() != Device::Cpu || rows < MANY_ROWS || x.kind() != Kind::Float {

@@ -233,7 +233,7 @@ mod tests {
         let make = |seed, names: &[&str]| {
             let root = Scope::root(seed, Device::Cpu);
             for n in names {
-                root.child("a").param(n, &[3, 5], Init::Normal(0.5)).unwrap();
+                let _ = root.child("a").param(n, &[3, 5], Init::Normal(0.5)).unwrap();
             }
             root.finish()
         };
@@ -255,15 +255,15 @@ mod tests {
     #[test]
     fn a_name_is_defined_once() {
         let root = Scope::root(1, Device::Cpu);
-        root.param("w", &[1], Init::Const(0.0)).unwrap();
+        let _ = root.param("w", &[1], Init::Const(0.0)).unwrap();
         assert!(matches!(root.param("w", &[1], Init::Const(0.0)), Err(Error::Duplicate(_))));
     }
 
     #[test]
     fn copying_is_all_or_nothing() {
         let root = Scope::root(1, Device::Cpu);
-        root.param("w", &[2], Init::Const(0.0)).unwrap();
-        root.buffer("b", &[1], Init::Const(0.0)).unwrap();
+        let _ = root.param("w", &[2], Init::Const(0.0)).unwrap();
+        let _ = root.buffer("b", &[1], Init::Const(0.0)).unwrap();
         let params = root.finish();
         assert_eq!(params.count(), 2);
         let mut source = BTreeMap::from([("w".to_owned(), Tensor::from_slice(&[1f32, 2.0]))]);

@@ -279,7 +279,10 @@ impl Side {
     }
 
     fn captions(&self) -> Vec<Caption<'_>> {
-        self.items.iter().map(|i| Caption { text: i.text.as_deref().unwrap_or_default(), lang: &i.lang }).collect()
+        self.items
+            .iter()
+            .map(|i| Caption { text: i.text.as_deref().unwrap_or_default(), lang: &i.lang })
+            .collect()
     }
 
     fn seconds(&self) -> Vec<f64> {
@@ -298,10 +301,15 @@ impl Spoken {
     /// The first caption and the length of every sound among `records`; sounds that cannot be decoded are left out.
     pub fn measure(records: &[&Record]) -> Self {
         let limits = Limits::default();
-        let clips: Vec<(&Record, &PathBuf)> =
-            records.iter().filter(|r| !r.text.is_empty()).flat_map(|r| r.audio.iter().map(move |a| (*r, a))).collect();
-        let lengths: Vec<Option<f64>> =
-            clips.par_iter().map(|(_, a)| unisono_datasets::decode::sound(a, &limits).ok().map(|s| s.seconds())).collect();
+        let clips: Vec<(&Record, &PathBuf)> = records
+            .iter()
+            .filter(|r| !r.text.is_empty())
+            .flat_map(|r| r.audio.iter().map(move |a| (*r, a)))
+            .collect();
+        let lengths: Vec<Option<f64>> = clips
+            .par_iter()
+            .map(|(_, a)| unisono_datasets::decode::sound(a, &limits).ok().map(|s| s.seconds()))
+            .collect();
         let mut out = Self::default();
         for ((r, _), seconds) in clips.into_iter().zip(lengths) {
             if let Some(seconds) = seconds {
@@ -404,9 +412,16 @@ impl Prepared {
     ///
     /// # Errors
     /// No spoken training record, or as [`run`](Self::run).
-    pub fn duration_control(&self, training: &Spoken, bootstrap: &Bootstrap) -> Result<Option<RetrievalMetrics>> {
+    pub fn duration_control(
+        &self,
+        training: &Spoken,
+        bootstrap: &Bootstrap,
+    ) -> Result<Option<RetrievalMetrics>> {
         let (from, to) = (&self.queries, &self.gallery);
-        if !matches!((from.modality, to.modality), (Modality::Audio, Modality::Text) | (Modality::Text, Modality::Audio)) {
+        if !matches!(
+            (from.modality, to.modality),
+            (Modality::Audio, Modality::Text) | (Modality::Text, Modality::Audio)
+        ) {
             return Ok(None);
         }
         let control = DurationControl::fit(&training.borrow(), &training.seconds)?;

@@ -81,7 +81,12 @@ impl Contrastive {
     ///
     /// # Errors
     /// Rows beyond the batch, vectors of another count than rows, or libtorch's.
-    pub fn loss(&self, model: &Model, views: &BTreeMap<Modality, View>, items: &Items) -> Result<ContrastiveLoss> {
+    pub fn loss(
+        &self,
+        model: &Model,
+        views: &BTreeMap<Modality, View>,
+        items: &Items,
+    ) -> Result<ContrastiveLoss> {
         self.loss_with(views, items, |a, b| model.logit_scale(a, b).map(Tensor::shallow_clone))
     }
 
@@ -99,7 +104,9 @@ impl Contrastive {
         let mut pairs = Vec::new();
         let mut total: Option<Tensor> = None;
         for (&(a, b), &weight) in &self.weights {
-            let (Some(va), Some(vb), Some(scale)) = (views.get(&a), views.get(&b), scale(a, b)) else { continue };
+            let (Some(va), Some(vb), Some(scale)) = (views.get(&a), views.get(&b), scale(a, b)) else {
+                continue;
+            };
             let (rows, at_a, at_b) = common(&va.rows, &vb.rows);
             if rows.len() < 2 || weight == 0.0 {
                 continue;
@@ -133,7 +140,10 @@ fn check(views: &BTreeMap<Modality, View>, items: &Items) -> Result<()> {
         }
         let sorted = view.rows.windows(2).all(|w| w[0] < w[1]);
         if !sorted || view.rows.last().is_some_and(|r| *r >= items.labels.len()) {
-            return Err(Error::Shape(format!("{modality}: rows must ascend and lie below {}", items.labels.len())));
+            return Err(Error::Shape(format!(
+                "{modality}: rows must ascend and lie below {}",
+                items.labels.len()
+            )));
         }
     }
     Ok(())
@@ -180,7 +190,10 @@ mod tests {
     fn naive(x: &Tensor, y: &Tensor, rows: &[usize], items: &Items, scale: f64, smoothing: f64) -> f64 {
         let n = rows.len();
         let dot = |i: usize, j: usize| {
-            (0..x.size()[1]).map(|k| x.double_value(&[i as i64, k]) * y.double_value(&[j as i64, k])).sum::<f64>() * scale
+            (0..x.size()[1])
+                .map(|k| x.double_value(&[i as i64, k]) * y.double_value(&[j as i64, k]))
+                .sum::<f64>()
+                * scale
         };
         let mut sum = 0.0;
         for i in 0..n {
@@ -188,8 +201,8 @@ mod tests {
             let zt: f64 = (0..n).map(|j| dot(j, i).exp()).sum::<f64>().ln();
             let p: Vec<bool> = (0..n).map(|j| items.positive(rows[i], rows[j])).collect();
             let count = p.iter().filter(|x| **x).count() as f64;
-            for j in 0..n {
-                let t = smoothing / n as f64 + if p[j] { (1.0 - smoothing) / count } else { 0.0 };
+            for (j, positive) in p.iter().enumerate() {
+                let t = smoothing / n as f64 + if *positive { (1.0 - smoothing) / count } else { 0.0 };
                 sum -= t * ((dot(i, j) - z) + (dot(j, i) - zt));
             }
         }
@@ -248,7 +261,9 @@ mod tests {
         f(&x).backward();
         let g = x.grad();
         for k in 0..6 {
-            let step = Tensor::from_slice(&(0..6).map(|i| if i == k { 1e-2 } else { 0.0 }).collect::<Vec<f64>>()).view([3, 2]);
+            let step =
+                Tensor::from_slice(&(0..6).map(|i| if i == k { 1e-2 } else { 0.0 }).collect::<Vec<f64>>())
+                    .view([3, 2]);
             let d = (f(&(x.detach() + &step)) - f(&(x.detach() - &step))).double_value(&[]) / 2e-2;
             assert!((d - g.double_value(&[k / 2, k % 2])).abs() < 1e-3, "{k}: {d}");
         }
@@ -260,7 +275,9 @@ mod tests {
         let objective = Contrastive { label_smoothing: 0.0, weights: weights(&[((Text, Image), 1.0)]) };
         let view = |rows: Vec<usize>| View { vectors: unit(rows.len() as i64, 2, 1), rows };
         let apart = BTreeMap::from([(Text, view(vec![0])), (Image, view(vec![1]))]);
-        assert!(objective.loss_with(&apart, &items, |_, _| Some(Tensor::from(0f64))).unwrap().total.is_none());
+        assert!(
+            objective.loss_with(&apart, &items, |_, _| Some(Tensor::from(0f64))).unwrap().total.is_none()
+        );
         let beyond = BTreeMap::from([(Text, view(vec![0, 2]))]);
         assert!(objective.loss_with(&beyond, &items, |_, _| None).is_err());
     }

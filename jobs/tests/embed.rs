@@ -1,4 +1,5 @@
 //! Embedding many files: order, what cannot be used, what an interruption leaves.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

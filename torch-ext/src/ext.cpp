@@ -15,6 +15,10 @@
 #include <string>
 #include <vector>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace {
 
 char *copy(const std::string &text) { return strdup(text.c_str()); }
@@ -180,6 +184,17 @@ char *ute_dlopen(const char *path) {
   if (dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return nullptr;
   const char *why = dlerror();
   return copy(why ? why : "dlopen failed");
+}
+
+// glibc gives large blocks back to the system when they are freed; a training step then faults every page of its
+// activations in again. With these settings freed blocks stay in the process and are used by the next step.
+bool ute_keep_freed_memory() {
+#ifdef __GLIBC__
+  return mallopt(M_MMAP_THRESHOLD, 1 << 30) == 1 && mallopt(M_TRIM_THRESHOLD, INT32_MAX) == 1 &&
+         mallopt(M_TOP_PAD, 64 << 20) == 1;
+#else
+  return false;
+#endif
 }
 
 } // extern "C"

@@ -51,6 +51,7 @@ unsafe extern "C" {
     pub fn ute_torch_path() -> *mut c_char;
     pub fn ute_show_config() -> *mut c_char;
     pub fn ute_cpu_capability() -> *mut c_char;
+    pub fn ute_keep_freed_memory() -> bool;
     pub fn ute_dlopen(path: *const c_char) -> *mut c_char;
 }
 

@@ -28,8 +28,21 @@ pub fn cpu_capability() -> String {
     ffi::take_string(unsafe { ffi::ute_cpu_capability() })
 }
 
+/// Lets the C library keep freed memory for the next training step instead of giving it back to the system and faulting it
+/// in again: for long loops over tensors of the same sizes. Returns whether the C library took the settings (glibc does).
+pub fn keep_freed_memory() -> bool {
+    // SAFETY: sets three integers of malloc; allowed at any time.
+    unsafe { ffi::ute_keep_freed_memory() }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn malloc_takes_the_settings() {
+        assert!(super::keep_freed_memory());
+    }
+
     #[test]
     fn names_what_is_mapped() {
         assert!(super::version().starts_with("2.11."));

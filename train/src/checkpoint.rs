@@ -54,14 +54,23 @@ pub fn best(run: &Path) -> PathBuf {
 /// model directory.
 pub fn model_dir(path: &Path) -> PathBuf {
     let holds_model = |p: &Path| p.join("config.json").exists();
-    [path.to_owned(), best(path), last(path)].into_iter().find(|p| holds_model(p)).unwrap_or_else(|| path.to_owned())
+    [path.to_owned(), best(path), last(path)]
+        .into_iter()
+        .find(|p| holds_model(p))
+        .unwrap_or_else(|| path.to_owned())
 }
 
 /// Writes the state of a run as `run/last`.
 ///
 /// # Errors
 /// No space, no permission; the checkpoint before stays.
-pub fn save(run: &Path, progress: &Progress, evaluated: &Model, trained: &Model, optimizer: &Optimizer) -> Result<()> {
+pub fn save(
+    run: &Path,
+    progress: &Progress,
+    evaluated: &Model,
+    trained: &Model,
+    optimizer: &Optimizer,
+) -> Result<()> {
     replace(&last(run), |dir| {
         evaluated.save(dir)?;
         let mut state: Vec<(String, Tensor)> =
@@ -95,7 +104,9 @@ pub fn progress(run: &Path) -> Result<Option<Progress>> {
     if version != u64::from(FORMAT_VERSION) {
         return Err(Error::Run {
             path,
-            message: format!("training state of version {version}, this build reads {FORMAT_VERSION}; start again with --fresh"),
+            message: format!(
+                "training state of version {version}, this build reads {FORMAT_VERSION}; start again with --fresh"
+            ),
         });
     }
     let progress = serde_json::from_value(value).map_err(|e| Error::Run { path, message: e.to_string() })?;
@@ -171,7 +182,8 @@ mod tests {
     fn a_directory_is_replaced_whole() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("last");
-        let fill = |text: &'static str| move |d: &Path| fs::write(d.join("x"), text).map_err(|e| Error::io(d, e));
+        let fill =
+            |text: &'static str| move |d: &Path| fs::write(d.join("x"), text).map_err(|e| Error::io(d, e));
         replace(&dir, fill("1")).unwrap();
         replace(&dir, fill("2")).unwrap();
         assert_eq!(fs::read_to_string(dir.join("x")).unwrap(), "2");

@@ -6,7 +6,7 @@ use image::RgbImage;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tch::Tensor;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
@@ -102,7 +102,8 @@ impl Preparer {
         if let (Some(processor), Some(path), true) = (&self.image, &r.image, uses(Modality::Image)) {
             let medium = self.picture(path, processor)?;
             if let Medium::Picture(p) = &*medium {
-                sample.square = Some(self.augment_image.apply(p, processor.size, &mut stream(Purpose::Augment)));
+                sample.square =
+                    Some(self.augment_image.apply(p, processor.size, &mut stream(Purpose::Augment)));
             }
         }
         if let (Some(processor), true) = (&self.audio, uses(Modality::Audio) && !r.audio.is_empty()) {
@@ -125,7 +126,12 @@ impl Preparer {
         })
     }
 
-    fn mel(&self, path: &PathBuf, processor: &LogMel, stream: &dyn Fn(Purpose) -> rand_stream::Stream) -> Result<Vec<f32>> {
+    fn mel(
+        &self,
+        path: &Path,
+        processor: &LogMel,
+        stream: &dyn Fn(Purpose) -> rand_stream::Stream,
+    ) -> Result<Vec<f32>> {
         let config = processor.config();
         let key = path.display().to_string();
         let waveform = self.augment_sound != SoundAugment::default();
@@ -143,7 +149,9 @@ impl Preparer {
                 fresh = processor.process(&changed)?;
                 &fresh
             }
-            Medium::Picture(_) => return Err(Error::setting(key, "is a picture in one record and a sound in another")),
+            Medium::Picture(_) => {
+                return Err(Error::setting(key, "is a picture in one record and a sound in another"));
+            }
         };
         // Zero is the mean of the normalised spectrogram: a mask says "average", not "silence".
         let mut mel = self.augment_mel.apply(mel, config.mels, 0.0, &mut stream(Purpose::Spectrogram));
@@ -183,14 +191,17 @@ fn hash(s: &str) -> u64 {
 
 /// What the objective knows of a batch.
 pub fn items(samples: &[Sample]) -> Items {
-    Items { labels: samples.iter().map(|s| s.label).collect(), texts: samples.iter().map(|s| s.text).collect() }
+    Items {
+        labels: samples.iter().map(|s| s.label).collect(),
+        texts: samples.iter().map(|s| s.text).collect(),
+    }
 }
 
 /// A batch's shape, for counting its arithmetic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shapes {
-    /// Texts and tokens a text, padding included.
-    pub text: (i64, i64),
+    /// Texts and tokens a text, padding included, for each bucket.
+    pub text: Vec<(i64, i64)>,
     /// Pictures.
     pub images: i64,
     /// Sounds and frames a sound, padding included, for each bucket.
@@ -200,14 +211,15 @@ pub struct Shapes {
 /// Rounds spectrogram lengths so that few shapes occur.
 const FRAME_ROUND: usize = 32;
 
-/// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch.
+/// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch. Texts and sounds
+/// go through in `buckets` parts of like length.
 ///
 /// # Errors
 /// libtorch's.
 pub fn forward(
     model: &Model,
     samples: &[Sample],
-    audio_buckets: usize,
+    buckets: usize,
     mode: Mode,
 ) -> Result<(BTreeMap<Modality, View>, Shapes)> {
     let (mut views, mut shapes) = (BTreeMap::new(), Shapes::default());
@@ -216,11 +228,14 @@ pub fn forward(
     };
     let rows = rows_of(|s| s.ids.is_some());
     if !rows.is_empty() {
-        let ids: Vec<Vec<i64>> = samples.iter().filter_map(|s| s.ids.clone()).collect();
-        let (ids, mask) = model.text_processor()?.batch(&ids, model.device())?;
-        shapes.text = ids.size2()?;
-        let out = model.forward_text(&ids, &mask, mode)?;
-        views.insert(Modality::Text, View { vectors: model.project(Modality::Text, &out.pooled)?, rows });
+        let ids: Vec<&Vec<i64>> = samples.iter().filter_map(|s| s.ids.as_ref()).collect();
+        let vectors = in_buckets(&ids, buckets, |part| {
+            let part: Vec<Vec<i64>> = part.iter().map(|ids| (**ids).clone()).collect();
+            let (ids, mask) = model.text_processor()?.batch(&part, model.device())?;
+            shapes.text.push(ids.size2()?);
+            Ok(model.project(Modality::Text, &model.forward_text(&ids, &mask, mode)?.pooled)?)
+        })?;
+        views.insert(Modality::Text, View { vectors, rows });
     }
     let rows = rows_of(|s| s.square.is_some());
     if !rows.is_empty() {
@@ -232,29 +247,34 @@ pub fn forward(
     }
     let rows = rows_of(|s| s.mel.is_some());
     if !rows.is_empty() {
-        let mels: Vec<&[f32]> = samples.iter().filter_map(|s| s.mel.as_deref()).collect();
-        let vectors = audio(model, &mels, audio_buckets, mode, &mut shapes)?;
+        let mels: Vec<&Vec<f32>> = samples.iter().filter_map(|s| s.mel.as_ref()).collect();
+        let vectors = in_buckets(&mels, buckets, |part| {
+            let part: Vec<&[f32]> = part.iter().map(|m| m.as_slice()).collect();
+            let (mel, lengths) = model.audio_processor()?.batch(&part, FRAME_ROUND, model.device())?;
+            shapes.audio.push((mel.size()[0], mel.size()[1]));
+            Ok(model.project(Modality::Audio, &model.forward_audio(&mel, &lengths, mode)?.pooled)?)
+        })?;
         views.insert(Modality::Audio, View { vectors, rows });
     }
     Ok((views, shapes))
 }
 
-/// Sounds through their tower in buckets of like length, back in their order.
-fn audio(model: &Model, mels: &[&[f32]], buckets: usize, mode: Mode, shapes: &mut Shapes) -> Result<Tensor> {
-    let mut order: Vec<usize> = (0..mels.len()).collect();
-    order.sort_by_key(|i| mels[*i].len());
+/// Sequences through `tower` in parts of like length; rows come back in their order.
+fn in_buckets<T>(
+    sequences: &[&Vec<T>],
+    buckets: usize,
+    mut tower: impl FnMut(&[&Vec<T>]) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let mut order: Vec<usize> = (0..sequences.len()).collect();
+    order.sort_by_key(|i| sequences[*i].len());
     let mut parts = Vec::new();
-    for bucket in order.chunks(mels.len().div_ceil(buckets.max(1)).max(1)) {
-        let rows: Vec<&[f32]> = bucket.iter().map(|i| mels[*i]).collect();
-        let (mel, lengths) = model.audio_processor()?.batch(&rows, FRAME_ROUND, model.device())?;
-        shapes.audio.push((mel.size()[0], mel.size()[1]));
-        let out = model.forward_audio(&mel, &lengths, mode)?;
-        parts.push(model.project(Modality::Audio, &out.pooled)?);
+    for bucket in order.chunks(sequences.len().div_ceil(buckets.max(1)).max(1)) {
+        parts.push(tower(&bucket.iter().map(|i| sequences[*i]).collect::<Vec<_>>())?);
     }
     let mut back = vec![0i64; order.len()];
     for (position, item) in order.iter().enumerate() {
         back[*item] = position as i64;
     }
-    let index = Tensor::f_from_slice(&back)?.f_to_device(model.device())?;
-    Ok(Tensor::f_cat(&parts, 0)?.f_index_select(0, &index)?)
+    let all = Tensor::f_cat(&parts, 0)?;
+    Ok(all.f_index_select(0, &Tensor::f_from_slice(&back)?.f_to_device(all.device())?)?)
 }

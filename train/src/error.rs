@@ -32,7 +32,9 @@ pub enum Error {
         message: String,
     },
     /// The loss or the gradient is not a number: the last checkpoint is untouched.
-    #[error("step {step}: {what} is {value}; the run stopped, its last checkpoint is from step {checkpoint}; lower the learning rate or look at this batch: {batch}")]
+    #[error(
+        "step {step}: {what} is {value}; the run stopped, its last checkpoint is from step {checkpoint}; lower the learning rate or look at this batch: {batch}"
+    )]
     NotFinite {
         /// The step.
         step: u64,

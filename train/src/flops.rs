@@ -10,8 +10,9 @@ pub fn of_step(config: &ModelConfig, shapes: &Shapes) -> f64 {
     let mut forward = 0.0;
     let d = config.embed_dim as f64;
     if let Some(c) = &config.text {
-        let (b, t) = shapes.text;
-        forward += b as f64 * (blocks(&c.transformer, t) + 2.0 * c.transformer.width as f64 * d);
+        for &(b, t) in &shapes.text {
+            forward += b as f64 * (blocks(&c.transformer, t) + 2.0 * c.transformer.width as f64 * d);
+        }
     }
     if let Some(c) = &config.image {
         let grid = c.stem.grid([c.size, c.size]);

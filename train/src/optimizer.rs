@@ -105,9 +105,13 @@ impl Optimizer {
             optim::mul_scalar_(&present, self.config.clip / (norm + 1e-6))?;
         }
         for group in &self.groups {
-            let with_grad: Vec<(&Slot, &Tensor)> =
-                group.slots.iter().filter_map(|i| Some((&self.slots[*i], grads.get(*i)?.as_ref()?))).collect();
-            let pick = |f: fn(&Slot) -> &Tensor| with_grad.iter().map(|(s, _)| f(s)).collect::<Vec<&Tensor>>();
+            let with_grad: Vec<(&Slot, &Tensor)> = group
+                .slots
+                .iter()
+                .filter_map(|i| Some((&self.slots[*i], grads.get(*i)?.as_ref()?)))
+                .collect();
+            let pick =
+                |f: fn(&Slot) -> &Tensor| with_grad.iter().map(|(s, _)| f(s)).collect::<Vec<&Tensor>>();
             let steps = pick(|s| &s.step);
             optim::add_scalar_(&steps, 1.0)?;
             let options = AdamW {
@@ -141,11 +145,16 @@ impl Optimizer {
     /// A moment that is missing or of another shape, by name.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<(), String> {
         for s in &mut self.slots {
-            for (kind, target) in [("exp_avg", &s.exp_avg), ("exp_avg_sq", &s.exp_avg_sq), ("step", &s.step)] {
+            for (kind, target) in [("exp_avg", &s.exp_avg), ("exp_avg_sq", &s.exp_avg_sq), ("step", &s.step)]
+            {
                 let name = format!("{kind}.{}", s.name);
                 let source = state.get(&name).ok_or_else(|| format!("{name} is missing"))?;
                 if source.size() != target.size() {
-                    return Err(format!("{name}: expected shape {:?}, found {:?}", target.size(), source.size()));
+                    return Err(format!(
+                        "{name}: expected shape {:?}, found {:?}",
+                        target.size(),
+                        source.size()
+                    ));
                 }
                 tch::no_grad(|| target.shallow_clone().copy_(source));
             }
@@ -172,7 +181,9 @@ mod tests {
 
     fn params() -> Params {
         let root = Scope::root(1, Device::Cpu);
-        for (name, shape) in [("a.weight", vec![2, 2]), ("a.bias", vec![2]), ("b.embedding.weight", vec![3, 2])] {
+        for (name, shape) in
+            [("a.weight", vec![2, 2]), ("a.bias", vec![2]), ("b.embedding.weight", vec![3, 2])]
+        {
             let _ = root.param(name, &shape, Init::Const(1.0)).unwrap();
         }
         root.finish()
@@ -184,7 +195,9 @@ mod tests {
 
     #[test]
     fn globs() {
-        assert!(matches("*", "a.b") && matches("a.*.w", "a.b.c.w") && matches("a", "a") && matches("*.w", ".w"));
+        assert!(
+            matches("*", "a.b") && matches("a.*.w", "a.b.c.w") && matches("a", "a") && matches("*.w", ".w")
+        );
         assert!(!matches("a.*.w", "a.w") && !matches("a", "ab") && !matches("b*", "ab"));
     }
 
@@ -205,7 +218,9 @@ mod tests {
         let o = Optimizer::new(&p, &config(), &rules).unwrap();
         assert_eq!((o.params().len(), o.frozen()), (2, 1));
         let rules = [GroupRule { pattern: "c.*".into(), lr_scale: 1.0, weight_decay: None, freeze: false }];
-        assert!(Optimizer::new(&p, &config(), &rules).err().unwrap().to_string().contains("matches no parameter"));
+        assert!(
+            Optimizer::new(&p, &config(), &rules).err().unwrap().to_string().contains("matches no parameter")
+        );
     }
 
     #[test]
@@ -225,7 +240,8 @@ mod tests {
 
     #[test]
     fn state_round_trips() {
-        let grads = |o: &Optimizer, k: f64| o.params().iter().map(|t| Some(t.ones_like() * k)).collect::<Vec<_>>();
+        let grads =
+            |o: &Optimizer, k: f64| o.params().iter().map(|t| Some(t.ones_like() * k)).collect::<Vec<_>>();
         let (p, q) = (params(), params());
         let mut a = Optimizer::new(&p, &config(), &[]).unwrap();
         a.step(&grads(&a, 1.0), 0.1).unwrap();

@@ -286,13 +286,13 @@ pub struct LoaderConfig {
     pub cache_mb: usize,
     /// Distinct broken records that are skipped before the run stops.
     pub max_skip: usize,
-    /// Sounds of a batch go through their tower in this many parts of like length: less padding.
-    pub audio_buckets: usize,
+    /// Texts and sounds of a batch go through their towers in this many parts of like length: less padding.
+    pub buckets: usize,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { workers: 0, prefetch: 4, cache_mb: 2048, max_skip: 100, audio_buckets: 1 }
+        Self { workers: 0, prefetch: 4, cache_mb: 2048, max_skip: 100, buckets: 1 }
     }
 }
 
@@ -348,7 +348,10 @@ impl Recipe {
         for d in &self.data {
             if d.per_batch == 0 {
                 let field = format!("data.{}.per_batch", d.name);
-                return Err(Error::setting(field, "expected at least 1, found 0; leave the source out with --without"));
+                return Err(Error::setting(
+                    field,
+                    "expected at least 1, found 0; leave the source out with --without",
+                ));
             }
             for p in [d.caption.first, d.caption.with_name] {
                 if !(0.0..=1.0).contains(&p) {
@@ -424,7 +427,11 @@ mod overrides {
 
     /// `a.b=value`; an element of a list of tables is named by its `name` or its number.
     pub fn apply(table: &mut Table, assignment: &str) -> Result<()> {
-        let refuse = |why: String| Error::Recipe { path: "--set".into(), line: format!(" {assignment}"), message: why };
+        let refuse = |why: String| Error::Recipe {
+            path: "--set".into(),
+            line: format!(" {assignment}"),
+            message: why,
+        };
         let (path, raw) = assignment.split_once('=').ok_or_else(|| refuse("expected KEY=VALUE".into()))?;
         let value = match format!("v = {raw}").parse::<Table>() {
             Ok(mut t) => t.remove("v").ok_or_else(|| refuse("expected one value".into()))?,
@@ -446,7 +453,12 @@ mod overrides {
         Ok(())
     }
 
-    fn apply_to_list(list: &mut Value, keys: &[&str], value: Value, refuse: &dyn Fn(String) -> Error) -> Result<()> {
+    fn apply_to_list(
+        list: &mut Value,
+        keys: &[&str],
+        value: Value,
+        refuse: &dyn Fn(String) -> Error,
+    ) -> Result<()> {
         let (Some(list), [element, rest @ ..]) = (list.as_array_mut(), keys) else {
             return Err(refuse("expected the name or number of an element".into()));
         };

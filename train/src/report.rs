@@ -13,8 +13,8 @@ use unisono_datasets::{ImageOptions, Limits, Record, decode};
 use unisono_encoders::{Modality, Model, files};
 use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Spoken, gather};
 use unisono_eval::report::{
-    Curves, DataSet, Fact, Headline, Header, Hit, Media, Mistake, Notes, Query, RecallRow, ReportData, Search,
-    Throughput, TimeSpent, TrainPoint, ValPoint,
+    Curves, DataSet, Fact, Header, Headline, Hit, Media, Mistake, Notes, Query, RecallRow, ReportData,
+    Search, Throughput, TimeSpent, TrainPoint, ValPoint,
 };
 use unisono_eval::retrieval::{Embeddings, top};
 use unisono_eval::stats::Bootstrap;
@@ -43,7 +43,10 @@ pub struct Context {
 /// No checkpoint, or data that cannot be read.
 pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)) -> Result<ReportData> {
     let Some(progress) = checkpoint::progress(run)? else {
-        return Err(Error::Run { path: run.into(), message: "holds no training; `unisono train RECIPE --out` makes one".into() });
+        return Err(Error::Run {
+            path: run.into(),
+            message: "holds no training; `unisono train RECIPE --out` makes one".into(),
+        });
     };
     let recipe = recipe_of(run, progress.recipe)?;
     let summary: Summary = files::read_json(&run.join("summary.json"))?;
@@ -59,7 +62,8 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         let prepared = Prepared::new(p, &manifest, &show.model)?;
         let outcome = prepared.run(&show.model, BATCH, &Bootstrap::default())?;
         let control = if p.from == Modality::Audio || p.to == Modality::Audio {
-            let training = spoken.entry(p.manifest.clone()).or_insert_with(|| Spoken::measure(&manifest.split("train")));
+            let training =
+                spoken.entry(p.manifest.clone()).or_insert_with(|| Spoken::measure(&manifest.split("train")));
             prepared.duration_control(training, &Bootstrap::default())?
         } else {
             None
@@ -150,14 +154,23 @@ impl Show {
                 let media = Media::new(std::fs::read(path).map_err(|e| Error::io(path, e))?);
                 Query::Sound { media, text: caption, lang, seconds: item.seconds }
             }
-            (None, path) => {
-                Query::Picture { media: self.picture(path.as_deref().unwrap_or(Path::new("")))?, text: caption }
-            }
+            (None, path) => Query::Picture {
+                media: self.picture(path.as_deref().unwrap_or(Path::new("")))?,
+                text: caption,
+            },
         })
     }
 
     /// One search: `item` with its vector against a gallery; right is what shares its key (and language, when `lang` asks so).
-    fn search(&mut self, item: &Item, vector: &[f32], caption: Option<String>, side: &Side, vectors: &[f32], same_lang: bool) -> Result<Search> {
+    fn search(
+        &mut self,
+        item: &Item,
+        vector: &[f32],
+        caption: Option<String>,
+        side: &Side,
+        vectors: &[f32],
+        same_lang: bool,
+    ) -> Result<Search> {
         let gallery = Embeddings::new(vector.len(), vectors)?;
         let mut found = top(vector, &gallery, side.items.len())?;
         if same_lang {
@@ -209,7 +222,8 @@ impl Show {
         let mut skipped = Vec::new();
         let pictures = gather(&self.model, &held_out, Modality::Image, &[], Captions::First, &mut skipped)?;
         let texts = gather(&self.model, &held_out, Modality::Text, &c.langs, Captions::First, &mut skipped)?;
-        let (picture_vectors, text_vectors) = (pictures.embed(&self.model, BATCH)?, texts.embed(&self.model, BATCH)?);
+        let (picture_vectors, text_vectors) =
+            (pictures.embed(&self.model, BATCH)?, texts.embed(&self.model, BATCH)?);
         let (mut to_pictures, mut to_texts) = (Vec::new(), Vec::new());
         let mut asked: HashSet<String> = HashSet::new();
         for lang in &c.langs {
@@ -226,10 +240,18 @@ impl Show {
             let Some(item) = sounds.items.first() else { continue };
             let caption = r.text.first().cloned();
             // A lone record knows nothing of the captions that join labels: the gallery's key of the same thing counts.
-            let key = texts.items.iter().find(|t| t.text == caption && t.lang == item.lang).map(|t| t.key.clone());
+            let key =
+                texts.items.iter().find(|t| t.text == caption && t.lang == item.lang).map(|t| t.key.clone());
             let item = Item { key: key.unwrap_or_else(|| item.key.clone()), ..item.clone() };
             let dim = self.model.config().embed_dim as usize;
-            to_pictures.push(self.search(&item, &vector[..dim], caption.clone(), &pictures, &picture_vectors, false)?);
+            to_pictures.push(self.search(
+                &item,
+                &vector[..dim],
+                caption.clone(),
+                &pictures,
+                &picture_vectors,
+                false,
+            )?);
             to_texts.push(self.search(&item, &vector[..dim], caption, &texts, &text_vectors, true)?);
         }
         Ok((to_pictures, to_texts))
@@ -237,7 +259,8 @@ impl Show {
 
     /// The worst three of a protocol, one for a thing.
     fn mistakes(&mut self, prepared: &Prepared, outcome: &Outcome) -> Result<Vec<Mistake>> {
-        let mut worst: Vec<_> = outcome.ranks.queries.iter().filter(|q| q.rank > 1.0 && q.best_wrong.is_some()).collect();
+        let mut worst: Vec<_> =
+            outcome.ranks.queries.iter().filter(|q| q.rank > 1.0 && q.best_wrong.is_some()).collect();
         worst.sort_by(|a, b| b.rank.total_cmp(&a.rank).then(a.query.cmp(&b.query)));
         let mut seen = HashSet::new();
         let mut out = Vec::new();
@@ -263,15 +286,27 @@ impl Show {
 
 /// A stable spread of ids, so that examples are neither the first ones nor chosen.
 fn spread(id: &str) -> u64 {
-    id.bytes().fold(0x9e37_79b9_7f4a_7c15, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23))
+    id.bytes().fold(0x9e37_79b9_7f4a_7c15, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
+    })
 }
 
-fn header(recipe: &Recipe, summary: &Summary, context: &Context, manifests: &mut Manifests) -> Result<Header> {
+fn header(
+    recipe: &Recipe,
+    summary: &Summary,
+    context: &Context,
+    manifests: &mut Manifests,
+) -> Result<Header> {
     let mut data_sets = Vec::new();
     for d in &recipe.report.data_set {
         let manifest = manifests.get(&d.manifest)?;
         let counts = manifest.splits().into_iter().map(|(split, n)| (split, n as u64)).collect();
-        data_sets.push(DataSet { name: d.name.clone(), counts, licence: d.licence.clone(), source: Some(d.source.clone()) });
+        data_sets.push(DataSet {
+            name: d.name.clone(),
+            counts,
+            licence: d.licence.clone(),
+            source: Some(d.source.clone()),
+        });
     }
     let minutes = |s: f64| format!("{} min {:02.0} s", (s / 60.0).floor(), s % 60.0);
     let facts = vec![
@@ -285,7 +320,9 @@ fn header(recipe: &Recipe, summary: &Summary, context: &Context, manifests: &mut
     let title = if recipe.report.title.is_empty() { "Unisono: a run" } else { &recipe.report.title };
     Ok(Header {
         title: title.to_owned(),
-        subtitle: Some("Text, pictures and speech in one embedding space: one checkpoint gave every number here.".into()),
+        subtitle: Some(
+            "Text, pictures and speech in one embedding space: one checkpoint gave every number here.".into(),
+        ),
         date: context.date.clone(),
         facts,
         data_sets,
@@ -323,7 +360,9 @@ fn time(summary: &Summary, context: &Context) -> TimeSpent {
     let verdict = if wait <= 10.0 {
         format!("The loop waited for data {wait:.1} % of its time: the arithmetic is the limit.")
     } else {
-        format!("The loop waited for data {wait:.1} % of its time: decoding is the limit; more workers or a larger cache help.")
+        format!(
+            "The loop waited for data {wait:.1} % of its time: decoding is the limit; more workers or a larger cache help."
+        )
     };
     let names = ["forward", "backward", "optimizer", "data_wait", "evaluate", "checkpoint", "start"];
     TimeSpent {
@@ -341,10 +380,7 @@ fn notes(recipe: &Recipe, run: &Path) -> Notes {
     let examples = "Searches and recordings shown were drawn by a hash of their ids, not chosen; the checkpoint is the one with the best mean R@5 on the validation protocols.";
     Notes {
         paragraphs: vec![own.into(), control.into(), examples.into()],
-        commands: vec![
-            "cargo xtask quickstart".into(),
-            format!("unisono report --run {}", run.display()),
-        ],
+        commands: vec!["cargo xtask quickstart".into(), format!("unisono report --run {}", run.display())],
         facts: vec![Fact::new("Seed", recipe.seed), Fact::new("Recipe", run.join("recipe.toml").display())],
     }
 }

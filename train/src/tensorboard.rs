@@ -103,6 +103,8 @@ mod tests {
         let first = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         assert!(bytes[12..12 + first].ends_with(b"brain.Event:2"));
         let second = &bytes[16 + first..];
-        assert!(second.windows(4).any(|w| w == b"loss") && second.windows(4).any(|w| w == 0.25f32.to_le_bytes()));
+        assert!(
+            second.windows(4).any(|w| w == b"loss") && second.windows(4).any(|w| w == 0.25f32.to_le_bytes())
+        );
     }
 }

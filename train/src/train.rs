@@ -4,7 +4,7 @@ use crate::checkpoint::{self, FORMAT_VERSION, Progress};
 use crate::data::{self, Preparer, Sample};
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Manifests};
-use crate::tracking::{EvalLine, Line, TrainLine, Tracker};
+use crate::tracking::{EvalLine, Line, Tracker, TrainLine};
 use crate::{Error, Recipe, Result, flops, schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::protocol::{Prepared, Skipped};
 use unisono_eval::stats::Bootstrap;
 use unisono_fusion::Contrastive;
-use unisono_torch_ext::{autograd, cuda, optim};
+use unisono_torch_ext::{autograd, cuda, library, optim};
 
 /// How a run is started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,16 +110,24 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let device = cuda::device(&recipe.device)?;
     let threads = if recipe.threads > 0 { recipe.threads } else { cores() };
     tch::set_num_threads(threads as i32);
+    library::keep_freed_memory();
     std::fs::create_dir_all(run).map_err(|e| Error::io(run, e))?;
     let before = begin(recipe, run, options)?;
     let mut manifests = Manifests::default();
     let sampler = Arc::new(setup::sampler(recipe, &mut manifests)?);
     for (i, s) in sampler.sources().iter().enumerate() {
         let epochs = sampler.epoch(i, recipe.steps);
-        tell(Event::Note(format!("{}: {} records, {} a batch, {epochs:.1} epochs", s.name, s.records.len(), s.per_batch)));
+        tell(Event::Note(format!(
+            "{}: {} records, {} a batch, {epochs:.1} epochs",
+            s.name,
+            s.records.len(),
+            s.per_batch
+        )));
     }
     let (model, shadow) = match &before {
-        Some(_) => (Model::load(&checkpoint::last(run), device)?, Model::load(&checkpoint::last(run), device)?),
+        Some(_) => {
+            (Model::load(&checkpoint::last(run), device)?, Model::load(&checkpoint::last(run), device)?)
+        }
         None => {
             let model = setup::model(recipe, &sampler, device)?;
             let shadow = Model::new(recipe.model.clone(), model.processors().clone(), recipe.seed, device)?;
@@ -135,7 +143,10 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         }
         None => Progress::new(recipe),
     };
-    tell(Event::Note(format!("{:.2} M parameters on {device:?}, {threads} threads", model.params().count() as f64 / 1e6)));
+    tell(Event::Note(format!(
+        "{:.2} M parameters on {device:?}, {threads} threads",
+        model.params().count() as f64 / 1e6
+    )));
     let protocols = prepare_protocols(recipe, &model, &mut manifests, tell)?;
     let objective = objective(recipe);
     let preparer = Preparer::new(recipe, &model);
@@ -166,10 +177,13 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         clock.lap(&mut progress.parts, "data_wait");
 
         // ---- step
-        let (views, shapes) = data::forward(&model, &batch.items, recipe.loader.audio_buckets, Mode::Train)?;
+        let (views, shapes) = data::forward(&model, &batch.items, recipe.loader.buckets, Mode::Train)?;
         let loss = objective.loss(&model, &views, &data::items(&batch.items))?;
         let Some(total) = &loss.total else {
-            return Err(Error::setting("data", format!("no pair of modalities at step {step} has two items")));
+            return Err(Error::setting(
+                "data",
+                format!("no pair of modalities at step {step} has two items"),
+            ));
         };
         let value = total.double_value(&[]);
         finite(value, "the loss", step, saved, &batch.items)?;
@@ -215,7 +229,10 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
         // ---- save
         let stopping = options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
-        if (recipe.checkpoint.every > 0 && progress.step.is_multiple_of(recipe.checkpoint.every)) || last || stopping {
+        if (recipe.checkpoint.every > 0 && progress.step.is_multiple_of(recipe.checkpoint.every))
+            || last
+            || stopping
+        {
             let state = Progress { seconds: progress.seconds + clock.total(), ..progress.clone() };
             checkpoint::save(run, &state, &shadow, &model, &optimizer)?;
             saved = progress.step;
@@ -276,7 +293,9 @@ fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progres
     let refuse = |message: String| Err(Error::Run { path: run.to_owned(), message });
     if !options.resume {
         let step = progress.step;
-        return refuse(format!("holds a run at step {step}; go on with --resume, begin again with --fresh, or choose another --out"));
+        return refuse(format!(
+            "holds a run at step {step}; go on with --resume, begin again with --fresh, or choose another --out"
+        ));
     }
     if let Some(key) = difference(&progress.recipe, recipe) {
         return refuse(format!(
@@ -305,7 +324,12 @@ fn objective(recipe: &Recipe) -> Contrastive {
     let o = &recipe.objective;
     Contrastive {
         label_smoothing: o.label_smoothing,
-        weights: [((Text, Image), o.text_image), ((Text, Audio), o.text_audio), ((Image, Audio), o.image_audio)].into(),
+        weights: [
+            ((Text, Image), o.text_image),
+            ((Text, Audio), o.text_audio),
+            ((Image, Audio), o.image_audio),
+        ]
+        .into(),
     }
 }
 
@@ -389,7 +413,11 @@ impl Clock {
 
     /// Seconds of the loop itself: without start, evaluations and checkpoints.
     fn loop_seconds(&self) -> f64 {
-        ["data_wait", "forward", "backward", "optimizer"].iter().filter_map(|p| self.here.get(*p)).sum::<f64>().max(1e-9)
+        ["data_wait", "forward", "backward", "optimizer"]
+            .iter()
+            .filter_map(|p| self.here.get(*p))
+            .sum::<f64>()
+            .max(1e-9)
     }
 
     fn share(&self, part: &str) -> f64 {

@@ -101,7 +101,7 @@ fn cuda(cuda: &Cuda) -> Check {
     let detail = cuda.detail.as_deref().map(one_line).unwrap_or_default();
     match cuda.status {
         "ready" => good("CUDA", cuda.devices.join(", ")),
-        "broken" => {
+        "broken" if cuda.driver => {
             poor("CUDA", format!("does not load, the CPU is used: {detail}"), "cargo xtask setup --cuda")
         }
         "absent" if cuda.driver => {
@@ -145,7 +145,7 @@ fn threads(facts: &Facts) -> Check {
 }
 
 fn cache(cache: &Cache) -> Check {
-    let mut largest: Vec<_> = cache.parts.iter().collect();
+    let mut largest: Vec<_> = cache.parts.iter().filter(|(_, size)| **size > 0).collect();
     largest.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let parts: Vec<String> =
         largest.iter().take(4).map(|(name, size)| format!("{name} {}", bytes(**size))).collect();
@@ -221,7 +221,7 @@ mod tests {
         problem(&|f| f.libtorch.failure = Some("no kernel".into()), "libtorch", Broken, "xtask setup");
         problem(&|f| f.libtorch.version = "2.10.1".into(), "libtorch", Broken, "xtask setup");
         problem(&|f| f.cuda.driver = true, "CUDA", Poor, "setup --cuda");
-        problem(&|f| f.cuda.status = "broken", "CUDA", Poor, "setup --cuda");
+        problem(&|f| (f.cuda.status, f.cuda.driver) = ("broken", true), "CUDA", Poor, "setup --cuda");
         problem(&|f| f.libtorch.threads = 1, "threads", Poor, "OMP_NUM_THREADS");
         problem(
             &|f| {

@@ -10,3 +10,7 @@ pub use picture::{ImageOptions, image};
 pub(crate) use picture::{flatten, rgba, rgba_of};
 pub use resample::resample;
 pub use sound::{Sound, sound};
+
+#[cfg(test)]
+#[path = "../tests/hostile.rs"]
+mod tests;

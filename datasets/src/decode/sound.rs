@@ -63,7 +63,7 @@ pub fn sound(path: &Path, limits: &Limits) -> Result<Sound> {
 fn wav(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Sound> {
     let broken = |e: hound::Error| {
         let found = match e {
-            hound::Error::IoError(_) => "one that ends too early".into(),
+            hound::Error::IoError(_) => "one that is cut off".into(),
             other => other.to_string(),
         };
         Error::media(path, "a whole WAV sound of 8 to 32-bit integers or 32-bit floats", found)
@@ -85,7 +85,15 @@ fn wav(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Sound> {
 }
 
 fn compressed(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Sound> {
-    let broken = |e: Symphonia| Error::media(path, format!("{EXPECTED}, whole"), e.to_string());
+    let broken = |e: Symphonia| {
+        let found = match e {
+            Symphonia::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                "one that is cut off".into()
+            }
+            other => other.to_string(),
+        };
+        Error::media(path, "a whole OGG Vorbis, MP3 or FLAC sound", found)
+    };
     let missing = |what: &str| Error::media(path, EXPECTED, format!("no {what}"));
     let source = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
     let mut format = symphonia::default::get_probe()
@@ -127,11 +135,9 @@ fn compressed(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Sound> {
         check_length(path, samples.len() as u64, rate, limits)?;
     }
     match promised {
-        Some(frames) if (samples.len() as u64) < frames => Err(Error::media(
-            path,
-            format!("{frames} samples"),
-            format!("{}: the file is cut off", samples.len()),
-        )),
+        Some(frames) if (samples.len() as u64) < frames => {
+            Err(Error::media(path, format!("{frames} samples"), format!("{}: it is cut off", samples.len())))
+        }
         _ => Ok(Sound { samples, sample_rate: rate }),
     }
 }

