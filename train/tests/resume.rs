@@ -1,0 +1,64 @@
+//! An interrupted training is the uninterrupted one. Alone in its program: libtorch's random generator belongs to the process,
+//! and another training beside this one would draw from it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::things;
+use unisono_train::{Error, Event, Options, Recipe, Summary, checkpoint, train};
+
+fn recipe(manifest: &Path, steps: u64, more: &str) -> Recipe {
+    Recipe::parse(&support::recipe_text(manifest, steps, more), Path::new("test.toml")).unwrap()
+}
+
+fn run(recipe: &Recipe, dir: &Path, options: Options) -> Result<Summary, Error> {
+    train(recipe, dir, options, &mut |_| {})
+}
+
+fn bytes(run: &Path, file: &str) -> Vec<u8> {
+    fs::read(checkpoint::last(run).join(file)).unwrap()
+}
+
+#[test]
+fn one_seed_is_one_result_and_an_interruption_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&things(dir.path()), 14, "[checkpoint]\nevery = 4");
+    let [a, b, c] = ["a", "b", "c"].map(|n| dir.path().join(n));
+    run(&recipe, &a, Options::default()).unwrap();
+    run(&recipe, &b, Options::default()).unwrap();
+    // Stopped after step 6 (a signal), and again killed after the checkpoint of step 12 was written.
+    let stop = AtomicBool::new(false);
+    let stopped = train(&recipe, &c, Options { stop: Some(&stop), ..Options::default() }, &mut |event| {
+        if matches!(event, Event::Step(s) if s.step == 6) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+    .unwrap();
+    assert_eq!((stopped.finished, stopped.step), (false, 6));
+    let refused = run(&recipe, &c, Options::default()).unwrap_err().to_string();
+    assert!(refused.contains("holds a run at step 6; go on with --resume"), "{refused}");
+    let resume = Options { resume: true, ..Options::default() };
+    let finished = run(&recipe, &c, resume).unwrap();
+    assert!(finished.finished);
+    for file in [
+        "training.safetensors",
+        "model.safetensors",
+        "tokenizer.json",
+        "config.json",
+        "preprocessor_config.json",
+    ] {
+        assert!(bytes(&a, file) == bytes(&b, file), "two runs differ in {file}");
+        assert!(bytes(&a, file) == bytes(&c, file), "the interrupted run differs in {file}");
+    }
+    let other = Recipe { seed: 4, ..recipe.clone() };
+    let refused = run(&other, &c, resume).unwrap_err().to_string();
+    assert!(refused.contains("`seed` differs"), "{refused}");
+    let state = checkpoint::last(&c).join("training.safetensors");
+    let whole = fs::read(&state).unwrap();
+    fs::write(&state, &whole[..whole.len() / 2]).unwrap();
+    let refused = run(&recipe, &c, resume).unwrap_err().to_string();
+    assert!(refused.contains("training.safetensors") && refused.contains("no whole"), "{refused}");
+}
