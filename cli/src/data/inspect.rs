@@ -75,7 +75,7 @@ fn report(found: &Inspection) -> String {
     if let Some((group, a, b)) = found.crossing_groups.first() {
         let n = found.crossing_groups.len();
         text += &format!(
-            "note: {} of near-copies in two splits, such as {group:?} in {a} and {b}\n",
+            "note: {} in more than one split, such as {group:?} in {a} and {b}\n",
             style::count(n, "group")
         );
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `index.json` | [`Header`]: version, model, counts, how it was built; written last |
 //! | `vectors.safetensors` | `vectors`, fp32 `[N, D]`, memory-mapped for searching; its metadata ties it to the other two |
-//! | `items.jsonl` | one [`Item`] a line, line `i` for row `i` |
+//! | `items.jsonl` | one [`Item`](crate::Item) a line, line `i` for row `i` |
 
 mod build;
 mod check;
