@@ -2,6 +2,8 @@
 
 use crate::{error::Error, out};
 use std::path::PathBuf;
+use unisono_eval::metrics::RetrievalMetrics;
+use unisono_eval::table;
 use unisono_train::report::{Context, gather_report};
 
 /// Write a run's report: one self-contained HTML page with curves, recalls, searches, mistakes and times.
@@ -33,7 +35,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let data = gather_report(&args.run, &context, &mut |line| out::note(&format!("  {line}")))?;
     let path = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
     unisono_eval::report::write(&path, &data)?;
-    out::print(&format!("{}\n", path.display()))
+    let mut lines: Vec<(&str, &RetrievalMetrics)> = Vec::new();
+    for row in &data.recall {
+        lines.push((&row.protocol, &row.metrics));
+        lines.extend(row.control.as_ref().map(|c| ("  duration alone", c)));
+    }
+    out::print(&format!("{}\n{}\n", table::recalls(&lines).trim_end(), path.display()))
 }
 
 /// `{"stages": {"build": 61.5, …}}`, as `cargo xtask quickstart` writes it.
