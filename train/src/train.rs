@@ -160,7 +160,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     };
     let mut loader = Loader::start(sampler, loader, move |draw| preparer.prepare(draw))?;
     let mut tracker = Tracker::open(run, progress.step)?;
-    std::fs::write(run.join("recipe.toml"), recipe.to_toml()?).map_err(|e| Error::io(run, e))?;
+    files::write_atomically(&run.join("recipe.toml"), recipe.to_toml()?.as_bytes())?;
     let mut window = Window::default();
     let mut saved = progress.step;
     clock.lap(&mut progress.parts, "start");
