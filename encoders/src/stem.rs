@@ -21,7 +21,7 @@ impl ConvLayer {
     fn new(scope: &Scope, input: i64, c: &ConvConfig, activation: Activation) -> Result<Self> {
         let norm = scope.child("norm");
         // He initialisation: each layer keeps the variance through a rectifier.
-        let std = (2.0 / (9.0 * input as f64)).sqrt();
+        let std = (1.0 / (27.0 * input as f64)).sqrt();
         Ok(Self {
             conv: scope.param("weight", &[c.channels, input, 3, 3], Init::Normal(std))?,
             weight: norm.param("weight", &[c.channels], Init::Const(1.0))?,

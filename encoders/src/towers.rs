@@ -36,8 +36,10 @@ impl TextTower {
     pub fn new(scope: &Scope, c: &TextConfig) -> Result<Self> {
         let width = c.transformer.width;
         Ok(Self {
-            embedding: scope.param("embedding.weight", &[c.vocab_size, width], Init::Normal(0.02))?,
-            position: scope.param("position.weight", &[c.context_length, width], Init::Normal(0.01))?,
+            // From random weights a table of the size of its own updates (0.02, as for large corpora) costs most of a short
+            // training: words start alike and stay so. The ratio to the positions is kept.
+            embedding: scope.param("embedding.weight", &[c.vocab_size, width], Init::Normal(0.5))?,
+            position: scope.param("position.weight", &[c.context_length, width], Init::Normal(0.1))?,
             transformer: Transformer::new(scope, &c.transformer)?,
             pool: Pool::new(&scope.child("pool"), c.pooling, width, c.transformer.heads)?,
             token_dropout: c.token_dropout,
