@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 use unisono_jobs::{Embedder, output};
+use unisono_train::checkpoint::model_dir;
 
 /// Turn files, folders, texts or a manifest into vectors
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Model directory
+    /// Model directory, or a training run's (its best checkpoint)
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Where the vectors go, float32 [N, D]: a name that ends in .npy or .safetensors; FILE.jsonl beside lists the items
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
     output::check(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
-    let embedder = Embedder::load(&args.model, device)?;
+    let embedder = Embedder::load(model_dir(&args.model), device)?;
     let listing = args.what.inputs().list(&embedder.model().modalities())?;
     let left_out = listing.left_out;
     let mut meter = Meter::new();

@@ -48,9 +48,13 @@ pub(crate) struct Args {
     #[arg(long)]
     same_lang: bool,
     /// Use every caption of a record, not only its first.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "joined_captions")]
     all_captions: bool,
-    /// Beside speech results, what a control that sees only the clip's duration reaches; fitted on this split.
+    /// Use a record's captions joined into one: the name and all its tags.
+    #[arg(long)]
+    joined_captions: bool,
+    /// Beside speech results, what controls reach that see only the clip's duration, and that also know its language;
+    /// fitted on this split.
     #[arg(long, value_name = "SPLIT")]
     duration_control: Option<String>,
     /// Items embedded at once.
@@ -70,6 +74,8 @@ struct Row {
     metrics: RetrievalMetrics,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_control: Option<RetrievalMetrics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_language_control: Option<RetrievalMetrics>,
     skipped: usize,
 }
 
@@ -91,19 +97,31 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
             query_lang: args.query_lang.clone(),
             gallery_lang: args.gallery_lang.clone(),
             same_lang: args.same_lang,
-            captions: if args.all_captions { Captions::All } else { Captions::First },
+            captions: match (args.all_captions, args.joined_captions) {
+                (true, _) => Captions::All,
+                (_, true) => Captions::Joined,
+                _ => Captions::First,
+            },
         };
         let prepared = Prepared::new(&protocol, &manifest, &model)?;
         for s in &prepared.skipped {
             out::note(&format!("  left out {}: {}", s.id, s.reason));
         }
         let outcome = prepared.run(&model, args.batch as usize, &Bootstrap::default())?;
-        let duration_control = match &spoken {
+        let controls = match &spoken {
             Some(spoken) => prepared.duration_control(spoken, &Bootstrap::default())?,
             None => None,
         };
         let skipped = prepared.skipped.len();
-        rows.push(Row { protocol, metrics: outcome.metrics, duration_control, skipped });
+        let (duration_control, duration_language_control) =
+            controls.map(|c| (c.duration, c.with_language)).unzip();
+        rows.push(Row {
+            protocol,
+            metrics: outcome.metrics,
+            duration_control,
+            duration_language_control,
+            skipped,
+        });
     }
     if rows.is_empty() {
         return Err(Error::Failed(format!(
@@ -120,6 +138,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     for row in &rows {
         lines.push((&row.protocol.name, &row.metrics));
         lines.extend(row.duration_control.as_ref().map(|c| ("  duration alone", c)));
+        lines.extend(row.duration_language_control.as_ref().map(|c| ("  duration and language", c)));
     }
     out::print(&table::recalls(&lines))
 }

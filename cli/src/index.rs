@@ -10,6 +10,7 @@ use unisono_eval::table::{Align, Table, percent};
 use unisono_jobs::crossmodal::Recall;
 use unisono_jobs::index::{BuildOptions, Header, build};
 use unisono_jobs::{Index, identity};
+use unisono_train::checkpoint::model_dir;
 
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
@@ -21,7 +22,7 @@ pub(crate) enum Command {
 /// Embed files, folders, texts or a manifest into a searchable index
 #[derive(clap::Args, Debug)]
 pub(crate) struct BuildArgs {
-    /// Model directory
+    /// Model directory, or a training run's (its best checkpoint)
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// The index's folder; an index that stands there is replaced when the new one is whole
@@ -59,7 +60,8 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     let begun = Instant::now();
     let options = BuildOptions { inputs: args.what.inputs(), embed: args.how.options() };
     let mut meter = Meter::new();
-    let report = build(&args.model, args.how.device.get()?, &args.out, &options, &mut watch(&mut meter))?;
+    let model = model_dir(&args.model);
+    let report = build(&model, args.how.device.get()?, &args.out, &options, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {
         return out::json(&report);

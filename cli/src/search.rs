@@ -11,6 +11,7 @@ use std::time::Instant;
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
 use unisono_jobs::{Embedder, Hit, Index, Item, Modality, sheet};
+use unisono_train::checkpoint::model_dir;
 
 /// Find what is nearest to a sentence, a picture or a sound
 #[derive(clap::Args, Debug)]
@@ -51,7 +52,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let device = args.device.get()?;
     let index = Index::open(&args.index)?;
-    let embedder = index.embedder(args.model.as_deref(), device)?;
+    let moved = args.model.as_deref().map(model_dir);
+    let embedder = index.embedder(moved.as_deref(), device)?;
     let (query, vector) = embed(args, &embedder)?;
     let searched =
         if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };

@@ -64,3 +64,114 @@ fn a_wrong_recipe_is_one_line_and_exit_1() {
         "{said}"
     );
 }
+
+/// The run's files that are no whole ones: temporary names that a crash or a full disk could leave behind.
+fn half_files(run: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![run.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.contains(".tmp") || name.contains(".partial") || name.starts_with('.') {
+                found.push(name);
+            }
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_says_how_to_go_on_and_exits_130() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = dir.path().join("r.toml");
+    let text = things::recipe_text(&things::things(dir.path()), 100_000, "[checkpoint]\nevery = 3");
+    fs::write(&recipe, text).unwrap();
+    let run = dir.path().join("run");
+    let mut child = train(&recipe, &run, &[]).stderr(Stdio::piped()).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() && !run.join("last/training.json").exists() {
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(130), "{said}");
+    assert!(said.contains("--resume") && said.contains("saved"), "{said}");
+    let state: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.join("last/training.json")).unwrap()).unwrap();
+    let step = state["step"].as_u64().unwrap();
+    assert!(step > 0 && said.contains(&format!("stopped at step {step} of 100000")), "{said}");
+    assert_eq!(half_files(&run), Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[test]
+fn no_space_left_is_one_line_and_leaves_no_half_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = dir.path().join("r.toml");
+    let manifest = things::things(dir.path());
+    // A limit on the size of files fails a write in the middle, as a full disk does; the shell's ignored signal is inherited.
+    fs::write(&recipe, things::recipe_text(&manifest, 8, "[checkpoint]\nevery = 2")).unwrap();
+    let out = Command::new("sh")
+        .arg("-c")
+        .arg("trap '' XFSZ; ulimit -f 16; exec \"$0\" train \"$1\" --out \"$2\" --fresh")
+        .args([env!("CARGO_BIN_EXE_unisono"), recipe.to_str().unwrap()])
+        .arg(dir.path().join("full"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    let errors: Vec<&str> = said.lines().filter(|l| l.starts_with("error: ")).collect();
+    assert!(errors.len() == 1 && !said.contains("panicked"), "{said}");
+    assert!(!dir.path().join("full/last/model.safetensors").exists());
+    assert_eq!(half_files(&dir.path().join("full")), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_stands_for_its_best_model_and_eval_prints_documented_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = dir.path().join("r.toml");
+    let manifest = things::things(dir.path());
+    fs::write(&recipe, things::recipe_text(&manifest, 2, "")).unwrap();
+    let run = dir.path().join("run");
+    assert!(train(&recipe, &run, &[]).status().unwrap().success());
+    let (run, data) = (run.to_str().unwrap(), manifest.to_str().unwrap());
+    let unisono = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_unisono")).args(args).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        out.stdout
+    };
+    let eval = ["eval", "retrieval", "--model", run, "--data", data, "--split", "train", "--json"];
+    let rows: serde_json::Value =
+        serde_json::from_slice(&unisono(&[eval.as_slice(), &["--duration-control", "train"]].concat()))
+            .unwrap();
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let (p, m) = (&row["protocol"], &row["metrics"]);
+        for key in ["name", "manifest", "split", "from", "to", "captions"] {
+            assert!(p[key].is_string(), "{key}: {p}");
+        }
+        for key in ["queries", "left_out", "gallery", "relevant", "chance_r1", "chance_r5", "chance_r10"] {
+            assert!(m[key].is_number(), "{key}: {m}");
+        }
+        for key in ["r1", "r5", "r10", "median_rank"] {
+            let estimate = &m[key];
+            let [value, low, high] = ["value", "low", "high"].map(|k| estimate[k].as_f64().unwrap());
+            assert!(low <= value && value <= high, "{key}: {estimate}");
+        }
+        assert_eq!(row["skipped"], 0);
+        let speech = [&p["from"], &p["to"]].iter().all(|m| *m != "image");
+        for key in ["duration_control", "duration_language_control"] {
+            assert_eq!(row[key]["r10"]["value"].is_number(), speech, "{key}: {row}");
+        }
+    }
+    let vectors = dir.path().join("v.npy");
+    unisono(&["embed", "--model", run, "--out", vectors.to_str().unwrap(), "--text", "a red disc"]);
+    assert!(vectors.exists());
+}

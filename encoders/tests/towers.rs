@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, train_tokenizer};
+use unisono_encoders::processors::{
+    ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
+};
 use unisono_encoders::{Modality, Mode, Model, ModelConfig, Processors, TowerOutput, tensors};
 
 fn fixtures() -> PathBuf {
@@ -14,7 +16,7 @@ fn fixtures() -> PathBuf {
 fn processors(c: &ModelConfig) -> Processors {
     Processors {
         text: c.text.as_ref().map(|t| {
-            let tokenizer = train_tokenizer(["a b", "c"].into_iter(), 260).unwrap();
+            let tokenizer = train_tokenizer(["a b", "c"].into_iter(), 260, Vocabulary::Bpe).unwrap();
             TextProcessor::new(tokenizer, t.context_length as usize, t.vocab_size).unwrap()
         }),
         image: c.image.as_ref().map(|i| ImageProcessor::new(i.size as u32)),

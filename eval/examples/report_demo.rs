@@ -99,6 +99,7 @@ fn row(
         protocol: protocol.into(),
         metrics: measure(noise * 0.1)?,
         control: control.map(|noise| measure(noise * 0.1)).transpose()?,
+        language_control: None,
     })
 }
 

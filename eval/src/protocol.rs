@@ -51,8 +51,29 @@ pub enum Captions {
     /// The first one, its name.
     #[default]
     First,
-    /// All.
+    /// All, each for itself.
     All,
+    /// All in one: the name, then every other comma-separated part of the captions once (a thing's tags).
+    Joined,
+}
+
+impl Captions {
+    /// The texts of a record that take part.
+    fn of(self, texts: &[String]) -> Vec<String> {
+        match self {
+            Self::First => texts.iter().take(1).cloned().collect(),
+            Self::All => texts.to_vec(),
+            Self::Joined => {
+                let mut parts: Vec<&str> = Vec::new();
+                for part in texts.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|p| !p.is_empty()) {
+                    if !parts.contains(&part) {
+                        parts.push(part);
+                    }
+                }
+                if parts.is_empty() { Vec::new() } else { vec![parts.join(", ")] }
+            }
+        }
+    }
 }
 
 /// One item of a side.
@@ -122,10 +143,9 @@ pub fn gather(
         let item = Item { id: r.id.clone(), key, lang, text: None, path: None, seconds: None };
         match modality {
             Modality::Text => {
-                let take = if captions == Captions::First { 1 } else { r.text.len() };
-                for text in r.text.iter().take(take) {
+                for text in captions.of(&r.text) {
                     if seen.insert((item.lang.clone(), text.clone())) {
-                        items.push(Item { text: Some(text.clone()), ..item.clone() });
+                        items.push(Item { text: Some(text), ..item.clone() });
                     }
                 }
             }
@@ -320,9 +340,22 @@ impl Spoken {
         out
     }
 
-    fn borrow(&self) -> Vec<Caption<'_>> {
-        self.captions.iter().map(|(text, lang)| Caption { text, lang }).collect()
+    /// Without the languages every clip is fitted by one line.
+    fn captions(&self, languages: bool) -> Vec<Caption<'_>> {
+        self.captions
+            .iter()
+            .map(|(text, lang)| Caption { text, lang: if languages { lang } else { "" } })
+            .collect()
     }
+}
+
+/// What is reached without hearing a word.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DurationControls {
+    /// By a control that sees only how long a clip lasts.
+    pub duration: RetrievalMetrics,
+    /// By one that is also told the language, and knows how fast each is spoken in the training clips: the harder one to beat.
+    pub with_language: RetrievalMetrics,
 }
 
 /// A protocol whose items are read and processed.
@@ -407,7 +440,7 @@ impl Prepared {
         Ok(Outcome { metrics, ranks, queries, gallery })
     }
 
-    /// What the clip's duration alone reaches where sounds ask for texts or texts for sounds, fitted on `training`; `None` for
+    /// What controls that hear nothing reach where sounds ask for texts or texts for sounds, fitted on `training`; `None` for
     /// other pairs.
     ///
     /// # Errors
@@ -416,7 +449,7 @@ impl Prepared {
         &self,
         training: &Spoken,
         bootstrap: &Bootstrap,
-    ) -> Result<Option<RetrievalMetrics>> {
+    ) -> Result<Option<DurationControls>> {
         let (from, to) = (&self.queries, &self.gallery);
         if !matches!(
             (from.modality, to.modality),
@@ -424,16 +457,19 @@ impl Prepared {
         ) {
             return Ok(None);
         }
-        let control = DurationControl::fit(&training.borrow(), &training.seconds)?;
         let (from_keys, to_keys) = (from.keys(), to.keys());
         let (from_langs, to_langs) = (from.langs(), to.langs());
         let within = self.protocol.same_lang.then_some((from_langs.as_slice(), to_langs.as_slice()));
-        let ranks = if from.modality == Modality::Audio {
-            control.rank_captions(&from.seconds(), &from_keys, &to.captions(), &to_keys, within)?
-        } else {
-            control.rank_clips(&from.captions(), &from_keys, &to.seconds(), &to_keys, within)?
+        let reach = |knows_language: bool| -> Result<RetrievalMetrics> {
+            let control = DurationControl::fit(&training.captions(knows_language), &training.seconds)?;
+            let ranks = if from.modality == Modality::Audio {
+                control.rank_captions(&from.seconds(), &from_keys, &to.captions(), &to_keys, within)?
+            } else {
+                control.rank_clips(&from.captions(), &from_keys, &to.seconds(), &to_keys, within)?
+            };
+            self.metrics(&ranks, bootstrap)
         };
-        Ok(Some(self.metrics(&ranks, bootstrap)?))
+        Ok(Some(DurationControls { duration: reach(false)?, with_language: reach(true)? }))
     }
 
     fn metrics(&self, ranks: &Ranks, bootstrap: &Bootstrap) -> Result<RetrievalMetrics> {

@@ -59,7 +59,12 @@ fn fact() -> Fact {
 
 /// Every field filled, every string hostile.
 fn full() -> ReportData {
-    let row = RecallRow { protocol: EVIL.into(), metrics: metrics(), control: Some(metrics()) };
+    let row = RecallRow {
+        protocol: EVIL.into(),
+        metrics: metrics(),
+        control: Some(metrics()),
+        language_control: Some(metrics()),
+    };
     let set = DataSet {
         name: EVIL.into(),
         counts: vec![(EVIL.into(), 8161)],

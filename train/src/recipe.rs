@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
-use unisono_encoders::processors::{ImageProcessor, MelConfig};
+use unisono_encoders::processors::{ImageProcessor, MelConfig, Vocabulary};
 use unisono_encoders::{Modality, ModelConfig};
 use unisono_eval::protocol::Protocol;
 
@@ -26,6 +26,9 @@ pub struct Recipe {
     pub model: ModelConfig,
     /// What they see.
     pub processor: ProcessorConfig,
+    /// How the text tokenizer is trained.
+    #[serde(default)]
+    pub tokenizer: TokenizerConfig,
     /// What is drawn for each batch.
     pub data: Vec<DataConfig>,
     /// Random changes while training.
@@ -54,6 +57,15 @@ pub struct Recipe {
 
 fn auto() -> String {
     "auto".into()
+}
+
+/// The text tokenizer that a run trains.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerConfig {
+    /// How words are cut: `bpe` or `words`.
+    #[serde(default)]
+    pub vocabulary: Vocabulary,
 }
 
 /// The processors, a part of the model's contract. The text processor's tokenizer is trained on the captions.
@@ -95,6 +107,10 @@ pub struct DataConfig {
     /// Each batch's share is of one language as far as records last.
     #[serde(default)]
     pub one_language: bool,
+    /// The text tokenizer is trained on the captions of the sources that say so; on all captions when none does. What it has
+    /// not met stays in bytes: speech is best matched with letters, pictures with words.
+    #[serde(default)]
+    pub tokenizer: bool,
     /// How a caption is chosen.
     #[serde(default)]
     pub caption: CaptionConfig,

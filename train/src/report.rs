@@ -61,7 +61,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         let manifest = show.manifests.get(&p.manifest)?;
         let prepared = Prepared::new(p, &manifest, &show.model)?;
         let outcome = prepared.run(&show.model, BATCH, &Bootstrap::default())?;
-        let control = if p.from == Modality::Audio || p.to == Modality::Audio {
+        let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
             let training =
                 spoken.entry(p.manifest.clone()).or_insert_with(|| Spoken::measure(&manifest.split("train")));
             prepared.duration_control(training, &Bootstrap::default())?
@@ -71,7 +71,13 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         if mistakes.len() < HITS {
             mistakes.extend(show.mistakes(&prepared, &outcome)?);
         }
-        recall.push(RecallRow { protocol: p.name.clone(), metrics: outcome.metrics, control });
+        let (control, language_control) = controls.map(|c| (c.duration, c.with_language)).unzip();
+        recall.push(RecallRow {
+            protocol: p.name.clone(),
+            metrics: outcome.metrics,
+            control,
+            language_control,
+        });
     }
     mistakes.truncate(HITS);
     tell("searching".into());

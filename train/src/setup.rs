@@ -84,7 +84,7 @@ fn languages(records: &[Arc<Record>]) -> Vec<u32> {
     records.iter().map(|r| numbers[r.lang.as_deref().unwrap_or_default()]).collect()
 }
 
-/// A new model: its tokenizer trained on every caption that the sources may draw, its weights a function of the seed.
+/// A new model: its tokenizer trained on every caption that the chosen sources may draw, its weights a function of the seed.
 ///
 /// # Errors
 /// A tower without its processor, impossible sizes.
@@ -92,13 +92,22 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
     let mut processors = Processors { image: recipe.processor.image.clone(), ..Processors::default() };
     processors.audio = recipe.processor.audio.clone().map(LogMel::new).transpose()?;
     if let Some(text) = &recipe.model.text {
-        let captions = sampler.sources().iter().flat_map(|s| s.records.iter()).flat_map(|r| r.text.iter());
+        let chosen: Vec<bool> = match recipe.data.iter().any(|d| d.tokenizer) {
+            true => recipe.data.iter().map(|d| d.tokenizer).collect(),
+            false => vec![true; recipe.data.len()],
+        };
+        let sources = sampler.sources().iter().zip(chosen).filter_map(|(s, chosen)| chosen.then_some(s));
+        let captions = sources.flat_map(|s| s.records.iter()).flat_map(|r| r.text.iter());
         // A record in several sources must not count twice.
         let distinct: std::collections::BTreeSet<&String> = captions.collect();
         if distinct.is_empty() {
             return Err(Error::setting("model.text", "the data have no captions: leave the text tower out"));
         }
-        let tokenizer = train_tokenizer(distinct.into_iter().map(String::as_str), text.vocab_size as usize)?;
+        let tokenizer = train_tokenizer(
+            distinct.into_iter().map(String::as_str),
+            text.vocab_size as usize,
+            recipe.tokenizer.vocabulary,
+        )?;
         processors.text = Some(TextProcessor::new(tokenizer, text.context_length as usize, text.vocab_size)?);
     }
     Ok(Model::new(recipe.model.clone(), processors, recipe.seed, device)?)

@@ -6,4 +6,4 @@ mod text;
 
 pub use image::{Fit, ImageProcessor, Interpolation};
 pub use mel::{LogMel, MelConfig};
-pub use text::{TextProcessor, train_tokenizer};
+pub use text::{TextProcessor, Vocabulary, train_tokenizer};

@@ -162,6 +162,9 @@ pub struct RecallRow {
     pub metrics: RetrievalMetrics,
     /// The same protocol for a control that sees only the clip's duration.
     pub control: Option<RetrievalMetrics>,
+    /// The same for one that also knows the clip's language.
+    #[serde(default)]
+    pub language_control: Option<RetrievalMetrics>,
 }
 
 /// A query that went wrong.

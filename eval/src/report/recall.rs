@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{data::RecallRow, headlines::track, page::Section};
-use crate::{stats::Estimate, svg, table::percent};
+use crate::{metrics::RetrievalMetrics, stats::Estimate, svg, table::percent};
 
 pub(super) fn section(rows: &[RecallRow]) -> Option<Section> {
     if rows.is_empty() {
@@ -34,7 +34,12 @@ pub(super) fn section(rows: &[RecallRow]) -> Option<Section> {
         p.key {
             span.fill { "measured, with its 95 % interval" }
             span.chance { "chance: random order" }
-            @if control { span.control { "duration only: a control that sees how long a clip lasts, not what it says" } }
+            @if control {
+                span.control {
+                    "duration: a control that sees how long a clip lasts, not what it says; “+ language”: it also knows how fast "
+                    "that language is spoken"
+                }
+            }
         }
     };
     Some(Section::new("recall", "Recall", "How often the right answer is among the first k.", body))
@@ -42,7 +47,8 @@ pub(super) fn section(rows: &[RecallRow]) -> Option<Section> {
 
 fn measured(row: &RecallRow) -> Markup {
     let m = &row.metrics;
-    let controls = row.control.as_ref().map(|c| [c.r1.value, c.r5.value, c.r10.value]);
+    let three = |m: &RetrievalMetrics| [m.r1.value, m.r5.value, m.r10.value];
+    let (duration, language) = (row.control.as_ref().map(three), row.language_control.as_ref().map(three));
     html! {
         tr {
             th scope="row" { (m.from) " → " (m.to) }
@@ -52,7 +58,7 @@ fn measured(row: &RecallRow) -> Markup {
             }
             td.number data-label="gallery" { (svg::thousands(m.gallery.round() as u64)) }
             @for (index, (k, value, chance)) in m.recalls().into_iter().enumerate() {
-                (cell(k, &value, chance, controls.map(|c| c[index])))
+                (cell(k, &value, chance, duration.map(|c| c[index]), language.map(|c| c[index])))
             }
             td.number data-label="median rank" {
                 b { (rank(m.median_rank.value)) }
@@ -62,7 +68,7 @@ fn measured(row: &RecallRow) -> Markup {
     }
 }
 
-fn cell(k: usize, value: &Estimate, chance: f64, control: Option<f64>) -> Markup {
+fn cell(k: usize, value: &Estimate, chance: f64, control: Option<f64>, language: Option<f64>) -> Markup {
     html! {
         td.recall data-label={ "R@" (k) } {
             b { (percent(value.value)) }
@@ -71,6 +77,7 @@ fn cell(k: usize, value: &Estimate, chance: f64, control: Option<f64>) -> Markup
             small {
                 span.chance { "chance " (percent(chance)) }
                 @if let Some(control) = control { span.control { "duration " (percent(control)) } }
+                @if let Some(language) = language { span.control { "+ language " (percent(language)) } }
             }
         }
     }

@@ -7,7 +7,9 @@ use tch::Device;
 use unisono_encoders::config::{
     AudioConfig, ImageConfig, ModelConfig, Pooling, StemConfig, TextConfig, TransformerConfig,
 };
-use unisono_encoders::processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, train_tokenizer};
+use unisono_encoders::processors::{
+    ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
+};
 use unisono_encoders::{Modality, Model, Processors};
 
 pub const DIM: usize = 12;
@@ -18,7 +20,8 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
     let transformer =
         || TransformerConfig { width: 16, depth: 1, heads: 2, mlp_ratio: 2.0, dropout: 0.0, drop_path: 0.0 };
     let patch = |size| StemConfig::Patch { size };
-    let tokenizer = train_tokenizer(["a red bus", "ein blauer Bus", "un chat"].iter(), 300).unwrap();
+    let tokenizer =
+        train_tokenizer(["a red bus", "ein blauer Bus", "un chat"].iter(), 300, Vocabulary::Bpe).unwrap();
     let text = TextConfig {
         vocab_size: 300,
         context_length: 16,
