@@ -382,7 +382,8 @@ fn time(summary: &Summary, context: &Context) -> TimeSpent {
 fn notes(recipe: &Recipe, run: &Path) -> Notes {
     let own = "Every protocol's items are held out: no near-copy of them was trained on. R@k is the share of queries whose first right answer is among the k nearest; \
                intervals are 95 % bootstrap intervals that resample things, not queries; chance is exact for the gallery's size.";
-    let control = "The duration control never hears anything: it predicts a clip's length from a caption's and ranks by the difference. A speech result means something only beside it.";
+    let control = "The duration control never hears anything: it predicts a clip's length from a caption's and ranks by the difference. A speech result means something only beside it. \
+                   The second control is also told the clip's language, and knows from the training clips how fast each is spoken.";
     let examples = "Searches and recordings shown were drawn by a hash of their ids, not chosen; the checkpoint is the one with the best mean R@5 on the validation protocols.";
     Notes {
         paragraphs: vec![own.into(), control.into(), examples.into()],

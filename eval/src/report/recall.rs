@@ -74,10 +74,12 @@ fn cell(k: usize, value: &Estimate, chance: f64, control: Option<f64>, language:
             b { (percent(value.value)) }
             small.interval { (percent(value.low)) " – " (percent(value.high)) }
             (track(value.value, Some((value.low, value.high)), Some(chance), control))
-            small {
-                span.chance { "chance " (percent(chance)) }
-                @if let Some(control) = control { span.control { "duration " (percent(control)) } }
-                @if let Some(language) = language { span.control { "+ language " (percent(language)) } }
+            small { span.chance { "chance " (percent(chance)) } }
+            @if let Some(control) = control {
+                small.controls {
+                    span.control { "duration " (percent(control)) }
+                    @if let Some(language) = language { " " span.control { "+ language " (percent(language)) } }
+                }
             }
         }
     }
