@@ -14,14 +14,14 @@ impl EventWriter {
         let path = dir.join(format!("events.out.tfevents.{start:010}.unisono"));
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         if file.metadata()?.len() == 0 {
-            let mut event = field_double(1, start as f64);
+            let mut event = field_double(1, now());
             event.extend(field_bytes(3, b"brain.Event:2"));
             file.write_all(&record(&event))?;
         }
         Ok(Self(file))
     }
 
-    /// One event with all `values` of a step.
+    /// One event with all `values` of a step, written at `time` (seconds since 1970: TensorBoard's "wall" axis shows dates).
     pub fn scalars(&mut self, time: f64, step: u64, values: &[(String, f64)]) -> io::Result<()> {
         let mut summary = Vec::new();
         for (tag, value) in values {
@@ -35,6 +35,12 @@ impl EventWriter {
         event.extend(field_bytes(5, &summary));
         self.0.write_all(&record(&event))
     }
+}
+
+/// Seconds since 1970; 0 on a machine whose clock stands before that.
+pub fn now() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0.0, |d| d.as_secs_f64())
 }
 
 fn record(data: &[u8]) -> Vec<u8> {
@@ -101,6 +107,8 @@ mod tests {
         w.scalars(1.5, 300, &[("loss".into(), 0.25), ("lr".into(), 1e-3)]).unwrap();
         let bytes = std::fs::read(dir.path().join("events.out.tfevents.0000000007.unisono")).unwrap();
         let first = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        // The first field is the wall time: after the first of January 2020, not the run's seconds.
+        assert!(f64::from_le_bytes(bytes[13..21].try_into().unwrap()) > 1.577e9);
         assert!(bytes[12..12 + first].ends_with(b"brain.Event:2"));
         let second = &bytes[16 + first..];
         assert!(

@@ -1,6 +1,6 @@
 //! What a run writes down: `metrics.jsonl` and TensorBoard events.
 
-use crate::tensorboard::EventWriter;
+use crate::tensorboard::{self, EventWriter};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,7 +87,7 @@ impl Tracker {
         let io = |e| Error::io(&self.path, e);
         let mut file = OpenOptions::new().append(true).create(true).open(&self.path).map_err(io)?;
         file.write_all(to_json(line, &self.path)?.as_bytes()).map_err(io)?;
-        self.events.scalars(line.seconds(), line.step(), &line.scalars()).map_err(io)
+        self.events.scalars(tensorboard::now(), line.step(), &line.scalars()).map_err(io)
     }
 }
 
@@ -111,13 +111,6 @@ impl Line {
         match self {
             Self::Train(t) => t.step,
             Self::Eval(e) => e.step,
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        match self {
-            Self::Train(t) => t.seconds,
-            Self::Eval(e) => e.seconds,
         }
     }
 
