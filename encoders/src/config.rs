@@ -18,9 +18,13 @@ pub struct ModelConfig {
     /// The audio tower, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<AudioConfig>,
+    /// A learned number is added to the scaled cosines of each pair of modalities (SigLIP, Zhai et al. 2023).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub logit_bias: bool,
 }
 
-/// A stack of pre-norm Transformer blocks.
+/// A stack of Transformer blocks. What the published families differ in is configuration; the defaults are this project's own
+/// choice: pre-norm, exact GELU, bidirectional, a final norm over the tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransformerConfig {
@@ -40,17 +44,92 @@ pub struct TransformerConfig {
     /// rising linearly from 0 at the first block.
     #[serde(default)]
     pub drop_path: f64,
+    /// Between the two feed-forward layers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub activation: Activation,
+    /// The first feed-forward layer gives two halves, and the second takes `activation(first half) · second half`
+    /// (Shazeer 2020; SwiGLU with `silu`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gated: bool,
+    /// Where the layer norms of a block stand.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub norm: NormPlace,
+    /// Added to the variance in every layer norm.
+    #[serde(default = "eps", skip_serializing_if = "is_eps")]
+    pub norm_eps: f64,
+    /// A layer norm before the first block (CLIP's pictures, BERT's embeddings).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub input_norm: bool,
+    /// What the last layer norm is applied to.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub final_norm: FinalNorm,
+    /// Each residual branch is multiplied by a learned vector that starts at this value (Touvron et al. 2021).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_scale: Option<f64>,
+    /// A token sees itself and those before it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub causal: bool,
+    /// A learned bias on attention scores by the distance of the two tokens (Raffel et al. 2020), one table for all blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<RelativeConfig>,
+}
+
+/// Buckets of distances for relative attention biases: half of them for each direction, in each the near half one distance a
+/// bucket, the rest on a logarithmic scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelativeConfig {
+    /// Number of buckets, both directions together; even.
+    pub buckets: i64,
+    /// From here on all distances share the last bucket.
+    pub max_distance: i64,
+}
+
+/// Where the layer norms of a block stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormPlace {
+    /// `x + f(norm(x))`.
+    #[default]
+    Pre,
+    /// `norm(x + f(x))`.
+    Post,
+}
+
+/// What the last layer norm is applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinalNorm {
+    /// Every token, before pooling.
+    #[default]
+    Tokens,
+    /// The pooled vector; the tokens are given as the last block leaves them.
+    Pooled,
+    /// There is none.
+    None,
 }
 
 fn four() -> f64 {
     4.0
 }
 
+fn eps() -> f64 {
+    1e-5
+}
+
+fn is_eps(v: &f64) -> bool {
+    *v == eps()
+}
+
+fn is_default<T: Default + PartialEq>(v: &T) -> bool {
+    *v == T::default()
+}
+
 /// How tokens `[B, T, W]` become one vector `[B, W]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// The mean over the valid tokens.
+    /// The mean over the valid tokens that are no prefix tokens.
     Mean,
     /// The first token.
     First,
@@ -58,6 +137,55 @@ pub enum Pooling {
     Last,
     /// One learned attention distribution a head over the valid tokens.
     Attention,
+    /// The first of the tokens with the highest id (the end token of CLIP's first vocabulary is its highest). Texts only.
+    Highest,
+    /// The first token with this id; the first of all where there is none. Texts only.
+    End(i64),
+    /// The mean of the prefix tokens.
+    Prefix,
+    /// A learned query attends to the tokens; its answer goes through a residual feed-forward part (SigLIP's head, Zhai et al.
+    /// 2022). Heads, hidden width and activation are the blocks'.
+    Map,
+    /// Learned queries attend to the tokens; their answers, after the final norm, are the tower's tokens and the first of them
+    /// is the pooled vector (CoCa, Yu et al. 2022).
+    Queries {
+        /// Width of the queries and of what comes out.
+        width: i64,
+        /// Attention heads; divides `width`.
+        heads: i64,
+        /// Number of queries.
+        count: i64,
+    },
+}
+
+/// From a pooled vector to the shared space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ProjectionConfig {
+    /// The pooled vector itself; its width is the shared space's.
+    None,
+    /// One linear layer.
+    Linear {
+        /// With a bias.
+        #[serde(default)]
+        bias: bool,
+    },
+    /// Two linear layers.
+    Mlp {
+        /// Width between them.
+        hidden: i64,
+        /// Between them.
+        activation: Activation,
+        /// Both with a bias.
+        #[serde(default)]
+        bias: bool,
+    },
+}
+
+impl Default for ProjectionConfig {
+    fn default() -> Self {
+        Self::Linear { bias: false }
+    }
 }
 
 /// The text tower: token and position embeddings, blocks, final norm, pooling.
@@ -75,20 +203,94 @@ pub struct TextConfig {
     /// Probability that a token is dropped from the sequence while training.
     #[serde(default)]
     pub token_dropout: f64,
+    /// A learned token is appended at the end of the padded sequence, sees all real tokens, and is what `last` pools (CoCa).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_token: Option<ClassToken>,
+    /// The pooled vector goes through a linear layer and tanh (BERT's pooler).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pooler: bool,
+    /// From the pooled vector to the shared space.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub projection: ProjectionConfig,
+}
+
+/// How an appended class token sees the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassToken {
+    /// Tokens of this id are padding and not seen.
+    pub pad: i64,
+    /// The class token's mask is shifted by one position: it sees the first token always and token j when token j − 1 is no
+    /// padding, itself when the last token is none. OpenCLIP's published CoCa weights were trained so.
+    #[serde(default)]
+    pub shifted: bool,
+}
+
+/// Height and width in pixels; one number when both are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "SizeForm", into = "SizeForm")]
+pub struct Size {
+    /// Height, then width.
+    pub sides: [i64; 2],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum SizeForm {
+    Square(i64),
+    Sides([i64; 2]),
+}
+
+impl From<SizeForm> for Size {
+    fn from(form: SizeForm) -> Self {
+        match form {
+            SizeForm::Square(s) => Self { sides: [s, s] },
+            SizeForm::Sides(sides) => Self { sides },
+        }
+    }
+}
+
+impl From<Size> for SizeForm {
+    fn from(size: Size) -> Self {
+        let [h, w] = size.sides;
+        if h == w { Self::Square(h) } else { Self::Sides([h, w]) }
+    }
+}
+
+impl From<i64> for Size {
+    fn from(side: i64) -> Self {
+        Self { sides: [side, side] }
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} x {}", self.sides[0], self.sides[1])
+    }
 }
 
 /// The image tower: stem, position embeddings, blocks, final norm, pooling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageConfig {
-    /// Input pictures are `size` × `size` pixels.
-    pub size: i64,
+    /// Size of the input pictures, in pixels.
+    pub size: Size,
     /// From pixels to tokens.
     pub stem: StemConfig,
+    /// Pictures keep their aspect ratio (NaFlex, Tschannen et al. 2025): any multiple of the patch, at most as many patches as
+    /// `size` holds. The position embeddings are resized to each picture's grid, bilinear, antialiased.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub flexible: bool,
+    /// Learned tokens before the patches: a class token, registers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub prefix: i64,
     /// The blocks.
     pub transformer: TransformerConfig,
     /// Pooling.
     pub pooling: Pooling,
+    /// From the pooled vector to the shared space.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub projection: ProjectionConfig,
 }
 
 /// The audio tower over log-mel spectrograms `[B, T, M]`.
@@ -99,28 +301,47 @@ pub struct AudioConfig {
     pub mels: i64,
     /// Longest input, in spectrogram frames; longer sounds are cut.
     pub max_frames: i64,
-    /// From spectrogram to tokens; the frequency axis is folded into the channels.
+    /// From spectrogram to tokens; the frequency axis is folded into the channels unless `grid` is set.
     pub stem: StemConfig,
+    /// Every cell of the stem's grid of frames and bands is a token, band after band (AST). Sounds have exactly `max_frames`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grid: bool,
+    /// Learned tokens before the others; needs `grid`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub prefix: i64,
     /// The blocks.
     pub transformer: TransformerConfig,
     /// Pooling.
     pub pooling: Pooling,
+    /// From the pooled vector to the shared space.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub projection: ProjectionConfig,
 }
 
 /// From a picture or spectrogram to a grid of features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum StemConfig {
-    /// One convolution whose kernel is its stride (Dosovitskiy et al. 2021).
+    /// One convolution whose kernel is its stride (Dosovitskiy et al. 2021), the input padded at its end with zeros.
     Patch {
         /// Patch height and width: pixels, or frames and mel bands.
         size: [i64; 2],
+        /// The step from patch to patch where patches overlap; the input is not padded then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stride: Option<[i64; 2]>,
     },
     /// A stack of 3×3 convolutions, each with batch norm and an activation (Xiao et al. 2021): small data learn faster.
     Conv {
         /// The layers from the input up.
         layers: Vec<ConvConfig>,
         /// After each layer's norm.
+        activation: Activation,
+    },
+    /// Convolutions over three frames each, all mel bands as channels (Whisper, Radford et al. 2023). Sounds only.
+    Frames {
+        /// The stride of each layer, from the input up; every layer has as many channels as the blocks are wide.
+        strides: Vec<i64>,
+        /// After each layer.
         activation: Activation,
     },
 }
@@ -144,13 +365,18 @@ fn one_one() -> [i64; 2] {
 }
 
 /// A pointwise non-linearity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// max(x, 0).
     Relu,
     /// x Φ(x), exact.
+    #[default]
     Gelu,
+    /// The approximation of GELU by a hyperbolic tangent (Hendrycks & Gimpel 2016).
+    GeluTanh,
+    /// x σ(1.702 x), the approximation that OpenAI's CLIP was trained with.
+    QuickGelu,
     /// x σ(x).
     Silu,
 }
@@ -187,23 +413,143 @@ impl ModelConfig {
             within("text.context_length", t.context_length, MOST)?;
             probability("text.token_dropout", t.token_dropout)?;
             t.transformer.validate("text.transformer")?;
+            t.pooling.validate("text.pooling", 0)?;
+            if t.class_token.is_some() && (t.pooling != Pooling::Last || !t.transformer.causal) {
+                return Err(Error::config("text.class_token", "needs pooling \"last\" and causal blocks"));
+            }
+            t.projection.validate("text.projection", t.out_width(), self.embed_dim)?;
         }
         if let Some(i) = &self.image {
-            within("image.size", i.size, 1 << 14)?;
-            i.stem.validate("image.stem", [i.size, i.size])?;
+            within("image.size", i.size.sides[0], 1 << 14)?;
+            within("image.size", i.size.sides[1], 1 << 14)?;
+            i.stem.validate("image.stem", i.size.sides)?;
             i.transformer.validate("image.transformer")?;
+            prefix("image.prefix", i.prefix)?;
+            i.pooling.validate("image.pooling", i.prefix)?;
+            no_ids("image.pooling", i.pooling)?;
+            if matches!(i.stem, StemConfig::Frames { .. }) {
+                return Err(Error::config("image.stem.kind", "frames are of sounds; expected patch or conv"));
+            }
+            if i.flexible && !matches!(i.stem, StemConfig::Patch { stride: None, .. }) {
+                return Err(Error::config("image.flexible", "needs a patch stem without overlap"));
+            }
+            i.projection.validate("image.projection", i.out_width(), self.embed_dim)?;
         }
         if let Some(a) = &self.audio {
             within("audio.mels", a.mels, 4096)?;
             within("audio.max_frames", a.max_frames, MOST)?;
             a.stem.validate("audio.stem", [a.max_frames, a.mels])?;
             a.transformer.validate("audio.transformer")?;
+            prefix("audio.prefix", a.prefix)?;
+            a.pooling.validate("audio.pooling", a.prefix)?;
+            no_ids("audio.pooling", a.pooling)?;
+            if a.prefix > 0 && !a.grid {
+                return Err(Error::config("audio.prefix", "needs grid = true"));
+            }
+            if a.grid && !matches!(a.stem, StemConfig::Patch { .. }) {
+                return Err(Error::config("audio.grid", "needs a patch stem"));
+            }
+            a.projection.validate("audio.projection", a.out_width(), self.embed_dim)?;
         }
         Ok(())
     }
 }
 
+fn prefix(field: &str, value: i64) -> Result<()> {
+    if (0..=4096).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::config(field, format!("expected 0 to 4096, found {value}")))
+}
+
+fn no_ids(field: &str, pooling: Pooling) -> Result<()> {
+    if matches!(pooling, Pooling::Highest | Pooling::End(_)) {
+        return Err(Error::config(field, "pools by token ids, which only texts have"));
+    }
+    Ok(())
+}
+
+impl Pooling {
+    fn validate(self, at: &str, prefix: i64) -> Result<()> {
+        if self == Self::Prefix && prefix == 0 {
+            return Err(Error::config(at, "the mean of the prefix tokens, of which there are none"));
+        }
+        if let Self::Queries { width, heads, count } = self {
+            within(&format!("{at}.width"), width, 1 << 16)?;
+            within(&format!("{at}.heads"), heads, 1 << 12)?;
+            within(&format!("{at}.count"), count, 1 << 16)?;
+            if width % heads != 0 {
+                return Err(Error::config(
+                    format!("{at}.heads"),
+                    format!("{heads} does not divide width {width}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Width of the pooled vector of tokens of this width.
+    pub fn out_width(self, tokens: i64) -> i64 {
+        if let Self::Queries { width, .. } = self { width } else { tokens }
+    }
+}
+
+impl ProjectionConfig {
+    fn validate(self, at: &str, width: i64, embed_dim: i64) -> Result<()> {
+        match self {
+            Self::None if width != embed_dim => Err(Error::config(
+                at,
+                format!("none, but the tower's width {width} is not embed_dim {embed_dim}"),
+            )),
+            Self::Mlp { hidden, .. } => within(&format!("{at}.hidden"), hidden, 1 << 16),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl TextConfig {
+    /// Width of the pooled vector.
+    pub fn out_width(&self) -> i64 {
+        self.pooling.out_width(self.transformer.width)
+    }
+}
+
+impl ImageConfig {
+    /// Width of the pooled vector.
+    pub fn out_width(&self) -> i64 {
+        self.pooling.out_width(self.transformer.width)
+    }
+}
+
+impl AudioConfig {
+    /// Width of the pooled vector.
+    pub fn out_width(&self) -> i64 {
+        self.pooling.out_width(self.transformer.width)
+    }
+}
+
 impl TransformerConfig {
+    /// Blocks of these sizes, everything else at its default.
+    pub fn new(width: i64, depth: i64, heads: i64) -> Self {
+        Self {
+            width,
+            depth,
+            heads,
+            mlp_ratio: four(),
+            dropout: 0.0,
+            drop_path: 0.0,
+            activation: Activation::default(),
+            gated: false,
+            norm: NormPlace::default(),
+            norm_eps: eps(),
+            input_norm: false,
+            final_norm: FinalNorm::default(),
+            layer_scale: None,
+            causal: false,
+            relative: None,
+        }
+    }
+
     fn validate(&self, at: &str) -> Result<()> {
         within(&format!("{at}.width"), self.width, 1 << 16)?;
         within(&format!("{at}.heads"), self.heads, 1 << 12)?;
@@ -223,6 +569,20 @@ impl TransformerConfig {
         if !(self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0) {
             let found = self.mlp_ratio;
             return Err(Error::config(format!("{at}.mlp_ratio"), format!("expected 0 to 64, found {found}")));
+        }
+        if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
+            let found = self.norm_eps;
+            return Err(Error::config(format!("{at}.norm_eps"), format!("expected 0 to 1, found {found}")));
+        }
+        if let Some(r) = self.relative {
+            within(&format!("{at}.relative.buckets"), r.buckets, 1 << 16)?;
+            within(&format!("{at}.relative.max_distance"), r.max_distance, MOST)?;
+            if r.buckets % 4 != 0 || r.max_distance <= r.buckets / 4 {
+                return Err(Error::config(
+                    format!("{at}.relative"),
+                    "needs buckets divisible by 4 and a max_distance above a quarter of them",
+                ));
+            }
         }
         probability(&format!("{at}.dropout"), self.dropout)?;
         probability(&format!("{at}.drop_path"), self.drop_path)
@@ -245,15 +605,30 @@ fn nearest_divisor(n: i64, near: i64) -> i64 {
 impl StemConfig {
     fn validate(&self, at: &str, input: [i64; 2]) -> Result<()> {
         match self {
-            Self::Patch { size } => {
+            Self::Patch { size, stride } => {
                 for axis in 0..2 {
                     within(&format!("{at}.size"), size[axis], input[axis])?;
+                    if let Some(stride) = stride {
+                        within(&format!("{at}.stride"), stride[axis], size[axis])?;
+                    }
                 }
-                if input[1] % size[1] != 0 {
+                if stride.is_none() && input[1] % size[1] != 0 {
                     return Err(Error::config(
                         format!("{at}.size"),
                         format!("patch of {} does not divide the input's {}", size[1], input[1]),
                     ));
+                }
+            }
+            Self::Frames { strides, .. } => {
+                if strides.is_empty() || strides.len() > 16 {
+                    let n = strides.len();
+                    return Err(Error::config(
+                        format!("{at}.strides"),
+                        format!("expected 1 to 16, found {n}"),
+                    ));
+                }
+                for stride in strides {
+                    within(&format!("{at}.strides"), *stride, 16)?;
                 }
             }
             Self::Conv { layers, .. } => {
@@ -285,7 +660,11 @@ impl StemConfig {
     /// Height and width of the grid of tokens for an input of this height and width.
     pub fn grid(&self, input: [i64; 2]) -> [i64; 2] {
         match self {
-            Self::Patch { size } => [ceil(input[0], size[0]), ceil(input[1], size[1])],
+            Self::Patch { size, stride: None } => [ceil(input[0], size[0]), ceil(input[1], size[1])],
+            Self::Patch { size, stride: Some(stride) } => {
+                [0, 1].map(|axis| (input[axis] - size[axis]) / stride[axis] + 1)
+            }
+            Self::Frames { strides, .. } => [strides.iter().fold(input[0], |n, s| ceil(n, *s)), 1],
             Self::Conv { layers, .. } => {
                 layers.iter().fold(input, |[h, w], l| [ceil(h, l.stride[0]), ceil(w, l.stride[1])])
             }
@@ -295,7 +674,8 @@ impl StemConfig {
     /// Frames that one step along the first axis covers.
     pub fn stride(&self) -> i64 {
         match self {
-            Self::Patch { size } => size[0],
+            Self::Patch { size, stride } => stride.unwrap_or(*size)[0],
+            Self::Frames { strides, .. } => strides.iter().product(),
             Self::Conv { layers, .. } => layers.iter().map(|l| l.stride[0]).product(),
         }
     }
@@ -306,7 +686,7 @@ mod tests {
     use super::*;
 
     fn transformer(width: i64, heads: i64) -> TransformerConfig {
-        TransformerConfig { width, depth: 1, heads, mlp_ratio: 4.0, dropout: 0.0, drop_path: 0.0 }
+        TransformerConfig::new(width, 1, heads)
     }
 
     fn text(width: i64, heads: i64) -> ModelConfig {
@@ -316,8 +696,11 @@ mod tests {
             transformer: transformer(width, heads),
             pooling: Pooling::Mean,
             token_dropout: 0.0,
+            class_token: None,
+            pooler: false,
+            projection: ProjectionConfig::default(),
         };
-        ModelConfig { embed_dim: 8, text: Some(text), image: None, audio: None }
+        ModelConfig { embed_dim: 8, text: Some(text), image: None, audio: None, logit_bias: false }
     }
 
     #[test]
@@ -332,7 +715,7 @@ mod tests {
         let mut c = text(12, 3);
         c.embed_dim = 0;
         assert!(c.validate().unwrap_err().to_string().starts_with("embed_dim: expected 1 to"));
-        let none = ModelConfig { embed_dim: 8, text: None, image: None, audio: None };
+        let none = ModelConfig { embed_dim: 8, text: None, image: None, audio: None, logit_bias: false };
         assert!(none.validate().is_err());
     }
 

@@ -105,7 +105,7 @@ impl Model {
             processors.text = Some(processor);
         }
         processors.audio = contract.audio.map(LogMel::new).transpose()?;
-        let model = Self::new(config.model, processors, 0, device)?;
+        let model = Self::blank(config.model, processors, device)?;
         let path = dir.join(WEIGHTS);
         let (source, _) = tensors::read(&path)?;
         model

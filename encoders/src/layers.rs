@@ -1,6 +1,6 @@
-//! The Transformer that every tower shares: pre-norm blocks over `[B, T, W]` with optional key padding.
+//! The Transformer that every tower shares: blocks over `[B, T, W]`, configured as the published families need.
 
-use crate::config::TransformerConfig;
+use crate::config::{Activation, NormPlace, TransformerConfig};
 use crate::{Init, Mode, Result, Scope};
 use tch::{Device, Kind, Tensor};
 
@@ -59,18 +59,20 @@ pub struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
     width: i64,
+    eps: f64,
 }
 
 impl LayerNorm {
-    /// Over `width` features.
+    /// Over `width` features; `eps` is added to the variance.
     ///
     /// # Errors
     /// The names are taken.
-    pub fn new(scope: &Scope, width: i64) -> Result<Self> {
+    pub fn new(scope: &Scope, width: i64, eps: f64) -> Result<Self> {
         Ok(Self {
             weight: scope.param("weight", &[width], Init::Const(1.0))?,
             bias: scope.param("bias", &[width], Init::Const(0.0))?,
             width,
+            eps,
         })
     }
 
@@ -79,7 +81,42 @@ impl LayerNorm {
     /// # Errors
     /// libtorch's.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_layer_norm([self.width], Some(&self.weight), Some(&self.bias), 1e-5, false)?)
+        Ok(x.f_layer_norm([self.width], Some(&self.weight), Some(&self.bias), self.eps, false)?)
+    }
+}
+
+impl Activation {
+    /// Applied to every element.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Relu => x.f_relu()?,
+            Self::Gelu => x.f_gelu("none")?,
+            Self::GeluTanh => x.f_gelu("tanh")?,
+            Self::QuickGelu => x.f_mul_scalar(1.702)?.f_sigmoid()?.f_mul(x)?,
+            Self::Silu => x.f_silu()?,
+        })
+    }
+}
+
+/// What a token may attend to, prepared once for all blocks.
+#[derive(Debug)]
+pub struct Attend {
+    /// Bool (true = seen) or fp32 (added to the scores); broadcasts to `[B, H, T, T]`.
+    mask: Option<Tensor>,
+    /// Only itself and what comes before.
+    causal: bool,
+}
+
+impl Attend {
+    /// Everything.
+    pub const ALL: Self = Self { mask: None, causal: false };
+
+    /// From `seen` `[B, 1, T, T]` bool, true where row's token sees column's.
+    pub fn pairs(seen: Tensor) -> Self {
+        Self { mask: Some(seen), causal: false }
     }
 }
 
@@ -101,25 +138,68 @@ impl Attention {
         })
     }
 
-    fn forward(&self, x: &Tensor, keys: Option<&Tensor>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, attend: &Attend) -> Result<Tensor> {
         let (b, t, w) = x.size3()?;
         let qkv = self.qkv.forward(x)?.f_view([b, t, 3, self.heads, w / self.heads])?;
         // [3, B, H, T, W/H]: three views of one buffer, no copies.
         let qkv = qkv.f_permute([2, 0, 3, 1, 4])?;
         let (q, k, v) = (qkv.f_select(0, 0)?, qkv.f_select(0, 1)?, qkv.f_select(0, 2)?);
-        let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, keys, 0.0, false, None, false)?;
+        let mask = attend.mask.as_ref();
+        let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, mask, 0.0, attend.causal, None, false)?;
         self.out.forward(&y.f_transpose(1, 2)?.f_reshape([b, t, w])?)
     }
 }
 
-/// `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+/// Two linear layers with an activation between, the first one gated where the configuration says so.
+#[derive(Debug)]
+pub struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    activation: Activation,
+    gated: bool,
+}
+
+impl Mlp {
+    /// `out_std` is the standard deviation of the second layer's first weights.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub fn new(scope: &Scope, c: &TransformerConfig, out_std: f64) -> Result<Self> {
+        let first = if c.gated { 2 * c.hidden() } else { c.hidden() };
+        let std = (2.0 * c.width as f64).powf(-0.5);
+        Ok(Self {
+            fc1: Linear::new(&scope.child("fc1"), c.width, first, true, std)?,
+            fc2: Linear::new(&scope.child("fc2"), c.hidden(), c.width, true, out_std)?,
+            activation: c.activation,
+            gated: c.gated,
+        })
+    }
+
+    /// `[.., W]` → `[.., W]`.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let hidden = self.fc1.forward(x)?;
+        if self.gated {
+            let halves = hidden.f_chunk(2, -1)?;
+            if let [gate, value] = halves.as_slice() {
+                return self.fc2.forward(&self.activation.forward(gate)?.f_mul(value)?);
+            }
+        }
+        self.fc2.forward(&self.activation.forward(&hidden)?)
+    }
+}
+
+/// Attention, then the feed-forward part, each a residual branch.
 #[derive(Debug)]
 struct Block {
     norm1: LayerNorm,
     attention: Attention,
     norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    mlp: Mlp,
+    scales: Option<[Tensor; 2]>,
+    place: NormPlace,
     dropout: f64,
     drop_path: f64,
 }
@@ -128,19 +208,17 @@ impl Block {
     fn new(scope: &Scope, c: &TransformerConfig, index: i64) -> Result<Self> {
         // Residual branches start small so that a deep stack starts near the identity (GPT-2's rule).
         let out_std = (c.width as f64).powf(-0.5) * (2.0 * c.depth as f64).powf(-0.5);
-        let mlp = scope.child("mlp");
+        let scale = |name: &str, value: f64| scope.param(name, &[c.width], Init::Const(value));
         Ok(Self {
-            norm1: LayerNorm::new(&scope.child("norm1"), c.width)?,
+            norm1: LayerNorm::new(&scope.child("norm1"), c.width, c.norm_eps)?,
             attention: Attention::new(&scope.child("attention"), c.width, c.heads, out_std)?,
-            norm2: LayerNorm::new(&scope.child("norm2"), c.width)?,
-            fc1: Linear::new(
-                &mlp.child("fc1"),
-                c.width,
-                c.hidden(),
-                true,
-                (2.0 * c.width as f64).powf(-0.5),
-            )?,
-            fc2: Linear::new(&mlp.child("fc2"), c.hidden(), c.width, true, out_std)?,
+            norm2: LayerNorm::new(&scope.child("norm2"), c.width, c.norm_eps)?,
+            mlp: Mlp::new(&scope.child("mlp"), c, out_std)?,
+            scales: match c.layer_scale {
+                Some(value) => Some([scale("scale1", value)?, scale("scale2", value)?]),
+                None => None,
+            },
+            place: c.norm,
             dropout: c.dropout,
             drop_path: if c.depth > 1 {
                 c.drop_path * index as f64 / (c.depth - 1) as f64
@@ -150,19 +228,32 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, keys: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
-        let branch = self.attention.forward(&self.norm1.forward(x)?, keys)?;
-        let x = x.f_add(&self.regularise(branch, mode)?)?;
-        let hidden = self.fc1.forward(&self.norm2.forward(&x)?)?.f_gelu("none")?;
-        let branch = self.fc2.forward(&hidden)?;
-        Ok(x.f_add(&self.regularise(branch, mode)?)?)
+    fn forward(&self, x: &Tensor, attend: &Attend, mode: Mode) -> Result<Tensor> {
+        match self.place {
+            NormPlace::Pre => {
+                let branch = self.attention.forward(&self.norm1.forward(x)?, attend)?;
+                let x = x.f_add(&self.branch(branch, 0, mode)?)?;
+                let branch = self.mlp.forward(&self.norm2.forward(&x)?)?;
+                Ok(x.f_add(&self.branch(branch, 1, mode)?)?)
+            }
+            NormPlace::Post => {
+                let branch = self.attention.forward(x, attend)?;
+                let x = self.norm1.forward(&x.f_add(&self.branch(branch, 0, mode)?)?)?;
+                let branch = self.mlp.forward(&x)?;
+                self.norm2.forward(&x.f_add(&self.branch(branch, 1, mode)?)?)
+            }
+        }
     }
 
-    fn regularise(&self, branch: Tensor, mode: Mode) -> Result<Tensor> {
+    /// A residual branch as it is added: scaled, and regularised while training.
+    fn branch(&self, branch: Tensor, which: usize, mode: Mode) -> Result<Tensor> {
+        let mut branch = branch;
+        if let Some(scales) = &self.scales {
+            branch = branch.f_mul(&scales[which])?;
+        }
         if mode == Mode::Eval {
             return Ok(branch);
         }
-        let mut branch = branch;
         if self.dropout > 0.0 {
             branch = branch.f_dropout(self.dropout, true)?;
         }
@@ -176,11 +267,13 @@ impl Block {
     }
 }
 
-/// Blocks and the final norm.
+/// A norm on what comes in, where there is one, and the blocks. The final norm is the [`Head`](crate::pool::Head)'s.
 #[derive(Debug)]
 pub struct Transformer {
+    input_norm: Option<LayerNorm>,
     blocks: Vec<Block>,
-    norm: LayerNorm,
+    causal: bool,
+    relative: Option<Relative>,
 }
 
 impl Transformer {
@@ -190,19 +283,89 @@ impl Transformer {
     /// The names are taken.
     pub fn new(scope: &Scope, config: &TransformerConfig) -> Result<Self> {
         let blocks = (0..config.depth).map(|i| Block::new(&scope.child(format!("blocks.{i}")), config, i));
+        let norm = || LayerNorm::new(&scope.child("input_norm"), config.width, config.norm_eps);
         Ok(Self {
+            input_norm: if config.input_norm { Some(norm()?) } else { None },
             blocks: blocks.collect::<Result<_>>()?,
-            norm: LayerNorm::new(&scope.child("norm"), config.width)?,
+            causal: config.causal,
+            relative: Relative::new(scope, config)?,
         })
     }
 
-    /// `[B, T, W]` → `[B, T, W]`. `mask` `[B, T]` bool is true where a token is real; each row needs one real token.
+    /// What tokens `[B, t, W]` attend to. `keys` `[B, t]` bool is true where a token is real; each row needs one real token.
     ///
     /// # Errors
     /// libtorch's.
-    pub fn forward(&self, x: Tensor, mask: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
-        let keys = mask.map(|m| m.f_unsqueeze(1).and_then(|m| m.f_unsqueeze(1))).transpose()?;
-        let x = self.blocks.iter().try_fold(x, |x, block| block.forward(&x, keys.as_ref(), mode))?;
-        self.norm.forward(&x)
+    pub fn attend(&self, t: i64, keys: Option<&Tensor>) -> Result<Attend> {
+        let keys = keys.map(|m| m.f_unsqueeze(1).and_then(|m| m.f_unsqueeze(1))).transpose()?; // [B, 1, 1, T]
+        let Some(device) = keys.as_ref().map(Tensor::device) else {
+            return match &self.relative {
+                Some(relative) => Ok(Attend { mask: Some(relative.bias(t)?), causal: self.causal }),
+                None => Ok(Attend { mask: None, causal: self.causal }),
+            };
+        };
+        let mut mask = keys;
+        if self.causal {
+            let before = Tensor::f_ones([t, t], (Kind::Bool, device))?.f_tril(0)?;
+            mask = mask.map(|m| m.f_logical_and(&before)).transpose()?;
+        }
+        if let (Some(relative), Some(seen)) = (&self.relative, &mask) {
+            mask = Some(relative.bias(t)?.f_masked_fill(&seen.f_logical_not()?, f64::NEG_INFINITY)?);
+        }
+        Ok(Attend { mask, causal: false })
     }
+
+    /// `[B, T, W]` → `[B, T, W]`, without the final norm.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward(&self, x: Tensor, attend: &Attend, mode: Mode) -> Result<Tensor> {
+        let x = match &self.input_norm {
+            Some(norm) => norm.forward(&x)?,
+            None => x,
+        };
+        self.blocks.iter().try_fold(x, |x, block| block.forward(&x, attend, mode))
+    }
+}
+
+/// Biases on attention scores by distance.
+#[derive(Debug)]
+struct Relative {
+    /// `[buckets, heads]`.
+    weight: Tensor,
+    max_distance: i64,
+}
+
+impl Relative {
+    fn new(scope: &Scope, c: &TransformerConfig) -> Result<Option<Self>> {
+        let Some(r) = c.relative else { return Ok(None) };
+        let weight = scope.child("relative").param("weight", &[r.buckets, c.heads], Init::Normal(0.02))?;
+        Ok(Some(Self { weight, max_distance: r.max_distance }))
+    }
+
+    /// `[1, H, t, t]`.
+    fn bias(&self, t: i64) -> Result<Tensor> {
+        let (buckets, _) = self.weight.size2()?;
+        let index: Vec<i64> = (0..t)
+            .flat_map(|query| (0..t).map(move |key| key - query))
+            .map(|distance| bucket(distance, buckets, self.max_distance))
+            .collect();
+        let index = Tensor::f_from_slice(&index)?.f_to_device(self.weight.device())?.f_view([t, t])?;
+        let bias = Tensor::f_embedding(&self.weight, &index, -1, false, false)?;
+        Ok(bias.f_permute([2, 0, 1])?.f_unsqueeze(0)?.f_contiguous()?)
+    }
+}
+
+/// The bucket of a distance (key − query), as T5 counts them: later keys in the upper half.
+fn bucket(distance: i64, buckets: i64, max_distance: i64) -> i64 {
+    let half = buckets / 2;
+    let side = if distance > 0 { half } else { 0 };
+    let (n, exact) = (distance.abs(), half / 2);
+    if n < exact {
+        return side + n;
+    }
+    // In single precision, as the tables were trained.
+    let place = ((n as f32 / exact as f32).ln() / (max_distance as f64 / exact as f64).ln() as f32)
+        * (half - exact) as f32;
+    side + (exact + place as i64).min(half - 1)
 }

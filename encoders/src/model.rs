@@ -1,6 +1,6 @@
 //! A model: towers, projections and processors together, and the vectors they give.
 
-use crate::config::ModelConfig;
+use crate::config::{Activation, ModelConfig, ProjectionConfig};
 use crate::layers::Linear;
 use crate::processors::{ImageProcessor, LogMel, TextProcessor};
 use crate::towers::{AudioTower, ImageTower, TextTower, TowerOutput};
@@ -74,8 +74,9 @@ pub struct Model {
     text: Option<TextTower>,
     image: Option<ImageTower>,
     audio: Option<AudioTower>,
-    projections: BTreeMap<Modality, Linear>,
+    projections: BTreeMap<Modality, Projection>,
     logit_scales: BTreeMap<(Modality, Modality), Tensor>,
+    logit_biases: BTreeMap<(Modality, Modality), Tensor>,
     processors: Processors,
     device: Device,
 }
@@ -86,35 +87,62 @@ impl Model {
     /// # Errors
     /// Impossible sizes, or a tower whose processor is missing or of another size.
     pub fn new(config: ModelConfig, processors: Processors, seed: u64, device: Device) -> Result<Self> {
+        Self::build(config, processors, Scope::root(seed, device), device)
+    }
+
+    /// A model whose weights are about to be copied in: they are not initialised.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn blank(config: ModelConfig, processors: Processors, device: Device) -> Result<Self> {
+        Self::build(config, processors, Scope::blank(device), device)
+    }
+
+    fn build(config: ModelConfig, processors: Processors, root: Scope, device: Device) -> Result<Self> {
         config.validate()?;
         check_contract(&config, &processors)?;
-        let root = Scope::root(seed, device);
         let text = config.text.as_ref().map(|c| TextTower::new(&root.child("text"), c)).transpose()?;
         let image = config.image.as_ref().map(|c| ImageTower::new(&root.child("image"), c)).transpose()?;
         let audio = config.audio.as_ref().map(|c| AudioTower::new(&root.child("audio"), c)).transpose()?;
-        let widths = [
-            (Modality::Text, config.text.as_ref().map(|c| c.transformer.width)),
-            (Modality::Image, config.image.as_ref().map(|c| c.transformer.width)),
-            (Modality::Audio, config.audio.as_ref().map(|c| c.transformer.width)),
+        let towers = [
+            (Modality::Text, config.text.as_ref().map(|c| (c.out_width(), c.projection))),
+            (Modality::Image, config.image.as_ref().map(|c| (c.out_width(), c.projection))),
+            (Modality::Audio, config.audio.as_ref().map(|c| (c.out_width(), c.projection))),
         ];
         let mut projections = BTreeMap::new();
-        for (modality, width) in widths {
-            if let Some(width) = width {
+        for (modality, tower) in towers {
+            if let Some((width, projection)) = tower {
                 let scope = root.child(modality).child("projection");
-                let std = (width as f64).powf(-0.5);
-                projections.insert(modality, Linear::new(&scope, width, config.embed_dim, false, std)?);
+                projections.insert(modality, Projection::new(&scope, projection, width, config.embed_dim)?);
             }
         }
-        let mut logit_scales = BTreeMap::new();
+        let (mut logit_scales, mut logit_biases) = (BTreeMap::new(), BTreeMap::new());
         for (a, b) in Modality::PAIRS {
             if projections.contains_key(&a) && projections.contains_key(&b) {
+                let name = format!("{a}_{b}");
                 // exp(this) multiplies cosines: 1/0.07 at the start (Radford et al. 2021).
                 let init = Init::Const((1.0f64 / 0.07).ln());
-                logit_scales.insert((a, b), root.child("logit_scale").param(&format!("{a}_{b}"), &[], init)?);
+                logit_scales.insert((a, b), root.child("logit_scale").param(&name, &[], init)?);
+                if config.logit_bias {
+                    // At the start nearly every pair is a negative (Zhai et al. 2023).
+                    let bias = root.child("logit_bias").param(&name, &[], Init::Const(-10.0))?;
+                    logit_biases.insert((a, b), bias);
+                }
             }
         }
         let params = root.finish();
-        Ok(Self { config, params, text, image, audio, projections, logit_scales, processors, device })
+        Ok(Self {
+            config,
+            params,
+            text,
+            image,
+            audio,
+            projections,
+            logit_scales,
+            logit_biases,
+            processors,
+            device,
+        })
     }
 
     /// The configuration.
@@ -145,6 +173,11 @@ impl Model {
     /// The logarithm of the factor on cosines of a pair of modalities, a scalar tensor; `None` when a tower is missing.
     pub fn logit_scale(&self, a: Modality, b: Modality) -> Option<&Tensor> {
         self.logit_scales.get(&(a.min(b), a.max(b)))
+    }
+
+    /// What is added to the scaled cosines of a pair of modalities, a scalar tensor; `None` where the model has no such bias.
+    pub fn logit_bias(&self, a: Modality, b: Modality) -> Option<&Tensor> {
+        self.logit_biases.get(&(a.min(b), a.max(b)))
     }
 
     /// The error that says which tower is missing.
@@ -206,10 +239,17 @@ impl Model {
     /// # Errors
     /// No such tower, or libtorch's.
     pub fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Tensor> {
-        let projection = self.projections.get(&modality).ok_or_else(|| self.no_tower(modality))?;
-        let x = projection.forward(pooled)?;
+        let x = self.project_raw(modality, pooled)?;
         let norm = x.f_norm_scalaropt_dim(2, [-1i64].as_slice(), true)?.f_clamp_min(1e-12)?;
         Ok(x.f_div(&norm)?)
+    }
+
+    /// Pooled vectors `[B, W]` → vectors `[B, D]` in the shared space, of the length that the projection gives.
+    ///
+    /// # Errors
+    /// No such tower, or libtorch's.
+    pub fn project_raw(&self, modality: Modality, pooled: &Tensor) -> Result<Tensor> {
+        self.projections.get(&modality).ok_or_else(|| self.no_tower(modality))?.forward(pooled)
     }
 
     /// Strings → `[N, D]` unit vectors.
@@ -256,6 +296,39 @@ impl Model {
     }
 }
 
+/// From a tower's pooled vectors to the shared space.
+#[derive(Debug)]
+enum Projection {
+    None,
+    Linear(Linear),
+    Mlp(Linear, Activation, Linear),
+}
+
+impl Projection {
+    fn new(scope: &Scope, c: ProjectionConfig, width: i64, out: i64) -> Result<Self> {
+        let std = |n: i64| (n as f64).powf(-0.5);
+        Ok(match c {
+            ProjectionConfig::None => Self::None,
+            ProjectionConfig::Linear { bias } => {
+                Self::Linear(Linear::new(scope, width, out, bias, std(width))?)
+            }
+            ProjectionConfig::Mlp { hidden, activation, bias } => Self::Mlp(
+                Linear::new(&scope.child("fc1"), width, hidden, bias, std(width))?,
+                activation,
+                Linear::new(&scope.child("fc2"), hidden, out, bias, std(hidden))?,
+            ),
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::None => Ok(x.shallow_clone()),
+            Self::Linear(linear) => linear.forward(x),
+            Self::Mlp(fc1, activation, fc2) => fc2.forward(&activation.forward(&fc1.forward(x)?)?),
+        }
+    }
+}
+
 /// Without a graph: no gradients are kept and no versions counted.
 fn inference<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     tch::no_grad(f)
@@ -266,7 +339,7 @@ fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
     let missing = |m: Modality| Error::config(m.name(), "the model has this tower but no processor for it");
     if let Some(c) = &config.image {
         let p = processors.image.as_ref().ok_or_else(|| missing(Modality::Image))?;
-        if i64::from(p.size) != c.size {
+        if crate::config::Size::from(i64::from(p.size)) != c.size {
             let (p, c) = (p.size, c.size);
             return Err(Error::config(
                 "image.size",

@@ -137,7 +137,8 @@ impl fmt::Display for LoadReport {
 
 struct Building {
     params: Params,
-    seed: u64,
+    /// `None`: the values are not initialised.
+    seed: Option<u64>,
     device: Device,
 }
 
@@ -151,6 +152,15 @@ pub struct Scope {
 impl Scope {
     /// The root. Every parameter's initial value is a function of (`seed`, its name), whatever the order of definition.
     pub fn root(seed: u64, device: Device) -> Self {
+        Self::with(Some(seed), device)
+    }
+
+    /// A root whose parameters are not initialised, to be filled from a file: drawing them would take longer than reading.
+    pub fn blank(device: Device) -> Self {
+        Self::with(None, device)
+    }
+
+    fn with(seed: Option<u64>, device: Device) -> Self {
         let building = Building { params: Params::default(), seed, device };
         Self { building: Rc::new(RefCell::new(building)), prefix: String::new() }
     }
@@ -184,9 +194,10 @@ impl Scope {
         if b.params.entries.contains_key(&full) {
             return Err(Error::Duplicate(full));
         }
-        let values = match init {
-            Init::Const(v) => Tensor::f_full(shape, v, (Kind::Float, b.device))?,
-            Init::Normal(std) => normal(b.seed, &full, shape, std)?.f_to_device(b.device)?,
+        let values = match (b.seed, init) {
+            (None, _) => Tensor::f_empty(shape, (Kind::Float, b.device))?,
+            (_, Init::Const(v)) => Tensor::f_full(shape, v, (Kind::Float, b.device))?,
+            (Some(seed), Init::Normal(std)) => normal(seed, &full, shape, std)?.f_to_device(b.device)?,
         };
         let tensor = if trainable { values.f_set_requires_grad(true)? } else { values };
         b.params.entries.insert(full, Param { tensor: tensor.shallow_clone(), trainable });

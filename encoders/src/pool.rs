@@ -1,64 +1,263 @@
-//! From tokens `[B, T, W]` to one vector `[B, W]`.
+//! From tokens `[B, T, W]` to one vector `[B, W]`: the final norm and the pooling.
 
-use crate::config::Pooling;
-use crate::layers::Linear;
-use crate::{Result, Scope};
+use crate::config::{FinalNorm, Pooling, TransformerConfig};
+use crate::layers::{LayerNorm, Linear, Mlp};
+use crate::{Error, Init, Result, Scope};
 use tch::{Kind, Tensor};
+
+/// The end of every tower.
+#[derive(Debug)]
+pub struct Head {
+    norm: Option<LayerNorm>,
+    place: FinalNorm,
+    pool: Pool,
+    /// BERT's pooler.
+    dense: Option<Linear>,
+}
+
+impl Head {
+    /// For tokens from blocks of `c`, the first `prefix` of which are no input's; `dense` adds a linear layer and tanh.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub fn new(
+        scope: &Scope,
+        c: &TransformerConfig,
+        pooling: Pooling,
+        prefix: i64,
+        dense: bool,
+    ) -> Result<Self> {
+        let width = pooling.out_width(c.width);
+        let norm = match c.final_norm {
+            FinalNorm::None => None,
+            _ => Some(LayerNorm::new(&scope.child("norm"), width, c.norm_eps)?),
+        };
+        let std = (width as f64).powf(-0.5);
+        Ok(Self {
+            norm,
+            place: c.final_norm,
+            pool: Pool::new(&scope.child("pool"), pooling, c, prefix)?,
+            dense: if dense {
+                Some(Linear::new(&scope.child("pooler"), width, width, true, std)?)
+            } else {
+                None
+            },
+        })
+    }
+
+    /// What the blocks give `[B, T, W]`, `mask` `[B, T]` bool (true = real; `None` = all), `at` `[B]` int64 where the pooling
+    /// goes by token ids → the tower's tokens and pooled vectors.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward(
+        &self,
+        tokens: Tensor,
+        mask: Option<&Tensor>,
+        at: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        let normed = |x: Tensor| match &self.norm {
+            Some(norm) => norm.forward(&x),
+            None => Ok(x),
+        };
+        let (tokens, pooled) = match (&self.pool.kind, self.place) {
+            (Kinds::Queries(q), _) => {
+                let answers = normed(q.forward(&tokens)?)?;
+                let first = answers.f_select(1, 0)?;
+                (answers, first)
+            }
+            (_, FinalNorm::Pooled) => {
+                let pooled = normed(self.pool.forward(&tokens, mask, at)?)?;
+                (tokens, pooled)
+            }
+            _ => {
+                let tokens = normed(tokens)?;
+                let pooled = self.pool.forward(&tokens, mask, at)?;
+                (tokens, pooled)
+            }
+        };
+        let pooled = match &self.dense {
+            Some(dense) => dense.forward(&pooled)?.f_tanh()?,
+            None => pooled,
+        };
+        Ok((tokens, pooled))
+    }
+}
 
 /// A pooling with its parameters, if it has any.
 #[derive(Debug)]
-pub struct Pool {
-    kind: Pooling,
-    scores: Option<Linear>,
-    heads: i64,
+struct Pool {
+    kind: Kinds,
+    prefix: i64,
+}
+
+#[derive(Debug)]
+enum Kinds {
+    Mean,
+    First,
+    Last,
+    At,
+    Prefix,
+    Attention(Linear, i64),
+    Map(Box<MapHead>),
+    Queries(Box<Queries>),
 }
 
 impl Pool {
-    pub fn new(scope: &Scope, kind: Pooling, width: i64, heads: i64) -> Result<Self> {
-        // Scores start near zero: attention pooling starts as the mean.
-        let scores = match kind {
-            Pooling::Attention => Some(Linear::new(&scope.child("scores"), width, heads, true, 0.02)?),
-            _ => None,
+    fn new(scope: &Scope, kind: Pooling, c: &TransformerConfig, prefix: i64) -> Result<Self> {
+        let kind = match kind {
+            Pooling::Mean => Kinds::Mean,
+            Pooling::First => Kinds::First,
+            Pooling::Last => Kinds::Last,
+            Pooling::Highest | Pooling::End(_) => Kinds::At,
+            Pooling::Prefix => Kinds::Prefix,
+            Pooling::Attention => {
+                // Scores start near zero: attention pooling starts as the mean.
+                Kinds::Attention(Linear::new(&scope.child("scores"), c.width, c.heads, true, 0.02)?, c.heads)
+            }
+            Pooling::Map => Kinds::Map(Box::new(MapHead::new(scope, c)?)),
+            Pooling::Queries { width, heads, count } => {
+                Kinds::Queries(Box::new(Queries::new(scope, c, width, heads, count)?))
+            }
         };
-        Ok(Self { kind, scores, heads })
+        Ok(Self { kind, prefix })
     }
 
-    /// `tokens` `[B, T, W]`, `mask` `[B, T]` bool (true = real; `None` = all real) → `[B, W]`.
-    pub fn forward(&self, tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    fn forward(&self, tokens: &Tensor, mask: Option<&Tensor>, at: Option<&Tensor>) -> Result<Tensor> {
         let (b, t, w) = tokens.size3()?;
-        match (self.kind, mask) {
-            (Pooling::First, _) | (Pooling::Last, None) => {
-                Ok(tokens.f_select(1, if self.kind == Pooling::First { 0 } else { t - 1 })?)
+        match &self.kind {
+            Kinds::First => Ok(tokens.f_select(1, 0)?),
+            Kinds::Prefix => mean(&tokens.f_narrow(1, 0, self.prefix)?, None),
+            Kinds::Mean => {
+                let n = t - self.prefix;
+                let mask = mask.map(|m| m.f_narrow(1, self.prefix, n)).transpose()?;
+                mean(&tokens.f_narrow(1, self.prefix, n)?, mask.as_ref())
             }
-            (Pooling::Mean, None) => Ok(tokens.f_mean_dim([1i64].as_slice(), false, Kind::Float)?),
-            (Pooling::Mean, Some(mask)) => {
-                let m = mask.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
-                let sum = tokens.f_mul(&m)?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
-                Ok(sum
-                    .f_div(&m.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?.f_clamp_min(1.0)?)?)
-            }
-            (Pooling::Last, Some(mask)) => {
-                let last = mask
-                    .f_sum_dim_intlist([1i64].as_slice(), true, Kind::Int64)?
-                    .f_sub_scalar(1)?
-                    .f_clamp_min(0)?;
-                let index = last.f_unsqueeze(-1)?.f_expand([b, 1, w], false)?;
-                Ok(tokens.f_gather(1, &index, false)?.f_squeeze_dim(1)?)
-            }
-            (Pooling::Attention, mask) => {
-                let Some(layer) = &self.scores else {
-                    return Err(crate::Error::config("pooling", "attention pooling without scores"));
-                };
-                let mut scores = layer.forward(tokens)?;
+            Kinds::Last => match mask {
+                None => Ok(tokens.f_select(1, t - 1)?),
+                Some(mask) => {
+                    let last = mask.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Int64)?;
+                    row(tokens, &last.f_sub_scalar(1)?.f_clamp_min(0)?)
+                }
+            },
+            Kinds::At => match at {
+                Some(at) => row(tokens, at),
+                None => Err(Error::config("pooling", "pooling by token ids without ids")),
+            },
+            Kinds::Attention(scores, heads) => {
+                let mut scores = scores.forward(tokens)?;
                 if let Some(mask) = mask {
                     scores =
                         scores.f_masked_fill(&mask.f_logical_not()?.f_unsqueeze(-1)?, f64::NEG_INFINITY)?;
                 }
                 let weights = scores.f_softmax(1, Kind::Float)?; // [B, T, H]
-                let values = tokens.f_view([b, t, self.heads, w / self.heads])?;
+                let values = tokens.f_view([b, t, *heads, w / heads])?;
                 let pooled = values.f_mul(&weights.f_unsqueeze(-1)?)?;
                 Ok(pooled.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?.f_reshape([b, w])?)
             }
+            Kinds::Map(map) => map.forward(tokens),
+            Kinds::Queries(queries) => Ok(queries.forward(tokens)?.f_select(1, 0)?),
         }
+    }
+}
+
+fn mean(tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    let Some(mask) = mask else {
+        return Ok(tokens.f_mean_dim([1i64].as_slice(), false, Kind::Float)?);
+    };
+    let m = mask.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
+    let sum = tokens.f_mul(&m)?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+    Ok(sum.f_div(&m.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?.f_clamp_min(1.0)?)?)
+}
+
+/// Token `at[b]` of each row.
+fn row(tokens: &Tensor, at: &Tensor) -> Result<Tensor> {
+    let (b, _, w) = tokens.size3()?;
+    let index = at.f_view([b, 1, 1])?.f_expand([b, 1, w], false)?;
+    Ok(tokens.f_gather(1, &index, false)?.f_squeeze_dim(1)?)
+}
+
+/// Learned queries over tokens: multi-head attention whose queries are parameters.
+#[derive(Debug)]
+struct Cross {
+    q: Linear,
+    kv: Linear,
+    out: Linear,
+    heads: i64,
+}
+
+impl Cross {
+    fn new(scope: &Scope, width: i64, context: i64, heads: i64) -> Result<Self> {
+        let std = (width as f64).powf(-0.5);
+        Ok(Self {
+            q: Linear::new(&scope.child("q"), width, width, true, std)?,
+            kv: Linear::new(&scope.child("kv"), context, 2 * width, true, (context as f64).powf(-0.5))?,
+            out: Linear::new(&scope.child("out"), width, width, true, std)?,
+            heads,
+        })
+    }
+
+    /// `queries` `[Q, W]`, `tokens` `[B, T, C]` → `[B, Q, W]`.
+    fn forward(&self, queries: &Tensor, tokens: &Tensor) -> Result<Tensor> {
+        let (b, t, _) = tokens.size3()?;
+        let (n, w) = queries.size2()?;
+        let each = w / self.heads;
+        // The queries are the same for every sample: projected once.
+        let q = self.q.forward(queries)?.f_view([1, n, self.heads, each])?.f_transpose(1, 2)?;
+        let q = q.f_expand([b, self.heads, n, each], false)?;
+        let kv = self.kv.forward(tokens)?.f_view([b, t, 2, self.heads, each])?.f_permute([2, 0, 3, 1, 4])?;
+        let (k, v) = (kv.f_select(0, 0)?, kv.f_select(0, 1)?);
+        let none = None::<&Tensor>;
+        let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, none, 0.0, false, None, false)?;
+        self.out.forward(&y.f_transpose(1, 2)?.f_reshape([b, n, w])?)
+    }
+}
+
+/// SigLIP's head: one query, then a residual feed-forward part.
+#[derive(Debug)]
+struct MapHead {
+    probe: Tensor,
+    cross: Cross,
+    norm: LayerNorm,
+    mlp: Mlp,
+}
+
+impl MapHead {
+    fn new(scope: &Scope, c: &TransformerConfig) -> Result<Self> {
+        Ok(Self {
+            probe: scope.param("probe", &[1, c.width], Init::Normal(0.02))?,
+            cross: Cross::new(scope, c.width, c.width, c.heads)?,
+            norm: LayerNorm::new(&scope.child("norm"), c.width, c.norm_eps)?,
+            mlp: Mlp::new(&scope.child("mlp"), c, (c.width as f64).powf(-0.5))?,
+        })
+    }
+
+    fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
+        let x = self.cross.forward(&self.probe, tokens)?;
+        Ok(x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?.f_squeeze_dim(1)?)
+    }
+}
+
+/// CoCa's attentional pooler.
+#[derive(Debug)]
+struct Queries {
+    queries: Tensor,
+    query_norm: LayerNorm,
+    token_norm: LayerNorm,
+    cross: Cross,
+}
+
+impl Queries {
+    fn new(scope: &Scope, c: &TransformerConfig, width: i64, heads: i64, count: i64) -> Result<Self> {
+        Ok(Self {
+            queries: scope.param("queries", &[count, width], Init::Normal(1.0))?,
+            query_norm: LayerNorm::new(&scope.child("query_norm"), width, c.norm_eps)?,
+            token_norm: LayerNorm::new(&scope.child("token_norm"), c.width, c.norm_eps)?,
+            cross: Cross::new(scope, width, c.width, heads)?,
+        })
+    }
+
+    fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
+        self.cross.forward(&self.query_norm.forward(&self.queries)?, &self.token_norm.forward(tokens)?)
     }
 }

@@ -47,18 +47,18 @@ impl ConvLayer {
             true,
         )?;
         let mut y = if self.residual { y.f_add(x)? } else { y };
-        Ok(match self.activation {
-            Activation::Relu => y.f_relu_()?,
-            Activation::Gelu => y.f_gelu("none")?,
-            Activation::Silu => y.f_silu()?,
-        })
+        if self.activation == Activation::Relu {
+            return Ok(y.f_relu_()?);
+        }
+        self.activation.forward(&y)
     }
 }
 
 #[derive(Debug)]
 enum Kernel {
-    Patch { weight: Tensor, bias: Tensor, size: [i64; 2] },
+    Patch { weight: Tensor, bias: Tensor, size: [i64; 2], stride: Option<[i64; 2]> },
     Conv(Vec<ConvLayer>),
+    Frames { layers: Vec<(Tensor, Tensor)>, strides: Vec<i64>, activation: Activation },
 }
 
 /// A stem: `[B, C, H, W]` → `[B, C', H', W']`, H' and W' as [`StemConfig::grid`] says.
@@ -69,17 +69,19 @@ pub struct Stem {
 }
 
 impl Stem {
-    /// `input` channels in; a patch stem gives `width` channels, a convolutional one its last layer's.
+    /// `input` channels in (for frames: bands); a stem of patches or frames gives `width` channels, a convolutional one its
+    /// last layer's.
     ///
     /// # Errors
     /// The names are taken.
     pub fn new(scope: &Scope, config: &StemConfig, input: i64, width: i64) -> Result<Self> {
         match config {
-            StemConfig::Patch { size } => {
+            StemConfig::Patch { size, stride } => {
                 let std = ((input * size[0] * size[1]) as f64).powf(-0.5);
                 let weight = scope.param("weight", &[width, input, size[0], size[1]], Init::Normal(std))?;
                 let bias = scope.param("bias", &[width], Init::Const(0.0))?;
-                Ok(Self { kernel: Kernel::Patch { weight, bias, size: *size }, channels: width })
+                let kernel = Kernel::Patch { weight, bias, size: *size, stride: *stride };
+                Ok(Self { kernel, channels: width })
             }
             StemConfig::Conv { layers, activation } => {
                 let mut channels = input;
@@ -89,6 +91,21 @@ impl Stem {
                     channels = layer.channels;
                 }
                 Ok(Self { kernel: Kernel::Conv(built), channels })
+            }
+            StemConfig::Frames { strides, activation } => {
+                let mut layers = Vec::with_capacity(strides.len());
+                let mut channels = input;
+                for i in 0..strides.len() {
+                    let at = scope.child(i);
+                    let init = Init::Normal((3.0 * channels as f64).powf(-0.5));
+                    layers.push((
+                        at.param("weight", &[width, channels, 3], init)?,
+                        at.param("bias", &[width], Init::Const(0.0))?,
+                    ));
+                    channels = width;
+                }
+                let kernel = Kernel::Frames { layers, strides: strides.clone(), activation: *activation };
+                Ok(Self { kernel, channels })
             }
         }
     }
@@ -113,7 +130,22 @@ impl Stem {
         let mut lengths = lengths.map(Tensor::shallow_clone);
         let mut x = x.shallow_clone();
         match &self.kernel {
-            Kernel::Patch { weight, bias, size } => {
+            Kernel::Patch { weight, bias, stride: Some(stride), .. } => {
+                // Overlapping patches are of inputs of one length: nothing is padded.
+                x = x.f_conv2d(weight, Some(bias), *stride, [0, 0], [1, 1], 1)?;
+                let rows = x.size()[2];
+                lengths = lengths.map(|l| l.f_full_like(rows)).transpose()?;
+            }
+            Kernel::Frames { layers, strides, activation } => {
+                x = x.f_permute([0, 3, 2, 1])?; // [B, M, T, 1]: bands are channels
+                for ((weight, bias), stride) in layers.iter().zip(strides) {
+                    x = zero_padding(&x, lengths.as_ref())?;
+                    x = x.f_conv2d(&weight.f_unsqueeze(-1)?, Some(bias), [*stride, 1], [1, 0], [1, 1], 1)?;
+                    x = activation.forward(&x)?;
+                    lengths = lengths.map(|l| ceil_div(&l, *stride)).transpose()?;
+                }
+            }
+            Kernel::Patch { weight, bias, size, stride: None } => {
                 x = zero_padding(&x, lengths.as_ref())?;
                 let (_, _, h, w) = x.size4()?;
                 let (pad_h, pad_w) = ((size[0] - h % size[0]) % size[0], (size[1] - w % size[1]) % size[1]);

@@ -15,17 +15,18 @@ pub fn of_step(config: &ModelConfig, shapes: &Shapes) -> f64 {
         }
     }
     if let Some(c) = &config.image {
-        let grid = c.stem.grid([c.size, c.size]);
-        let each = stem(&c.stem, [c.size, c.size], 3, c.transformer.width, false)
-            + blocks(&c.transformer, grid[0] * grid[1])
+        let grid = c.stem.grid(c.size.sides);
+        let each = stem(&c.stem, c.size.sides, 3, c.transformer.width, false)
+            + blocks(&c.transformer, c.prefix + grid[0] * grid[1])
             + 2.0 * c.transformer.width as f64 * d;
         forward += shapes.images as f64 * each;
     }
     if let Some(c) = &config.audio {
         for &(b, t) in &shapes.audio {
             let grid = c.stem.grid([t, c.mels]);
-            let each = stem(&c.stem, [t, c.mels], 1, c.transformer.width, true)
-                + blocks(&c.transformer, grid[0])
+            let tokens = if c.grid { c.prefix + grid[0] * grid[1] } else { grid[0] };
+            let each = stem(&c.stem, [t, c.mels], 1, c.transformer.width, !c.grid)
+                + blocks(&c.transformer, tokens)
                 + 2.0 * c.transformer.width as f64 * d;
             forward += b as f64 * each;
         }
@@ -36,7 +37,8 @@ pub fn of_step(config: &ModelConfig, shapes: &Shapes) -> f64 {
 /// One sample of `t` tokens through the blocks.
 fn blocks(c: &TransformerConfig, t: i64) -> f64 {
     let (w, h, t) = (c.width as f64, c.hidden() as f64, t as f64);
-    let linear = 2.0 * t * (4.0 * w * w + 2.0 * w * h);
+    let feed_forward = if c.gated { 3.0 } else { 2.0 };
+    let linear = 2.0 * t * (4.0 * w * w + feed_forward * w * h);
     let attention = 4.0 * t * t * w;
     c.depth as f64 * (linear + attention)
 }
@@ -45,7 +47,16 @@ fn blocks(c: &TransformerConfig, t: i64) -> f64 {
 fn stem(c: &StemConfig, input: [i64; 2], channels: i64, width: i64, folded: bool) -> f64 {
     let [h, w] = c.grid(input);
     match c {
-        StemConfig::Patch { size } => {
+        StemConfig::Frames { strides, .. } => {
+            let (mut frames, mut from, mut sum) = (input[0], input[1], 0.0);
+            for stride in strides {
+                frames = (frames + stride - 1) / stride;
+                sum += 6.0 * (frames * from * width) as f64;
+                from = width;
+            }
+            sum
+        }
+        StemConfig::Patch { size, .. } => {
             let patch = 2.0 * (h * w * channels * size[0] * size[1] * width) as f64;
             patch + if folded { 2.0 * (h * w * width * width) as f64 } else { 0.0 }
         }

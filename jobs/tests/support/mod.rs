@@ -5,7 +5,8 @@ use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::config::{
-    AudioConfig, ImageConfig, ModelConfig, Pooling, StemConfig, TextConfig, TransformerConfig,
+    AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    TransformerConfig,
 };
 use unisono_encoders::processors::{
     ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
@@ -17,9 +18,8 @@ pub const DIM: usize = 12;
 /// A model with the given towers and random weights.
 pub fn model(seed: u64, towers: &[Modality]) -> Model {
     let has = |m| towers.contains(&m);
-    let transformer =
-        || TransformerConfig { width: 16, depth: 1, heads: 2, mlp_ratio: 2.0, dropout: 0.0, drop_path: 0.0 };
-    let patch = |size| StemConfig::Patch { size };
+    let transformer = || TransformerConfig { mlp_ratio: 2.0, ..TransformerConfig::new(16, 1, 2) };
+    let patch = |size| StemConfig::Patch { size, stride: None };
     let tokenizer =
         train_tokenizer(["a red bus", "ein blauer Bus", "un chat"].iter(), 300, Vocabulary::Bpe).unwrap();
     let text = TextConfig {
@@ -28,21 +28,35 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         transformer: transformer(),
         pooling: Pooling::Mean,
         token_dropout: 0.0,
+        class_token: None,
+        pooler: false,
+        projection: ProjectionConfig::default(),
     };
-    let image =
-        ImageConfig { size: 16, stem: patch([8, 8]), transformer: transformer(), pooling: Pooling::Mean };
+    let image = ImageConfig {
+        size: 16.into(),
+        stem: patch([8, 8]),
+        flexible: false,
+        prefix: 0,
+        transformer: transformer(),
+        pooling: Pooling::Mean,
+        projection: ProjectionConfig::default(),
+    };
     let audio = AudioConfig {
         mels: 8,
         max_frames: 64,
         stem: patch([8, 8]),
+        grid: false,
+        prefix: 0,
         transformer: transformer(),
         pooling: Pooling::Mean,
+        projection: ProjectionConfig::default(),
     };
     let config = ModelConfig {
         embed_dim: DIM as i64,
         text: has(Modality::Text).then_some(text),
         image: has(Modality::Image).then_some(image),
         audio: has(Modality::Audio).then_some(audio),
+        logit_bias: false,
     };
     let processors = Processors {
         text: has(Modality::Text).then(|| TextProcessor::new(tokenizer, 16, 300).unwrap()),
