@@ -6,14 +6,17 @@ pub mod config;
 mod embed;
 mod error;
 pub mod files;
+pub mod import;
 pub mod layers;
 mod model;
 pub mod params;
-mod pool;
+mod pickle;
+pub mod pool;
 pub mod processors;
 pub mod stem;
 pub mod tensors;
 pub mod towers;
+pub mod weights;
 
 pub use config::ModelConfig;
 pub use embed::{similarity, to_vec};

@@ -87,10 +87,19 @@ impl Model {
     /// # Errors
     /// Impossible sizes, or a tower whose processor is missing or of another size.
     pub fn new(config: ModelConfig, processors: Processors, seed: u64, device: Device) -> Result<Self> {
+        let needs = [
+            (Modality::Text, config.text.is_some() && processors.text.is_none()),
+            (Modality::Image, config.image.is_some() && processors.image.is_none()),
+            (Modality::Audio, config.audio.is_some() && processors.audio.is_none()),
+        ];
+        if let Some((m, _)) = needs.iter().find(|(_, missing)| *missing) {
+            return Err(Error::config(m.name(), "the model has this tower but no processor for it"));
+        }
         Self::build(config, processors, Scope::root(seed, device), device)
     }
 
-    /// A model whose weights are about to be copied in: they are not initialised.
+    /// A model whose weights are about to be copied in: they are not initialised. A processor may be missing: a checkpoint without
+    /// its files still has its towers.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -336,9 +345,7 @@ fn inference<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The processors must show the towers what their sizes expect.
 fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
-    let missing = |m: Modality| Error::config(m.name(), "the model has this tower but no processor for it");
-    if let Some(c) = &config.image {
-        let p = processors.image.as_ref().ok_or_else(|| missing(Modality::Image))?;
+    if let (Some(c), Some(p)) = (&config.image, &processors.image) {
         if crate::config::Size::from(i64::from(p.size)) != c.size {
             let (p, c) = (p.size, c.size);
             return Err(Error::config(
@@ -347,8 +354,8 @@ fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
             ));
         }
     }
-    if let Some(c) = &config.audio {
-        let p = processors.audio.as_ref().ok_or_else(|| missing(Modality::Audio))?.config();
+    if let (Some(c), Some(p)) = (&config.audio, &processors.audio) {
+        let p = p.config();
         if p.mels as i64 != c.mels || p.max_frames as i64 > c.max_frames {
             let found = format!("{} bands and {} frames", p.mels, p.max_frames);
             let takes = format!("{} bands and at most {} frames", c.mels, c.max_frames);
@@ -357,9 +364,6 @@ fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
                 format!("the processor makes {found}, the tower takes {takes}"),
             ));
         }
-    }
-    if config.text.is_some() && processors.text.is_none() {
-        return Err(missing(Modality::Text));
     }
     Ok(())
 }

@@ -106,6 +106,10 @@ pub struct LoadReport {
     pub unexpected: Vec<String>,
     /// Name, expected shape, found shape.
     pub mismatched: Vec<(String, Vec<i64>, Vec<i64>)>,
+    /// How many tensors were stored in another precision than fp32.
+    pub cast: usize,
+    /// Names in the file that are left behind knowingly.
+    pub ignored: Vec<String>,
 }
 
 impl LoadReport {
@@ -118,6 +122,9 @@ impl LoadReport {
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} loaded", self.loaded)?;
+        if self.cast > 0 {
+            write!(f, " ({} cast to fp32)", self.cast)?;
+        }
         let few = |names: &[String]| {
             let shown: Vec<_> = names.iter().take(3).map(String::as_str).collect();
             format!("{}{}", shown.join(", "), if names.len() > 3 { ", …" } else { "" })

@@ -1,5 +1,6 @@
 //! Safetensors files: memory-mapped reading, atomic writing.
 
+use crate::weights::Entry;
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
@@ -72,6 +73,36 @@ pub fn read(path: &Path) -> Result<Tensors> {
         tensors.insert(name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?);
     }
     Ok((tensors, header.metadata().clone().unwrap_or_default()))
+}
+
+/// Where the tensors of a mapped file lie, without copying any; `file` is noted in each.
+pub(crate) fn entries(path: &Path, map: &memmap2::Mmap, file: usize) -> Result<Vec<(String, Entry)>> {
+    let cut = |e: safetensors::SafeTensorError| {
+        Error::format(
+            path,
+            format!(
+                "{} bytes that are no whole safetensors file ({e}); download or copy it again",
+                map.len()
+            ),
+        )
+    };
+    let parsed = SafeTensors::deserialize(map).map_err(cut)?;
+    let mut found = Vec::with_capacity(parsed.len());
+    for (name, view) in parsed.iter() {
+        let dtype = view.dtype();
+        let Some(kind) = kind_of(dtype) else {
+            let message = format!("tensor {name} has dtype {dtype:?}, which libtorch cannot hold");
+            return Err(Error::format(path, message));
+        };
+        let shape = view.shape().iter().map(|d| *d as i64).collect();
+        // The view is a part of the map.
+        let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
+        found.push((
+            name.to_owned(),
+            Entry { file, kind, shape, strides: None, start, len: view.data().len() },
+        ));
+    }
+    Ok(found)
 }
 
 /// A tensor's bytes, copied out of libtorch when they are written.

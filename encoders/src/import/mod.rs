@@ -1,0 +1,158 @@
+//! Checkpoints of other libraries as Unisono models: the family is read from the checkpoint's own configuration, the towers are
+//! configured from it, and an import map (`maps/*.map`) says which tensor goes where.
+
+mod clip;
+mod json;
+mod map;
+mod open_clip;
+mod single;
+mod text;
+
+use crate::config::{Activation, ModelConfig};
+use crate::weights::Weights;
+use crate::{Error, LoadReport, Model, Processors, Result};
+pub use json::Json;
+pub use map::Map;
+use serde_json::Value;
+use std::path::Path;
+use tch::Device;
+
+/// A checkpoint that was read.
+#[derive(Debug)]
+pub struct Imported {
+    /// What wrote it: `clip`, `open_clip`, `bert`, …
+    pub family: String,
+    /// The model.
+    pub model: Model,
+    /// What was taken from the weights and what was left.
+    pub report: LoadReport,
+}
+
+/// A checkpoint's towers before their weights are read.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub config: ModelConfig,
+    pub map: Map,
+    pub weights: Weights,
+    pub processors: Processors,
+}
+
+/// A `model_type` and what reads it.
+type Family = (&'static str, fn(&Source) -> Result<Plan>);
+
+const FAMILIES: [Family; 13] = [
+    ("clip", clip::clip),
+    ("siglip", clip::siglip),
+    ("siglip2", clip::siglip),
+    ("chinese_clip", clip::chinese_clip),
+    ("vit", single::vit),
+    ("dinov2", single::dinov2),
+    ("dinov2_with_registers", single::dinov2),
+    ("bert", text::bert),
+    ("roberta", text::bert),
+    ("xlm-roberta", text::bert),
+    ("mpnet", text::mpnet),
+    ("audio-spectrogram-transformer", single::ast),
+    ("whisper", single::whisper),
+];
+
+/// A checkpoint's folder and its `config.json`.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    pub dir: &'a Path,
+    pub config: Json<'a>,
+    pub family: &'a str,
+}
+
+impl Source<'_> {
+    /// A JSON file of the folder, if it is there.
+    pub fn json(&self, name: &str) -> Result<Option<Value>> {
+        optional_json(&self.dir.join(name))
+    }
+}
+
+pub(crate) fn optional_json(path: &Path) -> Result<Option<Value>> {
+    if path.is_file() { crate::files::read_json(path).map(Some) } else { Ok(None) }
+}
+
+/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, or a `model_type` of `config.json`.
+///
+/// # Errors
+/// No configuration there, or none of a known family.
+pub fn family(dir: &Path) -> Result<String> {
+    let config = dir.join("config.json");
+    if dir.join("open_clip_config.json").is_file() && (Weights::has_open_clip(dir) || !config.is_file()) {
+        return Ok("open_clip".to_owned());
+    }
+    if !config.is_file() {
+        return Err(Error::format(
+            dir,
+            "not a model: neither config.json nor open_clip_config.json is there",
+        ));
+    }
+    let value: Value = crate::files::read_json(&config)?;
+    let found = value.get("model_type").and_then(Value::as_str).unwrap_or("none");
+    if found == crate::files::MODEL_TYPE || FAMILIES.iter().any(|(name, _)| *name == found) {
+        return Ok(found.to_owned());
+    }
+    let known: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).collect();
+    Err(Error::format(
+        &config,
+        format!("model_type is {found:?}; known are unisono, {} and OpenCLIP's format", known.join(", ")),
+    ))
+}
+
+/// Reads the checkpoint of another library in `dir`.
+///
+/// # Errors
+/// An unknown family, a setting of it that is not supported, missing or broken files, weights that do not fit.
+pub fn load(dir: &Path, device: Device) -> Result<Imported> {
+    let family = family(dir)?;
+    let plan = if family == "open_clip" {
+        open_clip::plan(dir)?
+    } else {
+        let path = dir.join("config.json");
+        let value: Value = crate::files::read_json(&path)?;
+        let source = Source { dir, config: Json { path: &path, value: &value }, family: &family };
+        let Some((_, plan)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
+            return Err(Error::format(&path, format!("model_type {family:?} is no other library's")));
+        };
+        plan(&source)?
+    };
+    let model = Model::blank(plan.config, plan.processors, device)?;
+    let report = plan.map.fill(model.params(), &plan.weights)?;
+    Ok(Imported { family, model, report })
+}
+
+/// Hugging Face's name of an activation.
+pub(crate) fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
+    match json.text(key, default)? {
+        "gelu" => Ok(Activation::Gelu),
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh" => Ok(Activation::GeluTanh),
+        "quick_gelu" => Ok(Activation::QuickGelu),
+        "relu" => Ok(Activation::Relu),
+        "silu" | "swish" => Ok(Activation::Silu),
+        other => Err(Error::format(
+            json.path,
+            format!(
+                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu or silu, found {other:?}"
+            ),
+        )),
+    }
+}
+
+/// Height and width that the checkpoint's image processor gives, if it has one.
+pub(crate) fn processor_size(source: &Source) -> Result<Option<[i64; 2]>> {
+    let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
+    let path = source.dir.join("preprocessor_config.json");
+    let json = Json { path: &path, value: &value };
+    let crop = json.bool("do_center_crop", json.get("crop_size").is_some())?;
+    let size = if crop { "crop_size" } else { "size" };
+    if json.get(size).is_some_and(Value::is_object) {
+        let sides = json.object(size);
+        let edge = sides.int("shortest_edge", 0)?;
+        let sides = [sides.int("height", edge)?, sides.int("width", edge)?];
+        return Ok((sides[0] > 0 && sides[1] > 0).then_some(sides));
+    }
+    Ok(if json.get(size).is_some() { Some(json.pair(size, 224)?) } else { None })
+}
