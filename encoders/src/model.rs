@@ -278,9 +278,36 @@ impl Model {
     /// No image tower, or libtorch's.
     pub fn embed_images(&self, pictures: &[RgbImage]) -> Result<Tensor> {
         let processor = self.image_processor()?;
-        let squares: Vec<RgbImage> = pictures.iter().map(|p| processor.square(p)).collect();
-        let pixels = processor.batch(&squares, self.device)?;
-        inference(|| self.project(Modality::Image, &self.forward_image(&pixels, Mode::Eval)?.pooled))
+        let prepared: Vec<RgbImage> = pictures.iter().map(|p| processor.prepare(p)).collect();
+        inference(|| self.project(Modality::Image, &self.pool_images(&prepared)?))
+    }
+
+    /// Pictures from the image processor → pooled vectors `[N, W]`, without a graph. Pictures of different sizes, which only a
+    /// flexible tower has, run in one batch a size.
+    ///
+    /// # Errors
+    /// No image tower, or libtorch's.
+    pub fn pool_images(&self, prepared: &[RgbImage]) -> Result<Tensor> {
+        let processor = self.image_processor()?;
+        let mut groups: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
+        for (i, p) in prepared.iter().enumerate() {
+            groups.entry(p.dimensions()).or_default().push(i);
+        }
+        let run = |part: &[RgbImage]| {
+            let pixels = processor.batch(part, self.device)?;
+            inference(|| Ok(self.forward_image(&pixels, Mode::Eval)?.pooled))
+        };
+        if groups.len() < 2 {
+            return run(prepared);
+        }
+        let (mut parts, mut order) = (Vec::new(), Vec::new());
+        for members in groups.values() {
+            let part: Vec<RgbImage> = members.iter().map(|i| prepared[*i].clone()).collect();
+            parts.push(run(&part)?);
+            order.extend(members.iter().map(|i| *i as i64));
+        }
+        let back = Tensor::f_from_slice(&order)?.f_argsort(0, false)?.f_to_device(self.device)?;
+        Ok(Tensor::f_cat(&parts, 0)?.f_index_select(0, &back)?)
     }
 
     /// Mono sounds at the audio processor's sample rate → `[N, D]` unit vectors.
@@ -346,7 +373,7 @@ fn inference<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 /// The processors must show the towers what their sizes expect.
 fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
     if let (Some(c), Some(p)) = (&config.image, &processors.image) {
-        if crate::config::Size::from(i64::from(p.size)) != c.size {
+        if p.size != c.size {
             let (p, c) = (p.size, c.size);
             return Err(Error::config(
                 "image.size",

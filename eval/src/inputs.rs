@@ -4,19 +4,24 @@ use crate::Result;
 use image::RgbImage;
 use std::path::Path;
 use unisono_datasets::{ImageOptions, Limits, Sound, decode};
-use unisono_encoders::processors::{ImageProcessor, LogMel};
+use unisono_encoders::processors::{Alpha, ImageProcessor, LogMel};
 
 /// How a picture is decoded for `processor`: over its background, vector pictures drawn at least as large as it looks.
 pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions {
-    ImageOptions { background: processor.background, svg_size: processor.size.max(16), limits }
+    ImageOptions {
+        background: processor.background,
+        drop_alpha: processor.alpha == Alpha::Drop,
+        svg_size: processor.longest_side().max(16),
+        limits,
+    }
 }
 
-/// A picture file → the square that the image tower sees.
+/// A picture file → what the image tower sees.
 ///
 /// # Errors
 /// The decoder's, naming the file.
 pub fn picture(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
-    Ok(processor.square(&decode::image(path, &image_options(processor, limits))?))
+    Ok(processor.prepare(&decode::image(path, &image_options(processor, limits))?))
 }
 
 /// A sound file → mono samples at the rate of `processor`, and its length in seconds.

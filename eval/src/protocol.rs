@@ -280,8 +280,7 @@ impl Side {
             }
             Input::Image(squares) => {
                 let rows: Vec<RgbImage> = chunk.iter().map(|i| squares[*i].clone()).collect();
-                let pixels = model.image_processor()?.batch(&rows, model.device())?;
-                model.project(Modality::Image, &model.forward_image(&pixels, Eval)?.pooled)
+                model.project(Modality::Image, &model.pool_images(&rows)?)
             }
             Input::Audio(mels) => {
                 let rows: Vec<&[f32]> = chunk.iter().map(|i| mels[*i].as_slice()).collect();

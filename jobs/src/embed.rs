@@ -188,7 +188,7 @@ impl<'a> Batches<'a> {
         }
         if self.squares.0.len() >= least {
             let (at, squares) = std::mem::take(&mut self.squares);
-            self.keep(&at, &self.embedder.squares(&squares)?);
+            self.keep(&at, &self.embedder.pictures(&squares)?);
         }
         if self.spectrograms.0.len() >= least {
             let (at, mels) = std::mem::take(&mut self.spectrograms);

@@ -52,8 +52,8 @@ impl Embedder {
     /// # Errors
     /// The model has no image tower, or the file is no whole picture.
     pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        let square = media::picture(path.as_ref(), self.model.image_processor()?)?;
-        Ok(self.squares(&[square])?.data)
+        let picture = media::picture(path.as_ref(), self.model.image_processor()?)?;
+        Ok(self.pictures(&[picture])?.data)
     }
 
     /// A sound file → `[D]`.
@@ -65,9 +65,10 @@ impl Embedder {
         Ok(self.spectrograms(&[mel])?.data)
     }
 
-    /// Squares of the processor's size → `[N, D]`.
-    pub(crate) fn squares(&self, squares: &[RgbImage]) -> Result<Vectors> {
-        self.vectors(&self.model.embed_images(squares)?)
+    /// Pictures from the image processor → `[N, D]`.
+    pub(crate) fn pictures(&self, prepared: &[RgbImage]) -> Result<Vectors> {
+        let pooled = self.model.pool_images(prepared)?;
+        self.vectors(&tch::no_grad(|| self.model.project(Modality::Image, &pooled))?)
     }
 
     /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.

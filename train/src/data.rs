@@ -102,8 +102,11 @@ impl Preparer {
         if let (Some(processor), Some(path), true) = (&self.image, &r.image, uses(Modality::Image)) {
             let medium = self.picture(path, processor)?;
             if let Medium::Picture(p) = &*medium {
-                sample.square =
-                    Some(self.augment_image.apply(p, processor.size, &mut stream(Purpose::Augment)));
+                sample.square = Some(self.augment_image.apply(
+                    p,
+                    processor.longest_side(),
+                    &mut stream(Purpose::Augment),
+                ));
             }
         }
         if let (Some(processor), true) = (&self.audio, uses(Modality::Audio) && !r.audio.is_empty()) {
@@ -120,9 +123,7 @@ impl Preparer {
     fn picture(&self, path: &Path, processor: &ImageProcessor) -> Result<Arc<Medium>> {
         let key = path.display().to_string();
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            let size = (f64::from(processor.size) * CACHE_SCALE).round() as u32;
-            let larger = ImageProcessor { size, ..processor.clone() };
-            Ok(Medium::Picture(inputs::picture(path, &larger, self.limits)?))
+            Ok(Medium::Picture(inputs::picture(path, &processor.scaled(CACHE_SCALE), self.limits)?))
         })
     }
 

@@ -125,7 +125,7 @@ impl Show {
         if let Some(media) = self.thumbnails.get(path) {
             return Ok(media.clone());
         }
-        let options = ImageOptions { background: [255; 3], svg_size: THUMBNAIL, limits: Limits::default() };
+        let options = ImageOptions { svg_size: THUMBNAIL, ..ImageOptions::default() };
         let full = decode::image(path, &options)?;
         let (w, h) = full.dimensions();
         let scale = (f64::from(THUMBNAIL) / f64::from(w.max(h))).min(1.0);

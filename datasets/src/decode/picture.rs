@@ -18,6 +18,8 @@ const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG picture";
 pub struct ImageOptions {
     /// RGB colour that transparent pixels are laid over.
     pub background: [u8; 3],
+    /// Transparency is dropped instead, and the colour under it shows, as Pillow's conversion to RGB does.
+    pub drop_alpha: bool,
     /// Longest edge of a vector picture, in pixels.
     pub svg_size: u32,
     /// Bounds checked before decoding.
@@ -27,7 +29,7 @@ pub struct ImageOptions {
 impl Default for ImageOptions {
     /// White background, vectors at 256 pixels.
     fn default() -> Self {
-        Self { background: [255; 3], svg_size: 256, limits: Limits::default() }
+        Self { background: [255; 3], drop_alpha: false, svg_size: 256, limits: Limits::default() }
     }
 }
 
@@ -37,7 +39,9 @@ impl Default for ImageOptions {
 /// [`Error::Io`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole picture.
 pub fn image(path: &Path, options: &ImageOptions) -> Result<RgbImage> {
     Ok(match decode(path, options)? {
-        picture if picture.color().has_alpha() => flatten(&picture.to_rgba8(), options.background),
+        picture if picture.color().has_alpha() && !options.drop_alpha => {
+            flatten(&picture.to_rgba8(), options.background)
+        }
         picture => picture.into_rgb8(),
     })
 }

@@ -9,6 +9,7 @@ mod single;
 mod text;
 
 use crate::config::{Activation, ModelConfig};
+use crate::processors::ImageProcessor;
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Model, Processors, Result};
 pub use json::Json;
@@ -141,18 +142,10 @@ pub(crate) fn activation(json: Json, key: &str, default: &str) -> Result<Activat
     }
 }
 
-/// Height and width that the checkpoint's image processor gives, if it has one.
-pub(crate) fn processor_size(source: &Source) -> Result<Option<[i64; 2]>> {
+/// The checkpoint's image processor; `None` where its file is not there.
+pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<Option<ImageProcessor>> {
+    let Some(image) = &config.image else { return Ok(None) };
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
-    let json = Json { path: &path, value: &value };
-    let crop = json.bool("do_center_crop", json.get("crop_size").is_some())?;
-    let size = if crop { "crop_size" } else { "size" };
-    if json.get(size).is_some_and(Value::is_object) {
-        let sides = json.object(size);
-        let edge = sides.int("shortest_edge", 0)?;
-        let sides = [sides.int("height", edge)?, sides.int("width", edge)?];
-        return Ok((sides[0] > 0 && sides[1] > 0).then_some(sides));
-    }
-    Ok(if json.get(size).is_some() { Some(json.pair(size, 224)?) } else { None })
+    ImageProcessor::from_hugging_face(Json { path: &path, value: &value }, image.size).map(Some)
 }

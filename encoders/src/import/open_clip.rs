@@ -6,6 +6,7 @@ use crate::config::{
     Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, Size,
     StemConfig, TextConfig, TransformerConfig,
 };
+use crate::processors::ImageProcessor;
 use crate::weights::Weights;
 use crate::{Error, Processors, Result};
 use serde_json::Value;
@@ -44,9 +45,11 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         // CoCa's decoder writes captions; it is no part of the shared space.
         map.add("ignore text_decoder.*", &[])?;
     }
+    let processor = ImageProcessor::from_open_clip(whole.object("preprocess_cfg"), image.size)?;
     let config =
         ModelConfig { embed_dim: dim, text: Some(text), image: Some(image), audio: None, logit_bias };
-    Ok(Plan { config, map, weights, processors: Processors::default() })
+    let processors = Processors { image: Some(processor), ..Processors::default() };
+    Ok(Plan { config, map, weights, processors })
 }
 
 /// Settings that change the arithmetic and that no published checkpoint here has.

@@ -1,11 +1,12 @@
 //! Encoders of one modality: ViT, DINOv2, AST, Whisper's encoder.
 
 use super::clip::{BASE, blocks, plan};
-use super::{Map, Plan, Source, activation};
+use super::{Json, Map, Plan, Source, activation};
 use crate::config::{
     Activation, AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig,
     TransformerConfig,
 };
+use crate::processors::ImageProcessor;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -60,7 +61,17 @@ pub(super) fn dinov2(source: &Source) -> Result<Plan> {
     let json = source.config;
     let patch = json.pair("patch_size", 14)?;
     let trained = json.pair("image_size", 224)?;
-    let size = super::processor_size(source)?.unwrap_or(trained);
+    // Trained at one size, used at another: the processor's.
+    let size = match source.json("preprocessor_config.json")? {
+        Some(value) => {
+            let path = source.dir.join("preprocessor_config.json");
+            ImageProcessor::from_hugging_face(Json { path: &path, value: &value }, Size { sides: trained })?
+                .size
+                .sides
+        }
+        None => trained,
+    };
+
     let width = json.int("hidden_size", 768)?;
     let ratio = json.float("mlp_ratio", 4.0)?;
     let gated = json.bool("use_swiglu_ffn", false)?;

@@ -1,47 +1,97 @@
-//! Pictures → square pixels → a normalised batch.
+//! Pictures → pixels of the size that a tower takes → a normalised batch.
 
+use super::resize::resize;
+use crate::config::Size;
 use crate::{Error, Result};
-use image::imageops::{self, FilterType};
+use image::imageops;
 use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-/// How a picture of any shape becomes a square.
+/// How a picture of any shape becomes one of the tower's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// The longest edge is resized to `size`; the rest is filled with the background, the picture in the middle.
+    /// Resized until it fits inside; the rest is filled with the background, the picture in the middle.
     Pad,
-    /// The shortest edge is resized to `size`; the middle is kept.
+    /// Resized until it covers, or its shortest edge to `edge`; the middle is kept.
     Crop,
-    /// Both edges are resized to `size`.
+    /// Both edges are resized.
     Stretch,
+    /// Resized, its shape nearly kept, to whole patches of `patch` pixels, as many as fit into the number that `size` has
+    /// (NaFlex).
+    Patches,
 }
 
-/// The resampling filter, antialiased.
+/// The resampling filter, antialiased (but for `nearest`). Names and results are Pillow's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
+    /// The nearest pixel.
+    Nearest,
+    /// Mean over the pixel's area.
+    Box,
     /// Triangle filter.
     Bilinear,
+    /// Raised cosine, one lobe.
+    Hamming,
     /// Catmull–Rom (a = −0.5).
     Bicubic,
     /// Lanczos, three lobes.
     Lanczos,
 }
 
+/// How the longer edge of a resized picture becomes a whole number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// To nearest, halves up.
+    #[default]
+    Nearest,
+    /// To nearest, halves to even (Python's `round`).
+    Even,
+    /// Down (torchvision's and Hugging Face's shortest edge).
+    Down,
+}
+
+/// What becomes of transparency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Alpha {
+    /// The picture is laid over the background.
+    #[default]
+    Background,
+    /// It is dropped and the colour under it shows, as Pillow's conversion to RGB does.
+    Drop,
+}
+
 /// The image half of the contract.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageProcessor {
-    /// Edge S of the square, in pixels.
-    pub size: u32,
-    /// How the square is made.
+    /// Size of what comes out, in pixels.
+    pub size: Size,
+    /// How it is reached.
     #[serde(default = "pad")]
     pub fit: Fit,
+    /// With `crop`: the shortest edge is resized to this and not to the output's; what is missing is black.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<u32>,
+    /// With `patches`: height and width of a patch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<u32>,
+    /// Of the resized picture's sides.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rounding: Rounding,
+    /// With `crop`: an odd margin is halved by rounding halves to even (torchvision) and not down.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub even_margin: bool,
     /// The filter.
     #[serde(default = "bilinear")]
     pub interpolation: Interpolation,
+    /// What becomes of transparency.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alpha: Alpha,
     /// Under transparent pixels and around padded pictures.
     #[serde(default = "white")]
     pub background: [u8; 3],
@@ -53,6 +103,9 @@ pub struct ImageProcessor {
     pub std: [f32; 3],
 }
 
+fn is_default<T: Default + PartialEq>(v: &T) -> bool {
+    *v == T::default()
+}
 fn pad() -> Fit {
     Fit::Pad
 }
@@ -67,63 +120,198 @@ fn half() -> [f32; 3] {
 }
 
 impl ImageProcessor {
-    /// A processor with the defaults: padded to `size` over white, bilinear, scaled to [−1, 1].
+    /// A processor with the defaults: padded to a square of `size` pixels over white, bilinear, scaled to [−1, 1].
     pub fn new(size: u32) -> Self {
-        let (fit, interpolation) = (pad(), bilinear());
-        Self { size, fit, interpolation, background: white(), mean: half(), std: half() }
+        Self {
+            size: Size::from(i64::from(size)),
+            fit: pad(),
+            edge: None,
+            patch: None,
+            rounding: Rounding::default(),
+            even_margin: false,
+            interpolation: bilinear(),
+            alpha: Alpha::default(),
+            background: white(),
+            mean: half(),
+            std: half(),
+        }
     }
 
-    /// A picture → a square of `size` × `size` pixels.
-    pub fn square(&self, picture: &RgbImage) -> RgbImage {
-        let (w, h) = picture.dimensions();
-        if (w, h) == (self.size, self.size) {
-            return picture.clone();
-        }
-        let filter = match self.interpolation {
-            Interpolation::Bilinear => FilterType::Triangle,
-            Interpolation::Bicubic => FilterType::CatmullRom,
-            Interpolation::Lanczos => FilterType::Lanczos3,
-        };
-        let edge = match self.fit {
-            Fit::Stretch => return imageops::resize(picture, self.size, self.size, filter),
-            Fit::Pad => w.max(h),
-            Fit::Crop => w.min(h),
-        };
-        let scaled = |side: u32| {
-            ((f64::from(side) * f64::from(self.size) / f64::from(edge.max(1))).round() as u32).max(1)
-        };
-        let resized = imageops::resize(picture, scaled(w), scaled(h), filter);
-        let (w, h) = resized.dimensions();
-        if self.fit == Fit::Crop {
-            let (x, y) = ((w - self.size) / 2, (h - self.size) / 2);
-            return imageops::crop_imm(&resized, x, y, self.size, self.size).to_image();
-        }
-        let mut square = RgbImage::from_pixel(self.size, self.size, Rgb(self.background));
-        imageops::replace(
-            &mut square,
-            &resized,
-            i64::from((self.size - w) / 2),
-            i64::from((self.size - h) / 2),
-        );
-        square
-    }
-
-    /// Squares from [`square`](Self::square) → `[B, 3, S, S]` fp32, normalised, with channels-last strides.
+    /// Refuses sizes that no picture can have.
     ///
     /// # Errors
-    /// A square of another size, or no room on the device.
-    pub fn batch(&self, squares: &[RgbImage], device: Device) -> Result<Tensor> {
-        let s = i64::from(self.size);
-        let mut bytes = Vec::with_capacity(squares.len() * (s * s * 3) as usize);
-        for q in squares {
-            if q.dimensions() != (self.size, self.size) {
-                let (w, h) = q.dimensions();
-                return Err(Error::Input(format!("picture of {w}x{h} pixels in a batch of {s}x{s}")));
+    /// The first impossible value.
+    pub fn validate(&self) -> Result<()> {
+        let sides = self.size.sides;
+        if sides.iter().any(|s| !(1..=1 << 14).contains(s)) {
+            let found = self.size;
+            return Err(Error::config("image.size", format!("expected 1 to 16384 pixels, found {found}")));
+        }
+        if self.edge.is_some_and(|e| !(1..=1 << 14).contains(&e)) {
+            return Err(Error::config("image.edge", "expected 1 to 16384 pixels"));
+        }
+        let fits = |p: u32| p > 0 && sides.iter().all(|s| s % i64::from(p) == 0);
+        if self.fit == Fit::Patches && !self.patch.is_some_and(fits) {
+            return Err(Error::config("image.patch", format!("expected a divisor of size {}", self.size)));
+        }
+        if self.std.iter().any(|s| !s.is_finite() || *s == 0.0) {
+            return Err(Error::config("image.std", format!("expected numbers but 0, found {:?}", self.std)));
+        }
+        Ok(())
+    }
+
+    /// The longer side of what comes out, in pixels.
+    pub fn longest_side(&self) -> u32 {
+        let [h, w] = self.sides();
+        h.max(w)
+    }
+
+    fn sides(&self) -> [u32; 2] {
+        self.size.sides.map(|s| s.clamp(1, 1 << 14) as u32)
+    }
+
+    /// A picture → one of the tower's size.
+    pub fn prepare(&self, picture: &RgbImage) -> RgbImage {
+        let (w, h) = picture.dimensions();
+        let [out_h, out_w] = self.sides();
+        if w == 0 || h == 0 {
+            return RgbImage::from_pixel(out_w, out_h, Rgb(self.background));
+        }
+        match self.fit {
+            Fit::Stretch => self.whole(picture, (out_w, out_h)),
+            Fit::Patches => self.whole(picture, self.patches(h, w)),
+            Fit::Pad => {
+                let ratio = (f64::from(h) / f64::from(out_h)).max(f64::from(w) / f64::from(out_w));
+                let (rw, rh) = (self.round(w, ratio).min(out_w), self.round(h, ratio).min(out_h));
+                let resized = self.whole(picture, (rw, rh));
+                if (rw, rh) == (out_w, out_h) {
+                    return resized;
+                }
+                let mut out = RgbImage::from_pixel(out_w, out_h, Rgb(self.background));
+                imageops::replace(
+                    &mut out,
+                    &resized,
+                    i64::from((out_w - rw) / 2),
+                    i64::from((out_h - rh) / 2),
+                );
+                out
             }
-            bytes.extend_from_slice(q.as_raw());
+            Fit::Crop => {
+                let (rw, rh) = self.cover(w, h);
+                let margin = |has: u32, wants: u32| {
+                    let spare = has.saturating_sub(wants);
+                    // Half of an odd number lies between two integers: the even one of them.
+                    if self.even_margin { spare / 2 + u32::from(spare % 4 == 3) } else { spare / 2 }
+                };
+                let corner = (margin(rw, out_w), margin(rh, out_h));
+                let size = (rw.min(out_w), rh.min(out_h));
+                let part = resize(picture, (rw, rh), corner, size, self.interpolation);
+                if size == (out_w, out_h) {
+                    return part;
+                }
+                let mut out = RgbImage::new(out_w, out_h);
+                let at = (i64::from((out_w - size.0) / 2), i64::from((out_h - size.1) / 2));
+                imageops::replace(&mut out, &part, at.0, at.1);
+                out
+            }
+        }
+    }
+
+    fn whole(&self, picture: &RgbImage, size: (u32, u32)) -> RgbImage {
+        if picture.dimensions() == size {
+            return picture.clone();
+        }
+        resize(picture, size, (0, 0), size, self.interpolation)
+    }
+
+    /// Width and height of the resized picture that is cropped.
+    fn cover(&self, w: u32, h: u32) -> (u32, u32) {
+        let [out_h, out_w] = self.sides();
+        if let Some(edge) = self.edge {
+            let long = |long: u32, short: u32| match self.rounding {
+                // In this order, as the libraries multiply before they divide.
+                Rounding::Down => (u64::from(edge) * u64::from(long) / u64::from(short)) as u32,
+                _ => self.round(long, f64::from(short) / f64::from(edge)),
+            };
+            return if w <= h { (edge, long(h, w)) } else { (long(w, h), edge) };
+        }
+        let ratio = (f64::from(h) / f64::from(out_h)).min(f64::from(w) / f64::from(out_w));
+        (self.round(w, ratio).max(out_w), self.round(h, ratio).max(out_h))
+    }
+
+    fn round(&self, side: u32, ratio: f64) -> u32 {
+        let exact = f64::from(side) / ratio;
+        let rounded = match self.rounding {
+            Rounding::Nearest => exact.round(),
+            Rounding::Even => exact.round_ties_even(),
+            Rounding::Down => exact.floor(),
+        };
+        (rounded as u32).max(1)
+    }
+
+    /// Width and height in whole patches: the largest scale, to the fifth decimal, at which there are few enough.
+    fn patches(&self, h: u32, w: u32) -> (u32, u32) {
+        let patch = f64::from(self.patch.unwrap_or(16).max(1));
+        let most = self.size.sides.iter().map(|s| *s as f64 / patch).product::<f64>();
+        let side = |scale: f64, side: u32| ((f64::from(side) * scale / patch).ceil() * patch).max(patch);
+        let (mut low, mut high) = (1e-6, 100.0);
+        while high - low >= 1e-5 {
+            let scale = (low + high) / 2.0;
+            if (side(scale, h) / patch) * (side(scale, w) / patch) <= most {
+                low = scale;
+            } else {
+                high = scale;
+            }
+        }
+        (side(low, w) as u32, side(low, h) as u32)
+    }
+
+    /// The same processor with a larger output, for pictures that are cropped at random afterwards.
+    pub fn scaled(&self, by: f64) -> Self {
+        let larger = |s: i64| (s as f64 * by).round() as i64;
+        Self {
+            size: Size { sides: self.size.sides.map(larger) },
+            edge: self.edge.map(|e| larger(i64::from(e)) as u32),
+            ..self.clone()
+        }
+    }
+
+    /// Pictures from [`prepare`](Self::prepare), all of one size → `[B, 3, H, W]` fp32, normalised, with channels-last strides.
+    ///
+    /// # Errors
+    /// Pictures of different sizes, or no room on the device.
+    pub fn batch(&self, pictures: &[RgbImage], device: Device) -> Result<Tensor> {
+        let [h, w] = self.sides();
+        let (w, h) = if self.fit == Fit::Patches {
+            pictures.first().map_or((w, h), RgbImage::dimensions)
+        } else {
+            (w, h)
+        };
+        for q in pictures {
+            if q.dimensions() != (w, h) {
+                let (fw, fh) = q.dimensions();
+                return Err(Error::Input(format!("picture of {fw}x{fh} pixels in a batch of {w}x{h}")));
+            }
+        }
+        let shape = [pictures.len() as i64, i64::from(h), i64::from(w), 3];
+        if device == Device::Cpu {
+            // One look-up a byte: every value of a channel is known beforehand.
+            let table: [[f32; 256]; 3] = [0, 1, 2].map(|c| {
+                std::array::from_fn(|v| {
+                    ((v as f64 / 255.0 - f64::from(self.mean[c])) / f64::from(self.std[c])) as f32
+                })
+            });
+            let mut floats = Vec::with_capacity(pictures.len() * (w * h * 3) as usize);
+            for p in pictures {
+                floats.extend(p.as_raw().chunks_exact(3).flat_map(|p| {
+                    [table[0][p[0] as usize], table[1][p[1] as usize], table[2][p[2] as usize]]
+                }));
+            }
+            return Ok(Tensor::f_from_slice(&floats)?.f_view(shape)?.f_permute([0, 3, 1, 2])?);
         }
         // Bytes travel to the device, a quarter of the floats; both affine steps are one multiply-add there.
-        let u8s = Tensor::f_from_data_size(&bytes, &[squares.len() as i64, s, s, 3], Kind::Uint8)?;
+        let bytes: Vec<u8> = pictures.iter().flat_map(|q| q.as_raw().iter().copied()).collect();
+        let u8s = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
         let scale: Vec<f32> = self.std.iter().map(|d| 1.0 / (255.0 * d)).collect();
         let shift: Vec<f32> = self.mean.iter().zip(self.std).map(|(m, d)| -m / d).collect();
         let (scale, shift) = (Tensor::f_from_slice(&scale)?, Tensor::f_from_slice(&shift)?);
@@ -141,12 +329,12 @@ mod tests {
     fn pads_crops_and_stretches() {
         let red = RgbImage::from_pixel(40, 20, Rgb([200, 0, 0]));
         let mut p = ImageProcessor::new(10);
-        let q = p.square(&red);
+        let q = p.prepare(&red);
         assert_eq!((q.get_pixel(5, 0).0, q.get_pixel(5, 5).0), ([255; 3], [200, 0, 0]));
         p.fit = Fit::Crop;
-        assert!(p.square(&red).pixels().all(|p| p.0 == [200, 0, 0]));
+        assert!(p.prepare(&red).pixels().all(|p| p.0 == [200, 0, 0]));
         p.fit = Fit::Stretch;
-        assert_eq!(p.square(&red).dimensions(), (10, 10));
+        assert_eq!(p.prepare(&red).dimensions(), (10, 10));
     }
 
     #[test]
@@ -155,7 +343,7 @@ mod tests {
             let one = RgbImage::from_pixel(w, h, Rgb([9, 9, 9]));
             for fit in [Fit::Pad, Fit::Crop, Fit::Stretch] {
                 let p = ImageProcessor { fit, ..ImageProcessor::new(8) };
-                assert_eq!(p.square(&one).dimensions(), (8, 8));
+                assert_eq!(p.prepare(&one).dimensions(), (8, 8));
             }
         }
     }

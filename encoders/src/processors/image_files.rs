@@ -1,0 +1,204 @@
+//! Image processors from the files of other libraries: Hugging Face's `preprocessor_config.json`, OpenCLIP's `preprocess_cfg`.
+
+use super::image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
+use crate::config::Size;
+use crate::import::Json;
+use crate::{Error, Result};
+use serde_json::Value;
+
+/// CLIP's own statistics.
+const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+
+/// Pillow's numbers.
+const FILTERS: [Interpolation; 6] = [
+    Interpolation::Nearest,
+    Interpolation::Lanczos,
+    Interpolation::Bilinear,
+    Interpolation::Bicubic,
+    Interpolation::Box,
+    Interpolation::Hamming,
+];
+
+fn three(json: Json, key: &str, default: [f32; 3]) -> Result<[f32; 3]> {
+    let Some(v) = json.get(key) else { return Ok(default) };
+    let one = |v: &Value| v.as_f64().map(|v| v as f32);
+    let found = match v {
+        Value::Array(a) => a.iter().map(one).collect::<Option<Vec<f32>>>(),
+        v => one(v).map(|v| vec![v; 3]),
+    };
+    match found.as_deref() {
+        Some(&[a, b, c]) => Ok([a, b, c]),
+        _ => Err(Error::format(json.path, format!("{key}: expected three numbers, found {v}"))),
+    }
+}
+
+/// `size` in all its historic forms: an integer, `{shortest_edge}`, `{height, width}`.
+enum Extent {
+    Edge(u32),
+    Sides([i64; 2]),
+}
+
+fn extent(json: Json, key: &str) -> Result<Option<Extent>> {
+    let wrong = || {
+        let found = json.get(key).map(Value::to_string).unwrap_or_default();
+        let expected = "an integer, {shortest_edge}, or {height, width}, 1 to 16384";
+        Error::format(json.path, format!("{key}: expected {expected}, found {found}"))
+    };
+    let Some(v) = json.get(key) else { return Ok(None) };
+    let side = |v: Option<&Value>| v.and_then(Value::as_i64).filter(|v| (1..=1 << 14).contains(v));
+    let found = if v.is_object() {
+        match (side(v.get("shortest_edge")), side(v.get("height")), side(v.get("width"))) {
+            (Some(edge), _, _) => Extent::Edge(edge as u32),
+            (None, Some(h), Some(w)) => Extent::Sides([h, w]),
+            _ => return Err(wrong()),
+        }
+    } else if v.is_array() {
+        Extent::Sides(json.pair(key, 224)?)
+    } else {
+        Extent::Edge(side(Some(v)).ok_or_else(wrong)? as u32)
+    };
+    Ok(Some(found))
+}
+
+impl ImageProcessor {
+    /// From Hugging Face's `preprocessor_config.json`; `size` is the tower's own, for a processor that leaves pictures as they are.
+    ///
+    /// Two things differ from the libraries knowingly: pictures are turned upright as their EXIF data say, and 16-bit pictures are
+    /// scaled to 8 bits.
+    ///
+    /// # Errors
+    /// A key of another form than the library writes.
+    pub fn from_hugging_face(json: Json, size: Size) -> Result<Self> {
+        let kind = json.text("image_processor_type", json.text("feature_extractor_type", "")?)?;
+        let naflex = kind.contains("Siglip2") || json.get("max_num_patches").is_some();
+        let clip = kind.contains("CLIP") || kind.contains("Clip");
+        let bicubic = clip || kind.contains("Bit") || (kind.contains("Siglip") && !naflex);
+        // What a file leaves out is its class's default.
+        let (mean, std) =
+            if clip || kind.contains("Bit") { (CLIP_MEAN, CLIP_STD) } else { ([0.5; 3], [0.5; 3]) };
+        let filter = json.int("resample", if bicubic { 3 } else { 2 })?;
+        let interpolation = usize::try_from(filter).ok().and_then(|i| FILTERS.get(i)).copied();
+        let interpolation = interpolation.ok_or_else(|| {
+            Error::format(
+                json.path,
+                format!("resample: expected one of Pillow's filters 0 to 5, found {filter}"),
+            )
+        })?;
+        let rescale =
+            if json.bool("do_rescale", true)? { json.float("rescale_factor", 1.0 / 255.0)? } else { 1.0 };
+        let normalize = json.bool("do_normalize", true)?;
+        let mean = if normalize { three(json, "image_mean", mean)? } else { [0.0; 3] };
+        let std = if normalize { three(json, "image_std", std)? } else { [1.0; 3] };
+        // Our own scaling is to [0, 1]; another factor moves into the two numbers that follow it.
+        let factor = (rescale * 255.0) as f32;
+        let exact = (rescale * 255.0 - 1.0).abs() < 1e-6;
+        let base = Self {
+            size,
+            fit: Fit::Stretch,
+            edge: None,
+            patch: None,
+            rounding: Rounding::Down,
+            even_margin: false,
+            interpolation,
+            alpha: Alpha::Drop,
+            background: [0; 3],
+            mean: if exact { mean } else { mean.map(|m| m / factor) },
+            std: if exact { std } else { std.map(|s| s / factor) },
+        };
+        let made = if naflex {
+            let patch = json.int("patch_size", 16)?;
+            let most = json.int("max_num_patches", 256)?;
+            let side = (most as f64).sqrt().floor() as i64;
+            if side * side != most {
+                return Err(Error::format(
+                    json.path,
+                    format!("max_num_patches: expected a square number, found {most}"),
+                ));
+            }
+            let size = Size { sides: [side * patch; 2] };
+            Self { size, fit: Fit::Patches, patch: u32::try_from(patch).ok(), ..base }
+        } else {
+            let resized = if json.bool("do_resize", true)? { extent(json, "size")? } else { None };
+            let crops = json.bool("do_center_crop", json.get("crop_size").is_some())?;
+            let crop = if crops { extent(json, "crop_size")? } else { None };
+            let crop = crop.map(|c| match c {
+                Extent::Edge(e) => [i64::from(e); 2],
+                Extent::Sides(s) => s,
+            });
+            match (resized, crop) {
+                (Some(Extent::Edge(edge)), Some(sides)) => {
+                    Self { size: Size { sides }, fit: Fit::Crop, edge: Some(edge), ..base }
+                }
+                // Processors of ViT and its kin make a square of a lone number; CLIP's keep the shape and need a crop.
+                (Some(Extent::Edge(edge)), None) if !clip => {
+                    Self { size: Size::from(i64::from(edge)), ..base }
+                }
+                (Some(Extent::Edge(edge)), None) => {
+                    Self { size: Size::from(i64::from(edge)), fit: Fit::Crop, edge: Some(edge), ..base }
+                }
+                (Some(Extent::Sides(sides)), None) => Self { size: Size { sides }, ..base },
+                (Some(Extent::Sides(sides)), Some(crop)) if sides == crop => {
+                    Self { size: Size { sides }, ..base }
+                }
+                (Some(Extent::Sides(_)), Some(_)) => {
+                    return Err(Error::format(
+                        json.path,
+                        "size {height, width} and another crop_size: expected a shortest_edge before a crop",
+                    ));
+                }
+                (None, _) => base,
+            }
+        };
+        made.validate()?;
+        Ok(made)
+    }
+
+    /// From the `preprocess_cfg` of `open_clip_config.json`; `size` is the tower's own.
+    ///
+    /// # Errors
+    /// A key of another form than the library writes.
+    pub fn from_open_clip(json: Json, size: Size) -> Result<Self> {
+        let size = if json.get("size").is_some() { Size { sides: json.pair("size", 224)? } } else { size };
+        let square = size.sides[0] == size.sides[1];
+        let interpolation = match json.text("interpolation", "bicubic")? {
+            "bicubic" | "random" => Interpolation::Bicubic,
+            "bilinear" => Interpolation::Bilinear,
+            other => {
+                let message = format!("interpolation: expected bicubic or bilinear, found {other:?}");
+                return Err(Error::format(json.path, message));
+            }
+        };
+        let fill = json.int("fill_color", 0)?.clamp(0, 255) as u8;
+        let base = Self {
+            size,
+            fit: Fit::Crop,
+            edge: None,
+            patch: None,
+            rounding: Rounding::Even,
+            even_margin: true,
+            interpolation,
+            alpha: Alpha::Drop,
+            background: [fill; 3],
+            mean: three(json, "mean", CLIP_MEAN)?,
+            std: three(json, "std", CLIP_STD)?,
+        };
+        let made = match json.text("resize_mode", "shortest")? {
+            "shortest" if square => {
+                Self { edge: Some(size.sides[0].clamp(1, 1 << 14) as u32), rounding: Rounding::Down, ..base }
+            }
+            // The library's resize to a shape that is no square is always bicubic.
+            "shortest" => Self { interpolation: Interpolation::Bicubic, ..base },
+            "longest" => Self { fit: Fit::Pad, ..base },
+            "squash" => Self { fit: Fit::Stretch, ..base },
+            other => {
+                return Err(Error::format(
+                    json.path,
+                    format!("resize_mode: expected shortest, longest or squash, found {other:?}"),
+                ));
+            }
+        };
+        made.validate()?;
+        Ok(made)
+    }
+}

@@ -1,0 +1,214 @@
+//! Antialiased resampling of 8-bit RGB as Pillow does it, which the public models were trained and are evaluated with: two passes,
+//! rows first, rounded to 8 bits between them, in fixed point with 22 fractional bits. The results are the same bytes.
+//!
+//! Pillow 13 resizes a picture whose height shrinks much more than its width columns first; that moves some of its bytes by one
+//! level. The models of today were trained before it, so the older order is kept.
+
+use super::image::Interpolation;
+use image::RgbImage;
+
+impl Interpolation {
+    /// Half the filter's width at scale 1.
+    fn support(self) -> f64 {
+        match self {
+            Self::Nearest | Self::Box => 0.5,
+            Self::Bilinear | Self::Hamming => 1.0,
+            Self::Bicubic => 2.0,
+            Self::Lanczos => 3.0,
+        }
+    }
+
+    fn at(self, x: f64) -> f64 {
+        use std::f64::consts::PI;
+        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) };
+        let t = x.abs();
+        match self {
+            // Half open, so that neighbours never share a pixel.
+            Self::Nearest | Self::Box => f64::from(u8::from(x > -0.5 && x <= 0.5)),
+            Self::Bilinear => (1.0 - t).max(0.0),
+            Self::Hamming if t >= 1.0 => 0.0,
+            Self::Hamming => sinc(t) * (0.54 + 0.46 * (t * PI).cos()),
+            Self::Bicubic if t < 1.0 => (1.5 * t - 2.5) * t * t + 1.0,
+            Self::Bicubic if t < 2.0 => ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0,
+            Self::Bicubic => 0.0,
+            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
+            Self::Lanczos => 0.0,
+        }
+    }
+}
+
+/// Fractional bits of a weight: 32, less 8 for the byte and 2 for what overshooting filters add.
+const BITS: u32 = 22;
+
+/// For each output position the first input position and its weights.
+struct Taps {
+    first: Vec<usize>,
+    weights: Vec<i32>,
+    most: usize,
+}
+
+impl Taps {
+    /// From `input` positions to positions `from .. from + n` of `output`.
+    fn new(filter: Interpolation, input: u32, output: u32, from: u32, n: u32) -> Self {
+        let scale = f64::from(input) / f64::from(output);
+        let (wide, input) = (scale.max(1.0), i64::from(input));
+        let support = filter.support() * wide;
+        let most = support.ceil() as usize * 2 + 1;
+        let mut taps = Self { first: Vec::new(), weights: vec![0; most * n as usize], most };
+        for (i, row) in (from..from + n).zip(taps.weights.chunks_exact_mut(most)) {
+            let centre = (f64::from(i) + 0.5) * scale;
+            let first = ((centre - support + 0.5) as i64).max(0);
+            let count = ((centre + support + 0.5) as i64).min(input) - first;
+            let weigh = |k: i64| filter.at(((k + first) as f64 - centre + 0.5) / wide);
+            let sum: f64 = (0..count).map(weigh).sum();
+            for (k, w) in row.iter_mut().enumerate().take(count.max(0) as usize) {
+                let weight = weigh(k as i64) / if sum == 0.0 { 1.0 } else { sum };
+                *w = (weight * f64::from(1 << BITS)).round() as i32;
+            }
+            // The last positions' windows are moved back so that every window lies inside.
+            let last = (input - most as i64).max(0);
+            if first > last {
+                row.rotate_right((first - last) as usize % most);
+            }
+            taps.first.push(first.min(last) as usize);
+        }
+        taps
+    }
+
+    fn window(&self, i: usize) -> (usize, &[i32]) {
+        (self.first[i], &self.weights[i * self.most..(i + 1) * self.most])
+    }
+}
+
+/// `picture` resized to `width` × `height`, of which the part of `size` pixels at `corner` is computed (x, then y).
+pub(super) fn resize(
+    picture: &RgbImage,
+    (width, height): (u32, u32),
+    corner: (u32, u32),
+    size: (u32, u32),
+    filter: Interpolation,
+) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    if filter == Interpolation::Nearest {
+        let (xs, ys) = (nearest(w, width), nearest(h, height));
+        return RgbImage::from_fn(size.0, size.1, |x, y| {
+            *picture.get_pixel(xs[(x + corner.0) as usize], ys[(y + corner.1) as usize])
+        });
+    }
+    let columns = (w != width || size.0 != w).then(|| Taps::new(filter, w, width, corner.0, size.0));
+    let rows = (h != height || size.1 != h).then(|| Taps::new(filter, h, height, corner.1, size.1));
+    let (first, last) = match &rows {
+        Some(t) => {
+            let ends = t.first.iter().map(|f| (f + t.most).min(h as usize));
+            (t.first.iter().copied().min().unwrap_or(0), ends.max().unwrap_or(0))
+        }
+        None => (0, h as usize),
+    };
+    let stride = w as usize * 3;
+    let needed = &picture.as_raw()[first * stride..last * stride];
+    let wide = match &columns {
+        Some(taps) => horizontal(needed, w as usize, taps, size.0 as usize),
+        None => needed.to_vec(),
+    };
+    let bytes = match &rows {
+        Some(taps) => vertical(&wide, size.0 as usize * 3, first, taps, size.1 as usize),
+        None => wide,
+    };
+    RgbImage::from_raw(size.0, size.1, bytes).unwrap_or_else(|| RgbImage::new(size.0, size.1))
+}
+
+/// The input position of every output position. The step is added up, as Pillow does, and not multiplied: on exact halves the two
+/// round apart.
+fn nearest(input: u32, output: u32) -> Vec<u32> {
+    let step = f64::from(input) / f64::from(output);
+    let mut at = step * 0.5;
+    (0..output)
+        .map(|_| {
+            let found = (at as u32).min(input - 1);
+            at += step;
+            found
+        })
+        .collect()
+}
+
+/// Defines `$name` as `$body`, compiled a second time for wider vectors and taken where the processor has them.
+macro_rules! dispatch {
+    ($name:ident, $body:ident, ($($arg:ident: $ty:ty),*)) => {
+        fn $name($($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                fn vectorised($($arg: $ty),*) {
+                    $body($($arg),*);
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the feature was found on this processor.
+                    return unsafe { vectorised($($arg),*) };
+                }
+            }
+            $body($($arg),*);
+        }
+    };
+}
+
+#[inline(always)]
+fn byte(sum: i32) -> u8 {
+    ((sum + (1 << (BITS - 1))) >> BITS).clamp(0, 255) as u8
+}
+
+fn horizontal(bytes: &[u8], width: usize, taps: &Taps, out_width: usize) -> Vec<u8> {
+    let rows = bytes.len() / (width * 3).max(1);
+    let mut out = vec![0u8; rows * out_width * 3];
+    // Four numbers a pixel: one vector register. A window may reach past a narrow picture's end, where its weights are zero.
+    let mut wide = vec![[0i32; 4]; width.max(taps.most)];
+    for (row, to) in bytes.chunks_exact(width * 3).zip(out.chunks_exact_mut(out_width * 3)) {
+        one_row(row, &mut wide, taps, to);
+    }
+    out
+}
+
+dispatch!(one_row, one_row_body, (row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, to: &mut [u8]));
+
+#[inline(always)]
+fn one_row_body(row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, to: &mut [u8]) {
+    for (p, q) in row.chunks_exact(3).zip(wide.iter_mut()) {
+        *q = [i32::from(p[0]), i32::from(p[1]), i32::from(p[2]), 0];
+    }
+    for (i, to) in to.chunks_exact_mut(3).enumerate() {
+        let (first, weights) = taps.window(i);
+        let mut sum = [0i32; 4];
+        for (p, w) in wide[first..first + weights.len()].iter().zip(weights) {
+            for c in 0..4 {
+                sum[c] += p[c] * *w;
+            }
+        }
+        to.copy_from_slice(&[byte(sum[0]), byte(sum[1]), byte(sum[2])]);
+    }
+}
+
+fn vertical(bytes: &[u8], stride: usize, offset: usize, taps: &Taps, out_height: usize) -> Vec<u8> {
+    let mut out = vec![0u8; stride * out_height];
+    let mut sums = vec![0i32; stride];
+    for (i, to) in out.chunks_exact_mut(stride).enumerate() {
+        let (first, weights) = taps.window(i);
+        sum_rows(&bytes[(first - offset) * stride..], stride, weights, &mut sums, to);
+    }
+    out
+}
+
+dispatch!(sum_rows, sum_rows_body, (rows: &[u8], stride: usize, weights: &[i32], sums: &mut [i32], to: &mut [u8]));
+
+#[inline(always)]
+fn sum_rows_body(rows: &[u8], stride: usize, weights: &[i32], sums: &mut [i32], to: &mut [u8]) {
+    sums.fill(0);
+    for (row, w) in rows.chunks_exact(stride).zip(weights) {
+        if *w != 0 {
+            for (s, b) in sums.iter_mut().zip(row) {
+                *s += i32::from(*b) * *w;
+            }
+        }
+    }
+    for (b, s) in to.iter_mut().zip(sums.iter()) {
+        *b = byte(*s);
+    }
+}
