@@ -3,19 +3,18 @@
 use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_skipped, watch};
 use crate::progress::Meter;
-use crate::{interrupt, out, style};
+use crate::{interrupt, out, place, style};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-use unisono_jobs::{Embedder, output};
-use unisono_train::checkpoint::model_dir;
+use unisono_jobs::output;
 
 /// Turn files, folders, texts or a manifest into vectors
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Model directory, or a training run's (its best checkpoint)
-    #[arg(long, value_name = "DIR")]
+    /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
+    #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
     /// Where the vectors go, float32 [N, D]: a name that ends in .npy or .safetensors; FILE.jsonl beside lists the items
     #[arg(long, value_name = "FILE")]
@@ -24,6 +23,9 @@ pub(crate) struct Args {
     what: InputArgs,
     #[command(flatten)]
     how: WorkArgs,
+    /// Keep the lengths that the projection gives; without this, vectors have length 1
+    #[arg(long)]
+    no_normalize: bool,
     /// Print a JSON summary
     #[arg(long)]
     json: bool,
@@ -36,7 +38,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
     output::check(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
-    let embedder = Embedder::load(model_dir(&args.model), device)?;
+    let mut embedder = args.how.load(&place::model(&args.model)?, device)?;
+    embedder.set_normalize(!args.no_normalize);
     let listing = args.what.inputs().list(&embedder.model().modalities())?;
     let left_out = listing.left_out;
     let mut meter = Meter::new();

@@ -82,7 +82,7 @@ struct Row {
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
     let manifest = Manifest::load(&args.data)?;
-    let dir = unisono_train::checkpoint::model_dir(&args.model);
+    let dir = crate::place::model(&args.model)?;
     let model = Model::load(&dir, cuda::device(&args.device)?).map_err(unisono_eval::Error::from)?;
     let spoken = args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split)));
     let mut rows = Vec::new();

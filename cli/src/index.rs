@@ -10,7 +10,6 @@ use unisono_eval::table::{Align, Table, percent};
 use unisono_jobs::crossmodal::Recall;
 use unisono_jobs::index::{BuildOptions, Header, build};
 use unisono_jobs::{Index, identity};
-use unisono_train::checkpoint::model_dir;
 
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
@@ -60,7 +59,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     let begun = Instant::now();
     let options = BuildOptions { inputs: args.what.inputs(), embed: args.how.options() };
     let mut meter = Meter::new();
-    let model = model_dir(&args.model);
+    let model = crate::place::model(&args.model)?;
     let report = build(&model, args.how.device.get()?, &args.out, &options, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {

@@ -3,9 +3,10 @@
 use crate::error::Error;
 use crate::progress::{Meter, Unit};
 use crate::{interrupt, out, style};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_jobs::{EmbedOptions, Flow, Inputs, Modality, Progress, Skip};
+use unisono_encoders::{Precision, import};
+use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, Modality, Progress, Skip};
 
 /// What to embed.
 #[derive(clap::Args, Debug)]
@@ -51,6 +52,12 @@ pub(crate) struct WorkArgs {
     /// Inputs that may be unusable; one more ends the command
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_skip: usize,
+    /// Arithmetic of the model: fp32, bf16 (half the memory), or int8 (dynamic, on CPUs: the fastest there)
+    #[arg(long, value_name = "PRECISION", default_value = "fp32")]
+    precision: Precision,
+    /// Say what was taken from the model's files
+    #[arg(long)]
+    verbose: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
 }
@@ -65,6 +72,20 @@ impl WorkArgs {
             tch::set_num_threads(threads.into());
         }
         options
+    }
+}
+
+impl WorkArgs {
+    /// Loads the model in `dir` in the precision asked for.
+    pub(crate) fn load(&self, dir: &Path, device: Device) -> Result<Embedder, Error> {
+        let found = import::load(dir, device).map_err(unisono_jobs::Error::from)?;
+        if self.verbose {
+            let lines = crate::model::report_lines(&found.report, true);
+            out::note(&format!("{}: {}\n{}", dir.display(), found.family, lines.trim_end()));
+        }
+        let mut model = found.model;
+        model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
+        Ok(Embedder::new(model))
     }
 }
 

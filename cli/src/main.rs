@@ -1,5 +1,6 @@
 //! The `unisono` command: text, images and sound in one embedding space.
 
+mod classify;
 mod data;
 mod doctor;
 mod embed;
@@ -8,6 +9,7 @@ mod eval;
 mod index;
 mod inputs;
 mod interrupt;
+mod model;
 mod out;
 mod place;
 mod progress;
@@ -38,6 +40,9 @@ enum Command {
     #[command(subcommand)]
     Index(index::Command),
     Search(search::Args),
+    Classify(classify::Args),
+    #[command(subcommand)]
+    Model(model::Command),
     Train(train::Args),
     #[command(subcommand)]
     Eval(eval::Command),
@@ -51,6 +56,8 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Embed(args) => embed::run(args),
         Command::Index(command) => index::run(command),
         Command::Search(args) => search::run(args),
+        Command::Classify(args) => classify::run(args),
+        Command::Model(command) => model::run(command),
         Command::Train(args) => train::run(args),
         Command::Eval(command) => eval::run(command),
         Command::Report(args) => report::run(args),

@@ -1,6 +1,8 @@
 //! The per-user cache: where downloads and libraries lie.
 
-use std::path::PathBuf;
+use crate::error::Error;
+use std::path::{Path, PathBuf};
+use unisono_train::checkpoint::model_dir;
 
 /// `UNISONO_CACHE`, else `$XDG_CACHE_HOME/unisono`, else `~/.cache/unisono`; absolute where the system can say so.
 pub(crate) fn cache() -> PathBuf {
@@ -10,4 +12,9 @@ pub(crate) fn cache() -> PathBuf {
         .or_else(|| set("HOME").map(|home| home.join(".cache/unisono")))
         .unwrap_or_else(|| std::env::temp_dir().join("unisono-cache"));
     std::path::absolute(&chosen).unwrap_or(chosen)
+}
+
+/// The folder of a model that the user names: a model directory, a training run's best checkpoint, or a hub id's copy.
+pub(crate) fn model(named: &Path) -> Result<PathBuf, Error> {
+    Ok(model_dir(&unisono_jobs::hub::locate(named)?))
 }

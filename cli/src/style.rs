@@ -34,6 +34,19 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
+/// `151,277,313`.
+pub(crate) fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
 /// `0.8 s`, `2 min 05 s`.
 pub(crate) fn clock(time: Duration) -> String {
     let seconds = time.as_secs_f64();
@@ -71,6 +84,10 @@ mod tests {
             ["0.8 s", "1 min 00 s", "2 min 05 s"]
         );
         assert_eq!((shorten("автобус", 4), shorten("bus", 3)), ("авт…".into(), "bus".into()));
+        assert_eq!(
+            (thousands(7), thousands(1234), thousands(151_277_313)),
+            ("7".into(), "1,234".into(), "151,277,313".into())
+        );
         assert_eq!((count(1, "item"), count(0, "item")), ("1 item".into(), "0 items".into()));
     }
 }

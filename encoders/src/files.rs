@@ -1,8 +1,8 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
 use crate::config::ModelConfig;
-use crate::processors::{ImageProcessor, LogMel, MelConfig, TextProcessor};
-use crate::{Error, Model, Processors, Result, tensors};
+use crate::processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
+use crate::{Error, LoadReport, Model, Processors, Result, import, tensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -47,6 +47,13 @@ struct TextContract {
     context_length: usize,
     /// Rows of the embedding that the tokenizer may use.
     tokens: usize,
+    /// What happens to a text besides its tokenizer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    rules: TextRules,
+}
+
+fn is_default(rules: &TextRules) -> bool {
+    *rules == TextRules::default()
 }
 
 impl Model {
@@ -61,7 +68,11 @@ impl Model {
             (Some(processor), Some(config)) => {
                 write_atomically(&dir.join(TOKENIZER), processor.to_json()?.as_bytes())?;
                 let tokens = processor.tokenizer().get_vocab_size(true);
-                Some(TextContract { context_length: config.context_length as usize, tokens })
+                Some(TextContract {
+                    context_length: config.context_length as usize,
+                    tokens,
+                    rules: processor.rules(),
+                })
             }
             _ => None,
         };
@@ -79,11 +90,17 @@ impl Model {
         tensors::write(&dir.join(WEIGHTS), &all, metadata)
     }
 
-    /// Reads a model from `dir`; strict: every tensor must be there, of its shape, and none left over.
+    /// Reads a model from `dir`, this project's own or the checkpoint of another library ([`crate::import`]); strict: every tensor
+    /// must be there, of its shape, and none left over.
     ///
     /// # Errors
-    /// A missing or broken file, another format version, sizes that do not fit each other.
+    /// A missing or broken file, an unknown family, another format version, sizes that do not fit each other.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
+        import::load(dir, device).map(|found| found.model)
+    }
+
+    /// Reads a model directory of this project.
+    pub(crate) fn load_own(dir: &Path, device: Device) -> Result<(Self, LoadReport)> {
         let path = dir.join(CONFIG);
         let config: ConfigFile = read_config(&path)?;
         let contract: Contract = read_json(&dir.join(PREPROCESSOR))?;
@@ -102,7 +119,7 @@ impl Model {
                     ),
                 ));
             }
-            processors.text = Some(processor);
+            processors.text = Some(processor.with_rules(text.rules));
         }
         processors.audio = contract.audio.map(LogMel::new).transpose()?;
         let model = Self::blank(config.model, processors, device)?;
@@ -112,7 +129,8 @@ impl Model {
             .params()
             .copy_from(&source)
             .map_err(|report| Error::Weights { path, report: Box::new(report) })?;
-        Ok(model)
+        let report = LoadReport { loaded: source.len(), ..LoadReport::default() };
+        Ok((model, report))
     }
 }
 

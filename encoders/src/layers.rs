@@ -1,6 +1,7 @@
 //! The Transformer that every tower shares: blocks over `[B, T, W]`, configured as the published families need.
 
 use crate::config::{Activation, NormPlace, TransformerConfig};
+use crate::precision::{Packed, Precision};
 use crate::{Init, Mode, Result, Scope};
 use tch::{Device, Kind, Tensor};
 
@@ -9,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
+    packed: Option<Packed>,
 }
 
 impl Linear {
@@ -20,7 +22,28 @@ impl Linear {
         Ok(Self {
             weight: scope.param("weight", &[output, input], Init::Normal(std))?,
             bias: if bias { Some(scope.param("bias", &[output], Init::Const(0.0))?) } else { None },
+            packed: None,
         })
+    }
+
+    /// Packs the weight for inference: later changes of the parameter are not seen, and no gradient flows.
+    ///
+    /// # Errors
+    /// A precision that the device does not have.
+    pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.packed = Packed::new(&self.weight, precision)?;
+        Ok(())
+    }
+
+    /// `activation(forward(x))`, in one kernel where the layer is prepared.
+    ///
+    /// # Errors
+    /// libtorch's, for another last axis.
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        match &self.packed {
+            Some(packed) => packed.forward(x, self.bias.as_ref(), Some(activation)),
+            None => activation.forward(&self.forward(x)?),
+        }
     }
 
     /// `[.., input]` → `[.., output]`.
@@ -28,6 +51,9 @@ impl Linear {
     /// # Errors
     /// libtorch's, for another last axis.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(packed) = &self.packed {
+            return packed.forward(x, self.bias.as_ref(), None);
+        }
         let shape = x.size();
         let (Some(&input), rows) =
             (shape.last(), x.numel() as i64 / shape.last().copied().unwrap_or(1).max(1))
@@ -180,14 +206,14 @@ impl Mlp {
     /// # Errors
     /// libtorch's.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.fc1.forward(x)?;
         if self.gated {
+            let hidden = self.fc1.forward(x)?;
             let halves = hidden.f_chunk(2, -1)?;
             if let [gate, value] = halves.as_slice() {
                 return self.fc2.forward(&self.activation.forward(gate)?.f_mul(value)?);
             }
         }
-        self.fc2.forward(&self.activation.forward(&hidden)?)
+        self.fc2.forward(&self.fc1.forward_activated(x, self.activation)?)
     }
 }
 
@@ -232,17 +258,26 @@ impl Block {
         match self.place {
             NormPlace::Pre => {
                 let branch = self.attention.forward(&self.norm1.forward(x)?, attend)?;
-                let x = x.f_add(&self.branch(branch, 0, mode)?)?;
+                // The branch is nobody else's: the sum takes its memory.
+                let x = self.branch(branch, 0, mode)?.f_add_(x)?;
                 let branch = self.mlp.forward(&self.norm2.forward(&x)?)?;
-                Ok(x.f_add(&self.branch(branch, 1, mode)?)?)
+                Ok(self.branch(branch, 1, mode)?.f_add_(&x)?)
             }
             NormPlace::Post => {
                 let branch = self.attention.forward(x, attend)?;
-                let x = self.norm1.forward(&x.f_add(&self.branch(branch, 0, mode)?)?)?;
+                let x = self.norm1.forward(&self.branch(branch, 0, mode)?.f_add_(x)?)?;
                 let branch = self.mlp.forward(&x)?;
-                self.norm2.forward(&x.f_add(&self.branch(branch, 1, mode)?)?)
+                self.norm2.forward(&self.branch(branch, 1, mode)?.f_add_(&x)?)
             }
         }
+    }
+
+    fn prepare(&mut self, precision: Precision) -> Result<()> {
+        for linear in [&mut self.attention.qkv, &mut self.attention.out, &mut self.mlp.fc1, &mut self.mlp.fc2]
+        {
+            linear.prepare(precision)?;
+        }
+        Ok(())
     }
 
     /// A residual branch as it is added: scaled, and regularised while training.
@@ -290,6 +325,14 @@ impl Transformer {
             causal: config.causal,
             relative: Relative::new(scope, config)?,
         })
+    }
+
+    /// Packs the blocks' weights for inference.
+    ///
+    /// # Errors
+    /// A precision that the device does not have.
+    pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.blocks.iter_mut().try_for_each(|block| block.prepare(precision))
     }
 
     /// What tokens `[B, t, W]` attend to. `keys` `[B, t]` bool is true where a token is real; each row needs one real token.

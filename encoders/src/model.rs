@@ -2,6 +2,7 @@
 
 use crate::config::{Activation, ModelConfig, ProjectionConfig};
 use crate::layers::Linear;
+use crate::precision::Precision;
 use crate::processors::{ImageProcessor, LogMel, TextProcessor};
 use crate::towers::{AudioTower, ImageTower, TextTower, TowerOutput};
 use crate::{Error, Init, Mode, Params, Result, Scope};
@@ -154,6 +155,26 @@ impl Model {
         })
     }
 
+    /// Prepares the towers for inference: weights are packed for the fastest kernels, in `precision`. Parameters that change
+    /// afterwards are not seen, and no gradient flows.
+    ///
+    /// # Errors
+    /// A precision that the device does not have.
+    pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        // Batches come one after another, of the same sizes: memory that was given back to the system would be asked for again.
+        unisono_torch_ext::library::keep_freed_memory();
+        if let Some(tower) = &mut self.text {
+            tower.prepare(precision)?;
+        }
+        if let Some(tower) = &mut self.image {
+            tower.prepare(precision)?;
+        }
+        if let Some(tower) = &mut self.audio {
+            tower.prepare(precision)?;
+        }
+        Ok(())
+    }
+
     /// The configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
@@ -266,10 +287,18 @@ impl Model {
     /// # Errors
     /// No text tower, or libtorch's.
     pub fn embed_text<S: AsRef<str>>(&self, texts: &[S]) -> Result<Tensor> {
+        inference(|| self.project(Modality::Text, &self.pool_texts(texts)?))
+    }
+
+    /// Strings → pooled vectors `[N, W]`, without a graph.
+    ///
+    /// # Errors
+    /// As [`embed_text`](Self::embed_text).
+    pub fn pool_texts<S: AsRef<str>>(&self, texts: &[S]) -> Result<Tensor> {
         let processor = self.text_processor()?;
         let ids: Vec<Vec<i64>> = texts.iter().map(|t| processor.encode(t.as_ref())).collect::<Result<_>>()?;
         let (ids, mask) = processor.batch(&ids, self.device)?;
-        inference(|| self.project(Modality::Text, &self.forward_text(&ids, &mask, Mode::Eval)?.pooled))
+        inference(|| Ok(self.forward_text(&ids, &mask, Mode::Eval)?.pooled))
     }
 
     /// Pictures of any size → `[N, D]` unit vectors.
@@ -326,9 +355,17 @@ impl Model {
     /// # Errors
     /// As [`embed_sounds`](Self::embed_sounds).
     pub fn embed_spectrograms<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Tensor> {
+        inference(|| self.project(Modality::Audio, &self.pool_spectrograms(mels)?))
+    }
+
+    /// Log-mel spectrograms `[T_i, M]` from the audio processor → pooled vectors `[N, W]`, without a graph.
+    ///
+    /// # Errors
+    /// As [`embed_sounds`](Self::embed_sounds).
+    pub fn pool_spectrograms<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Tensor> {
         let rows: Vec<&[f32]> = mels.iter().map(AsRef::as_ref).collect();
         let (mel, lengths) = self.audio_processor()?.batch(&rows, 1, self.device)?;
-        inference(|| self.project(Modality::Audio, &self.forward_audio(&mel, &lengths, Mode::Eval)?.pooled))
+        inference(|| Ok(self.forward_audio(&mel, &lengths, Mode::Eval)?.pooled))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::config::{AudioConfig, ClassToken, ImageConfig, Pooling, StemConfig, TextConfig};
 use crate::layers::{Attend, Linear, Transformer};
 use crate::pool::Head;
+use crate::precision::Precision;
 use crate::stem::{Stem, length_mask};
 use crate::{Error, Init, Mode, Result, Scope};
 use tch::{Kind, Tensor};
@@ -32,6 +33,11 @@ pub struct TextTower {
 }
 
 impl TextTower {
+    /// Packs the blocks' weights for inference.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.transformer.prepare(precision)
+    }
+
     /// Builds the tower under `scope`.
     ///
     /// # Errors
@@ -137,6 +143,11 @@ pub struct ImageTower {
 }
 
 impl ImageTower {
+    /// Packs the blocks' weights for inference.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.transformer.prepare(precision)
+    }
+
     /// Builds the tower under `scope`.
     ///
     /// # Errors
@@ -250,6 +261,11 @@ pub struct AudioTower {
 }
 
 impl AudioTower {
+    /// Packs the blocks' weights for inference.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.transformer.prepare(precision)
+    }
+
     /// Builds the tower under `scope`.
     ///
     /// # Errors

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::{Modality, Mode, Model, TowerOutput, import, tensors};
+use unisono_encoders::export::{self, Format};
+use unisono_encoders::{Modality, Mode, Model, Precision, TowerOutput, import, tensors};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checkpoints")
@@ -44,10 +45,13 @@ fn compare(model: &Model, m: Modality, out: &TowerOutput, golden: &Golden, rows:
     worst.max(distance(&model.project_raw(m, &out.pooled).unwrap(), &want("vector").unwrap()))
 }
 
-fn check(dir: &Path) -> Vec<(String, f64)> {
+fn check(dir: &Path, prepared: bool) -> Vec<(String, f64)> {
     let name = dir.file_name().unwrap().to_string_lossy().into_owned();
     let imported = import::load(dir, Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let (model, g) = (imported.model, golden(dir));
+    let (mut model, g) = (imported.model, golden(dir));
+    if prepared {
+        model.prepare(Precision::Fp32).unwrap();
+    }
     assert!(imported.report.is_exact() && imported.report.loaded > 10);
     let mut found = Vec::new();
     tch::no_grad(|| {
@@ -91,9 +95,149 @@ fn check(dir: &Path) -> Vec<(String, f64)> {
 fn every_family_gives_the_vectors_of_its_library() {
     let mut dirs: Vec<PathBuf> = std::fs::read_dir(fixtures()).unwrap().map(|e| e.unwrap().path()).collect();
     dirs.sort();
-    let found: Vec<(String, f64)> = dirs.iter().filter(|d| d.is_dir()).flat_map(|d| check(d)).collect();
+    let one = |d: &PathBuf| [check(d, false), check(d, true)].concat();
+    let found: Vec<(String, f64)> = dirs.iter().filter(|d| d.is_dir()).flat_map(one).collect();
     let table: Vec<String> = found.iter().map(|(n, d)| format!("{n:32} {d:.1e}")).collect();
     println!("{}", table.join("\n"));
-    assert!(found.len() >= 30, "{}", found.len());
+    assert!(found.len() >= 60, "{}", found.len());
     assert!(found.iter().all(|(_, d)| *d <= 1e-5), "\n{}", table.join("\n"));
+}
+
+fn load(name: &str) -> (Model, Golden) {
+    let dir = fixtures().join(name);
+    (Model::load(&dir, Device::Cpu).unwrap(), golden(&dir))
+}
+
+/// Text and image vectors before normalisation.
+fn vectors(model: &Model, g: &Golden) -> [Tensor; 2] {
+    tch::no_grad(|| {
+        let mask = g["in.mask"].to_kind(Kind::Bool);
+        let text = model.forward_text(&g["in.ids"], &mask, Mode::Eval).unwrap();
+        let image = model.forward_image(&g["in.pixels"], Mode::Eval).unwrap();
+        [(Modality::Text, text), (Modality::Image, image)]
+            .map(|(m, o)| model.project_raw(m, &o.pooled).unwrap())
+    })
+}
+
+#[test]
+fn exports_read_back_to_the_same_vectors() {
+    for (name, formats) in [
+        ("clip-quick", vec![Format::HfClip, Format::OpenClip, Format::Unisono]),
+        ("clip-gelu", vec![Format::HfClip, Format::OpenClip, Format::Unisono]),
+        ("openclip", vec![Format::HfClip, Format::OpenClip, Format::Unisono]),
+    ] {
+        let (model, g) = load(name);
+        let want = vectors(&model, &g);
+        for format in formats {
+            let dir = tempfile::tempdir().unwrap();
+            if format == Format::Unisono {
+                // A checkpoint without tokenizer files has no contract to save.
+                assert!(export::write(&model, dir.path(), format).is_ok());
+                continue;
+            }
+            export::write(&model, dir.path(), format).unwrap();
+            let again = Model::load(dir.path(), Device::Cpu).unwrap();
+            for (a, b) in vectors(&again, &g).iter().zip(&want) {
+                assert!(distance(a, b) <= 1e-6, "{name} {format:?}: {}", distance(a, b));
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for (name, what) in [
+        ("siglip", "expected"),
+        ("openclip-coca", "expected"),
+        ("bert", "expected a text and an image tower, found text"),
+    ] {
+        let e = export::write(&load(name).0, dir.path(), Format::HfClip).unwrap_err().to_string();
+        assert!(e.contains("CLIPModel has no place for this model") && e.contains(what), "{name}: {e}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is half written");
+}
+
+#[test]
+fn lower_precision_keeps_the_direction() {
+    for (precision, least) in [(Precision::Bf16, 0.995), (Precision::Int8, 0.98)] {
+        for name in ["clip-quick", "clip-gelu", "openclip"] {
+            let (mut model, g) = load(name);
+            let want = vectors(&model, &g);
+            model.prepare(precision).unwrap();
+            for (a, b) in vectors(&model, &g).iter().zip(&want) {
+                let cosine = Tensor::cosine_similarity(a, b, 1, 1e-9).min().double_value(&[]);
+                assert!(cosine >= least, "{name} {precision:?}: {cosine}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_its_singles() {
+    for name in ["clip-gelu", "siglip", "openclip-coca"] {
+        let (model, g) = load(name);
+        let want = vectors(&model, &g);
+        for i in 0..3i64 {
+            let one: Golden = ["in.ids", "in.mask", "in.pixels"]
+                .iter()
+                .map(|n| ((*n).to_owned(), g[*n].narrow(0, i, 1)))
+                .collect();
+            for (a, b) in vectors(&model, &one).iter().zip(&want) {
+                assert!(distance(a, &b.narrow(0, i, 1)) < 1e-5, "{name} {i}");
+            }
+        }
+        let again = vectors(&model, &g);
+        assert!(again.iter().zip(&want).all(|(a, b)| a == b), "{name}: two runs are bitwise equal");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_checkpoint_is_said_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = |name: &str| {
+        let to = dir.path().join(name);
+        std::fs::create_dir_all(&to).unwrap();
+        for entry in std::fs::read_dir(fixtures().join(name)).unwrap() {
+            let from = entry.unwrap().path();
+            let at = to.join(from.file_name().unwrap());
+            if from.is_file() {
+                std::fs::copy(&from, at).unwrap();
+            } else {
+                std::fs::create_dir_all(&at).unwrap();
+                std::fs::copy(from.join("config.json"), at.join("config.json")).unwrap();
+            }
+        }
+        to
+    };
+    let refused = |at: &Path, words: &[&str]| {
+        let e = Model::load(at, Device::Cpu).unwrap_err().to_string();
+        assert!(!e.contains('\n') && words.iter().all(|w| e.contains(w)), "{e}");
+    };
+    let at = copy("clip-sharded");
+    let mut shards: Vec<PathBuf> = std::fs::read_dir(&at)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.to_string_lossy().contains("-of-"))
+        .collect();
+    shards.sort();
+    std::fs::remove_file(&shards[1]).unwrap();
+    refused(&at, &["-of-", "is not there; download it again"]);
+
+    let at = copy("bert");
+    let weights = at.join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() - 1000]).unwrap();
+    refused(&at, &["model.safetensors", "no whole safetensors file"]);
+    std::fs::write(&weights, &bytes).unwrap();
+    let config = at.join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"intermediate_size\": 52", "\"intermediate_size\": 53")).unwrap();
+    refused(&at, &["model.safetensors", "intermediate.dense", "expected shape [53", "found [52"]);
+    std::fs::write(&config, text.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2")).unwrap();
+    refused(&at, &["16 unexpected", "encoder.layer.2."]);
+    std::fs::write(&config, text.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4")).unwrap();
+    refused(&at, &["16 missing", "encoder.layer.3."]);
+    std::fs::write(&config, text.replace("\"model_type\": \"bert\"", "\"model_type\": \"mamba\"")).unwrap();
+    refused(&at, &["config.json", "model_type is \"mamba\"; known are unisono, clip"]);
+    std::fs::write(&config, text.replace("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"mish\"")).unwrap();
+    refused(&at, &["config.json", "hidden_act: expected gelu", "found \"mish\""]);
+    std::fs::remove_file(&config).unwrap();
+    refused(&at, &["not a model: neither config.json nor open_clip_config.json"]);
 }

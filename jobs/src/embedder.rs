@@ -10,6 +10,7 @@ use unisono_encoders::{Modality, Model, to_vec};
 #[derive(Debug)]
 pub struct Embedder {
     model: Model,
+    normalize: bool,
 }
 
 impl Embedder {
@@ -18,12 +19,17 @@ impl Embedder {
     /// # Errors
     /// A missing or broken file; the message names it.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Ok(Self { model: Model::load(dir.as_ref(), device)? })
+        Ok(Self::new(Model::load(dir.as_ref(), device)?))
     }
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model }
+        Self { model, normalize: true }
+    }
+
+    /// Whether vectors have length 1 (the default) or the length that the projection gives.
+    pub fn set_normalize(&mut self, normalize: bool) {
+        self.normalize = normalize;
     }
 
     /// The model.
@@ -44,7 +50,7 @@ impl Embedder {
         if texts.is_empty() {
             return Ok(Vectors { dim: self.dim(), data: Vec::new() });
         }
-        self.vectors(&self.model.embed_text(texts)?)
+        self.project(Modality::Text, &self.model.pool_texts(texts)?)
     }
 
     /// A picture file → `[D]`.
@@ -67,13 +73,12 @@ impl Embedder {
 
     /// Pictures from the image processor → `[N, D]`.
     pub(crate) fn pictures(&self, prepared: &[RgbImage]) -> Result<Vectors> {
-        let pooled = self.model.pool_images(prepared)?;
-        self.vectors(&tch::no_grad(|| self.model.project(Modality::Image, &pooled))?)
+        self.project(Modality::Image, &self.model.pool_images(prepared)?)
     }
 
     /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.
     pub(crate) fn spectrograms(&self, mels: &[Vec<f32>]) -> Result<Vectors> {
-        self.vectors(&self.model.embed_spectrograms(mels)?)
+        self.project(Modality::Audio, &self.model.pool_spectrograms(mels)?)
     }
 
     /// The error of asking for a modality that the model lacks.
@@ -82,6 +87,14 @@ impl Embedder {
             return Ok(());
         }
         Err(self.model.no_tower(modality).into())
+    }
+
+    fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Vectors> {
+        let project = || match self.normalize {
+            true => self.model.project(modality, pooled),
+            false => self.model.project_raw(modality, pooled),
+        };
+        self.vectors(&tch::no_grad(project)?)
     }
 
     fn vectors(&self, tensor: &Tensor) -> Result<Vectors> {

@@ -17,11 +17,8 @@ const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.
 pub fn identity(model: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0u8; 1 << 20];
-    for name in FILES {
-        let path = model.join(name);
-        if name == "tokenizer.json" && !path.exists() {
-            continue;
-        }
+    for name in files(model)? {
+        let path = model.join(&name);
         let mut file = File::open(&path).map_err(Error::io(&path, "read"))?;
         let length = file.metadata().map_err(Error::io(&path, "read"))?.len();
         // With the length in front, bytes cannot move from one file's end to the next one's start unseen.
@@ -36,6 +33,29 @@ pub fn identity(model: &Path) -> Result<String> {
         }
     }
     Ok(hex(&hash.finalize()))
+}
+
+/// What of a model directory is summed over: of our own the four files, of another library's checkpoint every file that such a
+/// library may read.
+fn files(model: &Path) -> Result<Vec<String>> {
+    if unisono_encoders::import::family(model).is_ok_and(|f| f == unisono_encoders::files::MODEL_TYPE) {
+        let there = |name: &&str| *name != "tokenizer.json" || model.join(*name).exists();
+        return Ok(FILES.iter().filter(|n| there(n)).map(|n| (*n).to_owned()).collect());
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(model).map_err(Error::io(model, "read"))? {
+        let path = entry.map_err(Error::io(model, "read"))?.path();
+        let read = ["json", "txt", "model", "safetensors", "bin"];
+        if path.is_file() && path.extension().and_then(|e| e.to_str()).is_some_and(|e| read.contains(&e)) {
+            names.extend(path.file_name().map(|n| n.to_string_lossy().into_owned()));
+        }
+    }
+    let pooling = "1_Pooling/config.json";
+    if model.join(pooling).is_file() {
+        names.push(pooling.to_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Lower-case hexadecimal.

@@ -6,11 +6,13 @@
 //!
 //! Start at [`Embedder`] for a few things in memory, at [`Inputs`] and [`embed()`] for many files, at [`Index`] to find them again.
 
+pub mod classify;
 pub mod crossmodal;
 mod embed;
 mod embedder;
 mod error;
 mod files;
+pub mod hub;
 mod identity;
 pub mod index;
 mod inputs;

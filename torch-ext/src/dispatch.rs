@@ -25,7 +25,7 @@ pub enum Arg<'a> {
     OptionalTensors(&'a [Option<&'a Tensor>]),
     /// `int[]`.
     Ints(&'a [i64]),
-    /// `float[]` or `Scalar[]`.
+    /// `float[]`, `Scalar[]` or `Scalar?[]`.
     Doubles(&'a [f64]),
     /// `ScalarType`.
     Kind(Kind),

@@ -99,6 +99,17 @@ void ute_push_ints(UteCall *c, const int64_t *v, size_t n) {
   c->stack.emplace_back(c10::List<int64_t>(at::ArrayRef<int64_t>(v, n)));
 }
 void ute_push_doubles(UteCall *c, const double *v, size_t n) {
+  // A list of optional numbers (`Scalar?[]`) is a generic one that carries its element type: the schema has it.
+  const auto &arguments = c->op.schema().arguments();
+  if (c->stack.size() < arguments.size()) {
+    const auto type = arguments[c->stack.size()].type()->cast<c10::ListType>();
+    if (type && type->getElementType()->kind() == c10::TypeKind::OptionalType) {
+      c10::impl::GenericList l(type->getElementType());
+      for (size_t i = 0; i < n; ++i) l.push_back(c10::IValue(v[i]));
+      c->stack.emplace_back(std::move(l));
+      return;
+    }
+  }
   c->stack.emplace_back(c10::List<double>(at::ArrayRef<double>(v, n)));
 }
 

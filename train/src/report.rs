@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Cursor;
 use std::path::Path;
 use tch::Device;
-use unisono_datasets::{ImageOptions, Limits, Record, decode};
+use unisono_datasets::{ImageOptions, Record, decode};
 use unisono_encoders::{Modality, Model, files};
 use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Spoken, gather};
 use unisono_eval::report::{

@@ -157,6 +157,10 @@ pub(super) fn chinese_clip(source: &Source) -> Result<Plan> {
 
 pub(super) fn plan(source: &Source, config: ModelConfig, map: Map) -> Result<Plan> {
     let weights = Weights::open(source.dir)?;
-    let processors = Processors { image: super::image_processor(source, &config)?, ..Processors::default() };
+    let processors = Processors {
+        image: super::image_processor(source, &config)?,
+        text: super::text_processor(source.dir, source.family, &config)?,
+        audio: None,
+    };
     Ok(Plan { config, map, weights, processors })
 }

@@ -8,6 +8,7 @@
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Params, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// The maps of one checkpoint, with their variables filled in.
@@ -48,6 +49,40 @@ impl Map {
             }
         }
         Ok(())
+    }
+
+    /// The other way: tensors under the names on the left from `params`, whose names are on the right. `depths`: the number of blocks
+    /// of each tower. A line whose sources the model does not have is passed over.
+    ///
+    /// # Errors
+    /// A tensor of the model that no line takes: the format would lose it.
+    pub fn render(&self, params: &Params, depths: &[(&str, i64)]) -> Result<Vec<(String, Tensor)>> {
+        let (mut out, mut used) = (Vec::new(), BTreeSet::new());
+        for (target, expression) in &self.lines {
+            let tower = depths.iter().find(|(m, _)| expression.contains(&format!("{m}.blocks.")));
+            let blocks: Vec<String> = match tower {
+                Some((_, n)) => (0..*n).map(|l| l.to_string()).collect(),
+                None => vec![String::new()],
+            };
+            for block in blocks {
+                let put = |s: &str| s.replace("{l}", &block);
+                let mut eval = Eval { weights: params, used: &mut used, missing: Vec::new(), shape: vec![1] };
+                let value = eval.expression(&put(expression))?;
+                if eval.missing.is_empty() {
+                    out.push((put(target), value.f_contiguous()?));
+                }
+            }
+        }
+        let lost: Vec<String> =
+            params.iter().map(|(n, _)| n.to_owned()).filter(|n| !used.contains(n)).collect();
+        if !lost.is_empty() {
+            return Err(Error::Input(format!(
+                "the format has no place for {} of the model's tensors: {}",
+                lost.len(),
+                parts(&lost)
+            )));
+        }
+        Ok(out)
     }
 
     /// Fills `params` from `weights`.
@@ -99,6 +134,10 @@ impl Map {
     }
 }
 
+fn parts(names: &[String]) -> String {
+    names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
@@ -113,8 +152,40 @@ fn number(name: &str) -> (String, String) {
     (format!("{before}.blocks.{{l}}.{after}"), block.to_owned())
 }
 
+/// Where an expression's names are looked up.
+trait Source {
+    fn has(&self, name: &str) -> bool;
+    fn get(&self, name: &str) -> Result<Option<Tensor>>;
+    fn path(&self) -> &Path;
+}
+
+impl Source for Weights {
+    fn has(&self, name: &str) -> bool {
+        Weights::has(self, name)
+    }
+    fn get(&self, name: &str) -> Result<Option<Tensor>> {
+        Weights::get(self, name)
+    }
+    fn path(&self) -> &Path {
+        Weights::path(self)
+    }
+}
+
+impl Source for Params {
+    fn has(&self, name: &str) -> bool {
+        Params::get(self, name).is_some()
+    }
+    fn get(&self, name: &str) -> Result<Option<Tensor>> {
+        let found = Params::get(self, name).map(|p| p.tensor.f_detach()?.f_to_device(tch::Device::Cpu));
+        Ok(found.transpose()?)
+    }
+    fn path(&self) -> &Path {
+        Path::new("the model")
+    }
+}
+
 struct Eval<'a> {
-    weights: &'a Weights,
+    weights: &'a dyn Source,
     used: &'a mut BTreeSet<String>,
     missing: Vec<String>,
     /// Of what is to be filled.
@@ -150,6 +221,11 @@ impl Eval<'_> {
                 Ok(a.f_add(&b)?)
             }
             "t" => Ok(self.argument(&arguments, 0)?.f_transpose(-2, -1)?.f_contiguous()?),
+            "flat" => Ok(self.argument(&arguments, 0)?.f_view([-1])?),
+            "zero_row" => {
+                let x = self.argument(&arguments, 0)?;
+                zeros(&[1, x.size().last().copied().unwrap_or(1)])
+            }
             "rows" => {
                 let x = self.argument(&arguments, 0)?;
                 let width = x.size().last().copied().unwrap_or(1);

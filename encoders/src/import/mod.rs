@@ -9,7 +9,7 @@ mod single;
 mod text;
 
 use crate::config::{Activation, ModelConfig};
-use crate::processors::ImageProcessor;
+use crate::processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Model, Processors, Result};
 pub use json::Json;
@@ -103,12 +103,16 @@ pub fn family(dir: &Path) -> Result<String> {
     ))
 }
 
-/// Reads the checkpoint of another library in `dir`.
+/// Reads the model in `dir`, this project's own or another library's checkpoint.
 ///
 /// # Errors
 /// An unknown family, a setting of it that is not supported, missing or broken files, weights that do not fit.
 pub fn load(dir: &Path, device: Device) -> Result<Imported> {
     let family = family(dir)?;
+    if family == crate::files::MODEL_TYPE {
+        let (model, report) = Model::load_own(dir, device)?;
+        return Ok(Imported { family, model, report });
+    }
     let plan = if family == "open_clip" {
         open_clip::plan(dir)?
     } else {
@@ -148,4 +152,42 @@ pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<O
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
     ImageProcessor::from_hugging_face(Json { path: &path, value: &value }, image.size).map(Some)
+}
+
+/// The checkpoint's tokenizer as its library uses it; `None` where its files are not there.
+pub(crate) fn text_processor(
+    dir: &Path,
+    family: &str,
+    config: &ModelConfig,
+) -> Result<Option<TextProcessor>> {
+    let Some(text) = &config.text else { return Ok(None) };
+    let mut rules = TextRules::default();
+    if family.starts_with("siglip") {
+        rules.fixed_pad = Some(pad_id(dir)?);
+        let path = dir.join("tokenizer_config.json");
+        let value = optional_json(&path)?.unwrap_or(Value::Null);
+        let json = Json { path: &path, value: &value };
+        let gemma = !json.text("tokenizer_class", "SiglipTokenizer")?.starts_with("SiglipTokenizer");
+        let lower =
+            json.text("tokenizer_class", "")?.starts_with("Siglip2") || json.bool("do_lower_case", false)?;
+        if gemma && lower {
+            rules.clean = Cleaning::Lowercase;
+        }
+    }
+    let context = usize::try_from(text.context_length).unwrap_or(1);
+    TextProcessor::from_checkpoint(dir, family, context, text.vocab_size, rules)
+}
+
+/// The id of the padding token that the tokenizer's files name; 1 where they name none, as SigLIP's do.
+pub(crate) fn pad_id(dir: &Path) -> Result<i64> {
+    for name in ["tokenizer_config.json", "special_tokens_map.json"] {
+        let Some(value) = optional_json(&dir.join(name))? else { continue };
+        let token = value.get("pad_token").map(|t| t.get("content").unwrap_or(t));
+        let Some(token) = token.and_then(Value::as_str) else { continue };
+        let tokenizer = crate::processors::read_tokenizer(dir, "siglip")?;
+        if let Some(id) = tokenizer.and_then(|t| t.token_to_id(token)) {
+            return Ok(i64::from(id));
+        }
+    }
+    Ok(1)
 }

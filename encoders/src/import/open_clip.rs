@@ -6,7 +6,7 @@ use crate::config::{
     Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, Size,
     StemConfig, TextConfig, TransformerConfig,
 };
-use crate::processors::ImageProcessor;
+use crate::processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
 use crate::weights::Weights;
 use crate::{Error, Processors, Result};
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let text = if text.get("hf_model_name").is_some() {
         borrowed_text(text, dim, &weights, &mut map)?
     } else {
-        own_text(text, quick, model, &weights, &mut map)?
+        own_text(text, quick, &weights, &mut map)?
     };
     let logit_bias = weights.has("logit_bias");
     map.add(LOGITS, &[("pair", "text_image")])?;
@@ -48,8 +48,29 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let processor = ImageProcessor::from_open_clip(whole.object("preprocess_cfg"), image.size)?;
     let config =
         ModelConfig { embed_dim: dim, text: Some(text), image: Some(image), audio: None, logit_bias };
-    let processors = Processors { image: Some(processor), ..Processors::default() };
+    let text_processor = text_processor(dir, model.object("text_cfg"), &config)?;
+    let processors = Processors { image: Some(processor), text: text_processor, audio: None };
     Ok(Plan { config, map, weights, processors })
+}
+
+/// OpenCLIP cleans every text first; towers without a causal mask attend to the padding.
+fn text_processor(dir: &Path, json: Json, config: &ModelConfig) -> Result<Option<TextProcessor>> {
+    let Some(text) = &config.text else { return Ok(None) };
+    let borrowed = json.get("hf_tokenizer_name").is_some();
+    let default = if borrowed { "whitespace" } else { "lower" };
+    let clean = match json.object("tokenizer_kwargs").text("clean", default)? {
+        "lower" => Cleaning::Lower,
+        "whitespace" => Cleaning::Whitespace,
+        "canonicalize" => Cleaning::Canonicalize,
+        other => {
+            let expected = "tokenizer_kwargs.clean: expected lower, whitespace or canonicalize";
+            return Err(Error::format(json.path, format!("{expected}, found {other:?}")));
+        }
+    };
+    let attends = json.bool("no_causal_mask", false)?;
+    let fixed_pad = if attends { Some(super::pad_id(dir)?) } else { None };
+    let context = usize::try_from(text.context_length).unwrap_or(1);
+    TextProcessor::from_checkpoint(dir, "open_clip", context, text.vocab_size, TextRules { clean, fixed_pad })
 }
 
 /// Settings that change the arithmetic and that no published checkpoint here has.
@@ -240,7 +261,7 @@ fn timm(json: Json, weights: &Weights, map: &mut Map) -> Result<ImageConfig> {
     })
 }
 
-fn own_text(json: Json, quick: bool, model: Json, weights: &Weights, map: &mut Map) -> Result<TextConfig> {
+fn own_text(json: Json, quick: bool, weights: &Weights, map: &mut Map) -> Result<TextConfig> {
     refuse(json, &["use_pad_mask"])?;
     let p = if weights.has("text.token_embedding.weight") { "text." } else { "" };
     let class = json.bool("embed_cls", false)?;
@@ -265,7 +286,6 @@ fn own_text(json: Json, quick: bool, model: Json, weights: &Weights, map: &mut M
     map.add(TEXT, &[("p", p), ("projection", &projection)])?;
     let sizes = [json.int("width", 512)?, json.int("layers", 12)?, json.int("heads", 8)?];
     let pad = json.int("pad_id", 0)?;
-    let _ = model;
     Ok(TextConfig {
         vocab_size: json.int("vocab_size", 49408)?,
         context_length: json.int("context_length", 77)?,
@@ -325,7 +345,8 @@ fn borrowed_text(json: Json, dim: i64, weights: &Weights, map: &mut Map) -> Resu
             ));
         }
     };
-    let rows = Rows { first, end: positions };
+    let context = json.int("context_length", 77)?.min(positions - first);
+    let rows = Rows { first, end: first + context };
     super::text::add_bert(map, p, &rows)?;
     map.add("text.projection.weight = text.proj.weight", &[])?;
     map.add("text.projection.fc1.weight = text.proj.0.weight", &[])?;
@@ -333,7 +354,7 @@ fn borrowed_text(json: Json, dim: i64, weights: &Weights, map: &mut Map) -> Resu
     let heads = json.int("heads", (width / 64).max(1))?;
     Ok(TextConfig {
         vocab_size: vocab,
-        context_length: positions - first,
+        context_length: context,
         transformer: TransformerConfig {
             mlp_ratio: hidden as f64 / width.max(1) as f64,
             norm: NormPlace::Post,

@@ -1,11 +1,16 @@
 //! From media to tensors, exactly as the model was trained to see them. Their settings are part of the model (`preprocessor_config.json`).
 
+mod clean;
 mod image;
 mod image_files;
 mod mel;
 mod resize;
+mod sentencepiece;
 mod text;
+mod tokenizer_files;
 
+pub use clean::Cleaning;
 pub use image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
 pub use mel::{LogMel, MelConfig};
-pub use text::{TextProcessor, Vocabulary, train_tokenizer};
+pub use text::{TextProcessor, TextRules, Vocabulary, train_tokenizer};
+pub(crate) use tokenizer_files::read as read_tokenizer;

@@ -1,5 +1,6 @@
 //! Strings → token ids, through a `tokenizer.json` of the `tokenizers` crate.
 
+use super::clean::Cleaning;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,7 +24,24 @@ const END: &str = "<|end|>";
 pub struct TextProcessor {
     tokenizer: Tokenizer,
     context_length: usize,
+    rules: TextRules,
 }
+
+/// What happens to a text besides its tokenizer; a part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextRules {
+    /// Before the tokenizer.
+    #[serde(default)]
+    pub clean: Cleaning,
+    /// Every text is padded to the context length with this id, and the padding is attended to like any token (SigLIP). Without
+    /// it texts are padded to the longest of their batch, and the padding is masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_pad: Option<i64>,
+}
+
+/// Longer texts are refused: no context holds a thousandth of them, and they are a mistake (a file's content for its name).
+const MOST_BYTES: usize = 256 << 10;
 
 fn wrong(e: tokenizers::Error) -> Error {
     Error::Tokenizer(e.to_string())
@@ -42,7 +60,7 @@ impl TextProcessor {
                 format!("the tokenizer has {found} tokens, the embedding only {vocab_size} rows"),
             ));
         }
-        Ok(Self { tokenizer, context_length: context_length.max(1) })
+        Ok(Self { tokenizer, context_length: context_length.max(1), rules: TextRules::default() })
     }
 
     /// Reads `tokenizer.json`.
@@ -54,6 +72,38 @@ impl TextProcessor {
         let tokenizer = Tokenizer::from_bytes(&bytes)
             .map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?;
         Self::new(tokenizer, context_length, vocab_size)
+    }
+
+    /// The tokenizer of the checkpoint in `dir`, whatever its format; `None` where it has none.
+    ///
+    /// # Errors
+    /// A file that is not what its name says, or a vocabulary larger than the embedding of `vocab_size` rows.
+    pub fn from_checkpoint(
+        dir: &Path,
+        family: &str,
+        context_length: usize,
+        vocab_size: i64,
+        rules: TextRules,
+    ) -> Result<Option<Self>> {
+        let Some(tokenizer) = super::tokenizer_files::read(dir, family)? else { return Ok(None) };
+        let made = Self::new(tokenizer, context_length, vocab_size);
+        let made = made.map_err(|e| Error::format(dir, format!("tokenizer and weights do not fit: {e}")))?;
+        Ok(Some(made.with_rules(rules)))
+    }
+
+    /// The same processor with other rules.
+    pub fn with_rules(self, rules: TextRules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// What happens to a text besides its tokenizer.
+    pub fn rules(&self) -> TextRules {
+        self.rules
+    }
+
+    /// Tokens of the longest text that fits.
+    pub fn context_length(&self) -> usize {
+        self.context_length
     }
 
     /// The `tokenizer.json` text.
@@ -74,9 +124,20 @@ impl TextProcessor {
     /// # Errors
     /// The tokenizer's own.
     pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
-        // A token covers at most a few dozen bytes: what lies far beyond the context cannot matter, and is not tokenised.
-        let most = self.context_length.saturating_mul(64).max(1024);
-        let text = if text.len() > most { &text[..floor_char(text, most)] } else { text };
+        if text.len() > MOST_BYTES {
+            return Err(Error::Input(format!(
+                "a text of {} bytes, at most {MOST_BYTES} are taken; split it",
+                text.len()
+            )));
+        }
+        let cleaned;
+        let text = match self.rules.clean {
+            Cleaning::None => text,
+            clean => {
+                cleaned = clean.apply(text);
+                &cleaned
+            }
+        };
         let encoding = self.tokenizer.encode_fast(text, true).map_err(wrong)?;
         let mut ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
         if ids.len() > self.context_length {
@@ -90,7 +151,7 @@ impl TextProcessor {
         Ok(ids)
     }
 
-    /// Id lists → `[B, T]` int64 padded with 0, and `[B, T]` bool, true where a token is real.
+    /// Id lists → `[B, T]` int64, padded, and `[B, T]` bool, true where a token is attended to.
     ///
     /// # Errors
     /// An empty list, or no room on the device.
@@ -98,9 +159,13 @@ impl TextProcessor {
         if ids.iter().any(Vec::is_empty) {
             return Err(Error::Input("a text without tokens".into()));
         }
-        let t = ids.iter().map(Vec::len).max().unwrap_or(1);
-        let mut data = vec![0i64; ids.len() * t];
-        let mut mask = vec![false; ids.len() * t];
+        let longest = ids.iter().map(Vec::len).max().unwrap_or(1);
+        let (t, pad, seen) = match self.rules.fixed_pad {
+            Some(pad) => (longest.max(self.context_length), pad, true),
+            None => (longest, 0, false),
+        };
+        let mut data = vec![pad; ids.len() * t];
+        let mut mask = vec![seen; ids.len() * t];
         for (i, row) in ids.iter().enumerate() {
             data[i * t..i * t + row.len()].copy_from_slice(row);
             mask[i * t..i * t + row.len()].fill(true);
@@ -110,10 +175,6 @@ impl TextProcessor {
         let mask = Tensor::f_from_slice(&mask)?.f_view(shape)?.f_to_device(device)?;
         Ok((data, mask.f_to_kind(Kind::Bool)?))
     }
-}
-
-fn floor_char(text: &str, at: usize) -> usize {
-    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 /// How texts are cut into tokens; either way over bytes, so that no language has an unknown token.
@@ -268,7 +329,7 @@ mod tests {
     #[test]
     fn any_string_has_ids_and_an_end() {
         let p = processor(8);
-        for s in ["", " ", "A RED BUS", "\u{0}\u{7f}", "🚌🚌🚌", "a\u{301}", "شاحنة", &"x".repeat(1_000_000)]
+        for s in ["", " ", "A RED BUS", "\u{0}\u{7f}", "🚌🚌🚌", "a\u{301}", "شاحنة", &"x".repeat(100_000)]
         {
             let ids = p.encode(s).unwrap();
             assert!((1..=8).contains(&ids.len()) && *ids.last().unwrap() == 1, "{s:.20}: {ids:?}");

@@ -1,0 +1,132 @@
+//! `unisono model`: what a checkpoint is, and the same model in another format.
+
+use crate::error::Error;
+use crate::{out, place, style};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use tch::Device;
+use unisono_encoders::export::Format;
+use unisono_encoders::import::{self, Imported};
+use unisono_encoders::{LoadReport, Modality, Model};
+
+/// Look at a model, or convert it
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    Inspect(InspectArgs),
+    Convert(ConvertArgs),
+}
+
+/// Say what a model is: its family, towers, parameters, how it sees inputs, and whether its weights are whole
+#[derive(clap::Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// Model directory, a training run's (its best checkpoint), or a hub id
+    #[arg(value_name = "DIR_OR_ID")]
+    model: PathBuf,
+    /// Name every tensor that was left behind knowingly
+    #[arg(long)]
+    verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Write a model in another format
+#[derive(clap::Args, Debug)]
+pub(crate) struct ConvertArgs {
+    /// Model directory, a training run's (its best checkpoint), or a hub id
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// The new folder
+    #[arg(value_name = "DST")]
+    target: PathBuf,
+    /// unisono, hf-clip (transformers' CLIPModel) or open-clip
+    #[arg(long, value_name = "FORMAT")]
+    to: Format,
+}
+
+pub(crate) fn run(command: &Command) -> Result<(), Error> {
+    match command {
+        Command::Inspect(args) => inspect(args),
+        Command::Convert(args) => convert(args),
+    }
+}
+
+/// The report as lines, `verbose` with every name.
+pub(crate) fn report_lines(report: &LoadReport, verbose: bool) -> String {
+    let mut text = format!("weights: {report}, {} left behind knowingly\n", report.ignored.len());
+    if verbose {
+        for name in &report.ignored {
+            text += &format!("  left behind: {name}\n");
+        }
+    }
+    text
+}
+
+fn parameters(model: &Model, prefix: &str) -> usize {
+    let of = |name: &str| name.starts_with(prefix);
+    model.params().iter().filter(|(n, p)| of(n) && p.trainable).map(|(_, p)| p.tensor.numel()).sum()
+}
+
+fn inspect(args: &InspectArgs) -> Result<(), Error> {
+    let dir = place::model(&args.model)?;
+    let Imported { family, model, report } =
+        import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+    let p = model.processors();
+    let contract = |m: Modality| {
+        match m {
+        Modality::Text => p.text.as_ref().map(|t| {
+            json!({"tokens": t.tokenizer().get_vocab_size(true), "context_length": t.context_length(), "rules": t.rules()})
+        }),
+        Modality::Image => p.image.as_ref().map(|i| serde_json::to_value(i).unwrap_or_default()),
+        Modality::Audio => p.audio.as_ref().map(|a| serde_json::to_value(a.config()).unwrap_or_default()),
+    }
+    };
+    let missing = "missing: this folder has no files for it, so inputs of this kind cannot be embedded";
+    let config = serde_json::to_value(model.config()).unwrap_or_default();
+    if args.json {
+        let towers: serde_json::Map<String, Value> = model
+            .modalities()
+            .into_iter()
+            .map(|m| {
+                let name = m.name();
+                let of = json!({"parameters": parameters(&model, &format!("{name}.")), "config": config[name], "processor": contract(m)});
+                (name.to_owned(), of)
+            })
+            .collect();
+        return out::json(&json!({"path": dir, "family": family, "embed_dim": model.config().embed_dim,
+            "parameters": model.params().count(), "towers": towers, "loaded": report.loaded, "cast": report.cast,
+            "ignored": report.ignored}));
+    }
+    let mut text = format!(
+        "{}: {family}, {} parameters, vectors of width {}\n",
+        dir.display(),
+        style::thousands(model.params().count()),
+        model.config().embed_dim
+    );
+    for m in model.modalities() {
+        let name = m.name();
+        let count = style::thousands(parameters(&model, &format!("{name}.")));
+        text += &format!("\n{name}: {count} parameters\n  tower: {}\n", config[name]);
+        text += &match contract(m) {
+            Some(c) => format!("  sees: {c}\n"),
+            None => format!("  processor {missing}\n"),
+        };
+    }
+    text += &format!("\n{}", report_lines(&report, args.verbose));
+    out::print(&text)
+}
+
+fn convert(args: &ConvertArgs) -> Result<(), Error> {
+    let dir = place::model(&args.source)?;
+    if args.target.read_dir().is_ok_and(|mut d| d.next().is_some()) {
+        let at = args.target.display();
+        return Err(Error::Failed(format!("{at}: expected a new or empty folder, found files in it")));
+    }
+    let found = import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+    let notes = unisono_encoders::export::write(&found.model, &args.target, args.to)
+        .map_err(unisono_jobs::Error::from)?;
+    for note in notes {
+        out::note(&format!("note: {note}"));
+    }
+    out::print(&format!("{}: {} as {:?}\n", args.target.display(), found.family, args.to))
+}

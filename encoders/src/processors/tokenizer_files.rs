@@ -1,0 +1,257 @@
+//! Tokenizers from the files that checkpoints carry: `tokenizer.json`, CLIP's and RoBERTa's `vocab.json` with `merges.txt`, BERT's and
+//! MPNet's `vocab.txt`, SentencePiece models. The older formats hold a vocabulary only; what their libraries add in code is put
+//! together here as the `tokenizer.json` that those libraries would write.
+
+use super::sentencepiece;
+use crate::import::{Json, optional_json};
+use crate::{Error, Result};
+use serde_json::{Value, json};
+use std::path::Path;
+use tokenizers::Tokenizer;
+
+/// How a family's vocabulary is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Clip,
+    Roberta,
+    Bert,
+    Mpnet,
+    XlmRoberta,
+    Siglip,
+}
+
+impl Kind {
+    /// By the tokenizer's class where `tokenizer_config.json` names one, else by the model's family.
+    fn find(class: &str, family: &str) -> Option<Self> {
+        let class = class.trim_end_matches("Fast");
+        let by_class = match class {
+            "CLIPTokenizer" => Some(Self::Clip),
+            "RobertaTokenizer" | "ClapTokenizer" => Some(Self::Roberta),
+            "BertTokenizer" | "ChineseCLIPTokenizer" => Some(Self::Bert),
+            "MPNetTokenizer" => Some(Self::Mpnet),
+            "XLMRobertaTokenizer" => Some(Self::XlmRoberta),
+            "SiglipTokenizer" => Some(Self::Siglip),
+            _ => None,
+        };
+        by_class.or(match family {
+            "clip" | "open_clip" => Some(Self::Clip),
+            "roberta" | "clap" => Some(Self::Roberta),
+            "bert" | "chinese_clip" => Some(Self::Bert),
+            "mpnet" => Some(Self::Mpnet),
+            "xlm-roberta" => Some(Self::XlmRoberta),
+            "siglip" => Some(Self::Siglip),
+            _ => None,
+        })
+    }
+}
+
+/// The tokenizer in `dir`; `None` where it has none of the files.
+///
+/// # Errors
+/// A file that is not what its name says.
+pub(crate) fn read(dir: &Path, family: &str) -> Result<Option<Tokenizer>> {
+    let path = dir.join("tokenizer.json");
+    if path.is_file() {
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes)
+            .map_err(|e| Error::format(&path, format!("expected a tokenizers JSON file: {e}")))?;
+        // Cutting and padding are this crate's: some files were saved with settings of a training run.
+        tokenizer.with_truncation(None).map_err(|e| Error::Tokenizer(e.to_string()))?;
+        tokenizer.with_padding(None);
+        return Ok(Some(tokenizer));
+    }
+    let config_path = dir.join("tokenizer_config.json");
+    let config = optional_json(&config_path)?.unwrap_or(Value::Null);
+    let config = Json { path: &config_path, value: &config };
+    let class = config.text("tokenizer_class", "")?;
+    let file = |name: &str| Some(dir.join(name)).filter(|p| p.is_file());
+    let kind = Kind::find(class, family);
+    let (path, value) = if let (Some(vocab), Some(merges)) = (file("vocab.json"), file("merges.txt")) {
+        let value = match kind {
+            Some(Kind::Clip) => clip(&vocab, &merges)?,
+            _ => roberta(&vocab, &merges)?,
+        };
+        (vocab, value)
+    } else if let Some(vocab) = file("vocab.txt") {
+        let value = match kind {
+            Some(Kind::Mpnet) => word_pieces(&vocab, config, ["<s>", "</s>"])?,
+            _ => word_pieces(&vocab, config, ["[CLS]", "[SEP]"])?,
+        };
+        (vocab, value)
+    } else if let Some(model) =
+        ["sentencepiece.bpe.model", "spiece.model", "tokenizer.model"].iter().find_map(|n| file(n))
+    {
+        let value = match kind {
+            Some(Kind::XlmRoberta) => xlm_roberta(&model)?,
+            Some(Kind::Siglip) => siglip(&model, config)?,
+            _ => {
+                return Err(Error::format(
+                    &model,
+                    format!(
+                        "a SentencePiece model of tokenizer class {class:?}; known are XLMRobertaTokenizer and \
+                         SiglipTokenizer. Save it as tokenizer.json where Python runs: \
+                         AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+                    ),
+                ));
+            }
+        };
+        (model, value)
+    } else {
+        return Ok(None);
+    };
+    let text = value.to_string();
+    let tokenizer = Tokenizer::from_bytes(text.as_bytes())
+        .map_err(|e| Error::format(&path, format!("the vocabulary makes no tokenizer: {e}")))?;
+    Ok(Some(tokenizer))
+}
+
+fn added(vocab: &Value, tokens: &[&str], left_strip: &str) -> Vec<Value> {
+    let mut found: Vec<Value> = tokens
+        .iter()
+        .filter_map(|t| {
+            let id = vocab.get(*t)?.as_i64()?;
+            Some(json!({"id": id, "content": t, "single_word": false, "lstrip": *t == left_strip,
+                "rstrip": false, "normalized": false, "special": true}))
+        })
+        .collect();
+    found.sort_by_key(|t| t["id"].as_i64());
+    found
+}
+
+fn id(path: &Path, vocab: &Value, token: &str) -> Result<i64> {
+    vocab.get(token).and_then(Value::as_i64).ok_or_else(|| {
+        Error::format(
+            path,
+            format!("no token {token}, which every text begins or ends with; not this family's vocabulary"),
+        )
+    })
+}
+
+fn whole(added: Vec<Value>, normalizer: Value, pre: Value, post: Value, model: Value) -> Value {
+    json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": normalizer,
+        "pre_tokenizer": pre, "post_processor": post, "decoder": null, "model": model})
+}
+
+fn between(path: &Path, vocab: &Value, [first, last]: [&str; 2]) -> Result<Value> {
+    let (a, b) = (id(path, vocab, first)?, id(path, vocab, last)?);
+    Ok(json!({"type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": first, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": last, "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {first: {"id": first, "ids": [a], "tokens": [first]}, last: {"id": last, "ids": [b], "tokens": [last]}}}))
+}
+
+/// `vocab.json` and the merges of `merges.txt`.
+fn byte_pairs(vocab: &Path, merges: &Path, suffix: &str, unknown: Value) -> Result<(Value, Value)> {
+    let table: Value = crate::files::read_json(vocab)?;
+    let text = std::fs::read_to_string(merges).map_err(|e| Error::io(merges, e))?;
+    let pairs: Vec<Value> = text
+        .lines()
+        .filter(|l| !l.starts_with("#version") && !l.is_empty())
+        .map(|l| {
+            l.split_once(' ')
+                .map(|(a, b)| json!([a, b]))
+                .ok_or_else(|| Error::format(merges, format!("expected two pieces a line, found {l:?}")))
+        })
+        .collect::<Result<_>>()?;
+    let model = json!({"type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": "",
+        "end_of_word_suffix": suffix, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        "vocab": table, "merges": pairs});
+    Ok((table, model))
+}
+
+fn clip(vocab: &Path, merges: &Path) -> Result<Value> {
+    let ends = ["<|startoftext|>", "<|endoftext|>"];
+    let (table, model) = byte_pairs(vocab, merges, "</w>", json!(ends[1]))?;
+    let words =
+        r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+    let normalizer = json!({"type": "Sequence", "normalizers": [{"type": "NFC"},
+        {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}, {"type": "Lowercase"}]});
+    let pre = json!({"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": words}, "behavior": "Removed", "invert": true},
+        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]});
+    Ok(whole(added(&table, &ends, ""), normalizer, pre, between(vocab, &table, ends)?, model))
+}
+
+fn roberta(vocab: &Path, merges: &Path) -> Result<Value> {
+    let (table, model) = byte_pairs(vocab, merges, "", Value::Null)?;
+    let pre =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let special = added(&table, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "");
+    Ok(whole(special, Value::Null, pre, between(vocab, &table, ["<s>", "</s>"])?, model))
+}
+
+fn word_pieces(path: &Path, config: Json, ends: [&str; 2]) -> Result<Value> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    // Lines end at line feeds only: some vocabularies hold other separators as tokens.
+    let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
+    let table: serde_json::Map<String, Value> =
+        lines.enumerate().map(|(i, l)| (l.trim_end_matches('\r').to_owned(), json!(i))).collect();
+    let table = Value::Object(table);
+    let normalizer = json!({"type": "BertNormalizer", "clean_text": true,
+        "handle_chinese_chars": config.bool("tokenize_chinese_chars", true)?,
+        "strip_accents": config.get("strip_accents").cloned().unwrap_or(Value::Null),
+        "lowercase": config.bool("do_lower_case", true)?});
+    let special: &[&str] = if ends[0] == "<s>" {
+        &["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+    } else {
+        &["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    };
+    let mask = if ends[0] == "<s>" { "<mask>" } else { "" };
+    let model = json!({"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100, "vocab": table});
+    let pre = json!({"type": "BertPreTokenizer"});
+    Ok(whole(added(&table, special, mask), normalizer, pre, between(path, &table, ends)?, model))
+}
+
+/// The model's own normaliser, if it has one.
+fn charsmap(model: &sentencepiece::Model) -> Option<Value> {
+    use base64::Engine;
+    let map = model.charsmap.as_ref().filter(|m| !m.is_empty())?;
+    let text = base64::engine::general_purpose::STANDARD.encode(map);
+    Some(json!({"type": "Precompiled", "precompiled_charsmap": text}))
+}
+
+fn ids(pieces: &[(String, f64)]) -> Value {
+    Value::Object(pieces.iter().enumerate().map(|(i, (p, _))| (p.clone(), json!(i))).collect())
+}
+
+/// fairseq's ids: four special tokens before the model's pieces (less its own three), the mask after them.
+fn xlm_roberta(path: &Path) -> Result<Value> {
+    let model = sentencepiece::read(path)?;
+    let mut pieces: Vec<(String, f64)> =
+        ["<s>", "<pad>", "</s>", "<unk>"].map(|t| (t.to_owned(), 0.0)).to_vec();
+    pieces.extend(model.pieces.iter().skip(3).cloned());
+    pieces.push(("<mask>".into(), 0.0));
+    let table = ids(&pieces);
+    let pre = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"},
+        {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true}]});
+    let special = added(&table, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "");
+    let unigram = json!({"type": "Unigram", "unk_id": 3, "byte_fallback": false, "vocab": pieces});
+    let normalizer = charsmap(&model).unwrap_or(Value::Null);
+    Ok(whole(special, normalizer, pre, between(path, &table, ["<s>", "</s>"])?, unigram))
+}
+
+/// SigLIP: lower case, no ASCII punctuation, single spaces; the end token after every text.
+fn siglip(path: &Path, config: Json) -> Result<Value> {
+    let model = sentencepiece::read(path)?;
+    let table = ids(&model.pieces);
+    let end = id(path, &table, "</s>")?;
+    let mut steps = Vec::new();
+    if config.bool("do_lower_case", true)? {
+        steps.push(json!({"type": "Lowercase"}));
+    }
+    steps.push(json!({"type": "Replace", "pattern": {"Regex": r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]"##}, "content": ""}));
+    steps.push(json!({"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}));
+    steps.push(json!({"type": "Strip", "strip_left": true, "strip_right": true}));
+    steps.extend(charsmap(&model));
+    steps.push(json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}));
+    let post = json!({"type": "TemplateProcessing",
+        "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {"</s>": {"id": "</s>", "ids": [end], "tokens": ["</s>"]}}});
+    let pre = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
+    let unigram = json!({"type": "Unigram", "unk_id": model.unknown, "byte_fallback": model.byte_fallback, "vocab": model.pieces});
+    let special = added(&table, &["</s>", "<unk>"], "");
+    Ok(whole(special, json!({"type": "Sequence", "normalizers": steps}), pre, post, unigram))
+}

@@ -1,0 +1,190 @@
+//! Zero-shot classification (Radford et al. 2021): a file is compared with labels, each the mean of its prompts' vectors.
+
+use crate::{EmbedOptions, Embedder, Error, Flow, Listing, Progress, Result, Skip, Vectors, embed};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use unisono_encoders::Modality;
+
+/// Prompts where none are given.
+pub fn default_template(modality: Modality) -> &'static str {
+    if modality == Modality::Audio { "the sound of {}." } else { "a photo of a {}." }
+}
+
+/// Labels and the prompts that they stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    names: Vec<String>,
+    templates: Vec<String>,
+}
+
+/// Lines of a file that are not blank.
+fn lines(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    let found: Vec<String> =
+        text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+    if found.is_empty() {
+        return Err(Error::format(path, "expected one entry a line, found none"));
+    }
+    Ok(found)
+}
+
+impl Labels {
+    /// From files with one label and one template a line; `{}` in a template stands for the label. Without templates the
+    /// modality's default is taken.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is empty, a label twice, a template without `{}`.
+    pub fn read(labels: &Path, templates: Option<&Path>) -> Result<Self> {
+        let names = lines(labels)?;
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|n| !seen.insert(n.as_str())) {
+            return Err(Error::format(labels, format!("label {twice:?} stands there twice; remove one")));
+        }
+        let templates = match templates {
+            None => Vec::new(),
+            Some(path) => {
+                let found = lines(path)?;
+                if let Some(without) = found.iter().find(|t| !t.contains("{}")) {
+                    let message = format!("template {without:?} has no {{}} for the label");
+                    return Err(Error::format(path, message));
+                }
+                found
+            }
+        };
+        Ok(Self { names, templates })
+    }
+
+    /// The labels.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// A label and its probability.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Guess {
+    /// The label.
+    pub label: String,
+    /// Softmax over the labels of the scaled similarities; with a model trained by sigmoid loss each label's own probability.
+    pub probability: f64,
+}
+
+/// What a file shows.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Classified {
+    /// The file.
+    pub id: String,
+    /// The best labels first.
+    pub guesses: Vec<Guess>,
+}
+
+/// Classifies pictures and sounds, the `top` best labels each. Files that cannot be used come back beside.
+///
+/// # Errors
+/// No text tower, and as [`embed`].
+pub fn classify(
+    embedder: &Embedder,
+    listing: Listing,
+    labels: &Labels,
+    top: usize,
+    options: &EmbedOptions,
+    progress: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<(Vec<Classified>, Vec<Skip>)> {
+    let model = embedder.model();
+    embedder.require(Modality::Text)?;
+    let mut classes = BTreeMap::new();
+    for m in listing.items.iter().map(|i| i.modality).collect::<BTreeSet<_>>() {
+        embedder.require(m)?;
+        let number = |t: Option<&tch::Tensor>| t.map(|t| t.double_value(&[]));
+        let scale = number(model.logit_scale(Modality::Text, m)).map_or(100.0, f64::exp);
+        classes.insert(
+            m,
+            (class_vectors(embedder, labels, m)?, scale, number(model.logit_bias(Modality::Text, m))),
+        );
+    }
+    let embedded = embed(embedder, listing, options, progress)?;
+    let mut done = Vec::with_capacity(embedded.items.len());
+    for (item, vector) in embedded.items.into_iter().zip(embedded.vectors.rows()) {
+        let Some((table, scale, bias)) = classes.get(&item.modality) else { continue };
+        let logits = table.rows().map(|row| {
+            let cosine: f64 = row.iter().zip(vector).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            scale * cosine + bias.unwrap_or(0.0)
+        });
+        done.push(Classified { id: item.id, guesses: best(logits.collect(), labels, bias.is_some(), top) });
+    }
+    Ok((done, embedded.skipped))
+}
+
+/// The mean of the unit vectors of a label's prompts, of unit length again.
+fn class_vectors(embedder: &Embedder, labels: &Labels, modality: Modality) -> Result<Vectors> {
+    let default = [default_template(modality).to_owned()];
+    let templates = if labels.templates.is_empty() { &default[..] } else { &labels.templates };
+    let prompts: Vec<String> =
+        labels.names.iter().flat_map(|label| templates.iter().map(move |t| t.replace("{}", label))).collect();
+    let dim = embedder.dim();
+    let mut data = Vec::with_capacity(labels.names.len() * dim);
+    let mut vectors = Vec::with_capacity(prompts.len() * dim);
+    for part in prompts.chunks(64) {
+        vectors.extend(embedder.texts(part)?.data);
+    }
+    for prompts in vectors.chunks(dim * templates.len()) {
+        let mut sum = vec![0f64; dim];
+        for vector in prompts.chunks(dim) {
+            sum.iter_mut().zip(vector).for_each(|(s, v)| *s += f64::from(*v));
+        }
+        let norm = sum.iter().map(|v| v * v).sum::<f64>().sqrt().max(1e-12);
+        data.extend(sum.iter().map(|v| (v / norm) as f32));
+    }
+    Ok(Vectors { dim, data })
+}
+
+fn best(logits: Vec<f64>, labels: &Labels, sigmoid: bool, top: usize) -> Vec<Guess> {
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|l| (l - most).exp()).sum();
+    let probability = |l: f64| if sigmoid { 1.0 / (1.0 + (-l).exp()) } else { (l - most).exp() / sum };
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
+    order.truncate(top);
+    order
+        .iter()
+        .map(|i| Guess { label: labels.names[*i].clone(), probability: probability(logits[*i]) })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(names: &[&str]) -> Labels {
+        Labels { names: names.iter().map(|n| (*n).to_owned()).collect(), templates: vec![] }
+    }
+
+    #[test]
+    fn probabilities_are_softmax_or_sigmoid() {
+        let l = labels(&["a", "b", "c"]);
+        let soft = best(vec![1.0, 3.0, 2.0], &l, false, 2);
+        assert_eq!((soft[0].label.as_str(), soft[1].label.as_str(), soft.len()), ("b", "c", 2));
+        let sum: f64 = [1.0f64, 2.0, 3.0].iter().map(|v| v.exp()).sum();
+        assert!((soft[0].probability - 3f64.exp() / sum).abs() < 1e-12);
+        let own = best(vec![0.0, -1000.0], &labels(&["a", "b"]), true, 5);
+        assert!((own[0].probability - 0.5).abs() < 1e-12 && own[1].probability == 0.0);
+    }
+
+    #[test]
+    fn files_of_labels_are_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let good = at("l", "cat\n\n  dog \n");
+        assert_eq!(Labels::read(&good, None).unwrap().names(), ["cat", "dog"]);
+        let e = Labels::read(&at("t", "cat\ncat\n"), None).unwrap_err().to_string();
+        assert!(e.contains("\"cat\" stands there twice"), "{e}");
+        let e = Labels::read(&at("e", "\n"), None).unwrap_err().to_string();
+        assert!(e.contains("expected one entry a line"), "{e}");
+        let e = Labels::read(&good, Some(&at("m", "a photo\n"))).unwrap_err().to_string();
+        assert!(e.contains("has no {} for the label"), "{e}");
+    }
+}
