@@ -160,7 +160,7 @@ pub(super) fn plan(source: &Source, config: ModelConfig, map: Map) -> Result<Pla
     let processors = Processors {
         image: super::image_processor(source, &config)?,
         text: super::text_processor(source.dir, source.family, &config)?,
-        audio: None,
+        audio: super::audio_processor(source, &config)?,
     };
     Ok(Plan { config, map, weights, processors })
 }

@@ -9,7 +9,7 @@ mod single;
 mod text;
 
 use crate::config::{Activation, ModelConfig};
-use crate::processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
+use crate::processors::{Cleaning, ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Model, Processors, Result};
 pub use json::Json;
@@ -152,6 +152,16 @@ pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<O
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
     ImageProcessor::from_hugging_face(Json { path: &path, value: &value }, image.size).map(Some)
+}
+
+/// The checkpoint's audio front end; `None` where its file is not there.
+pub(crate) fn audio_processor(source: &Source, config: &ModelConfig) -> Result<Option<LogMel>> {
+    if config.audio.is_none() {
+        return Ok(None);
+    }
+    let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
+    let path = source.dir.join("preprocessor_config.json");
+    LogMel::new(MelConfig::from_hugging_face(Json { path: &path, value: &value })?).map(Some)
 }
 
 /// The checkpoint's tokenizer as its library uses it; `None` where its files are not there.

@@ -1,5 +1,6 @@
 //! Samples → log-mel spectrogram.
 
+use super::frontend::{Frontend, Plan};
 use crate::{Error, Result};
 use realfft::{RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct MelConfig {
     /// Frames kept of a longer sound, from its start.
     #[serde(default = "max_frames")]
     pub max_frames: usize,
+    /// A public model's front end in place of this project's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontend: Option<Frontend>,
 }
 
 fn rate() -> u32 {
@@ -94,6 +98,7 @@ impl MelConfig {
             mean: mean(),
             std: std_dev(),
             max_frames,
+            frontend: None,
         }
     }
 
@@ -121,6 +126,11 @@ impl MelConfig {
                 format!("expected f_min < f_max <= {nyquist} Hz, found {} and {}", self.f_min, self.f_max),
             );
         }
+        if let Some(f) = &self.frontend
+            && (f.samples == 0 || f.samples > 1 << 28)
+        {
+            return bad("frontend.samples", format!("expected 1 to {}, found {}", 1 << 28, f.samples));
+        }
         if !(self.floor > 0.0 && self.std > 0.0 && self.mean.is_finite()) {
             return bad("floor", "floor and std must be positive".into());
         }
@@ -136,6 +146,8 @@ pub struct LogMel {
     hann: Vec<f32>,
     /// For each band its first FFT bin and its weights from there: the triangles are mostly zeros.
     bands: Vec<(usize, Vec<f32>)>,
+    /// Of a public model's front end.
+    plan: Option<Plan>,
 }
 
 impl std::fmt::Debug for LogMel {
@@ -157,7 +169,8 @@ impl LogMel {
             (0..config.window).map(|i| 0.5 - 0.5 * (std::f32::consts::TAU * i as f32 / n).cos()).collect();
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(config.n_fft);
         let bands = triangles(&config);
-        Ok(Self { config, fft, hann, bands })
+        let plan = config.frontend.as_ref().map(|f| Plan::new(&config, f));
+        Ok(Self { config, fft, hann, bands, plan })
     }
 
     /// The settings.
@@ -170,7 +183,8 @@ impl LogMel {
         samples.div_ceil(self.config.hop).clamp(1, self.config.max_frames)
     }
 
-    /// Mono samples at the contract's rate → `[T, M]` row-major: (ln(power + floor) − mean) / std.
+    /// Mono samples at the contract's rate → `[T, M]` row-major: (ln(power + floor) − mean) / std. A public model's front end gives
+    /// its own, and `[4, T, M]` for a sound that it fuses.
     ///
     /// # Errors
     /// No samples, or samples that are not finite.
@@ -182,6 +196,9 @@ impl LogMel {
             return Err(Error::Input(format!("sample {i} is {}, expected a finite number", samples[i])));
         }
         let c = &self.config;
+        if let (Some(plan), Some(frontend)) = (&self.plan, &c.frontend) {
+            return plan.process(c, frontend, samples);
+        }
         let frames = self.frames(samples.len());
         let mut out = Vec::with_capacity(frames * c.mels);
         let mut buffer = self.fft.make_input_vec();
@@ -215,6 +232,9 @@ impl LogMel {
     /// A spectrogram that is not whole frames, or no room on the device.
     pub fn batch(&self, spectrograms: &[&[f32]], round: usize, device: Device) -> Result<(Tensor, Tensor)> {
         let m = self.config.mels;
+        if self.config.frontend.as_ref().is_some_and(|f| f.fusion) {
+            return self.fused(spectrograms, device);
+        }
         if let Some(bad) = spectrograms.iter().find(|s| s.is_empty() || s.len() % m != 0) {
             return Err(Error::Input(format!("spectrogram of {} values, expected frames of {m}", bad.len())));
         }
@@ -232,6 +252,29 @@ impl LogMel {
             mel.f_to_device(device)?,
             Tensor::f_from_slice(&lengths)?.f_to_device(device)?.f_to_kind(Kind::Int64)?,
         ))
+    }
+}
+
+impl LogMel {
+    /// `[B, 4, T, M]`; the second tensor says how many of the four are a sound's own: 4 where it is fused, else 1.
+    fn fused(&self, spectrograms: &[&[f32]], device: Device) -> Result<(Tensor, Tensor)> {
+        let (m, t) = (self.config.mels, self.config.max_frames);
+        let (mut data, mut own) = (Vec::with_capacity(spectrograms.len() * 4 * t * m), Vec::new());
+        for s in spectrograms {
+            match s.len() / (t * m) {
+                1 if s.len() == t * m => (0..4).for_each(|_| data.extend_from_slice(s)),
+                4 if s.len() == 4 * t * m => data.extend_from_slice(s),
+                _ => {
+                    return Err(Error::Input(format!(
+                        "spectrogram of {} values, expected {t} frames of {m}",
+                        s.len()
+                    )));
+                }
+            }
+            own.push((s.len() / (t * m)) as i64);
+        }
+        let mel = Tensor::f_from_slice(&data)?.f_view([own.len() as i64, 4, t as i64, m as i64])?;
+        Ok((mel.f_to_device(device)?, Tensor::f_from_slice(&own)?.f_to_device(device)?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! From media to tensors, exactly as the model was trained to see them. Their settings are part of the model (`preprocessor_config.json`).
 
 mod clean;
+mod frontend;
 mod image;
 mod image_files;
 mod mel;
@@ -10,6 +11,7 @@ mod text;
 mod tokenizer_files;
 
 pub use clean::Cleaning;
+pub use frontend::{Fill, Framing, Frontend, Log, Scale};
 pub use image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
 pub use mel::{LogMel, MelConfig};
 pub use text::{TextProcessor, TextRules, Vocabulary, train_tokenizer};
