@@ -1,5 +1,6 @@
 //! What a model is made of: read from `config.json` and from a recipe's `[model]` table.
 
+use crate::htsat::HtsatConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct ModelConfig {
     /// The audio tower, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<AudioConfig>,
+    /// CLAP's audio tower, in place of `audio`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub htsat: Option<HtsatConfig>,
     /// A learned number is added to the scaled cosines of each pair of modalities (SigLIP, Zhai et al. 2023).
     #[serde(default, skip_serializing_if = "is_default")]
     pub logit_bias: bool,
@@ -384,7 +388,7 @@ pub enum Activation {
 /// Bounds that keep a configuration from a stranger's file buildable: no tensor can outgrow memory by its numbers alone.
 const MOST: i64 = 1 << 20;
 
-fn within(field: &str, value: i64, most: i64) -> Result<()> {
+pub(crate) fn within(field: &str, value: i64, most: i64) -> Result<()> {
     if (1..=most).contains(&value) {
         return Ok(());
     }
@@ -399,13 +403,18 @@ fn probability(field: &str, value: f64) -> Result<()> {
 }
 
 impl ModelConfig {
+    /// Whether there is an audio tower of either kind.
+    pub fn hears(&self) -> bool {
+        self.audio.is_some() || self.htsat.is_some()
+    }
+
     /// Checks every size before anything is allocated.
     ///
     /// # Errors
     /// The first impossible value, with its key.
     pub fn validate(&self) -> Result<()> {
         within("embed_dim", self.embed_dim, 1 << 16)?;
-        if self.text.is_none() && self.image.is_none() && self.audio.is_none() {
+        if self.text.is_none() && self.image.is_none() && !self.hears() {
             return Err(Error::config("model", "expected at least one of text, image, audio; found none"));
         }
         if let Some(t) = &self.text {
@@ -450,6 +459,13 @@ impl ModelConfig {
                 return Err(Error::config("audio.grid", "needs a patch stem"));
             }
             a.projection.validate("audio.projection", a.out_width(), self.embed_dim)?;
+        }
+        if let Some(h) = &self.htsat {
+            if self.audio.is_some() {
+                return Err(Error::config("htsat", "expected one audio tower, found audio besides"));
+            }
+            h.validate()?;
+            h.projection.validate("htsat.projection", h.out_width(), self.embed_dim)?;
         }
         Ok(())
     }
@@ -700,7 +716,14 @@ mod tests {
             pooler: false,
             projection: ProjectionConfig::default(),
         };
-        ModelConfig { embed_dim: 8, text: Some(text), image: None, audio: None, logit_bias: false }
+        ModelConfig {
+            embed_dim: 8,
+            text: Some(text),
+            image: None,
+            audio: None,
+            htsat: None,
+            logit_bias: false,
+        }
     }
 
     #[test]
@@ -715,7 +738,14 @@ mod tests {
         let mut c = text(12, 3);
         c.embed_dim = 0;
         assert!(c.validate().unwrap_err().to_string().starts_with("embed_dim: expected 1 to"));
-        let none = ModelConfig { embed_dim: 8, text: None, image: None, audio: None, logit_bias: false };
+        let none = ModelConfig {
+            embed_dim: 8,
+            text: None,
+            image: None,
+            audio: None,
+            htsat: None,
+            logit_bias: false,
+        };
         assert!(none.validate().is_err());
     }
 

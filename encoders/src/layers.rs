@@ -201,6 +201,15 @@ impl Mlp {
         })
     }
 
+    /// Packs both layers for inference.
+    ///
+    /// # Errors
+    /// A precision that the device does not have.
+    pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.fc1.prepare(precision)?;
+        self.fc2.prepare(precision)
+    }
+
     /// `[.., W]` → `[.., W]`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod embed;
 mod error;
 pub mod export;
 pub mod files;
+pub mod htsat;
 pub mod import;
 pub mod layers;
 mod model;

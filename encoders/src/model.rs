@@ -1,6 +1,7 @@
 //! A model: towers, projections and processors together, and the vectors they give.
 
 use crate::config::{Activation, ModelConfig, ProjectionConfig};
+use crate::htsat::Htsat;
 use crate::layers::Linear;
 use crate::precision::Precision;
 use crate::processors::{ImageProcessor, LogMel, TextProcessor};
@@ -75,6 +76,7 @@ pub struct Model {
     text: Option<TextTower>,
     image: Option<ImageTower>,
     audio: Option<AudioTower>,
+    htsat: Option<Htsat>,
     projections: BTreeMap<Modality, Projection>,
     logit_scales: BTreeMap<(Modality, Modality), Tensor>,
     logit_biases: BTreeMap<(Modality, Modality), Tensor>,
@@ -91,7 +93,7 @@ impl Model {
         let needs = [
             (Modality::Text, config.text.is_some() && processors.text.is_none()),
             (Modality::Image, config.image.is_some() && processors.image.is_none()),
-            (Modality::Audio, config.audio.is_some() && processors.audio.is_none()),
+            (Modality::Audio, config.hears() && processors.audio.is_none()),
         ];
         if let Some((m, _)) = needs.iter().find(|(_, missing)| *missing) {
             return Err(Error::config(m.name(), "the model has this tower but no processor for it"));
@@ -114,10 +116,12 @@ impl Model {
         let text = config.text.as_ref().map(|c| TextTower::new(&root.child("text"), c)).transpose()?;
         let image = config.image.as_ref().map(|c| ImageTower::new(&root.child("image"), c)).transpose()?;
         let audio = config.audio.as_ref().map(|c| AudioTower::new(&root.child("audio"), c)).transpose()?;
+        let htsat = config.htsat.as_ref().map(|c| Htsat::new(&root.child("audio"), c)).transpose()?;
+        let hears = config.audio.as_ref().map(|c| (c.out_width(), c.projection));
         let towers = [
             (Modality::Text, config.text.as_ref().map(|c| (c.out_width(), c.projection))),
             (Modality::Image, config.image.as_ref().map(|c| (c.out_width(), c.projection))),
-            (Modality::Audio, config.audio.as_ref().map(|c| (c.out_width(), c.projection))),
+            (Modality::Audio, hears.or(config.htsat.as_ref().map(|c| (c.out_width(), c.projection)))),
         ];
         let mut projections = BTreeMap::new();
         for (modality, tower) in towers {
@@ -147,6 +151,7 @@ impl Model {
             text,
             image,
             audio,
+            htsat,
             projections,
             logit_scales,
             logit_biases,
@@ -170,6 +175,9 @@ impl Model {
             tower.prepare(precision)?;
         }
         if let Some(tower) = &mut self.audio {
+            tower.prepare(precision)?;
+        }
+        if let Some(tower) = &mut self.htsat {
             tower.prepare(precision)?;
         }
         Ok(())
@@ -261,6 +269,9 @@ impl Model {
     /// # Errors
     /// No audio tower, too many frames, or libtorch's.
     pub fn forward_audio(&self, mel: &Tensor, lengths: &Tensor, mode: Mode) -> Result<TowerOutput> {
+        if let Some(tower) = &self.htsat {
+            return tower.forward(mel, lengths, mode);
+        }
         self.audio.as_ref().ok_or_else(|| self.no_tower(Modality::Audio))?.forward(mel, lengths, mode)
     }
 
@@ -415,6 +426,17 @@ fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
             return Err(Error::config(
                 "image.size",
                 format!("the processor makes {p} pixels, the tower takes {c}"),
+            ));
+        }
+    }
+    if let (Some(c), Some(p)) = (&config.htsat, &processors.audio) {
+        let p = p.config();
+        if p.mels as i64 != c.mels || p.max_frames as i64 > c.frames() {
+            let found = format!("{} bands and {} frames", p.mels, p.max_frames);
+            let takes = format!("{} bands and at most {} frames", c.mels, c.frames());
+            return Err(Error::config(
+                "htsat",
+                format!("the processor makes {found}, the tower takes {takes}"),
             ));
         }
     }

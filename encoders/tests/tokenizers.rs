@@ -1,4 +1,4 @@
-//! Token ids against the libraries (fixtures/tokenizers.py): 300 hostile strings in every format of files.
+//! Token ids against the libraries (fixtures/token_ids.py): 300 hostile strings in every format of files.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use serde_json::Value;

@@ -75,6 +75,7 @@ pub(super) fn clip(source: &Source) -> Result<Plan> {
         }),
         image: Some(clip_vision(vision)?),
         audio: None,
+        htsat: None,
         logit_bias: false,
     };
     let mut map = Map::default();
@@ -121,6 +122,7 @@ pub(super) fn siglip(source: &Source) -> Result<Plan> {
             projection: ProjectionConfig::None,
         }),
         audio: None,
+        htsat: None,
         logit_bias: true,
     };
     let mut map = Map::default();
@@ -144,6 +146,7 @@ pub(super) fn chinese_clip(source: &Source) -> Result<Plan> {
         }),
         image: Some(clip_vision(vision)?),
         audio: None,
+        htsat: None,
         logit_bias: false,
     };
     let mut map = Map::default();

@@ -139,8 +139,8 @@ fn parts(names: &[String]) -> String {
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
+    match pattern.split_once('*') {
+        Some((start, end)) => name.starts_with(start) && name[start.len()..].ends_with(end),
         None => name == pattern,
     }
 }

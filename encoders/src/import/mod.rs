@@ -1,6 +1,7 @@
 //! Checkpoints of other libraries as Unisono models: the family is read from the checkpoint's own configuration, the towers are
 //! configured from it, and an import map (`maps/*.map`) says which tensor goes where.
 
+mod clap;
 mod clip;
 mod json;
 mod map;
@@ -41,11 +42,12 @@ pub(crate) struct Plan {
 /// A `model_type` and what reads it.
 type Family = (&'static str, fn(&Source) -> Result<Plan>);
 
-const FAMILIES: [Family; 13] = [
+const FAMILIES: [Family; 14] = [
     ("clip", clip::clip),
     ("siglip", clip::siglip),
     ("siglip2", clip::siglip),
     ("chinese_clip", clip::chinese_clip),
+    ("clap", clap::clap),
     ("vit", single::vit),
     ("dinov2", single::dinov2),
     ("dinov2_with_registers", single::dinov2),
@@ -156,7 +158,7 @@ pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<O
 
 /// The checkpoint's audio front end; `None` where its file is not there.
 pub(crate) fn audio_processor(source: &Source, config: &ModelConfig) -> Result<Option<LogMel>> {
-    if config.audio.is_none() {
+    if !config.hears() {
         return Ok(None);
     }
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };

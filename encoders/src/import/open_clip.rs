@@ -46,8 +46,14 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         map.add("ignore text_decoder.*", &[])?;
     }
     let processor = ImageProcessor::from_open_clip(whole.object("preprocess_cfg"), image.size)?;
-    let config =
-        ModelConfig { embed_dim: dim, text: Some(text), image: Some(image), audio: None, logit_bias };
+    let config = ModelConfig {
+        embed_dim: dim,
+        text: Some(text),
+        image: Some(image),
+        audio: None,
+        htsat: None,
+        logit_bias,
+    };
     let text_processor = text_processor(dir, model.object("text_cfg"), &config)?;
     let processors = Processors { image: Some(processor), text: text_processor, audio: None };
     Ok(Plan { config, map, weights, processors })

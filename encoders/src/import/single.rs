@@ -35,6 +35,7 @@ fn image(config: ImageConfig) -> ModelConfig {
         image: Some(config),
         text: None,
         audio: None,
+        htsat: None,
         logit_bias: false,
     }
 }
@@ -140,6 +141,7 @@ pub(super) fn ast(source: &Source) -> Result<Plan> {
         }),
         text: None,
         image: None,
+        htsat: None,
         logit_bias: false,
     };
     let p = prefix(source, &["", "audio_spectrogram_transformer."], "embeddings.cls_token")?;
@@ -175,6 +177,7 @@ pub(super) fn whisper(source: &Source) -> Result<Plan> {
         }),
         text: None,
         image: None,
+        htsat: None,
         logit_bias: false,
     };
     let p = prefix(source, &["", "model."], "encoder.conv1.weight")?;

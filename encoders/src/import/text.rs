@@ -34,7 +34,7 @@ pub(super) fn tower(json: Json, dir: &Path, family: &str) -> Result<(TextConfig,
     }
     // RoBERTa's positions start after the padding's id; BERT's at 0.
     let first = match family {
-        "roberta" | "xlm-roberta" | "mpnet" => json.int("pad_token_id", 1)? + 1,
+        "roberta" | "xlm-roberta" | "mpnet" | "clap" => json.int("pad_token_id", 1)? + 1,
         _ => 0,
     };
     let rows = json.int("max_position_embeddings", 512)? - first;
@@ -99,6 +99,7 @@ fn alone(source: &Source, mut tower: TextConfig, map: Map) -> Result<Plan> {
         text: Some(tower),
         image: None,
         audio: None,
+        htsat: None,
         logit_bias: false,
     };
     plan(source, config, map)

@@ -56,6 +56,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         text: has(Modality::Text).then_some(text),
         image: has(Modality::Image).then_some(image),
         audio: has(Modality::Audio).then_some(audio),
+        htsat: None,
         logit_bias: false,
     };
     let processors = Processors {
