@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-use unisono_jobs::output;
+use unisono_jobs::{identity, output, resume};
 
 /// Turn files, folders, texts or a manifest into vectors
 #[derive(clap::Args, Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// Where the vectors go, float32 [N, D]: a name that ends in .npy or .safetensors; FILE.jsonl beside lists the items
+    /// Where the vectors go, float32 [N, D]: a name that ends in .npy, .safetensors or .parquet; FILE.jsonl beside lists the items
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Keep the lengths that the projection gives; without this, vectors have length 1
     #[arg(long)]
     no_normalize: bool,
+    /// Begin anew, though an earlier run left work beside OUT
+    #[arg(long)]
+    fresh: bool,
     /// Print a JSON summary
     #[arg(long)]
     json: bool,
@@ -38,14 +41,38 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
     output::check(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
-    let mut embedder = args.how.load(&place::model(&args.model)?, device)?;
+    let dir = place::model(&args.model)?;
+    let mut embedder = args.how.load(&dir, device)?;
     embedder.set_normalize(!args.no_normalize);
-    let listing = args.what.inputs().list(&embedder.model().modalities())?;
+    let listing = args.what.inputs()?.list(&embedder.model().modalities())?;
     let left_out = listing.left_out;
     let mut meter = Meter::new();
-    let embedded = unisono_jobs::embed(&embedder, listing, &options, &mut watch(&mut meter))?;
+    let settings = if listing.items.len() > resume::CHUNK || resume::partial(&args.out).exists() {
+        format!("{} {} {}", identity(&dir)?, args.how.precision_name(), !args.no_normalize)
+    } else {
+        String::new()
+    };
+    let mut resumed =
+        |done| out::note(&format!("resumed: {done} are done, in {}", resume::partial(&args.out).display()));
+    let embedded = resume::embed_resumable(
+        &embedder,
+        listing,
+        &options,
+        &args.out,
+        &settings,
+        args.fresh,
+        &mut resumed,
+        &mut watch(&mut meter),
+    )
+    .map_err(|e| match e {
+        unisono_jobs::Error::Interrupted if resume::partial(&args.out).exists() => {
+            Error::Interrupted("what is done is kept; the same command goes on there")
+        }
+        e => e.into(),
+    })?;
     meter.finish();
     output::write(&args.out, &embedded)?;
+    resume::done(&args.out)?;
     let (n, d) = (embedded.vectors.len(), embedded.vectors.dim);
     let items = output::items_path(&args.out);
     if args.json {

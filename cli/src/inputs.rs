@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::progress::{Meter, Unit};
 use crate::{interrupt, out, style};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::{Precision, import};
@@ -11,7 +12,7 @@ use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, Modality, Progress, Ski
 /// What to embed.
 #[derive(clap::Args, Debug)]
 pub(crate) struct InputArgs {
-    /// Pictures, sounds, and folders with all that lies below them (hidden files are passed over)
+    /// Pictures, sounds, and folders with all that lies below them (hidden files are passed over); - reads lines of text
     #[arg(value_name = "INPUT", required_unless_present_any = ["text", "manifest"])]
     pub(crate) inputs: Vec<PathBuf>,
     /// A text; may be given several times
@@ -29,14 +30,26 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
-    pub(crate) fn inputs(&self) -> Inputs {
-        Inputs {
+    /// The inputs; reads standard input where `-` is among them.
+    pub(crate) fn inputs(&self) -> Result<Inputs, Error> {
+        let (dash, paths): (Vec<PathBuf>, Vec<PathBuf>) =
+            self.inputs.iter().cloned().partition(|p| p.as_os_str() == "-");
+        let mut texts = self.text.clone();
+        if !dash.is_empty() {
+            for line in std::io::stdin().lock().lines() {
+                let line = line.map_err(|e| Error::Failed(format!("standard input: {e}")))?;
+                if !line.trim().is_empty() {
+                    texts.push(line);
+                }
+            }
+        }
+        Ok(Inputs {
             manifest: self.manifest.clone(),
             split: self.split.clone(),
-            paths: self.inputs.clone(),
-            texts: self.text.clone(),
+            paths,
+            texts,
             modalities: self.modality.clone(),
-        }
+        })
     }
 }
 
@@ -76,6 +89,11 @@ impl WorkArgs {
 }
 
 impl WorkArgs {
+    /// The precision, as it changes vectors.
+    pub(crate) fn precision_name(&self) -> String {
+        format!("{:?}", self.precision)
+    }
+
     /// Loads the model in `dir` in the precision asked for.
     pub(crate) fn load(&self, dir: &Path, device: Device) -> Result<Embedder, Error> {
         let found = import::load(dir, device).map_err(unisono_jobs::Error::from)?;

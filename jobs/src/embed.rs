@@ -60,32 +60,13 @@ pub fn embed(
             embedder.require(modality)?;
         }
     }
-    let total = items.len() + skipped.len();
+    let (total, unlisted) = (items.len() + skipped.len(), skipped.len());
     check_skips(&skipped, options.max_skip)?;
     let mut report = |done, skipped| progress(Progress { stage: "embed", done, total, skipped }).check();
-    report(skipped.len(), skipped.len())?;
-    let processors = embedder.model().processors();
-    let mut batches = Batches::new(embedder, options.batch, items.len());
-    let prepare = |item: &Item| prepare(item, processors);
-    let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
-    ordered(
-        &items,
-        options.workers,
-        ahead,
-        prepare,
-        |index, prepared| {
-            match prepared {
-                Ok(prepared) => batches.push(index, prepared)?,
-                Err(reason) => {
-                    skipped.push(Skip { id: items[index].id.clone(), reason });
-                    check_skips(&skipped, options.max_skip)?;
-                }
-            }
-            report(batches.done + skipped.len(), skipped.len())
-        },
-        |index| Error::Worker { id: items[index].id.clone() },
-    )?;
-    let embedded = batches.finish()?;
+    report(unlisted, unlisted)?;
+    let embedded = embed_part(embedder, &items, options, &mut skipped, &mut |done, skipped| {
+        report(unlisted + done, skipped)
+    })?;
     if let (true, Some(first)) = (embedded.is_empty(), skipped.first()) {
         return Err(Error::AllSkipped { count: total, id: first.id.clone(), reason: first.reason.clone() });
     }
@@ -97,7 +78,41 @@ pub fn embed(
     Ok(Embedded { vectors: Vectors { dim, data }, items, skipped })
 }
 
-fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
+/// Embeds `items`; a row for each that can be used, by its index, in order. The others join `skipped`. `report` is told how many are
+/// done, skipped ones included, and how many `skipped` holds.
+pub(crate) fn embed_part(
+    embedder: &Embedder,
+    items: &[Item],
+    options: &EmbedOptions,
+    skipped: &mut Vec<Skip>,
+    report: &mut dyn FnMut(usize, usize) -> Result<()>,
+) -> Result<Vec<(usize, Vec<f32>)>> {
+    let processors = embedder.model().processors();
+    let mut batches = Batches::new(embedder, options.batch, items.len());
+    let before = skipped.len();
+    let prepare = |item: &Item| prepare(item, processors);
+    let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
+    ordered(
+        items,
+        options.workers,
+        ahead,
+        prepare,
+        |index, prepared| {
+            match prepared {
+                Ok(prepared) => batches.push(index, prepared)?,
+                Err(reason) => {
+                    skipped.push(Skip { id: items[index].id.clone(), reason });
+                    check_skips(skipped, options.max_skip)?;
+                }
+            }
+            report(batches.done + skipped.len() - before, skipped.len())
+        },
+        |index| Error::Worker { id: items[index].id.clone() },
+    )?;
+    batches.finish()
+}
+
+pub(crate) fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
     match skipped.last() {
         Some(last) if skipped.len() > max => {
             let (id, reason) = (last.id.clone(), last.reason.clone());

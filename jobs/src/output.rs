@@ -1,4 +1,4 @@
-//! Vectors as files that other tools read: `.npy` and `.safetensors`, with a `.jsonl` of the items beside.
+//! Vectors as files that other tools read: `.npy`, `.safetensors` and `.parquet`, with a `.jsonl` of the items beside.
 
 use crate::files::Pending;
 use crate::{Embedded, Error, Item, Result, Vectors};
@@ -17,6 +17,8 @@ pub enum Format {
     Npy,
     /// One tensor called `vectors`: `safetensors.numpy.load_file`.
     Safetensors,
+    /// A table of id, modality, path, text and embedding: `pandas.read_parquet`.
+    Parquet,
 }
 
 impl Format {
@@ -28,8 +30,9 @@ impl Format {
         match out.extension().and_then(|e| e.to_str()) {
             Some("npy") => Ok(Self::Npy),
             Some("safetensors") => Ok(Self::Safetensors),
+            Some("parquet") => Ok(Self::Parquet),
             _ => Err(Error::Input(format!(
-                "{}: this build writes vectors as .npy or .safetensors; end the name with one of them",
+                "{}: expected a name that ends in .npy, .safetensors or .parquet",
                 out.display()
             ))),
         }
@@ -64,6 +67,7 @@ pub fn write(out: &Path, embedded: &Embedded) -> Result<()> {
     let vectors = match Format::of(out)? {
         Format::Npy => Pending::write(out, |w| write_npy(w, &embedded.vectors))?,
         Format::Safetensors => safetensors(out, &embedded.vectors, HashMap::new())?,
+        Format::Parquet => Pending::write(out, |w| crate::parquet::write(w, embedded))?,
     };
     let items = Pending::write(&items_path(out), |w| write_items(w, &embedded.items))?;
     items.place()?;
@@ -153,9 +157,9 @@ mod tests {
 
     #[test]
     fn other_endings_are_refused_with_what_is_supported() {
-        for name in ["v.parquet", "v", "v.NPY", "npy"] {
+        for name in ["v.csv", "v", "v.NPY", "npy"] {
             let e = check(Path::new(name)).unwrap_err().to_string();
-            assert!(e.contains(".npy or .safetensors"), "{e}");
+            assert!(e.contains(".npy, .safetensors or .parquet"), "{e}");
         }
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("d.npy")).unwrap();
