@@ -428,14 +428,14 @@ fn inference<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The processors must show the towers what their sizes expect.
 fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
-    if let (Some(c), Some(p)) = (&config.image, &processors.image) {
-        if p.size != c.size {
-            let (p, c) = (p.size, c.size);
-            return Err(Error::config(
-                "image.size",
-                format!("the processor makes {p} pixels, the tower takes {c}"),
-            ));
-        }
+    if let (Some(c), Some(p)) = (&config.image, &processors.image)
+        && p.size != c.size
+    {
+        let (p, c) = (p.size, c.size);
+        return Err(Error::config(
+            "image.size",
+            format!("the processor makes {p} pixels, the tower takes {c}"),
+        ));
     }
     if let (Some(c), Some(p)) = (&config.htsat, &processors.audio) {
         let p = p.config();

@@ -1,11 +1,11 @@
 //! A long embedding that is stopped and taken up again.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
 
 use std::fs;
 use std::path::Path;
-use unisono_jobs::resume::{CHUNK, done, embed_resumable, partial};
+use unisono_jobs::resume::{CHUNK, Job, done, embed_resumable, partial};
 use unisono_jobs::{EmbedOptions, Embedded, Embedder, Error, Flow, Item, Listing, Modality, Result};
 
 fn listing(n: usize) -> Listing {
@@ -33,9 +33,7 @@ fn run(
         embedder,
         listing(n),
         &options,
-        out,
-        settings,
-        fresh,
+        Job { out, settings, fresh },
         &mut |done| from = done,
         &mut progress,
     );
@@ -85,9 +83,15 @@ fn a_small_job_leaves_no_folder() {
     let options = EmbedOptions::default();
     let items = (0..50).map(|i| Item::text(i.to_string(), "a")).collect();
     let listing = Listing { items, ..Listing::default() };
-    let found =
-        embed_resumable(&embedder, listing, &options, &out, "m", false, &mut |_| (), &mut |_| Flow::Continue)
-            .unwrap();
+    let found = embed_resumable(
+        &embedder,
+        listing,
+        &options,
+        Job { out: &out, settings: "m", fresh: false },
+        &mut |_| (),
+        &mut |_| Flow::Continue,
+    )
+    .unwrap();
     assert_eq!(found.items.len(), 50);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
