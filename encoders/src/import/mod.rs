@@ -182,6 +182,11 @@ pub(crate) fn text_processor(
         let gemma = !json.text("tokenizer_class", "SiglipTokenizer")?.starts_with("SiglipTokenizer");
         let lower =
             json.text("tokenizer_class", "")?.starts_with("Siglip2") || json.bool("do_lower_case", false)?;
+        // Its library runs SentencePiece itself where there is no tokenizer.json.
+        let bare = dir.join("spiece.model").is_file() && !dir.join("tokenizer.json").is_file();
+        if !gemma && bare && json.bool("do_lower_case", true)? {
+            rules.clean = Cleaning::Siglip;
+        }
         if gemma && lower {
             rules.clean = Cleaning::Lowercase;
         }

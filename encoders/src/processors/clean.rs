@@ -18,6 +18,9 @@ pub enum Cleaning {
     Lower,
     /// And no ASCII punctuation; underscores become spaces (SigLIP's prompts).
     Canonicalize,
+    /// SigLIP's own: lower case, no ASCII punctuation, single spaces, then SentencePiece's normaliser, which is the tokenizer's. A text
+    /// with special tokens in it is left to the tokenizer.
+    Siglip,
 }
 
 impl Cleaning {
@@ -25,6 +28,10 @@ impl Cleaning {
     pub fn apply(self, text: &str) -> String {
         match self {
             Self::None => text.to_owned(),
+            Self::Siglip => {
+                let text = text.replace('\u{2581}', " ").to_lowercase();
+                spaces(&text.chars().filter(|c| !c.is_ascii_punctuation()).collect::<String>())
+            }
             Self::Lowercase => text.to_lowercase(),
             Self::Whitespace => spaces(&basic(text)),
             Self::Lower => spaces(&basic(text)).to_lowercase(),

@@ -83,6 +83,65 @@ pub(crate) fn read(path: &Path) -> Result<Model> {
     Ok(model)
 }
 
+/// SentencePiece's normaliser: at each place the longest key of a double-array trie (Aoe 1989) is replaced by its value. (The
+/// `tokenizers` crate looks keys up a cluster of combining marks at a time and loses marks.)
+#[derive(Debug, Clone)]
+pub(crate) struct Charsmap {
+    trie: Vec<u32>,
+    values: Vec<u8>,
+}
+
+impl Charsmap {
+    /// From the bytes in a model file; `None` when they are broken.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let (size, rest) = bytes.split_first_chunk::<4>()?;
+        let (trie, values) = rest.split_at_checked(u32::from_le_bytes(*size) as usize)?;
+        let trie = trie.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        Some(Self { trie, values: values.to_vec() })
+    }
+
+    /// The normalised text, single spaces, none at its ends.
+    pub fn normalize(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            match self.longest(rest.as_bytes()) {
+                Some((n, value)) if rest.is_char_boundary(n) => {
+                    let value = &self.values[value.min(self.values.len())..];
+                    let end = value.iter().position(|b| *b == 0).unwrap_or(value.len());
+                    out.push_str(&String::from_utf8_lossy(&value[..end]));
+                    rest = &rest[n..];
+                }
+                _ => {
+                    out.push(c);
+                    rest = &rest[c.len_utf8()..];
+                }
+            }
+        }
+        out.split(' ').filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Length of the longest key that `text` begins with, and where its value stands.
+    fn longest(&self, text: &[u8]) -> Option<(usize, usize)> {
+        let offset = |unit: u32| ((unit >> 10) << ((unit & (1 << 9)) >> 6)) as usize;
+        let mut at = offset(*self.trie.first()?);
+        let mut found = None;
+        for (i, byte) in text.iter().enumerate() {
+            at ^= usize::from(*byte);
+            let Some(unit) = self.trie.get(at).copied() else { break };
+            if unit & ((1 << 31) | 0xff) != u32::from(*byte) {
+                break;
+            }
+            at ^= offset(unit);
+            if (unit >> 8) & 1 == 1 {
+                let Some(leaf) = self.trie.get(at) else { break };
+                found = Some((i + 1, (leaf & 0x7fff_ffff) as usize));
+            }
+        }
+        found
+    }
+}
+
 fn parse(bytes: &[u8]) -> Option<Model> {
     let mut model = Model { unigram: true, ..Model::default() };
     let mut message = Message(bytes);

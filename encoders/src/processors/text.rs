@@ -1,6 +1,7 @@
 //! Strings → token ids, through a `tokenizer.json` of the `tokenizers` crate.
 
 use super::clean::Cleaning;
+use super::sentencepiece::Charsmap;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct TextProcessor {
     tokenizer: Tokenizer,
     context_length: usize,
     rules: TextRules,
+    /// For [`Cleaning::Siglip`]: the tokenizer without its normaliser, and that normaliser.
+    bare: Option<Box<(Tokenizer, Charsmap)>>,
 }
 
 /// What happens to a text besides its tokenizer; a part of the contract.
@@ -60,7 +63,7 @@ impl TextProcessor {
                 format!("the tokenizer has {found} tokens, the embedding only {vocab_size} rows"),
             ));
         }
-        Ok(Self { tokenizer, context_length: context_length.max(1), rules: TextRules::default() })
+        Ok(Self { tokenizer, context_length: context_length.max(1), rules: TextRules::default(), bare: None })
     }
 
     /// Reads `tokenizer.json`.
@@ -93,7 +96,15 @@ impl TextProcessor {
 
     /// The same processor with other rules.
     pub fn with_rules(self, rules: TextRules) -> Self {
-        Self { rules, ..self }
+        let bare = match rules.clean {
+            Cleaning::Siglip => charsmap(&self.tokenizer).map(|map| {
+                let mut tokenizer = self.tokenizer.clone();
+                tokenizer.with_normalizer(None::<NormalizerWrapper>);
+                Box::new((tokenizer, map))
+            }),
+            _ => None,
+        };
+        Self { rules, bare, ..self }
     }
 
     /// What happens to a text besides its tokenizer.
@@ -130,15 +141,13 @@ impl TextProcessor {
                 text.len()
             )));
         }
-        let cleaned;
-        let text = match self.rules.clean {
-            Cleaning::None => text,
-            clean => {
-                cleaned = clean.apply(text);
-                &cleaned
-            }
+        let special = text.contains("</s>") || text.contains("<unk>");
+        let encoding = match (&self.bare, self.rules.clean) {
+            (Some(bare), clean) if !special => bare.0.encode_fast(bare.1.normalize(&clean.apply(text)), true),
+            (_, Cleaning::None | Cleaning::Siglip) => self.tokenizer.encode_fast(text, true),
+            (_, clean) => self.tokenizer.encode_fast(clean.apply(text), true),
         };
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(wrong)?;
+        let encoding = encoding.map_err(wrong)?;
         let mut ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
         if ids.len() > self.context_length {
             let last = ids[ids.len() - 1];
@@ -175,6 +184,20 @@ impl TextProcessor {
         let mask = Tensor::f_from_slice(&mask)?.f_view(shape)?.f_to_device(device)?;
         Ok((data, mask.f_to_kind(Kind::Bool)?))
     }
+}
+
+/// The normaliser of a tokenizer that was made from a SentencePiece model.
+fn charsmap(tokenizer: &Tokenizer) -> Option<Charsmap> {
+    use base64::Engine;
+    fn find(value: &serde_json::Value) -> Option<&str> {
+        if let Some(map) = value.get("precompiled_charsmap") {
+            return map.as_str();
+        }
+        value.get("normalizers")?.as_array()?.iter().find_map(find)
+    }
+    let json = serde_json::to_value(tokenizer.get_normalizer()?).ok()?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(find(&json)?).ok()?;
+    Charsmap::new(&bytes)
 }
 
 /// How texts are cut into tokens; either way over bytes, so that no language has an unknown token.
