@@ -58,9 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         &embedder,
         listing,
         &options,
-        &args.out,
-        &settings,
-        args.fresh,
+        resume::Job { out: &args.out, settings: &settings, fresh: args.fresh },
         &mut resumed,
         &mut watch(&mut meter),
     )

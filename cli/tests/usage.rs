@@ -43,7 +43,7 @@ fn wrong_usage_is_2() {
         &["data", "sample", "emoji"],
         &["embed", "--out", "x.npy", "a.png"],
         &["embed", "--model", "m", "--out", "x.npy"],
-        &["embed", "--model", "m", "--out", "x.parquet", "a.png"],
+        &["embed", "--model", "m", "--out", "x.csv", "a.png"],
         &["embed", "--model", "m", "--out", "x.npy", "--batch", "0", "a.png"],
         &["embed", "--model", "m", "--out", "x.npy", "--modality", "smell", "a.png"],
         &["embed", "--model", "m", "--out", "x.npy", "--split", "test", "a.png"],
@@ -56,7 +56,7 @@ fn wrong_usage_is_2() {
         assert_eq!(code, 2, "{args:?}: {stderr}");
         assert!(stdout.is_empty() && !stderr.is_empty(), "{args:?}");
     }
-    let (_, _, stderr) = outcome(&mut unisono(["embed", "--model", "m", "--out", "x.parquet", "a.png"]));
+    let (_, _, stderr) = outcome(&mut unisono(["embed", "--model", "m", "--out", "x.csv", "a.png"]));
     assert!(stderr.contains(".npy or .safetensors"), "{stderr}");
 }
 

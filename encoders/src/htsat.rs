@@ -66,8 +66,9 @@ impl HtsatConfig {
         if self.size % self.mels != 0 || self.size % self.stride[0] != 0 || self.size % self.stride[1] != 0 {
             return Err(Error::config("htsat.size", "expected a multiple of mels and of the stride"));
         }
-        if !(self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0) || !(self.norm_eps > 0.0 && self.norm_eps < 1.0)
-        {
+        let sane =
+            self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0 && self.norm_eps > 0.0 && self.norm_eps < 1.0;
+        if !sane {
             return Err(Error::config(
                 "htsat.mlp_ratio",
                 "expected mlp_ratio in 0 to 64 and norm_eps in 0 to 1",

@@ -308,7 +308,15 @@ impl Model {
     pub fn pool_texts<S: AsRef<str>>(&self, texts: &[S]) -> Result<Tensor> {
         let processor = self.text_processor()?;
         let ids: Vec<Vec<i64>> = texts.iter().map(|t| processor.encode(t.as_ref())).collect::<Result<_>>()?;
-        let (ids, mask) = processor.batch(&ids, self.device)?;
+        self.pool_token_ids(&ids)
+    }
+
+    /// Id lists from the text processor → pooled vectors `[N, W]`, without a graph.
+    ///
+    /// # Errors
+    /// No text tower, an empty or too long list, or libtorch's.
+    pub fn pool_token_ids(&self, ids: &[Vec<i64>]) -> Result<Tensor> {
+        let (ids, mask) = self.text_processor()?.batch(ids, self.device)?;
         inference(|| Ok(self.forward_text(&ids, &mask, Mode::Eval)?.pooled))
     }
 
@@ -420,14 +428,14 @@ fn inference<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The processors must show the towers what their sizes expect.
 fn check_contract(config: &ModelConfig, processors: &Processors) -> Result<()> {
-    if let (Some(c), Some(p)) = (&config.image, &processors.image) {
-        if p.size != c.size {
-            let (p, c) = (p.size, c.size);
-            return Err(Error::config(
-                "image.size",
-                format!("the processor makes {p} pixels, the tower takes {c}"),
-            ));
-        }
+    if let (Some(c), Some(p)) = (&config.image, &processors.image)
+        && p.size != c.size
+    {
+        let (p, c) = (p.size, c.size);
+        return Err(Error::config(
+            "image.size",
+            format!("the processor makes {p} pixels, the tower takes {c}"),
+        ));
     }
     if let (Some(c), Some(p)) = (&config.htsat, &processors.audio) {
         let p = p.config();

@@ -109,7 +109,7 @@ impl TextTower {
         let n = context + 1;
         let before = Tensor::f_ones([n, n], (Kind::Bool, ids.device()))?.f_tril(0)?;
         let pairs = before.f_unsqueeze(0)?.f_repeat([b, 1, 1])?;
-        let _ = pairs.f_select(1, context)?.f_copy_(&seen)?;
+        pairs.f_select(1, context)?.f_copy_(&seen)?;
         let x = self.transformer.forward(x, &Attend::pairs(pairs.f_unsqueeze(1)?), mode)?;
         let (tokens, pooled) = self.head.forward(x, None, None)?;
         let own = Tensor::f_ones([b, 1], (Kind::Bool, ids.device()))?;

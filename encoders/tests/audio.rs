@@ -1,5 +1,5 @@
 //! Audio front ends against transformers (fixtures/audio.py): within 1e-4.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use serde_json::Value;
 use std::collections::BTreeMap;

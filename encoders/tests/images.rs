@@ -1,5 +1,5 @@
 //! Image processors against Pillow, transformers and open_clip (fixtures/processors.py): at most one level on at most 0.1 % of bytes.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
@@ -163,7 +163,7 @@ fn a_batch_is_normalised_to_the_last_digit() {
         ..ImageProcessor::new(16)
     };
     let q = picture(16, 16);
-    let batch = p.batch(&[q.clone()], Device::Cpu).unwrap();
+    let batch = p.batch(std::slice::from_ref(&q), Device::Cpu).unwrap();
     for (x, y, pixel) in q.enumerate_pixels() {
         for c in 0..3 {
             let want = (f64::from(pixel.0[c]) / 255.0 - f64::from(p.mean[c])) / f64::from(p.std[c]);

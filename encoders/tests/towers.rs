@@ -1,5 +1,5 @@
 //! The towers against plain PyTorch (fixtures/towers.py), and their invariances.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

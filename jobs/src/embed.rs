@@ -38,7 +38,7 @@ pub struct Embedded {
 
 /// Ready for the model.
 enum Prepared {
-    Text(String),
+    Text(Vec<i64>),
     Square(RgbImage),
     Spectrogram(Vec<f32>),
 }
@@ -125,7 +125,9 @@ pub(crate) fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
 /// Decodes and processes one item; what is wrong with it is a line for the user.
 fn prepare(item: &Item, processors: &Processors) -> std::result::Result<Prepared, String> {
     let work = || match (item.modality, &item.path) {
-        (Modality::Text, _) => Ok(Prepared::Text(item.text.clone().unwrap_or_default())),
+        (Modality::Text, _) => with(&processors.text, |p| {
+            Ok(Prepared::Text(p.encode(item.text.as_deref().unwrap_or_default())?))
+        }),
         (Modality::Image, Some(path)) => {
             with(&processors.image, |p| media::picture(path, p).map(Prepared::Square))
         }
@@ -157,7 +159,7 @@ fn without_id(message: &str, id: &str) -> String {
 struct Batches<'a> {
     embedder: &'a Embedder,
     size: usize,
-    texts: (Vec<usize>, Vec<String>),
+    texts: (Vec<usize>, Vec<Vec<i64>>),
     squares: (Vec<usize>, Vec<RgbImage>),
     spectrograms: (Vec<usize>, Vec<Vec<f32>>),
     rows: Vec<Option<Vec<f32>>>,
@@ -199,7 +201,7 @@ impl<'a> Batches<'a> {
     fn run(&mut self, least: usize) -> Result<()> {
         if self.texts.0.len() >= least {
             let (at, texts) = std::mem::take(&mut self.texts);
-            self.keep(&at, &self.embedder.texts(&texts)?);
+            self.keep(&at, &self.embedder.token_ids(&texts)?);
         }
         if self.squares.0.len() >= least {
             let (at, squares) = std::mem::take(&mut self.squares);

@@ -71,6 +71,11 @@ impl Embedder {
         Ok(self.spectrograms(&[mel])?.data)
     }
 
+    /// Id lists from the text processor → `[N, D]`.
+    pub(crate) fn token_ids(&self, ids: &[Vec<i64>]) -> Result<Vectors> {
+        self.project(Modality::Text, &self.model.pool_token_ids(ids)?)
+    }
+
     /// Pictures from the image processor → `[N, D]`.
     pub(crate) fn pictures(&self, prepared: &[RgbImage]) -> Result<Vectors> {
         self.project(Modality::Image, &self.model.pool_images(prepared)?)

@@ -37,9 +37,18 @@ pub fn partial(out: &Path) -> PathBuf {
     name.into()
 }
 
-/// Embeds a listing for `out`, going on where an earlier run of the same work stopped. `settings` names what besides the items
-/// changes a vector: the model's identity, its precision, whether vectors are normalised. `resumed` is told how many items are done
-/// already. With `fresh` an earlier run's work is dropped.
+/// What work is taken up again.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// Where the vectors will go; the work lies beside it.
+    pub out: &'a Path,
+    /// What besides the items changes a vector: the model's identity, its precision, whether vectors are normalised.
+    pub settings: &'a str,
+    /// An earlier run's work is dropped.
+    pub fresh: bool,
+}
+
+/// Embeds a listing, going on where an earlier run of the same work stopped; `resumed` is told how many items are done already.
 ///
 /// # Errors
 /// As [`embed`](crate::embed()), and when the folder beside `out` holds other work.
@@ -47,14 +56,12 @@ pub fn embed_resumable(
     embedder: &Embedder,
     listing: Listing,
     options: &EmbedOptions,
-    out: &Path,
-    settings: &str,
-    fresh: bool,
+    job: Job,
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Embedded> {
     let Listing { items, skipped: mut all_skipped, .. } = listing;
-    let dir = partial(out);
+    let dir = partial(job.out);
     if items.len() <= CHUNK && !dir.exists() {
         // Nothing could be taken up: done in one go.
         return crate::embed(
@@ -69,8 +76,8 @@ pub fn embed_resumable(
             embedder.require(modality)?;
         }
     }
-    let fingerprint = fingerprint(&items, settings, options.batch);
-    let mut work = Work::open(&dir, fingerprint, embedder.dim(), fresh)?;
+    let fingerprint = fingerprint(&items, job.settings, options.batch);
+    let mut work = Work::open(&dir, fingerprint, embedder.dim(), job.fresh)?;
     if work.state.done > 0 {
         resumed(work.state.done);
     }

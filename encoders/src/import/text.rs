@@ -26,11 +26,10 @@ pub(super) fn add_bert(map: &mut Map, prefix: &str, rows: &Rows) -> Result<()> {
 
 /// The tower that a BERT-like configuration describes: post-norm, its embeddings normed, no final norm, mean pooling.
 pub(super) fn tower(json: Json, dir: &Path, family: &str) -> Result<(TextConfig, Rows)> {
-    for (key, only) in [("position_embedding_type", "absolute")] {
-        let found = json.text(key, only)?;
-        if found != only {
-            return Err(Error::format(json.path, format!("{key}: expected {only:?}, found {found:?}")));
-        }
+    let positions = json.text("position_embedding_type", "absolute")?;
+    if positions != "absolute" {
+        let message = format!("position_embedding_type: expected \"absolute\", found {positions:?}");
+        return Err(Error::format(json.path, message));
     }
     // RoBERTa's positions start after the padding's id; BERT's at 0.
     let first = match family {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// CLIP's own statistics.
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Pillow's numbers.
 const FILTERS: [Interpolation; 6] = [

@@ -1,0 +1,185 @@
+//! `unisono model`, `unisono classify`, and `embed` with public checkpoints.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+#[path = "../../jobs/tests/support/mod.rs"]
+mod tiny;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::{fails, json, outcome, s, succeeds, unisono};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
+}
+
+fn checkpoint(name: &str) -> PathBuf {
+    fixture("checkpoints").join(name)
+}
+
+/// A copy of a checkpoint, to be broken.
+fn copy(name: &str, to: &Path) -> PathBuf {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(checkpoint(name)).unwrap() {
+        let from = entry.unwrap().path();
+        if from.is_file() {
+            fs::copy(&from, to.join(from.file_name().unwrap())).unwrap();
+        }
+    }
+    to.to_owned()
+}
+
+#[test]
+fn inspect_names_family_towers_and_what_is_missing() {
+    let text = succeeds(["model", "inspect", s(&checkpoint("clip-quick"))]);
+    for part in [
+        "clip, 54,545 parameters, vectors of width 20",
+        "text: 13,696 parameters",
+        "processor missing",
+        "\"fit\":\"crop\"",
+        "75 loaded",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let report = json(["model", "inspect", "--json", s(&checkpoint("openclip-coca"))]);
+    assert_eq!((&report["family"], &report["embed_dim"]), (&"open_clip".into(), &20.into()));
+    assert!(
+        report["ignored"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|n| n.as_str().unwrap().starts_with("text_decoder."))
+    );
+    let text = succeeds(["model", "inspect", "--verbose", s(&checkpoint("whisper"))]);
+    assert!(text.contains("left behind: decoder.embed_tokens.weight"), "{text}");
+}
+
+#[test]
+fn a_public_checkpoint_embeds_pictures_and_converts() {
+    let dir = tempfile::tempdir().unwrap();
+    let media = dir.path().join("media");
+    fs::create_dir(&media).unwrap();
+    tiny::collection(&media, 5);
+    let out = |name: &str| dir.path().join(name);
+    let embed = |model: &Path, to: &str, more: &[&str]| {
+        let to_path = out(to);
+        let args = ["embed", "--model", s(model), "--modality", "image", "--out", s(&to_path), s(&media)];
+        let args: Vec<String> = args.iter().chain(more).map(|a| (*a).to_owned()).collect();
+        succeeds(args.iter().map(String::as_str));
+        unisono_encoders::tensors::read(&out(to)).unwrap().0.remove("vectors").unwrap()
+    };
+    let model = checkpoint("clip-gelu");
+    let want = embed(&model, "a.safetensors", &[]);
+    assert_eq!(want.size(), [5, 20]);
+    let lengths = want.norm_scalaropt_dim(2, 1, false);
+    assert!((lengths - 1).abs().max().double_value(&[]) < 1e-5);
+    let raw = embed(&model, "raw.safetensors", &["--no-normalize"]);
+    assert!((raw.norm_scalaropt_dim(2, 1, false) - 1).abs().min().double_value(&[]) > 1e-3);
+    for format in ["hf-clip", "open-clip"] {
+        let to = out(format);
+        let text = succeeds(["model", "convert", s(&model), s(&to), "--to", format]);
+        assert!(text.contains(format), "{text}");
+        let again = embed(&to, &format!("{format}.safetensors"), &[]);
+        assert!((again - &want).abs().max().double_value(&[]) < 1e-5, "{format}");
+        let e = fails(["model", "convert", s(&model), s(&to), "--to", format]);
+        assert!(e.contains("expected a new or empty folder"), "{e}");
+    }
+    let int8 = embed(&model, "int8.safetensors", &["--precision", "int8"]);
+    assert!((int8 * &want).sum_dim_intlist([1i64].as_slice(), false, None).min().double_value(&[]) > 0.98);
+    let (code, _, e) =
+        outcome(&mut unisono(["embed", "--model", s(&model), "--out", s(&out("t.npy")), "--text", "a bus"]));
+    assert!(code == 1 && e.contains("no processor"), "{e}");
+}
+
+#[test]
+fn classify_ranks_labels_with_probabilities() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny::model_dir(dir.path());
+    let media = dir.path().join("media");
+    fs::create_dir(&media).unwrap();
+    tiny::collection(&media, 2);
+    let (labels, templates) = (dir.path().join("l.txt"), dir.path().join("t.txt"));
+    fs::write(&labels, "bus\ncat\ntree\n").unwrap();
+    fs::write(&templates, "a {}\nthe {} there\n").unwrap();
+    let report = json([
+        "classify",
+        "--model",
+        s(&model),
+        "--labels",
+        s(&labels),
+        "--templates",
+        s(&templates),
+        "--json",
+        s(&media),
+    ]);
+    let files = report["files"].as_array().unwrap();
+    assert_eq!(files.len(), 4);
+    for file in files {
+        let guesses = file["guesses"].as_array().unwrap();
+        let sum: f64 = guesses.iter().map(|g| g["probability"].as_f64().unwrap()).sum();
+        assert!(guesses.len() == 3 && (sum - 1.0).abs() < 1e-6, "{file}");
+    }
+    let text = succeeds([
+        "classify",
+        "--model",
+        s(&model),
+        "--labels",
+        s(&labels),
+        "--top",
+        "1",
+        s(&media.join("p00.png")),
+    ]);
+    assert_eq!(text.lines().count(), 2, "{text}");
+    fs::write(&templates, "no place\n").unwrap();
+    let e = fails([
+        "classify",
+        "--model",
+        s(&model),
+        "--labels",
+        s(&labels),
+        "--templates",
+        s(&templates),
+        s(&media),
+    ]);
+    assert!(e.contains("has no {} for the label"), "{e}");
+}
+
+#[test]
+fn texts_from_standard_input_and_parquet() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny::model_dir(dir.path());
+    let out = dir.path().join("v.parquet");
+    let mut command = unisono(["embed", "--model", s(&model), "--out", s(&out), "-"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all("a red bus\n\nein Bus\n".as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let bytes = fs::read(&out).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    assert_eq!(fs::read_to_string(dir.path().join("v.parquet.jsonl")).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn what_cannot_be_loaded_is_said_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut offline = unisono(["model", "inspect", "someone/some-model"]);
+    let (code, _, e) = outcome(offline.env("HF_HUB_OFFLINE", "1").env("HF_HOME", dir.path()));
+    assert_eq!(code, 1);
+    assert!(
+        e.contains("someone/some-model: no folder of this name, not in the cache")
+            && e.contains("hf download"),
+        "{e}"
+    );
+    let e = fails(["model", "inspect", s(&dir.path().join("none"))]);
+    assert!(e.contains("no such folder, and no hub id"), "{e}");
+    // The tokenizer of another, larger model.
+    let at = copy("clip-quick", &dir.path().join("clip"));
+    for name in ["vocab.json", "merges.txt", "tokenizer_config.json"] {
+        fs::copy(fixture("tokenizers/clip").join(name), at.join(name)).unwrap();
+    }
+    let e = fails(["model", "inspect", s(&at)]);
+    assert!(e.contains("tokenizer and weights do not fit") && e.contains("only 97 rows"), "{e}");
+}
