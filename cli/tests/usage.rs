@@ -57,7 +57,7 @@ fn wrong_usage_is_2() {
         assert!(stdout.is_empty() && !stderr.is_empty(), "{args:?}");
     }
     let (_, _, stderr) = outcome(&mut unisono(["embed", "--model", "m", "--out", "x.csv", "a.png"]));
-    assert!(stderr.contains(".npy or .safetensors"), "{stderr}");
+    assert!(stderr.contains(".npy, .safetensors or .parquet"), "{stderr}");
 }
 
 #[test]

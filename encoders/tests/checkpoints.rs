@@ -242,3 +242,45 @@ fn what_is_wrong_with_a_checkpoint_is_said_in_a_line() {
     std::fs::remove_file(&config).unwrap();
     refused(&at, &["not a model: neither config.json nor open_clip_config.json"]);
 }
+
+/// A CLIP-shaped model of this project: its own tokenizer, pooling at the last token, a stem with a trained bias.
+#[test]
+fn a_model_trained_here_exports_with_its_tokenizer_and_processor() {
+    use unisono_encoders::processors::{
+        Fit, ImageProcessor, Rounding, TextProcessor, Vocabulary, train_tokenizer,
+    };
+    use unisono_encoders::{ModelConfig, Processors};
+    let blocks = |width: i64, more: &str| {
+        format!(r#"{{"width": {width}, "depth": 2, "heads": 3, "mlp_ratio": 2.0 {more}}}"#)
+    };
+    let config = format!(
+        r#"{{"embed_dim": 10, "text": {{"vocab_size": 300, "context_length": 12, "pooling": "last", "transformer": {}}},
+            "image": {{"size": 24, "stem": {{"kind": "patch", "size": [6, 6]}}, "prefix": 1, "pooling": "first", "transformer": {}}}}}"#,
+        blocks(12, r#", "causal": true"#),
+        blocks(15, r#", "input_norm": true"#)
+    );
+    let config: ModelConfig = serde_json::from_str(&config).unwrap();
+    let tokenizer =
+        train_tokenizer(["a red bus", "ein Bus", "le bus"].into_iter(), 290, Vocabulary::Bpe).unwrap();
+    let image = ImageProcessor { fit: Fit::Crop, rounding: Rounding::Down, ..ImageProcessor::new(24) };
+    let text = TextProcessor::new(tokenizer, 12, 300).unwrap();
+    let processors = Processors { text: Some(text), image: Some(image), audio: None };
+    let model = Model::new(config, processors, 3, Device::Cpu).unwrap();
+    let _ = tch::no_grad(|| model.params().get("image.stem.bias").unwrap().tensor.shallow_clone().fill_(0.3));
+    let texts = ["a red bus", "", "ein sehr langer Satz über einen Bus, der nie kommt und nie kam"];
+    let picture =
+        image::RgbImage::from_fn(50, 31, |x, y| image::Rgb([(x * 5) as u8, (y * 7) as u8, (x * y) as u8]));
+    let want =
+        [model.embed_text(&texts).unwrap(), model.embed_images(std::slice::from_ref(&picture)).unwrap()];
+    for (format, exact) in [(Format::HfClip, true), (Format::OpenClip, false), (Format::Unisono, true)] {
+        let dir = std::env::var_os("UNISONO_KEEP_EXPORTS").map(PathBuf::from);
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = dir.map_or(temporary.path().to_owned(), |d| d.join(format!("{format:?}")));
+        export::write(&model, &dir, format).unwrap();
+        let again = Model::load(&dir, Device::Cpu).unwrap();
+        // OpenCLIP lower-cases and cleans texts before any tokenizer: these are clean.
+        assert!(distance(&again.embed_text(&texts).unwrap(), &want[0]) < 1e-6, "{format:?}");
+        let images = distance(&again.embed_images(std::slice::from_ref(&picture)).unwrap(), &want[1]);
+        assert!(images < if exact { 1e-6 } else { 0.1 }, "{format:?}: {images}");
+    }
+}

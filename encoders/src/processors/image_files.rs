@@ -131,8 +131,9 @@ impl ImageProcessor {
             rounding: Rounding::Down,
             even_margin: false,
             interpolation,
-            alpha: Alpha::Drop,
-            background: [0; 3],
+            // Laid over white, as its conversion to RGB does.
+            alpha: Alpha::Background,
+            background: [255; 3],
             mean: if exact { mean } else { mean.map(|m| m / factor) },
             std: if exact { std } else { std.map(|s| s / factor) },
         };
