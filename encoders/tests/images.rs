@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tch::{Device, Kind};
 use unisono_encoders::config::Size;
 use unisono_encoders::import::Json;
-use unisono_encoders::processors::{Fit, ImageProcessor, Interpolation};
+use unisono_encoders::processors::{Alpha, Fit, ImageProcessor, Interpolation};
 use unisono_encoders::tensors;
 
 fn picture(w: u32, h: u32) -> RgbImage {
@@ -151,6 +151,9 @@ fn a_lone_number_is_a_square_or_an_edge_as_its_class_has_it() {
     assert_eq!((vit.fit, vit.output_size()), (Fit::Stretch, Some([30, 30])));
     let clip = made("CLIPFeatureExtractor", json!({"crop_size": 28}));
     assert_eq!((clip.fit, clip.edge, clip.output_size()), (Fit::Crop, Some(30), Some([28, 28])));
+    // transformers 5.23 lays transparency over white; what is missing around a small picture stays black.
+    assert_eq!((clip.alpha, clip.background), (Alpha::Background, [255; 3]));
+    assert_eq!(of_library("open_clip", &json!({})).unwrap().alpha, Alpha::Drop);
     let naflex = made("Siglip2ImageProcessor", json!({"size": null}));
     assert_eq!(naflex.output_size(), None);
 }

@@ -40,9 +40,9 @@ impl Default for ImageOptions {
 /// - Pillow, and with it the public models' libraries, shows a picture as it is stored; here it is turned upright.
 /// - 16-bit grey keeps its high byte, as 16-bit colour does in both; Pillow cuts it at 255, which leaves white.
 ///
-/// Of the libraries' own treatment of transparency, transformers up to version 4 drops it as `drop_alpha` does, and lays it over white
-/// from version 5. OpenCLIP resizes first, with the colours weighted by their opacity and palettes by the nearest pixel, and drops the
-/// transparency then: neither option gives its bytes where a picture is transparent or has a palette.
+/// Of the libraries' own treatment of transparency: transformers lays it over white (5.23; 4.57 dropped it as `drop_alpha` does). OpenCLIP
+/// resizes first, colours weighted by their opacity, palettes and bits by the nearest pixel, inks as they are, and converts then: neither
+/// option gives its bytes for such pictures.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole picture.

@@ -203,6 +203,9 @@ impl ImageProcessor {
 
     /// From the `preprocess_cfg` of `open_clip_config.json`; `size` is the tower's own.
     ///
+    /// The library resizes before it converts to RGB, here it is the other way round: the bytes are its own for RGB and grey pictures,
+    /// not for transparent ones, palettes, single bits and CMYK.
+    ///
     /// # Errors
     /// A key of another form than the library writes.
     pub fn from_open_clip(json: Json, size: Size) -> Result<Self> {
