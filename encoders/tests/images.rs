@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use image::{Rgb, RgbImage};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Kind};
 use unisono_encoders::config::Size;
 use unisono_encoders::import::Json;
-use unisono_encoders::processors::{Fit, ImageProcessor, Interpolation};
+use unisono_encoders::processors::{Alpha, Fit, ImageProcessor, Interpolation};
 use unisono_encoders::tensors;
 
 fn picture(w: u32, h: u32) -> RgbImage {
@@ -33,19 +33,33 @@ fn differ(a: &[u8], b: &[u8]) -> (usize, u8) {
     d.fold((0, 0), |(n, most), d| (n + 1, most.max(d)))
 }
 
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/processors")
+}
+
+fn cases() -> BTreeMap<String, Value> {
+    serde_json::from_str(&std::fs::read_to_string(fixtures().join("cases.json")).unwrap()).unwrap()
+}
+
+fn of_library(kind: &str, value: &Value) -> unisono_encoders::Result<ImageProcessor> {
+    let (path, size) = (fixtures().join("cases.json"), Size::from(224));
+    let json = Json { path: &path, value };
+    match kind {
+        "hf" => ImageProcessor::from_hugging_face(json, size),
+        _ => ImageProcessor::from_open_clip(json, size),
+    }
+}
+
 #[test]
 fn pictures_are_those_of_the_libraries() {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/processors");
-    let (golden, _) = tensors::read(&dir.join("golden.safetensors")).unwrap();
-    let cases: BTreeMap<String, Value> =
-        serde_json::from_str(&std::fs::read_to_string(dir.join("cases.json")).unwrap()).unwrap();
+    let (golden, _) = tensors::read(&fixtures().join("golden.safetensors")).unwrap();
+    let cases = cases();
     let (mut bytes, mut wrong, mut worst, mut report) = (0, 0, 0, Vec::new());
-    for (name, want) in &golden {
+    for (name, want) in golden.iter().filter(|(n, _)| !n.starts_with("floats/")) {
         let parts: Vec<&str> = name.split('/').collect();
         let sides =
             |s: &str| s.split_once('x').map(|(w, h)| (w.parse().unwrap(), h.parse().unwrap())).unwrap();
         let (w, h) = sides(parts[2]);
-        let path = dir.join("cases.json");
         let processor = match parts[0] {
             "pillow" => {
                 let (w, h): (i64, i64) = sides(parts[3]);
@@ -58,15 +72,7 @@ fn pictures_are_those_of_the_libraries() {
                     ..ImageProcessor::new(1)
                 }
             }
-            kind => {
-                let json = Json { path: &path, value: &cases[&format!("{kind}/{}", parts[1])] };
-                let size = Size::from(224);
-                if kind == "hf" {
-                    ImageProcessor::from_hugging_face(json, size).unwrap()
-                } else {
-                    ImageProcessor::from_open_clip(json, size).unwrap()
-                }
-            }
+            kind => of_library(kind, &cases[&format!("{kind}/{}", parts[1])]).unwrap(),
         };
         let found = processor.prepare(&picture(w as u32, h as u32));
         let shape = want.size();
@@ -82,6 +88,74 @@ fn pictures_are_those_of_the_libraries() {
     }
     println!("{wrong} of {bytes} bytes differ\n{}", report.join("\n"));
     assert!(golden.len() > 90 && worst <= 1 && wrong * 1000 <= bytes, "{wrong} of {bytes}: {report:?}");
+}
+
+#[test]
+fn floats_are_those_of_the_libraries() {
+    let (golden, _) = tensors::read(&fixtures().join("golden.safetensors")).unwrap();
+    let cases = cases();
+    let floats: Vec<_> = golden.iter().filter(|(n, _)| n.starts_with("floats/")).collect();
+    assert_eq!(floats.len(), 2);
+    for (name, want) in floats {
+        let parts: Vec<&str> = name.split('/').collect();
+        let processor = of_library(parts[1], &cases[&format!("{}/{}", parts[1], parts[2])]).unwrap();
+        let found = processor.batch(&[processor.prepare(&picture(53, 37))], Device::Cpu).unwrap();
+        let worst = (found.squeeze_dim(0) - want).abs().max().double_value(&[]);
+        println!("{name}: {worst:e}");
+        assert!(worst <= 1e-6, "{name}: {worst:e}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_an_error() {
+    let base =
+        json!({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 32}, "crop_size": 32});
+    let error = |more: Value| {
+        let mut config = base.clone();
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let text = of_library("hf", &config).unwrap_err().to_string();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("cases.json: "), "{text}");
+        text
+    };
+    assert!(
+        error(json!({"resample": 6})).contains("resample: expected one of Pillow's filters 0 to 5, found 6")
+    );
+    assert!(error(json!({"do_pad": true})).contains("do_pad: expected none, found true"));
+    assert!(error(json!({"crop_pct": 0.875})).contains("crop_pct: expected none, found 0.875"));
+    assert!(error(json!({"rescale_offset": true})).contains("rescale_offset"));
+    assert!(error(json!({"size": {"shortest_edge": 32, "longest_edge": 64}})).contains("longest_edge"));
+    assert!(error(json!({"do_center_crop": false})).contains("pictures of every shape"));
+    assert!(error(json!({"do_resize": false})).contains("a crop without a resize"));
+    assert!(error(json!({"size": {"edge": 32}})).contains("size: expected an integer, {shortest_edge}"));
+    assert!(
+        error(json!({"image_processor_type": "DeiTImageProcessor", "size": 36}))
+            .contains("another crop_size")
+    );
+    // A false or null step is none; so is a key of another concern.
+    let harmless = json!({"do_pad": false, "pad_size": null, "do_reduce_labels": true, "processor_class": "CLIPProcessor"});
+    let mut config = base.clone();
+    config.as_object_mut().unwrap().extend(harmless.as_object().unwrap().clone());
+    assert_eq!(of_library("hf", &config).unwrap().output_size(), Some([32, 32]));
+    assert!(of_library("open_clip", &json!({"resize_mode": "tile"})).is_err());
+}
+
+#[test]
+fn a_lone_number_is_a_square_or_an_edge_as_its_class_has_it() {
+    let made = |kind: &str, more: Value| {
+        let mut config = json!({"image_processor_type": kind, "size": 30});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        of_library("hf", &config).unwrap()
+    };
+    let vit = made("ViTFeatureExtractor", json!({}));
+    assert_eq!((vit.fit, vit.output_size()), (Fit::Stretch, Some([30, 30])));
+    let clip = made("CLIPFeatureExtractor", json!({"crop_size": 28}));
+    assert_eq!((clip.fit, clip.edge, clip.output_size()), (Fit::Crop, Some(30), Some([28, 28])));
+    // transformers 5.23 lays transparency over white; what is missing around a small picture stays black.
+    assert_eq!((clip.alpha, clip.background), (Alpha::Background, [255; 3]));
+    assert_eq!(of_library("open_clip", &json!({})).unwrap().alpha, Alpha::Drop);
+    let naflex = made("Siglip2ImageProcessor", json!({"size": null}));
+    assert_eq!(naflex.output_size(), None);
 }
 
 #[test]

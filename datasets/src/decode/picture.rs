@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, RgbImage, RgbaImage};
+use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Pixel, RgbImage, RgbaImage};
 use serde::{Deserialize, Serialize};
 
 use super::vector;
@@ -35,12 +35,21 @@ impl Default for ImageOptions {
 
 /// Decodes a picture to 8-bit RGB, upright as its EXIF orientation says, transparency laid over the background.
 ///
+/// Grey, palette, CMYK, transparent and deep pictures give Pillow's `convert("RGB")` (its transparency dropped, with `drop_alpha`), but
+/// for these, on purpose:
+/// - Pillow, and with it the public models' libraries, shows a picture as it is stored; here it is turned upright.
+/// - 16-bit grey keeps its high byte, as 16-bit colour does in both; Pillow cuts it at 255, which leaves white.
+///
+/// Of the libraries' own treatment of transparency: transformers lays it over white (5.23; 4.57 dropped it as `drop_alpha` does). OpenCLIP
+/// resizes first, colours weighted by their opacity, palettes and bits by the nearest pixel, inks as they are, and converts then: neither
+/// option gives its bytes for such pictures.
+///
 /// # Errors
 /// [`Error::Io`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole picture.
 pub fn image(path: &Path, options: &ImageOptions) -> Result<RgbImage> {
     Ok(match decode(path, options)? {
         picture if picture.color().has_alpha() && !options.drop_alpha => {
-            flatten(&picture.to_rgba8(), options.background)
+            flatten(&picture.into_rgba8(), options.background)
         }
         picture => picture.into_rgb8(),
     })
@@ -83,7 +92,27 @@ fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<Dyn
     let orientation = decoder.orientation().map_err(broken)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
     picture.apply_orientation(orientation);
-    Ok(picture)
+    Ok(high_bytes(picture))
+}
+
+/// 16-bit channels → their high bytes, as libpng's readers strip them; the crate's own conversion rounds.
+fn high_bytes(picture: DynamicImage) -> DynamicImage {
+    fn strip<P, Q>(from: &ImageBuffer<P, Vec<u16>>) -> Option<ImageBuffer<Q, Vec<u8>>>
+    where
+        P: Pixel<Subpixel = u16>,
+        Q: Pixel<Subpixel = u8>,
+    {
+        let bytes = from.as_raw().iter().map(|v| (v >> 8) as u8).collect();
+        ImageBuffer::from_raw(from.width(), from.height(), bytes)
+    }
+    let stripped = match &picture {
+        DynamicImage::ImageLuma16(p) => strip(p).map(DynamicImage::ImageLuma8),
+        DynamicImage::ImageLumaA16(p) => strip(p).map(DynamicImage::ImageLumaA8),
+        DynamicImage::ImageRgb16(p) => strip(p).map(DynamicImage::ImageRgb8),
+        DynamicImage::ImageRgba16(p) => strip(p).map(DynamicImage::ImageRgba8),
+        _ => None,
+    };
+    stripped.unwrap_or(picture)
 }
 
 /// Refuses empty and too large pictures by their header.

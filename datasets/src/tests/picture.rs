@@ -79,6 +79,80 @@ fn exif_turns_the_picture_upright() {
     assert!(upright.get_pixel(8, 4).0[0] > 200 && upright.get_pixel(8, 28).0[2] > 200);
 }
 
+/// A picture of `fixtures/pictures` (fixtures/pictures.py), decoded, and Pillow's `kind` of it.
+fn beside_pillow(name: &str, kind: &str, options: &ImageOptions) -> (RgbImage, RgbImage) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/pictures");
+    let bytes = std::fs::read(dir.join(format!("{name}.{kind}.ppm"))).unwrap();
+    // P6, width and height, 255: three lines before the bytes.
+    let lines: Vec<&[u8]> = bytes.splitn(4, |b| *b == b'\n').collect();
+    let sides: Vec<u32> =
+        std::str::from_utf8(lines[1]).unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
+    let want = RgbImage::from_raw(sides[0], sides[1], lines[3].to_vec()).unwrap();
+    (image(&dir.join(name), options).unwrap(), want)
+}
+
+fn most(a: &RgbImage, b: &RgbImage) -> u8 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+}
+
+#[test]
+fn pixels_are_those_of_pillow() {
+    let drop = ImageOptions { drop_alpha: true, ..ImageOptions::default() };
+    let exact = [
+        "bit.png",
+        "grey.png",
+        "grey-transparent.png",
+        "grey-alpha.png",
+        "rgb-transparent.png",
+        "rgba.png",
+        "palette.png",
+        "palette-transparent.png",
+        "palette-alpha.png",
+        "palette-transparent.gif",
+        "palette.bmp",
+        "rgba.webp",
+        "rgb16.png",
+        "rgba16.png",
+    ];
+    for name in exact {
+        let (found, want) = beside_pillow(name, "rgb", &drop);
+        assert_eq!(most(&found, &want), 0, "{name}");
+    }
+    // Two decoders of lossy data, or of inks, may round apart.
+    for name in ["cmyk.jpg", "grey.jpg", "cmyk.tif"] {
+        let (found, want) = beside_pillow(name, "rgb", &drop);
+        assert!(most(&found, &want) <= 1, "{name}");
+    }
+}
+
+#[test]
+fn pictures_over_white_are_those_of_transformers() {
+    for name in [
+        "grey-transparent.png",
+        "grey-alpha.png",
+        "rgb-transparent.png",
+        "rgba.png",
+        "palette-transparent.png",
+        "palette-alpha.png",
+        "rgba.webp",
+        "rgba16.png",
+    ] {
+        let (found, want) = beside_pillow(name, "white", &ImageOptions::default());
+        assert!(most(&found, &want) <= 1, "{name}: {}", most(&found, &want));
+    }
+}
+
+#[test]
+fn what_differs_from_pillow_on_purpose() {
+    let (upright, stored) = beside_pillow("turned.jpg", "rgb", &ImageOptions::default());
+    let off = most(&upright, &image::imageops::rotate90(&stored));
+    assert!(off <= 2, "{off}");
+    let (deep, white) = beside_pillow("grey16.png", "rgb", &ImageOptions::default());
+    assert!(white.as_raw().iter().filter(|v| **v == 255).count() > 250);
+    assert!(deep.as_raw().iter().filter(|v| **v == 255).count() < 30);
+}
+
 #[test]
 fn broken_files_say_what_they_are() {
     assert!(

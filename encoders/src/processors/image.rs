@@ -6,6 +6,7 @@ use crate::{Error, Result};
 use image::imageops;
 use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
+use std::mem::MaybeUninit;
 use tch::{Device, Kind, Tensor};
 
 /// How a picture of any shape becomes one of the tower's size.
@@ -160,6 +161,11 @@ impl ImageProcessor {
         Ok(())
     }
 
+    /// Height and width of what comes out; `None` where they depend on the picture (`patches`).
+    pub fn output_size(&self) -> Option<[u32; 2]> {
+        (self.fit != Fit::Patches).then(|| self.sides())
+    }
+
     /// The longer side of what comes out, in pixels.
     pub fn longest_side(&self) -> u32 {
         let [h, w] = self.sides();
@@ -210,8 +216,10 @@ impl ImageProcessor {
                     return part;
                 }
                 let mut out = RgbImage::new(out_w, out_h);
-                let at = (i64::from((out_w - size.0) / 2), i64::from((out_h - size.1) / 2));
-                imageops::replace(&mut out, &part, at.0, at.1);
+                // Hugging Face's crop with numpy puts an odd margin's larger half above and left, torchvision's the smaller.
+                let before =
+                    |spare: u32| i64::from(if self.even_margin { spare / 2 } else { spare.div_ceil(2) });
+                imageops::replace(&mut out, &part, before(out_w - size.0), before(out_h - size.1));
                 out
             }
         }
@@ -281,12 +289,8 @@ impl ImageProcessor {
     /// # Errors
     /// Pictures of different sizes, or no room on the device.
     pub fn batch(&self, pictures: &[RgbImage], device: Device) -> Result<Tensor> {
-        let [h, w] = self.sides();
-        let (w, h) = if self.fit == Fit::Patches {
-            pictures.first().map_or((w, h), RgbImage::dimensions)
-        } else {
-            (w, h)
-        };
+        let first = pictures.first().map(|p| [p.height(), p.width()]);
+        let [h, w] = self.output_size().or(first).unwrap_or_else(|| self.sides());
         for q in pictures {
             if q.dimensions() != (w, h) {
                 let (fw, fh) = q.dimensions();
@@ -294,20 +298,18 @@ impl ImageProcessor {
             }
         }
         let shape = [pictures.len() as i64, i64::from(h), i64::from(w), 3];
+        if pictures.is_empty() {
+            return Ok(Tensor::f_empty([0, 3, shape[1], shape[2]], (Kind::Float, device))?);
+        }
         if device == Device::Cpu {
-            // One look-up a byte: every value of a channel is known beforehand.
-            let table: [[f32; 256]; 3] = [0, 1, 2].map(|c| {
-                std::array::from_fn(|v| {
-                    ((v as f64 / 255.0 - f64::from(self.mean[c])) / f64::from(self.std[c])) as f32
-                })
-            });
-            let mut floats = Vec::with_capacity(pictures.len() * (w * h * 3) as usize);
-            for p in pictures {
-                floats.extend(p.as_raw().chunks_exact(3).flat_map(|p| {
-                    [table[0][p[0] as usize], table[1][p[1] as usize], table[2][p[2] as usize]]
-                }));
-            }
-            return Ok(Tensor::f_from_slice(&floats)?.f_view(shape)?.f_permute([0, 3, 1, 2])?);
+            let out = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
+            let len = pictures.len() * (w as usize * h as usize * 3);
+            // SAFETY: a fresh, contiguous CPU tensor of `len` floats that nothing else refers to; every one of them is written below
+            // before it is read, and the slice ends before the tensor is used again.
+            let floats =
+                unsafe { std::slice::from_raw_parts_mut(out.data_ptr().cast::<MaybeUninit<f32>>(), len) };
+            self.normalise(pictures, floats);
+            return Ok(out.f_permute([0, 3, 1, 2])?);
         }
         // Bytes travel to the device, a quarter of the floats; both affine steps are one multiply-add there.
         let bytes: Vec<u8> = pictures.iter().flat_map(|q| q.as_raw().iter().copied()).collect();
@@ -318,6 +320,26 @@ impl ImageProcessor {
         let mut x = u8s.f_to_device(device)?.f_to_kind(Kind::Float)?;
         let x = x.f_mul_(&scale.f_to_device(device)?)?.f_add_(&shift.f_to_device(device)?)?;
         Ok(x.f_permute([0, 3, 1, 2])?)
+    }
+}
+
+impl ImageProcessor {
+    /// Bytes → floats, one look-up each: every value of a channel is known beforehand. `floats` has one for each byte.
+    fn normalise(&self, pictures: &[RgbImage], floats: &mut [MaybeUninit<f32>]) {
+        let table: [[f32; 256]; 3] = [0, 1, 2].map(|c| {
+            let (mean, std) = (f64::from(self.mean[c]), f64::from(self.std[c]));
+            std::array::from_fn(|v| ((v as f64 / 255.0 - mean) / std) as f32)
+        });
+        let mut rest = floats;
+        for picture in pictures {
+            let (floats, after) = rest.split_at_mut(picture.as_raw().len().min(rest.len()));
+            for (to, from) in floats.chunks_exact_mut(3).zip(picture.as_raw().chunks_exact(3)) {
+                for c in 0..3 {
+                    to[c].write(table[c][usize::from(from[c])]);
+                }
+            }
+            rest = after;
+        }
     }
 }
 
@@ -360,5 +382,6 @@ mod tests {
         near(&[0, 2, 0, 0], 0.35);
         let wrong = RgbImage::new(3, 3);
         assert!(p.batch(&[wrong], Device::Cpu).is_err());
+        assert_eq!(p.batch(&[], Device::Cpu).unwrap().size(), [0, 3, 2, 2]);
     }
 }

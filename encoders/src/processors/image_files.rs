@@ -35,6 +35,7 @@ fn three(json: Json, key: &str, default: [f32; 3]) -> Result<[f32; 3]> {
 
 /// `size` in all its historic forms: an integer, `{shortest_edge}`, `{height, width}`.
 enum Extent {
+    Number(u32),
     Edge(u32),
     Sides([i64; 2]),
 }
@@ -56,19 +57,48 @@ fn extent(json: Json, key: &str) -> Result<Option<Extent>> {
     } else if v.is_array() {
         Extent::Sides(json.pair(key, 224)?)
     } else {
-        Extent::Edge(side(Some(v)).ok_or_else(wrong)? as u32)
+        Extent::Number(side(Some(v)).ok_or_else(wrong)? as u32)
     };
     Ok(Some(found))
+}
+
+/// Refuses keys that change pixels in a way that this processor cannot follow: they would give other embeddings silently.
+fn refuse_other_steps(json: Json) -> Result<()> {
+    const KNOWN: [&str; 5] = ["do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"];
+    const CHANGING: [&str; 4] = ["crop_pct", "rescale_offset", "pad_size", "size_divisor"];
+    let unset = |v: &Value| v.is_null() || *v == Value::Bool(false);
+    let keys = json.value.as_object().into_iter().flatten();
+    for (key, value) in keys.filter(|(_, v)| !unset(v)) {
+        let step = key.starts_with("do_") && !KNOWN.contains(&key.as_str());
+        // Classes that only reduce label maps have nothing to do with pictures.
+        if (step && key != "do_reduce_labels") || CHANGING.contains(&key.as_str()) {
+            let message = format!(
+                "{key}: expected none, found {value}: this step is not supported; known are {}",
+                KNOWN.join(", ")
+            );
+            return Err(Error::format(json.path, message));
+        }
+    }
+    if json.object("size").get("longest_edge").is_some() {
+        return Err(Error::format(
+            json.path,
+            "size: longest_edge is not supported: expected shortest_edge, or height and width",
+        ));
+    }
+    Ok(())
 }
 
 impl ImageProcessor {
     /// From Hugging Face's `preprocessor_config.json`; `size` is the tower's own, for a processor that leaves pictures as they are.
     ///
-    /// Two things differ from the libraries knowingly: pictures are turned upright as their EXIF data say, and 16-bit pictures are
-    /// scaled to 8 bits.
+    /// The reference is the classes that resize with Pillow (`…Pil`, formerly the "slow" ones), NaFlex's included. The classes on
+    /// torchvision give up to two levels more or less on half a percent of the bytes, and set a picture that is smaller than its
+    /// crop one pixel higher or further left when the margin is odd.
+    ///
+    /// What differs from the library knowingly is in the decoder: see `ImageOptions` of the datasets crate.
     ///
     /// # Errors
-    /// A key of another form than the library writes.
+    /// A key of another form than the library writes, or a step that this processor does not have.
     pub fn from_hugging_face(json: Json, size: Size) -> Result<Self> {
         let kind = json.text("image_processor_type", json.text("feature_extractor_type", "")?)?;
         let naflex = kind.contains("Siglip2") || json.get("max_num_patches").is_some();
@@ -107,6 +137,7 @@ impl ImageProcessor {
             mean: if exact { mean } else { mean.map(|m| m / factor) },
             std: if exact { std } else { std.map(|s| s / factor) },
         };
+        refuse_other_steps(json)?;
         let made = if naflex {
             let patch = json.int("patch_size", 16)?;
             let most = json.int("max_num_patches", 256)?;
@@ -120,33 +151,48 @@ impl ImageProcessor {
             let size = Size { sides: [side * patch; 2] };
             Self { size, fit: Fit::Patches, patch: u32::try_from(patch).ok(), ..base }
         } else {
-            let resized = if json.bool("do_resize", true)? { extent(json, "size")? } else { None };
+            let resizes = json.bool("do_resize", true)?;
+            let resized = if resizes { extent(json, "size")? } else { None };
             let crops = json.bool("do_center_crop", json.get("crop_size").is_some())?;
             let crop = if crops { extent(json, "crop_size")? } else { None };
             let crop = crop.map(|c| match c {
-                Extent::Edge(e) => [i64::from(e); 2],
+                Extent::Edge(e) | Extent::Number(e) => [i64::from(e); 2],
                 Extent::Sides(s) => s,
             });
+            // A lone number is a square to the processors of ViT's kin and the shortest edge to the others.
+            let resized = match resized {
+                Some(Extent::Number(e)) if crop.is_none() && !clip => Some(Extent::Sides([i64::from(e); 2])),
+                Some(Extent::Number(e)) if kind.starts_with("ViT") || kind.starts_with("DeiT") => {
+                    Some(Extent::Sides([i64::from(e); 2]))
+                }
+                Some(Extent::Number(e)) => Some(Extent::Edge(e)),
+                other => other,
+            };
+            let wrong = |message| Err(Error::format(json.path, message));
             match (resized, crop) {
-                (Some(Extent::Edge(edge)), Some(sides)) => {
+                (Some(Extent::Edge(edge) | Extent::Number(edge)), Some(sides)) => {
                     Self { size: Size { sides }, fit: Fit::Crop, edge: Some(edge), ..base }
                 }
-                // Processors of ViT and its kin make a square of a lone number; CLIP's keep the shape and need a crop.
-                (Some(Extent::Edge(edge)), None) if !clip => {
-                    Self { size: Size::from(i64::from(edge)), ..base }
-                }
-                (Some(Extent::Edge(edge)), None) => {
-                    Self { size: Size::from(i64::from(edge)), fit: Fit::Crop, edge: Some(edge), ..base }
+                (Some(Extent::Edge(edge) | Extent::Number(edge)), None) => {
+                    return wrong(format!(
+                        "size: shortest edge {edge} and no crop give pictures of every shape, a tower takes one: set \
+                         do_center_crop and crop_size, or size {{height, width}}"
+                    ));
                 }
                 (Some(Extent::Sides(sides)), None) => Self { size: Size { sides }, ..base },
                 (Some(Extent::Sides(sides)), Some(crop)) if sides == crop => {
                     Self { size: Size { sides }, ..base }
                 }
                 (Some(Extent::Sides(_)), Some(_)) => {
-                    return Err(Error::format(
-                        json.path,
-                        "size {height, width} and another crop_size: expected a shortest_edge before a crop",
-                    ));
+                    return wrong(
+                        "size: {height, width} and another crop_size: expected a shortest_edge before a crop"
+                            .into(),
+                    );
+                }
+                (None, Some(_)) if !resizes => {
+                    return wrong(
+                        "do_resize: a crop without a resize is not supported: set do_resize".into(),
+                    );
                 }
                 (None, _) => base,
             }
@@ -156,6 +202,9 @@ impl ImageProcessor {
     }
 
     /// From the `preprocess_cfg` of `open_clip_config.json`; `size` is the tower's own.
+    ///
+    /// The library resizes before it converts to RGB, here it is the other way round: the bytes are its own for RGB and grey pictures,
+    /// not for transparent ones, palettes, single bits and CMYK.
     ///
     /// # Errors
     /// A key of another form than the library writes.

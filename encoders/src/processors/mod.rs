@@ -6,6 +6,8 @@ mod image;
 mod image_files;
 mod mel;
 mod resize;
+#[cfg(target_arch = "x86_64")]
+mod resize_avx2;
 mod sentencepiece;
 mod text;
 mod tokenizer_files;

@@ -38,13 +38,14 @@ impl Interpolation {
 }
 
 /// Fractional bits of a weight: 32, less 8 for the byte and 2 for what overshooting filters add.
-const BITS: u32 = 22;
+pub(super) const BITS: u32 = 22;
 
 /// For each output position the first input position and its weights.
-struct Taps {
+pub(super) struct Taps {
     first: Vec<usize>,
     weights: Vec<i32>,
-    most: usize,
+    /// Length of a window.
+    pub(super) most: usize,
 }
 
 impl Taps {
@@ -75,7 +76,8 @@ impl Taps {
         taps
     }
 
-    fn window(&self, i: usize) -> (usize, &[i32]) {
+    /// First input position and weights of output position `i`.
+    pub(super) fn window(&self, i: usize) -> (usize, &[i32]) {
         (self.first[i], &self.weights[i * self.most..(i + 1) * self.most])
     }
 }
@@ -131,76 +133,67 @@ fn nearest(input: u32, output: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Defines `$name` as `$body`, compiled a second time for wider vectors and taken where the processor has them.
-macro_rules! dispatch {
-    ($name:ident, $body:ident, ($($arg:ident: $ty:ty),*)) => {
-        fn $name($($arg: $ty),*) {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn vectorised($($arg: $ty),*) {
-                    $body($($arg),*);
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the feature was found on this processor.
-                    return unsafe { vectorised($($arg),*) };
-                }
-            }
-            $body($($arg),*);
-        }
-    };
-}
-
 #[inline(always)]
-fn byte(sum: i32) -> u8 {
+pub(super) fn byte(sum: i32) -> u8 {
     ((sum + (1 << (BITS - 1))) >> BITS).clamp(0, 255) as u8
 }
 
+/// Whether the processor has the vectors of `resize_avx2`.
+#[cfg(target_arch = "x86_64")]
+fn wide_vectors() -> bool {
+    is_x86_feature_detected!("avx2")
+}
+
 fn horizontal(bytes: &[u8], width: usize, taps: &Taps, out_width: usize) -> Vec<u8> {
+    #[cfg(target_arch = "x86_64")]
+    if wide_vectors() {
+        // SAFETY: the feature was found on this processor.
+        return unsafe { super::resize_avx2::horizontal(bytes, width, taps, out_width) };
+    }
+    horizontal_anywhere(bytes, width, taps, out_width)
+}
+
+fn horizontal_anywhere(bytes: &[u8], width: usize, taps: &Taps, out_width: usize) -> Vec<u8> {
     let rows = bytes.len() / (width * 3).max(1);
     let mut out = vec![0u8; rows * out_width * 3];
     // Four numbers a pixel: one vector register. A window may reach past a narrow picture's end, where its weights are zero.
     let mut wide = vec![[0i32; 4]; width.max(taps.most)];
     for (row, to) in bytes.chunks_exact(width * 3).zip(out.chunks_exact_mut(out_width * 3)) {
-        one_row(row, &mut wide, taps, to);
+        for (p, q) in row.chunks_exact(3).zip(wide.iter_mut()) {
+            *q = [i32::from(p[0]), i32::from(p[1]), i32::from(p[2]), 0];
+        }
+        for (i, to) in to.chunks_exact_mut(3).enumerate() {
+            let (first, weights) = taps.window(i);
+            let mut sum = [0i32; 4];
+            for (p, w) in wide[first..first + weights.len()].iter().zip(weights) {
+                for c in 0..4 {
+                    sum[c] += p[c] * *w;
+                }
+            }
+            to.copy_from_slice(&[byte(sum[0]), byte(sum[1]), byte(sum[2])]);
+        }
     }
     out
-}
-
-dispatch!(one_row, one_row_body, (row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, to: &mut [u8]));
-
-#[inline(always)]
-fn one_row_body(row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, to: &mut [u8]) {
-    for (p, q) in row.chunks_exact(3).zip(wide.iter_mut()) {
-        *q = [i32::from(p[0]), i32::from(p[1]), i32::from(p[2]), 0];
-    }
-    for (i, to) in to.chunks_exact_mut(3).enumerate() {
-        let (first, weights) = taps.window(i);
-        let mut sum = [0i32; 4];
-        for (p, w) in wide[first..first + weights.len()].iter().zip(weights) {
-            for c in 0..4 {
-                sum[c] += p[c] * *w;
-            }
-        }
-        to.copy_from_slice(&[byte(sum[0]), byte(sum[1]), byte(sum[2])]);
-    }
 }
 
 fn vertical(bytes: &[u8], stride: usize, offset: usize, taps: &Taps, out_height: usize) -> Vec<u8> {
     let mut out = vec![0u8; stride * out_height];
-    let mut sums = vec![0i32; stride];
     for (i, to) in out.chunks_exact_mut(stride).enumerate() {
         let (first, weights) = taps.window(i);
-        sum_rows(&bytes[(first - offset) * stride..], stride, weights, &mut sums, to);
+        let rows = &bytes[(first - offset) * stride..];
+        #[cfg(target_arch = "x86_64")]
+        if wide_vectors() {
+            // SAFETY: the feature was found on this processor.
+            unsafe { super::resize_avx2::sum_rows(rows, stride, weights, to) };
+            continue;
+        }
+        sum_rows_anywhere(rows, stride, weights, to);
     }
     out
 }
 
-dispatch!(sum_rows, sum_rows_body, (rows: &[u8], stride: usize, weights: &[i32], sums: &mut [i32], to: &mut [u8]));
-
-#[inline(always)]
-fn sum_rows_body(rows: &[u8], stride: usize, weights: &[i32], sums: &mut [i32], to: &mut [u8]) {
-    sums.fill(0);
+fn sum_rows_anywhere(rows: &[u8], stride: usize, weights: &[i32], to: &mut [u8]) {
+    let mut sums = vec![0i32; stride];
     for (row, w) in rows.chunks_exact(stride).zip(weights) {
         if *w != 0 {
             for (s, b) in sums.iter_mut().zip(row) {
@@ -210,5 +203,43 @@ fn sum_rows_body(rows: &[u8], stride: usize, weights: &[i32], sums: &mut [i32], 
     }
     for (b, s) in to.iter_mut().zip(sums.iter()) {
         *b = byte(*s);
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_give_the_same_bytes() {
+        if !wide_vectors() {
+            return;
+        }
+        let mut state = 1u32;
+        let mut random = |most: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % most
+        };
+        use Interpolation::{Bicubic, Bilinear, Box, Hamming, Lanczos};
+        for round in 0..200 {
+            let filter = [Box, Bilinear, Hamming, Bicubic, Lanczos][round % 5];
+            let (w, h) = (random(90) + 1, random(90) + 1);
+            let (to_w, to_h) = (random(70) + 1, random(70) + 1);
+            // Black and white beside each other: overshoot is cut at both ends.
+            let bytes: Vec<u8> = (0..w * h * 3)
+                .map(|_| if round % 2 == 0 { random(256) as u8 } else { random(2) as u8 * 255 })
+                .collect();
+            let taps = Taps::new(filter, w, to_w, 0, to_w);
+            let plain = horizontal_anywhere(&bytes, w as usize, &taps, to_w as usize);
+            assert_eq!(horizontal(&bytes, w as usize, &taps, to_w as usize), plain, "{filter:?} {w} {to_w}");
+            let taps = Taps::new(filter, h, to_h, 0, to_h);
+            let stride = to_w as usize * 3;
+            let mut want = vec![0; stride * to_h as usize];
+            for (i, to) in want.chunks_exact_mut(stride).enumerate() {
+                let (first, weights) = taps.window(i);
+                sum_rows_anywhere(&plain[first * stride..], stride, weights, to);
+            }
+            assert_eq!(vertical(&plain, stride, 0, &taps, to_h as usize), want, "{filter:?} {h} {to_h}");
+        }
     }
 }
