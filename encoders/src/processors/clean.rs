@@ -1,5 +1,6 @@
 //! What OpenCLIP does to a text before its tokenizer sees it.
 
+use super::mojibake::{Mojibake, without_escapes};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
@@ -53,20 +54,36 @@ fn spaces(text: &str) -> String {
     text.split(space).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The character-level part of `ftfy.fix_text` (ligatures, widths, quotes, line ends, control characters, composition), and HTML
-/// entities. Its guessing of wrongly decoded text (mojibake) is left out: it needs a statistical model of encodings.
+/// `ftfy.fix_text` (wrongly decoded text, entities, ligatures, widths, quotes, line ends, control characters, composition), and HTML
+/// entities.
 fn basic(text: &str) -> String {
-    // ftfy resolves entities only where no tag suggests real HTML; OpenCLIP then does so twice for every text.
-    let text = unescape(text);
-    let text: String =
-        text.chars().flat_map(fixed).collect::<String>().replace("\r\n", "\n").replace('\r', "\n");
-    let text: String = text
-        .replace(['\u{2028}', '\u{2029}', '\u{85}'], "\n")
-        .chars()
-        .filter(|c| !control(*c))
-        .nfc()
-        .collect();
-    unescape(&unescape(&text))
+    let mut out = String::with_capacity(text.len());
+    let mut entities = true;
+    for line in text.split_inclusive('\n') {
+        // ftfy resolves entities until it sees what may be a tag of real HTML.
+        entities &= !line.contains('<');
+        let mut line = line.to_owned();
+        // What one repair uncovers may need another; each makes the text shorter or plainer, the bound is for what nobody foresaw.
+        for _ in 0..16 {
+            let better = repaired(&line, entities);
+            if better == line {
+                break;
+            }
+            line = better;
+        }
+        out.push_str(&line);
+    }
+    // OpenCLIP resolves them twice more, for every text.
+    unescape(&unescape(&out))
+}
+
+/// One round of ftfy's repairs over one line.
+fn repaired(line: &str, entities: bool) -> String {
+    let line = if entities { unescape(line) } else { line.to_owned() };
+    let line = Mojibake::get().map_or_else(|| line.as_str().into(), |m| m.repair(&line));
+    let line: String = line.chars().flat_map(fixed).collect();
+    let line = line.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
+    without_escapes(&line).chars().filter(|c| !control(*c)).nfc().collect()
 }
 
 fn unescape(text: &str) -> String {

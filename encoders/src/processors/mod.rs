@@ -5,6 +5,7 @@ mod frontend;
 mod image;
 mod image_files;
 mod mel;
+mod mojibake;
 mod resize;
 #[cfg(target_arch = "x86_64")]
 mod resize_avx2;

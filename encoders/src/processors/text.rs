@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder, Vocab};
 use tokenizers::normalizers::{Lowercase, NFKC, Sequence};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::tokenizer::{
     NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, Trainer,
@@ -26,8 +27,56 @@ pub struct TextProcessor {
     tokenizer: Tokenizer,
     context_length: usize,
     rules: TextRules,
-    /// For [`Cleaning::Siglip`]: the tokenizer without its normaliser, and that normaliser.
-    bare: Option<Box<(Tokenizer, Charsmap)>>,
+    /// For [`Cleaning::Siglip`].
+    bare: Option<Box<Bare>>,
+}
+
+/// SigLIP's tokens that a text may spell out; white space around them is dropped.
+const SPECIAL: [&str; 2] = ["</s>", "<unk>"];
+
+/// SigLIP's tokenizer without its normaliser, which comes after the cleaning of each part between special tokens.
+#[derive(Debug, Clone)]
+struct Bare {
+    /// For a text's beginning, which begins a word.
+    first: Tokenizer,
+    /// For what follows a special token, which does not.
+    later: Tokenizer,
+    map: Charsmap,
+}
+
+impl Bare {
+    fn new(tokenizer: &Tokenizer) -> Option<Box<Self>> {
+        let map = charsmap(tokenizer)?;
+        let mut first = tokenizer.clone();
+        first.with_normalizer(None::<NormalizerWrapper>);
+        let mut later = first.clone();
+        later.with_pre_tokenizer(Some(Metaspace::new('\u{2581}', PrependScheme::Never, true)));
+        Some(Box::new(Self { first, later, map }))
+    }
+
+    /// Ids of a text that spells out special tokens; it is not ended twice.
+    fn with_special(&self, text: &str) -> Result<Vec<i64>> {
+        let mut ids = Vec::new();
+        let mut rest = text;
+        let mut tokenizer = &self.first;
+        loop {
+            let next = SPECIAL.iter().filter_map(|s| Some((rest.find(s)?, *s))).min();
+            let part = Cleaning::Siglip.apply(next.map_or(rest, |(at, _)| &rest[..at]));
+            if !part.is_empty() {
+                let encoding = tokenizer.encode_fast(self.map.normalize(&part), false).map_err(wrong)?;
+                ids.extend(encoding.get_ids().iter().map(|i| i64::from(*i)));
+            }
+            let Some((at, special)) = next else { break };
+            ids.extend(self.first.token_to_id(special).map(i64::from));
+            rest = &rest[at + special.len()..];
+            tokenizer = &self.later;
+        }
+        let end = self.first.token_to_id(SPECIAL[0]).map(i64::from);
+        if ids.last().copied() != end || ids.is_empty() {
+            ids.extend(end);
+        }
+        Ok(ids)
+    }
 }
 
 /// What happens to a text besides its tokenizer; a part of the contract.
@@ -97,11 +146,7 @@ impl TextProcessor {
     /// The same processor with other rules.
     pub fn with_rules(self, rules: TextRules) -> Self {
         let bare = match rules.clean {
-            Cleaning::Siglip => charsmap(&self.tokenizer).map(|map| {
-                let mut tokenizer = self.tokenizer.clone();
-                tokenizer.with_normalizer(None::<NormalizerWrapper>);
-                Box::new((tokenizer, map))
-            }),
+            Cleaning::Siglip => Bare::new(&self.tokenizer),
             _ => None,
         };
         Self { rules, bare, ..self }
@@ -141,23 +186,30 @@ impl TextProcessor {
                 text.len()
             )));
         }
-        let special = text.contains("</s>") || text.contains("<unk>");
         let encoding = match (&self.bare, self.rules.clean) {
-            (Some(bare), clean) if !special => bare.0.encode_fast(bare.1.normalize(&clean.apply(text)), true),
+            (Some(bare), _) if SPECIAL.iter().any(|s| text.contains(s)) => {
+                return Ok(self.cut(bare.with_special(text)?));
+            }
+            (Some(bare), clean) => bare.first.encode_fast(bare.map.normalize(&clean.apply(text)), true),
             (_, Cleaning::None | Cleaning::Siglip) => self.tokenizer.encode_fast(text, true),
             (_, clean) => self.tokenizer.encode_fast(clean.apply(text), true),
         };
         let encoding = encoding.map_err(wrong)?;
-        let mut ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
+        let ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
+        if ids.is_empty() {
+            return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
+        }
+        Ok(self.cut(ids))
+    }
+
+    /// At most the context length, the last id kept.
+    fn cut(&self, mut ids: Vec<i64>) -> Vec<i64> {
         if ids.len() > self.context_length {
             let last = ids[ids.len() - 1];
             ids.truncate(self.context_length);
             ids[self.context_length - 1] = last;
         }
-        if ids.is_empty() {
-            return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
-        }
-        Ok(ids)
+        ids
     }
 
     /// Id lists → `[B, T]` int64, padded, and `[B, T]` bool, true where a token is attended to.
