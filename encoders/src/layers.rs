@@ -26,6 +26,11 @@ impl Linear {
         })
     }
 
+    /// A layer over a weight `[output, input]` that another layer owns, as a language head is over the token embedding.
+    pub fn over(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias, packed: None }
+    }
+
     /// Packs the weight for inference: later changes of the parameter are not seen, and no gradient flows.
     ///
     /// # Errors

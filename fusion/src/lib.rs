@@ -1,8 +1,19 @@
-//! Objectives over aligned towers: the contrastive loss over every pair of modalities of a batch.
+//! Understanding on top of aligned towers: objectives, the fusion Transformer, its heads, and generation.
 
+mod attention;
+pub mod config;
 mod contrastive;
+pub mod files;
+pub mod generate;
+pub mod import;
+mod model;
+mod stack;
 
+pub use attention::See;
 pub use contrastive::{Contrastive, ContrastiveLoss, Items, PairLoss, View};
+pub use generate::{Generated, Generation, Generator};
+pub use model::{Ability, FusionModel, Imported, Sequence};
+pub use stack::{Cache, Remembered, Stack};
 
 /// What can go wrong in an objective.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +21,9 @@ pub enum Error {
     /// A view's vectors and rows do not fit each other or the batch.
     #[error("{0}")]
     Shape(String),
+    /// A configuration that cannot be.
+    #[error("{0}")]
+    Config(String),
     /// The encoders' error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),

@@ -222,6 +222,7 @@ impl Eval<'_> {
             }
             "t" => Ok(self.argument(&arguments, 0)?.f_transpose(-2, -1)?.f_contiguous()?),
             "flat" => Ok(self.argument(&arguments, 0)?.f_view([-1])?),
+            "zero" => zeros(&self.shape),
             "zero_row" => {
                 let x = self.argument(&arguments, 0)?;
                 zeros(&[1, x.size().last().copied().unwrap_or(1)])

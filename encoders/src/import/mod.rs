@@ -1,6 +1,7 @@
 //! Checkpoints of other libraries as Unisono models: the family is read from the checkpoint's own configuration, the towers are
 //! configured from it, and an import map (`maps/*.map`) says which tensor goes where.
 
+mod blip;
 mod clap;
 mod clip;
 mod json;
@@ -42,12 +43,13 @@ pub(crate) struct Plan {
 /// A `model_type` and what reads it.
 type Family = (&'static str, fn(&Source) -> Result<Plan>);
 
-const FAMILIES: [Family; 14] = [
+const FAMILIES: [Family; 15] = [
     ("clip", clip::clip),
     ("siglip", clip::siglip),
     ("siglip2", clip::siglip),
     ("chinese_clip", clip::chinese_clip),
     ("clap", clap::clap),
+    ("blip", blip::blip),
     ("vit", single::vit),
     ("dinov2", single::dinov2),
     ("dinov2_with_registers", single::dinov2),
@@ -132,7 +134,10 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
 }
 
 /// Hugging Face's name of an activation.
-pub(crate) fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
+///
+/// # Errors
+/// A name that is none of them.
+pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
     match json.text(key, default)? {
         "gelu" => Ok(Activation::Gelu),
         "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh" => Ok(Activation::GeluTanh),

@@ -1,0 +1,78 @@
+//! BLIP's towers. Its Transformers over text and picture together are the fusion crate's.
+
+use super::clip::{BASE, blocks, plan};
+use super::{Json, Map, Plan, Source};
+use crate::Result;
+use crate::config::{
+    FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, Size, StemConfig, TextConfig,
+    TransformerConfig,
+};
+use crate::weights::Weights;
+
+const IMAGE: &str = include_str!("../../maps/blip_image.map");
+const TEXT: &str = include_str!("../../maps/bert_text.map");
+
+/// BLIP's text Transformers: BERT's blocks without segments, with eight heads by default.
+pub(super) fn text_blocks(json: Json) -> Result<TransformerConfig> {
+    Ok(TransformerConfig {
+        heads: json.int("num_attention_heads", 8)?,
+        norm: NormPlace::Post,
+        input_norm: true,
+        final_norm: FinalNorm::None,
+        ..blocks(json, BASE, "gelu", 1e-12)?
+    })
+}
+
+pub(super) fn blip(source: &Source) -> Result<Plan> {
+    let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
+    let weights = Weights::open(source.dir)?;
+    // Only checkpoints for retrieval share a space: their text encoder, run without a picture, is the text tower.
+    let aligned = weights.has("vision_proj.weight");
+    let width = vision.int("hidden_size", 768)?;
+    let projection = if aligned { ProjectionConfig::Linear { bias: true } } else { ProjectionConfig::None };
+    let config = ModelConfig {
+        embed_dim: if aligned { source.config.int("image_text_hidden_size", 256)? } else { width },
+        text: if aligned {
+            Some(TextConfig {
+                vocab_size: text.int("vocab_size", 30524)?,
+                context_length: text.int("max_position_embeddings", 512)?,
+                transformer: text_blocks(text)?,
+                pooling: Pooling::First,
+                token_dropout: 0.0,
+                class_token: None,
+                pooler: false,
+                projection,
+            })
+        } else {
+            None
+        },
+        image: Some(ImageConfig {
+            size: Size { sides: vision.pair("image_size", 384)? },
+            stem: StemConfig::Patch { size: vision.pair("patch_size", 16)?, stride: None },
+            flexible: false,
+            prefix: 1,
+            transformer: blocks(vision, BASE, "gelu", 1e-5)?,
+            pooling: Pooling::First,
+            projection,
+        }),
+        audio: None,
+        htsat: None,
+        logit_bias: false,
+    };
+    let mut map = Map::default();
+    map.add(IMAGE, &[("p", "vision_model.")])?;
+    if aligned {
+        // There are no segments in BLIP's embeddings.
+        let positions = "text_encoder.embeddings.position_embeddings.weight";
+        let bert = TEXT.replace(
+            "add(rows({p}embeddings.position_embeddings.weight, {first}, {end}), rows({p}embeddings.token_type_embeddings.weight, 0, 1))",
+            positions,
+        );
+        map.add(&bert, &[("p", "text_encoder.")])?;
+    }
+    map.add(
+        "ignore text_encoder.*\nignore text_decoder.*\nignore itm_head.*\nignore *position_ids\nignore logit_scale",
+        &[],
+    )?;
+    plan(source, config, map)
+}

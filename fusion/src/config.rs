@@ -1,0 +1,220 @@
+//! What a fusion Transformer is made of: read from `fusion.json`, from a recipe's `[fusion]` table, and from other libraries' files.
+
+use crate::generate::Generation;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use unisono_encoders::Modality;
+use unisono_encoders::config::TransformerConfig;
+
+/// A stack of blocks over a text, with cross-attention into a memory of other modalities' tokens.
+///
+/// `transformer` says width, depth, norms and activation of the blocks; `transformer.input_norm` is a norm over the embeddings (BERT's),
+/// `transformer.causal` whether a token sees only what comes before it when the stack is run without being told otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StackConfig {
+    /// Rows of the token embedding.
+    pub vocab_size: i64,
+    /// Rows of the position embedding: the longest text, in tokens.
+    pub context_length: i64,
+    /// The blocks.
+    pub transformer: TransformerConfig,
+    /// Width of the memory's tokens; absent: no cross-attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_width: Option<i64>,
+    /// Where the cross-attention stands.
+    #[serde(default)]
+    pub cross: CrossPlace,
+    /// Blocks at the bottom that have none: over text alone (CoCa's unimodal decoder).
+    #[serde(default)]
+    pub unimodal: i64,
+    /// From the last block to next-token scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<LanguageHead>,
+}
+
+/// Where a block's cross-attention stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CrossPlace {
+    /// Between self-attention and the feed-forward part (Vaswani et al. 2017; BLIP, Whisper).
+    #[default]
+    Inside,
+    /// After the feed-forward part, with a norm over the memory and a feed-forward part of its own (CoCa, Yu et al. 2022).
+    After,
+}
+
+/// From the last block to next-token scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LanguageHead {
+    /// The token embedding's rows, transposed.
+    Tied,
+    /// A linear layer, the blocks' activation and a norm before them, and a bias (BERT).
+    Transform,
+    /// A matrix of its own.
+    Own,
+}
+
+impl StackConfig {
+    /// The default stack of this project: pre-norm, tied head, cross-attention inside every block.
+    pub fn new(vocab_size: i64, context_length: i64, transformer: TransformerConfig, memory: i64) -> Self {
+        Self {
+            vocab_size,
+            context_length,
+            transformer,
+            memory_width: Some(memory),
+            cross: CrossPlace::Inside,
+            unimodal: 0,
+            head: Some(LanguageHead::Tied),
+        }
+    }
+
+    /// Refuses sizes that no stack can have.
+    ///
+    /// # Errors
+    /// The first impossible value.
+    pub fn validate(&self) -> Result<()> {
+        let t = &self.transformer;
+        let wrong = |what: String| Err(Error::Config(what));
+        if t.width < 1 || t.heads < 1 || t.width % t.heads != 0 {
+            return wrong(format!("heads: expected a divisor of width {}, found {}", t.width, t.heads));
+        }
+        if !(1..=512).contains(&t.depth) {
+            return wrong(format!("depth: expected 1 to 512, found {}", t.depth));
+        }
+        if self.vocab_size < 1 || self.context_length < 1 {
+            return wrong(format!(
+                "vocab_size and context_length: expected at least 1, found {} and {}",
+                self.vocab_size, self.context_length
+            ));
+        }
+        if !(0..=t.depth).contains(&self.unimodal) {
+            return wrong(format!("unimodal: expected 0 to {}, found {}", t.depth, self.unimodal));
+        }
+        if t.relative.is_some() || t.layer_scale.is_some() {
+            return wrong("relative and layer_scale: not supported in a fusion stack".into());
+        }
+        Ok(())
+    }
+}
+
+/// The fusion part of a model: `fusion.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FusionConfig {
+    /// What the stacks attend to.
+    pub memory: MemoryConfig,
+    /// The stack that reads texts in both directions; absent: the writing one reads too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<StackConfig>,
+    /// The stack that writes texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<StackConfig>,
+    /// There is a matching head.
+    #[serde(default)]
+    pub matching: bool,
+    /// The matching head looks at a text's last token and not at its first.
+    #[serde(default)]
+    pub last_token: bool,
+    /// The reader considers a question, the writer attends to what it makes of it (BLIP's question answering).
+    #[serde(default)]
+    pub answers: bool,
+    /// Ids that mean something.
+    pub tokens: Tokens,
+    /// How texts are generated, where nobody says otherwise.
+    #[serde(default)]
+    pub generation: Generation,
+    /// The writer writes what is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speech: Option<SpeechConfig>,
+}
+
+/// What the stacks attend to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum MemoryConfig {
+    /// One tower's tokens as they are.
+    Tower {
+        /// Whose.
+        modality: Modality,
+        /// So many of the first are left out (CoCa's pooled one).
+        #[serde(default)]
+        skip: i64,
+    },
+    /// Tokens of any towers, one sequence after another, each projected to one width and told by its modality and frame.
+    Own {
+        /// The width.
+        width: i64,
+        /// Whose tokens.
+        modalities: Vec<Modality>,
+        /// Most frames of a video; 1: pictures only.
+        #[serde(default = "one")]
+        frames: i64,
+    },
+}
+
+fn one() -> i64 {
+    1
+}
+
+/// Ids that mean something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// Begins what is written.
+    pub start: i64,
+    /// End what is written.
+    pub end: Vec<i64>,
+    /// Fills rows up.
+    pub pad: i64,
+    /// What the tokenizer puts before a text, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<i64>,
+}
+
+/// Ids and rules of a model that writes what is said (Whisper, Radford et al. 2023).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeechConfig {
+    /// Language code → id; empty: English only.
+    #[serde(default)]
+    pub languages: std::collections::BTreeMap<String, i64>,
+    /// The ids of the tasks; absent: English only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcribe: Option<i64>,
+    /// See `transcribe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translate: Option<i64>,
+    /// The id that says that no times are wanted; those of the times follow it.
+    pub no_timestamps: i64,
+    /// The id before the text of earlier windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<i64>,
+    /// The first time may be at most so many steps from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_initial_timestamp: Option<i64>,
+    /// Spectrogram frames of a window.
+    pub frames: usize,
+    /// Spectrogram frames to one step of time.
+    pub stride: usize,
+}
+
+impl FusionConfig {
+    /// Refuses what cannot be.
+    ///
+    /// # Errors
+    /// The first impossible value.
+    pub fn validate(&self) -> Result<()> {
+        for stack in [&self.encoder, &self.decoder].into_iter().flatten() {
+            stack.validate()?;
+        }
+        if self.encoder.is_none() && self.decoder.is_none() {
+            return Err(Error::Config("fusion: expected an encoder, a decoder, or both".into()));
+        }
+        if self.answers && (self.encoder.is_none() || self.decoder.is_none()) {
+            return Err(Error::Config("fusion.answers: needs an encoder and a decoder".into()));
+        }
+        self.generation.validate()
+    }
+}

@@ -1,0 +1,69 @@
+//! Fusion parts of model directories: this project's own (`fusion.json`, `fusion.safetensors` beside the towers' files), and those of
+//! other libraries' checkpoints.
+
+mod blip;
+mod coca;
+mod whisper;
+
+use crate::config::FusionConfig;
+use crate::model::{FusionModel, Imported};
+use crate::{Error, Result};
+use std::path::Path;
+use tch::Device;
+use unisono_encoders::import::{self, Map};
+use unisono_encoders::processors::TextProcessor;
+use unisono_encoders::weights::Weights;
+
+/// A fusion part before its weights are read.
+struct Plan {
+    config: FusionConfig,
+    map: Map,
+    weights: Weights,
+    text: Option<TextProcessor>,
+}
+
+/// Reads the model in `dir`.
+///
+/// # Errors
+/// No fusion part there, a setting that is not supported, missing or broken files, weights that do not fit.
+pub fn load(dir: &Path, device: Device) -> Result<Imported> {
+    let family = import::family(dir)?;
+    let plan = match family.as_str() {
+        "blip" => blip::plan(dir)?,
+        "whisper" => whisper::plan(dir)?,
+        "open_clip" if coca::is(dir)? => coca::plan(dir)?,
+        "unisono" if crate::files::has(dir) => return crate::files::load(dir, device),
+        _ => {
+            return Err(Error::Config(format!(
+                "{}: this {family} model has towers only: no head for captions, matching, answers or speech",
+                dir.display()
+            )));
+        }
+    };
+    let towers = import::load(dir, device)?.model;
+    let model = FusionModel::blank(plan.config, towers, plan.text)?;
+    let report = plan.map.fill(model.params(), &plan.weights)?;
+    Ok(Imported { family, model, report })
+}
+
+/// The generation settings that a checkpoint of Hugging Face brings along.
+fn generation(dir: &Path) -> Result<crate::Generation> {
+    use serde_json::Value;
+    let mut made = crate::Generation::default();
+    let path = dir.join("generation_config.json");
+    if !path.is_file() {
+        return Ok(made);
+    }
+    let value: Value = unisono_encoders::files::read_json(&path)?;
+    let json = import::Json { path: &path, value: &value };
+    let size = |key: &str, default: usize| -> Result<usize> {
+        Ok(usize::try_from(json.int(key, default as i64)?).unwrap_or(default))
+    };
+    made.max_length = size("max_length", made.max_length)?;
+    made.min_length = size("min_length", made.min_length)?;
+    made.beams = size("num_beams", made.beams)?;
+    made.no_repeat_ngram = size("no_repeat_ngram_size", made.no_repeat_ngram)?;
+    made.length_penalty = json.float("length_penalty", made.length_penalty)?;
+    made.repetition_penalty = json.float("repetition_penalty", made.repetition_penalty)?;
+    Ok(made)
+}

@@ -1,0 +1,108 @@
+//! Whisper (Radford et al. 2023) as Hugging Face saves it.
+
+use super::Plan;
+use crate::Result;
+use crate::config::{
+    CrossPlace, FusionConfig, LanguageHead, MemoryConfig, SpeechConfig, StackConfig, Tokens,
+};
+use crate::generate::Generation;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use unisono_encoders::Modality;
+use unisono_encoders::config::TransformerConfig;
+use unisono_encoders::files::read_json;
+use unisono_encoders::import::{Json, Map, activation};
+use unisono_encoders::processors::{TextProcessor, TextRules};
+use unisono_encoders::weights::Weights;
+
+const MAP: &str = include_str!("../../maps/whisper.map");
+
+pub(super) fn plan(dir: &Path) -> Result<Plan> {
+    let path = dir.join("config.json");
+    let value: Value = read_json(&path)?;
+    let json = Json { path: &path, value: &value };
+    let saved_path = dir.join("generation_config.json");
+    let saved_value: Value =
+        if saved_path.is_file() { read_json(&saved_path)? } else { Value::Object(Default::default()) };
+    let saved = Json { path: &saved_path, value: &saved_value };
+    let weights = Weights::open(dir)?;
+    let p = if weights.has("model.decoder.embed_tokens.weight") { "model." } else { "" };
+    let mut map = Map::default();
+    map.add(MAP, &[("p", p)])?;
+    let width = json.int("d_model", 384)?;
+    let vocab = json.int("vocab_size", 51865)?;
+    let positions = json.int("max_target_positions", 448)?;
+    if json.bool("scale_embedding", false)? {
+        let message = "scale_embedding: expected false, as all published models have it";
+        return Err(unisono_encoders::Error::format(&path, message).into());
+    }
+    let context = usize::try_from(positions).unwrap_or(1);
+    let text = TextProcessor::from_checkpoint(dir, "whisper", context, vocab, TextRules::default())?;
+    let token = |name: &str| text.as_ref().and_then(|t| t.tokenizer().token_to_id(name)).map(i64::from);
+    let map_of = |key: &str| -> BTreeMap<String, i64> {
+        let object = saved.get(key).and_then(Value::as_object);
+        let pairs = object.into_iter().flatten();
+        pairs.filter_map(|(k, v)| Some((k.trim_matches(['<', '|', '>']).to_owned(), v.as_i64()?))).collect()
+    };
+    let list = |key: &str| -> Vec<i64> {
+        let found = saved.get(key).or_else(|| json.get(key)).and_then(Value::as_array);
+        found.into_iter().flatten().filter_map(Value::as_i64).collect()
+    };
+    let tasks = map_of("task_to_id");
+    let end = saved.int("eos_token_id", json.int("eos_token_id", 50256)?)?;
+    let start = saved.int("decoder_start_token_id", json.int("decoder_start_token_id", 50257)?)?;
+    let no_timestamps = match saved.get("no_timestamps_token_id").and_then(Value::as_i64) {
+        Some(id) => id,
+        // English models have 50362, multilingual ones 50363, the third large one 50364.
+        None => token("<|notimestamps|>").unwrap_or(vocab - 1502),
+    };
+    let config = FusionConfig {
+        memory: MemoryConfig::Tower { modality: Modality::Audio, skip: 0 },
+        encoder: None,
+        decoder: Some(StackConfig {
+            vocab_size: vocab,
+            context_length: positions,
+            transformer: TransformerConfig {
+                mlp_ratio: json.int("decoder_ffn_dim", 1536)? as f64 / width.max(1) as f64,
+                activation: activation(json, "activation_function", "gelu")?,
+                causal: true,
+                ..TransformerConfig::new(
+                    width,
+                    json.int("decoder_layers", 4)?,
+                    json.int("decoder_attention_heads", 6)?,
+                )
+            },
+            memory_width: Some(width),
+            cross: CrossPlace::Inside,
+            unimodal: 0,
+            head: Some(LanguageHead::Tied),
+        }),
+        matching: false,
+        last_token: false,
+        answers: false,
+        tokens: Tokens { start, end: vec![end], pad: saved.int("pad_token_id", end)?, first: None },
+        generation: Generation {
+            max_length: usize::try_from(saved.int("max_length", positions)?).unwrap_or(context).min(context),
+            end: vec![end],
+            suppress: list("suppress_tokens"),
+            begin_suppress: list("begin_suppress_tokens"),
+            ..Generation::default()
+        },
+        speech: Some(SpeechConfig {
+            languages: map_of("lang_to_id"),
+            transcribe: tasks.get("transcribe").copied(),
+            translate: tasks.get("translate").copied(),
+            no_timestamps,
+            previous: saved
+                .get("prev_sot_token_id")
+                .and_then(Value::as_i64)
+                .or_else(|| token("<|startofprev|>"))
+                .or_else(|| token("<|startoflm|>").map(|id| id + 1)),
+            max_initial_timestamp: saved.get("max_initial_timestamp_index").and_then(Value::as_i64),
+            frames: usize::try_from(2 * json.int("max_source_positions", 1500)?).unwrap_or(3000),
+            stride: 2,
+        }),
+    };
+    Ok(Plan { config, map, weights, text })
+}

@@ -1,0 +1,218 @@
+//! Checkpoints of BLIP, CoCa and Whisper against the libraries that wrote them (fixtures/fusion.py): hidden states, scores, and the ids
+//! that they generate.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tch::{Device, Kind, Tensor};
+use unisono_encoders::{Modality, Mode, Precision, tensors};
+use unisono_fusion::generate::EarlyStopping;
+use unisono_fusion::{Ability, FusionModel, Generation, Generator, Remembered, See, Sequence};
+
+type Golden = BTreeMap<String, Tensor>;
+
+fn dir(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion").join(name)
+}
+
+fn load(name: &str) -> (FusionModel, Golden) {
+    let model = FusionModel::load(&dir(name), Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"));
+    (model, tensors::read(&dir(name).join("golden.safetensors")).unwrap().0)
+}
+
+fn near(what: &str, found: &Tensor, want: &Tensor) {
+    assert_eq!(found.size(), want.size(), "{what}");
+    let difference = (found - want).abs().max().double_value(&[]);
+    println!("{what:28} {difference:.1e}");
+    assert!(difference <= 1e-4, "{what}: {difference}");
+}
+
+fn pictures(model: &FusionModel, g: &Golden) -> Sequence {
+    let out = tch::no_grad(|| model.towers().forward_image(&g["in.pixels"], Mode::Eval)).unwrap();
+    Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 }
+}
+
+fn sounds(model: &FusionModel, mel: &Tensor) -> Sequence {
+    let full = Tensor::full([mel.size()[0]], mel.size()[1], (Kind::Int64, Device::Cpu));
+    let out = tch::no_grad(|| model.towers().forward_audio(mel, &full, Mode::Eval)).unwrap();
+    Sequence { modality: Modality::Audio, tokens: out.tokens, mask: None, frame: 0 }
+}
+
+/// The settings of fixtures/fusion.py.
+fn settings(name: &str, end: &[i64], most: usize) -> Generation {
+    let base = Generation { end: end.to_vec(), max_length: most, ..Generation::default() };
+    match name {
+        "greedy" => base,
+        "greedy-rules" => Generation { repetition_penalty: 1.4, no_repeat_ngram: 2, min_length: 6, ..base },
+        "beams-2" => Generation { beams: 2, ..base },
+        "beams-3" => Generation { beams: 3, length_penalty: 0.4, ..base },
+        "beams-3-rules" => {
+            Generation { beams: 3, length_penalty: 2.0, repetition_penalty: 1.3, no_repeat_ngram: 3, ..base }
+        }
+        "beams-5" => Generation { beams: 5, length_penalty: -1.0, min_length: 5, ..base },
+        "beams-5-full" => {
+            Generation { beams: 5, early_stopping: EarlyStopping::Full, no_repeat_ngram: 2, ..base }
+        }
+        "beams-4-never" => {
+            Generation { beams: 4, early_stopping: EarlyStopping::Never, length_penalty: 1.5, ..base }
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Every setting, with and without the cache, and packed; returns how many texts were compared.
+fn generates(name: &str, most: &[(&str, usize)], memory: impl Fn(&FusionModel) -> Remembered) -> usize {
+    let found: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir(name).join("generated.json")).unwrap()).unwrap();
+    let ids = |v: &Value| -> Vec<i64> { v.as_array().unwrap().iter().map(|i| i.as_i64().unwrap()).collect() };
+    let mut compared = 0;
+    for packed in [false, true] {
+        let (mut model, _) = load(name);
+        if packed {
+            model.prepare(Precision::Fp32).unwrap();
+        }
+        let memory = memory(&model);
+        for (kind, most) in most {
+            let prompt = ids(&found["prompts"][kind]);
+            let prompts = vec![prompt; memory.items() as usize];
+            for (setting, want) in found["ids"][kind].as_object().unwrap() {
+                let want: Vec<Vec<i64>> = want.as_array().unwrap().iter().map(ids).collect();
+                for cache in [true, false] {
+                    let end = &model.config().tokens.end;
+                    let options = Generation { cache, ..settings(setting, end, *most) };
+                    let stack = model.writer().unwrap();
+                    let g =
+                        Generator { stack, memory: Some(&memory), options: &options, rule: None, first: 0 };
+                    let texts = g.run(&prompts, None).unwrap();
+                    let ours: Vec<Vec<i64>> = texts.into_iter().map(|t| t.ids).collect();
+                    assert_eq!(ours, want, "{name} {kind} {setting}, cache {cache}, packed {packed}");
+                    compared += ours.len();
+                }
+            }
+        }
+    }
+    compared
+}
+
+#[test]
+fn blip_captions() {
+    let (model, g) = load("blip-caption");
+    assert_eq!(model.abilities(), [Ability::Caption]);
+    let seen = pictures(&model, &g);
+    near("blip image", &seen.tokens, &g["out.image"]);
+    let memory = model.remember(&[seen]).unwrap();
+    let stack = model.writer().unwrap();
+    tch::no_grad(|| {
+        let hidden = stack.forward(&g["in.ids"], &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        near("blip hidden", &hidden, &g["out.hidden"]);
+        near("blip scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
+    });
+    let n = generates("blip-caption", &[("plain", 16), ("prompt", 18)], |m| {
+        m.remember(&[pictures(m, &g)]).unwrap()
+    });
+    assert_eq!(n, 6 * 8 * 2 * 4);
+}
+
+#[test]
+fn blip_matches() {
+    let (model, g) = load("blip-match");
+    assert_eq!(model.abilities(), [Ability::Match]);
+    let real = g["in.mask"].to_kind(Kind::Bool);
+    tch::no_grad(|| {
+        let (memory, mask) = model.memory(&[pictures(&model, &g)]).unwrap();
+        let memory = model.reader().unwrap().remember(&memory, mask.as_ref()).unwrap();
+        let hidden = model.reader().unwrap().forward(
+            &g["in.ids"],
+            &See::tokens(&real).unwrap(),
+            Some(&memory),
+            None,
+            Mode::Eval,
+        );
+        let keep = real.to_kind(Kind::Float).unsqueeze(-1);
+        near("blip match hidden", &(hidden.unwrap() * &keep), &(&g["out.hidden"] * &keep));
+        near(
+            "blip match",
+            &model.match_logits(&g["in.ids"], &real, &memory, Mode::Eval).unwrap(),
+            &g["out.match"],
+        );
+        let towers = model.towers();
+        let text = towers.forward_text(&g["in.ids"], &real, Mode::Eval).unwrap();
+        near(
+            "blip text vector",
+            &towers.project_raw(Modality::Text, &text.pooled).unwrap(),
+            &g["out.text_vector"],
+        );
+        let image = towers.forward_image(&g["in.pixels"], Mode::Eval).unwrap();
+        near(
+            "blip image vector",
+            &towers.project_raw(Modality::Image, &image.pooled).unwrap(),
+            &g["out.image_vector"],
+        );
+    });
+    let e = model.require(Ability::Ask).unwrap_err().to_string();
+    assert_eq!(e, "this model has no answering head; it has: match");
+}
+
+#[test]
+fn blip_answers() {
+    let (model, g) = load("blip-answer");
+    assert_eq!(model.abilities(), [Ability::Ask]);
+    let real = Tensor::ones_like(&g["in.ids"]).to_kind(Kind::Bool);
+    let considered = |m: &FusionModel| m.consider(&g["in.ids"], &real, &[pictures(m, &g)]).unwrap();
+    let memory = considered(&model);
+    let (n, a) = (4, 2);
+    let answers = g["in.answers"].unsqueeze(0).repeat([n, 1, 1]).view([n * a, -1]);
+    tch::no_grad(|| {
+        let stack = model.writer().unwrap();
+        let hidden = stack.forward(&answers, &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        let scores = stack.scores(&hidden).unwrap();
+        near("blip answer scores", &scores.view([n, a, 4, -1]), &g["out.scores"]);
+    });
+    assert_eq!(generates("blip-answer", &[("plain", 14)], considered), 4 * 8 * 4);
+}
+
+#[test]
+fn coca_captions() {
+    let (model, g) = load("coca");
+    assert_eq!(model.abilities(), [Ability::Caption]);
+    let seen = pictures(&model, &g);
+    near("coca image", &seen.tokens.narrow(1, 1, seen.tokens.size()[1] - 1), &g["out.image"]);
+    let memory = model.remember(&[seen]).unwrap();
+    tch::no_grad(|| {
+        let stack = model.writer().unwrap();
+        let hidden = stack.forward(&g["in.ids"], &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        near("coca scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
+    });
+    for cache in [true, false] {
+        let options = Generation { max_length: 13, cache, ..Generation::default() };
+        let stack = model.writer().unwrap();
+        let generator = Generator { stack, memory: Some(&memory), options: &options, rule: None, first: 0 };
+        let texts = generator.run(&vec![vec![95]; 4], None).unwrap();
+        let want: Vec<Vec<i64>> = Vec::<Vec<i64>>::try_from(&g["out.greedy"]).unwrap();
+        assert_eq!(texts.into_iter().map(|t| t.ids).collect::<Vec<_>>(), want);
+    }
+}
+
+#[test]
+fn whisper_writes() {
+    let (model, g) = load("whisper");
+    let heard = sounds(&model, &g["in.mel"]);
+    near("whisper audio", &heard.tokens, &g["out.audio"]);
+    let memory = model.remember(&[heard]).unwrap();
+    tch::no_grad(|| {
+        let stack = model.writer().unwrap();
+        let hidden = stack.forward(&g["in.ids"], &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        near("whisper hidden", &hidden, &g["out.hidden"]);
+        near("whisper scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
+    });
+    let n = generates("whisper", &[("plain", 18)], |m| m.remember(&[sounds(m, &g["in.mel"])]).unwrap());
+    assert_eq!(n, 5 * 8 * 4);
+}
+
+#[test]
+fn towers_alone_are_refused() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checkpoints/clip-gelu");
+    let e = FusionModel::load(&dir, Device::Cpu).unwrap_err().to_string();
+    assert!(e.contains("this clip model has towers only"), "{e}");
+}
