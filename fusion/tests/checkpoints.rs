@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Modality, Mode, Precision, tensors};
 use unisono_fusion::generate::EarlyStopping;
+use unisono_fusion::speech::{Task, Transcription};
 use unisono_fusion::{Ability, FusionModel, Generation, Generator, Remembered, See, Sequence};
 
 type Golden = BTreeMap<String, Tensor>;
@@ -209,6 +210,85 @@ fn whisper_writes() {
     let n = generates("whisper", &[("plain", 18)], |m| m.remember(&[sounds(m, &g["in.mel"])]).unwrap());
     assert_eq!(n, 5 * 8 * 4);
 }
+
+/// Windows, times, prompts and languages as transformers' own loop finds them, without fallback.
+#[test]
+fn whisper_transcribes() {
+    let (model, g) = load("whisper-speech");
+    assert_eq!(model.abilities(), [Ability::Transcribe]);
+    let found: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir("whisper-speech").join("generated.json")).unwrap())
+            .unwrap();
+    let rows = |t: &Tensor| -> Vec<Vec<f32>> {
+        (0..t.size()[0])
+            .map(|i| Vec::<f32>::try_from(t.select(0, i).contiguous().view([-1])).unwrap())
+            .collect()
+    };
+    let base = |timestamps: bool| Transcription {
+        timestamps,
+        temperatures: vec![0.0],
+        compression_ratio: None,
+        log_probability: None,
+        no_speech: None,
+        most: Some(20),
+        ..Transcription::new(model.config().generation.clone())
+    };
+    let english = |o: Transcription| Transcription { language: Some("en".into()), ..o };
+    let run = |mels: &[Vec<f32>], o: &Transcription| model.transcribe(mels, o, &mut |_, _| {}).unwrap();
+    let short = rows(&g["in.mel"]);
+    for (name, language, task) in [
+        ("none", Some("de"), Task::Transcribe),
+        ("translate", Some("fr"), Task::Translate),
+        ("detect", None, Task::Transcribe),
+    ] {
+        let mut o = Transcription { language: language.map(String::from), task, ..base(false) };
+        o.generation.suppress.extend(110..160);
+        let all = run(&short, &o);
+        for (i, want) in found[name].as_array().unwrap().iter().enumerate() {
+            let ids: Vec<i64> = all[i].segments.iter().flat_map(|s| s.ids.clone()).collect();
+            assert_eq!(serde_json::json!(ids), *want, "{name} {i}");
+            assert_eq!(all[i].segments.len(), 1);
+            assert_eq!(all[i].language.as_deref(), Some(language.unwrap_or("en")));
+        }
+    }
+    let long = rows(&g["in.long"]);
+    let silence = Transcription { no_speech: Some(SILENCE), log_probability: Some(LIKELY), ..base(true) };
+    for (name, o) in [
+        ("times", base(true)),
+        ("times-beams", {
+            let mut o = base(true);
+            o.generation.beams = 3;
+            o
+        }),
+        ("previous", Transcription { condition: true, ..base(true) }),
+        ("silence", silence),
+    ] {
+        let o = english(o);
+        // Together and one by one.
+        let together = run(&long, &o);
+        for (i, want) in found[name].as_array().unwrap().iter().enumerate() {
+            let alone = run(&long[i..=i], &o);
+            assert_eq!(alone[0], together[i]);
+            let want = want.as_array().unwrap();
+            assert_eq!(alone[0].segments.len(), want.len(), "{name} {i}");
+            for (s, want) in alone[0].segments.iter().zip(want) {
+                assert_eq!(serde_json::json!(s.ids), want[2], "{name} {i}");
+                assert!((s.start - want[0].as_f64().unwrap()).abs() < 1e-9);
+                assert!((s.end - want[1].as_f64().unwrap()).abs() < 1e-9);
+            }
+        }
+    }
+    let e = model.transcribe(
+        &short,
+        &Transcription { language: Some("xx".into()), ..base(true) },
+        &mut |_, _| {},
+    );
+    assert_eq!(e.unwrap_err().to_string(), "language \"xx\": expected one of de, en, fr");
+}
+
+/// Of fixtures/fusion.py.
+const SILENCE: f64 = 0.001;
+const LIKELY: f64 = -1.2;
 
 #[test]
 fn towers_alone_are_refused() {

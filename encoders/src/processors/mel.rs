@@ -225,6 +225,27 @@ impl LogMel {
         Ok(out)
     }
 
+    /// A sound of any length → `[T, M]`, a short one filled as [`process`](Self::process) fills it, a long one whole. For models that go
+    /// through a sound window by window.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn whole(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        match (&self.plan, &self.config.frontend) {
+            (Some(plan), Some(f)) if samples.len() > f.samples && !f.fusion => {
+                let f = Frontend { samples: samples.len(), ..f.clone() };
+                if let Some(i) = samples.iter().position(|s| !s.is_finite()) {
+                    return Err(Error::Input(format!(
+                        "sample {i} is {}, expected a finite number",
+                        samples[i]
+                    )));
+                }
+                plan.process(&self.config, &f, samples)
+            }
+            _ => self.process(samples),
+        }
+    }
+
     /// Spectrograms `[T_i, M]` → `[B, T, M]` fp32 padded with zeros, and `[B]` int64 lengths. T is the longest, rounded up to a
     /// multiple of `round` frames: fewer distinct shapes let libtorch reuse its prepared kernels.
     ///
