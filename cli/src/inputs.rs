@@ -7,6 +7,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::{Precision, import};
+use unisono_fusion::FusionModel;
 use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, Modality, Progress, Skip};
 
 /// What to embed.
@@ -104,6 +105,20 @@ impl WorkArgs {
         let mut model = found.model;
         model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
         Ok(Embedder::new(model))
+    }
+}
+
+impl WorkArgs {
+    /// Loads a model that understands, in the precision asked for.
+    pub(crate) fn understands(&self, dir: &Path, device: Device) -> Result<FusionModel, Error> {
+        let found = unisono_fusion::import::load(dir, device).map_err(unisono_jobs::Error::from)?;
+        if self.verbose {
+            let lines = crate::model::report_lines(&found.report, true);
+            out::note(&format!("{}: {}\n{}", dir.display(), found.family, lines.trim_end()));
+        }
+        let mut model = found.model;
+        model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
+        Ok(model)
     }
 }
 

@@ -17,6 +17,7 @@ mod report;
 mod search;
 mod style;
 mod train;
+mod understand;
 
 use clap::{Parser, Subcommand};
 use error::Error;
@@ -41,6 +42,10 @@ enum Command {
     Index(index::Command),
     Search(search::Args),
     Classify(classify::Args),
+    Caption(understand::caption::Args),
+    Match(understand::matching::Args),
+    Ask(understand::ask::Args),
+    Transcribe(understand::transcribe::Args),
     #[command(subcommand)]
     Model(model::Command),
     Train(train::Args),
@@ -57,6 +62,10 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Index(command) => index::run(command),
         Command::Search(args) => search::run(args),
         Command::Classify(args) => classify::run(args),
+        Command::Caption(args) => understand::caption::run(args),
+        Command::Match(args) => understand::matching::run(args),
+        Command::Ask(args) => understand::ask::run(args),
+        Command::Transcribe(args) => understand::transcribe::run(args),
         Command::Model(command) => model::run(command),
         Command::Train(args) => train::run(args),
         Command::Eval(command) => eval::run(command),

@@ -332,6 +332,21 @@ impl FusionModel {
         Ok(ids)
     }
 
+    /// Refuses a text that the stacks have no positions for: cutting a question would change it.
+    ///
+    /// # Errors
+    /// Says how many tokens it has and how many there may be.
+    pub fn fits(&self, what: &str, text: &str) -> Result<()> {
+        let Some(most) = self.reader().map(|s| s.config().context_length) else { return Ok(()) };
+        let found = self.text()?.count(text)?;
+        if found as i64 > most {
+            return Err(Error::Config(format!(
+                "{what} of {found} tokens: this model takes at most {most}; shorten it"
+            )));
+        }
+        Ok(())
+    }
+
     /// The ids of a text without the tokens that a tokenizer puts around it.
     fn bare(&self, text: &str) -> Result<Vec<i64>> {
         let processor = self.text()?;
@@ -376,7 +391,8 @@ impl FusionModel {
         let ids: Vec<u32> = ids.into_iter().filter(|i| !special.contains(&i64::from(*i))).collect();
         let text = self.text()?.tokenizer().decode(&ids, true);
         let text = text.map_err(|e| unisono_encoders::Error::Tokenizer(e.to_string()))?;
-        Ok(text.trim().to_owned())
+        // CLIP's vocabulary ends its words so.
+        Ok(text.replace("</w>", " ").trim().to_owned())
     }
 
     /// Logits `[B, 2]` that text and memory do not and do belong together; `ids` and `real` `[B, T]` from the text processor, B a

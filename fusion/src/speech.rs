@@ -492,3 +492,46 @@ impl FusionModel {
         Ok(text.map_err(|e| unisono_encoders::Error::Tokenizer(e.to_string()))?)
     }
 }
+
+impl FusionModel {
+    /// The ids of text that comes before what is said.
+    ///
+    /// # Errors
+    /// The tokenizer's, or a model that takes no such text.
+    pub fn speech_prompt(&self, text: &str) -> Result<Vec<i64>> {
+        let Some(speech) = &self.config().speech else { return Ok(Vec::new()) };
+        if speech.previous.is_none() {
+            return Err(Error::Config("this model takes no prompt: it has no token for earlier text".into()));
+        }
+        let encoding = self.text()?.tokenizer().encode_fast(format!(" {}", text.trim()), false);
+        let encoding = encoding.map_err(|e| unisono_encoders::Error::Tokenizer(e.to_string()))?;
+        Ok(encoding.get_ids().iter().map(|i| i64::from(*i)).collect())
+    }
+
+    /// Refuses a language or task that the model does not have, and a model without its tokenizer, before any sound is read.
+    ///
+    /// # Errors
+    /// Says what there is.
+    pub fn check_speech(&self, options: &Transcription) -> Result<()> {
+        self.require(Ability::Transcribe)?;
+        self.text()?;
+        let Some(speech) = &self.config().speech else { return Ok(()) };
+        self.languages(
+            &mut [Track::empty()],
+            speech,
+            &Transcription {
+                language: Some(options.language.clone().unwrap_or_else(|| {
+                    speech.languages.keys().next().cloned().unwrap_or_else(|| "en".into())
+                })),
+                ..options.clone()
+            },
+        )?;
+        self.prompt(&Track::empty(), speech, options).map(|_| ())
+    }
+}
+
+impl Track<'_> {
+    fn empty() -> Self {
+        Self { mel: &[], frames: 0, seek: 0, language: None, reliable: false, segments: Vec::new() }
+    }
+}

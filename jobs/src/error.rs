@@ -69,6 +69,9 @@ pub enum Error {
     /// Of models and processors.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
+    /// Of captions, matches, answers and transcripts.
+    #[error(transparent)]
+    Fusion(#[from] unisono_fusion::Error),
     /// Of manifests and media.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),

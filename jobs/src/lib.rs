@@ -27,6 +27,7 @@ mod progress;
 pub mod resume;
 pub mod search;
 pub mod sheet;
+pub mod understand;
 mod vectors;
 
 pub use embed::{EmbedOptions, Embedded, embed};

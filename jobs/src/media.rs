@@ -16,3 +16,13 @@ pub(crate) fn picture(path: &Path, processor: &ImageProcessor) -> Result<RgbImag
 pub(crate) fn spectrogram(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
     Ok(inputs::spectrogram(path, processor, &Limits::default())?.0)
 }
+
+/// A sound file → its log-mel spectrogram `[T, M]`, however long it is.
+pub(crate) fn speech(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
+    let (sound, _) = inputs::sound(
+        path,
+        processor,
+        &Limits { max_seconds: 6.0 * 3600.0, max_file_bytes: 2 << 30, ..Limits::default() },
+    )?;
+    Ok(processor.whole(&sound.samples)?)
+}

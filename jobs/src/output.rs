@@ -52,6 +52,14 @@ pub fn items_path(out: &Path) -> PathBuf {
 /// Another ending, a folder in its place, a parent that is missing or not writable.
 pub fn check(out: &Path) -> Result<()> {
     Format::of(out)?;
+    writable(out)
+}
+
+/// Refuses a file that could not be written.
+///
+/// # Errors
+/// A folder in its place, a parent that is missing or not writable.
+pub fn writable(out: &Path) -> Result<()> {
     if out.is_dir() {
         return Err(Error::format(out, "expected a file's name, found a folder"));
     }

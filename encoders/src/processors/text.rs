@@ -180,6 +180,10 @@ impl TextProcessor {
     /// # Errors
     /// The tokenizer's own.
     pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
+        Ok(self.cut(self.all_ids(text)?))
+    }
+
+    fn all_ids(&self, text: &str) -> Result<Vec<i64>> {
         if text.len() > MOST_BYTES {
             return Err(Error::Input(format!(
                 "a text of {} bytes, at most {MOST_BYTES} are taken; split it",
@@ -188,7 +192,7 @@ impl TextProcessor {
         }
         let encoding = match (&self.bare, self.rules.clean) {
             (Some(bare), _) if SPECIAL.iter().any(|s| text.contains(s)) => {
-                return Ok(self.cut(bare.with_special(text)?));
+                return bare.with_special(text);
             }
             (Some(bare), clean) => bare.first.encode_fast(bare.map.normalize(&clean.apply(text)), true),
             (_, Cleaning::None | Cleaning::Siglip) => self.tokenizer.encode_fast(text, true),
@@ -199,7 +203,15 @@ impl TextProcessor {
         if ids.is_empty() {
             return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
         }
-        Ok(self.cut(ids))
+        Ok(ids)
+    }
+
+    /// How many tokens a text has before it is cut.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn count(&self, text: &str) -> Result<usize> {
+        Ok(self.all_ids(text)?.len())
     }
 
     /// At most the context length, the last id kept.

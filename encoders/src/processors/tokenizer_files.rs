@@ -36,7 +36,7 @@ impl Kind {
         by_class.or(match family {
             "clip" | "open_clip" => Some(Self::Clip),
             "roberta" | "clap" => Some(Self::Roberta),
-            "bert" | "chinese_clip" => Some(Self::Bert),
+            "bert" | "chinese_clip" | "blip" => Some(Self::Bert),
             "mpnet" => Some(Self::Mpnet),
             "xlm-roberta" => Some(Self::XlmRoberta),
             "siglip" => Some(Self::Siglip),
@@ -127,9 +127,26 @@ fn id(path: &Path, vocab: &Value, token: &str) -> Result<i64> {
     })
 }
 
+/// What turns tokens back into text, by the model's kind and the words' ending.
+fn decoder(model: &Value) -> Value {
+    let bytes =
+        json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+    match (model["type"].as_str(), model["end_of_word_suffix"].as_str()) {
+        (Some("BPE"), Some("</w>")) => json!({"type": "Sequence", "decoders": [bytes,
+            {"type": "Replace", "pattern": {"String": "</w>"}, "content": " "}]}),
+        (Some("BPE"), _) => bytes,
+        (Some("WordPiece"), _) => json!({"type": "WordPiece", "prefix": "##", "cleanup": true}),
+        (Some("Unigram"), _) => {
+            json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true})
+        }
+        _ => Value::Null,
+    }
+}
+
 fn whole(added: Vec<Value>, normalizer: Value, pre: Value, post: Value, model: Value) -> Value {
+    let decoder = decoder(&model);
     json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": normalizer,
-        "pre_tokenizer": pre, "post_processor": post, "decoder": null, "model": model})
+        "pre_tokenizer": pre, "post_processor": post, "decoder": decoder, "model": model})
 }
 
 fn between(path: &Path, vocab: &Value, [first, last]: [&str; 2]) -> Result<Value> {

@@ -1,0 +1,83 @@
+//! `unisono caption`: a sentence about each picture or sound.
+
+use super::{FileArgs, GenerationArgs, LineArgs};
+use crate::error::Error;
+use crate::out;
+use serde_json::json;
+use std::io::{IsTerminal, Write};
+use unisono_fusion::Ability;
+use unisono_jobs::Error as JobError;
+
+/// Write a sentence about each picture or sound
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    files: FileArgs,
+    /// How every caption begins, such as "a photo of"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    prompt: String,
+    #[command(flatten)]
+    generation: GenerationArgs,
+    #[command(flatten)]
+    lines: LineArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let ready = args.files.ready(Ability::Caption)?;
+    let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
+    let options = args.generation.over(&ready.model.config().generation)?;
+    if !args.prompt.is_empty() {
+        ready.model.fits("a prompt", &args.prompt).map_err(failed)?;
+    }
+    let prompt = ready.model.caption_prompt(&args.prompt).map_err(failed)?;
+    // One file on a terminal: its caption appears word by word.
+    let live = ready.listing.items.len() == 1
+        && options.beams == 1
+        && !args.lines.json
+        && args.lines.out.is_none()
+        && std::io::stdout().is_terminal();
+    let settings = format!("caption {options:?} {prompt:?}");
+    let found = args.files.run(ready, args.lines.lines(&settings)?, false, |model, run| {
+        run(&mut |_, media, first| {
+            let memory = model.remember(&[media.tokens(model)?])?;
+            let mut words = Words::default();
+            let mut show = |_, id| words.push(model, id);
+            let watch: Option<unisono_fusion::generate::Watch> = if live { Some(&mut show) } else { None };
+            let texts = model.caption(&memory, &prompt, &options, first, watch)?;
+            let one = |t| Ok(Ok(json!({ "caption": model.say(t)?, "score": t.score })));
+            texts.iter().map(one).collect()
+        })
+    })?;
+    if live {
+        return out::print("\n");
+    }
+    args.lines.print(&found, |id, value| format!("{id}: {}\n", value["caption"].as_str().unwrap_or_default()))
+}
+
+/// Prints a text as its tokens come.
+#[derive(Default)]
+struct Words {
+    ids: Vec<u32>,
+    shown: String,
+}
+
+impl Words {
+    fn push(&mut self, model: &unisono_fusion::FusionModel, id: i64) {
+        self.ids.extend(u32::try_from(id).ok());
+        let Ok(text) = model.text().and_then(|t| {
+            let text = t.tokenizer().decode(&self.ids, true);
+            text.map_err(|e| unisono_fusion::Error::Config(e.to_string()))
+        }) else {
+            return;
+        };
+        let text = text.replace("</w>", " ");
+        // A character whose bytes are not all there yet is shown when they are.
+        let whole = text.trim_end_matches('\u{fffd}').trim_end();
+        if let Some(more) = whole.strip_prefix(self.shown.as_str()) {
+            let mut out = std::io::stdout().lock();
+            // A reader that has gone is found when the line ends.
+            drop(out.write_all(more.as_bytes()).and_then(|()| out.flush()));
+            self.shown = whole.to_owned();
+        }
+    }
+}

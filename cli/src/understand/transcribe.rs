@@ -1,0 +1,246 @@
+//! `unisono transcribe`: what is said in sounds, as text, subtitles or JSON.
+
+use super::{FileArgs, GenerationArgs};
+use crate::error::Error;
+use crate::inputs::name_skipped;
+use crate::{out, style};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use unisono_encoders::files::write_atomically;
+use unisono_fusion::Ability;
+use unisono_fusion::speech::{Task, Transcription};
+use unisono_jobs::Error as JobError;
+use unisono_jobs::understand::Media;
+
+/// Write down what is said in sounds
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    files: FileArgs,
+    /// Form of what is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// A folder for one file a sound, named after it; what lies there is not done again
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write what lies in DIR again
+    #[arg(long, requires = "out")]
+    fresh: bool,
+    /// The language that is spoken, by its code (de) [default: found out]
+    #[arg(long, value_name = "CODE")]
+    language: Option<String>,
+    /// Write English, whatever is spoken
+    #[arg(long)]
+    translate: bool,
+    /// Text that comes before: its names and spelling are followed
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    prompt: String,
+    /// Show each window of 30 seconds what was written before it: more of one piece, and mistakes go on too
+    #[arg(long)]
+    condition: bool,
+    /// Take each window's first text, however bad it seems: faster, repeats itself on noise
+    #[arg(long)]
+    no_fallback: bool,
+    #[command(flatten)]
+    generation: GenerationArgs,
+    /// Print JSON (the same as --format json)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Plain text
+    Text,
+    /// SubRip subtitles
+    Srt,
+    /// WebVTT subtitles
+    Vtt,
+    /// Segments with their times, and the language
+    Json,
+}
+
+impl Format {
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Text => "txt",
+            Self::Srt => "srt",
+            Self::Vtt => "vtt",
+            Self::Json => "json",
+        }
+    }
+
+    fn render(self, value: &Value) -> Result<String, Error> {
+        let segments = value["segments"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let words = |s: &Value| s["text"].as_str().unwrap_or_default().trim().to_owned();
+        let seconds = |s: &Value, key: &str| s[key].as_f64().unwrap_or_default();
+        Ok(match self {
+            Self::Text => segments.iter().map(|s| words(s) + "\n").collect(),
+            Self::Srt => segments
+                .iter()
+                .enumerate()
+                .map(|(i, s)| {
+                    let (a, b) = (clock(seconds(s, "start"), ','), clock(seconds(s, "end"), ','));
+                    format!("{}\n{a} --> {b}\n{}\n\n", i + 1, words(s).replace("-->", "->"))
+                })
+                .collect(),
+            Self::Vtt => {
+                let cue = |s: &Value| {
+                    let (a, b) = (clock(seconds(s, "start"), '.'), clock(seconds(s, "end"), '.'));
+                    let words = words(s).replace('&', "&amp;").replace('<', "&lt;").replace("-->", "->");
+                    format!("\n{a} --> {b}\n{words}\n")
+                };
+                format!("WEBVTT\n{}", segments.iter().map(cue).collect::<String>())
+            }
+            Self::Json => {
+                let text = serde_json::to_string_pretty(value);
+                text.map_err(|e| Error::Failed(format!("JSON: {e}")))? + "\n"
+            }
+        })
+    }
+}
+
+/// `01:02:03,456`, to the nearest millisecond.
+fn clock(seconds: f64, point: char) -> String {
+    let ms = (seconds.max(0.0) * 1000.0).round() as u64;
+    let (s, ms) = (ms / 1000, ms % 1000);
+    format!("{:02}:{:02}:{:02}{point}{ms:03}", s / 3600, s / 60 % 60, s % 60)
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let format = if args.json { Format::Json } else { args.format };
+    let mut ready = args.files.ready(Ability::Transcribe)?;
+    let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
+    let mut options = Transcription::new(args.generation.over(&ready.model.config().generation)?);
+    options.language = args.language.clone();
+    options.task = if args.translate { Task::Translate } else { Task::Transcribe };
+    options.condition = args.condition;
+    if args.no_fallback {
+        options.temperatures = vec![options.generation.temperature];
+    }
+    if !args.prompt.is_empty() {
+        options.prompt = ready.model.speech_prompt(&args.prompt).map_err(failed)?;
+    }
+    ready.model.check_speech(&options).map_err(failed)?;
+    // Folders may hold a.mp3 and a.wav: the whole name stays, the form's ending is added.
+    let place = |id: &str| -> Option<PathBuf> {
+        let name = Path::new(id).file_name()?.to_str()?;
+        Some(args.out.as_ref()?.join(format!("{name}.{}", format.ending())))
+    };
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir)
+            .map_err(|e| Error::Failed(format!("{}: cannot create: {e}", dir.display())))?;
+        let names: Vec<Option<PathBuf>> = ready.listing.items.iter().map(|i| place(&i.id)).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        if let Some(twice) = names.iter().flatten().find(|n| !seen.insert((*n).clone())) {
+            let name = twice.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            return Err(Error::Failed(format!(
+                "two sounds are named {name}, in different folders: one would overwrite the other; transcribe them into two folders"
+            )));
+        }
+        if !args.fresh {
+            let before = ready.listing.items.len();
+            ready.listing.items.retain(|i| place(&i.id).is_none_or(|p| !p.is_file()));
+            let done = before - ready.listing.items.len();
+            if done > 0 {
+                out::note(&format!("{} done already, in {}", style::count(done, "sound"), dir.display()));
+            }
+            if ready.listing.items.is_empty() && ready.listing.skipped.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+    let mut unwritten = None;
+    let found = args.files.run(ready, None, true, |model, run| {
+        run(&mut |items, media, _| {
+            let Media::Spectrograms(mels) = media else { return Ok(Vec::new()) };
+            let all = model.transcribe(&mels, &options, &mut |_, _| {})?;
+            let mut values = Vec::with_capacity(all.len());
+            for (item, transcript) in items.iter().zip(all) {
+                let mut segments = Vec::with_capacity(transcript.segments.len());
+                for s in &transcript.segments {
+                    let text = model.segment_text(s)?;
+                    if !text.trim().is_empty() {
+                        segments.push(
+                            json!({ "start": round(s.start), "end": round(s.end), "text": text.trim() }),
+                        );
+                    }
+                }
+                if segments.is_empty() {
+                    values.push(Err("no speech was found in it".to_owned()));
+                    continue;
+                }
+                let text: Vec<&str> = segments.iter().filter_map(|s| s["text"].as_str()).collect();
+                let value =
+                    json!({ "language": transcript.language, "text": text.join(" "), "segments": segments });
+                if let Some(path) = place(&item.id) {
+                    let written = format.render(&value).and_then(|text| {
+                        write_atomically(&path, text.as_bytes()).map_err(|e| Error::Jobs(e.into()))
+                    });
+                    if let Err(e) = written {
+                        unwritten = Some(e);
+                        return Err(JobError::Input("a transcript could not be written".into()));
+                    }
+                }
+                values.push(Ok(value));
+            }
+            Ok(values)
+        })
+    });
+    if let Some(e) = unwritten {
+        return Err(e);
+    }
+    let found = found?;
+    if let Some(dir) = &args.out {
+        name_skipped(&found.skipped);
+        let line = format!("{}: {}", dir.display(), style::count(found.done.len(), "transcript"));
+        return out::print(&(line + "\n"));
+    }
+    if format == Format::Json {
+        let files: Vec<Value> = found
+            .done
+            .iter()
+            .map(|(id, v)| json!({ "id": id, "language": v["language"], "text": v["text"], "segments": v["segments"] }))
+            .collect();
+        return out::json(&json!({ "files": files, "skipped": found.skipped }));
+    }
+    name_skipped(&found.skipped);
+    let many = found.done.len() > 1;
+    let mut text = String::new();
+    for (id, value) in &found.done {
+        if many {
+            text += &format!("# {id}\n");
+        }
+        text += &format.render(value)?;
+    }
+    out::print(&text)
+}
+
+/// To the millisecond: times are steps of 20 ms, their sums are not.
+fn round(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subtitles() {
+        let value = json!({ "language": "en", "text": "a b", "segments": [
+            { "start": 0.0, "end": 1.5, "text": " one <two> --> three" },
+            { "start": 3661.0406, "end": 3662.9999, "text": "four" },
+        ]});
+        let srt = Format::Srt.render(&value).unwrap();
+        assert_eq!(
+            srt,
+            "1\n00:00:00,000 --> 00:00:01,500\none <two> -> three\n\n2\n01:01:01,041 --> 01:01:03,000\nfour\n\n"
+        );
+        let vtt = Format::Vtt.render(&value).unwrap();
+        assert!(
+            vtt.starts_with("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\none &lt;two> -> three\n\n01:01:01.041")
+        );
+        assert_eq!(Format::Text.render(&value).unwrap(), "one <two> --> three\nfour\n");
+    }
+}

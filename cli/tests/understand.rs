@@ -1,0 +1,213 @@
+//! `unisono caption`, `match`, `ask` and `transcribe` on checkpoints of other libraries.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+#[path = "../../jobs/tests/support/mod.rs"]
+mod tiny;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::{fails, json, outcome, s, succeeds, unisono};
+
+fn model(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion").join(name).display().to_string()
+}
+
+/// Five pictures and a broken one.
+fn pictures(dir: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for n in 0..5 {
+        paths.push(dir.join(format!("p{n}.png")));
+        tiny::picture(paths.last().unwrap(), n * 40);
+    }
+    fs::write(dir.join("p9.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
+    paths
+}
+
+#[test]
+fn captions_are_printed_written_and_taken_up_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let media = dir.path().join("media");
+    fs::create_dir(&media).unwrap();
+    let paths = pictures(&media);
+    let m = model("blip-caption");
+    let text = succeeds(["caption", "--model", &m, s(&paths[0]), s(&paths[1])]);
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.starts_with(&format!("{}: ", paths[0].display())), "{text}");
+    let all = json(["caption", "--model", &m, "--json", "--beams", "3", "--prompt", "a red", s(&media)]);
+    assert_eq!((all["files"].as_array().unwrap().len(), all["skipped"].as_array().unwrap().len()), (5, 1));
+    for file in all["files"].as_array().unwrap() {
+        assert!(file["caption"].as_str().unwrap().starts_with("a red"), "{file}");
+        assert!(file["score"].as_f64().unwrap() < 0.0);
+    }
+    // Lines, whole and in order; a job that was stopped ends in the same bytes.
+    let (whole, again) = (dir.path().join("whole.jsonl"), dir.path().join("again.jsonl"));
+    let args =
+        |out: &Path| ["caption", "--model", &m, "--batch", "2", "--out", s(out), s(&media)].map(String::from);
+    succeeds(args(&whole));
+    assert!(!dir.path().join("whole.jsonl.partial").exists());
+    let lines = fs::read_to_string(&whole).unwrap();
+    assert_eq!(lines.lines().count(), 5);
+    succeeds(args(&again));
+    let kept = dir.path().join("half.jsonl.partial");
+    // What a stopped job leaves: some lines, the last one torn.
+    let text = partial_of(&args(&dir.path().join("half.jsonl")), &kept, 3);
+    let half = dir.path().join("half.jsonl");
+    fs::write(&kept, text).unwrap();
+    let (code, _, notes) = outcome(&mut unisono(args(&half)));
+    assert!(code == 0 && notes.contains("resumed: 2 are done"), "{code} {notes}");
+    assert_eq!(fs::read_to_string(&half).unwrap(), lines);
+    // Other work is not mixed in.
+    fs::write(&kept, "{\"work\":\"other\"}\n").unwrap();
+    let e = fails(args(&half));
+    assert!(e.contains("holds the work of another command"), "{e}");
+    let (code, _, _) = outcome(unisono(args(&half)).arg("--fresh"));
+    assert_eq!(code, 0);
+}
+
+/// The lines of a failed job's file of work, of which only `n` remain and a torn one.
+fn partial_of(args: &[String], kept: &Path, n: usize) -> String {
+    // One unusable picture is one too many; the batches before it stay done.
+    let (code, _, _) = outcome(unisono(args).args(["--max-skip", "0"]));
+    assert_eq!(code, 1);
+    let text = fs::read_to_string(kept).unwrap();
+    let lines: Vec<&str> = text.lines().take(1 + n).collect();
+    format!("{}\n{{\"done\":{{\"capt", lines.join("\n"))
+}
+
+#[test]
+fn draws_depend_on_the_seed_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = pictures(dir.path());
+    let m = model("blip-caption");
+    let run = |seed: &str, batch: &str| {
+        let mut args =
+            vec!["caption", "--model", &m, "--temperature", "1.0", "--top-p", "0.95", "--seed", seed];
+        args.extend(["--batch", batch]);
+        args.extend(paths.iter().map(|p| s(p)));
+        succeeds(args)
+    };
+    assert_eq!(run("1", "4"), run("1", "4"));
+    assert_ne!(run("1", "4"), run("2", "4"));
+}
+
+#[test]
+fn matches_and_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = pictures(dir.path());
+    let m = model("blip-match");
+    let found = json([
+        "match",
+        "--model",
+        &m,
+        "--json",
+        "--text",
+        "a red bus",
+        "--text",
+        "a cat",
+        s(&paths[0]),
+        s(&paths[1]),
+    ]);
+    let matches = found["files"][1]["matches"].as_array().unwrap();
+    assert_eq!(matches.len(), 2);
+    assert!(matches.iter().all(|m| (0.0..=1.0).contains(&m["probability"].as_f64().unwrap())));
+    let alone = json(["match", "--model", &m, "--json", "--text", "a cat", s(&paths[1])]);
+    let difference = alone["files"][0]["matches"][0]["probability"].as_f64().unwrap()
+        - matches[1]["probability"].as_f64().unwrap();
+    assert!(difference.abs() < 1e-5);
+    let m = model("blip-answer");
+    let free = succeeds(["ask", "--model", &m, "--question", "what color is the bus?", s(&paths[0])]);
+    assert!(free.starts_with(&format!("{}: ", paths[0].display())));
+    let ranked = json([
+        "ask",
+        "--model",
+        &m,
+        "--json",
+        "--question",
+        "what?",
+        "--answer",
+        "red",
+        "--answer",
+        "a blue bus",
+        s(&paths[0]),
+    ]);
+    let answers = ranked["files"][0]["answers"].as_array().unwrap();
+    let sum: f64 = answers.iter().map(|a| a["probability"].as_f64().unwrap()).sum();
+    assert!(answers.len() == 2 && (sum - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn speech_becomes_text_and_subtitles() {
+    let dir = tempfile::tempdir().unwrap();
+    let media = dir.path().join("media");
+    fs::create_dir(&media).unwrap();
+    for n in 0..2 {
+        tiny::sound(&media.join(format!("s{n}.wav")), n);
+    }
+    let m = model("whisper-speech");
+    let quick = ["--no-fallback", "--language", "de", "--max-length", "24"];
+    let mut args = vec!["transcribe", "--model", &m, "--json"];
+    args.extend(quick);
+    args.push(s(&media));
+    let found = json(args);
+    for file in found["files"].as_array().unwrap() {
+        assert_eq!(file["language"], "de");
+        assert!(
+            file["segments"].as_array().unwrap().iter().all(|s| s["end"].as_f64() >= s["start"].as_f64())
+        );
+    }
+    let out = dir.path().join("subtitles");
+    let mut args = vec!["transcribe", "--model", &m, "--format", "srt", "--out", s(&out)];
+    args.extend(quick);
+    args.push(s(&media));
+    succeeds(args.clone());
+    let first = out.join("s0.wav.srt");
+    let text = fs::read_to_string(&first).unwrap();
+    assert!(text.starts_with("1\n00:00:0") && text.contains(" --> "), "{text}");
+    fs::write(&first, "mine").unwrap();
+    let (code, _, notes) = outcome(&mut unisono(&args));
+    assert!(code == 0 && notes.contains("2 sounds done already"), "{notes}");
+    assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
+    let e = fails(["transcribe", "--model", &m, "--language", "xx", s(&media)]);
+    assert!(e.contains("expected one of de, en, fr"), "{e}");
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let pixel = dir.path().join("pixel.png");
+    image::RgbImage::from_pixel(1, 1, image::Rgb([9, 9, 9])).save(&pixel).unwrap();
+    succeeds(["caption", "--model", &model("blip-caption"), s(&pixel)]);
+    let out = dir.path().join("out.jsonl");
+    let question = "word ".repeat(10_000);
+    let answer = model("blip-answer");
+    let e = fails(["ask", "--model", &answer, "--question", &question, "--out", s(&out), s(&pixel)]);
+    assert!(e.contains("tokens: this model takes at most 24; shorten it"), "{e}");
+    let e = fails(["ask", "--model", &model("blip-match"), "--question", "x", "--out", s(&out), s(&pixel)]);
+    assert!(e.contains("this model has no answering head; it has: match"), "{e}");
+    let sound = dir.path().join("a.wav");
+    tiny::sound(&sound, 1);
+    let e = fails(["caption", "--model", &model("blip-caption"), "--out", s(&out), s(&sound)]);
+    assert!(e.contains("image"), "{e}");
+    let broken = dir.path().join("broken.png");
+    fs::write(&broken, b"\x89PNG\r\n\x1a\nbroken").unwrap();
+    let e = fails(["caption", "--model", &model("blip-caption"), "--out", s(&out), s(&broken)]);
+    assert!(e.contains("broken.png"), "{e}");
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checkpoints/clip-gelu");
+    let e = fails(["caption", "--model", s(&clip), s(&pixel)]);
+    assert!(e.contains("this clip model has towers only"), "{e}");
+    let (code, _, e) = outcome(&mut unisono([
+        "caption",
+        "--model",
+        &answer,
+        "--beams",
+        "2",
+        "--temperature",
+        "1",
+        s(&pixel),
+    ]));
+    assert!(code != 0 && e.starts_with("error: "), "{e}");
+    let mut left: Vec<String> = tiny::names(dir.path());
+    left.sort();
+    assert_eq!(left, ["a.wav", "broken.png", "pixel.png"]);
+}
