@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+pub mod captions;
 pub mod chance;
 pub mod control;
 mod error;

@@ -28,7 +28,8 @@ pub struct Items {
 }
 
 impl Items {
-    fn positive(&self, i: usize, j: usize) -> bool {
+    /// Whether items i and j are positives of each other.
+    pub fn positive(&self, i: usize, j: usize) -> bool {
         self.labels[i] == self.labels[j] || (self.texts[i].is_some() && self.texts[i] == self.texts[j])
     }
 

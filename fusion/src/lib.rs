@@ -7,6 +7,7 @@ pub mod files;
 pub mod generate;
 pub mod import;
 mod model;
+pub mod objective;
 pub mod speech;
 mod stack;
 

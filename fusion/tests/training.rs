@@ -1,0 +1,179 @@
+//! The fusion part as it is trained: its losses against naive ones, and pictures that it learns by heart.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use tch::{Device, Kind, Tensor};
+use unisono_encoders::config::{
+    ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig, TextConfig, TransformerConfig,
+};
+use unisono_encoders::processors::{ImageProcessor, TextProcessor, Vocabulary, train_tokenizer};
+use unisono_encoders::{Modality, Mode, Model, Processors};
+use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
+use unisono_fusion::objective::{MatchPairs, caption_loss, match_loss};
+use unisono_fusion::{FusionModel, Generation, See, Sequence};
+use unisono_torch_ext::autograd;
+
+const CAPTIONS: [&str; 16] = [
+    "a red bus",
+    "a blue bus",
+    "two red cats",
+    "a cat on a bus",
+    "the sea at night",
+    "three small boats",
+    "a boat",
+    "night",
+    "a man and a dog",
+    "the dog of a man",
+    "snow",
+    "snow on the sea",
+    "a big red house",
+    "a small blue house",
+    "green tea",
+    "tea in a house",
+];
+
+fn towers() -> Model {
+    let tokenizer = train_tokenizer(CAPTIONS.iter(), 300, Vocabulary::Words).unwrap();
+    let text = TextProcessor::new(tokenizer, 32, 300).unwrap();
+    let transformer = TransformerConfig { mlp_ratio: 2.0, ..TransformerConfig::new(24, 1, 3) };
+    let config = ModelConfig {
+        embed_dim: 16,
+        text: Some(TextConfig {
+            vocab_size: 300,
+            context_length: 32,
+            transformer: transformer.clone(),
+            pooling: Pooling::Mean,
+            token_dropout: 0.0,
+            class_token: None,
+            pooler: false,
+            projection: ProjectionConfig::default(),
+        }),
+        image: Some(ImageConfig {
+            size: Size::from(16),
+            stem: StemConfig::Patch { size: [8, 8], stride: None },
+            flexible: false,
+            prefix: 0,
+            transformer,
+            pooling: Pooling::Mean,
+            projection: ProjectionConfig::default(),
+        }),
+        audio: None,
+        htsat: None,
+        logit_bias: false,
+    };
+    let processors = Processors { text: Some(text), image: Some(ImageProcessor::new(16)), audio: None };
+    Model::new(config, processors, 3, Device::Cpu).unwrap()
+}
+
+fn model() -> FusionModel {
+    let towers = towers();
+    let text = towers.processors().text.clone();
+    let stack = TransformerConfig { mlp_ratio: 2.0, ..TransformerConfig::new(32, 2, 4) };
+    let config = FusionConfig {
+        memory: MemoryConfig::Own { width: 28, modalities: vec![Modality::Image], frames: 1 },
+        encoder: None,
+        decoder: Some(StackConfig::new(300, 32, stack, 28)),
+        matching: true,
+        last_token: true,
+        answers: false,
+        tokens: Tokens { start: 1, end: vec![1], pad: 0, first: None },
+        generation: Generation { max_length: 30, end: vec![1], ..Generation::default() },
+        speech: None,
+    };
+    FusionModel::new(config, towers, text, 4).unwrap()
+}
+
+fn pictures(n: i64) -> Tensor {
+    (Tensor::arange(n * 3 * 16 * 16, (Kind::Float, Device::Cpu)) * 0.7137).sin().view([n, 3, 16, 16])
+}
+
+fn sequence(model: &FusionModel, pixels: &Tensor) -> Sequence {
+    let out = model.towers().forward_image(pixels, Mode::Train).unwrap();
+    Sequence { modality: Modality::Image, tokens: out.tokens, mask: None, frame: 0 }
+}
+
+fn ids(model: &FusionModel, n: usize) -> Vec<Vec<i64>> {
+    CAPTIONS[..n].iter().map(|c| model.text().unwrap().encode(c).unwrap()).collect()
+}
+
+fn grads(model: &FusionModel, loss: &Tensor) -> Vec<Option<Tensor>> {
+    let params: Vec<Tensor> = model.params().trainable().into_iter().map(|(_, p)| p).collect();
+    autograd::grad(&[loss], &[None], &params.iter().collect::<Vec<_>>(), true, false).unwrap()
+}
+
+#[test]
+fn losses_and_gradients_equal_naive_ones() {
+    let model = model();
+    let n = 5;
+    let ids = ids(&model, n);
+    let rows: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
+    let (memory, mask) = model.memory(&[sequence(&model, &pictures(n as i64))]).unwrap();
+    let all = model.writer().unwrap().remember(&memory, mask.as_ref()).unwrap();
+    let one = |i: usize| model.writer().unwrap().remember(&memory.narrow(0, i as i64, 1), None).unwrap();
+    // Captions: each text by itself, each token by itself.
+    let mut sum = Tensor::from(0f32);
+    let mut count = 0;
+    for (i, row) in ids.iter().enumerate() {
+        let mut input = vec![1];
+        input.extend(&row[..row.len() - 1]);
+        let input = Tensor::from_slice(&input).unsqueeze(0);
+        let stack = model.writer().unwrap();
+        let hidden = stack.forward(&input, &See::Before, Some(&one(i)), None, Mode::Eval).unwrap();
+        let log = stack.scores(&hidden).unwrap().log_softmax(-1, Kind::Float);
+        for (at, id) in row.iter().enumerate() {
+            sum = sum - log.select(0, 0).select(0, at as i64).select(0, *id);
+            count += 1;
+        }
+    }
+    let naive = sum / f64::from(count);
+    let loss = caption_loss(&model, &all, &rows, 0.0, Mode::Train).unwrap();
+    assert!((loss.double_value(&[]) - naive.double_value(&[])).abs() < 1e-5);
+    same(&grads(&model, &loss), &grads(&model, &naive));
+    // Matching: each pair by itself.
+    let pairs = MatchPairs::new(
+        n,
+        &[Some(2), Some(0), None, Some(4), Some(1)],
+        &[Some(1), None, Some(0), Some(2), Some(3)],
+    );
+    let loss = match_loss(&model, &all, &rows, &pairs, Mode::Train).unwrap();
+    let mut sum = Tensor::from(0f32);
+    for ((text, item), together) in pairs.texts.iter().zip(&pairs.items).zip(&pairs.together) {
+        let text = Tensor::from_slice(&ids[*text]).unsqueeze(0);
+        let real = Tensor::ones_like(&text).to_kind(Kind::Bool);
+        let logits = model.match_logits(&text, &real, &one(*item), Mode::Eval).unwrap();
+        sum = sum - logits.log_softmax(-1, Kind::Float).select(0, 0).select(0, *together);
+    }
+    let naive = sum / pairs.texts.len() as f64;
+    assert!((loss.double_value(&[]) - naive.double_value(&[])).abs() < 1e-5);
+    same(&grads(&model, &loss), &grads(&model, &naive));
+}
+
+fn same(a: &[Option<Tensor>], b: &[Option<Tensor>]) {
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        match (a, b) {
+            (Some(a), Some(b)) => {
+                let difference = (a - b).abs().max().double_value(&[]);
+                let size = b.abs().max().double_value(&[]).max(1.0);
+                assert!(difference < 1e-5 * size, "{difference} of {size}");
+            },
+            (None, None) => {}
+            _ => panic!("one has a gradient, the other has none"),
+        }
+    }
+}
+
+#[test]
+fn a_saved_model_is_the_same_model() {
+    let model = model();
+    let dir = tempfile::tempdir().unwrap();
+    model.save(dir.path()).unwrap();
+    let again = FusionModel::load(dir.path(), Device::Cpu).unwrap();
+    assert_eq!(again.config(), model.config());
+    for (name, p) in model.params().iter() {
+        assert_eq!(again.params().get(name).unwrap().tensor, p.tensor, "{name}");
+    }
+    assert_eq!(Model::load(dir.path(), Device::Cpu).unwrap().config(), model.towers().config());
+    let (memory, _) = model.memory(&[sequence(&model, &pictures(2))]).unwrap();
+    let (other, _) = again.memory(&[sequence(&again, &pictures(2))]).unwrap();
+    assert_eq!(memory, other);
+}
