@@ -78,7 +78,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         100.0 * part("data_wait") / in_loop.max(1e-9),
     );
     if let Some((score, step)) = summary.best {
-        text += &format!("best: mean R@5 {:.1} % at step {step}\n", 100.0 * score);
+        let captions = !recipe.evaluate.captions.is_empty();
+        text += &match (recipe.evaluate.protocol.is_empty(), captions) {
+            (true, true) => format!("best: mean CIDEr-D {:.2} at step {step}\n", 10.0 * score),
+            (_, true) => {
+                format!("best: mean R@5 and a tenth of CIDEr-D, {score:.3} together, at step {step}\n")
+            }
+            _ => format!("best: mean R@5 {:.1} % at step {step}\n", 100.0 * score),
+        };
     }
     if !summary.skipped.is_empty() {
         text +=
@@ -107,7 +114,20 @@ impl Screen {
             Event::Note(text) => self.note(&format!("  {text}")),
             Event::Skipped(skip) => self.note(&format!("  left out {}: {}", skip.id, skip.reason)),
             Event::Evaluated(line) => {
-                self.note(&format!("  step {}: mean R@5 {:.1} %", line.step, 100.0 * line.score));
+                if line.protocols.is_empty() {
+                    self.note(&format!("  step {}", line.step));
+                } else {
+                    let recall = line.protocols.values().map(|m| m.r5.value).sum::<f64>();
+                    let mean = 100.0 * recall / line.protocols.len() as f64;
+                    self.note(&format!("  step {}: mean R@5 {mean:.1} %", line.step));
+                }
+                for (name, s) in &line.captions {
+                    let (bleu, exact) = (100.0 * s.bleu4, 100.0 * s.exact);
+                    self.note(&format!(
+                        "    {name:28} BLEU-4 {bleu:5.1}  CIDEr-D {:5.2}  word for word {exact:5.1} %",
+                        s.cider_d
+                    ));
+                }
                 for (name, m) in &line.protocols {
                     let [r1, r5, r10] = [m.r1, m.r5, m.r10].map(|e| 100.0 * e.value);
                     self.note(&format!("    {name:28} R@1 {r1:5.1}  R@5 {r5:5.1}  R@10 {r10:5.1}"));

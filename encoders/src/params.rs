@@ -60,6 +60,19 @@ impl Params {
         wanted.map(|(n, p)| (n.clone(), p.tensor.shallow_clone())).collect()
     }
 
+    /// The parameters of several parts, each part's names behind its prefix; the tensors are shared.
+    pub fn joined(parts: &[(&str, &Self)]) -> Self {
+        let all = parts.iter().flat_map(|(prefix, part)| {
+            part.entries.iter().map(move |(name, p)| {
+                (
+                    format!("{prefix}{name}"),
+                    Param { tensor: p.tensor.shallow_clone(), trainable: p.trainable },
+                )
+            })
+        });
+        Self { entries: all.collect() }
+    }
+
     /// How many numbers are optimised.
     pub fn count(&self) -> usize {
         self.entries.values().filter(|p| p.trainable).map(|p| p.tensor.numel()).sum()

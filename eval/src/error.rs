@@ -9,6 +9,12 @@ pub enum Error {
     /// The model's own error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
+    /// Of models that write.
+    #[error(transparent)]
+    Fusion(#[from] unisono_fusion::Error),
+    /// What was asked for cannot be done with what there is.
+    #[error("{0}")]
+    Input(String),
     /// A manifest or a medium could not be read.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),

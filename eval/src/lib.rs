@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+pub mod captioning;
 pub mod captions;
 pub mod chance;
 pub mod control;

@@ -289,6 +289,22 @@ impl Side {
         }
     }
 
+    /// The tower's tokens of some of the items, for a fusion Transformer.
+    ///
+    /// # Errors
+    /// Texts, or libtorch's.
+    pub fn tokens(
+        &self,
+        model: &unisono_fusion::FusionModel,
+        items: std::ops::Range<usize>,
+    ) -> Result<unisono_fusion::Sequence> {
+        match &self.input {
+            Input::Image(squares) => Ok(model.see(&squares[items])?),
+            Input::Audio(mels) => Ok(model.hear(&mels[items])?),
+            Input::Text(_) => Err(Error::Input("texts are not captioned".into())),
+        }
+    }
+
     fn keys(&self) -> Vec<&str> {
         self.items.iter().map(|i| i.key.as_str()).collect()
     }

@@ -4,6 +4,7 @@
 //! optimizer's moments) and `training.json` (the step, the recipe). Random numbers and the data's order are functions of
 //! the seed and the step, so nothing else is needed to go on exactly.
 
+use crate::learner::Learner;
 use crate::optimizer::Optimizer;
 use crate::{Error, Recipe, Result};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tch::Tensor;
-use unisono_encoders::{Model, files, tensors};
+use unisono_encoders::{files, tensors};
 
 /// The version of the training state. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
@@ -67,8 +68,8 @@ pub fn model_dir(path: &Path) -> PathBuf {
 pub fn save(
     run: &Path,
     progress: &Progress,
-    evaluated: &Model,
-    trained: &Model,
+    evaluated: &Learner,
+    trained: &Learner,
     optimizer: &Optimizer,
 ) -> Result<()> {
     replace(&last(run), |dir| {
@@ -85,8 +86,8 @@ pub fn save(
 ///
 /// # Errors
 /// As [`save`].
-pub fn save_best(run: &Path, model: &Model) -> Result<()> {
-    replace(&best(run), |dir| Ok(model.save(dir)?))
+pub fn save_best(run: &Path, model: &Learner) -> Result<()> {
+    replace(&best(run), |dir| model.save(dir))
 }
 
 /// How far the run in `run` is, if there is one.
@@ -117,7 +118,7 @@ pub fn progress(run: &Path) -> Result<Option<Progress>> {
 ///
 /// # Errors
 /// A state that was cut or belongs to another recipe.
-pub fn restore(run: &Path, trained: &Model, optimizer: &mut Optimizer) -> Result<()> {
+pub fn restore(run: &Path, trained: &Learner, optimizer: &mut Optimizer) -> Result<()> {
     let path = last(run).join(STATE);
     let (mut state, _) = tensors::read(&path)?;
     let names: Vec<String> = state.keys().filter(|n| n.starts_with("param.")).cloned().collect();

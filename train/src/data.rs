@@ -25,7 +25,7 @@ pub struct Sample {
     pub id: String,
     label: u64,
     text: Option<u64>,
-    ids: Option<Vec<i64>>,
+    pub(crate) ids: Option<Vec<i64>>,
     square: Option<RgbImage>,
     /// `[T, M]`.
     mel: Option<Vec<f32>>,
@@ -212,8 +212,30 @@ pub struct Shapes {
 /// Rounds spectrogram lengths so that few shapes occur.
 const FRAME_ROUND: usize = 32;
 
-/// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch. Texts and sounds
-/// go through in `buckets` parts of like length.
+/// The tokens of a tower over the samples of a batch that have its modality.
+#[derive(Debug)]
+pub struct TowerTokens {
+    /// `[n, T, W]`, padded to the longest.
+    pub tokens: Tensor,
+    /// `[n, T]` bool, true = real; `None`: all.
+    pub mask: Option<Tensor>,
+    /// The sample that each row belongs to, ascending.
+    pub rows: Vec<usize>,
+}
+
+/// What the towers make of a batch.
+#[derive(Debug, Default)]
+pub struct Forwarded {
+    /// Unit vectors by modality.
+    pub views: BTreeMap<Modality, View>,
+    /// Tokens of the modalities that were asked for.
+    pub tokens: BTreeMap<Modality, TowerTokens>,
+    /// For counting arithmetic.
+    pub shapes: Shapes,
+}
+
+/// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch, and the tokens of the
+/// modalities `fused`. Texts and sounds go through in `buckets` parts of like length. The towers `still` are frozen.
 ///
 /// # Errors
 /// libtorch's.
@@ -221,20 +243,24 @@ pub fn forward(
     model: &Model,
     samples: &[Sample],
     buckets: usize,
-    mode: Mode,
-) -> Result<(BTreeMap<Modality, View>, Shapes)> {
+    fused: &[Modality],
+    still: &[Modality],
+) -> Result<Forwarded> {
+    // A frozen tower does not change: no dropout, and the statistics of its norms stay what they are.
+    let mode = |m: Modality| if still.contains(&m) { Mode::Eval } else { Mode::Train };
     let (mut views, mut shapes) = (BTreeMap::new(), Shapes::default());
+    let mut tokens = BTreeMap::new();
     let rows_of = |has: fn(&Sample) -> bool| -> Vec<usize> {
         samples.iter().enumerate().filter(|(_, s)| has(s)).map(|(i, _)| i).collect()
     };
     let rows = rows_of(|s| s.ids.is_some());
     if !rows.is_empty() {
         let ids: Vec<&Vec<i64>> = samples.iter().filter_map(|s| s.ids.as_ref()).collect();
-        let vectors = in_buckets(&ids, buckets, |part| {
+        let (vectors, _) = in_buckets(&ids, buckets, |part| {
             let part: Vec<Vec<i64>> = part.iter().map(|ids| (**ids).clone()).collect();
             let (ids, mask) = model.text_processor()?.batch(&part, model.device())?;
             shapes.text.push(ids.size2()?);
-            Ok(model.project(Modality::Text, &model.forward_text(&ids, &mask, mode)?.pooled)?)
+            Ok((model.project(Modality::Text, &model.forward_text(&ids, &mask, mode(Modality::Text))?.pooled)?, None))
         })?;
         views.insert(Modality::Text, View { vectors, rows });
     }
@@ -243,39 +269,73 @@ pub fn forward(
         let squares: Vec<RgbImage> = samples.iter().filter_map(|s| s.square.clone()).collect();
         let pixels = model.image_processor()?.batch(&squares, model.device())?;
         shapes.images = rows.len() as i64;
-        let out = model.forward_image(&pixels, mode)?;
+        let out = model.forward_image(&pixels, mode(Modality::Image))?;
+        if fused.contains(&Modality::Image) {
+            let (tokens_of, mask) = (out.tokens, out.mask);
+            tokens.insert(Modality::Image, TowerTokens { tokens: tokens_of, mask, rows: rows.clone() });
+        }
         views.insert(Modality::Image, View { vectors: model.project(Modality::Image, &out.pooled)?, rows });
     }
     let rows = rows_of(|s| s.mel.is_some());
     if !rows.is_empty() {
         let mels: Vec<&Vec<f32>> = samples.iter().filter_map(|s| s.mel.as_ref()).collect();
-        let vectors = in_buckets(&mels, buckets, |part| {
+        let keep = fused.contains(&Modality::Audio);
+        let (vectors, heard) = in_buckets(&mels, buckets, |part| {
             let part: Vec<&[f32]> = part.iter().map(|m| m.as_slice()).collect();
             let (mel, lengths) = model.audio_processor()?.batch(&part, FRAME_ROUND, model.device())?;
             shapes.audio.push((mel.size()[0], mel.size()[1]));
-            Ok(model.project(Modality::Audio, &model.forward_audio(&mel, &lengths, mode)?.pooled)?)
+            let out = model.forward_audio(&mel, &lengths, mode(Modality::Audio))?;
+            let vectors = model.project(Modality::Audio, &out.pooled)?;
+            Ok((vectors, if keep { Some((out.tokens, out.mask)) } else { None }))
         })?;
+        if let Some((tokens_of, mask)) = heard {
+            tokens.insert(Modality::Audio, TowerTokens { tokens: tokens_of, mask, rows: rows.clone() });
+        }
         views.insert(Modality::Audio, View { vectors, rows });
     }
-    Ok((views, shapes))
+    Ok(Forwarded { views, tokens, shapes })
 }
+
+/// Tokens `[n, T, W]` and what of them is real.
+type Tokens = (Tensor, Option<Tensor>);
 
 /// Sequences through `tower` in parts of like length; rows come back in their order.
 fn in_buckets<T>(
     sequences: &[&Vec<T>],
     buckets: usize,
-    mut tower: impl FnMut(&[&Vec<T>]) -> Result<Tensor>,
-) -> Result<Tensor> {
+    mut tower: impl FnMut(&[&Vec<T>]) -> Result<(Tensor, Option<Tokens>)>,
+) -> Result<(Tensor, Option<Tokens>)> {
     let mut order: Vec<usize> = (0..sequences.len()).collect();
     order.sort_by_key(|i| sequences[*i].len());
-    let mut parts = Vec::new();
+    let (mut parts, mut tokens) = (Vec::new(), Vec::new());
     for bucket in order.chunks(sequences.len().div_ceil(buckets.max(1)).max(1)) {
-        parts.push(tower(&bucket.iter().map(|i| sequences[*i]).collect::<Vec<_>>())?);
+        let (vectors, of) = tower(&bucket.iter().map(|i| sequences[*i]).collect::<Vec<_>>())?;
+        parts.push(vectors);
+        tokens.extend(of);
     }
     let mut back = vec![0i64; order.len()];
     for (position, item) in order.iter().enumerate() {
         back[*item] = position as i64;
     }
     let all = Tensor::f_cat(&parts, 0)?;
-    Ok(all.f_index_select(0, &Tensor::f_from_slice(&back)?.f_to_device(all.device())?)?)
+    let back = Tensor::f_from_slice(&back)?.f_to_device(all.device())?;
+    let tokens = if tokens.is_empty() { None } else { Some(padded(&tokens, &back)?) };
+    Ok((all.f_index_select(0, &back)?, tokens))
+}
+
+/// The parts' tokens as one tensor, padded to the longest part's, in the order of the samples.
+fn padded(parts: &[Tokens], back: &Tensor) -> Result<Tokens> {
+    let longest = parts.iter().map(|(t, _)| t.size().get(1).copied().unwrap_or(0)).max().unwrap_or(0);
+    let (mut tokens, mut masks) = (Vec::with_capacity(parts.len()), Vec::with_capacity(parts.len()));
+    for (x, mask) in parts {
+        let (n, t, _) = x.size3()?;
+        tokens.push(x.f_constant_pad_nd([0, 0, 0, longest - t])?);
+        let real = match mask {
+            Some(mask) => mask.shallow_clone(),
+            None => Tensor::f_ones([n, t], (tch::Kind::Bool, x.device()))?,
+        };
+        masks.push(real.f_constant_pad_nd([0, longest - t])?);
+    }
+    let order = |all: Tensor| all.f_index_select(0, back);
+    Ok((order(Tensor::f_cat(&tokens, 0)?)?, Some(order(Tensor::f_cat(&masks, 0)?)?)))
 }

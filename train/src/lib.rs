@@ -6,6 +6,8 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod flops;
+mod fusing;
+mod learner;
 pub mod optimizer;
 pub mod recipe;
 pub mod report;
@@ -16,5 +18,6 @@ pub mod tracking;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use learner::Learner;
 pub use recipe::Recipe;
 pub use train::{Event, Options, StepReport, Summary, train};

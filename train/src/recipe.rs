@@ -4,8 +4,10 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
+use unisono_encoders::config::TransformerConfig;
 use unisono_encoders::processors::{ImageProcessor, MelConfig, Vocabulary};
 use unisono_encoders::{Modality, ModelConfig};
+use unisono_eval::captioning::CaptionProtocol;
 use unisono_eval::protocol::Protocol;
 
 /// A training run.
@@ -22,10 +24,18 @@ pub struct Recipe {
     /// Threads of libtorch; 0: one a core.
     #[serde(default)]
     pub threads: usize,
+    /// Towers to begin with: a run, a model directory, a public checkpoint's folder. `model`, `processor` and `tokenizer` are theirs then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
     /// The towers.
-    pub model: ModelConfig,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelConfig>,
     /// What they see.
+    #[serde(default)]
     pub processor: ProcessorConfig,
+    /// The fusion Transformer over their tokens, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fusion: Option<FusionRecipe>,
     /// How the text tokenizer is trained.
     #[serde(default)]
     pub tokenizer: TokenizerConfig,
@@ -68,8 +78,35 @@ pub struct TokenizerConfig {
     pub vocabulary: Vocabulary,
 }
 
-/// The processors, a part of the model's contract. The text processor's tokenizer is trained on the captions.
+/// A fusion Transformer: one stack that reads and writes texts over the tokens of other modalities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FusionRecipe {
+    /// Its blocks.
+    pub transformer: TransformerConfig,
+    /// Longest text, in tokens; longer captions are cut, the end token kept.
+    #[serde(default = "thirty_two")]
+    pub context_length: i64,
+    /// Whose tokens it attends to.
+    pub memory: Vec<Modality>,
+    /// Most frames of a video; 1: pictures.
+    #[serde(default = "single")]
+    pub frames: i64,
+    /// How captions are generated, in evaluations and by default afterwards.
+    #[serde(default)]
+    pub beams: Option<usize>,
+}
+
+fn thirty_two() -> i64 {
+    32
+}
+
+fn single() -> i64 {
+    1
+}
+
+/// The processors, a part of the model's contract. The text processor's tokenizer is trained on the captions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessorConfig {
     /// For the image tower.
@@ -162,6 +199,12 @@ pub struct ObjectiveConfig {
     /// As `text_image`.
     #[serde(default = "one")]
     pub image_audio: f64,
+    /// Weight of captions, token by token; needs `[fusion]`.
+    #[serde(default)]
+    pub caption: f64,
+    /// Weight of telling true pairs of text and media from hard negatives; needs `[fusion]`.
+    #[serde(default, rename = "match")]
+    pub matching: f64,
 }
 
 fn one() -> f64 {
@@ -228,8 +271,10 @@ pub struct GroupRule {
 pub struct EvaluateConfig {
     /// Every so many steps, and at the end; 0: at the end only.
     pub every: u64,
-    /// On what. The mean R@5 of all protocols chooses the best checkpoint.
+    /// On what. The mean R@5 of all protocols chooses the best checkpoint; with captions, the mean CIDEr-D's tenth is added.
     pub protocol: Vec<Protocol>,
+    /// What is captioned.
+    pub captions: Vec<CaptionProtocol>,
 }
 
 /// The report of a run.
@@ -246,6 +291,8 @@ pub struct ReportConfig {
     pub search: Vec<ShowConfig>,
     /// Held-out recordings as queries for pictures and captions.
     pub spoken: Vec<ShowConfig>,
+    /// Held-out items whose captions are shown and scored beside baselines.
+    pub captions: Vec<CaptionProtocol>,
 }
 
 /// A data set's origin.
@@ -357,7 +404,36 @@ impl Recipe {
 
     /// Checks every value before any device or file is touched.
     fn checked(self) -> Result<Self> {
-        self.model.validate()?;
+        match (&self.model, &self.init) {
+            (Some(model), None) => model.validate()?,
+            (None, Some(_)) => {}
+            (Some(_), Some(_)) => {
+                return Err(Error::setting("model", "init brings its own towers: leave [model] out"));
+            }
+            (None, None) => {
+                return Err(Error::setting(
+                    "model",
+                    "missing; give [model], or init = \"a run or model directory\"",
+                ));
+            }
+        }
+        let fuses = self.objective.caption > 0.0 || self.objective.matching > 0.0;
+        match &self.fusion {
+            None if fuses => {
+                return Err(Error::setting("objective", "caption and match need a [fusion] table"));
+            }
+            Some(f) if !fuses => {
+                let found = format!(
+                    "neither objective.caption nor objective.match is above 0: {} blocks would learn nothing",
+                    f.transformer.depth
+                );
+                return Err(Error::setting("fusion", found));
+            }
+            Some(f) if f.memory.is_empty() || f.memory.contains(&Modality::Text) => {
+                return Err(Error::setting("fusion.memory", "expected image, audio, or both"));
+            }
+            _ => {}
+        }
         if self.data.is_empty() {
             return Err(Error::setting("data", "no [[data]] is left; a training needs at least one"));
         }
@@ -512,8 +588,10 @@ mod overrides {
             }
         };
         drop(table.get_mut("data"));
-        drop(table.get_mut("evaluate").and_then(|e| e.get_mut("protocol")));
-        for list in ["protocol", "data_set", "search", "spoken"] {
+        for list in ["protocol", "captions"] {
+            drop(table.get_mut("evaluate").and_then(|e| e.get_mut(list)));
+        }
+        for list in ["protocol", "data_set", "search", "spoken", "captions"] {
             drop(table.get_mut("report").and_then(|e| e.get_mut(list)));
         }
         if found {

@@ -89,9 +89,13 @@ fn languages(records: &[Arc<Record>]) -> Vec<u32> {
 /// # Errors
 /// A tower without its processor, impossible sizes.
 pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
+    if let Some(init) = &recipe.init {
+        return Ok(Model::load(&crate::checkpoint::model_dir(init), device)?);
+    }
+    let config = recipe.model.as_ref().ok_or_else(|| Error::setting("model", "missing"))?;
     let mut processors = Processors { image: recipe.processor.image.clone(), ..Processors::default() };
     processors.audio = recipe.processor.audio.clone().map(LogMel::new).transpose()?;
-    if let Some(text) = &recipe.model.text {
+    if let Some(text) = &config.text {
         let chosen: Vec<bool> = match recipe.data.iter().any(|d| d.tokenizer) {
             true => recipe.data.iter().map(|d| d.tokenizer).collect(),
             false => vec![true; recipe.data.len()],
@@ -110,5 +114,5 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
         )?;
         processors.text = Some(TextProcessor::new(tokenizer, text.context_length as usize, text.vocab_size)?);
     }
-    Ok(Model::new(recipe.model.clone(), processors, recipe.seed, device)?)
+    Ok(Model::new(config.clone(), processors, recipe.seed, device)?)
 }

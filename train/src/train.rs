@@ -5,7 +5,7 @@ use crate::data::{self, Preparer, Sample};
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Manifests};
 use crate::tracking::{EvalLine, Line, Tracker, TrainLine};
-use crate::{Error, Recipe, Result, flops, schedule};
+use crate::{Error, Learner, Recipe, Result, flops, fusing, schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tch::Tensor;
 use unisono_datasets::{Loader, LoaderOptions, Skip};
-use unisono_encoders::{Modality, Mode, Model, files};
+use unisono_encoders::{Modality, Model, files};
+use unisono_eval::captioning::PreparedCaptions;
 use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::protocol::{Prepared, Skipped};
 use unisono_eval::stats::Bootstrap;
@@ -97,6 +98,8 @@ pub struct Summary {
 const LOG_EVERY: u64 = 10;
 /// Items that an evaluation embeds at once.
 const EVAL_BATCH: usize = 256;
+/// Items that an evaluation captions at once.
+const CAPTION_BATCH: usize = 64;
 
 /// Follows `recipe` in the directory `run`.
 ///
@@ -126,15 +129,19 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     }
     let (model, shadow) = match &before {
         Some(_) => {
-            (Model::load(&checkpoint::last(run), device)?, Model::load(&checkpoint::last(run), device)?)
+            (Learner::load(&checkpoint::last(run), device)?, Learner::load(&checkpoint::last(run), device)?)
         }
         None => {
-            let model = setup::model(recipe, &sampler, device)?;
-            let shadow = Model::new(recipe.model.clone(), model.processors().clone(), recipe.seed, device)?;
+            let towers = setup::model(recipe, &sampler, device)?;
+            let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
+            let (model, shadow) = (Learner::new(towers, recipe)?, Learner::new(twin, recipe)?);
+            average(&shadow, &model, 0.0, 0)?;
             (model, shadow)
         }
     };
-    let mut optimizer = Optimizer::new(model.params(), &recipe.optimizer, &recipe.group)?;
+    let (towers, fused) = (model.towers(), recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory));
+    let mut optimizer = Optimizer::new(&model.params(), &recipe.optimizer, &recipe.group)?;
+    let still = frozen(towers);
     let mut progress = match before {
         Some(progress) => {
             checkpoint::restore(run, &model, &mut optimizer)?;
@@ -148,8 +155,9 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         model.params().count() as f64 / 1e6
     )));
     let protocols = prepare_protocols(recipe, &model, &mut manifests, tell)?;
+    let captions = prepare_captions(recipe, &model, &mut manifests, tell)?;
     let objective = objective(recipe);
-    let preparer = Preparer::new(recipe, &model);
+    let preparer = Preparer::new(recipe, towers);
     let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { cores() };
     let loader = LoaderOptions {
         workers,
@@ -177,9 +185,28 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         clock.lap(&mut progress.parts, "data_wait");
 
         // ---- step
-        let (views, shapes) = data::forward(&model, &batch.items, recipe.loader.buckets, Mode::Train)?;
-        let loss = objective.loss(&model, &views, &data::items(&batch.items))?;
-        let Some(total) = &loss.total else {
+        let forwarded = data::forward(towers, &batch.items, recipe.loader.buckets, fused, &still)?;
+        let items = data::items(&batch.items);
+        let aligned = objective.loss(towers, &forwarded.views, &items)?;
+        let mut losses: Vec<(String, f64)> = Vec::new();
+        for p in &aligned.pairs {
+            losses.push((format!("{}_{}", p.pair.0, p.pair.1), p.loss.double_value(&[])));
+        }
+        let mut total = aligned.total;
+        if let Some(fusion) = model.fusion() {
+            let key = (recipe.seed, step);
+            for (name, weight, loss) in
+                fusing::losses(fusion, &recipe.objective, &forwarded, &batch.items, &items, key)?
+            {
+                losses.push((name.to_owned(), loss.double_value(&[])));
+                let part = loss.f_mul_scalar(weight)?;
+                total = Some(match total {
+                    Some(sum) => sum.f_add(&part)?,
+                    None => part,
+                });
+            }
+        }
+        let Some(total) = &total else {
             return Err(Error::setting(
                 "data",
                 format!("no pair of modalities at step {step} has two items"),
@@ -197,13 +224,13 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         clock.lap(&mut progress.parts, "optimizer");
         progress.step += 1;
         progress.samples += batch.items.len() as u64;
-        progress.flops += flops::of_step(&recipe.model, &shapes);
+        progress.flops += flops::of_step(towers.config(), &forwarded.shapes);
 
         // ---- log
-        window.add(value, norm, lr, batch.items.len(), &loss.pairs);
+        window.add(value, norm, lr, batch.items.len(), &losses);
         let last = progress.step == recipe.steps;
         if progress.step.is_multiple_of(LOG_EVERY) || last {
-            tracker.write(&Line::Train(window.take(&progress, &model, &clock)))?;
+            tracker.write(&Line::Train(window.take(&progress, towers, &clock)))?;
         }
         tell(Event::Step(StepReport {
             step: progress.step,
@@ -216,8 +243,9 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
         // ---- evaluate
         let due = |every: u64| every > 0 && progress.step.is_multiple_of(every);
-        if !protocols.is_empty() && (due(recipe.evaluate.every) || last) {
-            let line = evaluate(&protocols, &shadow, progress.step, progress.seconds + clock.total())?;
+        if !(protocols.is_empty() && captions.is_empty()) && (due(recipe.evaluate.every) || last) {
+            let seconds = progress.seconds + clock.total();
+            let line = evaluate(&protocols, &captions, &shadow, progress.step, seconds)?;
             if progress.best.is_none_or(|(score, _)| line.score > score) {
                 progress.best = Some((line.score, progress.step));
                 checkpoint::save_best(run, &shadow)?;
@@ -333,15 +361,49 @@ fn objective(recipe: &Recipe) -> Contrastive {
     }
 }
 
+/// The towers of which nothing is trained.
+fn frozen(towers: &Model) -> Vec<Modality> {
+    let params = towers.params().trainable();
+    let trained = |m: &Modality| {
+        let mut own = params.iter().filter(|(name, _)| name.starts_with(&format!("{m}.")));
+        own.any(|(_, p)| p.requires_grad())
+    };
+    Modality::ALL.into_iter().filter(|m| !trained(m)).collect()
+}
+
+fn prepare_captions(
+    recipe: &Recipe,
+    model: &Learner,
+    manifests: &mut Manifests,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Vec<PreparedCaptions>> {
+    let mut out = Vec::new();
+    for p in &recipe.evaluate.captions {
+        let Some(fusion) = model.fusion() else {
+            return Err(Error::setting(
+                "evaluate.captions",
+                "needs a [fusion] table: towers write no captions",
+            ));
+        };
+        let prepared = PreparedCaptions::new(p, &*manifests.get(&p.manifest)?, fusion)?;
+        tell(Event::Note(format!("captions {}: {} {}", p.name, prepared.len(), p.from)));
+        for Skipped { id, reason } in &prepared.skipped {
+            tell(Event::Skipped(&Skip { id: id.clone(), reason: reason.clone(), first: true }));
+        }
+        out.push(prepared);
+    }
+    Ok(out)
+}
+
 fn prepare_protocols(
     recipe: &Recipe,
-    model: &Model,
+    model: &Learner,
     manifests: &mut Manifests,
     tell: &mut dyn FnMut(Event),
 ) -> Result<Vec<Prepared>> {
     let mut out = Vec::new();
     for p in &recipe.evaluate.protocol {
-        let prepared = Prepared::new(p, &*manifests.get(&p.manifest)?, model)?;
+        let prepared = Prepared::new(p, &*manifests.get(&p.manifest)?, model.towers())?;
         let (asking, answering) = (prepared.queries.items.len(), prepared.gallery.items.len());
         tell(Event::Note(format!("evaluation {}: {asking} {} ask {answering} {}", p.name, p.from, p.to)));
         for Skipped { id, reason } in &prepared.skipped {
@@ -352,20 +414,36 @@ fn prepare_protocols(
     Ok(out)
 }
 
-fn evaluate(protocols: &[Prepared], model: &Model, step: u64, seconds: f64) -> Result<EvalLine> {
+fn evaluate(
+    protocols: &[Prepared],
+    captions: &[PreparedCaptions],
+    model: &Learner,
+    step: u64,
+    seconds: f64,
+) -> Result<EvalLine> {
     let bootstrap = Bootstrap::default();
     let mut results: BTreeMap<String, RetrievalMetrics> = BTreeMap::new();
     for p in protocols {
-        results.insert(p.protocol.name.clone(), p.run(model, EVAL_BATCH, &bootstrap)?.metrics);
+        results.insert(p.protocol.name.clone(), p.run(model.towers(), EVAL_BATCH, &bootstrap)?.metrics);
     }
-    let score = results.values().map(|m| m.r5.value).sum::<f64>() / results.len().max(1) as f64;
-    Ok(EvalLine { step, score, protocols: results, seconds })
+    let mut written = BTreeMap::new();
+    for p in captions {
+        if let Some(fusion) = model.fusion() {
+            let (scores, _) = p.run(fusion, &fusion.config().generation, CAPTION_BATCH)?;
+            written.insert(p.protocol.name.clone(), scores);
+        }
+    }
+    let recall = results.values().map(|m| m.r5.value).sum::<f64>() / results.len().max(1) as f64;
+    let cider = written.values().map(|s| s.cider_d).sum::<f64>() / written.len().max(1) as f64;
+    // CIDEr-D goes to 10.
+    Ok(EvalLine { step, score: recall + cider / 10.0, protocols: results, captions: written, seconds })
 }
 
 /// `shadow` follows `model`: the moving average of its weights, or the weights themselves without one.
-fn average(shadow: &Model, model: &Model, decay: f64, step: u64) -> Result<()> {
-    let targets: Vec<&Tensor> = shadow.params().iter().map(|(_, p)| &p.tensor).collect();
-    let sources: Vec<&Tensor> = model.params().iter().map(|(_, p)| &p.tensor).collect();
+fn average(shadow: &Learner, model: &Learner, decay: f64, step: u64) -> Result<()> {
+    let (shadow, model) = (shadow.params(), model.params());
+    let targets: Vec<&Tensor> = shadow.iter().map(|(_, p)| &p.tensor).collect();
+    let sources: Vec<&Tensor> = model.iter().map(|(_, p)| &p.tensor).collect();
     // Early on the average is short, so that it does not remember the random start.
     let decay = decay.min((step + 1) as f64 / (step + 10) as f64);
     Ok(optim::lerp_(&targets, &sources, 1.0 - if decay > 0.0 { decay } else { 0.0 })?)
@@ -443,15 +521,15 @@ struct Window {
 }
 
 impl Window {
-    fn add(&mut self, loss: f64, norm: f64, lr: f64, samples: usize, pairs: &[unisono_fusion::PairLoss]) {
+    fn add(&mut self, loss: f64, norm: f64, lr: f64, samples: usize, losses: &[(String, f64)]) {
         self.steps += 1;
         self.samples += samples;
         self.loss += loss;
         self.norm += norm;
         self.lr = lr;
-        for p in pairs {
-            let sum = self.pairs.entry(format!("{}_{}", p.pair.0, p.pair.1)).or_default();
-            *sum = (sum.0 + p.loss.double_value(&[]), sum.1 + 1);
+        for (name, loss) in losses {
+            let sum = self.pairs.entry(name.clone()).or_default();
+            *sum = (sum.0 + loss, sum.1 + 1);
         }
     }
 

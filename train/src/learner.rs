@@ -1,0 +1,114 @@
+//! What is trained: towers, alone or under a fusion Transformer.
+
+use crate::{Error, Recipe, Result};
+use std::path::Path;
+use tch::Device;
+use unisono_encoders::{Model, Params};
+use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
+use unisono_fusion::{FusionModel, Generation, files};
+
+/// Towers, alone or under a fusion Transformer.
+#[derive(Debug)]
+pub enum Learner {
+    /// Towers.
+    Towers(Box<Model>),
+    /// A fusion Transformer and the towers below it.
+    Fusion(Box<FusionModel>),
+}
+
+impl Learner {
+    /// `towers` with the fusion part that `recipe` asks for, new.
+    ///
+    /// # Errors
+    /// A fusion part over towers without a text processor, or impossible sizes.
+    pub fn new(towers: Model, recipe: &Recipe) -> Result<Self> {
+        let Some(fusion) = &recipe.fusion else { return Ok(Self::Towers(Box::new(towers))) };
+        let text = towers.processors().text.clone();
+        let text = text.ok_or_else(|| Error::setting("fusion", "needs towers with a tokenizer"))?;
+        // What a tokenizer puts around nothing is what it puts around everything.
+        let around = text.encode("")?;
+        let (Some(first), Some(end)) = (around.first().copied(), around.last().copied()) else {
+            return Err(Error::setting("fusion", "the tokenizer marks neither beginning nor end"));
+        };
+        let width = fusion.transformer.width;
+        let vocab = text.tokenizer().get_vocab_size(true) as i64;
+        let tower = towers.config().text.as_ref().map_or(vocab, |t| t.vocab_size);
+        let config = FusionConfig {
+            memory: MemoryConfig::Own { width, modalities: fusion.memory.clone(), frames: fusion.frames },
+            encoder: None,
+            decoder: Some(StackConfig::new(
+                tower.max(vocab),
+                fusion.context_length,
+                fusion.transformer.clone(),
+                width,
+            )),
+            matching: recipe.objective.matching > 0.0,
+            // The end token has seen the whole text, and both kinds of tokenizer have one.
+            last_token: true,
+            answers: false,
+            tokens: Tokens {
+                start: first,
+                end: vec![end],
+                pad: 0,
+                first: if around.len() > 1 { Some(first) } else { None },
+            },
+            generation: Generation {
+                max_length: usize::try_from(fusion.context_length).unwrap_or(1),
+                beams: fusion.beams.unwrap_or(1),
+                end: vec![end],
+                ..Generation::default()
+            },
+            speech: None,
+        };
+        Ok(Self::Fusion(Box::new(FusionModel::new(config, towers, Some(text), recipe.seed)?)))
+    }
+
+    /// From a model directory.
+    ///
+    /// # Errors
+    /// As the models' own.
+    pub fn load(dir: &Path, device: Device) -> Result<Self> {
+        Ok(if files::has(dir) {
+            Self::Fusion(Box::new(FusionModel::load(dir, device)?))
+        } else {
+            Self::Towers(Box::new(Model::load(dir, device)?))
+        })
+    }
+
+    /// Into a model directory.
+    ///
+    /// # Errors
+    /// As the models' own.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        match self {
+            Self::Towers(model) => Ok(model.save(dir)?),
+            Self::Fusion(model) => Ok(model.save(dir)?),
+        }
+    }
+
+    /// The towers.
+    pub fn towers(&self) -> &Model {
+        match self {
+            Self::Towers(model) => model,
+            Self::Fusion(model) => model.towers(),
+        }
+    }
+
+    /// The fusion part with its towers.
+    pub fn fusion(&self) -> Option<&FusionModel> {
+        match self {
+            Self::Towers(_) => None,
+            Self::Fusion(model) => Some(model),
+        }
+    }
+
+    /// Every parameter; those of the fusion part are named `fusion.…`.
+    pub fn params(&self) -> Params {
+        match self {
+            Self::Towers(model) => Params::joined(&[("", model.params())]),
+            Self::Fusion(model) => {
+                Params::joined(&[("", model.towers().params()), ("fusion.", model.params())])
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Trainings with a fusion part. Each by itself in its program's order: libtorch's random generator belongs to the process.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::things;
+use unisono_fusion::FusionModel;
+use unisono_train::tracking::{self, Line};
+use unisono_train::{Error, Event, Options, Recipe, Summary, checkpoint, train};
+
+/// One training at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn fused(manifest: &Path, steps: u64, objective: &str, more: &str) -> Recipe {
+    let m = manifest.display();
+    let mut captions = String::new();
+    for from in ["image", "audio"] {
+        captions += &format!(
+            "[[evaluate.captions]]\nname = \"{from}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\n"
+        );
+    }
+    let text = support::recipe_text(manifest, steps, &format!("{captions}{more}"));
+    let fusion = "[fusion]\nmemory = [\"image\", \"audio\"]\ncontext_length = 12\n\
+                  transformer = { width = 24, depth = 2, heads = 3, mlp_ratio = 2.0, dropout = 0.05 }\n";
+    let text = text.replace("[objective]", &format!("{fusion}[objective]\n{objective}"));
+    Recipe::parse(&text, Path::new("test.toml")).unwrap()
+}
+
+fn run(recipe: &Recipe, dir: &Path, options: Options) -> Result<Summary, Error> {
+    train(recipe, dir, options, &mut |_| {})
+}
+
+/// Pictures alone and sounds alone, as two sources: the memories of a batch differ.
+fn apart(mut recipe: Recipe) -> Recipe {
+    use unisono_encoders::Modality::{Audio, Image, Text};
+    let mut second = recipe.data[0].clone();
+    recipe.data[0].uses = vec![Text, Image];
+    second.uses = vec![Text, Audio];
+    second.name = "sounds".into();
+    recipe.data.push(second);
+    recipe
+}
+
+#[test]
+fn sixteen_items_are_captioned_word_for_word() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = fused(&things(dir.path()), 250, "caption = 1.0\nmatch = 0.5", "");
+    let mut recipe = apart(recipe);
+    recipe.evaluate.protocol.clear();
+    let mut last = None;
+    train(&recipe, &dir.path().join("run"), Options::default(), &mut |event| {
+        if let Event::Evaluated(line) = event {
+            last = Some(line.clone());
+        }
+    })
+    .unwrap();
+    for (name, s) in &last.unwrap().captions {
+        assert_eq!((s.items, s.exact), (16, 1.0), "{name}");
+        assert!(s.cider_d > 7.0, "{name} {}", s.cider_d);
+    }
+    let best = checkpoint::model_dir(&dir.path().join("run"));
+    let model = FusionModel::load(&best, tch::Device::Cpu).unwrap();
+    // Matching was learned beside: a true text beats another.
+    let picture = image::open(dir.path().join("red-disc.png")).unwrap().to_rgb8();
+    let seen = [model.see(&[model.towers().image_processor().unwrap().prepare(&picture)]).unwrap()];
+    let p = |text: &str| model.matches(&[text], &seen).unwrap()[0];
+    assert!(p("a red disc") > 0.9 && p("a blue corner") < 0.1, "{} {}", p("a red disc"), p("a blue corner"));
+}
+
+/// What twenty steps of all losses together gave when they were written down; any change of arithmetic or of a draw shows.
+#[test]
+fn twenty_steps_of_every_loss_are_as_expected() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = apart(fused(&things(dir.path()), 20, "caption = 1.0\nmatch = 0.5", ""));
+    let out = dir.path().join("run");
+    run(&recipe, &out, Options::default()).unwrap();
+    let lines: Vec<_> = tracking::read(&out.join("metrics.jsonl"))
+        .unwrap()
+        .into_iter()
+        .filter_map(|l| if let Line::Train(t) = l { Some(t) } else { None })
+        .collect();
+    let found: Vec<(u64, f64, Vec<(String, f64)>)> =
+        lines.iter().map(|l| (l.step, l.loss, l.pairs.clone().into_iter().collect())).collect();
+    println!("{found:?}");
+    let want: [(u64, [f64; 5]); 2] = WANTED;
+    assert_eq!(found.len(), 2);
+    for ((step, loss, parts), (at, values)) in found.iter().zip(want) {
+        assert_eq!(*step, at);
+        let names: Vec<&str> = parts.iter().map(|(n, _)| n.as_str()).collect();
+        assert_eq!(names, ["caption", "match", "text_audio", "text_image"]);
+        let all = std::iter::once(*loss).chain(parts.iter().map(|(_, v)| *v));
+        for (found, want) in all.zip(values) {
+            assert!((found - want).abs() < 1e-4, "step {step}: {found} {want}");
+        }
+    }
+}
+
+/// Step, then the whole loss, caption, match, text_audio, text_image.
+const WANTED: [(u64, [f64; 5]); 2] = [
+    (10, [9.116688299179078, 4.764060354232788, 0.7060400187969208, 2.0774367094039916, 1.9221710860729215]),
+    (20, [3.907887148857117, 3.1186625719070435, 0.6360927641391754, 0.3174735069274902, 0.15370470583438872]),
+];
+
+#[test]
+fn an_interruption_changes_nothing() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = fused(&things(dir.path()), 8, "caption = 1.0\nmatch = 1.0", "[checkpoint]\nevery = 3");
+    let [a, b] = ["a", "b"].map(|n| dir.path().join(n));
+    run(&recipe, &a, Options::default()).unwrap();
+    let stop = AtomicBool::new(false);
+    train(&recipe, &b, Options { stop: Some(&stop), ..Options::default() }, &mut |event| {
+        if matches!(event, Event::Step(s) if s.step == 4) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+    .unwrap();
+    assert!(run(&recipe, &b, Options { resume: true, ..Options::default() }).unwrap().finished);
+    for file in ["training.safetensors", "model.safetensors", "fusion.safetensors", "fusion.json"] {
+        let read = |run: &Path| fs::read(checkpoint::last(run).join(file)).unwrap();
+        assert!(read(&a) == read(&b), "the interrupted run differs in {file}");
+    }
+}
+
+/// Align, then fuse: the second run begins with the first one's towers, which stay as they are.
+#[test]
+fn a_run_begins_with_anothers_towers_and_may_freeze_them() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = things(dir.path());
+    let aligned = Recipe::parse(&support::recipe_text(&manifest, 4, ""), Path::new("test.toml")).unwrap();
+    let (first, second) = (dir.path().join("align"), dir.path().join("fuse"));
+    run(&aligned, &first, Options::default()).unwrap();
+    let frozen = ["text.*", "image.*", "audio.*", "logit_scale.*"]
+        .map(|m| format!("[[group]]\nmatch = \"{m}\"\nfreeze = true\n"))
+        .concat();
+    let mut recipe =
+        fused(&manifest, 3, "text_image = 0.0\ntext_audio = 0.0\nimage_audio = 0.0\ncaption = 1.0", &frozen);
+    let both = dir.path().join("both.toml");
+    recipe.init = Some(first.clone());
+    fs::write(&both, recipe.to_toml().unwrap()).unwrap();
+    let e = Recipe::load(&both, &[], &[]).unwrap_err().to_string();
+    assert!(e.contains("leave [model] out"), "{e}");
+    recipe.model = None;
+    fs::write(&both, recipe.to_toml().unwrap()).unwrap();
+    let recipe = Recipe::load(&both, &[], &[]).unwrap();
+    run(&recipe, &second, Options::default()).unwrap();
+    let weights = |run: &Path| fs::read(checkpoint::model_dir(run).join("model.safetensors")).unwrap();
+    let load = |run: &Path| unisono_encoders::Model::load(&checkpoint::model_dir(run), tch::Device::Cpu).unwrap();
+    let (a, b) = (load(&first), load(&second));
+    for (name, p) in a.params().iter() {
+        assert_eq!(b.params().get(name).unwrap().tensor, p.tensor, "{name}");
+    }
+    assert!(weights(&first) == weights(&second));
+    assert!(checkpoint::model_dir(&second).join("fusion.json").is_file());
+    for (set, says) in [
+        ("objective.caption=0", "would learn nothing"),
+        ("fusion.memory=[\"text\"]", "expected image, audio, or both"),
+        ("fusion.transformer.heads=5", "heads: expected a divisor"),
+    ] {
+        let outcome = Recipe::load(&both, &[set.to_owned()], &[]).and_then(|r| {
+            run(&r, &dir.path().join("refused"), Options { fresh: true, ..Options::default() }).map(|_| ())
+        });
+        let e = outcome.unwrap_err().to_string();
+        assert!(e.contains(says), "{set}: {e}");
+    }
+}
