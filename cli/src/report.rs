@@ -3,7 +3,7 @@
 use crate::{error::Error, out};
 use std::path::PathBuf;
 use unisono_eval::metrics::RetrievalMetrics;
-use unisono_eval::table;
+use unisono_eval::table::{self, Align, Table};
 use unisono_train::report::{Context, gather_report};
 
 /// Write a run's report: one self-contained HTML page with curves, recalls, searches, mistakes and times.
@@ -40,7 +40,31 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         lines.push((&row.protocol, &row.metrics));
         lines.extend(row.control.as_ref().map(|c| ("  duration alone", c)));
     }
-    out::print(&format!("{}\n{}\n", table::recalls(&lines).trim_end(), path.display()))
+    let mut text = table::recalls(&lines).trim_end().to_owned() + "\n";
+    if !data.captions.is_empty() {
+        let mut table = Table::new(&[
+            ("captions", Align::Left),
+            ("by", Align::Left),
+            ("items", Align::Right),
+            ("BLEU-4 %", Align::Right),
+            ("CIDEr-D", Align::Right),
+            ("word for word %", Align::Right),
+        ]);
+        for row in &data.captions {
+            let by = [
+                ("this model", row.model),
+                ("the nearest", row.nearest),
+                ("the most frequent", row.frequent),
+            ];
+            for (i, (who, s)) in by.into_iter().enumerate() {
+                let name = if i == 0 { row.protocol.clone() } else { String::new() };
+                let (bleu, exact) = (format!("{:.1}", 100.0 * s.bleu4), format!("{:.1}", 100.0 * s.exact));
+                table.row([name, who.into(), s.items.to_string(), bleu, format!("{:.2}", s.cider_d), exact]);
+            }
+        }
+        text += &format!("\n{}\n", table.render().trim_end());
+    }
+    out::print(&format!("{text}{}\n", path.display()))
 }
 
 /// `{"stages": {"build": 61.5, …}}`, as `cargo xtask quickstart` writes it.

@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
-use unisono_jobs::{Embedder, Hit, Index, Item, Modality, sheet};
+use unisono_fusion::{Ability, FusionModel};
+use unisono_jobs::understand::{sees, understand};
+use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
 use unisono_train::checkpoint::model_dir;
 
 /// Find what is nearest to a sentence, a picture or a sound
@@ -39,6 +41,10 @@ pub(crate) struct Args {
     /// Model directory, where it has moved since the index was built
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// A model with a matching head (unisono match): it reads the sentence and looks at the best hits together, four times as many as
+    /// are shown, and ranks them anew
+    #[arg(long, value_name = "DIR_OR_ID", requires = "query")]
+    rerank: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
     /// Print the hits as JSON
@@ -58,7 +64,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let searched =
         if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };
     let begun = Instant::now();
-    let hits = index.search(&vector, args.top as usize, &searched)?;
+    let top = args.top as usize;
+    let mut hits =
+        index.search(&vector, if args.rerank.is_some() { top.saturating_mul(4) } else { top }, &searched)?;
+    if let Some(model) = &args.rerank {
+        let text = query.text.as_deref().unwrap_or_default();
+        hits = rerank(&crate::place::model(model)?, device, text, &index, hits)?;
+        hits.truncate(top);
+    }
     let seconds = begun.elapsed().as_secs_f64();
     let page = args.open.as_ref().map(|path| write_sheet(path, &index, &query, &hits)).transpose()?;
     if args.json {
@@ -76,6 +89,55 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         show(page);
     }
     Ok(())
+}
+
+/// Hits in the order of their match with `text`, which their score becomes; what the model cannot look at follows in its old order.
+fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>) -> Result<Vec<Hit>, Error> {
+    let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
+    let model = FusionModel::load(dir, device).map_err(failed)?;
+    model.require(Ability::Match).map_err(|e| Error::Failed(format!("{}: {e}", dir.display())))?;
+    model.fits("a sentence", text).map_err(failed)?;
+    let items = hits.iter().filter_map(|h| index.items().get(h.index)).cloned().collect();
+    let listing = unisono_jobs::Listing { items, ..Default::default() };
+    let known = sees(&model);
+    let options = unisono_jobs::EmbedOptions { max_skip: usize::MAX, ..Default::default() };
+    // Texts, and files that are gone, have no match.
+    let usable = listing.items.iter().any(|i| known.contains(&i.modality));
+    if !usable {
+        return Ok(hits);
+    }
+    let ids: Vec<(String, Modality)> = listing.items.iter().map(|i| (i.id.clone(), i.modality)).collect();
+    let listing = unisono_jobs::Listing {
+        items: listing.items.into_iter().filter(|i| known.contains(&i.modality)).collect(),
+        ..Default::default()
+    };
+    let found = understand(
+        &model,
+        listing,
+        &options,
+        false,
+        None,
+        &mut |items, media, _| {
+            let p = model.matches(&vec![text; items.len()], &[media.tokens(&model)?])?;
+            Ok(p.into_iter().map(|p| Ok(json!(p))).collect())
+        },
+        &mut |_| {},
+        &mut |_| crate::interrupt::flow(),
+    )?;
+    let mut probability: std::collections::HashMap<&str, f32> = std::collections::HashMap::new();
+    for (id, p) in &found.done {
+        probability.insert(id, p.as_f64().unwrap_or_default() as f32);
+    }
+    let (mut matched, mut others) = (Vec::new(), Vec::new());
+    for (hit, (id, modality)) in hits.into_iter().zip(&ids) {
+        match probability.get(id.as_str()).filter(|_| known.contains(modality)) {
+            Some(p) => matched.push(Hit { score: *p, ..hit }),
+            None => others.push(hit),
+        }
+    }
+    matched.sort();
+    matched.extend(others);
+    Ok(matched)
 }
 
 /// The query as an item, and its vector `[D]`.

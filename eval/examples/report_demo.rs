@@ -37,6 +37,8 @@ fn main() -> Outcome<()> {
         row("Held-out stamps, all languages", "audio", "image", 187, 5.4, Some(9.0))?,
     ];
     let data = ReportData {
+        captions: Vec::new(),
+        captioned: Vec::new(),
         header: header(),
         headlines: [(0, 1), (1, 1), (2, 10), (4, 10)]
             .map(|(at, k)| Headline::recall(&recall[at], k))

@@ -4,6 +4,7 @@
 //! policy forbids both), readable on a phone, in the dark and on paper. Every section is optional: a run without speech
 //! or without pictures still gives a whole page.
 
+mod captions;
 mod curves;
 mod data;
 mod header;
@@ -20,8 +21,8 @@ mod time;
 mod write;
 
 pub use data::{
-    Curves, DataSet, Fact, Header, Headline, Mistake, Notes, RecallRow, ReportData, Throughput, TimeSpent,
-    TrainPoint, ValPoint,
+    CaptionCard, CaptionRow, Curves, DataSet, Fact, Header, Headline, Mistake, Notes, RecallRow, ReportData,
+    Throughput, TimeSpent, TrainPoint, ValPoint,
 };
 pub use language::name as language_name;
 pub use media::{Media, MediaKind};
@@ -54,6 +55,7 @@ pub fn render(data: &ReportData) -> String {
             "A recording in, captions out, best first.",
             &data.sound_to_text,
         ),
+        captions::section(&data.captions, &data.captioned),
         mistakes::section(&data.mistakes),
         time::section(data.time.as_ref()),
         notes::section(data.notes.as_ref()),

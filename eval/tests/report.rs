@@ -1,5 +1,6 @@
 //! The page: sections come and go with their data, nothing from outside is ever markup, nothing is loaded.
 
+use unisono_eval::captioning::Scores;
 use unisono_eval::{
     metrics::RetrievalMetrics,
     report::*,
@@ -80,6 +81,17 @@ fn full() -> ReportData {
             data_sets: vec![set],
             command: Some(EVIL.into()),
         },
+        captions: vec![CaptionRow {
+            protocol: EVIL.into(),
+            model: Scores { bleu4: 0.1, bleu1: 0.2, cider_d: 1.0, exact: 0.3, items: 7 },
+            nearest: Scores { bleu4: 0.1, bleu1: 0.2, cider_d: 1.0, exact: 0.3, items: 7 },
+            frequent: Scores { bleu4: 0.1, bleu1: 0.2, cider_d: 1.0, exact: 0.3, items: 7 },
+        }],
+        captioned: vec![CaptionCard {
+            query: Query::Text { text: EVIL.into(), lang: Some(EVIL.into()) },
+            caption: EVIL.into(),
+            truth: EVIL.into(),
+        }],
         headlines: vec![Headline::recall(&row, 1)],
         curves: Some(Curves {
             train: vec![TrainPoint { step: 1, loss: 2.0, lr: Some(0.5), pairs: vec![(EVIL.into(), 2.0)] }],

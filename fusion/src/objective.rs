@@ -106,6 +106,16 @@ pub struct MatchPairs {
 }
 
 impl MatchPairs {
+    /// The pairs at some positions.
+    pub fn select(&self, at: &[usize]) -> Self {
+        let pick = |from: &[usize]| at.iter().map(|i| from[*i]).collect();
+        Self {
+            texts: pick(&self.texts),
+            items: pick(&self.items),
+            together: at.iter().map(|i| self.together[*i]).collect(),
+        }
+    }
+
     /// Every true pair `(i, i)`, and for each text and for each item its hard negative, where there is one.
     pub fn new(n: usize, item_of_text: &[Option<usize>], text_of_item: &[Option<usize>]) -> Self {
         let mut pairs = Self { texts: (0..n).collect(), items: (0..n).collect(), together: vec![1; n] };

@@ -155,7 +155,7 @@ fn same(a: &[Option<Tensor>], b: &[Option<Tensor>]) {
                 let difference = (a - b).abs().max().double_value(&[]);
                 let size = b.abs().max().double_value(&[]).max(1.0);
                 assert!(difference < 1e-5 * size, "{difference} of {size}");
-            },
+            }
             (None, None) => {}
             _ => panic!("one has a gradient, the other has none"),
         }

@@ -260,7 +260,13 @@ pub fn forward(
             let part: Vec<Vec<i64>> = part.iter().map(|ids| (**ids).clone()).collect();
             let (ids, mask) = model.text_processor()?.batch(&part, model.device())?;
             shapes.text.push(ids.size2()?);
-            Ok((model.project(Modality::Text, &model.forward_text(&ids, &mask, mode(Modality::Text))?.pooled)?, None))
+            Ok((
+                model.project(
+                    Modality::Text,
+                    &model.forward_text(&ids, &mask, mode(Modality::Text))?.pooled,
+                )?,
+                None,
+            ))
         })?;
         views.insert(Modality::Text, View { vectors, rows });
     }

@@ -10,7 +10,8 @@ use unisono_fusion::objective::{MatchPairs, caption_loss, hard_negatives, match_
 use unisono_fusion::{FusionModel, Items, Sequence, View};
 
 /// The losses that the objective asks for, each with its weight: `caption`, `match`. Items of a batch that show different
-/// modalities are fused in groups of their own; a loss is the mean over all of them.
+/// modalities are fused in groups of their own, and in `buckets` parts of texts of like length; a loss is the mean over the tokens, or
+/// pairs, of all of them.
 ///
 /// # Errors
 /// No item with a text and something to look at or hear, or libtorch's.
@@ -21,6 +22,7 @@ pub fn losses(
     samples: &[Sample],
     items: &Items,
     (seed, step): (u64, u64),
+    buckets: usize,
 ) -> Result<Vec<(&'static str, f64, Tensor)>> {
     let mut groups: BTreeMap<Vec<Modality>, Vec<usize>> = BTreeMap::new();
     for (i, sample) in samples.iter().enumerate().filter(|(_, s)| s.ids.is_some()) {
@@ -31,19 +33,19 @@ pub fn losses(
             groups.entry(kinds).or_default().push(i);
         }
     }
-    let total: usize = groups.values().map(Vec::len).sum();
-    if total == 0 {
+    if groups.is_empty() {
         return Err(Error::setting(
             "data",
             format!("no sample of step {step} has a text and something to fuse it with"),
         ));
     }
-    let mut sums: BTreeMap<&'static str, Tensor> = BTreeMap::new();
-    let mut add = |name, loss: Tensor, share: f64| -> Result<()> {
-        let part = loss.f_mul_scalar(share)?;
+    // Sums over tokens or pairs, and how many there were.
+    let mut sums: BTreeMap<&'static str, (Tensor, f64)> = BTreeMap::new();
+    let mut add = |name, loss: Tensor, count: usize| -> Result<()> {
+        let part = loss.f_mul_scalar(count as f64)?;
         let sum = match sums.remove(name) {
-            Some(sum) => sum.f_add(&part)?,
-            None => part,
+            Some((sum, n)) => (sum.f_add(&part)?, n + count as f64),
+            None => (part, count as f64),
         };
         sums.insert(name, sum);
         Ok(())
@@ -56,14 +58,18 @@ pub fn losses(
         }
         let (memory, mask) = model.memory(&sequences)?;
         let memory = writer.remember(&memory, mask.as_ref())?;
-        let share = rows.len() as f64 / total as f64;
         let most = usize::try_from(writer.config().context_length).unwrap_or(1);
         let ids: Vec<Vec<i64>> =
             rows.iter().map(|i| fitted(samples[*i].ids.as_deref(), model, most)).collect();
         let ids: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
         if objective.caption > 0.0 {
-            let loss = caption_loss(model, &memory, &ids, objective.label_smoothing, Mode::Train)?;
-            add("caption", loss, share)?;
+            for part in alike(&ids, &(0..ids.len()).collect::<Vec<_>>(), buckets) {
+                let at: Vec<i64> = part.iter().map(|i| *i as i64).collect();
+                let memory = memory.select(&Tensor::f_from_slice(&at)?.f_to_device(writer.device())?)?;
+                let ids: Vec<&[i64]> = part.iter().map(|i| ids[*i]).collect();
+                let loss = caption_loss(model, &memory, &ids, objective.label_smoothing, Mode::Train)?;
+                add("caption", loss, ids.iter().map(|i| i.len()).sum())?;
+            }
         }
         if objective.matching > 0.0 && rows.len() > 1 {
             let similarity = similarity(model, forwarded, kinds[0], rows)?;
@@ -71,11 +77,26 @@ pub fn losses(
             let text_of_item =
                 hard_negatives(&similarity.f_transpose(0, 1)?, rows, rows, items, seed, 2 * step + 1)?;
             let pairs = MatchPairs::new(rows.len(), &item_of_text, &text_of_item);
-            add("match", match_loss(model, &memory, &ids, &pairs, Mode::Train)?, share)?;
+            for part in alike(&ids, &pairs.texts, buckets) {
+                let pairs = pairs.select(&part);
+                add("match", match_loss(model, &memory, &ids, &pairs, Mode::Train)?, pairs.texts.len())?;
+            }
         }
     }
     let weight = |name| if name == "caption" { objective.caption } else { objective.matching };
-    Ok(sums.into_iter().map(|(name, loss)| (name, weight(name), loss)).collect())
+    let mut made = Vec::with_capacity(sums.len());
+    for (name, (sum, count)) in sums {
+        made.push((name, weight(name), sum.f_div_scalar(count)?));
+    }
+    Ok(made)
+}
+
+/// Positions of `texts`, which are numbers of id lists, in at most `buckets` parts whose lists are of like length: less padding.
+fn alike(ids: &[&[i64]], texts: &[usize], buckets: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|i| (ids[texts[*i]].len(), *i));
+    let size = order.len().div_ceil(buckets.max(1)).max(1);
+    order.chunks(size).map(<[usize]>::to_vec).collect()
 }
 
 /// A text's ids without what begins every text, cut to the writer's positions with its end kept.

@@ -4,7 +4,7 @@ use crate::{Error, Recipe, Result};
 use std::path::Path;
 use tch::Device;
 use unisono_encoders::{Model, Params};
-use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
+use unisono_fusion::config::{FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
 use unisono_fusion::{FusionModel, Generation, files};
 
 /// Towers, alone or under a fusion Transformer.
@@ -36,12 +36,10 @@ impl Learner {
         let config = FusionConfig {
             memory: MemoryConfig::Own { width, modalities: fusion.memory.clone(), frames: fusion.frames },
             encoder: None,
-            decoder: Some(StackConfig::new(
-                tower.max(vocab),
-                fusion.context_length,
-                fusion.transformer.clone(),
-                width,
-            )),
+            decoder: Some(StackConfig {
+                head: Some(fusion.head),
+                ..StackConfig::new(tower.max(vocab), fusion.context_length, fusion.transformer.clone(), width)
+            }),
             matching: recipe.objective.matching > 0.0,
             // The end token has seen the whole text, and both kinds of tokenizer have one.
             last_token: true,
@@ -60,7 +58,16 @@ impl Learner {
             },
             speech: None,
         };
-        Ok(Self::Fusion(Box::new(FusionModel::new(config, towers, Some(text), recipe.seed)?)))
+        let model = FusionModel::new(config, towers, Some(text), recipe.seed)?;
+        // What the text tower learned of words is a better beginning than chance.
+        let words = model.towers().params().get("text.embedding.weight");
+        if let (Some(from), Some(to)) = (words, model.params().get("decoder.embedding.weight"))
+            && from.tensor.size() == to.tensor.size()
+            && fusion.head != LanguageHead::Tied
+        {
+            tch::no_grad(|| to.tensor.shallow_clone().f_copy_(&from.tensor))?;
+        }
+        Ok(Self::Fusion(Box::new(model)))
     }
 
     /// From a model directory.

@@ -9,6 +9,7 @@ use unisono_encoders::processors::{ImageProcessor, MelConfig, Vocabulary};
 use unisono_encoders::{Modality, ModelConfig};
 use unisono_eval::captioning::CaptionProtocol;
 use unisono_eval::protocol::Protocol;
+use unisono_fusion::config::LanguageHead;
 
 /// A training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,9 +93,16 @@ pub struct FusionRecipe {
     /// Most frames of a video; 1: pictures.
     #[serde(default = "single")]
     pub frames: i64,
-    /// How captions are generated, in evaluations and by default afterwards.
-    #[serde(default)]
+    /// From the last block to next-token scores: `tied` to the token embedding, or `own`.
+    #[serde(default = "tied")]
+    pub head: LanguageHead,
+    /// Beams with which captions are generated, in evaluations and by default afterwards; absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beams: Option<usize>,
+}
+
+fn tied() -> LanguageHead {
+    LanguageHead::Tied
 }
 
 fn thirty_two() -> i64 {

@@ -11,18 +11,24 @@ use std::path::Path;
 use tch::Device;
 use unisono_datasets::{ImageOptions, Record, decode};
 use unisono_encoders::{Modality, Model, files};
+use unisono_eval::captioning::PreparedCaptions;
 use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Spoken, gather};
 use unisono_eval::report::{
-    Curves, DataSet, Fact, Header, Headline, Hit, Media, Mistake, Notes, Query, RecallRow, ReportData,
-    Search, Throughput, TimeSpent, TrainPoint, ValPoint,
+    CaptionCard, CaptionRow, Curves, DataSet, Fact, Header, Headline, Hit, Media, Mistake, Notes, Query,
+    RecallRow, ReportData, Search, Throughput, TimeSpent, TrainPoint, ValPoint,
 };
 use unisono_eval::retrieval::{Embeddings, top};
 use unisono_eval::stats::Bootstrap;
+use unisono_fusion::FusionModel;
 
 /// Items that are embedded at once.
 const BATCH: usize = 256;
 /// Longest edge of a picture in the page, in pixels.
 const THUMBNAIL: u32 = 128;
+/// Items that are captioned at once.
+const CAPTIONS: usize = 64;
+/// Captions shown of a protocol.
+const CARDS: usize = 6;
 /// Results shown for a query.
 const HITS: usize = 6;
 
@@ -90,7 +96,10 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         sounds.extend(pictures);
         captions.extend(texts);
     }
+    let (written, cards) = show.captions(run, tell)?;
     Ok(ReportData {
+        captions: written,
+        captioned: cards,
         header: header(&recipe, &summary, context, &mut show.manifests)?,
         headlines: headlines(&recall),
         curves: Some(curves(&lines, summary.best.map(|(_, step)| step))),
@@ -165,6 +174,48 @@ impl Show {
                 text: caption,
             },
         })
+    }
+
+    /// Captions by the run's own fusion part, or by that of the run `fusion` inside it.
+    fn captions(
+        &mut self,
+        run: &Path,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<(Vec<CaptionRow>, Vec<CaptionCard>)> {
+        let inner = run.join("fusion");
+        let fused = |run: &Path| unisono_fusion::files::has(&checkpoint::model_dir(run));
+        let Some(run) = [run, &inner].into_iter().find(|r| fused(r)) else { return Ok(Default::default()) };
+        let Some(progress) = checkpoint::progress(run)? else { return Ok(Default::default()) };
+        let recipe = recipe_of(run, progress.recipe)?;
+        let model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
+        let options = model.config().generation.clone();
+        let (mut rows, mut cards) = (Vec::new(), Vec::new());
+        for p in &recipe.report.captions {
+            tell(format!("captions {}", p.name));
+            let manifest = self.manifests.get(&p.manifest)?;
+            let prepared = PreparedCaptions::new(p, &manifest, &model)?;
+            let (scores, mut captioned) = prepared.run(&model, &options, CAPTIONS)?;
+            let baselines = prepared.baselines(&manifest, &model, BATCH)?;
+            rows.push(CaptionRow {
+                protocol: p.name.clone(),
+                model: scores,
+                nearest: baselines.nearest,
+                frequent: baselines.frequent,
+            });
+            captioned.sort_by_key(|c| (spread(&c.id), c.id.clone()));
+            for c in captioned.into_iter().take(CARDS) {
+                let path = c.path.clone().unwrap_or_default();
+                let query = if p.from == Modality::Image {
+                    Query::Picture { media: self.picture(&path)?, text: None }
+                } else {
+                    let media = Media::new(std::fs::read(&path).map_err(|e| Error::io(&path, e))?);
+                    Query::Sound { media, text: None, lang: None, seconds: None }
+                };
+                let truth = c.references.first().cloned().unwrap_or_default();
+                cards.push(CaptionCard { query, caption: c.caption, truth });
+            }
+        }
+        Ok((rows, cards))
     }
 
     /// One search: `item` with its vector against a gallery; right is what shares its key (and language, when `lang` asks so).

@@ -195,9 +195,15 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         let mut total = aligned.total;
         if let Some(fusion) = model.fusion() {
             let key = (recipe.seed, step);
-            for (name, weight, loss) in
-                fusing::losses(fusion, &recipe.objective, &forwarded, &batch.items, &items, key)?
-            {
+            for (name, weight, loss) in fusing::losses(
+                fusion,
+                &recipe.objective,
+                &forwarded,
+                &batch.items,
+                &items,
+                key,
+                recipe.loader.buckets,
+            )? {
                 losses.push((name.to_owned(), loss.double_value(&[])));
                 let part = loss.f_mul_scalar(weight)?;
                 total = Some(match total {

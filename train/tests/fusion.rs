@@ -104,7 +104,10 @@ fn twenty_steps_of_every_loss_are_as_expected() {
 /// Step, then the whole loss, caption, match, text_audio, text_image.
 const WANTED: [(u64, [f64; 5]); 2] = [
     (10, [9.116688299179078, 4.764060354232788, 0.7060400187969208, 2.0774367094039916, 1.9221710860729215]),
-    (20, [3.907887148857117, 3.1186625719070435, 0.6360927641391754, 0.3174735069274902, 0.15370470583438872]),
+    (
+        20,
+        [3.907887148857117, 3.1186625719070435, 0.6360927641391754, 0.3174735069274902, 0.15370470583438872],
+    ),
 ];
 
 #[test]
@@ -152,7 +155,8 @@ fn a_run_begins_with_anothers_towers_and_may_freeze_them() {
     let recipe = Recipe::load(&both, &[], &[]).unwrap();
     run(&recipe, &second, Options::default()).unwrap();
     let weights = |run: &Path| fs::read(checkpoint::model_dir(run).join("model.safetensors")).unwrap();
-    let load = |run: &Path| unisono_encoders::Model::load(&checkpoint::model_dir(run), tch::Device::Cpu).unwrap();
+    let load =
+        |run: &Path| unisono_encoders::Model::load(&checkpoint::model_dir(run), tch::Device::Cpu).unwrap();
     let (a, b) = (load(&first), load(&second));
     for (name, p) in a.params().iter() {
         assert_eq!(b.params().get(name).unwrap().tensor, p.tensor, "{name}");

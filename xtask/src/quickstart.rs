@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ));
     }
     ledger.left_out = missing.iter().map(|source| source.name).collect();
-    if steps::is_trained(&plan) {
+    if steps::is_trained(&plan.out) {
         ui::say("== train: done by an earlier call (--fresh trains anew)");
         ledger.keep(&plan.out, "train");
     } else {
@@ -56,6 +56,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ledger.write(&plan.out)?;
         let words = plan.train(&ledger.left_out);
         ledger.time("train", || must(&unisono, "train", &plan, &words))?;
+    }
+    ledger.write(&plan.out)?;
+    if steps::is_trained(&plan.fused()) {
+        ui::say("== fuse: done by an earlier call (--fresh trains anew)");
+        ledger.keep(&plan.out, "fuse");
+    } else {
+        let words = plan.fuse(&ledger.left_out);
+        ledger.time("fuse", || must(&unisono, "fuse", &plan, &words))?;
     }
     ledger.write(&plan.out)?;
     ledger.time("search", || {

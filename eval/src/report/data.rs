@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Hit, Query, Search};
-use crate::{metrics::RetrievalMetrics, stats::Estimate};
+use crate::{captioning::Scores, metrics::RetrievalMetrics, stats::Estimate};
 
 /// A whole report. Only the header's title is needed; an empty section does not appear.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,12 +24,42 @@ pub struct ReportData {
     pub spoken: Vec<Search>,
     /// Sounds → texts.
     pub sound_to_text: Vec<Search>,
+    /// Scores of captions beside baselines.
+    #[serde(default)]
+    pub captions: Vec<CaptionRow>,
+    /// Held-out items with what was written about them.
+    #[serde(default)]
+    pub captioned: Vec<CaptionCard>,
     /// The worst mistakes.
     pub mistakes: Vec<Mistake>,
     /// Where time went.
     pub time: Option<TimeSpent>,
     /// How these numbers were made.
     pub notes: Option<Notes>,
+}
+
+/// Scores of captions beside baselines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaptionRow {
+    /// The protocol's name.
+    pub protocol: String,
+    /// The model's.
+    pub model: Scores,
+    /// Those of the nearest known item's caption.
+    pub nearest: Scores,
+    /// Those of the most frequent caption.
+    pub frequent: Scores,
+}
+
+/// A held-out item with what was written about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaptionCard {
+    /// The picture or sound.
+    pub query: Query,
+    /// What the model wrote.
+    pub caption: String,
+    /// What is true.
+    pub truth: String,
 }
 
 /// A name and its value.

@@ -20,6 +20,9 @@ pub(crate) const SOURCES: [Source; 2] = [
     Source { name: "stamps", tool: "apt-get", fix: "it comes with Debian and Ubuntu", show_split: "test" },
 ];
 
+/// The second stage's recipe.
+const FUSION: &str = "recipes/quickstart-fusion.toml";
+
 /// What the closing show searches for.
 const QUERIES: [&str; 4] =
     ["a red double-decker bus", "fruit", "un chat qui sourit", "ein Schiff auf dem Meer"];
@@ -30,13 +33,20 @@ pub(crate) struct Plan {
     data: PathBuf,
     pub(crate) out: PathBuf,
     recipe: PathBuf,
+    fusion: PathBuf,
 }
 
 impl Plan {
     /// Relative folders are the workspace's, as in the README.
     pub(crate) fn new(workspace: &Path, data: &Path, out: &Path, recipe: &Path) -> Self {
         let at = |path: &Path| workspace.join(path);
-        Self { workspace: workspace.to_owned(), data: at(data), out: at(out), recipe: at(recipe) }
+        Self {
+            workspace: workspace.to_owned(),
+            data: at(data),
+            out: at(out),
+            recipe: at(recipe),
+            fusion: at(Path::new(FUSION)),
+        }
     }
 
     /// `data/emoji/manifest.jsonl`: written last, so its presence means that the source is whole.
@@ -49,12 +59,20 @@ impl Plan {
         if self.data == self.workspace.join("data") {
             return Ok(());
         }
-        let text = fs::read_to_string(&self.recipe).map_err(Error::io("reading", &self.recipe))?;
-        let copy = self.out.join("quickstart.toml");
-        fs::create_dir_all(&self.out).map_err(Error::io("creating", &self.out))?;
-        let moved = text.replace("\"data/", &format!("\"{}/", self.data.display()));
-        fs::write(&copy, moved).map_err(Error::io("writing", &copy))?;
-        self.recipe = copy;
+        for (recipe, name) in
+            [(&mut self.recipe, "quickstart.toml"), (&mut self.fusion, "quickstart-fusion.toml")]
+        {
+            // A recipe of one's own needs no second stage beside it.
+            if !recipe.exists() && name != "quickstart.toml" {
+                continue;
+            }
+            let text = fs::read_to_string(&*recipe).map_err(Error::io("reading", recipe))?;
+            let copy = self.out.join(name);
+            fs::create_dir_all(&self.out).map_err(Error::io("creating", &self.out))?;
+            let moved = text.replace("\"data/", &format!("\"{}/", self.data.display()));
+            fs::write(&copy, moved).map_err(Error::io("writing", &copy))?;
+            *recipe = copy;
+        }
         Ok(())
     }
 
@@ -74,6 +92,25 @@ impl Plan {
             line.extend(words(["--resume"]));
         }
         line
+    }
+
+    /// `unisono train recipes/quickstart-fusion.toml --out runs/quickstart/fusion --set init=runs/quickstart`
+    pub(crate) fn fuse(&self, left_out: &[&str]) -> Vec<String> {
+        let out = self.fused();
+        let mut line = words(["train", &self.show(&self.fusion), "--out", &self.show(&out)]);
+        line.extend(words(["--set", &format!("init=\"{}\"", self.show(&self.out))]));
+        for name in left_out {
+            line.extend(words(["--without", name]));
+        }
+        if out.join("last").exists() {
+            line.extend(words(["--resume"]));
+        }
+        line
+    }
+
+    /// Where the second stage's run lies: the first one's report finds it there.
+    pub(crate) fn fused(&self) -> PathBuf {
+        self.out.join("fusion")
     }
 
     /// An index of pictures that training never saw, and a few searches in it.
@@ -106,8 +143,8 @@ impl Plan {
 }
 
 /// Whether the run's training came to its end, as `unisono train` notes in `summary.json`.
-pub(crate) fn is_trained(plan: &Plan) -> bool {
-    let text = fs::read_to_string(plan.out.join("summary.json")).unwrap_or_default();
+pub(crate) fn is_trained(run: &Path) -> bool {
+    let text = fs::read_to_string(run.join("summary.json")).unwrap_or_default();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     json.get("finished").and_then(serde_json::Value::as_bool) == Some(true)
 }
@@ -134,6 +171,10 @@ mod tests {
         assert_eq!(
             plan.train(&["stamps"]).join(" "),
             "train recipes/quickstart.toml --out runs/quickstart --without stamps"
+        );
+        assert_eq!(
+            plan.fuse(&[]).join(" "),
+            "train recipes/quickstart-fusion.toml --out runs/quickstart/fusion --set init=\"runs/quickstart\""
         );
         assert_eq!(plan.report().join(" "), "report --run runs/quickstart --out runs/quickstart/report.html");
         let index =
@@ -163,13 +204,13 @@ mod tests {
     fn an_interrupted_training_resumes() {
         let folder = tempfile::tempdir().unwrap();
         let plan = Plan::new(folder.path(), Path::new("data"), Path::new("run"), Path::new("r.toml"));
-        assert!(!plan.train(&[]).contains(&"--resume".to_owned()) && !is_trained(&plan));
+        assert!(!plan.train(&[]).contains(&"--resume".to_owned()) && !is_trained(&plan.out));
         fs::create_dir_all(plan.out.join("last")).unwrap();
         assert!(plan.train(&[]).contains(&"--resume".to_owned()));
         for (text, trained) in [("{\"finished\":true}", true), ("{\"finished\":false}", false), ("{", false)]
         {
             fs::write(plan.out.join("summary.json"), text).unwrap();
-            assert_eq!(is_trained(&plan), trained, "{text}");
+            assert_eq!(is_trained(&plan.out), trained, "{text}");
         }
     }
 }
