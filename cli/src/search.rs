@@ -97,20 +97,19 @@ fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>)
     let model = FusionModel::load(dir, device).map_err(failed)?;
     model.require(Ability::Match).map_err(|e| Error::Failed(format!("{}: {e}", dir.display())))?;
     model.fits("a sentence", text).map_err(failed)?;
-    let items = hits.iter().filter_map(|h| index.items().get(h.index)).cloned().collect();
-    let listing = unisono_jobs::Listing { items, ..Default::default() };
     let known = sees(&model);
-    let options = unisono_jobs::EmbedOptions { max_skip: usize::MAX, ..Default::default() };
-    // Texts, and files that are gone, have no match.
-    let usable = listing.items.iter().any(|i| known.contains(&i.modality));
-    if !usable {
+    // A picture and a sound of one record share its id: here each hit has its place for one.
+    let item = |(place, hit): (usize, &Hit)| {
+        let item = index.items().get(hit.index).filter(|i| known.contains(&i.modality))?;
+        Some(Item { id: place.to_string(), ..item.clone() })
+    };
+    let items: Vec<Item> = hits.iter().enumerate().filter_map(item).collect();
+    if items.is_empty() {
         return Ok(hits);
     }
-    let ids: Vec<(String, Modality)> = listing.items.iter().map(|i| (i.id.clone(), i.modality)).collect();
-    let listing = unisono_jobs::Listing {
-        items: listing.items.into_iter().filter(|i| known.contains(&i.modality)).collect(),
-        ..Default::default()
-    };
+    // Files that are gone have no match.
+    let options = unisono_jobs::EmbedOptions { max_skip: usize::MAX, ..Default::default() };
+    let listing = unisono_jobs::Listing { items, ..Default::default() };
     let found = understand(
         &model,
         listing,
@@ -124,14 +123,16 @@ fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>)
         &mut |_| {},
         &mut |_| crate::interrupt::flow(),
     )?;
-    let mut probability: std::collections::HashMap<&str, f32> = std::collections::HashMap::new();
-    for (id, p) in &found.done {
-        probability.insert(id, p.as_f64().unwrap_or_default() as f32);
+    let mut probability: Vec<Option<f32>> = vec![None; hits.len()];
+    for (place, p) in &found.done {
+        if let Some(slot) = place.parse().ok().and_then(|i: usize| probability.get_mut(i)) {
+            *slot = p.as_f64().map(|p| p as f32);
+        }
     }
     let (mut matched, mut others) = (Vec::new(), Vec::new());
-    for (hit, (id, modality)) in hits.into_iter().zip(&ids) {
-        match probability.get(id.as_str()).filter(|_| known.contains(modality)) {
-            Some(p) => matched.push(Hit { score: *p, ..hit }),
+    for (hit, p) in hits.into_iter().zip(probability) {
+        match p {
+            Some(score) => matched.push(Hit { score, ..hit }),
             None => others.push(hit),
         }
     }

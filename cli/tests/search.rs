@@ -42,6 +42,30 @@ fn place() -> &'static Place {
 }
 
 #[test]
+fn a_model_that_matches_ranks_hits_anew() {
+    let p = place();
+    let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion/blip-match");
+    let args = ["search", "--index", s(&p.index), "a red bus", "-k", "4", "--modality", "image", "--json"];
+    let plain = json(args);
+    let anew = json(args.into_iter().chain(["--rerank", s(&model)]));
+    let hits = anew["hits"].as_array().unwrap();
+    assert_eq!((plain["hits"].as_array().unwrap().len(), hits.len()), (4, 4));
+    let scores: Vec<f64> = hits.iter().map(|h| h["score"].as_f64().unwrap()).collect();
+    assert!(
+        scores.windows(2).all(|w| w[0] >= w[1]) && scores.iter().all(|s| (0.0..=1.0).contains(s)),
+        "{scores:?}"
+    );
+    // The same number as the command that matches one file says.
+    let file = hits[0]["path"].as_str().unwrap();
+    let alone = json(["match", "--model", s(&model), "--text", "a red bus", "--json", file]);
+    let p = alone["files"][0]["matches"][0]["probability"].as_f64().unwrap();
+    assert!((p - scores[0]).abs() < 1e-5, "{p} {}", scores[0]);
+    let tower = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion/blip-caption");
+    let e = fails(args.into_iter().chain(["--rerank", s(&tower)]));
+    assert!(e.contains("no matching head; it has: caption"), "{e}");
+}
+
+#[test]
 fn pictures_and_sounds_find_themselves() {
     let p = place();
     for (option, file, label) in [("--image", "p03.png", "r3"), ("--sound", "s05.wav", "r5")] {

@@ -279,6 +279,27 @@ fn whisper_transcribes() {
             }
         }
     }
+    // Real speech, from its file.
+    let wav = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/audio/speech.wav");
+    let samples: Vec<f32> = hound::WavReader::open(wav)
+        .unwrap()
+        .into_samples::<i16>()
+        .map(|s| f32::from(s.unwrap()) / 32768.0)
+        .collect();
+    let mel = model.towers().audio_processor().unwrap().whole(&samples).unwrap();
+    let want = Vec::<f32>::try_from(g["in.real"].contiguous().view([-1])).unwrap();
+    assert_eq!(mel.len(), want.len());
+    let worst = mel.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+    assert!(worst <= 1e-4, "log-mel of real speech: {worst}");
+    let written = run(&[mel], &english(base(true)));
+    let want = found["real"].as_array().unwrap();
+    assert!(want.len() > 5);
+    assert_eq!(written[0].segments.len(), want.len());
+    for (s, want) in written[0].segments.iter().zip(want) {
+        assert_eq!(serde_json::json!(s.ids), want[2]);
+        assert!((s.start - want[0].as_f64().unwrap()).abs() < 1e-9);
+        assert!((s.end - want[1].as_f64().unwrap()).abs() < 1e-9);
+    }
     let e = model.transcribe(
         &short,
         &Transcription { language: Some("xx".into()), ..base(true) },
