@@ -11,7 +11,7 @@ use std::time::Instant;
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
 use unisono_fusion::{Ability, FusionModel};
-use unisono_jobs::understand::{sees, understand};
+use unisono_jobs::understand::{How, sees, understand};
 use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
 use unisono_train::checkpoint::model_dir;
 
@@ -113,9 +113,7 @@ fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>)
     let found = understand(
         &model,
         listing,
-        &options,
-        false,
-        None,
+        How { options: &options, whole: false, lines: None },
         &mut |items, media, _| {
             let p = model.matches(&vec![text; items.len()], &[media.tokens(&model)?])?;
             Ok(p.into_iter().map(|p| Ok(json!(p))).collect())

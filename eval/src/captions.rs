@@ -142,7 +142,7 @@ pub fn cider_d(pairs: &[Pair]) -> Vec<f64> {
             let wanted = weighted(reference, &seen, log_items);
             let delta = found.length - wanted.length;
             let penalty = (-delta * delta / (2.0 * SIGMA * SIGMA)).exp();
-            for n in 0..LONGEST {
+            for (n, score) in score.iter_mut().enumerate() {
                 let mut sum = 0.0;
                 for (gram, a) in &found.grams[n] {
                     let b = wanted.grams[n].get(gram).copied().unwrap_or(0.0);
@@ -152,7 +152,7 @@ pub fn cider_d(pairs: &[Pair]) -> Vec<f64> {
                 if found.norms[n] != 0.0 && wanted.norms[n] != 0.0 {
                     sum /= found.norms[n] * wanted.norms[n];
                 }
-                score[n] += sum * penalty;
+                *score += sum * penalty;
             }
         }
         score.iter().sum::<f64>() / LONGEST as f64 / pair.references.len().max(1) as f64 * 10.0

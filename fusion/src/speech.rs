@@ -442,7 +442,7 @@ fn cut(ids: &[i64], seek: usize, frames: usize, speech: &SpeechConfig, frame: f6
     let time = |id: i64| offset + (id - begin) as f64 * step;
     let n = ids.len();
     // The window ends inside a segment's text or with one time: nothing of it is left.
-    let single = n > 0 && is_time(ids[n - 1]) && (n < 2 || !is_time(ids[n - 2])) && n >= 2;
+    let single = n >= 2 && is_time(ids[n - 1]) && !is_time(ids[n - 2]);
     let mut slices: Vec<usize> =
         (0..n.saturating_sub(1)).filter(|i| is_time(ids[*i]) && is_time(ids[i + 1])).map(|i| i + 1).collect();
     if slices.is_empty() {

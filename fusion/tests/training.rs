@@ -120,7 +120,7 @@ fn losses_and_gradients_equal_naive_ones() {
         let hidden = stack.forward(&input, &See::Before, Some(&one(i)), None, Mode::Eval).unwrap();
         let log = stack.scores(&hidden).unwrap().log_softmax(-1, Kind::Float);
         for (at, id) in row.iter().enumerate() {
-            sum = sum - log.select(0, 0).select(0, at as i64).select(0, *id);
+            sum -= log.select(0, 0).select(0, at as i64).select(0, *id);
             count += 1;
         }
     }
@@ -140,7 +140,7 @@ fn losses_and_gradients_equal_naive_ones() {
         let text = Tensor::from_slice(&ids[*text]).unsqueeze(0);
         let real = Tensor::ones_like(&text).to_kind(Kind::Bool);
         let logits = model.match_logits(&text, &real, &one(*item), Mode::Eval).unwrap();
-        sum = sum - logits.log_softmax(-1, Kind::Float).select(0, 0).select(0, *together);
+        sum -= logits.log_softmax(-1, Kind::Float).select(0, 0).select(0, *together);
     }
     let naive = sum / pairs.texts.len() as f64;
     assert!((loss.double_value(&[]) - naive.double_value(&[])).abs() < 1e-5);

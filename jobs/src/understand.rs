@@ -64,6 +64,17 @@ pub struct Lines<'a> {
     pub fresh: bool,
 }
 
+/// How a job works.
+#[derive(Debug, Clone, Copy)]
+pub struct How<'a> {
+    /// Batches, threads, and how many inputs may be unusable.
+    pub options: &'a EmbedOptions,
+    /// Sounds keep their length, however long they are.
+    pub whole: bool,
+    /// Where the lines go; absent: the job is not taken up again.
+    pub lines: Option<Lines<'a>>,
+}
+
 /// What the model attends to, of the modalities that files have.
 pub fn sees(model: &FusionModel) -> Vec<Modality> {
     match &model.config().memory {
@@ -74,16 +85,15 @@ pub fn sees(model: &FusionModel) -> Vec<Modality> {
     }
 }
 
-/// Runs `work` over a listing, in batches that are the same whether a job was stopped or not. `whole`: sounds keep their length.
+/// Runs `work` over a listing, in batches that are the same whether a job was stopped or not. `resumed` is told how
+/// many items an earlier run has done.
 ///
 /// # Errors
 /// More unusable inputs than allowed, none usable at all, the model's, or [`Error::Interrupted`].
 pub fn understand(
     model: &FusionModel,
     listing: Listing,
-    options: &EmbedOptions,
-    whole: bool,
-    lines: Option<Lines>,
+    How { options, whole, lines }: How,
     work: Work,
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,

@@ -77,7 +77,9 @@ fn sixteen_items_are_captioned_word_for_word() {
 fn twenty_steps_of_every_loss_are_as_expected() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
-    let recipe = apart(fused(&things(dir.path()), 20, "caption = 1.0\nmatch = 0.5", ""));
+    let mut recipe = apart(fused(&things(dir.path()), 20, "caption = 1.0\nmatch = 0.5", ""));
+    // Small steps: rounding, which differs from processor to processor, is not blown up.
+    recipe.optimizer.lr = 1e-3;
     let out = dir.path().join("run");
     run(&recipe, &out, Options::default()).unwrap();
     let lines: Vec<_> = tracking::read(&out.join("metrics.jsonl"))
@@ -85,7 +87,8 @@ fn twenty_steps_of_every_loss_are_as_expected() {
         .into_iter()
         .filter_map(|l| if let Line::Train(t) = l { Some(t) } else { None })
         .collect();
-    let found: Vec<(u64, f64, Vec<(String, f64)>)> =
+    type Found = (u64, f64, Vec<(String, f64)>);
+    let found: Vec<Found> =
         lines.iter().map(|l| (l.step, l.loss, l.pairs.clone().into_iter().collect())).collect();
     println!("{found:?}");
     let want: [(u64, [f64; 5]); 2] = WANTED;
@@ -103,11 +106,8 @@ fn twenty_steps_of_every_loss_are_as_expected() {
 
 /// Step, then the whole loss, caption, match, text_audio, text_image.
 const WANTED: [(u64, [f64; 5]); 2] = [
-    (10, [9.116688299179078, 4.764060354232788, 0.7060400187969208, 2.0774367094039916, 1.9221710860729215]),
-    (
-        20,
-        [3.907887148857117, 3.1186625719070435, 0.6360927641391754, 0.3174735069274902, 0.15370470583438872],
-    ),
+    (10, [12.017794513702391, 5.513541126251221, 0.7679439306259155, 3.037248158454895, 3.0830331563949587]),
+    (20, [9.980464744567872, 5.2730035305023195, 0.6472093343734742, 2.317587447166443, 2.0662691712379457]),
 ];
 
 #[test]

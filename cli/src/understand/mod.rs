@@ -12,7 +12,7 @@ use crate::{interrupt, out, place, style};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use unisono_fusion::{Ability, FusionModel, Generation};
-use unisono_jobs::understand::{Lines, Understood, Work, sees, understand};
+use unisono_jobs::understand::{How, Lines, Understood, Work, sees, understand};
 use unisono_jobs::{Inputs, Listing, identity};
 
 /// The model and the files.
@@ -160,13 +160,20 @@ impl FileArgs {
                 }
             };
             let listing = listing.take().unwrap_or_default();
-            understand(&model, listing, &options, whole, lines, work, &mut resumed, &mut watch(&mut meter))
-                .map_err(|e| match (e, &partial) {
-                    (unisono_jobs::Error::Interrupted, Some(_)) => {
-                        Error::Interrupted("what is done is kept; the same command goes on there")
-                    }
-                    (e, _) => e.into(),
-                })
+            understand(
+                &model,
+                listing,
+                How { options: &options, whole, lines },
+                work,
+                &mut resumed,
+                &mut watch(&mut meter),
+            )
+            .map_err(|e| match (e, &partial) {
+                (unisono_jobs::Error::Interrupted, Some(_)) => {
+                    Error::Interrupted("what is done is kept; the same command goes on there")
+                }
+                (e, _) => e.into(),
+            })
         })?;
         meter.finish();
         Ok(found)

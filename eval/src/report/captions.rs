@@ -6,7 +6,7 @@ use super::{
     search::query,
 };
 use crate::captioning::Scores;
-use crate::{svg, table::percent};
+use crate::svg;
 use maud::{Markup, html};
 
 pub(super) fn section(rows: &[CaptionRow], cards: &[CaptionCard]) -> Option<Section> {
@@ -47,9 +47,9 @@ fn line(who: &str, s: &Scores) -> Markup {
         tr {
             th scope="row" { (who) }
             td.number data-label="items" { (svg::thousands(s.items as u64)) }
-            td.number data-label="BLEU-4" { (percent(s.bleu4)) }
+            td.number data-label="BLEU-4" { (format!("{:.1}", 100.0 * s.bleu4)) }
             td.number data-label="CIDEr-D" { b { (format!("{:.2}", s.cider_d)) } }
-            td.number data-label="word for word" { (percent(s.exact)) }
+            td.number data-label="word for word" { (format!("{:.1}", 100.0 * s.exact)) }
         }
     }
 }
