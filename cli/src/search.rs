@@ -113,7 +113,7 @@ fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>)
     let found = understand(
         &model,
         listing,
-        How { options: &options, whole: false, lines: None },
+        How { stage: "rerank", options: &options, whole: false, lines: None },
         &mut |items, media, _| {
             let p = model.matches(&vec![text; items.len()], &[media.tokens(&model)?])?;
             Ok(p.into_iter().map(|p| Ok(json!(p))).collect())

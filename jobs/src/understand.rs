@@ -67,6 +67,8 @@ pub struct Lines<'a> {
 /// How a job works.
 #[derive(Debug, Clone, Copy)]
 pub struct How<'a> {
+    /// What is done, in a word, for the progress.
+    pub stage: &'a str,
     /// Batches, threads, and how many inputs may be unusable.
     pub options: &'a EmbedOptions,
     /// Sounds keep their length, however long they are.
@@ -93,7 +95,7 @@ pub fn sees(model: &FusionModel) -> Vec<Modality> {
 pub fn understand(
     model: &FusionModel,
     listing: Listing,
-    How { options, whole, lines }: How,
+    How { stage, options, whole, lines }: How,
     work: Work,
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,
@@ -117,8 +119,7 @@ pub fn understand(
     // The model's tensors stay on this thread.
     let processors = model.towers().processors();
     let mut waiting: Vec<std::result::Result<Prepared, String>> = Vec::with_capacity(batch);
-    progress(Progress { stage: "items", done: unlisted + start, total, skipped: made.skipped.len() })
-        .check()?;
+    progress(Progress { stage, done: unlisted + start, total, skipped: made.skipped.len() }).check()?;
     ordered(
         rest,
         options.workers,
@@ -138,7 +139,7 @@ pub fn understand(
             made.take(part, values);
             check_skips(&made.skipped, options.max_skip)?;
             let done = unlisted + start + index + 1;
-            progress(Progress { stage: "items", done, total, skipped: made.skipped.len() }).check()
+            progress(Progress { stage, done, total, skipped: made.skipped.len() }).check()
         },
         |index| Error::Worker { id: rest[index].id.clone() },
     )?;

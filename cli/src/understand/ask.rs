@@ -1,6 +1,6 @@
 //! `unisono ask`: an answer to a question about each picture or sound.
 
-use super::{FileArgs, GenerationArgs, LineArgs};
+use super::{FileArgs, GenerationArgs, LineArgs, Stage};
 use crate::error::Error;
 use serde_json::{Value, json};
 use unisono_fusion::Ability;
@@ -18,9 +18,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT")]
     answer: Vec<String>,
     #[command(flatten)]
-    generation: GenerationArgs,
-    #[command(flatten)]
     lines: LineArgs,
+    #[command(flatten)]
+    generation: GenerationArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
@@ -32,7 +32,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         ready.model.fits("an answer", answer).map_err(failed)?;
     }
     let settings = format!("ask {options:?} {:?} {:?}", args.question, args.answer);
-    let found = args.files.run(ready, args.lines.lines(&settings)?, false, |model, run| {
+    let stage = Stage { name: "ask", whole: false, quiet: false };
+    let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, first| {
             let (ids, real) = model.batch(&vec![&args.question; items.len()])?;
             let considered = model.consider(&ids, &real, &[media.tokens(model)?])?;

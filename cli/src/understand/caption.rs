@@ -1,6 +1,6 @@
 //! `unisono caption`: a sentence about each picture or sound.
 
-use super::{FileArgs, GenerationArgs, LineArgs};
+use super::{FileArgs, GenerationArgs, LineArgs, Stage};
 use crate::error::Error;
 use crate::out;
 use serde_json::json;
@@ -17,9 +17,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     prompt: String,
     #[command(flatten)]
-    generation: GenerationArgs,
-    #[command(flatten)]
     lines: LineArgs,
+    #[command(flatten)]
+    generation: GenerationArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
@@ -37,10 +37,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         && args.lines.out.is_none()
         && std::io::stdout().is_terminal();
     let settings = format!("caption {options:?} {prompt:?}");
-    let found = args.files.run(ready, args.lines.lines(&settings)?, false, |model, run| {
+    let stage = Stage { name: "caption", whole: false, quiet: live };
+    let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |_, media, first| {
             let memory = model.remember(&[media.tokens(model)?])?;
             let mut words = Words::default();
+            if live && !args.prompt.is_empty() {
+                out::print(&format!("{} ", args.prompt)).map_err(|e| JobError::Input(e.to_string()))?;
+            }
             let mut show = |_, id| words.push(model, id);
             let watch: Option<unisono_fusion::generate::Watch> = if live { Some(&mut show) } else { None };
             let texts = model.caption(&memory, &prompt, &options, first, watch)?;

@@ -1,6 +1,6 @@
 //! `unisono match`: do a text and a picture or sound belong together?
 
-use super::{FileArgs, LineArgs};
+use super::{FileArgs, LineArgs, Stage};
 use crate::error::Error;
 use crate::style;
 use serde_json::{Value, json};
@@ -25,7 +25,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         ready.model.fits("a text", text).map_err(|e| Error::Jobs(JobError::from(e)))?;
     }
     let settings = format!("match {:?}", args.text);
-    let found = args.files.run(ready, args.lines.lines(&settings)?, false, |model, run| {
+    let stage = Stage { name: "match", whole: false, quiet: false };
+    let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, _| {
             let tokens = [media.tokens(model)?];
             let mut rows = vec![Vec::with_capacity(args.text.len()); items.len()];

@@ -104,6 +104,16 @@ impl GenerationArgs {
     }
 }
 
+/// What a command does with its files.
+struct Stage {
+    /// In a word.
+    name: &'static str,
+    /// Sounds keep their length.
+    whole: bool,
+    /// Shows no progress: the result appears as it comes.
+    quiet: bool,
+}
+
 /// A model that is loaded, and its files that are listed.
 struct Ready {
     dir: PathBuf,
@@ -130,18 +140,19 @@ impl FileArgs {
         Ok(Ready { dir, model, listing })
     }
 
-    /// Runs the work over all files, showing progress.
+    /// Runs the work over all files, showing progress unless it is quiet.
     fn run(
         &self,
+        stage: Stage,
         ready: Ready,
         lines: Option<(&Path, bool, &str)>,
-        whole: bool,
         work: impl FnOnce(
             &FusionModel,
             &mut dyn FnMut(Work) -> Result<Understood, Error>,
         ) -> Result<Understood, Error>,
     ) -> Result<Understood, Error> {
         let Ready { dir, model, listing } = ready;
+        let Stage { name: stage, whole, quiet } = stage;
         let options = self.how.options();
         let mut meter = Meter::new();
         let settings = match lines {
@@ -163,10 +174,10 @@ impl FileArgs {
             understand(
                 &model,
                 listing,
-                How { options: &options, whole, lines },
+                How { stage, options: &options, whole, lines },
                 work,
                 &mut resumed,
-                &mut watch(&mut meter),
+                &mut |p| if quiet { interrupt::flow() } else { watch(&mut meter)(p) },
             )
             .map_err(|e| match (e, &partial) {
                 (unisono_jobs::Error::Interrupted, Some(_)) => {

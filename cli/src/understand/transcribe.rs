@@ -1,6 +1,6 @@
 //! `unisono transcribe`: what is said in sounds, as text, subtitles or JSON.
 
-use super::{FileArgs, GenerationArgs};
+use super::{FileArgs, GenerationArgs, Stage};
 use crate::error::Error;
 use crate::inputs::name_skipped;
 use crate::{out, style};
@@ -42,11 +42,11 @@ pub(crate) struct Args {
     /// Take each window's first text, however bad it seems: faster, repeats itself on noise
     #[arg(long)]
     no_fallback: bool,
-    #[command(flatten)]
-    generation: GenerationArgs,
     /// Print JSON (the same as --format json)
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    generation: GenerationArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -152,7 +152,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
     }
     let mut unwritten = None;
-    let found = args.files.run(ready, None, true, |model, run| {
+    let stage = Stage { name: "transcribe", whole: true, quiet: false };
+    let found = args.files.run(stage, ready, None, |model, run| {
         run(&mut |items, media, _| {
             let Media::Spectrograms(mels) = media else { return Ok(Vec::new()) };
             let all = model.transcribe(&mels, &options, &mut |_, _| {})?;
