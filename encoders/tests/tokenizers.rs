@@ -144,3 +144,28 @@ fn fixed_padding_is_attended_to() {
     assert_eq!(ids.int64_value(&[1, 76]), 1);
     assert_eq!(mask.all().int64_value(&[]), 1);
 }
+
+/// Whisper's older files: GPT-2's vocabulary and merges, and the special tokens in a file of their own. Ids as transformers gives them.
+#[test]
+fn whispers_older_files_read_and_write() {
+    let (from, dir) = (fixtures().join("roberta"), tempfile::tempdir().unwrap());
+    let at = |name: &str| dir.path().join(name);
+    let mut vocab: Value =
+        serde_json::from_str(&std::fs::read_to_string(from.join("vocab.json")).unwrap()).unwrap();
+    let n = vocab.as_object().unwrap().len();
+    vocab["<|endoftext|>"] = n.into();
+    std::fs::write(at("vocab.json"), vocab.to_string()).unwrap();
+    std::fs::copy(from.join("merges.txt"), at("merges.txt")).unwrap();
+    let more =
+        serde_json::json!({"<|startoftranscript|>": n + 1, "<|en|>": n + 2, "<|notimestamps|>": n + 3});
+    std::fs::write(at("added_tokens.json"), more.to_string()).unwrap();
+    let p = TextProcessor::from_checkpoint(dir.path(), "whisper", 77, 1000, TextRules::default())
+        .unwrap()
+        .unwrap();
+    let text = "don't stop naïve 世界";
+    assert_eq!(p.encode(text).unwrap(), [343, 328, 283, 372, 84, 265, 293, 384, 426, 444, 239]);
+    assert_eq!(p.tokenizer().token_to_id("<|en|>"), Some(n as u32 + 2));
+    let ids: Vec<u32> = p.encode(&format!(" {text}")).unwrap().iter().map(|i| *i as u32).collect();
+    let with: Vec<u32> = [&[n as u32 + 1, n as u32 + 2][..], &ids, &[n as u32][..]].concat();
+    assert_eq!(p.tokenizer().decode(&with, true).unwrap(), format!(" {text}"));
+}

@@ -153,7 +153,11 @@ impl FileArgs {
     ) -> Result<Understood, Error> {
         let Ready { dir, model, listing } = ready;
         let Stage { name: stage, whole, quiet } = stage;
-        let options = self.how.options();
+        let mut options = self.how.options();
+        if whole {
+            // An hour of sound is a hundred megabytes of spectrogram: few of them at once, whose windows go together.
+            options.batch = options.batch.min(4);
+        }
         let mut meter = Meter::new();
         let settings = match lines {
             Some((_, _, settings)) => {

@@ -63,13 +63,17 @@ fn extent(json: Json, key: &str) -> Result<Option<Extent>> {
 }
 
 /// Refuses keys that change pixels in a way that this processor cannot follow: they would give other embeddings silently.
-fn refuse_other_steps(json: Json) -> Result<()> {
+fn refuse_other_steps(json: Json, kind: &str) -> Result<()> {
     const KNOWN: [&str; 5] = ["do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"];
     const CHANGING: [&str; 4] = ["crop_pct", "rescale_offset", "pad_size", "size_divisor"];
     let unset = |v: &Value| v.is_null() || *v == Value::Bool(false);
     let keys = json.value.as_object().into_iter().flatten();
     for (key, value) in keys.filter(|(_, v)| !unset(v)) {
         let step = key.starts_with("do_") && !KNOWN.contains(&key.as_str());
+        // BLIP's published files carry two keys of ViLT's processor, from which they were made; its own class does not know them.
+        if kind.contains("Blip") && ["do_pad", "size_divisor"].contains(&key.as_str()) {
+            continue;
+        }
         // Classes that only reduce label maps have nothing to do with pictures.
         if (step && key != "do_reduce_labels") || CHANGING.contains(&key.as_str()) {
             let message = format!(
@@ -103,10 +107,11 @@ impl ImageProcessor {
         let kind = json.text("image_processor_type", json.text("feature_extractor_type", "")?)?;
         let naflex = kind.contains("Siglip2") || json.get("max_num_patches").is_some();
         let clip = kind.contains("CLIP") || kind.contains("Clip");
-        let bicubic = clip || kind.contains("Bit") || (kind.contains("Siglip") && !naflex);
+        let blip = kind.contains("Blip");
+        let bicubic = clip || blip || kind.contains("Bit") || (kind.contains("Siglip") && !naflex);
         // What a file leaves out is its class's default.
         let (mean, std) =
-            if clip || kind.contains("Bit") { (CLIP_MEAN, CLIP_STD) } else { ([0.5; 3], [0.5; 3]) };
+            if clip || blip || kind.contains("Bit") { (CLIP_MEAN, CLIP_STD) } else { ([0.5; 3], [0.5; 3]) };
         let filter = json.int("resample", if bicubic { 3 } else { 2 })?;
         let interpolation = usize::try_from(filter).ok().and_then(|i| FILTERS.get(i)).copied();
         let interpolation = interpolation.ok_or_else(|| {
@@ -137,7 +142,7 @@ impl ImageProcessor {
             mean: if exact { mean } else { mean.map(|m| m / factor) },
             std: if exact { std } else { std.map(|s| s / factor) },
         };
-        refuse_other_steps(json)?;
+        refuse_other_steps(json, kind)?;
         let made = if naflex {
             let patch = json.int("patch_size", 16)?;
             let most = json.int("max_num_patches", 256)?;

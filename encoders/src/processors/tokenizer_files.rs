@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Mpnet,
     XlmRoberta,
     Siglip,
+    Whisper,
 }
 
 impl Kind {
@@ -31,6 +32,7 @@ impl Kind {
             "MPNetTokenizer" => Some(Self::Mpnet),
             "XLMRobertaTokenizer" => Some(Self::XlmRoberta),
             "SiglipTokenizer" => Some(Self::Siglip),
+            "WhisperTokenizer" => Some(Self::Whisper),
             _ => None,
         };
         by_class.or(match family {
@@ -40,6 +42,7 @@ impl Kind {
             "mpnet" => Some(Self::Mpnet),
             "xlm-roberta" => Some(Self::XlmRoberta),
             "siglip" => Some(Self::Siglip),
+            "whisper" => Some(Self::Whisper),
             _ => None,
         })
     }
@@ -69,6 +72,7 @@ pub(crate) fn read(dir: &Path, family: &str) -> Result<Option<Tokenizer>> {
     let (path, value) = if let (Some(vocab), Some(merges)) = (file("vocab.json"), file("merges.txt")) {
         let value = match kind {
             Some(Kind::Clip) => clip(&vocab, &merges)?,
+            Some(Kind::Whisper) => whisper(&vocab, &merges, file("added_tokens.json"))?,
             _ => roberta(&vocab, &merges)?,
         };
         (vocab, value)
@@ -188,6 +192,23 @@ fn clip(vocab: &Path, merges: &Path) -> Result<Value> {
         {"type": "Split", "pattern": {"Regex": words}, "behavior": "Removed", "invert": true},
         {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]});
     Ok(whole(added(&table, &ends, ""), normalizer, pre, between(vocab, &table, ends)?, model))
+}
+
+/// GPT-2's bytes; languages, tasks and times stand in a file of their own. Nothing is put around a text: what begins it depends on the task.
+fn whisper(vocab: &Path, merges: &Path, more: Option<std::path::PathBuf>) -> Result<Value> {
+    let (table, model) = byte_pairs(vocab, merges, "", Value::Null)?;
+    let mut special = added(&table, &["<|endoftext|>"], "");
+    if let Some(path) = more {
+        let tokens: Value = crate::files::read_json(&path)?;
+        for (token, id) in tokens.as_object().into_iter().flatten() {
+            special.push(json!({"id": id, "content": token, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true}));
+        }
+        special.sort_by_key(|t| t["id"].as_i64());
+    }
+    let pre =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    Ok(whole(special, Value::Null, pre, Value::Null, model))
 }
 
 fn roberta(vocab: &Path, merges: &Path) -> Result<Value> {
