@@ -81,6 +81,13 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
         Modality::Audio => p.audio.as_ref().map(|a| serde_json::to_value(a.config()).unwrap_or_default()),
     }
     };
+    let understands = if unisono_fusion::import::is(&dir).map_err(unisono_jobs::Error::from)? {
+        Some(unisono_fusion::import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?)
+    } else {
+        None
+    };
+    let abilities: Vec<&str> =
+        understands.iter().flat_map(|u| u.model.abilities()).map(unisono_fusion::Ability::name).collect();
     let missing = "missing: this folder has no files for it, so inputs of this kind cannot be embedded";
     let config = serde_json::to_value(model.config()).unwrap_or_default();
     if args.json {
@@ -94,7 +101,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             })
             .collect();
         return out::json(&json!({"path": dir, "family": family, "embed_dim": model.config().embed_dim,
-            "parameters": model.params().count(), "towers": towers, "loaded": report.loaded, "cast": report.cast,
+            "parameters": model.params().count(), "understands": abilities, "towers": towers, "loaded": report.loaded, "cast": report.cast,
             "ignored": report.ignored}));
     }
     let mut text = format!(
@@ -112,6 +119,16 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             None => format!("  processor {missing}\n"),
         };
     }
+    if let Some(u) = &understands {
+        let count = style::thousands(u.model.params().count());
+        text += &format!("\nunderstands: {}; {count} parameters more\n", abilities.join(", "));
+        let seen: Vec<&str> = unisono_jobs::understand::sees(&u.model).iter().map(|m| m.name()).collect();
+        text += &format!("  looks at: {}\n", seen.join(", "));
+        if u.model.text().is_err() {
+            text +=
+                "  tokenizer missing: this folder has no files for it, so texts cannot be read or written\n";
+        }
+    }
     text += &format!("\n{}", report_lines(&report, args.verbose));
     out::print(&text)
 }
@@ -121,6 +138,18 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
     if args.target.read_dir().is_ok_and(|mut d| d.next().is_some()) {
         let at = args.target.display();
         return Err(Error::Failed(format!("{at}: expected a new or empty folder, found files in it")));
+    }
+    let fusion = unisono_fusion::import::is(&dir).map_err(unisono_jobs::Error::from)?;
+    if fusion && args.to == Format::Unisono {
+        let found = unisono_fusion::import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+        found.model.save(&args.target).map_err(unisono_jobs::Error::from)?;
+        let at = args.target.display();
+        return out::print(&format!("{at}: {} as Unisono, with its fusion part\n", found.family));
+    }
+    if fusion {
+        out::note(
+            "note: the format has no place for the fusion part (captions, matches, answers, speech): the towers alone are written",
+        );
     }
     let found = import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
     let notes = unisono_encoders::export::write(&found.model, &args.target, args.to)

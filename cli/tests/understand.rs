@@ -211,3 +211,27 @@ fn what_cannot_be_is_refused_in_one_line() {
     left.sort();
     assert_eq!(left, ["a.wav", "broken.png", "pixel.png"]);
 }
+
+#[test]
+fn a_converted_model_writes_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let pixel = dir.path().join("p.png");
+    tiny::picture(&pixel, 90);
+    for (name, command) in [("blip-caption", "caption"), ("whisper-speech", "transcribe")] {
+        let to = dir.path().join(name);
+        let text = succeeds(["model", "convert", &model(name), s(&to), "--to", "unisono"]);
+        assert!(text.contains("with its fusion part"), "{text}");
+        let speech = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/audio/speech.wav");
+        let file = if command == "caption" { &pixel } else { &speech };
+        let write = |m: &str| {
+            let mut args = vec![command, "--model", m, s(file)];
+            if command == "transcribe" {
+                args.extend(["--no-fallback", "--max-length", "16"]);
+            }
+            succeeds(args)
+        };
+        assert_eq!(write(s(&to)), write(&model(name)));
+        let text = succeeds(["model", "inspect", s(&to)]);
+        assert!(text.contains(&format!("understands: {command}")), "{text}");
+    }
+}

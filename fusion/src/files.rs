@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Tensor};
-use unisono_encoders::files::{read_json, write_json};
+use unisono_encoders::files::{read_json, write_atomically, write_json};
+use unisono_encoders::processors::{TextProcessor, TextRules};
 use unisono_encoders::{LoadReport, Model, tensors};
 
 const CONFIG: &str = "fusion.json";
@@ -20,7 +21,22 @@ const FORMAT_VERSION: u32 = 1;
 struct File {
     format_version: u32,
     fusion: FusionConfig,
+    /// For towers without a text tower, whose tokenizer is the fusion part's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<TextFile>,
 }
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextFile {
+    /// Tokens kept of a text.
+    context_length: usize,
+    /// What happens to a text besides its tokenizer.
+    #[serde(default)]
+    rules: TextRules,
+}
+
+const TOKENIZER: &str = "tokenizer.json";
 
 /// There is a fusion part in `dir`.
 pub fn has(dir: &Path) -> bool {
@@ -34,10 +50,16 @@ impl FusionModel {
     /// No space, no permission.
     pub fn save(&self, dir: &Path) -> Result<()> {
         self.towers().save(dir)?;
-        write_json(
-            &dir.join(CONFIG),
-            &File { format_version: FORMAT_VERSION, fusion: self.config().clone() },
-        )?;
+        let own = self.towers().processors().text.is_none();
+        let text = match self.text() {
+            Ok(text) if own => {
+                write_atomically(&dir.join(TOKENIZER), text.to_json()?.as_bytes())?;
+                Some(TextFile { context_length: text.context_length(), rules: text.rules() })
+            }
+            _ => None,
+        };
+        let file = File { format_version: FORMAT_VERSION, fusion: self.config().clone(), text };
+        write_json(&dir.join(CONFIG), &file)?;
         let all: Vec<(String, Tensor)> =
             self.params().iter().map(|(n, p)| (n.to_owned(), p.tensor.shallow_clone())).collect();
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -56,7 +78,15 @@ pub(crate) fn load(dir: &Path, device: Device) -> Result<Imported> {
         .into());
     }
     let towers = Model::load(dir, device)?;
-    let text = towers.processors().text.clone();
+    let text = match &file.text {
+        Some(text) => {
+            let stack = file.fusion.decoder.as_ref().or(file.fusion.encoder.as_ref());
+            let vocab = stack.map_or(0, |c| c.vocab_size);
+            let own = TextProcessor::load(&dir.join(TOKENIZER), text.context_length, vocab)?;
+            Some(own.with_rules(text.rules))
+        }
+        None => towers.processors().text.clone(),
+    };
     let model = FusionModel::blank(file.fusion, towers, text)?;
     let path = dir.join(WEIGHTS);
     let (source, _) = tensors::read(&path)?;

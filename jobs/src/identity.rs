@@ -15,9 +15,25 @@ const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.
 /// # Errors
 /// The directory has no weights, or a file cannot be read.
 pub fn identity(model: &Path) -> Result<String> {
+    sum(model, files(model)?)
+}
+
+/// [`identity`] with the fusion part, which changes captions and no vector.
+///
+/// # Errors
+/// As [`identity`].
+pub fn identity_with_fusion(model: &Path) -> Result<String> {
+    let mut names = files(model)?;
+    let own = ["fusion.json", "fusion.safetensors"].map(str::to_owned);
+    names.extend(own.into_iter().filter(|n| model.join(n).is_file()));
+    names.dedup();
+    sum(model, names)
+}
+
+fn sum(model: &Path, names: Vec<String>) -> Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0u8; 1 << 20];
-    for name in files(model)? {
+    for name in names {
         let path = model.join(&name);
         let mut file = File::open(&path).map_err(Error::io(&path, "read"))?;
         let length = file.metadata().map_err(Error::io(&path, "read"))?.len();

@@ -33,7 +33,7 @@ mod vectors;
 pub use embed::{EmbedOptions, Embedded, embed};
 pub use embedder::Embedder;
 pub use error::{Error, Result};
-pub use identity::identity;
+pub use identity::{identity, identity_with_fusion};
 pub use index::Index;
 pub use inputs::{Inputs, Listing};
 pub use item::{Item, Skip};

@@ -76,7 +76,7 @@ impl Words {
         };
         let text = text.replace("</w>", " ");
         // A character whose bytes are not all there yet is shown when they are.
-        let whole = text.trim_end_matches('\u{fffd}').trim_end();
+        let whole = text.trim_end_matches('\u{fffd}').trim();
         if let Some(more) = whole.strip_prefix(self.shown.as_str()) {
             let mut out = std::io::stdout().lock();
             // A reader that has gone is found when the line ends.

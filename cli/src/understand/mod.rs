@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use unisono_fusion::{Ability, FusionModel, Generation};
 use unisono_jobs::understand::{How, Lines, Understood, Work, sees, understand};
-use unisono_jobs::{Inputs, Listing, identity};
+use unisono_jobs::{Inputs, Listing, identity_with_fusion};
 
 /// The model and the files.
 #[derive(clap::Args, Debug)]
@@ -161,7 +161,7 @@ impl FileArgs {
         let mut meter = Meter::new();
         let settings = match lines {
             Some((_, _, settings)) => {
-                format!("{} {} {settings}", identity(&dir)?, self.how.precision_name())
+                format!("{} {} {settings}", identity_with_fusion(&dir)?, self.how.precision_name())
             }
             None => String::new(),
         };

@@ -22,6 +22,19 @@ struct Plan {
     text: Option<TextProcessor>,
 }
 
+/// Whether the model in `dir` has a fusion part.
+///
+/// # Errors
+/// No model there.
+pub fn is(dir: &Path) -> Result<bool> {
+    Ok(match import::family(dir)?.as_str() {
+        "blip" | "whisper" => true,
+        "open_clip" => coca::is(dir)?,
+        "unisono" => crate::files::has(dir),
+        _ => false,
+    })
+}
+
 /// Reads the model in `dir`.
 ///
 /// # Errors
