@@ -65,11 +65,16 @@ fn towers() -> Model {
 }
 
 fn model() -> FusionModel {
+    model_of(1)
+}
+
+/// With a memory of so many frames.
+fn model_of(frames: i64) -> FusionModel {
     let towers = towers();
     let text = towers.processors().text.clone();
     let stack = TransformerConfig { mlp_ratio: 2.0, ..TransformerConfig::new(32, 2, 4) };
     let config = FusionConfig {
-        memory: MemoryConfig::Own { width: 28, modalities: vec![Modality::Image], frames: 1 },
+        memory: MemoryConfig::Own { width: 28, modalities: vec![Modality::Image], frames },
         encoder: None,
         decoder: Some(StackConfig::new(300, 32, stack, 28)),
         matching: true,
@@ -176,4 +181,35 @@ fn a_saved_model_is_the_same_model() {
     let (memory, _) = model.memory(&[sequence(&model, &pictures(2))]).unwrap();
     let (other, _) = again.memory(&[sequence(&again, &pictures(2))]).unwrap();
     assert_eq!(memory, other);
+}
+
+#[test]
+fn a_memory_holds_several_frames_and_hides_what_is_not_there() {
+    let model = model_of(3);
+    let frame = |n: i64, at: i64| Sequence { frame: at, ..sequence(&model, &pictures(2).narrow(0, n, 1)) };
+    let (memory, mask) = model.memory(&[frame(0, 0), frame(1, 1)]).unwrap();
+    assert_eq!((memory.size(), mask.is_none()), (vec![1, 8, 28], true));
+    // The same picture at another time is another memory.
+    let (first, _) = model.memory(&[frame(0, 0)]).unwrap();
+    let (later, _) = model.memory(&[frame(0, 2)]).unwrap();
+    assert!((&first - &later).abs().max().double_value(&[]) > 1e-3);
+    assert_eq!(memory.narrow(1, 0, 4), first);
+    let e = model.memory(&[frame(0, 3)]).unwrap_err().to_string();
+    assert_eq!(e, "frame 4 of a video, this model takes 3");
+    let sound = Sequence { modality: Modality::Audio, ..frame(0, 0) };
+    let e = model.memory(&[sound]).unwrap_err().to_string();
+    assert_eq!(e, "this model attends to image, not to audio");
+    // What the mask hides changes nothing: as if it were not there.
+    let hidden = Tensor::from_slice(&[true, true, true, true, false, false, false, false]).unsqueeze(0);
+    let masked = Sequence { mask: Some(hidden.narrow(1, 4, 4)), ..frame(1, 1) };
+    let (memory, mask) = model.memory(&[frame(0, 0), masked]).unwrap();
+    assert_eq!(mask.as_ref().unwrap(), &hidden);
+    let stack = model.writer().unwrap();
+    let ids = Tensor::from_slice(&[1i64, 40, 41]).unsqueeze(0);
+    let run = |memory: &Tensor, mask: Option<&Tensor>| {
+        let memory = stack.remember(memory, mask).unwrap();
+        stack.forward(&ids, &See::Before, Some(&memory), None, Mode::Eval).unwrap()
+    };
+    let difference = (run(&memory, mask.as_ref()) - run(&first, None)).abs().max().double_value(&[]);
+    assert!(difference < 1e-5, "{difference}");
 }
