@@ -81,13 +81,15 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
         Modality::Audio => p.audio.as_ref().map(|a| serde_json::to_value(a.config()).unwrap_or_default()),
     }
     };
-    let understands = if unisono_fusion::import::is(&dir).map_err(unisono_jobs::Error::from)? {
-        Some(unisono_fusion::import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?)
-    } else {
-        None
+    // Towers can be used though the part above them cannot be read: that is said, and is no failure.
+    let understands = match unisono_fusion::import::is(&dir) {
+        Ok(true) => Some(unisono_fusion::import::load(&dir, Device::Cpu)),
+        Ok(false) => None,
+        Err(e) => Some(Err(e)),
     };
+    let whole = understands.as_ref().and_then(|u| u.as_ref().ok());
     let abilities: Vec<&str> =
-        understands.iter().flat_map(|u| u.model.abilities()).map(unisono_fusion::Ability::name).collect();
+        whole.iter().flat_map(|u| u.model.abilities()).map(unisono_fusion::Ability::name).collect();
     let missing = "missing: this folder has no files for it, so inputs of this kind cannot be embedded";
     let config = serde_json::to_value(model.config()).unwrap_or_default();
     if args.json {
@@ -119,7 +121,10 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             None => format!("  processor {missing}\n"),
         };
     }
-    if let Some(u) = &understands {
+    if let Some(Err(e)) = &understands {
+        text += &format!("\nunderstands: nothing, its part above the towers cannot be read: {e}\n");
+    }
+    if let Some(u) = whole {
         let count = style::thousands(u.model.params().count());
         text += &format!("\nunderstands: {}; {count} parameters more\n", abilities.join(", "));
         let seen: Vec<&str> = unisono_jobs::understand::sees(&u.model).iter().map(|m| m.name()).collect();
