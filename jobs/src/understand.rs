@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use unisono_encoders::files::write_atomically;
@@ -246,7 +246,11 @@ fn batch_of(
             continue;
         }
         let part: Vec<&Item> = at.iter().map(|i| &items[*i]).collect();
-        for (i, value) in at.iter().zip(work(&part, media, first)?) {
+        for (i, mut value) in at.iter().zip(work(&part, media, first)?) {
+            // A record's picture and sound share its id.
+            if let Ok(Value::Object(object)) = &mut value {
+                object.insert("modality".into(), items[*i].modality.name().into());
+            }
             values[*i] = Some(value);
         }
     }
@@ -261,6 +265,10 @@ enum Kept {
     Work(String),
     Done(Value),
     Skipped(String),
+}
+
+fn kept_line(kept: &Kept) -> Result<String> {
+    Ok(serde_json::to_string(kept).map_err(|e| Error::Input(format!("JSON: {e}")))? + "\n")
 }
 
 struct Store {
@@ -286,7 +294,7 @@ impl Store {
         if lines.fresh && path.exists() {
             fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
         }
-        let (mut done, mut length) = (0, 0u64);
+        let mut kept = Vec::new();
         if path.is_file() {
             let file = File::open(&path).map_err(Error::io(&path, "read"))?;
             let mut reader = BufReader::new(file);
@@ -298,77 +306,52 @@ impl Store {
                 if n == 0 || !text.ends_with('\n') {
                     break;
                 }
-                let Ok(kept) = serde_json::from_str(&text) else { break };
-                let item = items.get(done);
-                match (kept, item) {
-                    (Kept::Work(found), _) if length == 0 => {
-                        if found != fingerprint {
-                            let message = "holds the work of another command (other inputs, model or options); run that one, or give --fresh";
-                            return Err(Error::format(&path, message));
-                        }
-                    }
-                    (Kept::Done(value), Some(item)) => {
-                        made.done.push((item.id.clone(), value));
-                        done += 1;
-                    }
-                    (Kept::Skipped(reason), Some(item)) => {
-                        made.skipped.push(Skip { id: item.id.clone(), reason });
-                        done += 1;
-                    }
-                    _ => return Err(Error::format(&path, "is not the work of this command; give --fresh")),
-                }
-                length += n as u64;
-            }
-            // Whole batches only, so that they are composed as in a run that was never stopped.
-            let extra = if done == items.len() { 0 } else { done % batch.max(1) };
-            if extra > 0 {
-                return Self::again(path, fingerprint, items, done - extra, made);
+                let Ok(line) = serde_json::from_str(&text) else { break };
+                kept.push(line);
             }
         }
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(Error::io(&path, "write"))?;
-        file.set_len(length).map_err(Error::io(&path, "write"))?;
-        file.seek(std::io::SeekFrom::End(0)).map_err(Error::io(&path, "write"))?;
-        let mut store = Self { path, file, done };
-        if length == 0 {
-            store.write(&[Kept::Work(fingerprint)])?;
+        let other = |message| Err(Error::format(&path, message));
+        match kept.first() {
+            None => {}
+            Some(Kept::Work(found)) if *found == fingerprint => {}
+            Some(Kept::Work(_)) => {
+                return other(
+                    "holds the work of another command (other inputs, model or options); run that one, or give --fresh",
+                );
+            }
+            Some(_) => return other("is not the work of this command; give --fresh"),
         }
-        Ok(store)
-    }
-
-    /// Begins the file anew with its first `keep` items.
-    fn again(
-        path: PathBuf,
-        fingerprint: String,
-        items: &[Item],
-        keep: usize,
-        made: &mut Understood,
-    ) -> Result<Self> {
-        let kept: std::collections::HashSet<&str> = items[..keep].iter().map(|i| i.id.as_str()).collect();
-        made.done.retain(|(id, _)| kept.contains(id.as_str()));
-        let known: std::collections::HashSet<&str> = items.iter().map(|i| i.id.as_str()).collect();
-        made.skipped.retain(|s| kept.contains(s.id.as_str()) || !known.contains(s.id.as_str()));
-        let mut lines = vec![Kept::Work(fingerprint)];
-        for item in &items[..keep] {
-            let value = made.done.iter().find(|(id, _)| *id == item.id).map(|(_, v)| Kept::Done(v.clone()));
-            let reason = || made.skipped.iter().find(|s| s.id == item.id).map(|s| s.reason.clone());
-            lines.push(value.unwrap_or_else(|| Kept::Skipped(reason().unwrap_or_default())));
+        let found = kept.len().saturating_sub(1);
+        if found > items.len() || kept.iter().skip(1).any(|k| matches!(k, Kept::Work(_))) {
+            return other("is not the work of this command; give --fresh");
         }
-        let file = File::create(&path).map_err(Error::io(&path, "write"))?;
-        let mut store = Self { path, file, done: keep };
-        store.write(&lines)?;
-        Ok(store)
+        // Whole batches only, so that they are composed as in a run that was never stopped.
+        let done = if found == items.len() { found } else { found - found % batch.max(1) };
+        kept.truncate(done + 1);
+        if kept.is_empty() {
+            kept.push(Kept::Work(fingerprint));
+        }
+        // The file is written anew beside and takes the old one's place: what is done is never not on the disk.
+        let mut text = String::new();
+        for line in &kept {
+            text += &kept_line(line)?;
+        }
+        write_atomically(&path, text.as_bytes())?;
+        for (line, item) in kept.into_iter().skip(1).zip(items) {
+            match line {
+                Kept::Done(value) => made.done.push((item.id.clone(), value)),
+                Kept::Skipped(reason) => made.skipped.push(Skip { id: item.id.clone(), reason }),
+                Kept::Work(_) => {}
+            }
+        }
+        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io(&path, "write"))?;
+        Ok(Self { path, file, done })
     }
 
     fn write(&mut self, lines: &[Kept]) -> Result<()> {
         let mut text = String::new();
         for kept in lines {
-            text += &serde_json::to_string(kept).map_err(|e| Error::Input(format!("JSON: {e}")))?;
-            text.push('\n');
+            text += &kept_line(kept)?;
         }
         self.file
             .write_all(text.as_bytes())
