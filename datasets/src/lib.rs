@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod rng;
 pub mod sample;
 pub mod sampler;
+pub mod video;
 
 pub use decode::{ImageOptions, Sound};
 pub use error::{Error, Result};

@@ -5,6 +5,7 @@
 mod cache;
 mod cargo_config;
 mod download;
+mod ffmpeg;
 mod origin;
 mod platform;
 mod stage;
@@ -93,6 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<Ready> {
         let _lock = cache::lock(&cache)?;
         stage::make(&stage, &libtorch)?;
     }
+    ffmpeg::ensure(&cache);
     let changed = cargo_config::write(&file, &cargo_config::render(&libtorch, &stage, cpu_only)?)?;
     warn_of_variables(&libtorch)?;
     let device = if libtorch.has_cuda() { "CPU and CUDA" } else { "CPU" };

@@ -41,6 +41,21 @@ fn all(wheels: &[PathBuf], folder: &Path, cuda: bool) -> Result<()> {
     Ok(())
 }
 
+/// The one file of `wheel` whose name begins with `prefix`, as a program that can be run.
+pub(crate) fn program(wheel: &Path, prefix: &str, to: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut archive = open(wheel)?;
+    let found = (0..archive.len()).find(|index| {
+        archive.by_index_raw(*index).is_ok_and(|entry| entry.name().is_ok_and(|n| n.starts_with(prefix)))
+    });
+    let index = found.ok_or_else(|| bad(wheel, &format!("no entry {prefix}…")))?;
+    let mut entry = archive.by_index(index).map_err(|error| bad(wheel, &error.to_string()))?;
+    let mut file = File::create(to).map_err(Error::io("creating", to))?;
+    std::io::copy(&mut entry, &mut file).map_err(Error::io("writing", to))?;
+    file.sync_all().map_err(Error::io("writing", to))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).map_err(Error::io("writing", to))
+}
+
 /// One file to write.
 struct Entry {
     index: usize,

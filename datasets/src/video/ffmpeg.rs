@@ -1,0 +1,132 @@
+//! The `ffmpeg` program: where it lies, and how it is started on a stranger's file.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a video may cost. Sizes are found before a frame is decoded, the others end the decoding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VideoLimits {
+    /// Largest frame, in pixels (width times height).
+    pub max_pixels: u64,
+    /// Most frames decoded from one file.
+    pub max_frames: u64,
+    /// Longest file, in seconds.
+    pub max_seconds: f64,
+    /// Most seconds in which the decoder gives neither a frame nor its end.
+    pub max_silence: f64,
+    /// Most address space of the decoder, in MiB.
+    pub max_memory: u64,
+}
+
+impl Default for VideoLimits {
+    /// A frame of 8192 x 4320, two million frames, twelve hours, a minute, 8 GiB: what honest files stay below.
+    fn default() -> Self {
+        Self {
+            max_pixels: 8192 * 4320,
+            max_frames: 2_000_000,
+            max_seconds: 43_200.0,
+            max_silence: 60.0,
+            max_memory: 8192,
+        }
+    }
+}
+
+/// Containers that hold their media themselves. Playlists (`hls`, `dash`, `concat`, …) and numbered pictures are not among them: they name
+/// other files.
+const CONTAINERS: &str = "aac,ac3,aiff,apng,asf,av1,avi,caf,dv,dvdvideo,eac3,flac,flv,gif,gxf,h261,h263,h264,hevc,ivf,ivr,\
+    matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,swf,vc1,vvc,w64,wav,webp_anim,wtv,y4m,yuv4mpegpipe";
+
+/// The program. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ffmpeg {
+    program: PathBuf,
+}
+
+impl Ffmpeg {
+    /// The one named by the user, by `UNISONO_FFMPEG`, on `PATH`, or fetched by set-up, in this order.
+    ///
+    /// # Errors
+    /// [`Error::ToolMissing`] when there is none, or the named one is no file.
+    pub fn find(named: Option<&Path>) -> Result<Self> {
+        let variable = std::env::var_os("UNISONO_FFMPEG").filter(|v| !v.is_empty()).map(PathBuf::from);
+        if let Some(program) = named.map(Path::to_path_buf).or(variable) {
+            return if program.is_file() {
+                Ok(Self { program })
+            } else {
+                Err(Error::ToolMissing {
+                    tool: program.display().to_string(),
+                    what: "decode videos (named by --ffmpeg or UNISONO_FFMPEG)".into(),
+                })
+            };
+        }
+        let on_path = std::env::var_os("PATH")
+            .and_then(|path| std::env::split_paths(&path).map(|d| d.join("ffmpeg")).find(|f| f.is_file()));
+        on_path.or_else(|| fetched().filter(|f| f.is_file())).map(|program| Self { program }).ok_or_else(|| {
+            Error::ToolMissing {
+                tool: "ffmpeg".into(),
+                what: "decode videos: `cargo xtask setup` fetches one; or install it, or name it by --ffmpeg or UNISONO_FFMPEG".into(),
+            }
+        })
+    }
+
+    /// Where it lies.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// A run on `path`: no terminal, no network, no other file, bounded memory. `before` are options of the input, `after` those of the
+    /// output.
+    pub(super) fn on(&self, path: &Path, limits: &VideoLimits, before: &[&str], after: &[&str]) -> Command {
+        // The shell only sets the bound and becomes ffmpeg; names reach it as words, never as text to read.
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -v \"$0\" 2>/dev/null; exec \"$@\""]);
+        command.arg((limits.max_memory * 1024).to_string()).arg(&self.program);
+        command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]);
+        command.args(["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]);
+        command.args(["-max_pixels", &limits.max_pixels.to_string()]);
+        // `file:` keeps names with colons or a leading dash what they are.
+        let mut name = OsString::from("file:");
+        name.push(path);
+        command.args(before).arg("-i").arg(name).args(after);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(super) fn cannot_start(&self) -> impl Fn(std::io::Error) -> Error + '_ {
+        |source| Error::Io { path: self.program.clone(), action: "start", source }
+    }
+}
+
+/// The static build that `cargo xtask setup` fetches where there is none.
+fn fetched() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = set("UNISONO_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").filter(|p| p.is_absolute()).map(|p| p.join("unisono")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/unisono")))?;
+    Some(cache.join("ffmpeg").join("ffmpeg"))
+}
+
+/// What a failed run says, in one line: its last error, without the addresses of its parts.
+pub(super) fn reason(log: &str) -> String {
+    let mut found = None;
+    for line in log.lines() {
+        if let Some((_, text)) = line.split_once("[error] ").or_else(|| line.split_once("[fatal] ")) {
+            // The causes come first, their consequences last.
+            if found.is_none() || text.contains("whitelist") {
+                found = Some(text);
+            }
+        }
+    }
+    match found {
+        Some(text) if text.contains("whitelist") => {
+            "a playlist or another format that names other files".into()
+        }
+        Some(text) if text.contains("Invalid data found") => "something else".into(),
+        Some(text) => text.rsplit_once("file:").map_or(text, |(before, _)| before.trim_end()).to_owned(),
+        None => "something that ffmpeg cannot open".into(),
+    }
+}

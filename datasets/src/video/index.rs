@@ -1,0 +1,109 @@
+//! Frame times without decoding: what the container says of its packets.
+
+use super::ffmpeg::reason;
+use super::probe::EXPECTED;
+use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Time, Video, VideoLimits};
+use crate::{Error, Result};
+
+/// Middles of `count` equal parts of `n` frames; every frame where there are no more.
+pub fn spread(n: usize, count: usize) -> Vec<usize> {
+    if n <= count {
+        return (0..n).collect();
+    }
+    (0..count).map(|i| (2 * i + 1) * n / (2 * count)).collect()
+}
+
+impl Ffmpeg {
+    /// Presentation times of all frames in their order, from the packets' headers; `None` where the container does not tell them
+    /// (raw streams, AVI with reordered frames).
+    ///
+    /// # Errors
+    /// [`Error::Media`] for a file without a picture track; the system's.
+    pub fn index(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Vec<Time>>> {
+        let copy = [
+            "-map",
+            "0:V:0",
+            "-c",
+            "copy",
+            "-copyts",
+            "-avoid_negative_ts",
+            "disabled",
+            "-f",
+            "framecrc",
+            "pipe:1",
+        ];
+        let most = limits.max_frames.to_string();
+        let mut after = vec!["-frames:v", most.as_str()];
+        after.extend(copy);
+        let output = self.on(&video.path, limits, &[], &after).output().map_err(self.cannot_start())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut base: Option<Ratio> = None;
+        let mut times = Vec::new();
+        for line in text.lines() {
+            if let Some(found) = line.strip_prefix("#tb 0: ") {
+                base = found.trim().parse().ok();
+            } else if !line.starts_with('#') {
+                let pts = line.split(',').nth(2).and_then(|pts| pts.trim().parse::<i64>().ok());
+                match (pts, base) {
+                    (Some(pts), Some(base)) if pts != i64::MIN => times.push(Time { pts, base }),
+                    _ => return Ok(None),
+                }
+            }
+        }
+        if times.is_empty() && !output.status.success() {
+            return Err(Error::media(
+                &video.path,
+                EXPECTED,
+                reason(&String::from_utf8_lossy(&output.stderr)),
+            ));
+        }
+        times.sort_unstable();
+        // Two frames at one time cannot be told apart by it.
+        let distinct = times.windows(2).all(|w| w[0] != w[1]);
+        Ok((distinct && !times.is_empty()).then_some(times))
+    }
+
+    /// Up to `count` frames spread evenly over the video: the middles of equal parts, fewer only where the video has fewer.
+    ///
+    /// # Errors
+    /// As [`frames`](Self::frames), and [`Error::Media`] for a video without a frame.
+    pub fn sample(&self, video: &Video, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
+        if let Some(times) = self.index(video, limits)? {
+            let wanted: Vec<Time> = spread(times.len(), count).into_iter().map(|i| times[i]).collect();
+            let found =
+                self.frames(video, &FrameOptions { only: Some(wanted.clone()), size: None }, limits)?;
+            let found = found.collect::<Result<Vec<_>>>()?;
+            if found.len() == wanted.len() {
+                return Ok(found);
+            }
+        }
+        // The packets promise frames that do not come, or promise none: the times of those that come, then those.
+        let all = FrameOptions { only: None, size: Some((16, 16)) };
+        let times =
+            self.frames(video, &all, limits)?.map(|f| f.map(|f| f.time)).collect::<Result<Vec<_>>>()?;
+        let wanted = spread(times.len(), count);
+        let options = FrameOptions { only: None, size: None };
+        let frames = match times.is_empty() {
+            true => Vec::new(),
+            false => pick(self.frames(video, &options, limits)?, &wanted)?,
+        };
+        if frames.is_empty() {
+            return Err(Error::media(&video.path, "at least one frame", "none"));
+        }
+        Ok(frames)
+    }
+}
+
+fn pick(frames: Frames, wanted: &[usize]) -> Result<Vec<Frame>> {
+    let mut found = Vec::with_capacity(wanted.len());
+    for (i, frame) in frames.enumerate() {
+        let frame = frame?;
+        if wanted.binary_search(&i).is_ok() {
+            found.push(frame);
+        }
+        if found.len() == wanted.len() {
+            break;
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,59 @@
+//! The sound of a video file.
+
+use super::ffmpeg::reason;
+use super::{Ffmpeg, Video, VideoLimits};
+use crate::{Error, Result, Sound};
+use std::io::Read;
+
+impl Ffmpeg {
+    /// The first sound track, mixed to one channel, at its own rate.
+    ///
+    /// # Errors
+    /// [`Error::Media`] where there is none or nothing of it can be decoded, [`Error::Limit`].
+    pub fn sound(&self, video: &Video, limits: &VideoLimits) -> Result<Sound> {
+        let path = &video.path;
+        let Some(rate) = video.sample_rate else {
+            return Err(Error::media(path, "a sound track", "none"));
+        };
+        let rate_text = rate.to_string();
+        let after =
+            ["-map", "0:a:0", "-ac", "1", "-ar", &rate_text, "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"];
+        let mut child = self.on(path, limits, &[], &after).spawn().map_err(self.cannot_start())?;
+        let log = child.stderr.take().map(|mut stderr| {
+            std::thread::spawn(move || {
+                let mut log = Vec::new();
+                // What cannot be read is not said.
+                drop(stderr.read_to_end(&mut log));
+                String::from_utf8_lossy(&log).into_owned()
+            })
+        });
+        let most = (limits.max_seconds * f64::from(rate)) as u64 * 4;
+        let mut bytes = Vec::new();
+        let read = match child.stdout.take() {
+            Some(stdout) => stdout.take(most + 4).read_to_end(&mut bytes),
+            None => Ok(0),
+        };
+        let over = bytes.len() as u64 > most;
+        if over || read.is_err() {
+            drop(child.kill());
+        }
+        drop(child.wait());
+        read.map_err(Error::io(path, "decode"))?;
+        if over {
+            return Err(Error::Limit {
+                path: path.clone(),
+                what: "the sound",
+                found: format!("more than {} seconds", limits.max_seconds),
+                limit: format!("{} seconds", limits.max_seconds),
+                option: "max_seconds",
+            });
+        }
+        let samples: Vec<f32> =
+            bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b).clamp(-1.0, 1.0)).collect();
+        if samples.is_empty() || samples.iter().any(|s| !s.is_finite()) {
+            let log = log.and_then(|thread| thread.join().ok()).unwrap_or_default();
+            return Err(Error::media(path, "a sound track of finite samples", reason(&log)));
+        }
+        Ok(Sound { samples, sample_rate: rate })
+    }
+}
