@@ -45,6 +45,7 @@ impl InputArgs {
             }
         }
         Ok(Inputs {
+            videos: false,
             manifest: self.manifest.clone(),
             split: self.split.clone(),
             paths,

@@ -113,9 +113,9 @@ fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>)
     let found = understand(
         &model,
         listing,
-        How { stage: "rerank", options: &options, whole: false, lines: None },
+        How { stage: "rerank", options: &options, whole: false, frames: 1, ffmpeg: None, lines: None },
         &mut |items, media, _| {
-            let p = model.matches(&vec![text; items.len()], &[media.tokens(&model)?])?;
+            let p = model.matches(&vec![text; items.len()], &media.tokens(&model)?)?;
             Ok(p.into_iter().map(|p| Ok(json!(p))).collect())
         },
         &mut |_| {},

@@ -235,3 +235,75 @@ fn a_converted_model_writes_the_same() {
         assert!(text.contains(&format!("understands: {command}")), "{text}");
     }
 }
+
+/// A video of the given pictures, losslessly, at 5 frames a second; `sound` seconds of a tone with it.
+fn video(path: &Path, pattern: &Path, sound: u32) {
+    let ffmpeg = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let mut command = std::process::Command::new(ffmpeg.program());
+    command.args(["-loglevel", "error", "-y", "-framerate", "5", "-i"]).arg(pattern);
+    if sound > 0 {
+        let tone = format!("sine=frequency=300:sample_rate=16000:duration={sound}");
+        command.args(["-f", "lavfi", "-i", &tone, "-c:a", "pcm_s16le"]);
+    }
+    let output = command.args(["-c:v", "png"]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn videos_are_seen_and_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = pictures(dir.path());
+    let folder = dir.path().join("videos");
+    fs::create_dir(&folder).unwrap();
+    let (still, moving) = (folder.join("still one's.mkv"), folder.join("moving.mkv"));
+    video(&still, &paths[0], 0);
+    video(&moving, &dir.path().join("p%d.png"), 4);
+    fs::write(folder.join("page.mp4"), "<!doctype html><title>404</title>").unwrap();
+    // One frame is a picture; the same frame again and again adds nothing.
+    let m = model("blip-caption");
+    let picture = json(["caption", "--model", &m, "--json", s(&paths[0])]);
+    let seen = json(["caption", "--model", &m, "--json", s(&still)]);
+    assert_eq!(seen["files"][0]["caption"], picture["files"][0]["caption"]);
+    assert_eq!(
+        (&seen["files"][0]["modality"], &picture["files"][0]["modality"]),
+        (&"video".into(), &"image".into())
+    );
+    // A folder's videos are found; the page that calls itself one is named.
+    let all = json(["caption", "--model", &m, "--json", "--frames", "3", s(&folder)]);
+    assert_eq!(all["files"].as_array().unwrap().len(), 2, "{all}");
+    let reason = all["skipped"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("expected a video that FFmpeg reads, found"), "{reason}");
+    // Which frames are looked at matters: the middle one alone is its picture.
+    let middle = json(["caption", "--model", &m, "--json", "--frames", "1", s(&moving)]);
+    let picture = json(["caption", "--model", &m, "--json", s(&paths[2])]);
+    assert_eq!(middle["files"][0]["score"], picture["files"][0]["score"]);
+    let of = |frames: &str| {
+        let found = json([
+            "match",
+            "--model",
+            &model("blip-match"),
+            "--text",
+            "red",
+            "--json",
+            "--frames",
+            frames,
+            s(&moving),
+        ]);
+        found["files"][0].clone()
+    };
+    assert_ne!(of("1"), of("5"));
+    let answer = ["ask", "--model", &model("blip-answer"), "--question", "what is red", "--json", s(&moving)];
+    assert!(json(answer)["files"][0]["answer"].is_string());
+    // A record's video, and a speech model hears the sound track.
+    let manifest = dir.path().join("m.jsonl");
+    fs::write(&manifest, "{\"id\": \"a\", \"text\": [\"x\"], \"video\": \"videos/moving.mkv\"}\n").unwrap();
+    let found = json(["caption", "--model", &m, "--json", "--manifest", s(&manifest)]);
+    assert_eq!(found["files"][0]["id"], "a");
+    let speech = model("whisper-speech");
+    let heard = json(["transcribe", "--model", &speech, "--format", "json", "--json", s(&moving)]);
+    assert_eq!(heard["files"].as_array().unwrap().len(), 1, "{heard}");
+    let e = fails(["transcribe", "--model", &speech, s(&still)]);
+    assert!(e.contains("expected a sound track, found none"), "{e}");
+    let e = fails(["caption", "--model", &m, "--ffmpeg", "/nonexistent/ffmpeg", s(&moving)]);
+    assert!(e.contains("`/nonexistent/ffmpeg` is not installed"), "{e}");
+}

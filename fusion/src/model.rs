@@ -296,6 +296,47 @@ impl FusionModel {
         Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
     }
 
+    /// Most frames of a video that its memory tells apart; a memory of a tower's own tokens has no such bound, and takes up to 64.
+    pub fn most_frames(&self) -> usize {
+        match &self.config.memory {
+            MemoryConfig::Tower { .. } => 64,
+            MemoryConfig::Own { frames, .. } => usize::try_from(*frames).unwrap_or(1).max(1),
+        }
+    }
+
+    /// Frames of videos from the image processor → a sequence of tokens for each frame, without a graph. Where a video has fewer frames
+    /// than another, its places are masked.
+    ///
+    /// # Errors
+    /// A video without a frame, no image tower, another size, or libtorch's.
+    pub fn watch(&self, videos: &[Vec<image::RgbImage>]) -> Result<Vec<Sequence>> {
+        let most = videos.iter().map(Vec::len).max().unwrap_or(0);
+        if videos.iter().any(Vec::is_empty) || most == 0 {
+            return Err(Error::Shape("a video without a frame".into()));
+        }
+        let same = videos.iter().all(|v| v.len() == most);
+        (0..most)
+            .map(|frame| {
+                // A place that is masked holds the last frame: anything finite would do.
+                let pictures: Vec<_> =
+                    videos.iter().filter_map(|v| v.get(frame).or(v.last())).cloned().collect();
+                let mut seen = self.see(&pictures)?;
+                seen.frame = frame as i64;
+                if !same {
+                    let (n, s, _) = seen.tokens.size3()?;
+                    let real: Vec<bool> = videos.iter().map(|v| frame < v.len()).collect();
+                    let real = Tensor::f_from_slice(&real)?.f_to_device(seen.tokens.device())?;
+                    let real = real.f_unsqueeze(1)?.f_expand([n, s], false)?;
+                    seen.mask = Some(match seen.mask {
+                        Some(mask) => mask.f_logical_and(&real)?,
+                        None => real,
+                    });
+                }
+                Ok(seen)
+            })
+            .collect()
+    }
+
     /// Log-mel spectrograms `[T_i, M]` from the audio processor → the sequence of their tokens, without a graph.
     ///
     /// # Errors

@@ -213,3 +213,24 @@ fn a_memory_holds_several_frames_and_hides_what_is_not_there() {
     let difference = (run(&memory, mask.as_ref()) - run(&first, None)).abs().max().double_value(&[]);
     assert!(difference < 1e-5, "{difference}");
 }
+
+#[test]
+fn a_video_among_longer_ones_is_what_it_is_alone() {
+    let model = model_of(3);
+    let picture =
+        |n: u8| image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([n, x as u8 * 15, y as u8 * 15]));
+    let (short, long) = (vec![picture(10)], vec![picture(90), picture(200), picture(30)]);
+    assert_eq!(model.most_frames(), 3);
+    let options = Generation { max_length: 12, ..model.config().generation.clone() };
+    let prompt = model.caption_prompt("").unwrap();
+    let write = |videos: &[Vec<image::RgbImage>]| {
+        let memory = model.remember(&model.watch(videos).unwrap()).unwrap();
+        model.caption(&memory, &prompt, &options, 0, None).unwrap()
+    };
+    let together = write(&[short.clone(), long.clone()]);
+    for (one, alone) in together.iter().zip([write(&[short]), write(&[long.clone()])]) {
+        assert_eq!(one.ids, alone[0].ids);
+        assert!((one.score - alone[0].score).abs() < 1e-5);
+    }
+    assert!(model.watch(&[long, Vec::new()]).is_err());
+}

@@ -13,6 +13,9 @@ use walkdir::{DirEntry, WalkDir};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Inputs {
+    /// Videos are items too: their frames where pictures are wanted, or else their sound.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub videos: bool,
     /// A manifest (JSON Lines).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<PathBuf>,
@@ -59,7 +62,7 @@ impl Inputs {
             self.list_manifest(path, wanted, &mut listing)?;
         }
         for path in &self.paths {
-            list_path(path, wanted, &mut listing)?;
+            list_path(path, wanted, self.videos, &mut listing)?;
         }
         if !self.texts.is_empty() && !wanted.contains(&Modality::Text) {
             return Err(Error::Input(format!("texts were given, but only {} is embedded", names(wanted))));
@@ -94,7 +97,7 @@ impl Inputs {
             ));
         }
         for record in records {
-            list_record(record, wanted, listing);
+            list_record(record, wanted, self.videos, listing);
         }
         Ok(())
     }
@@ -117,9 +120,14 @@ fn names(modalities: &[Modality]) -> String {
     modalities.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
 }
 
+/// What a video is taken as, if at all.
+fn as_video(wanted: &[Modality], videos: bool) -> Option<Modality> {
+    [Modality::Image, Modality::Audio].into_iter().find(|m| videos && wanted.contains(m))
+}
+
 /// One record's items: its picture, its sounds, its texts.
-fn list_record(record: &Record, wanted: &[Modality], listing: &mut Listing) {
-    let mut push = |modality, part, file: Option<&Path>, text: Option<&String>| {
+fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
+    let mut push = |modality, part, file: Option<&Path>, text: Option<&String>, video: bool| {
         if !wanted.contains(&modality) {
             return;
         }
@@ -134,30 +142,41 @@ fn list_record(record: &Record, wanted: &[Modality], listing: &mut Listing) {
             path,
             text: text.cloned(),
             label,
+            video,
             lang,
             part,
         });
     };
     if let Some(image) = &record.image {
-        push(Modality::Image, 0, Some(image), record.text.first());
+        push(Modality::Image, 0, Some(image), record.text.first(), false);
+    }
+    if let (Some(file), Some(modality)) = (&record.video, as_video(wanted, videos)) {
+        push(modality, 0, Some(file), record.text.first(), true);
     }
     for (part, sound) in record.audio.iter().enumerate() {
-        push(Modality::Audio, part, Some(sound), record.text.first());
+        push(Modality::Audio, part, Some(sound), record.text.first(), false);
     }
     for (part, text) in record.text.iter().enumerate() {
-        push(Modality::Text, part, None, Some(text));
+        push(Modality::Text, part, None, Some(text), false);
     }
 }
 
-fn list_path(path: &Path, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
+fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing) -> Result<()> {
     let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
     if meta.is_dir() {
-        walk(path, wanted, listing);
+        walk(path, wanted, videos, listing);
         return Ok(());
     }
     let skip = |reason: String| Skip { id: path.display().to_string(), reason };
     if !meta.is_file() {
         listing.skipped.push(skip("neither a file nor a folder".into()));
+        return Ok(());
+    }
+    if let (Some(modality), true) = (as_video(wanted, videos), kind::is_video(path)?) {
+        match absolute_utf8(path) {
+            Ok(file) => listing.items.push(Item::video(file, modality)),
+            Err(reason) => listing.skipped.push(skip(reason)),
+        }
         return Ok(());
     }
     match (kind::by_content(path)?, absolute_utf8(path)) {
@@ -176,7 +195,15 @@ fn list_path(path: &Path, wanted: &[Modality], listing: &mut Listing) -> Result<
     Ok(())
 }
 
-fn walk(folder: &Path, wanted: &[Modality], listing: &mut Listing) {
+/// What a file in a folder is taken as, and whether it is a video.
+fn ending(path: &Path, wanted: &[Modality], videos: bool) -> Option<(Modality, bool)> {
+    if kind::video_by_ending(path) {
+        return as_video(wanted, videos).map(|modality| (modality, true));
+    }
+    kind::by_ending(path).filter(|m| wanted.contains(m)).map(|modality| (modality, false))
+}
+
+fn walk(folder: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing) {
     let mut entered = HashSet::new();
     let enter = move |entry: &DirEntry| {
         if entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.') {
@@ -189,10 +216,10 @@ fn walk(folder: &Path, wanted: &[Modality], listing: &mut Listing) {
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(enter) {
         match entry {
             Ok(entry) if !entry.file_type().is_file() => (),
-            Ok(entry) => match kind::by_ending(entry.path()).filter(|m| wanted.contains(m)) {
+            Ok(entry) => match ending(entry.path(), wanted, videos) {
                 None => listing.left_out += 1,
-                Some(modality) => match absolute_utf8(entry.path()) {
-                    Ok(path) => listing.items.push(Item::file(path, modality)),
+                Some((modality, video)) => match absolute_utf8(entry.path()) {
+                    Ok(path) => listing.items.push(Item { video, ..Item::file(path, modality) }),
                     Err(reason) => {
                         listing.skipped.push(Skip { id: entry.path().display().to_string(), reason });
                     }

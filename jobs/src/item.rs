@@ -21,12 +21,19 @@ pub struct Item {
     /// What it shows or says: items with one label are the same thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The file is a video: its frames for a picture, its sound track for a sound.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub video: bool,
     /// Language of the text or sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
     /// Which of its record's several texts or sounds, counted from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub part: usize,
+}
+
+fn is_false(yes: &bool) -> bool {
+    !*yes
 }
 
 fn is_zero(n: &usize) -> bool {
@@ -42,6 +49,7 @@ impl Item {
             path: None,
             text: Some(text.into()),
             label: None,
+            video: false,
             lang: None,
             part: 0,
         }
@@ -50,7 +58,12 @@ impl Item {
     /// A file by itself; its path is its id.
     pub fn file(path: PathBuf, modality: Modality) -> Self {
         let id = path.display().to_string();
-        Self { id, modality, path: Some(path), text: None, label: None, lang: None, part: 0 }
+        Self { id, modality, path: Some(path), text: None, label: None, video: false, lang: None, part: 0 }
+    }
+
+    /// A video file, seen or heard.
+    pub fn video(path: PathBuf, modality: Modality) -> Self {
+        Self { video: true, ..Self::file(path, modality) }
     }
 
     /// What pairs across modalities are decided by: the label, or the id where there is none.

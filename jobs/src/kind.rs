@@ -9,6 +9,38 @@ use unisono_encoders::Modality;
 const IMAGE: [&str; 10] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif"];
 const AUDIO: [&str; 5] = ["wav", "ogg", "oga", "mp3", "flac"];
 
+const VIDEO: [&str; 20] = [
+    "mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "wmv", "asf", "flv",
+    "3gp", "3g2", "ogv", "mxf", "vob", "y4m",
+];
+
+/// Whether a file is a video, by its first bytes, and where they say nothing, by its ending.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn is_video(path: &Path) -> Result<bool> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    file.take(512).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+    Ok(match head.as_slice() {
+        // ISO media; pictures (AVIF, HEIC) and bare sound live in the same boxes.
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
+            !["avif", "avis", "heic", "heix", "mif1", "M4A "].iter().any(|b| brand.starts_with(b.as_bytes()))
+        }
+        [b'R', b'I', b'F', b'F', _, _, _, _, kind @ ..] => kind.starts_with(b"AVI "),
+        [0, 0, 1, 0xba | 0xb3, ..] | [0x1a, 0x45, 0xdf, 0xa3, ..] | [0x30, 0x26, 0xb2, 0x75, ..] => true,
+        head if head.starts_with(b"FLV") || head.starts_with(b"YUV4MPEG2") => true,
+        head if head.first() == Some(&0x47) && head.get(188) == Some(&0x47) => true,
+        _ => video_by_ending(path) && by_content(path)?.is_none(),
+    })
+}
+
+/// Whether a file's ending promises a video.
+pub(crate) fn video_by_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    VIDEO.contains(&ending.as_str())
+}
+
 /// What a file's ending promises; `None` for anything but pictures and sounds.
 pub(crate) fn by_ending(path: &Path) -> Option<Modality> {
     let ending = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -64,5 +96,17 @@ mod tests {
         assert_eq!(kind("f.JPG", b""), Some(Modality::Image));
         assert_eq!(kind("g.txt", b"words"), None);
         assert!(by_content(&dir.path().join("none")).is_err());
+        let video = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            is_video(&path).unwrap()
+        };
+        assert!(video("a", b"\0\0\0\x20ftypisom"));
+        assert!(!video("a.mp4", b"\0\0\0\x20ftypavif"));
+        assert!(video("a.png", b"\x1a\x45\xdf\xa3"));
+        assert!(video("a", b"RIFF\0\0\0\0AVI LIST"));
+        assert!(!video("a.avi", b"RIFF\0\0\0\0WAVEfmt "));
+        assert!(video("a.MP4", b"something else"));
+        assert!(!video("a.txt", b"something else"));
     }
 }

@@ -3,7 +3,8 @@
 use crate::Result;
 use image::RgbImage;
 use std::path::Path;
-use unisono_datasets::Limits;
+use unisono_datasets::video::{Ffmpeg, VideoLimits};
+use unisono_datasets::{Limits, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_eval::inputs;
 
@@ -25,4 +26,25 @@ pub(crate) fn speech(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
         &Limits { max_seconds: 6.0 * 3600.0, max_file_bytes: 2 << 30, ..Limits::default() },
     )?;
     Ok(processor.whole(&sound.samples)?)
+}
+
+/// A video file → up to `count` frames, spread evenly over it, as squares of the processor's size.
+pub(crate) fn frames(
+    path: &Path,
+    processor: &ImageProcessor,
+    ffmpeg: &Ffmpeg,
+    count: usize,
+) -> Result<Vec<RgbImage>> {
+    let limits = VideoLimits::default();
+    let video = ffmpeg.probe(path, &limits)?;
+    Ok(ffmpeg.sample(&video, count, &limits)?.iter().map(|frame| processor.prepare(&frame.picture)).collect())
+}
+
+/// A video file's sound → its log-mel spectrogram `[T, M]`; `whole`: however long it is.
+pub(crate) fn sound_track(path: &Path, processor: &LogMel, ffmpeg: &Ffmpeg, whole: bool) -> Result<Vec<f32>> {
+    let limits = VideoLimits { max_seconds: 6.0 * 3600.0, ..VideoLimits::default() };
+    let sound = ffmpeg.sound(&ffmpeg.probe(path, &limits)?, &limits)?;
+    let rate = processor.config().sample_rate;
+    let sound = if sound.sample_rate == rate { sound } else { decode::resample(&sound, rate)? };
+    Ok(if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? })
 }

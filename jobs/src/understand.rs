@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use unisono_datasets::video::Ffmpeg;
 use unisono_encoders::files::write_atomically;
 use unisono_encoders::{Modality, Processors};
 use unisono_fusion::config::MemoryConfig;
@@ -25,17 +26,20 @@ pub enum Media {
     Pictures(Vec<RgbImage>),
     /// Log-mel spectrograms `[T_i, M]`.
     Spectrograms(Vec<Vec<f32>>),
+    /// Frames of videos from the image processor, each video's in their order.
+    Videos(Vec<Vec<RgbImage>>),
 }
 
 impl Media {
-    /// Their tokens.
+    /// Their tokens: one sequence, of videos one for each frame.
     ///
     /// # Errors
     /// No such tower, or libtorch's.
-    pub fn tokens(&self, model: &FusionModel) -> Result<Sequence> {
+    pub fn tokens(&self, model: &FusionModel) -> Result<Vec<Sequence>> {
         Ok(match self {
-            Self::Pictures(pictures) => model.see(pictures)?,
-            Self::Spectrograms(mels) => model.hear(mels)?,
+            Self::Pictures(pictures) => vec![model.see(pictures)?],
+            Self::Spectrograms(mels) => vec![model.hear(mels)?],
+            Self::Videos(videos) => model.watch(videos)?,
         })
     }
 }
@@ -73,6 +77,10 @@ pub struct How<'a> {
     pub options: &'a EmbedOptions,
     /// Sounds keep their length, however long they are.
     pub whole: bool,
+    /// Frames of a video that are looked at, at most; the model's own bound holds besides.
+    pub frames: usize,
+    /// The program that decodes videos; absent: looked for.
+    pub ffmpeg: Option<&'a Path>,
     /// Where the lines go; absent: the job is not taken up again.
     pub lines: Option<Lines<'a>>,
 }
@@ -95,7 +103,7 @@ pub fn sees(model: &FusionModel) -> Vec<Modality> {
 pub fn understand(
     model: &FusionModel,
     listing: Listing,
-    How { stage, options, whole, lines }: How,
+    How { stage, options, whole, frames, ffmpeg, lines }: How,
     work: Work,
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,
@@ -104,6 +112,8 @@ pub fn understand(
     let total = items.len() + unlisted.len();
     let mut made = Understood { done: Vec::new(), skipped: unlisted };
     check_skips(&made.skipped, options.max_skip)?;
+    let videos = if items.iter().any(|item| item.video) { Some(Ffmpeg::find(ffmpeg)?) } else { None };
+    let frames = frames.clamp(1, model.most_frames());
     let mut store = match lines {
         Some(lines) => Some(Store::open(&lines, &items, options.batch, &mut made)?),
         None => None,
@@ -124,7 +134,7 @@ pub fn understand(
         rest,
         options.workers,
         ahead,
-        |item| prepare(item, processors, whole),
+        |item| prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames))),
         |index, prepared| {
             waiting.push(prepared);
             if waiting.len() < batch && index + 1 < rest.len() {
@@ -190,15 +200,31 @@ fn line(id: &str, value: &Value) -> Result<String> {
 
 enum Prepared {
     Picture(RgbImage),
+    Video(Vec<RgbImage>),
     Spectrogram(Vec<f32>),
 }
 
 /// Decodes and processes one item; what is wrong with it is a line for the user.
-fn prepare(item: &Item, processors: &Processors, whole: bool) -> std::result::Result<Prepared, String> {
+fn prepare(
+    item: &Item,
+    processors: &Processors,
+    whole: bool,
+    videos: Option<(&Ffmpeg, usize)>,
+) -> std::result::Result<Prepared, String> {
     let missing = || {
         Error::Input("the model came without preprocessor_config.json, which says how it sees files".into())
     };
     let work = || match (item.modality, &item.path) {
+        (Modality::Image, Some(path)) if item.video => {
+            let (ffmpeg, frames) = videos.ok_or_else(missing)?;
+            media::frames(path, processors.image.as_ref().ok_or_else(missing)?, ffmpeg, frames)
+                .map(Prepared::Video)
+        }
+        (Modality::Audio, Some(path)) if item.video => {
+            let (ffmpeg, _) = videos.ok_or_else(missing)?;
+            media::sound_track(path, processors.audio.as_ref().ok_or_else(missing)?, ffmpeg, whole)
+                .map(Prepared::Spectrogram)
+        }
         (Modality::Image, Some(path)) => {
             media::picture(path, processors.image.as_ref().ok_or_else(missing)?).map(Prepared::Picture)
         }
@@ -228,11 +254,16 @@ fn batch_of(
 ) -> Result<Vec<std::result::Result<Value, String>>> {
     let mut values: Vec<Option<std::result::Result<Value, String>>> = items.iter().map(|_| None).collect();
     let (mut pictures, mut mels) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    let mut videos = (Vec::new(), Vec::new());
     for (i, prepared) in prepared.into_iter().enumerate() {
         match prepared {
             Ok(Prepared::Picture(picture)) => {
                 pictures.0.push(i);
                 pictures.1.push(picture);
+            }
+            Ok(Prepared::Video(frames)) => {
+                videos.0.push(i);
+                videos.1.push(frames);
             }
             Ok(Prepared::Spectrogram(mel)) => {
                 mels.0.push(i);
@@ -241,7 +272,11 @@ fn batch_of(
             Err(reason) => values[i] = Some(Err(reason)),
         }
     }
-    for (at, media) in [(pictures.0, Media::Pictures(pictures.1)), (mels.0, Media::Spectrograms(mels.1))] {
+    for (at, media) in [
+        (pictures.0, Media::Pictures(pictures.1)),
+        (mels.0, Media::Spectrograms(mels.1)),
+        (videos.0, Media::Videos(videos.1)),
+    ] {
         if at.is_empty() {
             continue;
         }
@@ -249,7 +284,13 @@ fn batch_of(
         for (i, mut value) in at.iter().zip(work(&part, media, first)?) {
             // A record's picture and sound share its id.
             if let Ok(Value::Object(object)) = &mut value {
-                object.insert("modality".into(), items[*i].modality.name().into());
+                let item = &items[*i];
+                let name = if item.video && item.modality == Modality::Image {
+                    "video"
+                } else {
+                    item.modality.name()
+                };
+                object.insert("modality".into(), name.into());
             }
             values[*i] = Some(value);
         }

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, first| {
             let (ids, real) = model.batch(&vec![&args.question; items.len()])?;
-            let considered = model.consider(&ids, &real, &[media.tokens(model)?])?;
+            let considered = model.consider(&ids, &real, &media.tokens(model)?)?;
             if args.answer.is_empty() {
                 let texts = model.answer(&considered, &options, first, None)?;
                 let one = |t| Ok(Ok(json!({ "answer": model.say(t)?, "score": t.score })));

@@ -1,4 +1,4 @@
-//! `unisono caption`: a sentence about each picture or sound.
+//! `unisono caption`: a sentence about each picture, sound or video.
 
 use super::{FileArgs, GenerationArgs, LineArgs, Stage};
 use crate::error::Error;
@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use unisono_fusion::Ability;
 use unisono_jobs::Error as JobError;
 
-/// Write a sentence about each picture or sound
+/// Write a sentence about each picture, sound or video
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let stage = Stage { name: "caption", whole: false, quiet: live };
     let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |_, media, first| {
-            let memory = model.remember(&[media.tokens(model)?])?;
+            let memory = model.remember(&media.tokens(model)?)?;
             let mut words = Words::default();
             if live && !args.prompt.is_empty() {
                 out::print(&format!("{} ", args.prompt)).map_err(|e| JobError::Input(e.to_string()))?;

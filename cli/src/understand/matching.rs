@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let stage = Stage { name: "match", whole: false, quiet: false };
     let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, _| {
-            let tokens = [media.tokens(model)?];
+            let tokens = media.tokens(model)?;
             let mut rows = vec![Vec::with_capacity(args.text.len()); items.len()];
             for text in &args.text {
                 let p = model.matches(&vec![text; items.len()], &tokens)?;

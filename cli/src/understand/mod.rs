@@ -21,15 +21,21 @@ pub(crate) struct FileArgs {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-image-captioning-base
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// Pictures, sounds, and folders with all that lies below them
+    /// Pictures, sounds, videos, and folders with all that lies below them
     #[arg(value_name = "FILE", required_unless_present = "manifest")]
     files: Vec<PathBuf>,
-    /// A manifest (JSON Lines): its records' pictures and sounds
+    /// A manifest (JSON Lines): its records' pictures, sounds and videos
     #[arg(long, visible_alias = "data", value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// Only the manifest's records of this split
     #[arg(long, value_name = "NAME", requires = "manifest")]
     split: Option<String>,
+    /// Frames of a video that the model looks at, at most, spread evenly over it
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    frames: u16,
+    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    ffmpeg: Option<PathBuf>,
     #[command(flatten)]
     how: WorkArgs,
 }
@@ -133,6 +139,7 @@ impl FileArgs {
         let inputs = Inputs {
             manifest: self.manifest.clone(),
             split: self.split.clone(),
+            videos: true,
             paths: self.files.clone(),
             ..Inputs::default()
         };
@@ -161,7 +168,8 @@ impl FileArgs {
         let mut meter = Meter::new();
         let settings = match lines {
             Some((_, _, settings)) => {
-                format!("{} {} {settings}", identity_with_fusion(&dir)?, self.how.precision_name())
+                let (identity, precision) = (identity_with_fusion(&dir)?, self.how.precision_name());
+                format!("{identity} {precision} {} frames {settings}", self.frames)
             }
             None => String::new(),
         };
@@ -178,7 +186,14 @@ impl FileArgs {
             understand(
                 &model,
                 listing,
-                How { stage, options: &options, whole, lines },
+                How {
+                    stage,
+                    options: &options,
+                    whole,
+                    frames: self.frames.into(),
+                    ffmpeg: self.ffmpeg.as_deref(),
+                    lines,
+                },
                 work,
                 &mut resumed,
                 &mut |p| if quiet { interrupt::flow() } else { watch(&mut meter)(p) },
