@@ -228,7 +228,7 @@ fn a_video_among_longer_ones_is_what_it_is_alone() {
         model.caption(&memory, &prompt, &options, 0, None).unwrap()
     };
     let together = write(&[short.clone(), long.clone()]);
-    for (one, alone) in together.iter().zip([write(&[short]), write(&[long.clone()])]) {
+    for (one, alone) in together.iter().zip([write(&[short]), write(std::slice::from_ref(&long))]) {
         assert_eq!(one.ids, alone[0].ids);
         assert!((one.score - alone[0].score).abs() < 1e-5);
     }

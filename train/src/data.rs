@@ -12,6 +12,7 @@ use tch::Tensor;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
+use unisono_datasets::video::{Ffmpeg, VideoLimits};
 use unisono_datasets::{Draw, Limits, Record};
 use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
 use unisono_encoders::{Modality, Mode, Model};
@@ -26,7 +27,8 @@ pub struct Sample {
     label: u64,
     text: Option<u64>,
     pub(crate) ids: Option<Vec<i64>>,
-    square: Option<RgbImage>,
+    /// A picture, or frames of a video in their order.
+    squares: Vec<RgbImage>,
     /// `[T, M]`.
     mel: Option<Vec<f32>>,
 }
@@ -36,6 +38,7 @@ const CACHE_SCALE: f64 = 1.25;
 
 enum Medium {
     Picture(RgbImage),
+    Frames(Vec<RgbImage>),
     Samples(Vec<f32>),
     Mel(Vec<f32>),
 }
@@ -44,6 +47,7 @@ impl Medium {
     fn bytes(&self) -> usize {
         match self {
             Self::Picture(p) => p.as_raw().len(),
+            Self::Frames(frames) => frames.iter().map(|f| f.as_raw().len()).sum(),
             Self::Samples(s) | Self::Mel(s) => 4 * s.len(),
         }
     }
@@ -60,6 +64,7 @@ pub struct Preparer {
     augment_mel: SpectrogramAugment,
     cache: MediaCache<Medium>,
     limits: Limits,
+    frames: usize,
     seed: u64,
 }
 
@@ -78,6 +83,7 @@ impl Preparer {
             augment_mel: recipe.augment.spectrogram.clone(),
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
             limits: Limits::default(),
+            frames: recipe.frames(),
             seed: recipe.seed,
         }
     }
@@ -92,28 +98,40 @@ impl Preparer {
         // Sources draw with streams of their own: the number of the source is part of the key.
         let key = draw.draw | (draw.source as u64) << 48;
         let stream = |purpose| rng(self.seed, key, 0, purpose);
-        let mut sample =
-            Sample { id: r.id.clone(), label: hash(r.key()), text: None, ids: None, square: None, mel: None };
+        let mut sample = Sample {
+            id: r.id.clone(),
+            label: hash(r.key()),
+            text: None,
+            ids: None,
+            squares: Vec::new(),
+            mel: None,
+        };
         if let (Some(processor), true) = (&self.text, uses(Modality::Text) && !r.text.is_empty()) {
             let caption = caption(r, &source.caption, &mut stream(Purpose::Pick));
             sample.ids = Some(processor.encode(&caption)?);
             sample.text = Some(hash(&caption.trim().to_lowercase()));
         }
-        if let (Some(processor), Some(path), true) = (&self.image, &r.image, uses(Modality::Image)) {
-            let medium = self.picture(path, processor)?;
-            if let Medium::Picture(p) = &*medium {
-                sample.square = Some(self.augment_image.apply(
-                    p,
-                    processor.longest_side(),
-                    &mut stream(Purpose::Augment),
-                ));
+        if let (Some(processor), true) = (&self.image, uses(Modality::Image)) {
+            // The same stream anew for each frame: a video is cropped and coloured as one.
+            let apply = |p: &RgbImage| {
+                self.augment_image.apply(p, processor.longest_side(), &mut stream(Purpose::Augment))
+            };
+            let medium = match (&r.image, &r.video) {
+                (Some(path), _) => Some(self.picture(path, processor)?),
+                (None, Some(path)) => Some(self.video(path, processor)?),
+                (None, None) => None,
+            };
+            match medium.as_deref() {
+                Some(Medium::Picture(p)) => sample.squares.push(apply(p)),
+                Some(Medium::Frames(frames)) => sample.squares.extend(frames.iter().map(apply)),
+                _ => {}
             }
         }
         if let (Some(processor), true) = (&self.audio, uses(Modality::Audio) && !r.audio.is_empty()) {
             let path = &r.audio[stream(Purpose::Other).random_range(0..r.audio.len())];
             sample.mel = Some(self.mel(path, processor, &stream)?);
         }
-        let has = [sample.ids.is_some(), sample.square.is_some(), sample.mel.is_some()];
+        let has = [sample.ids.is_some(), !sample.squares.is_empty(), sample.mel.is_some()];
         if has.iter().filter(|h| **h).count() < 2 {
             return Err(Error::setting(r.id.clone(), "fewer than two modalities that this model has"));
         }
@@ -124,6 +142,17 @@ impl Preparer {
         let key = path.display().to_string();
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
             Ok(Medium::Picture(inputs::picture(path, &processor.scaled(CACHE_SCALE), self.limits)?))
+        })
+    }
+
+    fn video(&self, path: &Path, processor: &ImageProcessor) -> Result<Arc<Medium>> {
+        let key = path.display().to_string();
+        self.cache.get_or_try_insert(&key, Medium::bytes, || {
+            let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+            let video = ffmpeg.probe(path, &limits)?;
+            let scaled = processor.scaled(CACHE_SCALE);
+            let frames = ffmpeg.sample(&video, self.frames, &limits)?;
+            Ok(Medium::Frames(frames.iter().map(|frame| scaled.prepare(&frame.picture)).collect()))
         })
     }
 
@@ -150,7 +179,7 @@ impl Preparer {
                 fresh = processor.process(&changed)?;
                 &fresh
             }
-            Medium::Picture(_) => {
+            Medium::Picture(_) | Medium::Frames(_) => {
                 return Err(Error::setting(key, "is a picture in one record and a sound in another"));
             }
         };
@@ -215,10 +244,8 @@ const FRAME_ROUND: usize = 32;
 /// The tokens of a tower over the samples of a batch that have its modality.
 #[derive(Debug)]
 pub struct TowerTokens {
-    /// `[n, T, W]`, padded to the longest.
-    pub tokens: Tensor,
-    /// `[n, T]` bool, true = real; `None`: all.
-    pub mask: Option<Tensor>,
+    /// `[n, T, W]`, padded to the longest, and `[n, T]` bool, true = real (`None`: all); of pictures of videos, for each frame.
+    pub frames: Vec<(Tensor, Option<Tensor>)>,
     /// The sample that each row belongs to, ascending.
     pub rows: Vec<usize>,
 }
@@ -270,17 +297,27 @@ pub fn forward(
         })?;
         views.insert(Modality::Text, View { vectors, rows });
     }
-    let rows = rows_of(|s| s.square.is_some());
+    let rows = rows_of(|s| !s.squares.is_empty());
     if !rows.is_empty() {
-        let squares: Vec<RgbImage> = samples.iter().filter_map(|s| s.square.clone()).collect();
+        let squares: Vec<RgbImage> = samples.iter().flat_map(|s| s.squares.iter().cloned()).collect();
         let pixels = model.image_processor()?.batch(&squares, model.device())?;
-        shapes.images = rows.len() as i64;
+        shapes.images = squares.len() as i64;
+        let counts: Vec<usize> = rows.iter().map(|i| samples[*i].squares.len()).collect();
+        let videos = Videos::of(&counts, model.device())?;
         let out = model.forward_image(&pixels, mode(Modality::Image))?;
         if fused.contains(&Modality::Image) {
-            let (tokens_of, mask) = (out.tokens, out.mask);
-            tokens.insert(Modality::Image, TowerTokens { tokens: tokens_of, mask, rows: rows.clone() });
+            let frames = match &videos {
+                None => vec![(out.tokens, out.mask)],
+                Some(videos) => videos.tokens(&out.tokens, out.mask.as_ref())?,
+            };
+            tokens.insert(Modality::Image, TowerTokens { frames, rows: rows.clone() });
         }
-        views.insert(Modality::Image, View { vectors: model.project(Modality::Image, &out.pooled)?, rows });
+        let vectors = model.project(Modality::Image, &out.pooled)?;
+        let vectors = match &videos {
+            None => vectors,
+            Some(videos) => videos.vectors(&vectors)?,
+        };
+        views.insert(Modality::Image, View { vectors, rows });
     }
     let rows = rows_of(|s| s.mel.is_some());
     if !rows.is_empty() {
@@ -295,11 +332,83 @@ pub fn forward(
             Ok((vectors, if keep { Some((out.tokens, out.mask)) } else { None }))
         })?;
         if let Some((tokens_of, mask)) = heard {
-            tokens.insert(Modality::Audio, TowerTokens { tokens: tokens_of, mask, rows: rows.clone() });
+            tokens
+                .insert(Modality::Audio, TowerTokens { frames: vec![(tokens_of, mask)], rows: rows.clone() });
         }
         views.insert(Modality::Audio, View { vectors, rows });
     }
     Ok(Forwarded { views, tokens, shapes })
+}
+
+/// Which rows of a flat batch of frames belong to which video. Videos with fewer frames than others repeat their last one, hidden.
+struct Videos {
+    /// `[n, F]` rows of the batch.
+    at: Tensor,
+    /// `[n, F]` bool; `None`: all are real.
+    real: Option<Tensor>,
+    /// `[n, F]`: one over the number of frames, 0 where there is none.
+    weight: Tensor,
+    sizes: (i64, i64),
+}
+
+impl Videos {
+    /// `None` where every item is one picture.
+    fn of(counts: &[usize], device: tch::Device) -> Result<Option<Self>> {
+        let most = counts.iter().copied().max().unwrap_or(1);
+        if most < 2 {
+            return Ok(None);
+        }
+        let (mut at, mut real, mut weight, mut first) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for count in counts {
+            for frame in 0..most {
+                at.push((first + frame.min(count - 1)) as i64);
+                real.push(frame < *count);
+                weight.push(if frame < *count { 1.0 / *count as f32 } else { 0.0 });
+            }
+            first += count;
+        }
+        let sizes = (counts.len() as i64, most as i64);
+        let shaped = |t: Tensor| -> Result<Tensor> { Ok(t.f_view([sizes.0, sizes.1])?.f_to_device(device)?) };
+        Ok(Some(Self {
+            at: shaped(Tensor::f_from_slice(&at)?)?,
+            weight: shaped(Tensor::f_from_slice(&weight)?)?,
+            real: if real.iter().all(|r| *r) { None } else { Some(shaped(Tensor::f_from_slice(&real)?)?) },
+            sizes,
+        }))
+    }
+
+    /// Tokens of a flat batch, frame by frame.
+    fn tokens(&self, tokens: &Tensor, mask: Option<&Tensor>) -> Result<Vec<Tokens>> {
+        let (n, t) = (self.sizes.0, tokens.size3()?.1);
+        (0..self.sizes.1)
+            .map(|frame| {
+                let at = self.at.f_select(1, frame)?;
+                let of_tower = mask.map(|m| m.f_index_select(0, &at)).transpose()?;
+                let of_frames = match &self.real {
+                    Some(real) => Some(real.f_narrow(1, frame, 1)?.f_expand([n, t], false)?),
+                    None => None,
+                };
+                let mask = match (of_tower, of_frames) {
+                    (Some(a), Some(b)) => Some(a.f_logical_and(&b)?),
+                    (a, b) => a.or(b),
+                };
+                Ok((tokens.f_index_select(0, &at)?, mask))
+            })
+            .collect()
+    }
+
+    /// Unit vectors of a flat batch → the unit vector along the mean of each video's frames, as CLIP4Clip pools.
+    fn vectors(&self, vectors: &Tensor) -> Result<Tensor> {
+        let (n, f) = self.sizes;
+        let of = vectors.f_index_select(0, &self.at.f_flatten(0, 1)?)?.f_view([n, f, -1])?;
+        let mean = of.f_mul(&self.weight.f_unsqueeze(2)?)?.f_sum_dim_intlist(
+            [1i64].as_slice(),
+            false,
+            None::<tch::Kind>,
+        )?;
+        let length = mean.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), true)?.f_clamp_min(1e-12)?;
+        Ok(mean.f_div(&length)?)
+    }
 }
 
 /// Tokens `[n, T, W]` and what of them is real.

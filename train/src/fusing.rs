@@ -54,7 +54,7 @@ pub fn losses(
     for (kinds, rows) in &groups {
         let mut sequences = Vec::with_capacity(kinds.len());
         for kind in kinds {
-            sequences.push(forwarded.sequence(*kind, rows)?);
+            sequences.extend(forwarded.sequences(*kind, rows)?);
         }
         let (memory, mask) = model.memory(&sequences)?;
         let memory = writer.remember(&memory, mask.as_ref())?;
@@ -136,20 +136,23 @@ fn pick(view: Option<&View>, rows: &[usize]) -> Result<Tensor> {
 }
 
 impl Forwarded {
-    /// The tokens of some samples, which all have this modality.
-    fn sequence(&self, modality: Modality, rows: &[usize]) -> Result<Sequence> {
+    /// The tokens of some samples, which all have this modality: one sequence, of videos one for each frame.
+    fn sequences(&self, modality: Modality, rows: &[usize]) -> Result<Vec<Sequence>> {
         let all = self
             .tokens
             .get(&modality)
             .ok_or_else(|| Error::setting("fusion.memory", "a tower is missing"))?;
         let at: Vec<i64> =
             rows.iter().filter_map(|r| all.rows.binary_search(r).ok()).map(|i| i as i64).collect();
-        let at = Tensor::f_from_slice(&at)?.f_to_device(all.tokens.device())?;
-        Ok(Sequence {
-            modality,
-            tokens: all.tokens.f_index_select(0, &at)?,
-            mask: all.mask.as_ref().map(|m| m.f_index_select(0, &at)).transpose()?,
-            frame: 0,
-        })
+        let one = |(frame, (tokens, mask)): (usize, &(Tensor, Option<Tensor>))| {
+            let at = Tensor::f_from_slice(&at)?.f_to_device(tokens.device())?;
+            Ok(Sequence {
+                modality,
+                tokens: tokens.f_index_select(0, &at)?,
+                mask: mask.as_ref().map(|m| m.f_index_select(0, &at)).transpose()?,
+                frame: frame as i64,
+            })
+        };
+        all.frames.iter().enumerate().map(one).collect()
     }
 }

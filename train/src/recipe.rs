@@ -368,6 +368,11 @@ impl Default for LoaderConfig {
 }
 
 impl Recipe {
+    /// Most frames of a video that are looked at, spread evenly over it: as many as the fusion part tells apart, 8 without one.
+    pub fn frames(&self) -> usize {
+        self.fusion.as_ref().map_or(8, |f| usize::try_from(f.frames).unwrap_or(1).max(1))
+    }
+
     /// Reads a recipe and applies `--set` overrides (`a.b=value`) and `--without` names.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ fn wanted(r: &Record, c: &DataConfig) -> bool {
     let lang = r.lang.clone().unwrap_or_default();
     let has = |m: &Modality| match m {
         Modality::Text => !r.text.is_empty(),
-        Modality::Image => r.image.is_some(),
+        Modality::Image => r.image.is_some() || r.video.is_some(),
         Modality::Audio => !r.audio.is_empty(),
     };
     let used = |m: &Modality| c.uses.is_empty() || c.uses.contains(m);

@@ -175,3 +175,67 @@ fn a_run_begins_with_anothers_towers_and_may_freeze_them() {
         assert!(e.contains(says), "{set}: {e}");
     }
 }
+
+#[test]
+fn videos_are_captioned_in_the_order_of_their_frames() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = things(dir.path());
+    let things: Vec<serde_json::Value> =
+        fs::read_to_string(&manifest).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let ffmpeg = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    // One thing, then another; every second video shows the other twice, so that lengths differ. The reverse of each is there too.
+    let (mut lines, mut videos) = (String::new(), Vec::new());
+    for i in 0..16 {
+        let (one, other) = if i % 2 == 0 { (i, i + 1) } else { (i, i - 1) };
+        let frames = dir.path().join(format!("v{i}"));
+        fs::create_dir(&frames).unwrap();
+        let shown = if i % 4 < 2 { vec![one, other] } else { vec![one, other, other] };
+        for (n, thing) in shown.iter().enumerate() {
+            let picture = dir.path().join(things[*thing]["image"].as_str().unwrap());
+            fs::copy(picture, frames.join(format!("{n}.png"))).unwrap();
+        }
+        let path = dir.path().join(format!("v{i}.mkv"));
+        let made = std::process::Command::new(ffmpeg.program())
+            .args(["-loglevel", "error", "-framerate", "5", "-i"])
+            .arg(frames.join("%d.png"))
+            .args(["-c:v", "png"])
+            .arg(&path)
+            .status();
+        assert!(made.unwrap().success());
+        // Few words: the writer's positions are few. Both things of a pair are of one colour.
+        let word = |thing: usize, n| things[thing]["text"].as_str().unwrap().split(' ').nth(n).unwrap();
+        let text = format!("{} {} {}", word(one, 1), word(one, 2), word(other, 2));
+        lines += &format!(
+            "{{\"id\":\"v{i}\",\"text\":\"{text}\",\"video\":\"v{i}.mkv\",\"split\":\"train\",\"lang\":\"en\"}}\n"
+        );
+        videos.push((path, text));
+    }
+    let manifest = dir.path().join("videos.jsonl");
+    fs::write(&manifest, lines).unwrap();
+    let mut recipe = fused(&manifest, 400, "caption = 1.0", "");
+    recipe.evaluate.protocol.clear();
+    recipe.evaluate.captions.clear();
+    recipe.fusion.as_mut().unwrap().frames = 3;
+    recipe.fusion.as_mut().unwrap().memory = vec![unisono_encoders::Modality::Image];
+    let out = dir.path().join("run");
+    run(&recipe, &out, Options::default()).unwrap();
+    let model = FusionModel::load(&checkpoint::model_dir(&out), tch::Device::Cpu).unwrap();
+    let processor = model.towers().image_processor().unwrap();
+    let limits = unisono_datasets::video::VideoLimits::default();
+    let seen: Vec<Vec<_>> = videos
+        .iter()
+        .map(|(path, _)| {
+            let video = ffmpeg.probe(path, &limits).unwrap();
+            let frames = ffmpeg.sample(&video, model.most_frames(), &limits).unwrap();
+            frames.iter().map(|f| processor.prepare(&f.picture)).collect()
+        })
+        .collect();
+    assert!(seen.iter().any(|v| v.len() == 2) && seen.iter().any(|v| v.len() == 3));
+    let memory = model.remember(&model.watch(&seen).unwrap()).unwrap();
+    let prompt = model.caption_prompt("").unwrap();
+    let found = model.caption(&memory, &prompt, &model.config().generation.clone(), 0, None).unwrap();
+    let said: Vec<String> = found.iter().map(|g| model.say(g).unwrap()).collect();
+    let right = said.iter().zip(&videos).filter(|(said, (_, text))| *said == text).count();
+    assert_eq!(right, 16, "{said:?}");
+}
