@@ -50,11 +50,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 
 /// Program, what lacks without it, and how to get it.
 const PROGRAMS: [(&str, &str, &str); 3] = [
-    (
-        "ffmpeg",
-        "video files cannot be read",
-        if cfg!(target_os = "macos") { "brew install ffmpeg" } else { "sudo apt-get install ffmpeg" },
-    ),
+    ("ffmpeg", "video files cannot be read", "cargo xtask setup fetches one; or install ffmpeg"),
     (
         "npm",
         "`unisono data sample emoji` needs it",

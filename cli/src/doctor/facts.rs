@@ -4,8 +4,10 @@ use super::cpu::{self, Cpu};
 use crate::place;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use unisono_datasets::video::Ffmpeg;
 use unisono_torch_ext::{cuda, library};
 
 /// Everything that `doctor` looks at.
@@ -77,9 +79,12 @@ pub(super) fn gather() -> Facts {
         cuda: describe(status),
         cpu: cpu::gather(),
         memory: Memory { total_bytes: system.total_memory(), available_bytes: system.available_memory() },
-        programs: [("ffmpeg", "-version"), ("npm", "--version"), ("apt-get", "--version")]
+        programs: [("npm", "--version"), ("apt-get", "--version")]
             .map(|(name, option)| (name, version(name, option)))
-            .into(),
+            .into_iter()
+            // The one that decodes, wherever it lies.
+            .chain([("ffmpeg", Ffmpeg::find(None).ok().and_then(|f| version(f.program(), "-version")))])
+            .collect(),
         cache: cache(&place::cache()),
     }
 }
@@ -130,7 +135,7 @@ fn gpu_names() -> Vec<String> {
 }
 
 /// The first line that a program says of itself; `None` when it is not installed.
-fn version(program: &str, option: &str) -> Option<String> {
+fn version(program: impl AsRef<OsStr>, option: &str) -> Option<String> {
     let output =
         Command::new(program).arg(option).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
