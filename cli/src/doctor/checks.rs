@@ -171,7 +171,11 @@ fn cache(cache: &Cache) -> Check {
 
 /// `ffmpeg version 5.1.6-0+deb12u1 Copyright …` → `5.1.6-0+deb12u1`
 fn shorter(version: &str) -> String {
-    let rest = version.split_once("version ").map_or(version, |(_, rest)| rest);
+    if let Some((_, rest)) = version.split_once("version ") {
+        // Builds between releases begin with a letter: `n9.0.2-17-g2a571b6068`.
+        return rest.split_whitespace().next().unwrap_or(rest).to_owned();
+    }
+    let rest = version;
     let word = rest.split_whitespace().find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
     word.unwrap_or(rest).to_owned()
 }
@@ -195,6 +199,21 @@ mod tests {
 
     fn of(facts: &Facts, name: &str) -> Check {
         checks(facts).into_iter().find(|c| c.name == name).unwrap()
+    }
+
+    #[test]
+    fn versions_are_found_in_their_lines() {
+        for (line, want) in [
+            (
+                "ffmpeg version n9.0.2-17-g2a571b6068-20260930 Copyright (c) 2000-2026 the",
+                "n9.0.2-17-g2a571b6068-20260930",
+            ),
+            ("ffmpeg version 5.1.6-0+deb12u1 Copyright (c) 2000", "5.1.6-0+deb12u1"),
+            ("apt 2.6.1 (amd64)", "2.6.1"),
+            ("10.8.2", "10.8.2"),
+        ] {
+            assert_eq!(shorter(line), want);
+        }
     }
 
     #[test]
