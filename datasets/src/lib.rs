@@ -24,7 +24,7 @@ pub mod video;
 
 pub use decode::{ImageOptions, Sound};
 pub use error::{Error, Result};
-pub use files::write_atomic;
+pub use files::{cache_folder, write_atomic};
 pub use image;
 pub use limits::Limits;
 pub use loader::{Batch, Loader, LoaderOptions, LoaderStats, Skip};

@@ -3,6 +3,7 @@
 use crate::Result;
 use image::RgbImage;
 use std::path::Path;
+use unisono_datasets::video::{Ffmpeg, VideoLimits};
 use unisono_datasets::{ImageOptions, Limits, Sound, decode};
 use unisono_encoders::processors::{Alpha, ImageProcessor, LogMel};
 
@@ -31,8 +32,7 @@ pub fn picture(path: &Path, processor: &ImageProcessor, limits: Limits) -> Resul
 pub fn sound(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Sound, f64)> {
     let sound = decode::sound(path, limits)?;
     let seconds = sound.seconds();
-    let rate = processor.config().sample_rate;
-    Ok((if sound.sample_rate == rate { sound } else { decode::resample(&sound, rate)? }, seconds))
+    Ok((at_rate(sound, processor)?, seconds))
 }
 
 /// A sound file → its log-mel spectrogram `[T, M]`, and its length in seconds.
@@ -42,4 +42,32 @@ pub fn sound(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Sound,
 pub fn spectrogram(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Vec<f32>, f64)> {
     let (sound, seconds) = sound(path, processor, limits)?;
     Ok((processor.process(&sound.samples)?, seconds))
+}
+
+/// A video file → up to `count` frames, spread evenly over it, as the image tower sees them.
+///
+/// # Errors
+/// The decoder's, naming the file.
+pub fn frames(
+    path: &Path,
+    processor: &ImageProcessor,
+    ffmpeg: &Ffmpeg,
+    count: usize,
+    limits: &VideoLimits,
+) -> Result<Vec<RgbImage>> {
+    let video = ffmpeg.probe(path, limits)?;
+    Ok(ffmpeg.sample(&video, count, limits)?.iter().map(|frame| processor.prepare(&frame.picture)).collect())
+}
+
+/// A video file's sound track → mono samples at the rate of `processor`.
+///
+/// # Errors
+/// The decoder's, naming the file.
+pub fn sound_track(path: &Path, processor: &LogMel, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Sound> {
+    at_rate(ffmpeg.sound(&ffmpeg.probe(path, limits)?, limits)?, processor)
+}
+
+fn at_rate(sound: Sound, processor: &LogMel) -> Result<Sound> {
+    let rate = processor.config().sample_rate;
+    Ok(if sound.sample_rate == rate { sound } else { decode::resample(&sound, rate)? })
 }

@@ -3,6 +3,7 @@
 use crate::config::{FusionConfig, MemoryConfig};
 use crate::generate::{Generated, Generation, Generator, Watch};
 use crate::stack::{Remembered, Stack};
+use crate::videos::Videos;
 use crate::{Error, Result, See};
 use std::fmt;
 use std::path::Path;
@@ -310,31 +311,27 @@ impl FusionModel {
     /// # Errors
     /// A video without a frame, no image tower, another size, or libtorch's.
     pub fn watch(&self, videos: &[Vec<image::RgbImage>]) -> Result<Vec<Sequence>> {
-        let most = videos.iter().map(Vec::len).max().unwrap_or(0);
-        if videos.iter().any(Vec::is_empty) || most == 0 {
+        if videos.is_empty() || videos.iter().any(Vec::is_empty) {
             return Err(Error::Shape("a video without a frame".into()));
         }
-        let same = videos.iter().all(|v| v.len() == most);
-        (0..most)
-            .map(|frame| {
-                // A place that is masked holds the last frame: anything finite would do.
-                let pictures: Vec<_> =
-                    videos.iter().filter_map(|v| v.get(frame).or(v.last())).cloned().collect();
-                let mut seen = self.see(&pictures)?;
-                seen.frame = frame as i64;
-                if !same {
-                    let (n, s, _) = seen.tokens.size3()?;
-                    let real: Vec<bool> = videos.iter().map(|v| frame < v.len()).collect();
-                    let real = Tensor::f_from_slice(&real)?.f_to_device(seen.tokens.device())?;
-                    let real = real.f_unsqueeze(1)?.f_expand([n, s], false)?;
-                    seen.mask = Some(match seen.mask {
-                        Some(mask) => mask.f_logical_and(&real)?,
-                        None => real,
-                    });
-                }
-                Ok(seen)
-            })
-            .collect()
+        // As many pictures at once as there are videos: memory does not grow with their frames.
+        let pictures: Vec<_> = videos.iter().flatten().cloned().collect();
+        let seen = pictures.chunks(videos.len()).map(|part| self.see(part)).collect::<Result<Vec<_>>>()?;
+        let tokens = Tensor::f_cat(&seen.iter().map(|s| &s.tokens).collect::<Vec<_>>(), 0)?;
+        let masks: Vec<&Tensor> = seen.iter().filter_map(|s| s.mask.as_ref()).collect();
+        let mask = if masks.is_empty() { None } else { Some(Tensor::f_cat(&masks, 0)?) };
+        let counts: Vec<usize> = videos.iter().map(Vec::len).collect();
+        let frames = match Videos::of(&counts, tokens.device())? {
+            Some(videos) => videos.tokens(&tokens, mask.as_ref())?,
+            None => vec![(tokens, mask)],
+        };
+        let one = |(frame, (tokens, mask))| Sequence {
+            modality: Modality::Image,
+            tokens,
+            mask,
+            frame: frame as i64,
+        };
+        Ok((0usize..).zip(frames).map(one).collect())
     }
 
     /// Log-mel spectrograms `[T_i, M]` from the audio processor → the sequence of their tokens, without a graph.

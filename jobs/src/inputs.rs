@@ -172,7 +172,9 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
         listing.skipped.push(skip("neither a file nor a folder".into()));
         return Ok(());
     }
-    if let (Some(modality), true) = (as_video(wanted, videos), kind::is_video(path)?) {
+    if let Some(modality) = as_video(wanted, videos)
+        && kind::is_video(path)?
+    {
         match absolute_utf8(path) {
             Ok(file) => listing.items.push(Item::video(file, modality)),
             Err(reason) => listing.skipped.push(skip(reason)),

@@ -19,9 +19,7 @@ const VIDEO: [&str; 20] = [
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn is_video(path: &Path) -> Result<bool> {
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
-    file.take(512).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+    let head = head(path)?;
     Ok(match head.as_slice() {
         // ISO media; pictures (AVIF, HEIC) and bare sound live in the same boxes.
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
@@ -31,7 +29,7 @@ pub(crate) fn is_video(path: &Path) -> Result<bool> {
         [0, 0, 1, 0xba | 0xb3, ..] | [0x1a, 0x45, 0xdf, 0xa3, ..] | [0x30, 0x26, 0xb2, 0x75, ..] => true,
         head if head.starts_with(b"FLV") || head.starts_with(b"YUV4MPEG2") => true,
         head if head.first() == Some(&0x47) && head.get(188) == Some(&0x47) => true,
-        _ => video_by_ending(path) && by_content(path)?.is_none(),
+        head => video_by_ending(path) && of_head(head, path).is_none(),
     })
 }
 
@@ -58,22 +56,31 @@ pub(crate) fn by_ending(path: &Path) -> Option<Modality> {
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn by_content(path: &Path) -> Result<Option<Modality>> {
+    Ok(of_head(&head(path)?, path))
+}
+
+/// A file's first bytes.
+fn head(path: &Path) -> Result<Vec<u8>> {
     let mut head = Vec::new();
     let file = File::open(path).map_err(Error::io(path, "read"))?;
     file.take(512).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
-    let sound = match head.as_slice() {
+    Ok(head)
+}
+
+fn of_head(head: &[u8], path: &Path) -> Option<Modality> {
+    let sound = match head {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => true,
         // An MPEG audio frame begins with eleven set bits; a JPEG's second byte is 0xd8, an MPEG layer's is not.
         [0xff, second, ..] => second & 0xe0 == 0xe0 && second & 0x06 != 0,
         head => head.starts_with(b"OggS") || head.starts_with(b"fLaC") || head.starts_with(b"ID3"),
     };
     if sound {
-        return Ok(Some(Modality::Audio));
+        return Some(Modality::Audio);
     }
-    if image::guess_format(&head).is_ok() || head.windows(4).any(|w| w == b"<svg") {
-        return Ok(Some(Modality::Image));
+    if image::guess_format(head).is_ok() || head.windows(4).any(|w| w == b"<svg") {
+        return Some(Modality::Image);
     }
-    Ok(by_ending(path))
+    by_ending(path)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use crate::Result;
 use image::RgbImage;
 use std::path::Path;
+use unisono_datasets::Limits;
 use unisono_datasets::video::{Ffmpeg, VideoLimits};
-use unisono_datasets::{Limits, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_eval::inputs;
 
@@ -35,16 +35,12 @@ pub(crate) fn frames(
     ffmpeg: &Ffmpeg,
     count: usize,
 ) -> Result<Vec<RgbImage>> {
-    let limits = VideoLimits::default();
-    let video = ffmpeg.probe(path, &limits)?;
-    Ok(ffmpeg.sample(&video, count, &limits)?.iter().map(|frame| processor.prepare(&frame.picture)).collect())
+    Ok(inputs::frames(path, processor, ffmpeg, count, &VideoLimits::default())?)
 }
 
 /// A video file's sound → its log-mel spectrogram `[T, M]`; `whole`: however long it is.
 pub(crate) fn sound_track(path: &Path, processor: &LogMel, ffmpeg: &Ffmpeg, whole: bool) -> Result<Vec<f32>> {
     let limits = VideoLimits { max_seconds: 6.0 * 3600.0, ..VideoLimits::default() };
-    let sound = ffmpeg.sound(&ffmpeg.probe(path, &limits)?, &limits)?;
-    let rate = processor.config().sample_rate;
-    let sound = if sound.sample_rate == rate { sound } else { decode::resample(&sound, rate)? };
+    let sound = inputs::sound_track(path, processor, ffmpeg, &limits)?;
     Ok(if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? })
 }

@@ -17,6 +17,7 @@ use unisono_datasets::{Draw, Limits, Record};
 use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
 use unisono_encoders::{Modality, Mode, Model};
 use unisono_eval::inputs;
+use unisono_fusion::videos::{Tokens, Videos};
 use unisono_fusion::{Items, View};
 
 /// What a worker makes of a draw.
@@ -149,10 +150,8 @@ impl Preparer {
         let key = path.display().to_string();
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
             let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
-            let video = ffmpeg.probe(path, &limits)?;
             let scaled = processor.scaled(CACHE_SCALE);
-            let frames = ffmpeg.sample(&video, self.frames, &limits)?;
-            Ok(Medium::Frames(frames.iter().map(|frame| scaled.prepare(&frame.picture)).collect()))
+            Ok(Medium::Frames(inputs::frames(path, &scaled, &ffmpeg, self.frames, &limits)?))
         })
     }
 
@@ -245,7 +244,7 @@ const FRAME_ROUND: usize = 32;
 #[derive(Debug)]
 pub struct TowerTokens {
     /// `[n, T, W]`, padded to the longest, and `[n, T]` bool, true = real (`None`: all); of pictures of videos, for each frame.
-    pub frames: Vec<(Tensor, Option<Tensor>)>,
+    pub frames: Vec<Tokens>,
     /// The sample that each row belongs to, ascending.
     pub rows: Vec<usize>,
 }
@@ -339,80 +338,6 @@ pub fn forward(
     }
     Ok(Forwarded { views, tokens, shapes })
 }
-
-/// Which rows of a flat batch of frames belong to which video. Videos with fewer frames than others repeat their last one, hidden.
-struct Videos {
-    /// `[n, F]` rows of the batch.
-    at: Tensor,
-    /// `[n, F]` bool; `None`: all are real.
-    real: Option<Tensor>,
-    /// `[n, F]`: one over the number of frames, 0 where there is none.
-    weight: Tensor,
-    sizes: (i64, i64),
-}
-
-impl Videos {
-    /// `None` where every item is one picture.
-    fn of(counts: &[usize], device: tch::Device) -> Result<Option<Self>> {
-        let most = counts.iter().copied().max().unwrap_or(1);
-        if most < 2 {
-            return Ok(None);
-        }
-        let (mut at, mut real, mut weight, mut first) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        for count in counts {
-            for frame in 0..most {
-                at.push((first + frame.min(count - 1)) as i64);
-                real.push(frame < *count);
-                weight.push(if frame < *count { 1.0 / *count as f32 } else { 0.0 });
-            }
-            first += count;
-        }
-        let sizes = (counts.len() as i64, most as i64);
-        let shaped = |t: Tensor| -> Result<Tensor> { Ok(t.f_view([sizes.0, sizes.1])?.f_to_device(device)?) };
-        Ok(Some(Self {
-            at: shaped(Tensor::f_from_slice(&at)?)?,
-            weight: shaped(Tensor::f_from_slice(&weight)?)?,
-            real: if real.iter().all(|r| *r) { None } else { Some(shaped(Tensor::f_from_slice(&real)?)?) },
-            sizes,
-        }))
-    }
-
-    /// Tokens of a flat batch, frame by frame.
-    fn tokens(&self, tokens: &Tensor, mask: Option<&Tensor>) -> Result<Vec<Tokens>> {
-        let (n, t) = (self.sizes.0, tokens.size3()?.1);
-        (0..self.sizes.1)
-            .map(|frame| {
-                let at = self.at.f_select(1, frame)?;
-                let of_tower = mask.map(|m| m.f_index_select(0, &at)).transpose()?;
-                let of_frames = match &self.real {
-                    Some(real) => Some(real.f_narrow(1, frame, 1)?.f_expand([n, t], false)?),
-                    None => None,
-                };
-                let mask = match (of_tower, of_frames) {
-                    (Some(a), Some(b)) => Some(a.f_logical_and(&b)?),
-                    (a, b) => a.or(b),
-                };
-                Ok((tokens.f_index_select(0, &at)?, mask))
-            })
-            .collect()
-    }
-
-    /// Unit vectors of a flat batch → the unit vector along the mean of each video's frames, as CLIP4Clip pools.
-    fn vectors(&self, vectors: &Tensor) -> Result<Tensor> {
-        let (n, f) = self.sizes;
-        let of = vectors.f_index_select(0, &self.at.f_flatten(0, 1)?)?.f_view([n, f, -1])?;
-        let mean = of.f_mul(&self.weight.f_unsqueeze(2)?)?.f_sum_dim_intlist(
-            [1i64].as_slice(),
-            false,
-            None::<tch::Kind>,
-        )?;
-        let length = mean.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), true)?.f_clamp_min(1e-12)?;
-        Ok(mean.f_div(&length)?)
-    }
-}
-
-/// Tokens `[n, T, W]` and what of them is real.
-type Tokens = (Tensor, Option<Tensor>);
 
 /// Sequences through `tower` in parts of like length; rows come back in their order.
 fn in_buckets<T>(

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 use unisono_encoders::{Modality, Mode};
 use unisono_fusion::objective::{MatchPairs, caption_loss, hard_negatives, match_loss};
+use unisono_fusion::videos::Tokens;
 use unisono_fusion::{FusionModel, Items, Sequence, View};
 
 /// The losses that the objective asks for, each with its weight: `caption`, `match`. Items of a batch that show different
@@ -144,7 +145,7 @@ impl Forwarded {
             .ok_or_else(|| Error::setting("fusion.memory", "a tower is missing"))?;
         let at: Vec<i64> =
             rows.iter().filter_map(|r| all.rows.binary_search(r).ok()).map(|i| i as i64).collect();
-        let one = |(frame, (tokens, mask)): (usize, &(Tensor, Option<Tensor>))| {
+        let one = |(frame, (tokens, mask)): (usize, &Tokens)| {
             let at = Tensor::f_from_slice(&at)?.f_to_device(tokens.device())?;
             Ok(Sequence {
                 modality,

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::progress::{Meter, Unit};
-use crate::{interrupt, out, place, style};
+use crate::{interrupt, out, style};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     if let Some(missing) = args.archive.iter().find(|path| !path.exists()) {
         return Err(Error::Failed(format!("{}: --archive names no file or folder", missing.display())));
     }
-    let cache = place::cache().join("packages");
+    let cache = unisono_datasets::cache_folder().join("packages");
     let options = SampleOptions { out: args.out.clone(), archives: args.archive.clone(), cache };
     let mut meter = Meter::new();
     let mut show = |p: Progress| {

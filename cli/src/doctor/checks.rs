@@ -175,9 +175,8 @@ fn shorter(version: &str) -> String {
         // Builds between releases begin with a letter: `n9.0.2-17-g2a571b6068`.
         return rest.split_whitespace().next().unwrap_or(rest).to_owned();
     }
-    let rest = version;
-    let word = rest.split_whitespace().find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
-    word.unwrap_or(rest).to_owned()
+    let word = version.split_whitespace().find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+    word.unwrap_or(version).to_owned()
 }
 
 #[cfg(test)]

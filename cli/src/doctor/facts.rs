@@ -1,7 +1,6 @@
 //! What is there: gathered without judging.
 
 use super::cpu::{self, Cpu};
-use crate::place;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -85,7 +84,7 @@ pub(super) fn gather() -> Facts {
             // The one that decodes, wherever it lies.
             .chain([("ffmpeg", Ffmpeg::find(None).ok().and_then(|f| version(f.program(), "-version")))])
             .collect(),
-        cache: cache(&place::cache()),
+        cache: cache(&unisono_datasets::cache_folder()),
     }
 }
 

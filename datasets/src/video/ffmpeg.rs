@@ -1,6 +1,6 @@
 //! The `ffmpeg` program: where it lies, and how it is started on a stranger's file.
 
-use crate::{Error, Result};
+use crate::{Error, Result, cache_folder};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,8 @@ impl Ffmpeg {
         }
         let on_path = std::env::var_os("PATH")
             .and_then(|path| std::env::split_paths(&path).map(|d| d.join("ffmpeg")).find(|f| f.is_file()));
-        on_path.or_else(|| fetched().filter(|f| f.is_file())).map(|program| Self { program }).ok_or_else(|| {
+        let fetched = cache_folder().join("ffmpeg").join("ffmpeg");
+        on_path.or_else(|| Some(fetched).filter(|f| f.is_file())).map(|program| Self { program }).ok_or_else(|| {
             Error::ToolMissing {
                 tool: "ffmpeg".into(),
                 what: "decode videos: `cargo xtask setup` fetches one; or install it, or name it by --ffmpeg or UNISONO_FFMPEG".into(),
@@ -78,9 +79,9 @@ impl Ffmpeg {
         &self.program
     }
 
-    /// A run on `path`: no terminal, no network, no other file, bounded memory. `before` are options of the input, `after` those of the
-    /// output.
-    pub(super) fn on(&self, path: &Path, limits: &VideoLimits, before: &[&str], after: &[&str]) -> Command {
+    /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
+    /// makes.
+    pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Command {
         // The shell only sets the bound and becomes ffmpeg; names reach it as words, never as text to read.
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -v \"$0\" 2>/dev/null; exec \"$@\""]);
@@ -91,7 +92,7 @@ impl Ffmpeg {
         // `file:` keeps names with colons or a leading dash what they are.
         let mut name = OsString::from("file:");
         name.push(path);
-        command.args(before).arg("-i").arg(name).args(after);
+        command.arg("-i").arg(name).args(output);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -99,15 +100,6 @@ impl Ffmpeg {
     pub(super) fn cannot_start(&self) -> impl Fn(std::io::Error) -> Error + '_ {
         |source| Error::Io { path: self.program.clone(), action: "start", source }
     }
-}
-
-/// The static build that `cargo xtask setup` fetches where there is none.
-fn fetched() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = set("UNISONO_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").filter(|p| p.is_absolute()).map(|p| p.join("unisono")))
-        .or_else(|| set("HOME").map(|home| home.join(".cache/unisono")))?;
-    Some(cache.join("ffmpeg").join("ffmpeg"))
 }
 
 /// What a failed run says, in one line: its last error, without the addresses of its parts.

@@ -5,7 +5,6 @@ use super::probe::EXPECTED;
 use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use image::RgbImage;
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::Child;
@@ -68,7 +67,6 @@ pub struct Frames {
     out: BufReader<Beating>,
     times: Receiver<Time>,
     log: Option<JoinHandle<Log>>,
-    early: VecDeque<Time>,
     pulse: Arc<Pulse>,
     _watch: Sender<()>,
     limits: VideoLimits,
@@ -118,25 +116,12 @@ impl Ffmpeg {
             None => limits.max_frames + 1,
         }
         .to_string();
-        let after = [
-            "-map",
-            "0:V:0",
-            "-copyts",
-            "-fps_mode",
-            "passthrough",
-            "-vf",
-            &filter,
-            "-frames:v",
-            &most,
-            "-pix_fmt",
-            "rgb24",
-            "-c:v",
-            "ppm",
-            "-f",
-            "image2pipe",
-            "pipe:1",
+        #[rustfmt::skip]
+        let pictures = [
+            "-map", "0:V:0", "-copyts", "-fps_mode", "passthrough", "-vf", &filter, "-frames:v", &most,
+            "-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "pipe:1",
         ];
-        let mut child = self.on(&path, limits, &[], &after).spawn().map_err(self.cannot_start())?;
+        let mut child = self.on(&path, limits, &pictures).spawn().map_err(self.cannot_start())?;
         let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(Error::media(&path, EXPECTED, "no pipes to ffmpeg"));
         };
@@ -154,7 +139,6 @@ impl Ffmpeg {
             out: BufReader::with_capacity(1 << 16, Beating { pipe: out, pulse: Arc::clone(&pulse) }),
             times,
             log: Some(log),
-            early: VecDeque::new(),
             pulse,
             _watch: keep,
             limits: *limits,
@@ -202,15 +186,13 @@ fn follow(mut lines: impl BufRead, times: &Sender<Time>) -> Log {
                 base = parts.next().and_then(|t| t.parse().ok()).unwrap_or(base);
                 rate = parts.next().and_then(|t| t.parse().ok()).unwrap_or(rate);
             } else if let Some(rest) = shown.strip_prefix("n:") {
-                let mut words = rest.split_whitespace();
-                let n: Option<u64> = words.next().and_then(|n| n.parse().ok());
-                let pts =
-                    rest.split_once("pts:").and_then(|(_, r)| r.split_whitespace().next()?.parse().ok());
-                let (Some(n), pts) = (n, pts) else { continue };
+                let first = |text: &str| text.split_whitespace().next().and_then(|n| n.parse::<i64>().ok());
+                let Some(n) = first(rest) else { continue };
+                let pts = rest.split_once("pts:").and_then(|(_, rest)| first(rest));
                 let time = match pts {
                     Some(pts) => Time { pts, base },
                     // No time at all (raw streams): counted at the stream's rate.
-                    None => Time { pts: n as i64, base: Ratio { num: rate.den, den: rate.num } },
+                    None => Time { pts: n, base: Ratio { num: rate.den, den: rate.num } },
                 };
                 // Where nobody wants more, the rest is read so that the decoder can end.
                 let _ = times.send(time);
@@ -253,9 +235,9 @@ impl Frames {
                 option: "max_frames",
             });
         }
-        let time = match self.early.pop_front().or_else(|| self.times.recv().ok()) {
-            Some(time) => time,
-            None => return Err(Error::media(&self.path, "a time for each frame", "a frame without one")),
+        let time = match self.times.recv() {
+            Ok(time) => time,
+            Err(_) => return Err(Error::media(&self.path, "a time for each frame", "a frame without one")),
         };
         let picture = RgbImage::from_raw(width, height, pixels);
         picture

@@ -20,22 +20,13 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; the system's.
     pub fn index(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Vec<Time>>> {
-        let copy = [
-            "-map",
-            "0:V:0",
-            "-c",
-            "copy",
-            "-copyts",
-            "-avoid_negative_ts",
-            "disabled",
-            "-f",
-            "framecrc",
-            "pipe:1",
-        ];
         let most = limits.max_frames.to_string();
-        let mut after = vec!["-frames:v", most.as_str()];
-        after.extend(copy);
-        let output = self.on(&video.path, limits, &[], &after).output().map_err(self.cannot_start())?;
+        #[rustfmt::skip]
+        let headers = [
+            "-map", "0:V:0", "-frames:v", &most, "-c", "copy", "-copyts", "-avoid_negative_ts", "disabled",
+            "-f", "framecrc", "pipe:1",
+        ];
+        let output = self.on(&video.path, limits, &headers).output().map_err(self.cannot_start())?;
         let text = String::from_utf8_lossy(&output.stdout);
         let mut base: Option<Ratio> = None;
         let mut times = Vec::new();

@@ -34,7 +34,7 @@ impl Ffmpeg {
             return Err(Error::media(path, EXPECTED, "an empty file"));
         }
         // Without an output ffmpeg reads the headers, tells of them, and ends.
-        let output = self.on(path, limits, &[], &[]).output().map_err(self.cannot_start())?;
+        let output = self.on(path, limits, &[]).output().map_err(self.cannot_start())?;
         let log = String::from_utf8_lossy(&output.stderr);
         if output.status.code().is_none() {
             // A signal: the process that it is in is there for this.

@@ -18,7 +18,7 @@ impl Ffmpeg {
         let rate_text = rate.to_string();
         let after =
             ["-map", "0:a:0", "-ac", "1", "-ar", &rate_text, "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"];
-        let mut child = self.on(path, limits, &[], &after).spawn().map_err(self.cannot_start())?;
+        let mut child = self.on(path, limits, &after).spawn().map_err(self.cannot_start())?;
         let log = child.stderr.take().map(|mut stderr| {
             std::thread::spawn(move || {
                 let mut log = Vec::new();

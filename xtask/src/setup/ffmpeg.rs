@@ -42,6 +42,10 @@ fn find_or_fetch(cache: &Path) -> Result<()> {
     };
     let python = super::origin::python().ok_or(super::NO_PYTHON)?;
     let _lock = cache::lock(cache)?;
+    // Another set-up may have fetched it while this one waited for the lock.
+    if folder.join("ffmpeg").is_file() {
+        return Ok(());
+    }
     ui::say(&format!("fetching ffmpeg, for videos: {} MB", ui::mega(wheel.size)));
     cache::require_space(cache, 5 * wheel.size)?;
     let downloads = cache.join("downloads");
