@@ -1,0 +1,1 @@
+//! Files about scenes, for people and for other programs.
