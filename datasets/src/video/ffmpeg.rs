@@ -82,6 +82,17 @@ impl Ffmpeg {
     /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
     /// makes.
     pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Command {
+        self.decoding(path, limits, None, output)
+    }
+
+    /// The same, with so many threads to decode.
+    pub(super) fn decoding(
+        &self,
+        path: &Path,
+        limits: &VideoLimits,
+        threads: Option<&str>,
+        output: &[&str],
+    ) -> Command {
         // The shell only sets the bound and becomes ffmpeg; names reach it as words, never as text to read.
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -v \"$0\" 2>/dev/null; exec \"$@\""]);
@@ -89,6 +100,9 @@ impl Ffmpeg {
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]);
         command.args(["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]);
         command.args(["-max_pixels", &limits.max_pixels.to_string()]);
+        if let Some(threads) = threads {
+            command.args(["-threads", threads, "-filter_complex_threads", threads]);
+        }
         // `file:` keeps names with colons or a leading dash what they are.
         let mut name = OsString::from("file:");
         name.push(path);

@@ -2,20 +2,24 @@
 //! linked. Every frame carries the container's own time, as a rational.
 //!
 //! ```text
-//! Ffmpeg::find -> probe (limits) -> index (times, no decoding) -> frames (RGB + time) | sound
+//! Ffmpeg::find -> probe (limits) -> index (times, no decoding) -> frames (RGB + time) | stream (several forms of every frame) | sound
 //! ```
 
 mod ffmpeg;
 mod frames;
 mod index;
+mod log;
 mod probe;
+mod process;
 mod sound;
+mod stream;
 mod time;
 
 pub use ffmpeg::{Ffmpeg, VideoLimits};
 pub use frames::{Failures, Frame, FrameOptions, Frames};
 pub use index::spread;
 pub use probe::Video;
+pub use stream::{Ending, Layout, Shape, Stream, StreamOptions, Track};
 pub use time::{Ratio, Time};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a video file holds, from its headers.
 
 use super::ffmpeg::reason;
-use super::{Ffmpeg, VideoLimits};
+use super::{Ffmpeg, Layout, VideoLimits};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,24 @@ pub struct Video {
     pub path: PathBuf,
     /// Pixels of the picture as stored, before rotation: width and height. `None`: the file has no picture track.
     pub size: Option<(u32, u32)>,
+    /// FFmpeg's name of the pixel format.
+    pub form: Option<String>,
     /// As the container claims, in seconds.
     pub duration: Option<f64>,
     /// Samples per second of the first sound track, if there is one.
     pub sample_rate: Option<u32>,
+}
+
+impl Video {
+    /// The layout in which whole frames come: as they are decoded where that is planar YUV 4:2:0 of 8 bits, else converted.
+    pub fn layout(&self) -> Layout {
+        let even = self.size.is_some_and(|(width, height)| width % 2 == 0 && height % 2 == 0);
+        match self.form.as_deref() {
+            Some("yuv420p") if even => Layout::Yuv420 { full_range: false },
+            Some("yuvj420p") if even => Layout::Yuv420 { full_range: true },
+            _ => Layout::Bgr,
+        }
+    }
 }
 
 impl Ffmpeg {
@@ -75,7 +89,8 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
     if !log.lines().any(|l| l.starts_with("[info] Input #0")) {
         return None;
     }
-    let mut video = Video { path: path.to_path_buf(), size: None, duration: None, sample_rate: None };
+    let mut video =
+        Video { path: path.to_path_buf(), size: None, form: None, duration: None, sample_rate: None };
     for line in log.lines() {
         let Some(line) = line.strip_prefix("[info] ") else { continue };
         // Titles and comments are strangers' text: they stand deeper.
@@ -85,6 +100,9 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
             if let Some((_, about)) = line.split_once(": Video: ") {
                 if video.size.is_none() && !about.contains("(attached pic)") {
                     video.size = Some(about.split(", ").find_map(size).unwrap_or((0, 0)));
+                    // `h264 (Main) (avc1 / 0x31637661), yuv420p(tv, bt709), 1280x720`.
+                    let form = about.split(", ").nth(1).and_then(|f| f.split(['(', ' ']).next());
+                    video.form = form.map(str::to_owned);
                 }
             } else if let Some((_, about)) = line.split_once(": Audio: ")
                 && video.sample_rate.is_none()

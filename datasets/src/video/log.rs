@@ -1,0 +1,142 @@
+//! The decoder's log: lines about frames go on at once, complaints are counted, the rest is kept.
+
+use super::{Failures, Layout, Ratio};
+use std::io::{BufRead, BufReader, Read};
+use std::sync::mpsc::Sender;
+
+/// A broken file's log may be endless: so much of it is kept.
+const KEPT: usize = 1 << 16;
+
+/// What `showinfo` says of a frame.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shown {
+    /// Presentation time stamp, in ticks of `base`.
+    pub(super) pts: Option<i64>,
+    pub(super) ticks: i64,
+    pub(super) base: Ratio,
+    pub(super) rate: Ratio,
+    pub(super) size: (u32, u32),
+    /// FFmpeg's name of the pixel format.
+    pub(super) form: String,
+}
+
+impl Shown {
+    /// The layout of its bytes as they are, where that is one of ours.
+    pub(super) fn yuv420(&self) -> Option<Layout> {
+        let even = self.size.0 % 2 == 0 && self.size.1 % 2 == 0;
+        match self.form.as_str() {
+            "yuv420p" if even => Some(Layout::Yuv420 { full_range: false }),
+            "yuvj420p" if even => Some(Layout::Yuv420 { full_range: true }),
+            _ => None,
+        }
+    }
+}
+
+/// What is left of a log at its end.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) failures: Failures,
+    pub(super) text: String,
+}
+
+impl Log {
+    /// Reads to the end. What `showinfo@t2` says goes to the third of `tracks`.
+    pub(super) fn follow(from: impl Read, tracks: &[Sender<Shown>]) -> Self {
+        let mut lines = BufReader::new(from);
+        let mut log = Self::default();
+        let second = Ratio { num: 1, den: 1 };
+        let mut clocks = vec![(second, Ratio { num: 25, den: 1 }); tracks.len()];
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            // A line without an end is cut.
+            match lines.by_ref().take(1 << 16).read_until(b'\n', &mut line) {
+                Ok(n) if n > 0 => {}
+                _ => return log,
+            }
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end();
+            if let Some((track, words)) = of_track(text) {
+                if let (Some(sender), Some((base, rate))) = (tracks.get(track), clocks.get_mut(track)) {
+                    if let Some(config) = words.strip_prefix("config in time_base: ") {
+                        let mut parts = config.split(", frame_rate: ");
+                        *base = parts.next().and_then(|t| t.parse().ok()).unwrap_or(*base);
+                        *rate = parts.next().and_then(|t| t.parse().ok()).unwrap_or(*rate);
+                    } else if let Some(shown) = shown(words, *base, *rate) {
+                        // Where nobody wants more, the rest is read so that the decoder can end.
+                        drop(sender.send(shown));
+                    }
+                }
+                continue;
+            }
+            if let Some((_, words)) = text.split_once("[error] ").or_else(|| text.split_once("[fatal] ")) {
+                log.failures.count += 1;
+                log.failures.first.get_or_insert_with(|| words.to_owned());
+            }
+            if log.text.len() < KEPT {
+                log.text += text;
+                log.text.push('\n');
+            }
+        }
+    }
+}
+
+/// `[showinfo@t1 @ 0x55d0] [info] n: 0 …` → 1 and the words.
+fn of_track(line: &str) -> Option<(usize, &str)> {
+    let (track, rest) = line.strip_prefix("[showinfo@t")?.split_once(' ')?;
+    Some((track.parse().ok()?, rest.split_once("] [info] ")?.1))
+}
+
+fn shown(words: &str, base: Ratio, rate: Ratio) -> Option<Shown> {
+    if !words.starts_with("n:") {
+        return None;
+    }
+    let value = |name: &str| words.split_once(name)?.1.split_whitespace().next();
+    let number = |name: &str| value(name)?.parse::<i64>().ok();
+    let (width, height) = value(" s:")?.split_once('x')?;
+    Some(Shown {
+        pts: number(" pts:"),
+        ticks: number(" duration:").unwrap_or(0).max(0),
+        base,
+        rate,
+        size: (width.parse().ok()?, height.parse().ok()?),
+        form: value(" fmt:")?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn lines_about_frames_go_to_their_tracks_and_complaints_are_counted() {
+        let text = "[info] Input #0, mov, from 'file:[showinfo@t0 @ 1] [info] n:0.mp4':\n\
+            [showinfo@t1 @ 0x7f] [info] config in time_base: 1/12800, frame_rate: 25/1\n\
+            [showinfo@t1 @ 0x7f] [info] n:   7 pts:   3584 pts_time:0.28    duration:    512 duration_time:0.04    fmt:yuv420p cl:left sar:1/1 s:1280x720 i:P iskey:0 type:P \n\
+            [showinfo@t1 @ 0x7f] [info] color_range:tv\n\
+            [showinfo@t0 @ 0x7f] [info] n:   0 pts:    NOPTS pts_time:NOPTS    fmt:yuvj420p sar:1/1 s:3x2 i:P iskey:0 type:P \n\
+            [showinfo@t9 @ 0x7f] [info] n:   0 pts:    0 fmt:gray s:3x2 \n\
+            [h264 @ 0x1] [error] error while decoding MB 3 4\n[h264 @ 0x1] [error] more\n";
+        let ((a, first), (b, second)) = (channel(), channel());
+        let log = Log::follow(text.as_bytes(), &[a, b]);
+        let shown: Vec<Shown> = second.try_iter().collect();
+        assert_eq!(shown.len(), 1);
+        let base = Ratio { num: 1, den: 12_800 };
+        assert_eq!(
+            (shown[0].pts, shown[0].ticks, shown[0].base, shown[0].size),
+            (Some(3584), 512, base, (1280, 720))
+        );
+        assert_eq!(shown[0].yuv420(), Some(Layout::Yuv420 { full_range: false }));
+        let shown: Vec<Shown> = first.try_iter().collect();
+        assert_eq!(
+            (shown.len(), shown[0].pts, shown[0].yuv420()),
+            (1, None, None),
+            "odd sizes are converted"
+        );
+        assert_eq!(
+            (log.failures.count, log.failures.first.as_deref()),
+            (2, Some("error while decoding MB 3 4"))
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! One decoder, several readers: every output of the process is a pipe of raw frames, and its log tells the time, the size and the
+//! form of each before it comes.
+
+use super::log::{Log, Shown};
+use super::probe::EXPECTED;
+use super::process::{Process, wide};
+use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
+use crate::{Error, Result};
+use command_fds::{CommandFdExt, FdMapping};
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+
+/// How the bytes of a frame lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// A plane of luma, then two of chroma of half the width and height; both sides are even.
+    Yuv420 {
+        /// Luma runs from 0 to 255; else from 16 to 235.
+        full_range: bool,
+    },
+    /// Blue, green, red.
+    Bgr,
+    /// Red, green, blue.
+    Rgb,
+}
+
+impl Layout {
+    /// Bytes of a frame.
+    pub fn bytes(self, width: u32, height: u32) -> usize {
+        let pixels = width as usize * height as usize;
+        match self {
+            Self::Yuv420 { .. } => pixels / 2 * 3,
+            Self::Bgr | Self::Rgb => pixels * 3,
+        }
+    }
+}
+
+/// What is known of a frame besides its bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shape {
+    /// When it is shown.
+    pub time: Time,
+    /// For how long, in ticks of the time's base; 0 where the container does not tell.
+    pub ticks: i64,
+    /// Pixels a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// How its bytes lie.
+    pub layout: Layout,
+    /// The stream's average rate as FFmpeg guesses it, frames a second.
+    pub rate: Ratio,
+}
+
+/// Which frames of a video are wanted, in which form. All come from one decoding.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StreamOptions {
+    /// Every frame as it was decoded, turned upright: [`Layout::Yuv420`] where the file is of that form, else [`Layout::Bgr`].
+    pub whole: bool,
+    /// Every frame scaled to this width and height by FFmpeg's bicubic filter, [`Layout::Rgb`].
+    pub small: Option<(u32, u32)>,
+    /// The first frame and then those at least so many seconds after the one before, whole, [`Layout::Rgb`].
+    pub every: Option<f64>,
+    /// Threads of the decoder; absent: one for each core.
+    pub threads: Option<usize>,
+}
+
+/// A video's frames, in each form that was asked for. Each track may be read on a thread of its own; all must be read to their ends, or
+/// dropped, for the decoder waits for its slowest reader.
+#[derive(Debug)]
+pub struct Stream {
+    /// See [`StreamOptions::whole`].
+    pub whole: Option<Track>,
+    /// See [`StreamOptions::small`].
+    pub small: Option<Track>,
+    /// See [`StreamOptions::every`].
+    pub every: Option<Track>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// One output of a decoder.
+#[derive(Debug)]
+pub struct Track {
+    path: PathBuf,
+    pipe: std::io::PipeReader,
+    shown: Receiver<Shown>,
+    size: Option<(u32, u32)>,
+    layout: Layout,
+    process: Arc<Process>,
+    limits: VideoLimits,
+    count: u64,
+    ended: bool,
+}
+
+/// The end of a decoder.
+#[derive(Debug)]
+pub struct Ending {
+    path: PathBuf,
+    process: Arc<Process>,
+    limits: VideoLimits,
+}
+
+/// One output: what is done to the frames, and what comes of it.
+pub(super) struct Branch {
+    /// A filter before everything else, which leaves frames out.
+    pub(super) select: Option<String>,
+    /// The size that frames are scaled to, and how.
+    pub(super) scale: Option<((u32, u32), &'static str)>,
+    pub(super) layout: Layout,
+    pub(super) most: u64,
+}
+
+impl Ffmpeg {
+    /// Decodes `video` once for all that `options` ask for.
+    ///
+    /// # Errors
+    /// [`Error::Media`] for a file without a picture track; ffmpeg cannot be started.
+    pub fn stream(&self, video: &Video, options: &StreamOptions, limits: &VideoLimits) -> Result<Stream> {
+        let branch = |layout, scale, select| Branch { select, scale, layout, most: limits.max_frames + 1 };
+        let mut branches = Vec::new();
+        if options.whole {
+            branches.push(branch(video.layout(), None, None));
+        }
+        if let Some(size) = options.small {
+            branches.push(branch(Layout::Rgb, Some((size, "bicubic")), None));
+        }
+        if let Some(seconds) = options.every {
+            let select = format!("select='isnan(prev_selected_t)+gte(t-prev_selected_t,{seconds})'");
+            branches.push(branch(Layout::Rgb, None, Some(select)));
+        }
+        let (tracks, ending) = self.branches(video, &branches, options.threads, limits)?;
+        let mut tracks = tracks.into_iter();
+        let mut next = |wanted: bool| if wanted { tracks.next() } else { None };
+        Ok(Stream {
+            whole: next(options.whole),
+            small: next(options.small.is_some()),
+            every: next(options.every.is_some()),
+            ending,
+        })
+    }
+
+    /// Starts a decoder with these outputs.
+    pub(super) fn branches(
+        &self,
+        video: &Video,
+        branches: &[Branch],
+        threads: Option<usize>,
+        limits: &VideoLimits,
+    ) -> Result<(Vec<Track>, Ending)> {
+        let path = video.path.clone();
+        if video.size.is_none() {
+            return Err(Error::media(&path, "a picture track", "only sound"));
+        }
+        let (mut words, graph) = (vec!["-copyts".to_owned()], graph(branches));
+        words.extend(["-filter_complex".to_owned(), graph]);
+        let (mut pipes, mut mappings) = (Vec::new(), Vec::new());
+        let cannot = || Error::io(&path, "open a pipe to decode");
+        for (i, branch) in branches.iter().enumerate() {
+            let child_fd = 3 + i as i32;
+            let (read, write) = std::io::pipe().map_err(cannot())?;
+            wide(&read);
+            pipes.push(read);
+            mappings.push(FdMapping { parent_fd: write.into(), child_fd });
+            let most = branch.most.to_string();
+            for word in [
+                "-map",
+                &format!("[o{i}]"),
+                "-fps_mode",
+                "passthrough",
+                "-frames:v",
+                &most,
+                "-c:v",
+                "rawvideo",
+                "-flush_packets",
+                "1",
+                "-f",
+                "rawvideo",
+                &format!("pipe:{child_fd}"),
+            ] {
+                words.push(word.to_owned());
+            }
+        }
+        let threads = threads.map(|n| n.to_string());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut command = self.decoding(&path, limits, threads.as_deref(), &words);
+        command.stdout(Stdio::null());
+        command
+            .fd_mappings(mappings)
+            .map_err(|e| Error::media(&path, EXPECTED, format!("pipes that cannot be passed on ({e})")))?;
+        let child = command.spawn().map_err(self.cannot_start())?;
+        // The parent's ends of the pipes to write to close here: else no reader would ever see an end.
+        drop(command);
+        let (senders, receivers): (Vec<_>, Vec<_>) = branches.iter().map(|_| mpsc::channel()).unzip();
+        let process = Process::new(child, branches.len(), limits, move |err| Log::follow(err, &senders));
+        let tracks = pipes.into_iter().zip(receivers).zip(branches).map(|((pipe, shown), branch)| Track {
+            path: path.clone(),
+            pipe,
+            shown,
+            size: branch.scale.map(|(size, _)| size),
+            layout: branch.layout,
+            process: Arc::clone(&process),
+            limits: *limits,
+            count: 0,
+            ended: false,
+        });
+        let tracks = tracks.collect();
+        Ok((tracks, Ending { path, process, limits: *limits }))
+    }
+}
+
+/// `showinfo` stands where a frame has its own size and form still: what is told of it is the file's.
+fn graph(branches: &[Branch]) -> String {
+    let mut graph = format!("[0:V:0]split={}", branches.len());
+    graph.extend((0..branches.len()).map(|i| format!("[s{i}]")));
+    for (i, branch) in branches.iter().enumerate() {
+        graph += &format!(";[s{i}]");
+        if let Some(select) = &branch.select {
+            graph += &format!("{select},");
+        }
+        graph += &format!("showinfo@t{i}=checksum=0");
+        if let Some(((width, height), flags)) = branch.scale {
+            graph += &format!(",scale={width}:{height}:flags={flags}");
+        }
+        graph += match branch.layout {
+            Layout::Yuv420 { .. } => "",
+            Layout::Bgr => ",format=bgr24",
+            Layout::Rgb => ",format=rgb24",
+        };
+        graph += &format!("[o{i}]");
+    }
+    graph
+}
+
+impl Track {
+    /// Reads the next frame into `data`, which is made as long as the frame; `None` at the end.
+    ///
+    /// # Errors
+    /// A frame beyond the limits, or of a form that was not announced.
+    pub fn next(&mut self, data: &mut Vec<u8>) -> Result<Option<Shape>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let shape = self.read(data);
+        if !matches!(shape, Ok(Some(_))) {
+            self.ended = true;
+            self.process.leave();
+        }
+        shape
+    }
+
+    fn read(&mut self, data: &mut Vec<u8>) -> Result<Option<Shape>> {
+        // Without a line of the log there is no frame: it is written before the frame is.
+        let Some(shown) = self.process.waiting(|| self.shown.recv().ok()) else { return Ok(None) };
+        let (width, height) = self.size.unwrap_or(shown.size);
+        if u64::from(width) * u64::from(height) > self.limits.max_pixels {
+            return Err(Error::media(&self.path, EXPECTED, format!("a frame of {width} x {height} pixels")));
+        }
+        let layout = match self.layout {
+            // A stream may change in its middle.
+            Layout::Yuv420 { .. } => shown.yuv420().ok_or_else(|| {
+                Error::media(&self.path, "frames of one form", format!("{} in its middle", shown.form))
+            })?,
+            other => other,
+        };
+        let bytes = layout.bytes(width, height);
+        data.resize(bytes, 0);
+        let mut got = 0;
+        while got < bytes {
+            match self.process.waiting(|| self.pipe.read(&mut data[got..])) {
+                Ok(0) => return Ok(None),
+                Ok(n) => got += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        self.count += 1;
+        self.process.came();
+        if self.count > self.limits.max_frames {
+            return Err(Error::Limit {
+                path: self.path.clone(),
+                what: "the video",
+                found: format!("more than {} frames", self.limits.max_frames),
+                limit: format!("{} frames", self.limits.max_frames),
+                option: "max_frames",
+            });
+        }
+        // No time at all (raw streams): counted at the stream's rate.
+        let time = match shown.pts {
+            Some(pts) => Time { pts, base: shown.base },
+            None => {
+                Time { pts: self.count as i64 - 1, base: Ratio { num: shown.rate.den, den: shown.rate.num } }
+            }
+        };
+        let ticks = if shown.pts.is_some() { shown.ticks } else { 1 };
+        Ok(Some(Shape { time, ticks, width, height, layout, rate: shown.rate }))
+    }
+}
+
+impl Drop for Track {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.process.leave();
+        }
+    }
+}
+
+impl Ending {
+    /// Waits for the decoder's end, once all tracks have been read to theirs: what could not be decoded.
+    ///
+    /// # Errors
+    /// [`Error::Media`] where not a single frame came and the decoder says why; [`Error::Limit`] where it was ended for its silence.
+    pub fn failures(self) -> Result<super::Failures> {
+        let end = self.process.end();
+        if end.silent {
+            return Err(Error::Limit {
+                path: self.path,
+                what: "the decoder's silence",
+                found: format!("over {} seconds after {} frames", self.limits.max_silence, end.frames),
+                limit: format!("{} seconds", self.limits.max_silence),
+                option: "max_silence",
+            });
+        }
+        // Damage after the first frame is a failure that is told, not an end of everything.
+        if end.frames == 0 && !end.success {
+            return Err(Error::media(&self.path, EXPECTED, super::ffmpeg::reason(&end.log.text)));
+        }
+        Ok(end.log.failures)
+    }
+}
