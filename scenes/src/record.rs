@@ -1,30 +1,32 @@
-//! What is known of a video: shots, events, scenes. Written as JSON (`docs/scenes.md` has the schema); every file format and the report
-//! are made of this.
+//! What is known of a video: shots, events, scenes. Written as JSON (`docs/scenes-files.md` has the schema); every file format and the
+//! report are made of this.
 
+use crate::write::forms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use unisono_datasets::video::{Ratio, Time};
 
-/// A frame's place: its number, counted from 0 in the order of showing, and the container's own time of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A frame's place: its number, counted from 0 in the order of showing, and the container's own time of it. In JSON: the number, the time
+/// as an exact fraction of seconds and as a decimal to read, and the ticks and their base, which are what is read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Frames before it. For the end of a video: the number of its frames.
     pub frame: u64,
     /// When it is shown. For the end of a video: when its last frame has been shown.
-    #[serde(flatten)]
     pub time: Time,
 }
 
 /// A video as it was decoded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoRecord {
-    /// The file, absolute.
+    /// The file, absolute. A name that is not Unicode is written with its bytes beside it.
+    #[serde(flatten, with = "forms::path")]
     pub path: PathBuf,
     /// Width and height of a frame as it is shown, in pixels.
     pub size: (u32, u32),
     /// The container's average rate, frames a second; absent where it tells none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "forms::rate")]
     pub rate: Option<Ratio>,
     /// The distance between frames changes.
     pub variable_rate: bool,
@@ -50,8 +52,15 @@ pub struct FailureRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<String>,
     /// Times that the container promises a frame for and for which none came; the first 100.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "forms::times")]
     pub places: Vec<Time>,
+}
+
+impl VideoRecord {
+    /// The file's name without its folders, as it can be shown: bytes that are not Unicode become `\u{fffd}`.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
 }
 
 /// How one shot gives way to the next.
@@ -68,6 +77,21 @@ pub enum EventKind {
     Flash,
 }
 
+impl EventKind {
+    /// All, in the order of their names here.
+    pub const ALL: [Self; 4] = [Self::Cut, Self::Dissolve, Self::Fade, Self::Flash];
+
+    /// As files write it: `cut`, `dissolve`, `fade`, `flash`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Dissolve => "dissolve",
+            Self::Fade => "fade",
+            Self::Flash => "flash",
+        }
+    }
+}
+
 /// Something that happens between shots or, a flash, within one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -79,7 +103,8 @@ pub struct Event {
     pub end: Moment,
     /// The detector that saw it: `content`, `adaptive`, `threshold`, `histogram`, `hash`, `transnet`.
     pub detector: String,
-    /// The detector's score at its strongest frame, in that detector's units.
+    /// The detector's score at its strongest frame, in that detector's units. Not finite: `null` in JSON, NaN when it is read.
+    #[serde(with = "forms::number")]
     pub score: f64,
 }
 
@@ -102,6 +127,7 @@ pub struct Label {
     /// The label, a line of its set's file.
     pub label: String,
     /// Between 0 and 1.
+    #[serde(with = "forms::number")]
     pub probability: f64,
 }
 
@@ -109,8 +135,10 @@ pub struct Label {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spoken {
     /// In seconds of the container's clock.
+    #[serde(with = "forms::number")]
     pub start: f64,
     /// In seconds of the container's clock.
+    #[serde(with = "forms::number")]
     pub end: f64,
     /// The words.
     pub text: String,
@@ -133,7 +161,7 @@ pub struct Scene {
     /// The frame that stands for it.
     pub key: Moment,
     /// A JPEG of that frame, relative to the folder of the video's files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "forms::relative")]
     pub thumbnail: Option<PathBuf>,
     /// Labels by label set (`places`, `objects`, `actions`, `moods`, `emotions`, one's own), the best first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
