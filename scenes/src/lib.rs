@@ -7,8 +7,12 @@
 
 pub mod detect;
 mod error;
+pub mod gradual;
+pub mod group;
+mod mini;
 pub mod record;
 pub mod report;
 pub mod write;
 
 pub use error::{Error, Result};
+pub use mini::Mini;
