@@ -1,0 +1,131 @@
+//! Colours of a small picture in OpenCV's 8-bit integers: hue, saturation and value, and two kinds of grey.
+
+use super::picture::Picture;
+
+/// Hue (0 to 179), saturation and value (0 to 255) of each pixel.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hsv {
+    pub hue: Vec<u8>,
+    pub saturation: Vec<u8>,
+    pub value: Vec<u8>,
+}
+
+/// Adding and taking off leaves a number below 2^22 rounded to the nearest, ties to even.
+const ROUND: f32 = 12_582_912.0;
+
+impl Hsv {
+    /// OpenCV's `COLOR_BGR2HSV`. Its tables hold `255 / value` and `30 / difference` in units of 2^-12, rounded. Here they are reckoned
+    /// anew for each pixel, in floats, which is exact (every number is a whole one below 2^24) and goes four or more pixels at a time.
+    pub(super) fn of(&mut self, picture: &Picture) {
+        let n = picture.blue.len();
+        for plane in [&mut self.hue, &mut self.saturation, &mut self.value] {
+            plane.resize(n, 0);
+        }
+        let (blue, green, red) = (&picture.blue[..n], &picture.green[..n], &picture.red[..n]);
+        let (hue, saturation, value) = (&mut self.hue[..n], &mut self.saturation[..n], &mut self.value[..n]);
+        for i in 0..n {
+            let (b, g, r) = (i16::from(blue[i]), i16::from(green[i]), i16::from(red[i]));
+            let v = b.max(g).max(r);
+            let difference = v - b.min(g).min(r);
+            let sixths = if v == r {
+                g - b
+            } else if v == g {
+                b - r + 2 * difference
+            } else {
+                r - g + 4 * difference
+            };
+            let d = f32::from(difference);
+            let per_value = 1_044_480.0 / f32::from(v.max(1)) + ROUND - ROUND;
+            let per_difference = 122_880.0 / f32::from(difference.max(1)) + ROUND - ROUND;
+            saturation[i] = down((d * per_value + 2048.0) / 4096.0);
+            // Kept above 0 so that cutting off rounds down; a negative hue goes once round.
+            let turned = f32::from(sixths) * per_difference + 2048.0;
+            let shift = if turned < 0.0 { 180.0 } else { 0.0 };
+            hue[i] = down(turned / 4096.0 + shift);
+            value[i] = v as u8;
+        }
+    }
+}
+
+/// Cuts off what stands behind the point.
+#[inline(always)]
+fn down(value: f32) -> u8 {
+    value as i32 as u8
+}
+
+/// The largest of the three colours, where hue and saturation do not count.
+pub(super) fn value(picture: &Picture, into: &mut Vec<u8>) {
+    into.clear();
+    let pixels = picture.blue.iter().zip(&picture.green).zip(&picture.red);
+    into.extend(pixels.map(|((b, g), r)| *b.max(g).max(r)));
+}
+
+/// OpenCV's `COLOR_BGR2GRAY`: weights in units of 2^-15.
+pub(super) fn grey(picture: &Picture, into: &mut Vec<u8>) {
+    weighted(picture, [3735, 19_235, 9798], 15, into);
+}
+
+/// The Y of OpenCV's `COLOR_BGR2YUV`: the same weights in units of 2^-14.
+pub(super) fn luma(picture: &Picture, into: &mut Vec<u8>) {
+    weighted(picture, [1868, 9617, 4899], 14, into);
+}
+
+fn weighted(picture: &Picture, weights: [u32; 3], bits: u32, into: &mut Vec<u8>) {
+    into.clear();
+    let pixels = picture.blue.iter().zip(&picture.green).zip(&picture.red);
+    into.extend(pixels.map(|((b, g), r)| {
+        let sum = u32::from(*b) * weights[0] + u32::from(*g) * weights[1] + u32::from(*r) * weights[2];
+        ((sum + (1 << (bits - 1))) >> bits) as u8
+    }));
+}
+
+/// The mean of `|a - b|`.
+pub(super) fn mean_distance(a: &[u8], b: &[u8]) -> f64 {
+    let sum: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+    f64::from(sum) / a.len() as f64
+}
+
+/// The mean of all three colours.
+pub(super) fn mean(picture: &Picture) -> f64 {
+    let sum = |plane: &[u8]| plane.iter().map(|v| u32::from(*v)).sum::<u32>();
+    let all = u64::from(sum(&picture.blue)) + u64::from(sum(&picture.green)) + u64::from(sum(&picture.red));
+    all as f64 / (3 * picture.blue.len()) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// OpenCV's tables and shifts.
+    fn by_tables(b: i32, g: i32, r: i32) -> [u8; 3] {
+        let per = |above: i32, below: i32| {
+            if below == 0 { 0 } else { (f64::from(above) / f64::from(below)).round_ties_even() as i32 }
+        };
+        let (v, least) = (b.max(g).max(r), b.min(g).min(r));
+        let difference = v - least;
+        let sixths = match v {
+            _ if v == r => g - b,
+            _ if v == g => b - r + 2 * difference,
+            _ => r - g + 4 * difference,
+        };
+        let hue = (sixths * per(180 << 12, 6 * difference) + 2048) >> 12;
+        let saturation = (difference * per(255 << 12, v) + 2048) >> 12;
+        [(if hue < 0 { hue + 180 } else { hue }) as u8, saturation as u8, v as u8]
+    }
+
+    #[test]
+    fn floats_give_the_tables_integers() {
+        let mut picture = Picture::new(256, 256);
+        let mut hsv = Hsv::default();
+        for red in 0..=255u8 {
+            for i in 0..65_536usize {
+                (picture.blue[i], picture.green[i], picture.red[i]) = (i as u8, (i >> 8) as u8, red);
+            }
+            hsv.of(&picture);
+            for i in 0..65_536usize {
+                let expected = by_tables((i & 255) as i32, (i >> 8) as i32, i32::from(red));
+                assert_eq!([hsv.hue[i], hsv.saturation[i], hsv.value[i]], expected, "{i} {red}");
+            }
+        }
+    }
+}

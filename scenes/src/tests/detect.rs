@@ -1,0 +1,332 @@
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+//! The oracle is PySceneDetect 0.7 with OpenCV 5.0: `fixtures/scenes.py`.
+
+use super::*;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use unisono_datasets::video::{Ffmpeg, Ratio};
+
+#[derive(Deserialize)]
+struct Golden {
+    settings: BTreeMap<String, Settings>,
+    videos: BTreeMap<String, Video>,
+}
+
+#[derive(Deserialize)]
+struct Video {
+    size: (usize, usize),
+    small: (usize, usize),
+    rate: (i64, i64),
+    positions: Vec<i64>,
+    pictures: Vec<u32>,
+    cuts: BTreeMap<String, Vec<(u64, i64)>>,
+}
+
+#[derive(Deserialize)]
+struct Statistics {
+    names: Vec<String>,
+    rows: Vec<Vec<Option<f64>>>,
+}
+
+#[derive(Deserialize)]
+struct Parts {
+    every_yuv: BTreeMap<String, u32>,
+    shrink: Vec<((usize, usize), (usize, usize), u32)>,
+    edges: Vec<((usize, usize), u32, [u32; 3])>,
+    area: Vec<((usize, usize), usize, u32)>,
+    grey: u32,
+    luma: u32,
+    hsv: u32,
+}
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/scenes").join(name)
+}
+
+fn load<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let table: Vec<u32> = (0..256u32)
+        .map(|i| (0..8).fold(i, |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 }))
+        .collect();
+    !bytes.iter().fold(!0u32, |crc, b| table[((crc ^ u32::from(*b)) & 255) as usize] ^ (crc >> 8))
+}
+
+/// A video as a plain run of FFmpeg gives it.
+struct Decoded {
+    size: (usize, usize),
+    /// `None`: `bgr24`.
+    full_range: Option<bool>,
+    rate: Ratio,
+    frames: Vec<(Time, Vec<u8>)>,
+}
+
+fn word<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split_once(key)?.1.split_whitespace().next()
+}
+
+fn run(name: &str, more: &[&str]) -> (Vec<u8>, String) {
+    let mut child = Command::new(Ffmpeg::find(None).unwrap().program())
+        .args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-i"])
+        .arg(fixture(name))
+        .args(["-map", "0:V:0", "-copyts", "-fps_mode", "passthrough", "-vf", "showinfo=checksum=0"])
+        .args(more)
+        .args(["-f", "rawvideo", "pipe:1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut err = child.stderr.take().unwrap();
+    let log = std::thread::spawn(move || {
+        let mut log = Vec::new();
+        err.read_to_end(&mut log).unwrap();
+        String::from_utf8_lossy(&log).into_owned()
+    });
+    let mut bytes = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
+    child.wait().unwrap();
+    (bytes, log.join().unwrap())
+}
+
+fn decode(name: &str) -> Decoded {
+    let (mut bytes, log) = run(name, &[]);
+    let shown = || log.lines().filter(|line| line.contains("Parsed_showinfo"));
+    let first = shown().find(|line| line.contains(" fmt:")).unwrap();
+    let full_range = match word(first, "fmt:").unwrap() {
+        "yuv420p" => Some(false),
+        "yuvj420p" => Some(true),
+        _ => None,
+    };
+    if full_range.is_none() {
+        bytes = run(name, &["-pix_fmt", "bgr24", "-sws_flags", "bicubic"]).0;
+    }
+    let (width, height) = word(first, " s:").unwrap().split_once('x').unwrap();
+    let size = (width.parse().unwrap(), height.parse().unwrap());
+    let config = shown().find(|line| line.contains("config in time_base")).unwrap();
+    let base: Ratio = word(config, "time_base: ").unwrap().trim_end_matches(',').parse().unwrap();
+    let guessed = word(config, "frame_rate: ").unwrap().parse().unwrap();
+    let about = log.lines().find(|line| line.contains(": Video: ")).unwrap();
+    let told = about.split_once(" fps").unwrap().0.rsplit(' ').next().unwrap();
+    let rate = average_rate(told.parse().unwrap(), guessed);
+    let times = shown().filter(|line| line.contains(" pts:")).map(|line| {
+        let pts = line.split_once(" pts:").unwrap().1.trim_start();
+        Time { pts: pts.split_whitespace().next().unwrap().parse().unwrap(), base }
+    });
+    let length = if full_range.is_some() { size.0 * size.1 / 2 * 3 } else { size.0 * size.1 * 3 };
+    let frames = times.zip(bytes.chunks_exact(length).map(<[u8]>::to_vec)).collect();
+    Decoded { size, full_range, rate, frames }
+}
+
+impl Decoded {
+    fn clock(&self) -> Clock {
+        Clock::new(self.rate, self.frames[0].0)
+    }
+
+    fn pictures(&self, mut each: impl FnMut(Time, &Picture)) {
+        let mut shrink = Shrink::new(self.size.0, self.size.1).unwrap();
+        let mut picture = Picture::default();
+        for (time, bytes) in &self.frames {
+            match self.full_range {
+                Some(full) => shrink.yuv420(bytes, full, &mut picture).unwrap(),
+                None => shrink.bgr(bytes, &mut picture).unwrap(),
+            }
+            each(*time, &picture);
+        }
+    }
+}
+
+#[test]
+fn cuts_are_those_of_pyscenedetect() {
+    let golden: Golden = load("golden.json");
+    let settings: Vec<Settings> = golden.settings.values().cloned().collect();
+    let mut wrong = Vec::new();
+    for (name, expected) in &golden.videos {
+        let video = decode(name);
+        assert_eq!(video.size, expected.size, "{name}");
+        let clock = video.clock();
+        // Where the rate varies, FFmpeg tells it with two decimals.
+        let (rate, exact) = (clock.rate(), expected.rate);
+        let near = (rate.0 as f64 / rate.1 as f64 - exact.0 as f64 / exact.1 as f64).abs() < 0.005;
+        assert!(rate == exact || (name == "varied.mp4" && near), "{name}: {rate:?}, expected {exact:?}");
+        let times = video.frames.iter().enumerate();
+        let positions: Vec<i64> = times.map(|(i, (time, _))| clock.at(i as u64, *time).micros).collect();
+        assert_eq!(positions, expected.positions, "{name}");
+        let mut detection = Detection::new(&settings, clock, expected.small, false).unwrap();
+        let mut sums = Vec::new();
+        video.pictures(|time, picture| {
+            assert_eq!((picture.width, picture.height), expected.small, "{name}");
+            sums.push(crc32(&picture.interleaved()));
+            detection.push(picture, time);
+        });
+        // MPEG-4 leaves its decoders some freedom of rounding, and FFmpeg's versions use it.
+        if name != "half.avi" {
+            assert_eq!(sums, expected.pictures, "{name}");
+        }
+        let found = detection.finish();
+        for (setting, cuts) in golden.settings.keys().zip(&found.cuts) {
+            let cuts: Vec<(u64, i64)> = cuts.iter().map(|c| (c.frame, c.number)).collect();
+            if cuts != expected.cuts[setting] {
+                wrong.push(format!("{name} {setting}: {cuts:?}, expected {:?}", expected.cuts[setting]));
+            }
+        }
+    }
+    let all = golden.videos.len() * settings.len();
+    assert!(wrong.is_empty(), "{} of {all} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn scores_are_those_of_pyscenedetect() {
+    let all: BTreeMap<String, Statistics> = load("scores.json");
+    let names = ["content", "adaptive", "threshold", "histogram", "hash"];
+    let settings: Vec<Settings> =
+        names.iter().map(|n| serde_json::from_str(&format!("{{\"detector\":\"{n}\"}}")).unwrap()).collect();
+    for (name, expected) in all {
+        let video = decode(&name);
+        let small = Shrink::new(video.size.0, video.size.1).unwrap().small();
+        let mut detection = Detection::new(&settings, video.clock(), small, true).unwrap();
+        video.pictures(|time, picture| detection.push(picture, time));
+        let found = detection.finish().scores;
+        assert_eq!(found.names, expected.names);
+        assert_eq!(found.rows.len(), expected.rows.len());
+        for (frame, (row, golden)) in found.rows.iter().zip(&expected.rows).enumerate() {
+            for ((column, value), golden) in found.names.iter().zip(row).zip(golden) {
+                let near = if column.starts_with('h') { 1e-6 } else { 1e-9 };
+                match golden {
+                    Some(golden) => {
+                        assert!((value - golden).abs() < near, "{name} {frame} {column}: {value}, {golden}")
+                    }
+                    None => assert!(value.is_nan(), "{name} {frame} {column}: {value}"),
+                }
+            }
+        }
+    }
+}
+
+fn noise(count: usize) -> Vec<u8> {
+    let scrambled = |i: u32| {
+        let h = i.wrapping_mul(2_654_435_761);
+        let h = (h ^ (h >> 15)).wrapping_mul(2_246_822_519);
+        ((h ^ (h >> 13)) >> 24) as u8
+    };
+    (0..count as u32).map(scrambled).collect()
+}
+
+fn waves(width: usize, height: usize) -> Vec<u8> {
+    let value = |(i, n): (usize, u8)| (i % width * 5 + i / width * 3 + usize::from(n & 31)) as u8;
+    noise(width * height).into_iter().enumerate().map(value).collect()
+}
+
+#[test]
+fn steps_are_those_of_opencv() {
+    let parts: Parts = load("parts.json");
+    for (size, small, sum) in parts.shrink {
+        let mut shrink = Shrink::new(size.0, size.1).unwrap();
+        assert_eq!(shrink.small(), small);
+        let mut picture = Picture::default();
+        shrink.bgr(&noise(size.0 * size.1 * 3), &mut picture).unwrap();
+        assert_eq!(crc32(&picture.interleaved()), sum, "{size:?}");
+    }
+    for (size, sum, wide) in parts.edges {
+        let mut edges = edges::Edges::new(size.0, size.1);
+        assert_eq!(crc32(edges.of(&waves(size.0, size.1))), sum, "{size:?}");
+        let mut out = Vec::new();
+        for (kernel, sum) in [3, 5, 9].into_iter().zip(wide) {
+            edges.widened(kernel, &mut out);
+            assert_eq!(crc32(&out), sum, "{size:?} {kernel}");
+        }
+    }
+    for (size, side, sum) in parts.area {
+        let out = area::area(&noise(size.0 * size.1), size, (side, side));
+        assert_eq!(crc32(&out), sum, "{size:?} to {side}");
+    }
+}
+
+#[test]
+fn every_colour_is_that_of_opencv() {
+    let parts: Parts = load("parts.json");
+    let mut picture = Picture::new(1, 1 << 24);
+    for i in 0..1 << 24 {
+        (picture.blue[i], picture.green[i], picture.red[i]) = (i as u8, (i >> 8) as u8, (i >> 16) as u8);
+    }
+    let mut plane = Vec::new();
+    colour::grey(&picture, &mut plane);
+    assert_eq!(crc32(&plane), parts.grey);
+    colour::luma(&picture, &mut plane);
+    assert_eq!(crc32(&plane), parts.luma);
+    let mut hsv = colour::Hsv::default();
+    hsv.of(&picture);
+    let planes = hsv.hue.iter().zip(&hsv.saturation).zip(&hsv.value);
+    assert_eq!(crc32(&planes.flat_map(|((h, s), v)| [*h, *s, *v]).collect::<Vec<_>>()), parts.hsv);
+    for (name, full) in [("limited", false), ("full", true)] {
+        let mut row = convert::Row::new(1 << 24);
+        // Blue counts fastest, so it stands for luma.
+        convert::yuv_to_bgr(&picture.blue, &picture.green, &picture.red, full, &mut row);
+        let pixels = row.blue.iter().zip(&row.green).zip(&row.red);
+        let bytes: Vec<u8> = pixels.flat_map(|((b, g), r)| [*b, *g, *r]).collect();
+        assert_eq!(crc32(&bytes), parts.every_yuv[name], "{name}");
+    }
+}
+
+#[test]
+fn settings_are_whole_and_checked() {
+    let read = |text: &str| toml::from_str::<Settings>(text);
+    assert_eq!(read("detector = \"content\"").unwrap(), Settings::Content(ContentSettings::default()));
+    let settings = read("detector = \"adaptive\"\nmin_scene_len = 0.5\nweights = { edges = 1.0 }").unwrap();
+    let Settings::Adaptive(adaptive) = &settings else { panic!("{settings:?}") };
+    assert_eq!(adaptive.min_scene_len, MinLength::Seconds(0.5));
+    assert_eq!(adaptive.weights, Weights { edges: 1.0, ..Weights::default() });
+    assert!(read("detector = \"content\"\ntreshold = 3").is_err());
+    assert!(read("detector = \"transnet\"").is_err());
+    for broken in [
+        "detector = \"content\"\nthreshold = nan",
+        "detector = \"content\"\nmin_scene_len = \"soon\"",
+        "detector = \"content\"\nkernel_size = 4",
+        "detector = \"content\"\nweights = { hue = 0.0, saturation = 0.0, luma = 0.0 }",
+        "detector = \"content\"\nweights = { hue = -1.0 }",
+        "detector = \"adaptive\"\nwindow_width = 0",
+        "detector = \"adaptive\"\nmin_content_val = -1.0",
+        "detector = \"threshold\"\nfade_bias = 1.5",
+        "detector = \"threshold\"\nthreshold = 256",
+        "detector = \"histogram\"\nbins = 0",
+        "detector = \"histogram\"\nthreshold = 2.0",
+        "detector = \"hash\"\nsize = 5\nlowpass = 3",
+        "detector = \"hash\"\nsize = 0",
+        "detector = \"hash\"\nsize = 256\nlowpass = 256",
+    ] {
+        let message = read(broken).unwrap().validate().unwrap_err().to_string();
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.contains("expected") && message.contains('.'), "{message}");
+    }
+}
+
+#[test]
+fn frames_of_another_size_are_refused() {
+    assert!(Shrink::new(0, 3).is_err());
+    let mut picture = Picture::default();
+    let mut shrink = Shrink::new(4, 4).unwrap();
+    for length in [0, 23, 25, 48] {
+        assert!(shrink.yuv420(&vec![0; length], false, &mut picture).is_err());
+    }
+    assert!(shrink.bgr(&[0; 47], &mut picture).is_err());
+    assert!(Shrink::new(3, 4).unwrap().yuv420(&[0; 18], false, &mut picture).is_err());
+    assert!(shrink.yuv420(&[128; 24], true, &mut picture).is_ok());
+    assert_eq!(picture.blue, [128; 16]);
+}
+
+#[test]
+fn no_frames_are_no_cuts() {
+    let clock = Clock::new(Ratio { num: 25, den: 1 }, Time { pts: 0, base: Ratio { num: 1, den: 25 } });
+    let settings = [
+        Settings::Content(ContentSettings::default()),
+        Settings::Threshold(ThresholdSettings { add_final_scene: true, ..ThresholdSettings::default() }),
+    ];
+    let found = Detection::new(&settings, clock, (2, 2), false).unwrap().finish();
+    assert_eq!(found.cuts, [[], []]);
+    assert!(found.scores.rows.is_empty());
+}
