@@ -26,8 +26,9 @@ fn at(frame: u64) -> Moment {
 }
 
 pub fn video() -> VideoScenes {
-    let mut bounds: Vec<u64> =
-        (1..SCENES as u64).map(|i| ((i as f64 + 0.9 * chance(i * 77) - 0.45) / SCENES as f64 * FRAMES as f64) as u64).collect();
+    let mut bounds: Vec<u64> = (1..SCENES as u64)
+        .map(|i| ((i as f64 + 0.9 * chance(i * 77) - 0.45) / SCENES as f64 * FRAMES as f64) as u64)
+        .collect();
     bounds.extend([0, FRAMES]);
     bounds.sort_unstable();
     let (mut shots, mut scenes, mut events) = (Vec::new(), Vec::new(), Vec::new());
@@ -38,7 +39,12 @@ pub fn video() -> VideoScenes {
             if start > 0 {
                 events.push(event(start, shots.len() as u64));
             }
-            shots.push(Shot { index: shots.len(), start: at(start), end: at(end), key: at((start + end) / 2) });
+            shots.push(Shot {
+                index: shots.len(),
+                start: at(start),
+                end: at(end),
+                key: at((start + end) / 2),
+            });
         }
         scenes.push(scene(index, pair[0], pair[1], (first, shots.len())));
     }
@@ -98,8 +104,14 @@ const CAPTIONS: [&str; 8] = [
     "An empty kitchen, a kettle steaming on the stove.",
     "The whole village walks along the beach with lanterns.",
 ];
-const PLACES: [&str; 6] =
-    ["lighthouse", "fishing boat", "kitchen", "harbour market", "beach at night", "living room with a fireplace"];
+const PLACES: [&str; 6] = [
+    "lighthouse",
+    "fishing boat",
+    "kitchen",
+    "harbour market",
+    "beach at night",
+    "living room with a fireplace",
+];
 const OBJECTS: [&str; 6] = ["lamp", "raincoat", "rope", "kettle", "nautical chart", "lantern"];
 const MOODS: [&str; 4] = ["calm", "tense", "joyful", "melancholic"];
 const SOUNDS: [&str; 5] = ["wind", "sea waves", "speech", "piano", "gulls"];

@@ -7,7 +7,7 @@ use crate::record::{Label, Scene, Spoken, VideoScenes};
 use crate::write::text::line;
 
 /// Labels of a set that are shown: the best, and those after it that still mean something.
-const LABELS: usize = 3;
+const LABELS: usize = 2;
 const LEAST: f64 = 0.05;
 /// Lines of a transcript before the rest is folded.
 const LINES: usize = 5;

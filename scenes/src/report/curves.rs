@@ -1,7 +1,7 @@
 //! The detectors' scores over time, small however long the video: each pixel's column from its least to its greatest.
 
 use super::Curve;
-use super::html::{Html, counted};
+use super::html::Html;
 use super::scale::{Scale, percent};
 use super::timeline::axis;
 use crate::record::{EventKind, VideoScenes};
@@ -46,15 +46,15 @@ fn figure(h: &mut Html, of: &VideoScenes, column: usize, curve: &Curve, scale: &
     let threshold = curve.threshold.filter(|t| t.is_finite());
     let most = values().chain(threshold.map(|t| t * 1.15)).fold(f64::MIN, f64::max);
     let least = values().fold(0.0, f64::min);
-    let (top, bottom) = (round_up(most), -round_up(-least));
+    // No negative zero: it would be written.
+    let (top, bottom) = (round_up(most).max(1e-9), 0.0 - round_up(-least));
     let down = |v: f64| 100.0 * (1.0 - (v - bottom) / (top - bottom));
     h.el("figure", &[("class", "curve")], |h| {
         h.el("figcaption", &[], |h| {
             h.say("strong", &[("dir", "auto")], &line(&curve.name, 80));
             let mut about = format!("at most {}", short(values().fold(f64::MIN, f64::max)));
             if let Some(threshold) = threshold {
-                let above = counted(values().filter(|v| *v >= threshold).count(), "frame", "frames");
-                let _ = write!(about, " · {above} at or above {}", short(threshold));
+                let _ = write!(about, " · threshold {}", short(threshold));
             }
             h.say("span", &[], &about);
         });

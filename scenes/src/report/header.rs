@@ -13,8 +13,13 @@ pub(super) fn header(h: &mut Html, of: &VideoScenes) {
             h.text("Unisono");
             h.say("span", &[], "Scenes");
         });
-        h.say("h1", &[("dir", "auto")], &line(&video.name(), 240));
-        h.say("p", &[("class", "where"), ("dir", "auto")], &line(&video.path.to_string_lossy(), 600));
+        let name = line(&video.name(), 240);
+        // Long names are smaller, so that the pictures stay on the first screen.
+        let class = if name.chars().count() > 60 { "long" } else { "" };
+        h.say("h1", &[("class", class), ("dir", "auto")], &name);
+        if let Some(folder) = video.path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            h.say("p", &[("class", "where"), ("dir", "auto")], &line(&folder.to_string_lossy(), 400));
+        }
         h.el("dl", &[("class", "facts")], |h| {
             let facts = facts(of);
             for (name, value) in &facts {

@@ -35,7 +35,9 @@ pub(super) fn section(h: &mut Html, of: &VideoScenes, pictures: &[Option<Picture
                     &[("href", &to), ("style", &style), ("title", &title), ("aria-label", &title)],
                     |h| {
                         if right - left >= 0.03 {
-                            h.say("span", &[("aria-hidden", "true")], &(scene.index + 1).to_string());
+                            let class = if right - left < 0.085 { "wide" } else { "" };
+                            let about = [("class", class), ("aria-hidden", "true")];
+                            h.say("span", &about, &(scene.index + 1).to_string());
                         }
                     },
                 );

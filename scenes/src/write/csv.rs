@@ -50,7 +50,8 @@ pub(crate) fn scores(of: &Scores, first: u64, out: &mut dyn Write) -> Result<()>
     let mut head = ["frame", "timecode", "seconds", "exact"].map(String::from).to_vec();
     head.extend(of.names.iter().map(|name| text(name)));
     row(out, &head)?;
-    for ((frame, time), values) in (first..).zip(&of.times).zip(&of.rows) {
+    for ((count, time), values) in (0..).zip(&of.times).zip(&of.rows) {
+        let frame = first.saturating_add(count);
         let mut cells =
             vec![frame.to_string(), clock(Exact::of(*time)), seconds(micros(*time)), time.to_string()];
         cells.extend(values.iter().map(|v| if v.is_finite() { v.to_string() } else { String::new() }));

@@ -91,6 +91,7 @@ fn nominal(rate: f64) -> (i128, i128) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn at(num: i128, den: i128) -> Timecode {
         Timecode { num, den, start: Exact::new(0, 1) }
@@ -115,6 +116,20 @@ mod tests {
             let skipped = code.ends_with("00;00") || code.ends_with("00;01");
             assert!(code > before && (!skipped || code.as_bytes()[4] == b'0'), "{before} {code}");
             before = code;
+        }
+    }
+
+    #[test]
+    fn codes_are_those_of_open_timeline_io() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/timelines/timecodes.json");
+        let known: BTreeMap<String, Vec<(i128, String)>> =
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for (rate, codes) in known {
+            let (num, den) = rate.split_once('/').unwrap();
+            let timecode = at(num.parse().unwrap(), den.parse().unwrap());
+            for (frame, code) in codes {
+                assert_eq!(timecode.write(frame), code, "{frame} at {rate}");
+            }
         }
     }
 
