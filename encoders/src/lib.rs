@@ -19,6 +19,7 @@ pub mod processors;
 pub mod stem;
 pub mod tensors;
 pub mod towers;
+pub mod transnet;
 pub mod weights;
 
 pub use config::ModelConfig;

@@ -1,0 +1,114 @@
+//! Winograd's convolution F(4×4, 3×3) (Lavin & Gray 2016): sixteen sums of nine products from thirty-six products instead of 144. The points
+//! are 0, ±√½, ±√2 and infinity, with which the rounding errors are those of the plain sums.
+
+use super::gemm::LANES;
+
+/// Sixteen places' frames.
+pub(super) type Vector = [f32; LANES];
+/// Products of a tile.
+pub(super) const POINTS: usize = 36;
+
+const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
+const B: f32 = std::f32::consts::SQRT_2;
+
+#[inline(always)]
+fn of(f: impl Fn(usize) -> f32) -> Vector {
+    std::array::from_fn(f)
+}
+
+/// Six neighbours → six points.
+#[inline(always)]
+fn points(d: [Vector; 6]) -> [Vector; 6] {
+    let even_a = of(|l| d[4][l] - 2.0 * d[2][l]);
+    let odd_a = of(|l| A * (d[3][l] - 2.0 * d[1][l]));
+    let even_b = of(|l| d[4][l] - 0.5 * d[2][l]);
+    let odd_b = of(|l| B * (d[3][l] - 0.5 * d[1][l]));
+    [
+        of(|l| d[0][l] + d[4][l] - 2.5 * d[2][l]),
+        of(|l| even_a[l] + odd_a[l]),
+        of(|l| even_a[l] - odd_a[l]),
+        of(|l| even_b[l] + odd_b[l]),
+        of(|l| even_b[l] - odd_b[l]),
+        of(|l| d[1][l] + d[5][l] - 2.5 * d[3][l]),
+    ]
+}
+
+/// Six points → four sums.
+#[inline(always)]
+fn sums(m: [Vector; 6]) -> [Vector; 4] {
+    let (even_a, odd_a) = (of(|l| m[1][l] + m[2][l]), of(|l| A * (m[1][l] - m[2][l])));
+    let (even_b, odd_b) = (of(|l| m[3][l] + m[4][l]), of(|l| B * (m[3][l] - m[4][l])));
+    [
+        of(|l| m[0][l] + even_a[l] + even_b[l]),
+        of(|l| odd_a[l] + odd_b[l]),
+        of(|l| 0.5 * even_a[l] + 2.0 * even_b[l]),
+        of(|l| 0.5 * odd_a[l] + 2.0 * odd_b[l] + m[5][l]),
+    ]
+}
+
+/// A tile's input, six rows of six places → its points.
+#[inline(always)]
+pub(super) fn forward(tile: &[[Vector; 6]; 6]) -> [[Vector; 6]; 6] {
+    let across = tile.map(points);
+    let mut out = [[[0.0; LANES]; 6]; 6];
+    for x in 0..6 {
+        let column = points(std::array::from_fn(|y| across[y][x]));
+        for (row, value) in out.iter_mut().zip(column) {
+            row[x] = value;
+        }
+    }
+    out
+}
+
+/// Points → the tile's output, four rows of four places.
+#[inline(always)]
+pub(super) fn backward(points: &[[Vector; 6]; 6]) -> [[Vector; 4]; 4] {
+    let across = points.map(sums);
+    let mut out = [[[0.0; LANES]; 4]; 4];
+    for x in 0..4 {
+        let column = sums(std::array::from_fn(|y| across[y][x]));
+        for (row, value) in out.iter_mut().zip(column) {
+            row[x] = value;
+        }
+    }
+    out
+}
+
+/// A 3×3 kernel → its points, rows first.
+pub(super) fn kernel(weights: &[f64; 9]) -> [f64; POINTS] {
+    let (a, b) = (std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::SQRT_2);
+    let line = |w: [f64; 3]| -> [f64; 6] {
+        let at = |x: f64, scale: f64| (w[0] + x * w[1] + x * x * w[2]) / scale;
+        // The divisors are the derivative of x (x² − ½) (x² − 2) at each point.
+        [at(0.0, 1.0), at(a, -1.5), at(-a, -1.5), at(b, 6.0), at(-b, 6.0), w[2]]
+    };
+    let rows: [[f64; 6]; 3] = std::array::from_fn(|y| line(std::array::from_fn(|x| weights[3 * y + x])));
+    let columns: [[f64; 6]; 6] = std::array::from_fn(|x| line(std::array::from_fn(|y| rows[y][x])));
+    std::array::from_fn(|i| columns[i % 6][i / 6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_points_are_the_convolution() {
+        let wave = |i: usize| ((i * 29 + 7) % 43) as f32 / 21.0 - 1.0;
+        let tile: [[Vector; 6]; 6] =
+            std::array::from_fn(|y| std::array::from_fn(|x| std::array::from_fn(|l| wave(y * 48 + x * 8 + l))));
+        let weights: [f64; 9] = std::array::from_fn(|i| f64::from(wave(i + 400)));
+        let (u, v) = (kernel(&weights), forward(&tile));
+        let product = std::array::from_fn(|y| {
+            std::array::from_fn(|x| std::array::from_fn(|l| v[y][x][l] * u[6 * y + x] as f32))
+        });
+        let out = backward(&product);
+        for (y, row) in out.iter().enumerate() {
+            for (x, found) in row.iter().enumerate() {
+                for (l, found) in found.iter().enumerate() {
+                    let want: f64 = (0..9).map(|i| weights[i] * f64::from(tile[y + i / 3][x + i % 3][l])).sum();
+                    assert!((f64::from(*found) - want).abs() < 5e-6, "{y} {x}: {found} {want}");
+                }
+            }
+        }
+    }
+}
