@@ -190,7 +190,7 @@ fn a_broken_folder_is_refused_with_its_place() {
     write::all(dir.path(), &of, &Options::default()).unwrap();
     let whole = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     let (shots, video) = (whole("shots.jsonl"), whole("video.json"));
-    let mut refused = |name: &str, text: &str, says: &str| {
+    let refused = |name: &str, text: &str, says: &str| {
         let before = std::fs::read(dir.path().join(name)).unwrap();
         std::fs::write(dir.path().join(name), text).unwrap();
         let error = write::read(dir.path()).unwrap_err().to_string();

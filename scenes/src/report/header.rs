@@ -20,17 +20,21 @@ pub(super) fn header(h: &mut Html, of: &VideoScenes) {
         if let Some(folder) = video.path.parent().filter(|f| !f.as_os_str().is_empty()) {
             h.say("p", &[("class", "where"), ("dir", "auto")], &line(&folder.to_string_lossy(), 400));
         }
-        h.el("dl", &[("class", "facts")], |h| {
-            let facts = facts(of);
-            for (name, value) in &facts {
-                h.el("div", &[], |h| {
-                    h.say("dt", &[], name);
-                    h.say("dd", &[("dir", "auto")], value);
-                });
-            }
-        });
-        failures(h, of);
     });
+}
+
+/// Under the strip: pictures come first.
+pub(super) fn about(h: &mut Html, of: &VideoScenes) {
+    h.el("dl", &[("class", "facts")], |h| {
+        let facts = facts(of);
+        for (name, value) in &facts {
+            h.el("div", &[], |h| {
+                h.say("dt", &[], name);
+                h.say("dd", &[("dir", "auto")], value);
+            });
+        }
+    });
+    failures(h, of);
 }
 
 fn facts(of: &VideoScenes) -> Vec<(&'static str, String)> {

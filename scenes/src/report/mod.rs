@@ -54,6 +54,7 @@ pub fn render(of: &VideoScenes, dir: &Path, options: &Options) -> String {
                     if !of.scenes.is_empty() {
                         timeline::section(h, of, &pictures, &scale);
                     }
+                    header::about(h, of);
                     cards::section(h, of, &pictures);
                     curves::section(h, of, &options.curves, &scale);
                     events::section(h, of);

@@ -123,7 +123,7 @@ pub(crate) mod path {
 
     /// The bytes of a path that is not Unicode.
     pub(crate) fn hex(path: &Path) -> Option<String> {
-        let bytes = path.to_str().is_none().then(|| path.as_os_str().as_encoded_bytes())?;
+        let bytes = path.to_str().is_none().then_some(path.as_os_str().as_encoded_bytes())?;
         Some(bytes.iter().map(|b| format!("{b:02x}")).collect())
     }
 
