@@ -19,14 +19,16 @@ pub(super) fn area(plane: &[u8], from: (usize, usize), to: (usize, usize)) -> Ve
 /// Where a side grows, OpenCV interpolates.
 fn stretched(plane: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
     let (x, y) = (Axis::area_up(from.0, to.0), Axis::area_up(from.1, to.1));
-    let row = |at: u32| -> Vec<u16> {
+    let row = |at: u32| {
         let row = &plane[at as usize * from.0..];
-        let taps = x.first.iter().zip(&x.second).zip(&x.weights);
-        taps.map(|((a, b), weights)| mix(row[*a as usize], row[*b as usize], *weights)).collect()
+        let pick = |places: &[u32]| places.iter().map(|p| row[*p as usize]).collect::<Vec<_>>();
+        let mut wide = vec![0; to.0];
+        mix(&pick(&x.first), &pick(&x.second), &x.weights, &mut wide);
+        wide
     };
     let mut out = vec![0; to.0 * to.1];
     for (i, into) in out.chunks_exact_mut(to.0).enumerate() {
-        between(&row(y.first[i]), &row(y.second[i]), y.weights[i], into);
+        between(&row(y.first[i]), &row(y.second[i]), y.at(i), into);
     }
     out
 }

@@ -10,47 +10,59 @@ pub(super) struct Hsv {
     pub value: Vec<u8>,
 }
 
-/// Adding and taking off leaves a number below 2^22 rounded to the nearest, ties to even.
+/// Adding it rounds a number below 2^22 to the nearest whole one, ties to even, and leaves that in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
+
+/// Pixels at a time, in stages that the compiler turns into vectors of different widths.
+const BLOCK: usize = 128;
 
 impl Hsv {
     /// OpenCV's `COLOR_BGR2HSV`. Its tables hold `255 / value` and `30 / difference` in units of 2^-12, rounded. Here they are reckoned
-    /// anew for each pixel, in floats, which is exact (every number is a whole one below 2^24) and goes four or more pixels at a time.
+    /// anew for each pixel, in floats, which is exact (every number is a multiple of a half below 2^23) and goes four or more pixels
+    /// at a time.
     pub(super) fn of(&mut self, picture: &Picture) {
         let n = picture.blue.len();
         for plane in [&mut self.hue, &mut self.saturation, &mut self.value] {
             plane.resize(n, 0);
         }
-        let (blue, green, red) = (&picture.blue[..n], &picture.green[..n], &picture.red[..n]);
-        let (hue, saturation, value) = (&mut self.hue[..n], &mut self.saturation[..n], &mut self.value[..n]);
-        for i in 0..n {
-            let (b, g, r) = (i16::from(blue[i]), i16::from(green[i]), i16::from(red[i]));
-            let v = b.max(g).max(r);
-            let difference = v - b.min(g).min(r);
-            let sixths = if v == r {
-                g - b
-            } else if v == g {
-                b - r + 2 * difference
-            } else {
-                r - g + 4 * difference
-            };
-            let d = f32::from(difference);
-            let per_value = 1_044_480.0 / f32::from(v.max(1)) + ROUND - ROUND;
-            let per_difference = 122_880.0 / f32::from(difference.max(1)) + ROUND - ROUND;
-            saturation[i] = down((d * per_value + 2048.0) / 4096.0);
-            // Kept above 0 so that cutting off rounds down; a negative hue goes once round.
-            let turned = f32::from(sixths) * per_difference + 2048.0;
-            let shift = if turned < 0.0 { 180.0 } else { 0.0 };
-            hue[i] = down(turned / 4096.0 + shift);
-            value[i] = v as u8;
+        let from = picture.blue.chunks(BLOCK).zip(picture.green.chunks(BLOCK)).zip(picture.red.chunks(BLOCK));
+        let into = self
+            .hue
+            .chunks_mut(BLOCK)
+            .zip(self.saturation.chunks_mut(BLOCK))
+            .zip(self.value.chunks_mut(BLOCK));
+        for (((blue, green), red), ((hue, saturation), value)) in from.zip(into) {
+            block([blue, green, red], [hue, saturation, value]);
         }
     }
 }
 
-/// Cuts off what stands behind the point.
-#[inline(always)]
-fn down(value: f32) -> u8 {
-    value as i32 as u8
+fn block([blue, green, red]: [&[u8]; 3], [hue, saturation, value]: [&mut [u8]; 3]) {
+    let n = value.len().min(BLOCK);
+    let (mut difference, mut sixths) = ([0i16; BLOCK], [0i16; BLOCK]);
+    for i in 0..n {
+        let (b, g, r) = (i16::from(blue[i]), i16::from(green[i]), i16::from(red[i]));
+        let v = b.max(g).max(r);
+        let d = v - b.min(g).min(r);
+        let rest = if v == g { b - r + 2 * d } else { r - g + 4 * d };
+        sixths[i] = if v == r { g - b } else { rest };
+        difference[i] = d;
+        value[i] = v as u8;
+    }
+    for i in 0..n {
+        let per_value = 1_044_480.0 / f32::from(value[i].max(1)) + ROUND - ROUND;
+        // A half more, so that rounding to the nearest is rounding down of what is half a unit larger, as OpenCV's shift does it.
+        let scaled = (f32::from(difference[i]) * per_value + 0.5) / 4096.0;
+        saturation[i] = (scaled + ROUND).to_bits() as u8;
+    }
+    for i in 0..n {
+        let per_difference = 122_880.0 / f32::from(difference[i].max(1)) + ROUND - ROUND;
+        let turned = f32::from(sixths[i]) * per_difference;
+        // A negative hue goes once round.
+        let round = if turned < -2048.0 { 180 } else { 0u8 };
+        hue[i] = ((turned + 0.5) / 4096.0 + ROUND).to_bits() as u8;
+        hue[i] = hue[i].wrapping_add(round);
+    }
 }
 
 /// The largest of the three colours, where hue and saturation do not count.

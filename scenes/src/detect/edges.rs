@@ -10,9 +10,12 @@ pub(super) struct Edges {
     width: usize,
     height: usize,
     /// Gradients, and their sums with a frame of zeros round them.
-    across: Vec<i32>,
-    down: Vec<i32>,
-    strength: Vec<i32>,
+    across: Vec<i16>,
+    down: Vec<i16>,
+    strength: Vec<i16>,
+    /// Of a row: sums and differences of the pixels above and below, with the border's twice.
+    sums: Vec<i16>,
+    differences: Vec<i16>,
     /// 0 none, 1 perhaps, 255 an edge.
     marks: Vec<u8>,
     stack: Vec<usize>,
@@ -27,6 +30,8 @@ impl Edges {
             across: vec![0; width * height],
             down: vec![0; width * height],
             strength: vec![0; (width + 2) * (height + 2)],
+            sums: vec![0; width + 2],
+            differences: vec![0; width + 2],
             marks: vec![0; width * height],
             stack: Vec::new(),
             rows: vec![0; width * height],
@@ -54,17 +59,25 @@ impl Edges {
     /// Beyond the border stands the border's pixel.
     fn gradients(&mut self, luma: &[u8]) {
         let (width, height) = (self.width, self.height);
-        let at = |x: usize, y: usize| i32::from(luma[y * width + x]);
         for y in 0..height {
-            let (up, below) = (y.saturating_sub(1), (y + 1).min(height - 1));
+            let row = |y: usize| &luma[y * width..(y + 1) * width];
+            let (up, here, below) = (row(y.saturating_sub(1)), row(y), row((y + 1).min(height - 1)));
+            let (sums, differences) = (&mut self.sums[..width + 2], &mut self.differences[..width + 2]);
             for x in 0..width {
-                let (left, right) = (x.saturating_sub(1), (x + 1).min(width - 1));
-                let column = |x: usize| at(x, up) + 2 * at(x, y) + at(x, below);
-                let row = |y: usize| at(left, y) + 2 * at(x, y) + at(right, y);
-                let (across, down) = (column(right) - column(left), row(below) - row(up));
-                let i = y * width + x;
-                (self.across[i], self.down[i]) = (across, down);
-                self.strength[(y + 1) * (width + 2) + x + 1] = across.abs() + down.abs();
+                let (a, b) = (i16::from(up[x]), i16::from(below[x]));
+                sums[x + 1] = a + 2 * i16::from(here[x]) + b;
+                differences[x + 1] = b - a;
+            }
+            for line in [&mut *sums, &mut *differences] {
+                (line[0], line[width + 1]) = (line[1], line[width]);
+            }
+            let across = &mut self.across[y * width..(y + 1) * width];
+            let down = &mut self.down[y * width..(y + 1) * width];
+            let strength = &mut self.strength[(y + 1) * (width + 2) + 1..][..width];
+            for x in 0..width {
+                across[x] = sums[x + 2] - sums[x];
+                down[x] = differences[x] + 2 * differences[x + 1] + differences[x + 2];
+                strength[x] = across[x].abs() + down[x].abs();
             }
         }
     }
@@ -78,10 +91,10 @@ impl Edges {
                 let (i, j) = (y * width + x, (y + 1) * stride + x + 1);
                 let strength = self.strength[j];
                 self.marks[i] = 0;
-                if strength <= low {
+                if i32::from(strength) <= low {
                     continue;
                 }
-                let (across, down) = (self.across[i], self.down[i]);
+                let (across, down) = (i32::from(self.across[i]), i32::from(self.down[i]));
                 let (flat, steep) = (across.abs() * TANGENT, down.abs() << 15);
                 let s = |k: usize| self.strength[k];
                 let most = if steep < flat {
@@ -94,8 +107,9 @@ impl Edges {
                     strength > s(j - stride - 1) && strength > s(j + stride + 1)
                 };
                 if most {
-                    self.marks[i] = if strength > high { 255 } else { 1 };
-                    if strength > high {
+                    let certain = i32::from(strength) > high;
+                    self.marks[i] = if certain { 255 } else { 1 };
+                    if certain {
                         self.stack.push(i);
                     }
                 }

@@ -46,11 +46,14 @@ pub struct Shrink {
     size: (usize, usize),
     small: (usize, usize),
     way: Way,
-    /// Columns of the frame that are looked at, ascending, and half of each.
+    /// Columns of the frame that are looked at, and half of each: one for each pixel of the result's row, or all first ones and then
+    /// all second ones.
     columns: Vec<u32>,
     chroma: Vec<u32>,
     /// A row of those columns: luma and chroma, then colours.
     gathered: [Vec<u8>; 3],
+    /// The row of chroma that was gathered.
+    chroma_of: Option<usize>,
     row: Row,
     /// Rows of the result's width, and of which row of the frame each was made.
     wide: [[Vec<u16>; 3]; 2],
@@ -63,7 +66,7 @@ enum Way {
     Pick(Vec<u32>),
     /// Exactly half: means of four, to which OpenCV turns by itself.
     Half,
-    /// Columns by their places among those that are looked at.
+    /// Between four pixels.
     Linear { x: Axis, y: Axis },
 }
 
@@ -93,18 +96,11 @@ impl Shrink {
         } else if (width, height) == (2 * small.0, 2 * small.1) {
             (Way::Half, all(width))
         } else {
-            let (mut x, y) = (Axis::linear(width, small.0), Axis::linear(height, small.1));
+            let (x, y) = (Axis::linear(width, small.0), Axis::linear(height, small.1));
             if x.plain() && y.plain() {
                 (Way::Pick(y.first), x.first)
             } else {
-                let mut columns = [&x.first[..], &x.second[..]].concat();
-                columns.sort_unstable();
-                columns.dedup();
-                for side in [&mut x.first, &mut x.second] {
-                    for column in side {
-                        *column = columns.partition_point(|c| c < column) as u32;
-                    }
-                }
+                let columns = [&x.first[..], &x.second[..]].concat();
                 (Way::Linear { x, y }, columns)
             }
         };
@@ -117,6 +113,7 @@ impl Shrink {
             chroma: columns.iter().map(|c| c / 2).collect(),
             columns,
             gathered: [vec![0; n], vec![0; n], vec![0; n]],
+            chroma_of: None,
             row: Row::new(n),
             wide: [wide(), wide()],
             made_of: [None; 2],
@@ -171,7 +168,7 @@ impl Shrink {
             *into = Picture::new(width, height);
         }
         let way = std::mem::replace(&mut self.way, Way::Half);
-        self.made_of = [None; 2];
+        (self.made_of, self.chroma_of) = ([None; 2], None);
         for y in 0..height {
             let out = y * width..(y + 1) * width;
             let colours = [&mut into.blue[out.clone()], &mut into.green[out.clone()], &mut into.red[out]];
@@ -187,7 +184,7 @@ impl Shrink {
                     let above = self.widened(source, rows.first[y], x, None);
                     let below = self.widened(source, rows.second[y], x, Some(above));
                     for (c, colour) in colours.into_iter().enumerate() {
-                        between(&self.wide[above][c], &self.wide[below][c], rows.weights[y], colour);
+                        between(&self.wide[above][c], &self.wide[below][c], rows.at(y), colour);
                     }
                 }
             }
@@ -201,14 +198,14 @@ impl Shrink {
         match source {
             Source::Yuv { luma, u, v, full_range } => {
                 let luma = &luma[y * width..(y + 1) * width];
-                let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
-                let (u, v) = (&u[chroma.clone()], &v[chroma]);
                 let [to_luma, to_u, to_v] = &mut self.gathered;
-                for (to, &from) in to_luma.iter_mut().zip(&self.columns) {
-                    *to = luma[from as usize];
-                }
-                for ((to_u, to_v), &from) in to_u.iter_mut().zip(to_v.iter_mut()).zip(&self.chroma) {
-                    (*to_u, *to_v) = (u[from as usize], v[from as usize]);
+                gather(luma, &self.columns, to_luma);
+                // Two rows of luma share one of chroma.
+                if self.chroma_of != Some(y / 2) {
+                    let chroma = y / 2 * (width / 2)..(y / 2 + 1) * (width / 2);
+                    gather(&u[chroma.clone()], &self.chroma, to_u);
+                    gather(&v[chroma], &self.chroma, to_v);
+                    self.chroma_of = Some(y / 2);
                 }
                 yuv_to_bgr(to_luma, to_u, to_v, full_range, &mut self.row);
             }
@@ -251,13 +248,17 @@ impl Shrink {
         };
         self.read(source, y);
         for (wide, row) in self.wide[place].iter_mut().zip(self.row.planes()) {
-            let taps = x.first.iter().zip(&x.second).zip(&x.weights);
-            for (to, ((first, second), weights)) in wide.iter_mut().zip(taps) {
-                *to = mix(row[*first as usize], row[*second as usize], *weights);
-            }
+            let (first, second) = row.split_at(row.len() / 2);
+            mix(first, second, &x.weights, wide);
         }
         self.made_of[place] = Some(y);
         place
+    }
+}
+
+fn gather(from: &[u8], places: &[u32], into: &mut [u8]) {
+    for (to, &place) in into.iter_mut().zip(places) {
+        *to = from[place as usize];
     }
 }
 

@@ -5,7 +5,8 @@
 pub(super) struct Axis {
     pub first: Vec<u32>,
     pub second: Vec<u32>,
-    pub weights: Vec<[i16; 2]>,
+    /// Of the first and of the second.
+    pub weights: [Vec<i16>; 2],
 }
 
 impl Axis {
@@ -30,7 +31,7 @@ impl Axis {
     }
 
     fn new(from: usize, to: usize, place: impl Fn(usize) -> (i64, f32)) -> Self {
-        let mut axis = Self { first: Vec::new(), second: Vec::new(), weights: Vec::new() };
+        let mut axis = Self { first: Vec::new(), second: Vec::new(), weights: Default::default() };
         for i in 0..to {
             let (first, part) = place(i);
             let last = from as i64 - 1;
@@ -41,14 +42,21 @@ impl Axis {
             axis.first.push(first as u32);
             // A pixel that does not count is not looked at.
             axis.second.push(if weights[1] == 0 { first } else { first + 1 } as u32);
-            axis.weights.push(weights);
+            for (all, weight) in axis.weights.iter_mut().zip(weights) {
+                all.push(weight);
+            }
         }
         axis
     }
 
     /// Each output pixel is one source pixel.
     pub(super) fn plain(&self) -> bool {
-        self.weights.iter().all(|w| w[1] == 0)
+        self.weights[1].iter().all(|w| *w == 0)
+    }
+
+    /// The weights of one output pixel.
+    pub(super) fn at(&self, i: usize) -> [i16; 2] {
+        [self.weights[0][i], self.weights[1][i]]
     }
 }
 
@@ -64,9 +72,14 @@ pub(super) fn between(above: &[u16], below: &[u16], weights: [i16; 2], into: &mu
     }
 }
 
-/// Two pixels of a row and their weights: the pixel between, times 128.
+/// Pixels of a row between the first and the second ones, times 128.
 #[inline(always)]
-pub(super) fn mix(first: u8, second: u8, weights: [i16; 2]) -> u16 {
-    let sum = i32::from(first) * i32::from(weights[0]) + i32::from(second) * i32::from(weights[1]);
-    (sum >> 4) as u16
+pub(super) fn mix(first: &[u8], second: &[u8], weights: &[Vec<i16>; 2], into: &mut [u16]) {
+    let n = into.len();
+    let (first, second, into) = (&first[..n], &second[..n], &mut into[..n]);
+    let (a, b) = (&weights[0][..n], &weights[1][..n]);
+    for i in 0..n {
+        let sum = i32::from(first[i]) * i32::from(a[i]) + i32::from(second[i]) * i32::from(b[i]);
+        into[i] = (sum >> 4) as u16;
+    }
 }
