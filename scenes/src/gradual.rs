@@ -51,6 +51,15 @@ pub struct Gradual {
     pub change: f32,
 }
 
+/// A line that may be a part of a clearer one.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    found: Gradual,
+    score: f32,
+    /// It ends at black or white, and so does not begin there.
+    out: bool,
+}
+
 /// Looks at frames as they come.
 #[derive(Debug)]
 pub struct GradualFinder {
@@ -58,7 +67,7 @@ pub struct GradualFinder {
     /// The last frames, the newest at the back, and how far each is from the one before.
     recent: VecDeque<(Mini, f32)>,
     seen: u64,
-    candidates: Vec<(Gradual, f32)>,
+    candidates: Vec<Candidate>,
     flashes: Vec<Gradual>,
 }
 
@@ -84,30 +93,32 @@ impl GradualFinder {
     /// Everything found, in order and without overlaps; fades out and in again over one blank stretch are one.
     pub fn finish(mut self) -> Vec<Gradual> {
         // The clearest first; what overlaps a clearer one is a part of it.
-        self.candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.start.cmp(&b.0.start)));
-        let mut kept: Vec<Gradual> = Vec::new();
-        for (candidate, _) in self.candidates {
-            if kept.iter().all(|k| candidate.end <= k.start || candidate.start >= k.end) {
+        self.candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.found.start.cmp(&b.found.start)));
+        let apart = |a: &Gradual, b: &Gradual| a.end <= b.start || a.start >= b.end;
+        let mut kept: Vec<Candidate> = Vec::new();
+        for candidate in self.candidates {
+            if kept.iter().all(|k| apart(&candidate.found, &k.found)) {
                 kept.push(candidate);
             }
         }
         // What rises and falls within a flash is the flash.
-        kept.retain(|k| self.flashes.iter().all(|f| k.end <= f.start || k.start >= f.end));
-        kept.sort_by_key(|k| k.start);
+        kept.retain(|k| self.flashes.iter().all(|f| apart(&k.found, f)));
+        kept.sort_by_key(|k| k.found.start);
         let mut joined: Vec<Gradual> = Vec::new();
+        let mut gone_out = None;
         for next in kept {
-            match joined.last_mut() {
-                // Out of one picture and into the next: at most a second of blank frames lies between.
-                Some(last)
-                    if last.kind == EventKind::Fade
-                        && next.kind == EventKind::Fade
-                        && next.start.saturating_sub(last.end) <= 30 =>
+            let fade = next.found.kind == EventKind::Fade;
+            // Out of one picture and into the next: between them at most a second of blank frames.
+            match (joined.last_mut(), gone_out) {
+                (Some(last), Some(end))
+                    if fade && !next.out && next.found.start.saturating_sub(end) <= 30 =>
                 {
-                    last.end = next.end;
-                    last.change = last.change.max(next.change);
+                    last.end = next.found.end;
+                    last.change = last.change.max(next.found.change);
                 }
-                _ => joined.push(next),
+                _ => joined.push(next.found),
             }
+            gone_out = (fade && next.out).then_some(next.found.end);
         }
         joined.extend(self.flashes);
         joined.sort_by_key(|k| (k.start, k.end));
@@ -149,7 +160,7 @@ impl GradualFinder {
         let (to, last_step) = &self.recent[newest];
         // The steepest step so far, walking back: a line has none that is most of the way.
         let mut steepest = *last_step;
-        let mut best: Option<(Gradual, f32)> = None;
+        let mut best: Option<Candidate> = None;
         for length in 2..=settings.max_frames as usize {
             let Some(at) = newest.checked_sub(length) else { break };
             steepest = steepest.max(self.recent[at + 1].1);
@@ -181,9 +192,10 @@ impl GradualFinder {
             let kind = if fade { EventKind::Fade } else { EventKind::Dissolve };
             // Of all lines through a transition the whole one goes farthest and bends least.
             let score = change * (1.0 - 2.0 * bend);
-            if best.as_ref().is_none_or(|(_, s)| score > *s) {
+            if best.as_ref().is_none_or(|b| score > b.score) {
                 let end = self.seen - 1;
-                best = Some((Gradual { kind, start: end - length as u64 + 1, end, change }, score));
+                let found = Gradual { kind, start: end - length as u64 + 1, end, change };
+                best = Some(Candidate { found, score, out: to.is_blank() });
             }
         }
         self.candidates.extend(best);

@@ -9,9 +9,12 @@ pub mod detect;
 mod error;
 pub mod gradual;
 pub mod group;
+pub mod labels;
 mod mini;
 pub mod record;
 pub mod report;
+pub mod settings;
+pub mod shots;
 pub mod write;
 
 pub use error::{Error, Result};

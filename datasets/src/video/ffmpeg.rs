@@ -93,13 +93,8 @@ impl Ffmpeg {
         threads: Option<&str>,
         output: &[&str],
     ) -> Command {
-        // The shell only sets the bound and becomes ffmpeg; names reach it as words, never as text to read.
-        let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -v \"$0\" 2>/dev/null; exec \"$@\""]);
-        command.arg((limits.max_memory * 1024).to_string()).arg(&self.program);
+        let mut command = self.guarded(limits);
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]);
-        command.args(["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]);
-        command.args(["-max_pixels", &limits.max_pixels.to_string()]);
         if let Some(threads) = threads {
             command.args(["-threads", threads, "-filter_complex_threads", threads]);
         }
@@ -108,6 +103,18 @@ impl Ffmpeg {
         name.push(path);
         command.arg("-i").arg(name).args(output);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The program, for a stranger's file: bounded memory and processor time, no network, no other file. Options of the input, `-i` and the
+    /// output follow.
+    pub fn guarded(&self, limits: &VideoLimits) -> Command {
+        // The shell only sets the bounds and becomes ffmpeg; names reach it as words, never as text to read.
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -v \"$0\" 2>/dev/null; ulimit -t 86400 2>/dev/null; exec \"$@\""]);
+        command.arg((limits.max_memory * 1024).to_string()).arg(&self.program);
+        command.args(["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]);
+        command.args(["-max_pixels", &limits.max_pixels.to_string()]);
         command
     }
 

@@ -21,6 +21,8 @@ pub struct FrameOptions {
 pub struct Frame {
     /// When it is shown.
     pub time: Time,
+    /// For how long, in ticks of the time's base; 0 where the container does not tell.
+    pub ticks: i64,
     /// What is shown.
     pub picture: RgbImage,
 }
@@ -86,7 +88,7 @@ impl Frames {
             return Ok(None);
         };
         RgbImage::from_raw(shape.width, shape.height, pixels)
-            .map(|picture| Some(Frame { time: shape.time, picture }))
+            .map(|picture| Some(Frame { time: shape.time, ticks: shape.ticks, picture }))
             .ok_or_else(|| Error::media(&self.path, EXPECTED, "an empty frame"))
     }
 }

@@ -5,6 +5,7 @@
 //! Ffmpeg::find -> probe (limits) -> index (times, no decoding) -> frames (RGB + time) | stream (several forms of every frame) | sound
 //! ```
 
+mod animation;
 mod ffmpeg;
 mod frames;
 mod index;
@@ -15,6 +16,7 @@ mod sound;
 mod stream;
 mod time;
 
+pub use animation::{Animation, animation, folder, is_animation};
 pub use ffmpeg::{Ffmpeg, VideoLimits};
 pub use frames::{Failures, Frame, FrameOptions, Frames};
 pub use index::spread;

@@ -1,11 +1,32 @@
 //! The sound of a video file.
 
 use super::ffmpeg::reason;
-use super::{Ffmpeg, Video, VideoLimits};
+use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
 use crate::{Error, Result, Sound};
 use std::io::Read;
 
 impl Ffmpeg {
+    /// When the first sound track begins, on the container's clock; `None` where there is none or it has no times.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sound_start(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Time>> {
+        if video.sample_rate.is_none() {
+            return Ok(None);
+        }
+        let first = ["-copyts", "-map", "0:a:0", "-af", "ashowinfo", "-frames:a", "1", "-f", "null", "-"];
+        let output = self.on(&video.path, limits, &first).output().map_err(self.cannot_start())?;
+        let log = String::from_utf8_lossy(&output.stderr);
+        let line = log.lines().find(|l| l.starts_with("[Parsed_ashowinfo") && l.contains(" pts:"));
+        let value = |name: &str| line?.split_once(name)?.1.split_whitespace().next();
+        let (pts, rate) = (value(" pts:"), value(" rate:"));
+        // Filters count sound in samples.
+        Ok(pts
+            .and_then(|p| p.parse().ok())
+            .zip(rate.and_then(|r| r.parse().ok()))
+            .and_then(|(pts, den)| (den > 0).then_some(Time { pts, base: Ratio { num: 1, den } })))
+    }
+
     /// The first sound track, mixed to one channel, at its own rate.
     ///
     /// # Errors

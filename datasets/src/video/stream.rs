@@ -49,6 +49,8 @@ pub struct Shape {
     pub width: u32,
     /// Rows.
     pub height: u32,
+    /// Width and height before it was scaled, upright.
+    pub source: (u32, u32),
     /// How its bytes lie.
     pub layout: Layout,
     /// The stream's average rate as FFmpeg guesses it, frames a second.
@@ -296,7 +298,7 @@ impl Track {
             }
         };
         let ticks = if shown.pts.is_some() { shown.ticks } else { 1 };
-        Ok(Some(Shape { time, ticks, width, height, layout, rate: shown.rate }))
+        Ok(Some(Shape { time, ticks, width, height, source: shown.size, layout, rate: shown.rate }))
     }
 }
 

@@ -65,6 +65,17 @@ fn a_fade_out_and_in_is_one_event_and_a_blank_end_is_one_too() {
     let events = found(frames);
     assert_eq!(events.len(), 1, "{events:?}");
     assert!(events[0].0 == EventKind::Fade && events[0].1.abs_diff(30) <= 2 && events[0].2.abs_diff(60) <= 2);
+    // Two of them, a second of picture between: two events.
+    let frames = (0..150).map(|n| match n {
+        0..30 => scene(1, n),
+        30..42 => blend(&scene(1, n), &black, (n - 29) as f32 / 13.0),
+        42..54 => blend(&black, &scene(2, n), (n - 41) as f32 / 13.0),
+        54..74 => scene(2, n),
+        74..86 => blend(&scene(2, n), &black, (n - 73) as f32 / 13.0),
+        86..98 => blend(&black, &scene(1, n), (n - 85) as f32 / 13.0),
+        _ => scene(1, n),
+    });
+    assert_eq!(found(frames).len(), 2);
     let white = vec![255.0; 48 * 27 * 3];
     let frames = (0..60).map(|n| blend(&scene(1, n), &white, ((n as f32 - 29.0) / 13.0).clamp(0.0, 1.0)));
     let events = found(frames);

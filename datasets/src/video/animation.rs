@@ -1,0 +1,157 @@
+//! Pictures that move (GIF, WebP, PNG) and folders of pictures, without FFmpeg.
+
+use super::{Frame, Ratio, Time, VideoLimits};
+use crate::{Error, Result};
+use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbaImage};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Ticks a second of animations: delays are written in hundredths (GIF), thousandths (WebP) or fractions (PNG) of a second.
+const TICKS: u32 = 1_000_000;
+
+/// Whether a file is a GIF, WebP or PNG with more than one frame. Only its headers are read.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_animation(path: &Path) -> Result<bool> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    file.take(1 << 16).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+    Ok(match image::guess_format(&head) {
+        // A second picture stands beyond the headers: decoding tells.
+        Ok(ImageFormat::Gif) => {
+            animation(path, &VideoLimits::default()).is_ok_and(|mut f| f.by_ref().take(2).count() == 2)
+        }
+        Ok(ImageFormat::WebP) => {
+            head.get(12..16) == Some(b"VP8X") && head.get(20).is_some_and(|flags| flags & 2 != 0)
+        }
+        Ok(ImageFormat::Png) => head.windows(4).any(|w| w == b"acTL"),
+        _ => false,
+    })
+}
+
+/// Frames with their times, over black where they are transparent.
+pub type Animation = Box<dyn Iterator<Item = Result<Frame>>>;
+
+/// Frames of a GIF, WebP or PNG that moves; the time of each is the sum of the delays before it, in microseconds.
+///
+/// # Errors
+/// Another format, or a picture beyond the limits; later, a frame that is broken.
+pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
+    let file = || Ok::<_, Error>(BufReader::new(File::open(path).map_err(Error::io(path, "read"))?));
+    let wrong = |e: image::ImageError| Error::media(path, "a GIF, WebP or PNG that moves", e.to_string());
+    let mut reader = ImageReader::new(file()?);
+    reader = reader.with_guessed_format().map_err(Error::io(path, "read"))?;
+    let mut bounds = image::Limits::default();
+    bounds.max_alloc = Some(limits.max_memory << 20);
+    let small = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) <= limits.max_pixels
+    {
+        true => Ok(()),
+        false => Err(Error::Limit {
+            path: path.to_owned(),
+            what: "a frame",
+            found: format!("{width} x {height} pixels"),
+            limit: format!("{} pixels", limits.max_pixels),
+            option: "max_pixels",
+        }),
+    };
+    let frames = match reader.format() {
+        Some(ImageFormat::Gif) => {
+            let mut decoder = GifDecoder::new(file()?).map_err(wrong)?;
+            small(decoder.dimensions())?;
+            decoder.set_limits(bounds).map_err(wrong)?;
+            decoder.into_frames()
+        }
+        Some(ImageFormat::WebP) => {
+            let mut decoder = WebPDecoder::new(file()?).map_err(wrong)?;
+            small(decoder.dimensions())?;
+            decoder.set_limits(bounds).map_err(wrong)?;
+            decoder.into_frames()
+        }
+        Some(ImageFormat::Png) => {
+            let mut decoder = PngDecoder::new(file()?).map_err(wrong)?;
+            small(decoder.dimensions())?;
+            decoder.set_limits(bounds).map_err(wrong)?;
+            decoder.apng().map_err(wrong)?.into_frames()
+        }
+        _ => return Err(Error::media(path, "a GIF, WebP or PNG that moves", "another format")),
+    };
+    let path = path.to_owned();
+    let (mut ticks, most, mut count) = (0i64, limits.max_frames, 0u64);
+    Ok(Box::new(frames.map(move |frame| {
+        let frame = frame.map_err(|e| Error::media(&path, "frames that are whole", e.to_string()))?;
+        count += 1;
+        if count > most {
+            return Err(Error::Limit {
+                path: path.clone(),
+                what: "the animation",
+                found: format!("more than {most} frames"),
+                limit: format!("{most} frames"),
+                option: "max_frames",
+            });
+        }
+        let time = Time { pts: ticks, base: Ratio { num: 1, den: TICKS } };
+        let (num, den) = frame.delay().numer_denom_ms();
+        // Frames without a delay last a tenth of a second, as browsers show them.
+        let micros = i64::from(num) * 1000 / i64::from(den.max(1));
+        ticks += if micros == 0 { 100_000 } else { micros };
+        Ok(Frame { time, ticks: ticks - time.pts, picture: over_black(&frame.into_buffer()) })
+    })))
+}
+
+/// Pictures of a folder in the order of their names (numbers by their value), at `rate` frames a second.
+///
+/// # Errors
+/// The folder cannot be read or holds no picture; later, a picture that is broken.
+pub fn folder(path: &Path, rate: u32, limits: &VideoLimits) -> Result<Animation> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(Error::io(path, "read"))? {
+        let file = entry.map_err(Error::io(path, "read"))?.path();
+        let visible = file.file_name().is_some_and(|n| !n.to_string_lossy().starts_with('.'));
+        if visible && file.is_file() && ImageFormat::from_path(&file).is_ok() {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::media(path, "a folder of pictures", "none"));
+    }
+    files.sort_by_cached_key(|f| natural(&f.file_name().unwrap_or_default().to_string_lossy()));
+    let bounds = crate::Limits { max_pixels: limits.max_pixels, ..crate::Limits::default() };
+    let options =
+        crate::ImageOptions { background: [0; 3], drop_alpha: false, svg_size: 512, limits: bounds };
+    let base = Ratio { num: 1, den: rate.max(1) };
+    Ok(Box::new(files.into_iter().zip(0..).map(move |(file, pts)| {
+        let picture = crate::decode::image(&file, &options)?;
+        Ok(Frame { time: Time { pts, base }, ticks: 1, picture })
+    })))
+}
+
+/// `frame10` after `frame9`.
+fn natural(name: &str) -> Vec<(u8, u128, String)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let digits = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        parts.push(match digits {
+            // Longer than any number of frames: by its letters.
+            true => (0, part.parse().unwrap_or(u128::MAX), part.to_owned()),
+            false => (1, 0, part.to_owned()),
+        });
+        rest = after;
+    }
+    parts
+}
+
+fn over_black(picture: &RgbaImage) -> image::RgbImage {
+    if picture.pixels().all(|p| p[3] == 255) {
+        return DynamicImage::ImageRgba8(picture.clone()).into_rgb8();
+    }
+    image::RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [r, g, b, a] = picture.get_pixel(x, y).0;
+        image::Rgb([r, g, b].map(|c| ((u32::from(c) * u32::from(a) + 127) / 255) as u8))
+    })
+}
