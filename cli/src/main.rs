@@ -14,6 +14,7 @@ mod out;
 mod place;
 mod progress;
 mod report;
+mod scenes;
 mod search;
 mod style;
 mod train;
@@ -46,6 +47,7 @@ enum Command {
     Match(understand::matching::Args),
     Ask(understand::ask::Args),
     Transcribe(understand::transcribe::Args),
+    Scenes(scenes::Args),
     #[command(subcommand)]
     Model(model::Command),
     Train(train::Args),
@@ -66,6 +68,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Match(args) => understand::matching::run(args),
         Command::Ask(args) => understand::ask::run(args),
         Command::Transcribe(args) => understand::transcribe::run(args),
+        Command::Scenes(args) => scenes::run(args),
         Command::Model(command) => model::run(command),
         Command::Train(args) => train::run(args),
         Command::Eval(command) => eval::run(command),

@@ -90,39 +90,42 @@ pub fn classify(
     options: &EmbedOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<(Vec<Classified>, Vec<Skip>)> {
-    let model = embedder.model();
     embedder.require(Modality::Text)?;
-    let mut classes = BTreeMap::new();
+    let mut tables = BTreeMap::new();
     for m in listing.items.iter().map(|i| i.modality).collect::<BTreeSet<_>>() {
         embedder.require(m)?;
-        let number = |t: Option<&tch::Tensor>| t.map(|t| t.double_value(&[]));
-        let scale = number(model.logit_scale(Modality::Text, m)).map_or(100.0, f64::exp);
-        classes.insert(
-            m,
-            (class_vectors(embedder, labels, m)?, scale, number(model.logit_bias(Modality::Text, m))),
-        );
+        let default = [default_template(m).to_owned()];
+        let templates = if labels.templates.is_empty() { &default[..] } else { &labels.templates };
+        tables.insert(m, table(embedder, &labels.names, templates, m)?);
     }
     let embedded = embed(embedder, listing, options, progress)?;
     let mut done = Vec::with_capacity(embedded.items.len());
     for (item, vector) in embedded.items.into_iter().zip(embedded.vectors.rows()) {
-        let Some((table, scale, bias)) = classes.get(&item.modality) else { continue };
-        let logits = table.rows().map(|row| {
-            let cosine: f64 = row.iter().zip(vector).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-            scale * cosine + bias.unwrap_or(0.0)
-        });
-        done.push(Classified { id: item.id, guesses: best(logits.collect(), labels, bias.is_some(), top) });
+        let Some(table) = tables.get(&item.modality) else { continue };
+        done.push(Classified { id: item.id, guesses: table.guess(&labels.names, vector, top) });
     }
     Ok((done, embedded.skipped))
 }
 
-/// The mean of the unit vectors of a label's prompts, of unit length again.
-fn class_vectors(embedder: &Embedder, labels: &Labels, modality: Modality) -> Result<Vectors> {
-    let default = [default_template(modality).to_owned()];
-    let templates = if labels.templates.is_empty() { &default[..] } else { &labels.templates };
+/// Vectors of labels, and how similarities with them become probabilities.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    vectors: Vectors,
+    scale: f64,
+    bias: Option<f64>,
+}
+
+/// The mean of the unit vectors of each label's prompts, of unit length again.
+pub(crate) fn table(
+    embedder: &Embedder,
+    names: &[String],
+    templates: &[String],
+    modality: Modality,
+) -> Result<Table> {
     let prompts: Vec<String> =
-        labels.names.iter().flat_map(|label| templates.iter().map(move |t| t.replace("{}", label))).collect();
+        names.iter().flat_map(|label| templates.iter().map(move |t| t.replace("{}", label))).collect();
     let dim = embedder.dim();
-    let mut data = Vec::with_capacity(labels.names.len() * dim);
+    let mut data = Vec::with_capacity(names.len() * dim);
     let mut vectors = Vec::with_capacity(prompts.len() * dim);
     for part in prompts.chunks(64) {
         vectors.extend(embedder.texts(part)?.data);
@@ -135,20 +138,34 @@ fn class_vectors(embedder: &Embedder, labels: &Labels, modality: Modality) -> Re
         let norm = sum.iter().map(|v| v * v).sum::<f64>().sqrt().max(1e-12);
         data.extend(sum.iter().map(|v| (v / norm) as f32));
     }
-    Ok(Vectors { dim, data })
+    let model = embedder.model();
+    let number = |t: Option<&tch::Tensor>| t.map(|t| t.double_value(&[]));
+    Ok(Table {
+        vectors: Vectors { dim, data },
+        scale: number(model.logit_scale(Modality::Text, modality)).map_or(100.0, f64::exp),
+        bias: number(model.logit_bias(Modality::Text, modality)),
+    })
 }
 
-fn best(logits: Vec<f64>, labels: &Labels, sigmoid: bool, top: usize) -> Vec<Guess> {
+impl Table {
+    /// The `top` best of `names` for a unit vector `[D]`.
+    pub(crate) fn guess(&self, names: &[String], vector: &[f32], top: usize) -> Vec<Guess> {
+        let logits = self.vectors.rows().map(|row| {
+            let cosine: f64 = row.iter().zip(vector).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            self.scale * cosine + self.bias.unwrap_or(0.0)
+        });
+        best(logits.collect(), names, self.bias.is_some(), top)
+    }
+}
+
+fn best(logits: Vec<f64>, names: &[String], sigmoid: bool, top: usize) -> Vec<Guess> {
     let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|l| (l - most).exp()).sum();
     let probability = |l: f64| if sigmoid { 1.0 / (1.0 + (-l).exp()) } else { (l - most).exp() / sum };
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
     order.truncate(top);
-    order
-        .iter()
-        .map(|i| Guess { label: labels.names[*i].clone(), probability: probability(logits[*i]) })
-        .collect()
+    order.iter().map(|i| Guess { label: names[*i].clone(), probability: probability(logits[*i]) }).collect()
 }
 
 #[cfg(test)]
@@ -161,12 +178,12 @@ mod tests {
 
     #[test]
     fn probabilities_are_softmax_or_sigmoid() {
-        let l = labels(&["a", "b", "c"]);
+        let l = labels(&["a", "b", "c"]).names;
         let soft = best(vec![1.0, 3.0, 2.0], &l, false, 2);
         assert_eq!((soft[0].label.as_str(), soft[1].label.as_str(), soft.len()), ("b", "c", 2));
         let sum: f64 = [1.0f64, 2.0, 3.0].iter().map(|v| v.exp()).sum();
         assert!((soft[0].probability - 3f64.exp() / sum).abs() < 1e-12);
-        let own = best(vec![0.0, -1000.0], &labels(&["a", "b"]), true, 5);
+        let own = best(vec![0.0, -1000.0], &labels(&["a", "b"]).names, true, 5);
         assert!((own[0].probability - 0.5).abs() < 1e-12 && own[1].probability == 0.0);
     }
 

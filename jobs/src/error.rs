@@ -75,6 +75,9 @@ pub enum Error {
     /// Of manifests and media.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
+    /// Of detectors, scenes and their files.
+    #[error(transparent)]
+    Scenes(#[from] unisono_scenes::Error),
     /// Of metrics and pages.
     #[error(transparent)]
     Eval(#[from] unisono_eval::Error),

@@ -25,8 +25,10 @@ pub mod output;
 mod parquet;
 mod progress;
 pub mod resume;
+pub mod scenes;
 pub mod search;
 pub mod sheet;
+pub mod shots;
 pub mod understand;
 mod vectors;
 

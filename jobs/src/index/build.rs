@@ -62,20 +62,53 @@ pub fn build(
     let embedded = embed(&embedder, listing, &options.embed, progress)?;
     let checked = check::finds_itself(&embedder, &embedded, &options.embed, progress)?;
     let recalls = crossmodal::recalls(&embedded.items, &embedded.vectors)?;
-    let header = write(folder.path(), &embedded, model, |header_model, sum| {
-        let mut modalities = BTreeMap::new();
-        for item in &embedded.items {
-            *modalities.entry(item.modality).or_insert(0) += 1;
-        }
-        let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let (unisono, inputs) = (env!("CARGO_PKG_VERSION").to_owned(), options.inputs.absolute()?);
-        let (batch, skipped) = (options.embed.batch, embedded.skipped.len());
-        let built = Built { at, unisono, inputs, batch, skipped, recalls };
-        let (dim, count) = (embedded.vectors.dim, embedded.items.len());
-        Ok(Header { format_version: FORMAT_VERSION, model: header_model, dim, count, modalities, sum, built })
+    let sha256 = identity(&model)?;
+    let header = write(folder.path(), &embedded, model, sha256, |header_model, sum| {
+        header(&embedded, header_model, sum, options.inputs.absolute()?, options.embed.batch, recalls)
     })?;
     place_folder(folder, out)?;
     Ok(BuildReport { header, skipped: embedded.skipped, left_out, repeated, checked })
+}
+
+/// Writes an index of vectors that are there already, replacing one that stands at `out`. `identity` is that of the model in the folder
+/// `model`, which made them.
+///
+/// # Errors
+/// A folder that is no index at `out`; the system's.
+pub(crate) fn write_whole(
+    model: &Path,
+    identity: &str,
+    out: &Path,
+    embedded: Embedded,
+    inputs: crate::Inputs,
+) -> Result<()> {
+    refuse_foreign(out)?;
+    let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
+    let folder = folder_beside(out)?;
+    write(folder.path(), &embedded, model, identity.to_owned(), |header_model, sum| {
+        header(&embedded, header_model, sum, inputs.absolute()?, 0, Vec::new())
+    })?;
+    place_folder(folder, out)
+}
+
+fn header(
+    embedded: &Embedded,
+    model: ModelRef,
+    sum: String,
+    inputs: crate::Inputs,
+    batch: usize,
+    recalls: Vec<Recall>,
+) -> Result<Header> {
+    let mut modalities = BTreeMap::new();
+    for item in &embedded.items {
+        *modalities.entry(item.modality).or_insert(0) += 1;
+    }
+    let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let unisono = env!("CARGO_PKG_VERSION").to_owned();
+    let skipped = embedded.skipped.len();
+    let built = Built { at, unisono, inputs, batch, skipped, recalls };
+    let (dim, count) = (embedded.vectors.dim, embedded.items.len());
+    Ok(Header { format_version: FORMAT_VERSION, model, dim, count, modalities, sum, built })
 }
 
 /// Writes the three files into `folder`, `index.json` last.
@@ -83,9 +116,9 @@ fn write(
     folder: &Path,
     embedded: &Embedded,
     model: PathBuf,
+    sha256: String,
     header: impl FnOnce(ModelRef, String) -> Result<Header>,
 ) -> Result<Header> {
-    let sha256 = identity(&model)?;
     let mut lines = Vec::new();
     let items = folder.join(ITEMS);
     write_items(&mut lines, &embedded.items).map_err(Error::io(&items, "write"))?;

@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod open;
 
+pub(crate) use build::write_whole;
 pub use build::{BuildReport, build};
 pub use open::{Index, open};
 

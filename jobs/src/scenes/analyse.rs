@@ -1,0 +1,535 @@
+//! One video, watched once: detectors, the network, and the frames that models and people will see, each on a thread of its own.
+
+use super::Source;
+use crate::{Error, Result};
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use unisono_datasets::video::{
+    self, Ffmpeg, Layout, Ratio, Shape, StreamOptions, Time, Track, Video, VideoLimits,
+};
+use unisono_datasets::{Sound, decode};
+use unisono_encoders::processors::{ImageProcessor, LogMel};
+use unisono_encoders::transnet::{TransNet, TransNetStream};
+use unisono_scenes::Mini;
+use unisono_scenes::detect::{Clock, Detection, Found, Picture, Shrink};
+use unisono_scenes::gradual::{Gradual, GradualFinder};
+use unisono_scenes::record::FailureRecord;
+use unisono_scenes::settings::SceneSettings;
+use unisono_scenes::shots::Times;
+
+/// Width and height of TransNetV2's frames.
+const TINY: (u32, u32) = (48, 27);
+
+/// What is looked at in every video.
+pub(super) struct Wanted<'a> {
+    pub(super) settings: &'a SceneSettings,
+    /// Frames are prepared for it and sent on.
+    pub(super) image: Option<&'a ImageProcessor>,
+    /// The sound track is wanted at this rate, for the embedding model.
+    pub(super) sound_rate: Option<u32>,
+    /// And as a spectrogram for a speech model.
+    pub(super) speech: Option<&'a LogMel>,
+    /// Longer side of the pictures that are kept.
+    pub(super) spool_side: u32,
+    /// Pictures are kept at all.
+    pub(super) pictures: bool,
+    /// Every score is wanted, those too that no detector needs.
+    pub(super) scores: bool,
+    pub(super) ffmpeg: Option<&'a Ffmpeg>,
+    pub(super) transnet: Option<&'a Path>,
+    /// Folder for a temporary file.
+    pub(super) spool: &'a Path,
+    pub(super) limits: &'a VideoLimits,
+    pub(super) rate: u32,
+    pub(super) threads: usize,
+    pub(super) stop: &'a AtomicBool,
+    pub(super) frames: &'a AtomicU64,
+    pub(super) behind: &'a AtomicU64,
+}
+
+/// What workers send.
+pub(super) enum Message {
+    /// A frame for the embedding model, the next of the video `at`.
+    Picture { at: usize, picture: RgbImage },
+    /// A video is over.
+    Done { at: usize, found: Box<Result<Analysis>> },
+}
+
+/// A frame that was kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    pub(super) time: Time,
+    from: u64,
+    length: usize,
+}
+
+/// All that a video showed.
+pub(super) struct Analysis {
+    pub(super) video: Option<Video>,
+    pub(super) times: Times,
+    pub(super) size: (u32, u32),
+    pub(super) rate: Option<Ratio>,
+    pub(super) found: Option<Found>,
+    /// TransNetV2's probabilities of each frame: of a transition's middle, and of being within one.
+    pub(super) learned: Vec<(f32, f32)>,
+    pub(super) gradual: Vec<Gradual>,
+    pub(super) kept: Vec<Kept>,
+    pub(super) spool: Option<File>,
+    pub(super) sound: bool,
+    /// Mono samples for the embedding model, and the time of the first in seconds.
+    pub(super) samples: Option<(Sound, f64)>,
+    /// A spectrogram for the speech model, and the time of its first frame in seconds.
+    pub(super) speech: Option<(Vec<f32>, f64)>,
+    pub(super) failures: FailureRecord,
+}
+
+impl Analysis {
+    /// The JPEG of a frame that was kept.
+    pub(super) fn jpeg(&mut self, kept: Kept) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; kept.length];
+        if let Some(spool) = &mut self.spool {
+            spool.seek(SeekFrom::Start(kept.from))?;
+            spool.read_exact(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// Watches one video. Frames for the model go to `sender` as they come.
+pub(super) fn analyse(
+    source: &Source,
+    at: usize,
+    bytes: u64,
+    wanted: &Wanted,
+    sender: &SyncSender<Message>,
+) -> Result<Analysis> {
+    let net = match wanted.transnet {
+        Some(dir) => Some(TransNet::load(dir, tch::Device::Cpu)?),
+        None => None,
+    };
+    let gone = Gone { share: AtomicU64::new(0), bytes, behind: wanted.behind };
+    let eyes = Eyes { at, wanted, sender, gone: &gone };
+    let made = match (source, wanted.ffmpeg) {
+        (Source::Video(path), Some(ffmpeg)) => eyes.video(path, ffmpeg, net.as_ref()),
+        (Source::Animation(path), _) => {
+            eyes.pictures(video::animation(path, wanted.limits)?, source, net.as_ref())
+        }
+        (Source::Folder(path), _) => {
+            eyes.pictures(video::folder(path, wanted.rate, wanted.limits)?, source, net.as_ref())
+        }
+        (Source::Video(_), None) => Err(Error::Input("no ffmpeg".into())),
+    };
+    gone.all();
+    made
+}
+
+/// How much of a file is behind.
+struct Gone<'a> {
+    share: AtomicU64,
+    bytes: u64,
+    behind: &'a AtomicU64,
+}
+
+impl Gone<'_> {
+    fn to(&self, part: f64) {
+        let now = (part.clamp(0.0, 1.0) * self.bytes as f64) as u64;
+        let before = self.share.fetch_max(now, Ordering::Relaxed);
+        self.behind.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+    }
+
+    fn all(&self) {
+        self.to(1.0);
+    }
+}
+
+struct Eyes<'a> {
+    at: usize,
+    wanted: &'a Wanted<'a>,
+    sender: &'a SyncSender<Message>,
+    gone: &'a Gone<'a>,
+}
+
+impl Eyes<'_> {
+    fn go_on(&self) -> Result<()> {
+        if self.wanted.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    fn video(&self, path: &Path, ffmpeg: &Ffmpeg, net: Option<&TransNet>) -> Result<Analysis> {
+        let wanted = self.wanted;
+        let (settings, limits) = (wanted.settings, wanted.limits);
+        let video = ffmpeg.probe(path, limits)?;
+        let whole = !settings.classical().is_empty();
+        let options = StreamOptions {
+            whole,
+            small: net.is_some().then_some(TINY),
+            every: wanted.pictures.then_some(settings.sample.every),
+            threads: Some(wanted.threads),
+        };
+        let mut stream = ffmpeg.stream(&video, &options, limits)?;
+        let (whole, every) = (stream.whole.take(), stream.every.take());
+        let seconds = video.duration.unwrap_or(0.0);
+        let (mut watched, learned, kept) = std::thread::scope(|scope| {
+            let watched = scope.spawn(|| self.watch(whole, seconds));
+            let kept = scope.spawn(|| self.keep(every));
+            // The network's tensors stay on this thread.
+            let learned = self.learn(stream.small.take(), net, seconds);
+            (joined(watched), learned, joined(kept))
+        });
+        let failures = stream.ending.failures()?;
+        // What one thread found wrong ends the others with less to say: the first that says more is it.
+        let (learned, mut tiny) = learned?;
+        if let (Ok(seen), true) = (&mut watched, tiny.is_some()) {
+            if seen.times.frames.is_empty() {
+                *seen = tiny.take().unwrap_or_default();
+            }
+        }
+        let (watched, (kept, spool)) = (watched?, kept?);
+        if watched.times.frames.is_empty() {
+            return Err(Error::format(path, "expected at least one frame, found none"));
+        }
+        let mut failures = FailureRecord { count: failures.count, first: failures.first, places: Vec::new() };
+        if failures.count > 0
+            && let Some(promised) = ffmpeg.index(&video, limits)?
+        {
+            let came: std::collections::BTreeSet<Time> = watched.times.frames.iter().copied().collect();
+            failures.places = promised.into_iter().filter(|t| !came.contains(t)).take(100).collect();
+        }
+        let (samples, speech) = self.listen(&video, ffmpeg)?;
+        Ok(Analysis {
+            times: watched.times,
+            size: watched.size,
+            rate: watched.rate,
+            found: watched.found,
+            gradual: watched.gradual,
+            learned,
+            kept,
+            spool,
+            sound: video.sample_rate.is_some(),
+            samples,
+            speech,
+            failures,
+            video: Some(video),
+        })
+    }
+
+    /// Every frame, by detectors.
+    fn watch(&self, track: Option<Track>, seconds: f64) -> Result<Watched> {
+        let Some(mut track) = track else { return Ok(Watched::default()) };
+        let mut watcher = Watcher::new(self.wanted);
+        let mut data = Vec::new();
+        while let Some(shape) = track.next(&mut data)? {
+            self.go_on()?;
+            watcher.push(&shape, &data)?;
+            self.wanted.frames.fetch_add(1, Ordering::Relaxed);
+            if seconds > 0.0 {
+                self.gone.to(watcher.since_start(shape.time) / seconds);
+            }
+        }
+        watcher.finish()
+    }
+
+    /// Every frame, by the network. Where no detector watches, its frames tell the times.
+    fn learn(
+        &self,
+        track: Option<Track>,
+        net: Option<&TransNet>,
+        seconds: f64,
+    ) -> Result<(Vec<(f32, f32)>, Option<Watched>)> {
+        let (Some(mut track), Some(net)) = (track, net) else { return Ok((Vec::new(), None)) };
+        let (mut stream, mut found) = (TransNetStream::new(net, 1), Vec::new());
+        let alone = self.wanted.settings.classical().is_empty();
+        let mut watcher = Watcher::new(self.wanted);
+        let mut data = Vec::new();
+        while let Some(shape) = track.next(&mut data)? {
+            self.go_on()?;
+            found.extend(stream.push(&data)?);
+            if alone {
+                watcher.small(&shape, &data);
+                self.wanted.frames.fetch_add(1, Ordering::Relaxed);
+                if seconds > 0.0 {
+                    self.gone.to(watcher.since_start(shape.time) / seconds);
+                }
+            }
+        }
+        found.extend(stream.finish()?);
+        let found = found.iter().map(|b| (b.single, b.many_hot)).collect();
+        Ok((found, if alone { Some(watcher.finish()?) } else { None }))
+    }
+
+    /// Frames that models and people will see.
+    fn keep(&self, track: Option<Track>) -> Result<(Vec<Kept>, Option<File>)> {
+        let Some(mut track) = track else { return Ok((Vec::new(), None)) };
+        let mut keeper = Keeper::new(self)?;
+        let mut data = Vec::new();
+        while let Some(shape) = track.next(&mut data)? {
+            self.go_on()?;
+            let pixels = std::mem::take(&mut data);
+            if let Some(picture) = RgbImage::from_raw(shape.width, shape.height, pixels) {
+                keeper.push(shape.time, &picture)?;
+                data = picture.into_raw();
+            }
+        }
+        Ok((keeper.kept, Some(keeper.spool)))
+    }
+
+    /// The sound track, as far as models want it.
+    #[expect(clippy::type_complexity, reason = "two optional tracks with their starts")]
+    fn listen(
+        &self,
+        video: &Video,
+        ffmpeg: &Ffmpeg,
+    ) -> Result<(Option<(Sound, f64)>, Option<(Vec<f32>, f64)>)> {
+        let wanted = self.wanted;
+        if video.sample_rate.is_none() || (wanted.sound_rate.is_none() && wanted.speech.is_none()) {
+            return Ok((None, None));
+        }
+        self.go_on()?;
+        let start = ffmpeg.sound_start(video, wanted.limits)?.map_or(0.0, Time::seconds);
+        let Ok(sound) = ffmpeg.sound(video, wanted.limits) else {
+            // A track that cannot be decoded is a scene without sound, as the picture is there.
+            return Ok((None, None));
+        };
+        let at = |rate: u32| {
+            if sound.sample_rate == rate { Ok(sound.clone()) } else { decode::resample(&sound, rate) }
+        };
+        let samples = wanted.sound_rate.map(at).transpose()?.map(|sound| (sound, start));
+        let speech = match wanted.speech {
+            Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, start)),
+            None => None,
+        };
+        Ok((samples, speech))
+    }
+
+    /// Frames that are pictures already.
+    fn pictures(&self, frames: video::Animation, of: &Source, net: Option<&TransNet>) -> Result<Analysis> {
+        let mut watcher = Watcher::new(self.wanted);
+        let mut keeper = Keeper::new(self)?;
+        let mut network = net.map(|net| TransNetStream::new(net, 1));
+        let (mut learned, mut failures, mut last) = (Vec::new(), FailureRecord::default(), None::<Time>);
+        let mut bgr = Vec::new();
+        for frame in frames {
+            self.go_on()?;
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(e) if last.is_none() => return Err(e.into()),
+                Err(e) => {
+                    failures.count += 1;
+                    failures.first.get_or_insert_with(|| e.to_string());
+                    // A broken picture in a folder is one frame less; what follows a broken frame of an animation is not known.
+                    if matches!(of, Source::Folder(_)) {
+                        continue;
+                    }
+                    break;
+                }
+            };
+            let (width, height) = frame.picture.dimensions();
+            bgr.clear();
+            bgr.extend(frame.picture.pixels().flat_map(|p| [p[2], p[1], p[0]]));
+            let rate = Ratio { num: self.wanted.rate, den: 1 };
+            let (time, ticks, source) = (frame.time, frame.ticks, (width, height));
+            let shape = Shape { time, ticks, width, height, source, layout: Layout::Bgr, rate };
+            watcher.push(&shape, &bgr)?;
+            if let Some(stream) = &mut network {
+                let tiny = image::imageops::resize(
+                    &frame.picture,
+                    TINY.0,
+                    TINY.1,
+                    image::imageops::FilterType::CatmullRom,
+                );
+                learned.extend(stream.push(tiny.as_raw())?);
+            }
+            let due = last.is_none_or(|last| {
+                frame.time.seconds() - last.seconds() >= self.wanted.settings.sample.every
+            });
+            if self.wanted.pictures && due {
+                keeper.push(frame.time, &frame.picture)?;
+                last = Some(frame.time);
+            } else if last.is_none() {
+                last = Some(frame.time);
+            }
+            self.wanted.frames.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(stream) = network {
+            learned.extend(stream.finish()?);
+        }
+        let watched = watcher.finish()?;
+        if watched.times.frames.is_empty() {
+            return Err(Error::format(of.path(), "expected at least one frame, found none"));
+        }
+        Ok(Analysis {
+            video: None,
+            rate: matches!(of, Source::Folder(_)).then_some(watched.rate).flatten(),
+            times: watched.times,
+            size: watched.size,
+            found: watched.found,
+            learned: learned.iter().map(|b| (b.single, b.many_hot)).collect(),
+            gradual: watched.gradual,
+            kept: keeper.kept,
+            spool: Some(keeper.spool),
+            sound: false,
+            samples: None,
+            speech: None,
+            failures,
+        })
+    }
+}
+
+/// What a thread found. One that panicked ends this video, whose worker says so.
+fn joined<T>(handle: std::thread::ScopedJoinHandle<Result<T>>) -> Result<T> {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// What detectors saw of every frame.
+#[derive(Default)]
+struct Watched {
+    times: Times,
+    size: (u32, u32),
+    rate: Option<Ratio>,
+    found: Option<Found>,
+    gradual: Vec<Gradual>,
+}
+
+struct Watcher<'a> {
+    wanted: &'a Wanted<'a>,
+    detection: Option<(Detection, Shrink)>,
+    gradual: Option<GradualFinder>,
+    picture: Picture,
+    times: Vec<Time>,
+    last: Option<Shape>,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(wanted: &'a Wanted<'a>) -> Self {
+        let looked_for = wanted.settings.gradual;
+        let some = looked_for.max_frames > 0 || looked_for.flash_frames > 0;
+        Self {
+            wanted,
+            detection: None,
+            gradual: some.then(|| GradualFinder::new(looked_for)),
+            picture: Picture::default(),
+            times: Vec::new(),
+            last: None,
+        }
+    }
+
+    fn push(&mut self, shape: &Shape, data: &[u8]) -> Result<()> {
+        let size = (shape.width as usize, shape.height as usize);
+        // PySceneDetect leaves out frames of another size; so do we, but they keep their place and time.
+        let other = self.detection.as_ref().is_some_and(|(_, shrink)| shrink.size() != size);
+        if !other {
+            if self.detection.is_none() {
+                let shrink = Shrink::new(size.0, size.1)?;
+                let clock = Clock::new(shape.rate, shape.time);
+                let settings = self.wanted.settings.classical();
+                let detection = Detection::new(&settings, clock, shrink.small(), self.wanted.scores)?;
+                self.picture = Picture::new(shrink.small().0, shrink.small().1);
+                self.detection = Some((detection, shrink));
+            }
+            if let Some((_, shrink)) = &mut self.detection {
+                match shape.layout {
+                    Layout::Yuv420 { full_range } => shrink.yuv420(data, full_range, &mut self.picture)?,
+                    Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,
+                }
+            }
+        }
+        if let Some((detection, _)) = &mut self.detection {
+            detection.push(&self.picture, shape.time);
+        }
+        if let Some(finder) = &mut self.gradual {
+            finder.push(Mini::of_picture(&self.picture));
+        }
+        self.note(shape);
+        Ok(())
+    }
+
+    /// A frame that only the network sees.
+    fn small(&mut self, shape: &Shape, data: &[u8]) {
+        if let Some(finder) = &mut self.gradual {
+            finder.push(Mini::of(data, shape.width as usize, shape.height as usize));
+        }
+        self.note(shape);
+    }
+
+    fn note(&mut self, shape: &Shape) {
+        self.times.push(shape.time);
+        self.last = Some(*shape);
+    }
+
+    fn since_start(&self, time: Time) -> f64 {
+        time.seconds() - self.times.first().map_or(0.0, |t| t.seconds())
+    }
+
+    fn finish(self) -> Result<Watched> {
+        let Some(last) = self.last else { return Ok(Watched::default()) };
+        // The last frame is shown as long as it says, or as the one before was, or as the rate says.
+        let gap = match self.times.as_slice() {
+            [.., a, b] if a.base == b.base => b.pts - a.pts,
+            _ => (1.0 / (last.rate.value() * last.time.base.value())).round() as i64,
+        };
+        let ticks = if last.ticks > 0 { last.ticks } else { gap.max(1) };
+        let end = Time { pts: last.time.pts + ticks, base: last.time.base };
+        Ok(Watched {
+            times: Times { frames: self.times, end },
+            size: last.source,
+            rate: Some(last.rate),
+            found: self.detection.map(|(detection, _)| detection.finish()),
+            gradual: self.gradual.map(GradualFinder::finish).unwrap_or_default(),
+        })
+    }
+}
+
+/// Puts frames aside as JPEG, and hands them to the model.
+struct Keeper<'a> {
+    eyes: &'a Eyes<'a>,
+    spool: File,
+    end: u64,
+    kept: Vec<Kept>,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(eyes: &'a Eyes<'a>) -> Result<Self> {
+        let folder = eyes.wanted.spool;
+        let spool = tempfile::tempfile_in(folder).map_err(Error::io(folder, "write"))?;
+        Ok(Self { eyes, spool, end: 0, kept: Vec::new() })
+    }
+
+    fn push(&mut self, time: Time, picture: &RgbImage) -> Result<()> {
+        let wanted = self.eyes.wanted;
+        let small = shrunk(picture, wanted.spool_side);
+        let small = small.as_ref().unwrap_or(picture);
+        let jpeg = jpeg(small).map_err(|e| Error::Input(format!("a frame as JPEG: {e}")))?;
+        self.spool.write_all(&jpeg).map_err(Error::io(wanted.spool, "write"))?;
+        self.kept.push(Kept { time, from: self.end, length: jpeg.len() });
+        self.end += jpeg.len() as u64;
+        if let Some(processor) = wanted.image {
+            let picture = processor.prepare(picture);
+            // Nobody listens any more: the job is ending.
+            let at = self.eyes.at;
+            self.eyes.sender.send(Message::Picture { at, picture }).map_err(|_| Error::Interrupted)?;
+        }
+        Ok(())
+    }
+}
+
+/// A picture whose longer side is `side`; `None`: it is no longer than that.
+pub(super) fn shrunk(picture: &RgbImage, side: u32) -> Option<RgbImage> {
+    let (width, height) = picture.dimensions();
+    let longer = width.max(height);
+    if longer <= side {
+        return None;
+    }
+    let of = |n: u32| (u64::from(n) * u64::from(side) / u64::from(longer)).max(1) as u32;
+    Some(image::imageops::thumbnail(picture, of(width), of(height)))
+}
+
+/// As a JPEG file.
+pub(super) fn jpeg(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, 88).encode_image(picture)?;
+    Ok(bytes)
+}

@@ -1,0 +1,410 @@
+//! From what was watched to shots, scenes and their words.
+
+use super::analyse::{Analysis, jpeg, shrunk};
+use super::eyes::{Look, Models};
+use super::{SceneJob, Source};
+use crate::{Error, Result, Vectors};
+use image::RgbImage;
+use std::path::Path;
+use std::process::Stdio;
+use unisono_datasets::video::{Ffmpeg, Time};
+use unisono_encoders::transnet;
+use unisono_scenes::group::{ShotView, group};
+use unisono_scenes::labels::LabelInput;
+use unisono_scenes::record::{Moment, Scene, Shot, VideoRecord, VideoScenes};
+use unisono_scenes::shots::{Boundary, events, shots};
+use unisono_scenes::write::{clip, clip_name};
+
+/// Folder of thumbnails, beside a video's files.
+const THUMBNAILS: &str = "thumbnails";
+/// Columns of the network's probabilities.
+const LEARNED: [&str; 2] = ["transnet", "transnet_within"];
+
+/// What is known of a shot besides its frames.
+struct Seen {
+    /// Frames kept of it: indices, a range.
+    kept: std::ops::Range<usize>,
+    /// Mean of its frames' vectors, of length 1.
+    picture: Option<Vec<f32>>,
+    sound: Option<Vec<f32>>,
+    /// Both together.
+    vector: Option<Vec<f32>>,
+}
+
+/// Everything but the files; thumbnails and clips are written into `folder`. Besides, the scenes' vectors.
+pub(super) fn finish(
+    job: &SceneJob,
+    models: &Models,
+    source: &Source,
+    mut analysis: Analysis,
+    look: Look,
+    folder: &Path,
+    ffmpeg: Option<&Ffmpeg>,
+) -> Result<(VideoScenes, Option<Vectors>)> {
+    let vectors = look.finish(models)?;
+    let times = std::mem::take(&mut analysis.times);
+    let boundaries = boundaries(job, &mut analysis);
+    let (events, starts) = events(&boundaries, &analysis.gradual, &times, &job.settings.shots);
+    let mut shots = shots(&starts, &times);
+    let seen = see(models, &analysis, &shots, vectors.as_ref())?;
+    for (shot, seen) in shots.iter_mut().zip(&seen) {
+        if let Some(kept) = stands_for(seen, vectors.as_ref(), shot, &analysis) {
+            shot.key = at(&times.frames, analysis.kept[kept].time);
+        }
+    }
+    let views: Vec<ShotView> = shots
+        .iter()
+        .zip(&seen)
+        .map(|(shot, seen)| ShotView {
+            start: shot.start.time.seconds(),
+            end: shot.end.time.seconds(),
+            vector: seen.vector.as_deref(),
+        })
+        .collect();
+    let ranges = group(&views, &job.settings.group);
+    let spoken = match analysis.speech.take() {
+        Some((mel, start)) => {
+            let mut spoken = models.write_down(mel)?;
+            for line in &mut spoken {
+                (line.start, line.end) = (millis(line.start + start), millis(line.end + start));
+            }
+            spoken
+        }
+        None => Vec::new(),
+    };
+    let mut scenes = Vec::with_capacity(ranges.len());
+    let mut rows = Vec::new();
+    for (index, (a, b)) in ranges.into_iter().enumerate() {
+        let (part, seen) = (&shots[a..b], &seen[a..b]);
+        let weights: Vec<f64> =
+            part.iter().map(|s| (s.end.time.seconds() - s.start.time.seconds()).max(1e-6)).collect();
+        let mean = |of: fn(&Seen) -> Option<&Vec<f32>>| {
+            unit(seen.iter().map(of).zip(&weights).filter_map(|(v, w)| Some((v?.as_slice(), *w))))
+        };
+        let (picture, sound) = (mean(|s| s.picture.as_ref()), mean(|s| s.sound.as_ref()));
+        let vector = mean(|s| s.vector.as_ref());
+        // The shot most like the whole scene stands for it; without vectors the longest.
+        let key = (0..part.len()).max_by(|x, y| {
+            let like = |i: usize| match (&vector, &seen[i].vector) {
+                (Some(scene), Some(shot)) => f64::from(crate::similarity(scene, shot)),
+                _ => weights[i],
+            };
+            like(*x).total_cmp(&like(*y)).then(y.cmp(x))
+        });
+        let key = part[key.unwrap_or(0)].key;
+        let (start, end) = (part[0].start, part[part.len() - 1].end);
+        let mut scene = Scene {
+            index,
+            start,
+            end,
+            shots: (a, b),
+            key,
+            thumbnail: None,
+            labels: Default::default(),
+            sounds: Vec::new(),
+            caption: None,
+            transcript: Vec::new(),
+            vector: None,
+        };
+        let top = job.settings.labels.top;
+        if let Some(picture) = &picture {
+            scene.labels.extend(models.labels(LabelInput::Pictures, picture, top));
+        }
+        if let Some(sound) = &sound {
+            for (set, labels) in models.labels(LabelInput::Sounds, sound, top) {
+                if set == "sounds" { scene.sounds = labels } else { drop(scene.labels.insert(set, labels)) }
+            }
+        }
+        if let Some(vector) = vector {
+            scene.vector = Some(rows.len());
+            rows.push(vector);
+        }
+        let middle = |s: &unisono_scenes::record::Spoken| (s.start + s.end) / 2.0;
+        let within = |s: &&unisono_scenes::record::Spoken| {
+            let first = index == 0 || middle(s) >= start.time.seconds();
+            // Words after the last frame are the last scene's.
+            first && (middle(s) < end.time.seconds() || b == shots.len())
+        };
+        scene.transcript = spoken.iter().filter(within).cloned().collect();
+        show(job, models, &mut analysis, &mut scene, part, folder)?;
+        scenes.push(scene);
+    }
+    let scores = scores(&mut analysis, &times);
+    let video = record(job, source, &analysis, &times);
+    let made = VideoScenes { video, events, shots, scenes, scores };
+    clips(job, &made, folder, ffmpeg, &analysis)?;
+    let dim = rows.first().map(Vec::len);
+    Ok((made, dim.map(|dim| Vectors { dim, data: rows.concat() })))
+}
+
+/// What every detector says.
+fn boundaries(job: &SceneJob, analysis: &mut Analysis) -> Vec<Boundary> {
+    let mut boundaries = Vec::new();
+    if let Some(found) = &analysis.found {
+        for (cuts, settings) in found.cuts.iter().zip(job.settings.classical()) {
+            let detector = settings.name().to_owned();
+            boundaries.extend(cuts.iter().map(|cut| Boundary {
+                frame: cut.frame,
+                detector: detector.clone(),
+                score: cut.score,
+                span: cut.fade,
+            }));
+        }
+    }
+    let threshold = job.settings.transnet.threshold;
+    let single: Vec<f32> = analysis.learned.iter().map(|p| p.0).collect();
+    let scenes = transnet::scenes(&single, threshold);
+    // The network marks the last frame before a cut, and the middle of what takes longer; how far that reaches its other output tells.
+    let within = |i: usize| analysis.learned.get(i).is_some_and(|p| p.1 > threshold);
+    for pair in scenes.windows(2) {
+        let (first, after) = (pair[0][1], pair[1][0]);
+        let score = single[first..after].iter().copied().fold(0.0, f32::max);
+        let (mut from, mut to) = (first, after);
+        while from > 0 && within(from - 1) {
+            from -= 1;
+        }
+        while within(to) {
+            to += 1;
+        }
+        boundaries.push(Boundary {
+            frame: after as u64,
+            detector: "transnet".into(),
+            score: score.into(),
+            span: Some((from as u64 + 1, to as u64)),
+        });
+    }
+    boundaries
+}
+
+/// Vectors of shots, from the frames and the sound within them.
+fn see(models: &Models, analysis: &Analysis, shots: &[Shot], vectors: Option<&Vectors>) -> Result<Vec<Seen>> {
+    let pieces: Vec<&[f32]> = match &analysis.samples {
+        Some((sound, start)) => {
+            let sample = |time: Time| {
+                let at = (time.seconds() - start) * f64::from(sound.sample_rate);
+                (at.max(0.0) as usize).min(sound.samples.len())
+            };
+            shots
+                .iter()
+                .map(|s| &sound.samples[sample(s.start.time)..sample(s.end.time).max(sample(s.start.time))])
+                .collect()
+        }
+        None => vec![&[]; shots.len()],
+    };
+    let sounds = models.hear(&pieces)?;
+    let rows: Vec<&[f32]> = vectors.map(|v| v.rows().collect()).unwrap_or_default();
+    let mut next = 0;
+    let seen = shots.iter().zip(sounds).map(|(shot, sound)| {
+        let from = next;
+        while next < analysis.kept.len() && analysis.kept[next].time < shot.end.time {
+            next += 1;
+        }
+        let kept = from..next;
+        let picture = unit(rows.get(kept.clone()).unwrap_or_default().iter().map(|v| (*v, 1.0)));
+        let both = [&picture, &sound].into_iter().flatten().map(|v| (v.as_slice(), 1.0));
+        let vector = unit(both);
+        Seen { kept, picture, sound, vector }
+    });
+    Ok(seen.collect())
+}
+
+/// The frame kept of a shot that stands for it: the one most like all of them; without vectors the one nearest its middle.
+fn stands_for(seen: &Seen, vectors: Option<&Vectors>, shot: &Shot, analysis: &Analysis) -> Option<usize> {
+    let middle = (shot.start.time.seconds() + shot.end.time.seconds()) / 2.0;
+    let rows: Vec<&[f32]> = vectors.map(|v| v.rows().collect()).unwrap_or_default();
+    seen.kept.clone().max_by(|x, y| {
+        let like = |i: usize| match (&seen.picture, rows.get(i)) {
+            (Some(mean), Some(row)) => f64::from(crate::similarity(mean, row)),
+            _ => -(analysis.kept[i].time.seconds() - middle).abs(),
+        };
+        like(*x).total_cmp(&like(*y)).then(y.cmp(x))
+    })
+}
+
+/// The thumbnail, and the caption of the frames that stand for the scene's shots.
+fn show(
+    job: &SceneJob,
+    models: &Models,
+    analysis: &mut Analysis,
+    scene: &mut Scene,
+    shots: &[Shot],
+    folder: &Path,
+) -> Result<()> {
+    if analysis.kept.is_empty() {
+        return Ok(());
+    }
+    let path = folder.join(THUMBNAILS).join(format!("scene-{:04}.jpg", scene.index + 1));
+    let picture = kept_at(analysis, scene.key.time)?;
+    let side = job.settings.sample.thumbnail;
+    let bytes = jpeg(shrunk(&picture, side).as_ref().unwrap_or(&picture));
+    let bytes = bytes.map_err(|e| Error::Input(format!("a thumbnail as JPEG: {e}")))?;
+    std::fs::create_dir_all(folder.join(THUMBNAILS)).map_err(Error::io(folder, "write"))?;
+    std::fs::write(&path, bytes).map_err(Error::io(&path, "write"))?;
+    scene.thumbnail = path.strip_prefix(folder).ok().map(Path::to_path_buf);
+    if models.says() {
+        let mut frames = Vec::new();
+        for shot in shots {
+            frames.push(kept_at(analysis, shot.key.time)?);
+        }
+        scene.caption = models.say(&frames)?;
+    }
+    Ok(())
+}
+
+/// The frame kept at a time, or else the one nearest to it.
+fn kept_at(analysis: &mut Analysis, time: Time) -> Result<RgbImage> {
+    let far = |t: Time| (t.seconds() - time.seconds()).abs();
+    let nearest = analysis.kept.iter().min_by(|a, b| far(a.time).total_cmp(&far(b.time))).copied();
+    let kept = nearest.ok_or_else(|| Error::Input("no frame was kept".into()))?;
+    let broken = |e: String| Error::Input(format!("a frame that was kept cannot be read back: {e}"));
+    let bytes = analysis.jpeg(kept).map_err(|e| broken(e.to_string()))?;
+    let picture = image::load_from_memory(&bytes).map_err(|e| broken(e.to_string()))?;
+    Ok(picture.into_rgb8())
+}
+
+/// The detectors' scores with the network's beside them.
+fn scores(analysis: &mut Analysis, times: &unisono_scenes::shots::Times) -> unisono_scenes::record::Scores {
+    let mut scores = match analysis.found.take() {
+        Some(found) => found.scores,
+        None => unisono_scenes::record::Scores {
+            names: Vec::new(),
+            rows: vec![Vec::new(); times.frames.len()],
+            times: times.frames.clone(),
+        },
+    };
+    if !analysis.learned.is_empty() {
+        scores.names.extend(LEARNED.map(str::to_owned));
+        for (i, row) in scores.rows.iter_mut().enumerate() {
+            let (single, within) = analysis.learned.get(i).copied().unwrap_or((f32::NAN, f32::NAN));
+            row.extend([f64::from(single), f64::from(within)]);
+        }
+    }
+    scores
+}
+
+fn record(
+    job: &SceneJob,
+    source: &Source,
+    analysis: &Analysis,
+    times: &unisono_scenes::shots::Times,
+) -> VideoRecord {
+    let names: Vec<&str> = job.settings.detectors.iter().map(|d| d.name()).collect();
+    VideoRecord {
+        path: source.path().to_owned(),
+        size: analysis.size,
+        rate: analysis.rate,
+        variable_rate: varies(&times.frames),
+        start: times.at(0),
+        end: times.at(times.count()),
+        sound: analysis.sound,
+        failures: analysis.failures.clone(),
+        detector: names.join(" + "),
+    }
+}
+
+/// Gaps between frames that differ by more than a tick (which rounding makes) and a twentieth of their mean.
+fn varies(frames: &[Time]) -> bool {
+    let gaps: Vec<i64> = frames.windows(2).map(|w| w[1].pts - w[0].pts).collect();
+    let mean = gaps.iter().sum::<i64>() as f64 / gaps.len().max(1) as f64;
+    gaps.iter().any(|g| (*g as f64 - mean).abs() > (mean / 20.0).max(1.0))
+}
+
+/// A file for each scene.
+fn clips(
+    job: &SceneJob,
+    made: &VideoScenes,
+    folder: &Path,
+    ffmpeg: Option<&Ffmpeg>,
+    analysis: &Analysis,
+) -> Result<()> {
+    let (Some(cut), Some(ffmpeg), Some(_)) = (&job.clips, ffmpeg, &analysis.video) else { return Ok(()) };
+    let dir = folder.join("clips");
+    std::fs::create_dir_all(&dir).map_err(Error::io(&dir, "create"))?;
+    for scene in &made.scenes {
+        let out = dir.join(clip_name(&made.video, "scene", scene.index, "mp4"));
+        cut_out(ffmpeg, &made.video, scene.start, scene.end, cut, &out)?;
+    }
+    Ok(())
+}
+
+/// Cuts a stretch of a video out into `out`.
+///
+/// # Errors
+/// FFmpeg refuses, in its words.
+pub fn cut_out(
+    ffmpeg: &Ffmpeg,
+    video: &VideoRecord,
+    start: Moment,
+    end: Moment,
+    cut: &unisono_scenes::write::Cut,
+    out: &Path,
+) -> Result<()> {
+    let output = ffmpeg
+        .guarded(&unisono_datasets::video::VideoLimits::default())
+        .args(clip(video, start, end, cut, out))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::io(ffmpeg.program(), "start"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    // What was begun is no clip.
+    drop(std::fs::remove_file(out));
+    let log = String::from_utf8_lossy(&output.stderr);
+    let last = log.lines().last().unwrap_or("it says nothing").trim().to_owned();
+    Err(Error::format(out, format!("ffmpeg cannot write this clip: {last}")))
+}
+
+/// The frame shown at a time.
+fn at(frames: &[Time], time: Time) -> Moment {
+    let frame = frames.partition_point(|t| *t <= time).saturating_sub(1);
+    Moment { frame: frame as u64, time: frames.get(frame).copied().unwrap_or(time) }
+}
+
+/// The unit vector along a weighted sum; `None` of nothing, or where it has no direction.
+fn unit<'a>(vectors: impl Iterator<Item = (&'a [f32], f64)>) -> Option<Vec<f32>> {
+    let mut sum: Vec<f64> = Vec::new();
+    for (vector, weight) in vectors {
+        sum.resize(vector.len(), 0.0);
+        sum.iter_mut().zip(vector).for_each(|(s, v)| *s += weight * f64::from(*v));
+    }
+    let length = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
+    (length > 1e-9).then(|| sum.iter().map(|v| (v / length) as f32).collect())
+}
+
+fn millis(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unisono_datasets::video::Ratio;
+
+    #[test]
+    fn rates_vary_when_more_than_rounding_does() {
+        let frames = |gaps: &[i64]| {
+            let mut pts = 0;
+            let mut all = vec![Time { pts: 0, base: Ratio { num: 1, den: 1000 } }];
+            for gap in gaps {
+                pts += gap;
+                all.push(Time { pts, base: Ratio { num: 1, den: 1000 } });
+            }
+            all
+        };
+        assert!(!varies(&frames(&[33, 34, 33, 33, 34])));
+        assert!(varies(&frames(&[33, 33, 66, 33])));
+        assert!(!varies(&frames(&[])) && !varies(&frames(&[40])));
+    }
+
+    #[test]
+    fn moments_and_units() {
+        let times: Vec<Time> = (0..10).map(|pts| Time { pts, base: Ratio { num: 1, den: 10 } }).collect();
+        assert_eq!(at(&times, Time { pts: 25, base: Ratio { num: 1, den: 100 } }).frame, 2);
+        assert_eq!(at(&times, times[9]).frame, 9);
+        let (a, b) = ([3.0f32, 0.0], [0.0f32, 4.0]);
+        assert_eq!(unit([(&a[..], 4.0), (&b[..], 0.0)].into_iter()), Some(vec![1.0, 0.0]));
+        assert_eq!(unit(std::iter::empty()), None);
+        assert_eq!(unit([(&a[..], 1.0), (&[-3.0f32, 0.0][..], 1.0)].into_iter()), None);
+    }
+}

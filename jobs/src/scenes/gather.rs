@@ -1,0 +1,96 @@
+//! All videos' scenes in one file, and their vectors in one index.
+
+use super::store::{Store, VECTORS};
+use super::{Shard, Source, eyes::Models};
+use crate::files::Pending;
+use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use unisono_scenes::record::VideoScenes;
+use unisono_scenes::write;
+
+/// What was gathered.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Gathered {
+    /// One line a scene, of all videos.
+    pub scenes: PathBuf,
+    /// Scenes in it.
+    pub count: usize,
+    /// An index of their vectors; absent without an embedding model.
+    pub index: Option<PathBuf>,
+}
+
+/// Gathers once every video of `sources` is done or `unusable`; `None` while other shards work.
+pub(super) fn gather(
+    store: &Store,
+    models: &Models,
+    sources: &[Source],
+    unusable: &[&str],
+    shard: Shard,
+) -> Result<Option<Gathered>> {
+    let mut folders = Vec::new();
+    for source in sources {
+        match store.done(source)? {
+            Some(done) => folders.push(done.folder),
+            None if unusable.contains(&source.id().as_str()) => {}
+            None if shard.count > 1 => return Ok(None),
+            None => {}
+        }
+    }
+    let scenes = store.out().join("scenes.jsonl");
+    let mut count = 0;
+    Pending::write(&scenes, |out| {
+        for folder in &folders {
+            std::io::copy(&mut BufReader::new(File::open(folder.join("scenes.jsonl"))?), out)?;
+        }
+        Ok(())
+    })?
+    .place()?;
+    let (mut items, mut data) = (Vec::new(), Vec::new());
+    for folder in &folders {
+        let made = write::read(folder)?;
+        count += made.scenes.len();
+        let path = folder.join(VECTORS);
+        if models.embedding().is_none() || !path.is_file() {
+            continue;
+        }
+        let (tensors, _) = unisono_encoders::tensors::read(&path)?;
+        let tensor =
+            tensors.get(crate::output::TENSOR).ok_or_else(|| Error::format(&path, "holds no vectors"))?;
+        let rows = unisono_encoders::to_vec(tensor)?;
+        items.extend(found(&made));
+        data.extend(rows);
+    }
+    let index = match models.embedding() {
+        Some((dir, identity, dim)) if !items.is_empty() => {
+            if data.len() != items.len() * dim {
+                let message =
+                    format!("expected {} vectors of {dim} values, found {} values", items.len(), data.len());
+                return Err(Error::format(store.out(), message));
+            }
+            let out = store.out().join("index");
+            let embedded = Embedded { vectors: Vectors { dim, data }, items, skipped: Vec::new() };
+            let inputs =
+                Inputs { paths: sources.iter().map(|s| s.path().to_owned()).collect(), ..Inputs::default() };
+            index::write_whole(dir, identity, &out, embedded, inputs)?;
+            Some(out)
+        }
+        _ => None,
+    };
+    Ok(Some(Gathered { scenes, count, index }))
+}
+
+/// Scenes with a vector as items of an index.
+fn found(made: &VideoScenes) -> impl Iterator<Item = Item> + '_ {
+    made.scenes.iter().filter(|s| s.vector.is_some()).map(|scene| {
+        let said = || scene.transcript.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
+        let text = scene.caption.clone().or_else(|| Some(said()).filter(|t| !t.is_empty()));
+        let path = made.video.path.clone();
+        Item {
+            id: format!("{}#{}", path.display(), scene.index + 1),
+            text,
+            ..Item::video(path, Modality::Image)
+        }
+    })
+}

@@ -1,0 +1,306 @@
+//! Scenes of many videos: worker threads decode and detect, this thread runs the models and writes, meanwhile. A video's folder appears
+//! whole or not at all; what is there is not done again.
+//!
+//! ```text
+//! OUT/videos/<name>-<sum>/   video.json scenes.jsonl … report.html thumbnails/ vectors.safetensors
+//! OUT/scenes.jsonl           all scenes of all videos
+//! OUT/index/                 their vectors, for unisono search
+//! ```
+
+mod analyse;
+mod eyes;
+mod finish;
+mod gather;
+mod inputs;
+mod store;
+
+pub use eyes::Models;
+pub use finish::cut_out;
+pub use gather::Gathered;
+pub use inputs::{Shard, Source, list};
+
+use crate::embed::check_skips;
+use crate::{Error, Flow, Result, Skip};
+use analyse::{Analysis, Message, Wanted};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+use store::Store;
+use unisono_datasets::video::{Ffmpeg, VideoLimits};
+use unisono_scenes::settings::SceneSettings;
+use unisono_scenes::write::{Cut, Output};
+
+pub use unisono_scenes::write;
+
+/// What is to be done with each video.
+#[derive(Debug, Clone)]
+pub struct SceneJob<'a> {
+    /// Where everything goes.
+    pub out: &'a Path,
+    /// Every option of the analysis.
+    pub settings: &'a SceneSettings,
+    /// Files besides `video.json` and the lines of JSON.
+    pub outputs: &'a [Output],
+    /// A file for each scene, cut so.
+    pub clips: Option<Cut>,
+    /// Frames a second of animations and folders that tell none.
+    pub rate: u32,
+    /// Videos at a time; absent: one for each core.
+    pub workers: Option<usize>,
+    /// Videos that may be unusable; one more ends the job.
+    pub max_skip: usize,
+    /// What is there is done again.
+    pub fresh: bool,
+    /// The program that decodes; absent: looked for.
+    pub ffmpeg: Option<&'a Path>,
+    /// The folder of TransNetV2's weights; absent: set-up's.
+    pub transnet: Option<&'a Path>,
+    /// What a file may cost.
+    pub limits: VideoLimits,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SceneProgress {
+    /// Videos behind us, those that were done before among them.
+    pub videos: usize,
+    /// All videos.
+    pub total: usize,
+    /// Frames decoded by this run.
+    pub frames: u64,
+    /// Bytes of files behind us and in work so far, of this run.
+    pub bytes: u64,
+    /// Bytes of all files that this run does.
+    pub all_bytes: u64,
+    /// Videos that could not be used.
+    pub skipped: usize,
+}
+
+/// What came of a video.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct VideoDone {
+    /// The file.
+    pub path: PathBuf,
+    /// Where its files lie.
+    pub folder: PathBuf,
+    /// Frames decoded.
+    pub frames: u64,
+    /// Seconds from its first frame to the end of its last.
+    pub seconds: f64,
+    /// Number of shots.
+    pub shots: usize,
+    /// Number of scenes.
+    pub scenes: usize,
+    /// Complaints of the decoder.
+    pub failures: usize,
+    /// An earlier run did it.
+    pub before: bool,
+}
+
+/// What came of a job.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct SceneReport {
+    /// Videos in the order of the inputs.
+    pub videos: Vec<VideoDone>,
+    /// The others.
+    pub skipped: Vec<Skip>,
+    /// What was gathered; absent while other shards are not done.
+    pub gathered: Option<Gathered>,
+}
+
+/// Analyses `sources`; with a `shard`, only its part of them.
+///
+/// # Errors
+/// Work of other settings in `out`, more unusable videos than allowed, none usable at all, the models', or [`Error::Interrupted`].
+pub fn scenes(
+    job: &SceneJob,
+    models: &Models,
+    sources: &[Source],
+    shard: Shard,
+    progress: &mut dyn FnMut(SceneProgress) -> Flow,
+) -> Result<SceneReport> {
+    job.settings.validate().map_err(Error::from)?;
+    let store = Store::open(job, models)?;
+    let mine: Vec<&Source> =
+        sources.iter().enumerate().filter(|(i, _)| shard.has(*i)).map(|(_, s)| s).collect();
+    let mut done: BTreeMap<usize, VideoDone> = BTreeMap::new();
+    let mut rest = Vec::new();
+    for (i, source) in mine.iter().enumerate() {
+        match if job.fresh { None } else { store.done(source)? } {
+            Some(video) => drop(done.insert(i, video)),
+            None => rest.push(i),
+        }
+    }
+    let needs_ffmpeg = rest.iter().any(|i| mine[*i].needs_ffmpeg());
+    let ffmpeg = if needs_ffmpeg || job.clips.is_some() { Some(Ffmpeg::find(job.ffmpeg)?) } else { None };
+    let transnet = if job.settings.learned() && !rest.is_empty() {
+        Some(crate::shots::transnet_dir(job.transnet)?)
+    } else {
+        None
+    };
+    let work = Work { job, models, store: &store, ffmpeg: ffmpeg.as_ref(), transnet: transnet.as_deref() };
+    let mut skipped = Vec::new();
+    work.run(&mine, &rest, &mut done, &mut skipped, progress)?;
+    if let (true, Some(first)) = (done.is_empty(), skipped.first()) {
+        let (id, reason) = (first.id.clone(), first.reason.clone());
+        return Err(match mine.len() {
+            1 => Error::Input(format!("{id}: {reason}")),
+            count => Error::AllSkipped { count, id, reason },
+        });
+    }
+    let unusable: Vec<&str> = skipped.iter().map(|s| s.id.as_str()).collect();
+    let gathered = gather::gather(&store, models, sources, &unusable, shard)?;
+    Ok(SceneReport { videos: done.into_values().collect(), skipped, gathered })
+}
+
+struct Work<'a> {
+    job: &'a SceneJob<'a>,
+    models: &'a Models,
+    store: &'a Store,
+    ffmpeg: Option<&'a Ffmpeg>,
+    transnet: Option<&'a Path>,
+}
+
+impl Work<'_> {
+    fn run(
+        &self,
+        mine: &[&Source],
+        rest: &[usize],
+        done: &mut BTreeMap<usize, VideoDone>,
+        skipped: &mut Vec<Skip>,
+        progress: &mut dyn FnMut(SceneProgress) -> Flow,
+    ) -> Result<()> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = self.job.workers.unwrap_or(cores).clamp(1, rest.len().max(1));
+        let bytes: Vec<u64> = rest.iter().map(|i| mine[*i].bytes()).collect();
+        let all_bytes: u64 = bytes.iter().sum();
+        let (stop, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let (frames, behind) = (AtomicU64::new(0), AtomicU64::new(0));
+        let before = done.len();
+        let mut tell = |videos: usize, skipped: usize| {
+            let (frames, bytes) = (frames.load(Ordering::Relaxed), behind.load(Ordering::Relaxed));
+            progress(SceneProgress { videos, total: mine.len(), frames, bytes, all_bytes, skipped }).check()
+        };
+        tell(before, 0)?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let wanted = Wanted {
+            settings: self.job.settings,
+            image: self.models.image_processor(),
+            sound_rate: self.models.sound_rate(),
+            speech: self.models.speech_processor(),
+            spool_side: self.models.spool_side(self.job.settings.sample.thumbnail),
+            pictures: self.models.looks() || self.job.outputs.contains(&Output::Report),
+            scores: self.job.outputs.contains(&Output::Scores),
+            ffmpeg: self.ffmpeg,
+            transnet: self.transnet,
+            spool: self.store.out(),
+            limits: &self.job.limits,
+            rate: self.job.rate,
+            threads: (cores / workers).max(1),
+            stop: &stop,
+            frames: &frames,
+            behind: &behind,
+        };
+        std::thread::scope(|scope| {
+            // Few frames at a time wait for the models: decoders wait with them.
+            let (sender, messages) = sync_channel::<Message>(32);
+            for worker in 0..workers {
+                let (sender, wanted, next, stop, bytes) = (sender.clone(), &wanted, &next, &stop, &bytes);
+                let body = move || {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        if at >= rest.len() || stop.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        let source = mine[rest[at]];
+                        let work = || analyse::analyse(source, at, bytes[at], wanted, &sender);
+                        let found = match catch_unwind(AssertUnwindSafe(work)) {
+                            Ok(found) => found,
+                            Err(_) => Err(Error::Input(
+                                "its decoder panicked (this is a bug, please report it)".into(),
+                            )),
+                        };
+                        if sender.send(Message::Done { at, found: Box::new(found) }).is_err() {
+                            return;
+                        }
+                    }
+                };
+                let name = format!("scenes-{worker}");
+                // Where the system gives no thread, the others do its work; where it gives none at all, nobody sends, which is an error.
+                if std::thread::Builder::new().name(name).spawn_scoped(scope, body).is_err() {
+                    break;
+                }
+            }
+            drop(sender);
+            let mut looks: BTreeMap<usize, eyes::Look> = BTreeMap::new();
+            let mut left = rest.len();
+            let mut work = || -> Result<()> {
+                while left > 0 {
+                    match messages.recv_timeout(Duration::from_millis(200)) {
+                        Ok(Message::Picture { at, picture }) => {
+                            looks.entry(at).or_default().push(self.models, picture)?;
+                        }
+                        Ok(Message::Done { at, found }) => {
+                            left -= 1;
+                            let source = mine[rest[at]];
+                            let look = looks.remove(&at).unwrap_or_default();
+                            let made = match *found {
+                                Ok(analysis) => self.finish(source, analysis, look),
+                                Err(e) => Err(e),
+                            };
+                            match made {
+                                Ok(video) => drop(done.insert(rest[at], video)),
+                                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                                Err(e @ (Error::Io { .. } | Error::Encoders(_) | Error::Fusion(_)))
+                                    if !of_source(&e, source) =>
+                                {
+                                    return Err(e);
+                                }
+                                Err(e) => {
+                                    let (id, text) = (source.id(), e.to_string());
+                                    let reason = text
+                                        .strip_prefix(&id)
+                                        .and_then(|r| r.strip_prefix(": "))
+                                        .unwrap_or(&text);
+                                    skipped.push(Skip { reason: reason.to_owned(), id });
+                                    check_skips(skipped, self.job.max_skip)?;
+                                }
+                            }
+                        }
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => {
+                            let id = rest
+                                .get(next.load(Ordering::Relaxed))
+                                .map_or_else(String::new, |i| mine[*i].id());
+                            return Err(Error::Worker { id });
+                        }
+                    }
+                    tell(before + rest.len() - left, skipped.len())?;
+                }
+                Ok(())
+            };
+            let outcome = work();
+            // Whoever decodes still looks at this after each frame; whoever sends finds nobody.
+            stop.store(true, Ordering::Relaxed);
+            drop(messages);
+            outcome
+        })
+    }
+
+    fn finish(&self, source: &Source, analysis: Analysis, look: eyes::Look) -> Result<VideoDone> {
+        let folder = self.store.begin(source)?;
+        let (made, vectors) =
+            finish::finish(self.job, self.models, source, analysis, look, folder.path(), self.ffmpeg)?;
+        self.store.place(source, folder, &made, vectors, self.job)
+    }
+}
+
+/// Whether an error is about the video itself, which is left out then, and not about what the job writes or runs.
+fn of_source(error: &Error, source: &Source) -> bool {
+    matches!(error, Error::Io { path, .. } if path == source.path())
+}

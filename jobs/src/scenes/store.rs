@@ -1,0 +1,172 @@
+//! Where a job's work lies: a folder for each video, which appears whole.
+
+use super::{SceneJob, Source, VideoDone, eyes::Models};
+use crate::files::{folder_beside, place_folder};
+use crate::identity::hex;
+use crate::output::safetensors;
+use crate::{Error, Result, Vectors};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use tempfile::TempDir;
+use unisono_scenes::detect::Settings as Detector;
+use unisono_scenes::record::VideoScenes;
+use unisono_scenes::report::{Curve, Options as Page};
+use unisono_scenes::write::{self, VideoFile};
+
+/// Vectors of a video's scenes.
+pub(super) const VECTORS: &str = "vectors.safetensors";
+
+pub(super) struct Store {
+    out: PathBuf,
+    /// Of everything besides the video that changes a result.
+    fingerprint: String,
+}
+
+impl Store {
+    pub(super) fn open(job: &SceneJob, models: &Models) -> Result<Self> {
+        let out = std::path::absolute(job.out).map_err(Error::io(job.out, "resolve"))?;
+        if out.exists() && !out.is_dir() {
+            return Err(Error::format(&out, "expected a folder, found a file; choose another name"));
+        }
+        std::fs::create_dir_all(&out).map_err(Error::io(&out, "create"))?;
+        let settings = serde_json::to_string(job.settings).map_err(|e| Error::Input(e.to_string()))?;
+        let mut hash = Sha256::new();
+        let pictures = models.looks() || job.outputs.contains(&write::Output::Report);
+        for part in [
+            settings,
+            models.fingerprint(),
+            format!("{:?} {:?} {} {pictures}", job.outputs, job.clips, job.rate),
+        ] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        Ok(Self { out, fingerprint: hex(&hash.finalize()) })
+    }
+
+    pub(super) fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// The folder of a video's files: its name and a sum over its place, so that equal names do not meet.
+    pub(super) fn folder(&self, source: &Source) -> PathBuf {
+        let path = source.path();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let safe: String = stem
+            .chars()
+            .map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+            .take(60)
+            .collect();
+        let sum = hex(&Sha256::digest(path.as_os_str().as_encoded_bytes()));
+        self.out.join("videos").join(format!("{}-{}", safe.trim_start_matches('.'), &sum[..8]))
+    }
+
+    /// What an earlier run made of a video; `None` where there is none, or the file has changed since.
+    ///
+    /// # Errors
+    /// A run with other settings made it.
+    pub(super) fn done(&self, source: &Source) -> Result<Option<VideoDone>> {
+        let folder = self.folder(source);
+        let path = folder.join("video.json");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read(&path).map_err(Error::io(&path, "read"))?;
+        let Ok(file) = serde_json::from_slice::<VideoFile>(&text) else { return Ok(None) };
+        if file.settings["of"] != of(source) {
+            return Ok(None);
+        }
+        if file.settings["fingerprint"] != self.fingerprint {
+            let message = "holds scenes made with other settings, models or outputs; give --fresh to make them again, or another --out";
+            return Err(Error::format(&folder, message));
+        }
+        Ok(Some(VideoDone {
+            path: source.path().to_owned(),
+            folder,
+            frames: file.video.end.frame,
+            seconds: seconds(&file.video),
+            shots: file.shots,
+            scenes: file.scenes,
+            failures: file.video.failures.count,
+            before: true,
+        }))
+    }
+
+    /// A folder to work in; it vanishes unless it is [placed](Self::place).
+    pub(super) fn begin(&self, source: &Source) -> Result<TempDir> {
+        folder_beside(&self.folder(source))
+    }
+
+    /// Writes a video's files and gives their folder its name.
+    pub(super) fn place(
+        &self,
+        source: &Source,
+        folder: TempDir,
+        made: &VideoScenes,
+        vectors: Option<Vectors>,
+        job: &SceneJob,
+    ) -> Result<VideoDone> {
+        if let Some(vectors) = &vectors {
+            safetensors(&folder.path().join(VECTORS), vectors, HashMap::new())?.place()?;
+        }
+        let settings = json!({ "fingerprint": self.fingerprint, "of": of(source), "settings": job.settings });
+        let options = write::Options {
+            outputs: job.outputs.to_vec(),
+            settings,
+            origin: None,
+            report: Page { curves: curves(job, made) },
+        };
+        write::all(folder.path(), made, &options)?;
+        let place = self.folder(source);
+        place_folder(folder, &place)?;
+        Ok(VideoDone {
+            path: source.path().to_owned(),
+            folder: place,
+            frames: made.video.end.frame,
+            seconds: seconds(&made.video),
+            shots: made.shots.len(),
+            scenes: made.scenes.len(),
+            failures: made.video.failures.count,
+            before: false,
+        })
+    }
+}
+
+fn seconds(video: &unisono_scenes::record::VideoRecord) -> f64 {
+    video.end.time.seconds() - video.start.time.seconds()
+}
+
+/// What tells that a file is still the one that was looked at: its length and when it was written.
+fn of(source: &Source) -> Value {
+    let meta = std::fs::metadata(source.path()).ok();
+    let written = meta.as_ref().and_then(|m| m.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+    json!({ "bytes": meta.map(|m| m.len()), "written_ns": written.map(|w| w.as_nanos().to_string()) })
+}
+
+/// The curves of the page: each detector's own score with its threshold.
+fn curves(job: &SceneJob, made: &VideoScenes) -> Vec<Curve> {
+    let mut curves = Vec::new();
+    let mut add = |name: &str, threshold: f64| {
+        if let Some(column) = made.scores.names.iter().find(|n| n.starts_with(name)) {
+            curves.push(Curve { name: column.clone(), threshold: Some(threshold) });
+        }
+    };
+    for detector in job.settings.classical() {
+        match detector {
+            Detector::Content(s) => add("content_val", s.threshold),
+            Detector::Adaptive(s) => {
+                add("adaptive_ratio", s.adaptive_threshold);
+                add("content_val", s.min_content_val);
+            }
+            Detector::Threshold(s) => add("average_rgb", s.threshold),
+            Detector::Histogram(s) => add("hist_diff", 1.0 - s.threshold),
+            Detector::Hash(s) => add("hash_dist", s.threshold),
+        }
+    }
+    if job.settings.learned() {
+        add("transnet", job.settings.transnet.threshold.into());
+    }
+    curves
+}
