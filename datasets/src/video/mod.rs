@@ -10,12 +10,14 @@ mod frames;
 mod index;
 mod probe;
 mod sound;
+pub mod span;
 mod time;
 
 pub use ffmpeg::{Ffmpeg, VideoLimits};
 pub use frames::{Failures, Frame, FrameOptions, Frames};
 pub use index::spread;
 pub use probe::Video;
+pub use span::Span;
 pub use time::{Ratio, Time};
 
 #[cfg(test)]
