@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let dir = place::model(&args.model)?;
     let mut embedder = args.how.load(&dir, device)?;
     embedder.set_normalize(!args.no_normalize);
-    let listing = args.what.inputs()?.list(&embedder.model().modalities())?;
+    embedder.set_ffmpeg(args.what.ffmpeg.clone());
+    let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
     let left_out = listing.left_out;
     let mut meter = Meter::new();
     let settings = if listing.items.len() > resume::CHUNK || resume::partial(&args.out).exists() {

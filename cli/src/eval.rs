@@ -23,13 +23,13 @@ pub(crate) struct Args {
     /// A model directory, or the directory of a run (its best checkpoint).
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The manifest.
+    /// The manifest, or MSR-VTT's own JSON or CSV file with the videos beside it.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Its split.
     #[arg(long, default_value = "test")]
     split: String,
-    /// What asks: text, image or audio. Without --from and --to every pair is measured.
+    /// What asks: text, image, audio or video. Without --from and --to every pair is measured.
     #[arg(long, requires = "to")]
     from: Option<Modality>,
     /// What is found.
@@ -128,7 +128,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
             "{}: split {:?} has no two modalities that the model embeds ({})",
             args.data.display(),
             args.split,
-            model.modalities().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
+            model.embeds().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
         )));
     }
     if args.json {
@@ -153,8 +153,9 @@ fn pairs(args: &Args, manifest: &Manifest, model: &Model) -> Vec<(Modality, Moda
         Modality::Text => records.iter().any(|r| !r.text.is_empty()),
         Modality::Image => records.iter().any(|r| r.image.is_some()),
         Modality::Audio => records.iter().any(|r| !r.audio.is_empty()),
+        Modality::Video => records.iter().any(|r| r.video.is_some()),
     };
-    let there: Vec<Modality> = model.modalities().into_iter().filter(present).collect();
+    let there: Vec<Modality> = model.embeds().into_iter().filter(present).collect();
     let others = |a: Modality| there.iter().filter(move |b| **b != a).map(move |b| (a, *b));
     there.iter().flat_map(|a| others(*a)).collect()
 }

@@ -57,7 +57,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
 fn run_build(args: &BuildArgs) -> Result<(), Error> {
     interrupt::install();
     let begun = Instant::now();
-    let options = BuildOptions { inputs: args.what.inputs()?, embed: args.how.options() };
+    let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
+    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let report = build(&model, args.how.device.get()?, &args.out, &options, &mut watch(&mut meter))?;

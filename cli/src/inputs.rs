@@ -13,21 +13,24 @@ use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, Modality, Progress, Ski
 /// What to embed.
 #[derive(clap::Args, Debug)]
 pub(crate) struct InputArgs {
-    /// Pictures, sounds, and folders with all that lies below them (hidden files are passed over); - reads lines of text
+    /// Pictures, sounds, videos, and folders with all that lies below them (hidden files are passed over); - reads lines of text
     #[arg(value_name = "INPUT", required_unless_present_any = ["text", "manifest"])]
     pub(crate) inputs: Vec<PathBuf>,
     /// A text; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub(crate) text: Vec<String>,
-    /// A manifest (JSON Lines): its records' pictures, sounds and texts
+    /// A manifest (JSON Lines), or MSR-VTT's own JSON and CSV files: its records' pictures, sounds, videos and texts
     #[arg(long, visible_alias = "data", value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
     /// Only the manifest's records of this split
     #[arg(long, value_name = "NAME", requires = "manifest")]
     pub(crate) split: Option<String>,
-    /// Only this modality: text, image or audio; may be given several times [default: all that the model has]
+    /// Only this modality: text, image, audio or video; may be given several times [default: all that the model takes]
     #[arg(long, value_name = "MODALITY")]
     pub(crate) modality: Vec<Modality>,
+    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    pub(crate) ffmpeg: Option<PathBuf>,
 }
 
 impl InputArgs {

@@ -1,4 +1,4 @@
-//! `unisono search`: a sentence, a picture or a sound → what an index holds nearest to it.
+//! `unisono search`: a sentence, a picture, a sound or a video → what an index holds nearest to it.
 
 use crate::error::Error;
 use crate::inputs::DeviceArg;
@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use unisono_datasets::video::Span;
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
 use unisono_fusion::{Ability, FusionModel};
@@ -15,9 +16,9 @@ use unisono_jobs::understand::{How, sees, understand};
 use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
 use unisono_train::checkpoint::model_dir;
 
-/// Find what is nearest to a sentence, a picture or a sound
+/// Find what is nearest to a sentence, a picture, a sound or a video
 #[derive(clap::Args, Debug)]
-#[command(group(clap::ArgGroup::new("what").required(true).args(["query", "image", "sound"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["query", "image", "sound", "video"])))]
 pub(crate) struct Args {
     /// The index's folder
     #[arg(long, value_name = "DIR")]
@@ -31,10 +32,16 @@ pub(crate) struct Args {
     /// A sound to search with
     #[arg(long, value_name = "FILE")]
     sound: Option<PathBuf>,
+    /// A video to search with
+    #[arg(long, value_name = "FILE")]
+    video: Option<PathBuf>,
+    /// The ffmpeg program that decodes it [default: the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    ffmpeg: Option<PathBuf>,
     /// How many to find
     #[arg(short = 'k', long = "top", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// Only this modality: text, image or audio; may be given several times [default: all, but a sentence finds texts
+    /// Only this modality: text, image, audio or video; may be given several times [default: all, but a sentence finds texts
     /// only where there is nothing else]
     #[arg(long, value_name = "MODALITY")]
     modality: Vec<Modality>,
@@ -59,7 +66,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let device = args.device.get()?;
     let index = Index::open(&args.index)?;
     let moved = args.model.as_deref().map(model_dir);
-    let embedder = index.embedder(moved.as_deref(), device)?;
+    let mut embedder = index.embedder(moved.as_deref(), device)?;
+    embedder.set_ffmpeg(args.ffmpeg.clone());
     let (query, vector) = embed(args, &embedder)?;
     let searched =
         if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };
@@ -69,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         index.search(&vector, if args.rerank.is_some() { top.saturating_mul(4) } else { top }, &searched)?;
     if let Some(model) = &args.rerank {
         let text = query.text.as_deref().unwrap_or_default();
-        hits = rerank(&crate::place::model(model)?, device, text, &index, hits)?;
+        hits = rerank(&crate::place::model(model)?, device, text, &index, hits, args.ffmpeg.as_deref())?;
         hits.truncate(top);
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -92,16 +100,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 }
 
 /// Hits in the order of their match with `text`, which their score becomes; what the model cannot look at follows in its old order.
-fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>) -> Result<Vec<Hit>, Error> {
+fn rerank(
+    dir: &Path,
+    device: Device,
+    text: &str,
+    index: &Index,
+    hits: Vec<Hit>,
+    ffmpeg: Option<&Path>,
+) -> Result<Vec<Hit>, Error> {
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
     let model = FusionModel::load(dir, device).map_err(failed)?;
     model.require(Ability::Match).map_err(|e| Error::Failed(format!("{}: {e}", dir.display())))?;
     model.fits("a sentence", text).map_err(failed)?;
     let known = sees(&model);
-    // A picture and a sound of one record share its id: here each hit has its place for one.
+    // A picture and a sound of one record share its id: here each hit has its place for one. Of a video the frames are looked at.
     let item = |(place, hit): (usize, &Hit)| {
-        let item = index.items().get(hit.index).filter(|i| known.contains(&i.modality))?;
-        Some(Item { id: place.to_string(), ..item.clone() })
+        let mut item = index.items().get(hit.index)?.clone();
+        if item.modality == Modality::Video {
+            (item.modality, item.video) = (Modality::Image, true);
+        }
+        known.contains(&item.modality).then(|| Item { id: place.to_string(), ..item })
     };
     let items: Vec<Item> = hits.iter().enumerate().filter_map(item).collect();
     if items.is_empty() {
@@ -113,7 +131,7 @@ fn rerank(dir: &Path, device: Device, text: &str, index: &Index, hits: Vec<Hit>)
     let found = understand(
         &model,
         listing,
-        How { stage: "rerank", options: &options, whole: false, frames: 1, ffmpeg: None, lines: None },
+        How { stage: "rerank", options: &options, whole: false, frames: 8, ffmpeg, lines: None },
         &mut |items, media, _| {
             let p = model.matches(&vec![text; items.len()], &media.tokens(&model)?)?;
             Ok(p.into_iter().map(|p| Ok(json!(p))).collect())
@@ -145,6 +163,8 @@ fn embed(args: &Args, embedder: &Embedder) -> Result<(Item, Vec<f32>), Error> {
         (Item::file(path.clone(), Modality::Image), embedder.image(path)?)
     } else if let Some(path) = &args.sound {
         (Item::file(path.clone(), Modality::Audio), embedder.sound(path)?)
+    } else if let Some(path) = &args.video {
+        (Item::video(path.clone(), Modality::Video), embedder.video(path, &Span::WHOLE)?)
     } else {
         let text = args.query.as_deref().unwrap_or_default();
         (Item::text("query", text), embedder.texts(&[text])?.data)
@@ -161,7 +181,10 @@ fn table(index: &Index, hits: &[Hit]) -> String {
     ]);
     for (rank, (item, score)) in found(index, hits).enumerate() {
         let text = item.text.as_deref().or(item.label.as_deref()).unwrap_or_default();
-        let place = item.path.as_ref().map_or_else(|| item.id.clone(), |p| p.display().to_string());
+        let mut place = item.path.as_ref().map_or_else(|| item.id.clone(), |p| p.display().to_string());
+        if !item.span.is_whole() {
+            place += &format!(" ({})", item.span);
+        }
         let rank = (rank + 1).to_string();
         table.row([rank, format!("{score:.3}"), item.modality.to_string(), style::shorten(text, 48), place]);
     }
@@ -183,10 +206,14 @@ fn document(
     let hits: Vec<Value> = found(index, hits)
         .enumerate()
         .map(|(rank, (item, score))| {
-            json!({
+            let mut hit = json!({
                 "rank": rank + 1, "score": score, "id": item.id, "modality": item.modality, "path": item.path,
                 "text": item.text, "label": item.label, "lang": item.lang,
-            })
+            });
+            if !item.span.is_whole() {
+                hit["span"] = json!(item.span);
+            }
+            hit
         })
         .collect();
     json!({

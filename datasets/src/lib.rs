@@ -17,6 +17,7 @@ mod files;
 pub mod limits;
 pub mod loader;
 pub mod manifest;
+pub mod msrvtt;
 pub mod rng;
 pub mod sample;
 pub mod sampler;

@@ -4,6 +4,9 @@
 //! {"id": "cat#fr", "text": ["un chat", "le chat"], "image": "cat.png", "audio": "cat_fr.ogg", "label": "cat", "split": "train", "lang": "fr"}
 //! ```
 //!
+//! A `video` may be a part of its file: `"start": 12.5, "end": "1001/24"`, seconds on the container's clock as a number or an exact
+//! fraction, the end not in it.
+//!
 //! Relative paths are relative to the manifest's folder. Keys that this crate does not know are kept in
 //! [`Record::extra`], so a manifest may carry more than training needs.
 
@@ -14,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result, write_atomic};
+use crate::video::{Span, Time};
+use crate::{Error, Result, msrvtt, write_atomic};
 
 /// Longest line accepted, in bytes: a binary file given by mistake fails at once instead of filling memory.
 const MAX_LINE: u64 = 16 << 20;
@@ -32,6 +36,8 @@ pub struct Record {
     pub audio: Vec<PathBuf>,
     /// Video file.
     pub video: Option<PathBuf>,
+    /// The part of the video file that is meant.
+    pub span: Span,
     /// Identity of the thing shown or said: records with one label are positives of each other.
     pub label: Option<String>,
     /// Near-copies share a group; no group crosses a split.
@@ -66,12 +72,16 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads and checks a manifest. Media files are not opened: a missing one is found by whoever decodes it.
+    /// Reads and checks a manifest, or MSR-VTT's own files ([`msrvtt`]) by their endings `.json` and `.csv`. Media files
+    /// are not opened: a missing one is found by whoever decodes it.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read; [`Error::Manifest`], with the line, for broken JSON, a missing or repeated
     /// id, a field of the wrong type, a record with no modality, or a file without any record.
     pub fn load(path: &Path) -> Result<Self> {
+        if let Some(records) = msrvtt::load(path)? {
+            return Ok(Self { path: path.to_path_buf(), records });
+        }
         let mut reader =
             BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io(path, "read"))?);
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -169,9 +179,19 @@ fn parse(text: &str, folder: &Path) -> std::result::Result<Record, String> {
         group: string(&mut map, "group")?,
         split: string(&mut map, "split")?,
         lang: string(&mut map, "lang")?,
+        span: Span::WHOLE,
         id,
         extra: Map::new(),
     };
+    // Without a video these are keys like any other.
+    if record.video.is_some() {
+        record.span = Span { start: moment(&mut map, "start")?, end: moment(&mut map, "end")? };
+        if let Span { start: Some(start), end: Some(end) } = record.span
+            && start >= end
+        {
+            return Err(format!("\"end\" must come after \"start\" {start}, found {end}"));
+        }
+    }
     record.text.retain(|t| !t.trim().is_empty());
     if !record.has_modality() {
         return Err(format!(
@@ -189,6 +209,16 @@ fn string(map: &mut Map<String, Value>, key: &str) -> std::result::Result<Option
         Some(Value::String(text)) => Ok(Some(text)),
         Some(other) => Err(format!("{key:?} must be a string, found {}", kind(&other))),
     }
+}
+
+fn moment(map: &mut Map<String, Value>, key: &str) -> std::result::Result<Option<Time>, String> {
+    let found = match map.shift_remove(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.parse(),
+        Some(Value::Number(number)) => number.to_string().parse(),
+        Some(other) => Err(format!("expected seconds as a number or a fraction, found {}", kind(&other))),
+    };
+    found.map(Some).map_err(|message| format!("{key:?}: {message}"))
 }
 
 fn strings(map: &mut Map<String, Value>, key: &str) -> std::result::Result<Vec<String>, String> {
@@ -243,6 +273,8 @@ fn to_json(record: &Record, folder: &Path) -> std::io::Result<Value> {
         ("image", record.image.as_ref().map(path).transpose()?),
         ("audio", list(record.audio.iter().map(path).collect::<std::io::Result<_>>()?)),
         ("video", record.video.as_ref().map(path).transpose()?),
+        ("start", record.span.start.map(|t| Value::from(t.to_string()))),
+        ("end", record.span.end.map(|t| Value::from(t.to_string()))),
         ("label", text(&record.label)),
         ("group", text(&record.group)),
         ("split", text(&record.split)),

@@ -1,6 +1,7 @@
 //! What a model is made of: read from `config.json` and from a recipe's `[model]` table.
 
 use crate::htsat::HtsatConfig;
+use crate::video::VideoConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ pub struct ModelConfig {
     /// CLAP's audio tower, in place of `audio`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub htsat: Option<HtsatConfig>,
+    /// How a clip's frames, which the image tower sees, become one vector; absent: [`VideoConfig::default`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoConfig>,
     /// A learned number is added to the scaled cosines of each pair of modalities (SigLIP, Zhai et al. 2023).
     #[serde(default, skip_serializing_if = "is_default")]
     pub logit_bias: bool,
@@ -76,6 +80,10 @@ pub struct TransformerConfig {
     /// A learned bias on attention scores by the distance of the two tokens (Raffel et al. 2020), one table for all blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative: Option<RelativeConfig>,
+    /// In each block the frames of a clip exchange messages (X-CLIP, Ni et al. 2022). Image towers with a prefix token only; a picture is
+    /// a clip of one frame.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub messages: bool,
 }
 
 /// Buckets of distances for relative attention biases: half of them for each direction, in each the near half one distance a
@@ -422,6 +430,7 @@ impl ModelConfig {
             within("text.context_length", t.context_length, MOST)?;
             probability("text.token_dropout", t.token_dropout)?;
             t.transformer.validate("text.transformer")?;
+            no_messages("text.transformer", &t.transformer)?;
             t.pooling.validate("text.pooling", 0)?;
             if t.class_token.is_some() && (t.pooling != Pooling::Last || !t.transformer.causal) {
                 return Err(Error::config("text.class_token", "needs pooling \"last\" and causal blocks"));
@@ -434,6 +443,14 @@ impl ModelConfig {
             i.stem.validate("image.stem", i.size.sides)?;
             i.transformer.validate("image.transformer")?;
             prefix("image.prefix", i.prefix)?;
+            let t = &i.transformer;
+            if t.messages && (i.prefix == 0 || t.norm == NormPlace::Post || t.relative.is_some() || t.causal)
+            {
+                return Err(Error::config(
+                    "image.transformer.messages",
+                    "needs a prefix token and plain pre-norm blocks: neither relative nor causal",
+                ));
+            }
             i.pooling.validate("image.pooling", i.prefix)?;
             no_ids("image.pooling", i.pooling)?;
             if matches!(i.stem, StemConfig::Frames { .. }) {
@@ -449,6 +466,7 @@ impl ModelConfig {
             within("audio.max_frames", a.max_frames, MOST)?;
             a.stem.validate("audio.stem", [a.max_frames, a.mels])?;
             a.transformer.validate("audio.transformer")?;
+            no_messages("audio.transformer", &a.transformer)?;
             prefix("audio.prefix", a.prefix)?;
             a.pooling.validate("audio.pooling", a.prefix)?;
             no_ids("audio.pooling", a.pooling)?;
@@ -467,8 +485,24 @@ impl ModelConfig {
             h.validate()?;
             h.projection.validate("htsat.projection", h.out_width(), self.embed_dim)?;
         }
-        Ok(())
+        match &self.video {
+            Some(video) => video.validate(self),
+            None => Ok(()),
+        }
     }
+
+    /// Width of the pooled vector of the audio tower; 0 without one.
+    pub(crate) fn heard_width(&self) -> i64 {
+        let audio = self.audio.as_ref().map(AudioConfig::out_width);
+        audio.or(self.htsat.as_ref().map(HtsatConfig::out_width)).unwrap_or(0)
+    }
+}
+
+fn no_messages(at: &str, t: &TransformerConfig) -> Result<()> {
+    if t.messages {
+        return Err(Error::config(format!("{at}.messages"), "belongs to an image tower"));
+    }
+    Ok(())
 }
 
 fn prefix(field: &str, value: i64) -> Result<()> {
@@ -563,10 +597,11 @@ impl TransformerConfig {
             layer_scale: None,
             causal: false,
             relative: None,
+            messages: false,
         }
     }
 
-    fn validate(&self, at: &str) -> Result<()> {
+    pub(crate) fn validate(&self, at: &str) -> Result<()> {
         within(&format!("{at}.width"), self.width, 1 << 16)?;
         within(&format!("{at}.heads"), self.heads, 1 << 12)?;
         if !(0..=1024).contains(&self.depth) {
@@ -722,6 +757,7 @@ mod tests {
             image: None,
             audio: None,
             htsat: None,
+            video: None,
             logit_bias: false,
         }
     }
@@ -744,6 +780,7 @@ mod tests {
             image: None,
             audio: None,
             htsat: None,
+            video: None,
             logit_bias: false,
         };
         assert!(none.validate().is_err());

@@ -239,9 +239,45 @@ struct Block {
     norm2: LayerNorm,
     mlp: Mlp,
     scales: Option<[Tensor; 2]>,
+    messages: Option<Messages>,
     place: NormPlace,
     dropout: f64,
     drop_path: f64,
+}
+
+/// Cross-frame messages (X-CLIP, Ni et al. 2022): what each frame's class token has to say, after the frames of a clip have heard each
+/// other, is one more token that its patches attend to.
+#[derive(Debug)]
+struct Messages {
+    fc: Linear,
+    norm: LayerNorm,
+    attention: Attention,
+}
+
+impl Messages {
+    fn new(scope: &Scope, c: &TransformerConfig) -> Result<Self> {
+        let std = (c.width as f64).powf(-0.5);
+        Ok(Self {
+            fc: Linear::new(&scope.child("fc"), c.width, c.width, true, std)?,
+            norm: LayerNorm::new(&scope.child("norm"), c.width, c.norm_eps)?,
+            attention: Attention::new(&scope.child("attention"), c.width, c.heads, std)?,
+        })
+    }
+
+    /// Clips of `frames` frames, one after another: `[B·F, T, W]` → `[B·F, 1, W]`.
+    fn forward(&self, x: &Tensor, frames: i64) -> Result<Tensor> {
+        let (rows, _, width) = x.size3()?;
+        let message = self.fc.forward(&x.f_select(1, 0)?)?.f_reshape([rows / frames, frames, width])?;
+        let heard = self.attention.forward(&self.norm.forward(&message)?, &Attend::ALL)?;
+        Ok(message.f_add(&heard)?.f_reshape([rows, 1, width])?)
+    }
+
+    fn prepare(&mut self, precision: Precision) -> Result<()> {
+        for linear in [&mut self.fc, &mut self.attention.qkv, &mut self.attention.out] {
+            linear.prepare(precision)?;
+        }
+        Ok(())
+    }
 }
 
 impl Block {
@@ -258,6 +294,10 @@ impl Block {
                 Some(value) => Some([scale("scale1", value)?, scale("scale2", value)?]),
                 None => None,
             },
+            messages: match c.messages {
+                true => Some(Messages::new(&scope.child("message"), c)?),
+                false => None,
+            },
             place: c.norm,
             dropout: c.dropout,
             drop_path: if c.depth > 1 {
@@ -268,7 +308,15 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, attend: &Attend, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, attend: &Attend, frames: i64, mode: Mode) -> Result<Tensor> {
+        if let Some(messages) = &self.messages {
+            let t = x.size()[1];
+            let x = Tensor::f_cat(&[x, &messages.forward(x, frames)?], 1)?;
+            let branch = self.attention.forward(&self.norm1.forward(&x)?, attend)?;
+            let x = self.branch(branch, 0, mode)?.f_add_(&x)?.f_narrow(1, 0, t)?;
+            let branch = self.mlp.forward(&self.norm2.forward(&x)?)?;
+            return Ok(self.branch(branch, 1, mode)?.f_add_(&x)?);
+        }
         match self.place {
             NormPlace::Pre => {
                 let branch = self.attention.forward(&self.norm1.forward(x)?, attend)?;
@@ -291,7 +339,10 @@ impl Block {
         {
             linear.prepare(precision)?;
         }
-        Ok(())
+        match &mut self.messages {
+            Some(messages) => messages.prepare(precision),
+            None => Ok(()),
+        }
     }
 
     /// A residual branch as it is added: scaled, and regularised while training.
@@ -377,11 +428,20 @@ impl Transformer {
     /// # Errors
     /// libtorch's.
     pub fn forward(&self, x: Tensor, attend: &Attend, mode: Mode) -> Result<Tensor> {
+        self.forward_clips(x, attend, 1, mode)
+    }
+
+    /// [`forward`](Self::forward) over the frames of clips, `frames` of each one after another: blocks with messages let a clip's frames
+    /// hear each other.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward_clips(&self, x: Tensor, attend: &Attend, frames: i64, mode: Mode) -> Result<Tensor> {
         let x = match &self.input_norm {
             Some(norm) => norm.forward(&x)?,
             None => x,
         };
-        self.blocks.iter().try_fold(x, |x, block| block.forward(&x, attend, mode))
+        self.blocks.iter().try_fold(x, |x, block| block.forward(&x, attend, frames, mode))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Start at [`Model`]: it loads a model directory and embeds strings, pictures and samples.
 
+pub mod clips;
 pub mod config;
 mod embed;
 mod error;
@@ -16,10 +17,13 @@ mod pickle;
 pub mod pool;
 pub mod precision;
 pub mod processors;
+mod prompts;
 pub mod stem;
 pub mod tensors;
 pub mod towers;
 pub mod transnet;
+pub mod video;
+mod watch;
 pub mod weights;
 
 pub use config::ModelConfig;
@@ -28,4 +32,7 @@ pub use error::{Error, Result};
 pub use model::{Modality, Model, Processors};
 pub use params::{Init, LoadReport, Mode, Params, Scope};
 pub use precision::Precision;
+pub use prompts::PromptConfig;
 pub use towers::TowerOutput;
+pub use video::VideoConfig;
+pub use watch::Clip;

@@ -1,4 +1,4 @@
-//! A model: towers, projections and processors together, and the vectors they give.
+//! A model: towers, projections and processors together, and the vectors they give. Videos are in `watch.rs`.
 
 use crate::config::{Activation, ModelConfig, ProjectionConfig};
 use crate::htsat::Htsat;
@@ -6,6 +6,7 @@ use crate::layers::Linear;
 use crate::precision::Precision;
 use crate::processors::{ImageProcessor, LogMel, TextProcessor};
 use crate::towers::{AudioTower, ImageTower, TextTower, TowerOutput};
+use crate::video::{VideoConfig, VideoTower};
 use crate::{Error, Init, Mode, Params, Result, Scope};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -23,22 +24,33 @@ pub enum Modality {
     Image,
     /// Sounds.
     Audio,
+    /// Videos: frames that the image tower sees, and their sound where the model listens to it.
+    Video,
 }
 
 impl Modality {
     /// All of them, in their fixed order.
-    pub const ALL: [Self; 3] = [Self::Text, Self::Image, Self::Audio];
+    pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::Audio, Self::Video];
 
-    /// Every unordered pair, in its fixed order.
+    /// Every unordered pair that has a temperature of its own, in its fixed order; videos have pictures'.
     pub const PAIRS: [(Self, Self); 3] =
         [(Self::Text, Self::Image), (Self::Text, Self::Audio), (Self::Image, Self::Audio)];
 
-    /// `text`, `image`, `audio`.
+    /// `text`, `image`, `audio`, `video`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Image => "image",
             Self::Audio => "audio",
+            Self::Video => "video",
+        }
+    }
+
+    /// Whose temperature counts: a video's vector stands where a picture's would.
+    const fn as_paired(self) -> Self {
+        match self {
+            Self::Video => Self::Image,
+            other => other,
         }
     }
 }
@@ -53,7 +65,7 @@ impl std::str::FromStr for Modality {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|m| m.name() == s);
-        found.ok_or_else(|| format!("unknown modality {s:?}: expected text, image or audio"))
+        found.ok_or_else(|| format!("unknown modality {s:?}: expected text, image, audio or video"))
     }
 }
 
@@ -77,6 +89,7 @@ pub struct Model {
     image: Option<ImageTower>,
     audio: Option<AudioTower>,
     htsat: Option<Htsat>,
+    video: Option<VideoTower>,
     projections: BTreeMap<Modality, Projection>,
     logit_scales: BTreeMap<(Modality, Modality), Tensor>,
     logit_biases: BTreeMap<(Modality, Modality), Tensor>,
@@ -110,13 +123,21 @@ impl Model {
         Self::build(config, processors, Scope::blank(device), device)
     }
 
-    fn build(config: ModelConfig, processors: Processors, root: Scope, device: Device) -> Result<Self> {
+    pub(crate) fn build(
+        config: ModelConfig,
+        processors: Processors,
+        root: Scope,
+        device: Device,
+    ) -> Result<Self> {
         config.validate()?;
         check_contract(&config, &processors)?;
         let text = config.text.as_ref().map(|c| TextTower::new(&root.child("text"), c)).transpose()?;
         let image = config.image.as_ref().map(|c| ImageTower::new(&root.child("image"), c)).transpose()?;
         let audio = config.audio.as_ref().map(|c| AudioTower::new(&root.child("audio"), c)).transpose()?;
         let htsat = config.htsat.as_ref().map(|c| Htsat::new(&root.child("audio"), c)).transpose()?;
+        // Whatever sees pictures sees videos.
+        let watches = config.video.clone().or_else(|| config.image.as_ref().map(|_| VideoConfig::default()));
+        let video = watches.map(|c| VideoTower::new(&root.child("video"), &c, &config)).transpose()?;
         let hears = config.audio.as_ref().map(|c| (c.out_width(), c.projection));
         let towers = [
             (Modality::Text, config.text.as_ref().map(|c| (c.out_width(), c.projection))),
@@ -152,6 +173,7 @@ impl Model {
             image,
             audio,
             htsat,
+            video,
             projections,
             logit_scales,
             logit_biases,
@@ -180,6 +202,9 @@ impl Model {
         if let Some(tower) = &mut self.htsat {
             tower.prepare(precision)?;
         }
+        if let Some(tower) = &mut self.video {
+            tower.prepare(precision)?;
+        }
         Ok(())
     }
 
@@ -203,18 +228,37 @@ impl Model {
         self.device
     }
 
-    /// The modalities that this model embeds.
+    /// The modalities that this model has towers for; videos where it has more for them than an image tower.
     pub fn modalities(&self) -> Vec<Modality> {
-        self.projections.keys().copied().collect()
+        let video = self.config.video.as_ref().map(|_| Modality::Video);
+        self.projections.keys().copied().chain(video).collect()
+    }
+
+    /// The modalities that this model embeds: those of its towers, and videos wherever it sees pictures.
+    pub fn embeds(&self) -> Vec<Modality> {
+        let video = self.video.as_ref().map(|_| Modality::Video);
+        self.projections.keys().copied().chain(video).collect()
+    }
+
+    /// The image tower.
+    pub(crate) fn image_tower(&self) -> Result<&ImageTower> {
+        self.image.as_ref().ok_or_else(|| self.no_tower(Modality::Image))
+    }
+
+    /// The video tower.
+    pub(crate) fn video_tower(&self) -> Result<&VideoTower> {
+        self.video.as_ref().ok_or_else(|| self.no_tower(Modality::Video))
     }
 
     /// The logarithm of the factor on cosines of a pair of modalities, a scalar tensor; `None` when a tower is missing.
     pub fn logit_scale(&self, a: Modality, b: Modality) -> Option<&Tensor> {
+        let (a, b) = (a.as_paired(), b.as_paired());
         self.logit_scales.get(&(a.min(b), a.max(b)))
     }
 
     /// What is added to the scaled cosines of a pair of modalities, a scalar tensor; `None` where the model has no such bias.
     pub fn logit_bias(&self, a: Modality, b: Modality) -> Option<&Tensor> {
+        let (a, b) = (a.as_paired(), b.as_paired());
         self.logit_biases.get(&(a.min(b), a.max(b)))
     }
 
@@ -261,7 +305,7 @@ impl Model {
     /// # Errors
     /// No image tower, another size, or libtorch's.
     pub fn forward_image(&self, pixels: &Tensor, mode: Mode) -> Result<TowerOutput> {
-        self.image.as_ref().ok_or_else(|| self.no_tower(Modality::Image))?.forward(pixels, mode)
+        self.image_tower()?.forward(pixels, mode)
     }
 
     /// `mel` `[B, T, M]` and `lengths` `[B]` int64 through the audio tower.
@@ -285,11 +329,15 @@ impl Model {
         Ok(x.f_div(&norm)?)
     }
 
-    /// Pooled vectors `[B, W]` → vectors `[B, D]` in the shared space, of the length that the projection gives.
+    /// Pooled vectors `[B, W]` → vectors `[B, D]` in the shared space, of the length that the projection gives. A video's pooled vector
+    /// is in that space already.
     ///
     /// # Errors
     /// No such tower, or libtorch's.
     pub fn project_raw(&self, modality: Modality, pooled: &Tensor) -> Result<Tensor> {
+        if modality == Modality::Video {
+            return self.video_tower().map(|_| pooled.shallow_clone());
+        }
         self.projections.get(&modality).ok_or_else(|| self.no_tower(modality))?.forward(pooled)
     }
 
@@ -422,7 +470,7 @@ impl Projection {
 }
 
 /// Without a graph: no gradients are kept and no versions counted.
-fn inference<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn inference<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     tch::no_grad(f)
 }
 

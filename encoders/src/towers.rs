@@ -140,6 +140,8 @@ pub struct ImageTower {
     grid: [i64; 2],
     /// Height and width of a patch where pictures keep their shape.
     flexible: Option<[i64; 2]>,
+    /// The frames of a clip hear each other.
+    messages: bool,
 }
 
 impl ImageTower {
@@ -177,7 +179,13 @@ impl ImageTower {
             size: c.size.sides,
             grid,
             flexible,
+            messages: c.transformer.messages,
         })
+    }
+
+    /// Whether a frame's tokens depend on the other frames of its clip.
+    pub(crate) fn mixes_frames(&self) -> bool {
+        self.messages
     }
 
     /// `pixels` `[B, 3, H, W]` fp32, normalised (channels-last strides are the fast ones), of the configured size; a flexible
@@ -186,7 +194,18 @@ impl ImageTower {
     /// # Errors
     /// Another size, or libtorch's.
     pub fn forward(&self, pixels: &Tensor, mode: Mode) -> Result<TowerOutput> {
+        self.forward_clips(pixels, 1, mode)
+    }
+
+    /// [`forward`](Self::forward) over the frames of clips, `frames` of each one after another.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and a number of pictures that `frames` does not divide.
+    pub fn forward_clips(&self, pixels: &Tensor, frames: i64, mode: Mode) -> Result<TowerOutput> {
         let (b, c, h, w) = pixels.size4()?;
+        if frames < 1 || b % frames != 0 {
+            return Err(Error::Input(format!("{b} pictures are no clips of {frames} frames")));
+        }
         let position = match self.flexible {
             Some([ph, pw]) => {
                 let most = self.grid[0] * self.grid[1];
@@ -215,7 +234,7 @@ impl ImageTower {
         };
         let x = with_prefix(self.prefix.as_ref(), x.f_add(&position)?, b)?;
         let attend = self.transformer.attend(x.size()[1], None)?;
-        let x = self.transformer.forward(x, &attend, mode)?;
+        let x = self.transformer.forward_clips(x, &attend, frames, mode)?;
         let (tokens, pooled) = self.head.forward(x, None, None)?;
         Ok(TowerOutput { tokens, mask: None, pooled })
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
+use unisono_encoders::clips::Clips;
 use unisono_encoders::export::{self, Format};
 use unisono_encoders::{Modality, Mode, Model, Precision, TowerOutput, import, tensors};
 
@@ -63,6 +64,27 @@ fn check(dir: &Path, prepared: bool) -> Vec<(String, f64)> {
         if let Some(pixels) = g.get("in.pixels") {
             let out = model.forward_image(pixels, Mode::Eval).unwrap();
             found.push((format!("{name} image"), compare(&model, Modality::Image, &out, &g, None)));
+        }
+        if let Some(video) = g.get("in.video") {
+            let (b, f) = (video.size()[0], video.size()[1]);
+            let clips = Clips::new(&vec![f as usize; b as usize], Device::Cpu).unwrap();
+            let pixels = video.flatten(0, 1);
+            let out = model.forward_frames(&pixels, &clips, Mode::Eval).unwrap();
+            let vectors = model.project_raw(Modality::Image, &out.pooled).unwrap();
+            let pooled = model.forward_video(&out.pooled, &clips, None, Mode::Eval).unwrap();
+            let texts =
+                model.forward_text(&g["in.ids"], &g["in.mask"].to_kind(Kind::Bool), Mode::Eval).unwrap();
+            let texts = model.project_raw(Modality::Text, &texts.pooled).unwrap();
+            for (what, ours) in [
+                ("frames.tokens", out.tokens),
+                ("frames.pooled", out.pooled),
+                ("frames.vector", vectors),
+                ("video.unit", model.project(Modality::Video, &pooled).unwrap()),
+                ("video.pooled", pooled),
+                ("logits", model.logits_of_frames(&texts, &pixels, &clips).unwrap()),
+            ] {
+                found.push((format!("{name} {what}"), distance(&ours, &g[&format!("out.{what}")])));
+            }
         }
         for i in 0..3 {
             if let Some(picture) = g.get(&format!("in.picture.{i}")) {

@@ -176,3 +176,16 @@ fn a_batch_is_normalised_to_the_last_digit() {
     }
     assert_eq!(batch.kind(), Kind::Float);
 }
+
+/// The processor of videos: a shortest edge, then a crop, also in files from before either had a name of its own.
+#[test]
+fn files_of_video_processors_crop() {
+    let full = json!({"image_processor_type": "VideoMAEImageProcessor", "size": {"shortest_edge": 224},
+        "crop_size": {"height": 224, "width": 224}, "do_center_crop": true, "resample": 2});
+    let old = json!({"feature_extractor_type": "VideoMAEFeatureExtractor", "size": 224, "do_center_crop": true, "resample": 2});
+    let bare = json!({"feature_extractor_type": "VideoMAEFeatureExtractor", "size": 224});
+    let [full, old, bare] = [full, old, bare].map(|v| of_library("hf", &v).unwrap());
+    assert_eq!((full.fit, full.edge, full.size), (Fit::Crop, Some(224), Size::from(224)));
+    assert_eq!(full.interpolation, Interpolation::Bilinear);
+    assert!(full == old && old == bare);
+}

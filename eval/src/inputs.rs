@@ -3,9 +3,10 @@
 use crate::Result;
 use image::RgbImage;
 use std::path::Path;
-use unisono_datasets::video::{Ffmpeg, VideoLimits};
+use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
 use unisono_datasets::{ImageOptions, Limits, Sound, decode};
 use unisono_encoders::processors::{Alpha, ImageProcessor, LogMel};
+use unisono_encoders::{Clip, Model};
 
 /// How a picture is decoded for `processor`: over its background, vector pictures drawn at least as large as it looks.
 pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions {
@@ -55,16 +56,89 @@ pub fn frames(
     count: usize,
     limits: &VideoLimits,
 ) -> Result<Vec<RgbImage>> {
-    let video = ffmpeg.probe(path, limits)?;
-    Ok(ffmpeg.sample(&video, count, limits)?.iter().map(|frame| processor.prepare(&frame.picture)).collect())
+    frames_in(path, &Span::WHOLE, processor, ffmpeg, count, limits)
 }
 
-/// A video file's sound track → mono samples at the rate of `processor`.
+/// [`frames`] of a part of the file.
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn sound_track(path: &Path, processor: &LogMel, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Sound> {
-    at_rate(ffmpeg.sound(&ffmpeg.probe(path, limits)?, limits)?, processor)
+pub fn frames_in(
+    path: &Path,
+    span: &Span,
+    processor: &ImageProcessor,
+    ffmpeg: &Ffmpeg,
+    count: usize,
+    limits: &VideoLimits,
+) -> Result<Vec<RgbImage>> {
+    let video = ffmpeg.probe(path, limits)?;
+    let frames = ffmpeg.sample_span(&video, span, count, limits)?;
+    Ok(frames.iter().map(|frame| processor.prepare(&frame.picture)).collect())
+}
+
+/// How the clips of one model are decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct ClipInput<'a> {
+    /// For the frames.
+    pub image: &'a ImageProcessor,
+    /// For the sound; absent where the model does not [listen](Model::listens) to clips.
+    pub audio: Option<&'a LogMel>,
+    /// Frames of a clip, at most.
+    pub frames: usize,
+}
+
+impl<'a> ClipInput<'a> {
+    /// What `model` takes.
+    ///
+    /// # Errors
+    /// No image tower, or a model that listens without an audio processor.
+    pub fn of(model: &'a Model) -> Result<Self> {
+        let audio = if model.listens() { Some(model.audio_processor()?) } else { None };
+        Ok(Self { image: model.image_processor()?, audio, frames: model.frames() })
+    }
+
+    /// A part of a video file → its frames, and its sound where it is wanted and there is one.
+    ///
+    /// # Errors
+    /// The decoder's, naming the file.
+    pub fn read(&self, path: &Path, span: &Span, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Clip> {
+        let frames = frames_in(path, span, self.image, ffmpeg, self.frames, limits)?;
+        let mel = |audio: &LogMel| -> Result<Option<Vec<f32>>> {
+            // A clip without sound is no worse for it.
+            let sound = track(path, span, audio, ffmpeg, limits)?;
+            Ok(sound.map(|s| audio.process(&s.samples)).transpose()?)
+        };
+        Ok(Clip { frames, sound: self.audio.map_or(Ok(None), mel)? })
+    }
+}
+
+/// [`sound_track`], and `None` where the file has none or nothing of it is in that part.
+///
+/// # Errors
+/// The decoder's, naming the file.
+pub fn track(
+    path: &Path,
+    span: &Span,
+    processor: &LogMel,
+    ffmpeg: &Ffmpeg,
+    limits: &VideoLimits,
+) -> Result<Option<Sound>> {
+    let sound = ffmpeg.hear(&ffmpeg.probe(path, limits)?, span, limits)?;
+    sound.map(|sound| at_rate(sound, processor)).transpose()
+}
+
+/// The sound of a part of a video file → mono samples at the rate of `processor`.
+///
+/// # Errors
+/// The decoder's, naming the file; a file without a sound track, or with none in that part.
+pub fn sound_track(
+    path: &Path,
+    span: &Span,
+    processor: &LogMel,
+    ffmpeg: &Ffmpeg,
+    limits: &VideoLimits,
+) -> Result<Sound> {
+    at_rate(ffmpeg.sound_span(&ffmpeg.probe(path, limits)?, span, limits)?, processor)
 }
 
 fn at_rate(sound: Sound, processor: &LogMel) -> Result<Sound> {

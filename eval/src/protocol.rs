@@ -1,6 +1,7 @@
 //! Retrieval over a manifest: which items ask, which answer, and what counts as right.
 
 use crate::control::{Caption, DurationControl};
+use crate::inputs::ClipInput;
 use crate::metrics::RetrievalMetrics;
 use crate::retrieval::{Embeddings, Ranks, ranks};
 use crate::stats::Bootstrap;
@@ -10,8 +11,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
 use unisono_datasets::{Limits, Manifest, Record};
-use unisono_encoders::{Modality, Model, to_vec};
+use unisono_encoders::{Clip, Modality, Model, to_vec};
 
 /// A retrieval protocol, as a recipe's `[[evaluate.protocol]]` or the options of `unisono eval retrieval` state it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,8 +89,10 @@ pub struct Item {
     pub lang: String,
     /// The caption, for a text.
     pub text: Option<String>,
-    /// The file, for a picture or sound.
+    /// The file, for a picture, sound or video.
     pub path: Option<PathBuf>,
+    /// The part of the file, for a video.
+    pub span: Span,
     /// Length, for a sound.
     pub seconds: Option<f64>,
 }
@@ -98,6 +102,7 @@ enum Input {
     Text(Vec<Vec<i64>>),
     Image(Vec<RgbImage>),
     Audio(Vec<Vec<f32>>),
+    Video(Vec<Clip>),
 }
 
 /// The items of one modality, decoded and processed once, to be embedded by a model as often as it changes.
@@ -140,7 +145,8 @@ pub fn gather(
             continue;
         }
         let key = keys.get(r.key()).cloned().unwrap_or_else(|| r.key().to_owned());
-        let item = Item { id: r.id.clone(), key, lang, text: None, path: None, seconds: None };
+        let (id, span) = (r.id.clone(), Span::WHOLE);
+        let item = Item { id, key, lang, text: None, path: None, span, seconds: None };
         match modality {
             Modality::Text => {
                 for text in captions.of(&r.text) {
@@ -155,6 +161,13 @@ pub fn gather(
                     if seen.insert((item.key.clone(), path.display().to_string())) {
                         items.push(Item { path: Some(path.clone()), ..item.clone() });
                     }
+                }
+            }
+            Modality::Video => {
+                if let Some(path) = &r.video
+                    && seen.insert((item.key.clone(), format!("{} {}", path.display(), r.span)))
+                {
+                    items.push(Item { path: Some(path.clone()), span: r.span, ..item.clone() });
                 }
             }
         }
@@ -200,6 +213,19 @@ fn process(model: &Model, modality: Modality, items: Vec<Item>, skipped: &mut Ve
             let (items, mels) =
                 keep(items, mels, skipped, |item, (_, seconds)| item.seconds = Some(*seconds));
             Ok(Side { modality, items, input: Input::Audio(mels.into_iter().map(|(m, _)| m).collect()) })
+        }
+        Modality::Video => {
+            let input = ClipInput::of(model)?;
+            let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+            let clips: Processed<Clip> = items
+                .par_iter()
+                .map(|i| {
+                    let path = i.path.as_deref().unwrap_or("".as_ref());
+                    input.read(path, &i.span, &ffmpeg, &limits).map_err(|e| e.to_string())
+                })
+                .collect();
+            let (items, clips) = keep(items, clips, skipped, |_, _| ());
+            Ok(Side { modality, items, input: Input::Video(clips) })
         }
     }
 }
@@ -258,7 +284,7 @@ impl Side {
         match &self.input {
             Input::Text(ids) => order.sort_by_key(|i| ids[*i].len()),
             Input::Audio(mels) => order.sort_by_key(|i| mels[*i].len()),
-            Input::Image(_) => {}
+            Input::Image(_) | Input::Video(_) => {}
         }
         let mut out = vec![0f32; self.items.len() * dim];
         for chunk in order.chunks(batch.max(1)) {
@@ -286,6 +312,10 @@ impl Side {
                 let rows: Vec<&[f32]> = chunk.iter().map(|i| mels[*i].as_slice()).collect();
                 model.embed_spectrograms(&rows)
             }
+            Input::Video(clips) => {
+                let rows: Vec<&Clip> = chunk.iter().map(|i| &clips[*i]).collect();
+                model.project(Modality::Video, &model.pool_clips(&rows)?)
+            }
         }
     }
 
@@ -301,7 +331,9 @@ impl Side {
         match &self.input {
             Input::Image(squares) => Ok(model.see(&squares[items])?),
             Input::Audio(mels) => Ok(model.hear(&mels[items])?),
-            Input::Text(_) => Err(Error::Input("texts are not captioned".into())),
+            Input::Text(_) | Input::Video(_) => {
+                Err(Error::Input("expected pictures or sounds to caption, found texts or videos".into()))
+            }
         }
     }
 

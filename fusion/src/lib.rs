@@ -10,7 +10,6 @@ mod model;
 pub mod objective;
 pub mod speech;
 mod stack;
-pub mod videos;
 
 pub use attention::See;
 pub use contrastive::{Contrastive, ContrastiveLoss, Items, PairLoss, View};

@@ -3,11 +3,11 @@
 use crate::config::{FusionConfig, MemoryConfig};
 use crate::generate::{Generated, Generation, Generator, Watch};
 use crate::stack::{Remembered, Stack};
-use crate::videos::Videos;
 use crate::{Error, Result, See};
 use std::fmt;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+use unisono_encoders::clips::Clips;
 use unisono_encoders::layers::Linear;
 use unisono_encoders::processors::TextProcessor;
 use unisono_encoders::{Init, LoadReport, Modality, Mode, Model, Params, Precision, Scope};
@@ -297,6 +297,15 @@ impl FusionModel {
         Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
     }
 
+    /// [`see`](Self::see) for the frames of one clip, which hear each other in the image tower.
+    fn see_clip(&self, frames: &[image::RgbImage]) -> Result<Sequence> {
+        let (towers, device) = (&self.towers, self.towers.device());
+        let pixels = towers.image_processor()?.batch(frames, device)?;
+        let clip = Clips::new(&[frames.len()], device)?;
+        let out = tch::no_grad(|| towers.forward_frames(&pixels, &clip, Mode::Eval))?;
+        Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
+    }
+
     /// Most frames of a video that its memory tells apart; a memory of a tower's own tokens has no such bound, and takes up to 64.
     pub fn most_frames(&self) -> usize {
         match &self.config.memory {
@@ -314,17 +323,18 @@ impl FusionModel {
         if videos.is_empty() || videos.iter().any(Vec::is_empty) {
             return Err(Error::Shape("a video without a frame".into()));
         }
-        // As many pictures at once as there are videos: memory does not grow with their frames.
-        let pictures: Vec<_> = videos.iter().flatten().cloned().collect();
-        let seen = pictures.chunks(videos.len()).map(|part| self.see(part)).collect::<Result<Vec<_>>>()?;
+        let seen = if self.towers.mixes_frames() {
+            videos.iter().map(|video| self.see_clip(video)).collect::<Result<Vec<_>>>()?
+        } else {
+            // As many pictures at once as there are videos: memory does not grow with their frames.
+            let pictures: Vec<_> = videos.iter().flatten().cloned().collect();
+            pictures.chunks(videos.len()).map(|part| self.see(part)).collect::<Result<Vec<_>>>()?
+        };
         let tokens = Tensor::f_cat(&seen.iter().map(|s| &s.tokens).collect::<Vec<_>>(), 0)?;
         let masks: Vec<&Tensor> = seen.iter().filter_map(|s| s.mask.as_ref()).collect();
         let mask = if masks.is_empty() { None } else { Some(Tensor::f_cat(&masks, 0)?) };
         let counts: Vec<usize> = videos.iter().map(Vec::len).collect();
-        let frames = match Videos::of(&counts, tokens.device())? {
-            Some(videos) => videos.tokens(&tokens, mask.as_ref())?,
-            None => vec![(tokens, mask)],
-        };
+        let frames = Clips::new(&counts, tokens.device())?.tokens(&tokens, mask.as_ref())?;
         let one = |(frame, (tokens, mask))| Sequence {
             modality: Modality::Image,
             tokens,
@@ -578,6 +588,8 @@ pub(crate) fn tower_width(towers: &Model, modality: Modality) -> Result<i64> {
             let audio = c.audio.as_ref().map(unisono_encoders::config::AudioConfig::out_width);
             audio.or(c.htsat.as_ref().map(unisono_encoders::htsat::HtsatConfig::out_width))
         }
+        // What is attended to of a video are its frames' tokens, the image tower's.
+        Modality::Video => None,
     };
     Ok(width.ok_or_else(|| towers.no_tower(modality))?)
 }

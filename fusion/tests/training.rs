@@ -58,6 +58,7 @@ fn towers() -> Model {
         }),
         audio: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     };
     let processors = Processors { text: Some(text), image: Some(ImageProcessor::new(16)), audio: None };

@@ -89,7 +89,6 @@ mod tests {
     #[test]
     fn pairs_are_found_by_label() {
         let item = |modality, label: &str| Item {
-            video: false,
             modality,
             label: Some(label.into()),
             ..Item::text(format!("{label}/{modality}"), "x")

@@ -4,7 +4,9 @@ use crate::ordered::ordered;
 use crate::{Embedder, Error, Flow, Item, Listing, Progress, Result, Skip, Vectors, media};
 use image::RgbImage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use unisono_encoders::{Modality, Processors};
+use unisono_datasets::video::Ffmpeg;
+use unisono_encoders::{Clip, Modality, Processors};
+use unisono_eval::inputs::ClipInput;
 
 /// How to work; none of it changes a vector by more than rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,7 @@ enum Prepared {
     Text(Vec<i64>),
     Square(RgbImage),
     Spectrogram(Vec<f32>),
+    Clip(Clip),
 }
 
 /// Embeds a listing, keeping its order. A file that cannot be used is left out and listed in [`Embedded::skipped`].
@@ -88,9 +91,13 @@ pub(crate) fn embed_part(
     report: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<(usize, Vec<f32>)>> {
     let processors = embedder.model().processors();
+    // Looked for once, and only where it is needed; that it is missing is a reason for each video.
+    let videos = items.iter().any(|item| item.modality == Modality::Video);
+    let decoder = videos.then(|| Ok((ClipInput::of(embedder.model())?, embedder.ffmpeg()?)));
+    let decoder = decoder.map(|d: Result<_>| d.map_err(|e| e.to_string()));
     let mut batches = Batches::new(embedder, options.batch, items.len());
     let before = skipped.len();
-    let prepare = |item: &Item| prepare(item, processors);
+    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref());
     let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
     ordered(
         items,
@@ -122,8 +129,15 @@ pub(crate) fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
     }
 }
 
+/// How videos are decoded, or why they are not.
+type Decoder<'a> = std::result::Result<(ClipInput<'a>, Ffmpeg), String>;
+
 /// Decodes and processes one item; what is wrong with it is a line for the user.
-fn prepare(item: &Item, processors: &Processors) -> std::result::Result<Prepared, String> {
+fn prepare(
+    item: &Item,
+    processors: &Processors,
+    videos: Option<&Decoder>,
+) -> std::result::Result<Prepared, String> {
     let work = || match (item.modality, &item.path) {
         (Modality::Text, _) => with(&processors.text, |p| {
             Ok(Prepared::Text(p.encode(item.text.as_deref().unwrap_or_default())?))
@@ -134,6 +148,11 @@ fn prepare(item: &Item, processors: &Processors) -> std::result::Result<Prepared
         (Modality::Audio, Some(path)) => {
             with(&processors.audio, |p| media::spectrogram(path, p).map(Prepared::Spectrogram))
         }
+        (Modality::Video, Some(path)) => match videos {
+            Some(Ok((input, ffmpeg))) => media::clip(path, &item.span, input, ffmpeg).map(Prepared::Clip),
+            Some(Err(reason)) => Err(Error::Input(reason.clone())),
+            None => Err(Error::Input("nothing decodes videos".into())),
+        },
         (_, None) => Err(Error::Input("it has no file".into())),
     };
     // A decoder's bug on a stranger's file costs that file, not the job.
@@ -162,6 +181,7 @@ struct Batches<'a> {
     texts: (Vec<usize>, Vec<Vec<i64>>),
     squares: (Vec<usize>, Vec<RgbImage>),
     spectrograms: (Vec<usize>, Vec<Vec<f32>>),
+    clips: (Vec<usize>, Vec<Clip>),
     rows: Vec<Option<Vec<f32>>>,
     done: usize,
 }
@@ -174,6 +194,7 @@ impl<'a> Batches<'a> {
             texts: Default::default(),
             squares: Default::default(),
             spectrograms: Default::default(),
+            clips: Default::default(),
             rows: vec![None; items],
             done: 0,
         }
@@ -193,6 +214,10 @@ impl<'a> Batches<'a> {
                 self.spectrograms.0.push(index);
                 self.spectrograms.1.push(mel);
             }
+            Prepared::Clip(clip) => {
+                self.clips.0.push(index);
+                self.clips.1.push(clip);
+            }
         }
         self.run(self.size)
     }
@@ -210,6 +235,11 @@ impl<'a> Batches<'a> {
         if self.spectrograms.0.len() >= least {
             let (at, mels) = std::mem::take(&mut self.spectrograms);
             self.keep(&at, &self.embedder.spectrograms(&mels)?);
+        }
+        // A batch is as many pictures, whether they stand alone or in clips.
+        if self.clips.1.iter().map(|clip| clip.frames.len()).sum::<usize>() >= least {
+            let (at, clips) = std::mem::take(&mut self.clips);
+            self.keep(&at, &self.embedder.clips(&clips)?);
         }
         Ok(())
     }

@@ -2,15 +2,18 @@
 
 use crate::{Error, Result, Vectors, media};
 use image::RgbImage;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
-use unisono_encoders::{Modality, Model, to_vec};
+use unisono_datasets::video::{Ffmpeg, Span};
+use unisono_encoders::{Clip, Modality, Model, to_vec};
+use unisono_eval::inputs::ClipInput;
 
-/// A loaded model that turns strings, picture files and sound files into unit vectors of one space.
+/// A loaded model that turns strings, picture files, sound files and video files into unit vectors of one space.
 #[derive(Debug)]
 pub struct Embedder {
     model: Model,
     normalize: bool,
+    ffmpeg: Option<PathBuf>,
 }
 
 impl Embedder {
@@ -24,12 +27,22 @@ impl Embedder {
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model, normalize: true }
+        Self { model, normalize: true, ffmpeg: None }
     }
 
     /// Whether vectors have length 1 (the default) or the length that the projection gives.
     pub fn set_normalize(&mut self, normalize: bool) {
         self.normalize = normalize;
+    }
+
+    /// The program that decodes videos; without this it is looked for.
+    pub fn set_ffmpeg(&mut self, program: Option<PathBuf>) {
+        self.ffmpeg = program;
+    }
+
+    /// The program that decodes videos.
+    pub(crate) fn ffmpeg(&self) -> Result<Ffmpeg> {
+        Ok(Ffmpeg::find(self.ffmpeg.as_deref())?)
     }
 
     /// The model.
@@ -71,6 +84,15 @@ impl Embedder {
         Ok(self.spectrograms(&[mel])?.data)
     }
 
+    /// A video file, or the part `span` of it → `[D]`.
+    ///
+    /// # Errors
+    /// The model has no image tower, there is no ffmpeg, or nothing of the file can be seen.
+    pub fn video(&self, path: impl AsRef<Path>, span: &Span) -> Result<Vec<f32>> {
+        let clip = media::clip(path.as_ref(), span, &ClipInput::of(&self.model)?, &self.ffmpeg()?)?;
+        Ok(self.clips(&[clip])?.data)
+    }
+
     /// Id lists from the text processor → `[N, D]`.
     pub(crate) fn token_ids(&self, ids: &[Vec<i64>]) -> Result<Vectors> {
         self.project(Modality::Text, &self.model.pool_token_ids(ids)?)
@@ -86,9 +108,14 @@ impl Embedder {
         self.project(Modality::Audio, &self.model.pool_spectrograms(mels)?)
     }
 
+    /// Clips from the processors → `[N, D]`.
+    pub(crate) fn clips(&self, clips: &[Clip]) -> Result<Vectors> {
+        self.project(Modality::Video, &self.model.pool_clips(clips)?)
+    }
+
     /// The error of asking for a modality that the model lacks.
     pub(crate) fn require(&self, modality: Modality) -> Result<()> {
-        if self.model.modalities().contains(&modality) {
+        if self.model.embeds().contains(&modality) {
             return Ok(());
         }
         Err(self.model.no_tower(modality).into())

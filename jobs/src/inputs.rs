@@ -5,6 +5,7 @@ use crate::{Error, Result, kind};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use unisono_datasets::video::Span;
 use unisono_datasets::{Manifest, Record};
 use unisono_encoders::Modality;
 use walkdir::{DirEntry, WalkDir};
@@ -13,7 +14,8 @@ use walkdir::{DirEntry, WalkDir};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Inputs {
-    /// Videos are items too: their frames where pictures are wanted, or else their sound.
+    /// Videos are items of pictures' or sounds' modality: their frames where pictures are wanted, or else their sound. Without this they
+    /// are items of their own where [`Modality::Video`] is wanted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub videos: bool,
     /// A manifest (JSON Lines).
@@ -40,7 +42,7 @@ pub struct Listing {
     pub items: Vec<Item>,
     /// What cannot be used and was asked for.
     pub skipped: Vec<Skip>,
-    /// Files in folders that are neither pictures nor sounds, or of a modality that is not wanted.
+    /// Files in folders that are no media, or of a modality that is not wanted.
     pub left_out: usize,
 }
 
@@ -122,12 +124,13 @@ fn names(modalities: &[Modality]) -> String {
 
 /// What a video is taken as, if at all.
 fn as_video(wanted: &[Modality], videos: bool) -> Option<Modality> {
-    [Modality::Image, Modality::Audio].into_iter().find(|m| videos && wanted.contains(m))
+    let kinds: &[Modality] = if videos { &[Modality::Image, Modality::Audio] } else { &[Modality::Video] };
+    kinds.iter().copied().find(|m| wanted.contains(m))
 }
 
-/// One record's items: its picture, its sounds, its texts.
+/// One record's items: its picture, its video, its sounds, its texts.
 fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
-    let mut push = |modality, part, file: Option<&Path>, text: Option<&String>, video: bool| {
+    let mut push = |modality, part, file: Option<&Path>, text: Option<&String>, span: Option<Span>| {
         if !wanted.contains(&modality) {
             return;
         }
@@ -142,22 +145,23 @@ fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut
             path,
             text: text.cloned(),
             label,
-            video,
+            video: span.is_some() && modality != Modality::Video,
+            span: span.unwrap_or_default(),
             lang,
             part,
         });
     };
     if let Some(image) = &record.image {
-        push(Modality::Image, 0, Some(image), record.text.first(), false);
+        push(Modality::Image, 0, Some(image), record.text.first(), None);
     }
     if let (Some(file), Some(modality)) = (&record.video, as_video(wanted, videos)) {
-        push(modality, 0, Some(file), record.text.first(), true);
+        push(modality, 0, Some(file), record.text.first(), Some(record.span));
     }
     for (part, sound) in record.audio.iter().enumerate() {
-        push(Modality::Audio, part, Some(sound), record.text.first(), false);
+        push(Modality::Audio, part, Some(sound), record.text.first(), None);
     }
     for (part, text) in record.text.iter().enumerate() {
-        push(Modality::Text, part, None, Some(text), false);
+        push(Modality::Text, part, None, Some(text), None);
     }
 }
 
@@ -191,7 +195,12 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
             listing.skipped.push(skip(reason));
         }
         (None, Ok(_)) => {
-            listing.skipped.push(skip("neither a picture nor a sound that Unisono reads".into()))
+            let what = if kind::is_video(path)? {
+                "a video, which this model does not take"
+            } else {
+                "neither a picture nor a sound that Unisono reads"
+            };
+            listing.skipped.push(skip(what.into()))
         }
     }
     Ok(())
@@ -221,7 +230,8 @@ fn walk(folder: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing)
             Ok(entry) => match ending(entry.path(), wanted, videos) {
                 None => listing.left_out += 1,
                 Some((modality, video)) => match absolute_utf8(entry.path()) {
-                    Ok(path) => listing.items.push(Item { video, ..Item::file(path, modality) }),
+                    Ok(path) if video => listing.items.push(Item::video(path, modality)),
+                    Ok(path) => listing.items.push(Item::file(path, modality)),
                     Err(reason) => {
                         listing.skipped.push(Skip { id: entry.path().display().to_string(), reason });
                     }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use unisono_datasets::video::Span;
 use unisono_encoders::Modality;
 
-/// One thing to embed: a text, a picture file or a sound file. Written as a line of `items.jsonl`, without its keys that
+/// One thing to embed: a text, a picture file, a sound file, or a video file or a part of one. Written as a line of `items.jsonl`, without its keys that
 /// say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
@@ -24,6 +25,9 @@ pub struct Item {
     /// The file is a video: its frames for a picture, its sound track for a sound.
     #[serde(default, skip_serializing_if = "is_false")]
     pub video: bool,
+    /// The part of a video file that is meant, in exact seconds; absent: the whole file.
+    #[serde(default, skip_serializing_if = "Span::is_whole")]
+    pub span: Span,
     /// Language of the text or sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
@@ -50,6 +54,7 @@ impl Item {
             text: Some(text.into()),
             label: None,
             video: false,
+            span: Span::WHOLE,
             lang: None,
             part: 0,
         }
@@ -58,12 +63,12 @@ impl Item {
     /// A file by itself; its path is its id.
     pub fn file(path: PathBuf, modality: Modality) -> Self {
         let id = path.display().to_string();
-        Self { id, modality, path: Some(path), text: None, label: None, video: false, lang: None, part: 0 }
+        Self { modality, path: Some(path), text: None, ..Self::text(id, "") }
     }
 
-    /// A video file, seen or heard.
+    /// A video file: as itself, or seen as pictures are, or heard as sounds are.
     pub fn video(path: PathBuf, modality: Modality) -> Self {
-        Self { video: true, ..Self::file(path, modality) }
+        Self { video: modality != Modality::Video, ..Self::file(path, modality) }
     }
 
     /// What pairs across modalities are decided by: the label, or the id where there is none.

@@ -4,9 +4,10 @@ use crate::Result;
 use image::RgbImage;
 use std::path::Path;
 use unisono_datasets::Limits;
-use unisono_datasets::video::{Ffmpeg, VideoLimits};
+use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
+use unisono_encoders::Clip;
 use unisono_encoders::processors::{ImageProcessor, LogMel};
-use unisono_eval::inputs;
+use unisono_eval::inputs::{self, ClipInput};
 
 /// A picture file → a square of the processor's size.
 pub(crate) fn picture(path: &Path, processor: &ImageProcessor) -> Result<RgbImage> {
@@ -28,19 +29,31 @@ pub(crate) fn speech(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
     Ok(processor.whole(&sound.samples)?)
 }
 
-/// A video file → up to `count` frames, spread evenly over it, as squares of the processor's size.
+/// A part of a video file → up to `count` frames, spread evenly over it, as squares of the processor's size.
 pub(crate) fn frames(
     path: &Path,
+    span: &Span,
     processor: &ImageProcessor,
     ffmpeg: &Ffmpeg,
     count: usize,
 ) -> Result<Vec<RgbImage>> {
-    Ok(inputs::frames(path, processor, ffmpeg, count, &VideoLimits::default())?)
+    Ok(inputs::frames_in(path, span, processor, ffmpeg, count, &VideoLimits::default())?)
 }
 
-/// A video file's sound → its log-mel spectrogram `[T, M]`; `whole`: however long it is.
-pub(crate) fn sound_track(path: &Path, processor: &LogMel, ffmpeg: &Ffmpeg, whole: bool) -> Result<Vec<f32>> {
+/// A part of a video file as `input` takes it.
+pub(crate) fn clip(path: &Path, span: &Span, input: &ClipInput, ffmpeg: &Ffmpeg) -> Result<Clip> {
+    Ok(input.read(path, span, ffmpeg, &VideoLimits::default())?)
+}
+
+/// The sound of a part of a video file → its log-mel spectrogram `[T, M]`; `whole`: however long it is.
+pub(crate) fn sound_track(
+    path: &Path,
+    span: &Span,
+    processor: &LogMel,
+    ffmpeg: &Ffmpeg,
+    whole: bool,
+) -> Result<Vec<f32>> {
     let limits = VideoLimits { max_seconds: 6.0 * 3600.0, ..VideoLimits::default() };
-    let sound = inputs::sound_track(path, processor, ffmpeg, &limits)?;
+    let sound = inputs::sound_track(path, span, processor, ffmpeg, &limits)?;
     Ok(if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? })
 }

@@ -128,8 +128,13 @@ fn fingerprint(items: &[Item], settings: &str, batch: usize) -> String {
     hash.update((batch as u64).to_le_bytes());
     for item in items {
         let path = item.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
-        for part in [item.id.as_str(), item.modality.name(), &path, item.text.as_deref().unwrap_or_default()]
-        {
+        let mut parts =
+            vec![item.id.as_str(), item.modality.name(), &path, item.text.as_deref().unwrap_or_default()];
+        let span = item.span.to_string();
+        if !item.span.is_whole() {
+            parts.push(&span);
+        }
+        for part in parts {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }

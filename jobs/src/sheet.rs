@@ -1,10 +1,11 @@
-//! The contact sheet of a search: pictures as thumbnails, sounds as players.
+//! The contact sheet of a search: pictures, and the middle frames of videos, as thumbnails, sounds as players.
 
 use crate::{Hit, Index, Item};
-use image::ImageFormat;
 use image::imageops::FilterType;
+use image::{ImageFormat, RgbImage};
 use std::io::Cursor;
 use std::path::Path;
+use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
 use unisono_datasets::{ImageOptions, decode};
 use unisono_encoders::Modality;
 use unisono_eval::report::{self, Fact, Media, Query, Search, SheetData};
@@ -42,7 +43,7 @@ pub fn html(index: &Index, query: &Item, hits: &[Hit]) -> String {
 fn asked(query: &Item) -> Query {
     let text = query.text.clone();
     match (query.modality, media(query)) {
-        (Modality::Image, Some(media)) => Query::Picture { media, text },
+        (Modality::Image | Modality::Video, Some(media)) => Query::Picture { media, text },
         (Modality::Audio, Some(media)) => {
             Query::Sound { media, text, lang: query.lang.clone(), seconds: None }
         }
@@ -55,6 +56,7 @@ fn media(item: &Item) -> Option<Media> {
     match item.modality {
         Modality::Text => None,
         Modality::Image => thumbnail(path),
+        Modality::Video => middle(path, &item.span).as_ref().and_then(shrunk),
         Modality::Audio => {
             let small = std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST_SOUND);
             small.then(|| std::fs::read(path).ok().map(Media::new)).flatten()
@@ -71,10 +73,21 @@ fn thumbnail(path: &Path) -> Option<Media> {
         }
     }
     let picture = decode::image(path, &ImageOptions { svg_size: EDGE, ..ImageOptions::default() }).ok()?;
+    shrunk(&picture)
+}
+
+/// The frame in the middle of a clip.
+fn middle(path: &Path, span: &Span) -> Option<RgbImage> {
+    let (ffmpeg, limits) = (Ffmpeg::find(None).ok()?, VideoLimits::default());
+    let video = ffmpeg.probe(path, &limits).ok()?;
+    ffmpeg.sample_span(&video, span, 1, &limits).ok()?.pop().map(|frame| frame.picture)
+}
+
+fn shrunk(picture: &RgbImage) -> Option<Media> {
     let (w, h) = picture.dimensions();
     let scale = (f64::from(EDGE) / f64::from(w.max(h))).min(1.0);
     let pixels = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
-    let small = image::imageops::resize(&picture, pixels(w), pixels(h), FilterType::Triangle);
+    let small = image::imageops::resize(picture, pixels(w), pixels(h), FilterType::Triangle);
     let mut bytes = Cursor::new(Vec::new());
     small.write_to(&mut bytes, ImageFormat::Jpeg).ok()?;
     Some(Media::new(bytes.into_inner()))

@@ -217,13 +217,19 @@ fn prepare(
     let work = || match (item.modality, &item.path) {
         (Modality::Image, Some(path)) if item.video => {
             let (ffmpeg, frames) = videos.ok_or_else(missing)?;
-            media::frames(path, processors.image.as_ref().ok_or_else(missing)?, ffmpeg, frames)
+            media::frames(path, &item.span, processors.image.as_ref().ok_or_else(missing)?, ffmpeg, frames)
                 .map(Prepared::Video)
         }
         (Modality::Audio, Some(path)) if item.video => {
             let (ffmpeg, _) = videos.ok_or_else(missing)?;
-            media::sound_track(path, processors.audio.as_ref().ok_or_else(missing)?, ffmpeg, whole)
-                .map(Prepared::Spectrogram)
+            media::sound_track(
+                path,
+                &item.span,
+                processors.audio.as_ref().ok_or_else(missing)?,
+                ffmpeg,
+                whole,
+            )
+            .map(Prepared::Spectrogram)
         }
         (Modality::Image, Some(path)) => {
             media::picture(path, processors.image.as_ref().ok_or_else(missing)?).map(Prepared::Picture)
@@ -326,7 +332,10 @@ impl Store {
         hash.update(lines.settings.as_bytes());
         hash.update((batch as u64).to_le_bytes());
         for item in items {
-            for part in [item.id.as_str(), item.modality.name()] {
+            let span = if item.span.is_whole() { String::new() } else { item.span.to_string() };
+            for part in
+                [item.id.as_str(), item.modality.name(), span.as_str()].into_iter().filter(|p| !p.is_empty())
+            {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part.as_bytes());
             }

@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use support::{DIM, collection, model, nan_sound, picture, pixel_bomb, sound};
+use support::{DIM, TOWERS, collection, model, nan_sound, picture, pixel_bomb, sound};
 use tch::Device;
 use unisono_jobs::{
     EmbedOptions, Embedded, Embedder, Error, Flow, Inputs, Modality, Progress, embed, similarity,
@@ -36,7 +36,7 @@ fn folder(dir: &Path) -> Inputs {
 fn every_row_belongs_to_its_item_whatever_the_batch_and_workers() {
     let dir = tempfile::tempdir().unwrap();
     collection(dir.path(), 7);
-    let embedder = Embedder::new(model(7, &Modality::ALL));
+    let embedder = Embedder::new(model(7, &TOWERS));
     for (batch, workers) in [(1, 1), (3, 2), (4, 5), (100, 3)] {
         let got = run(&embedder, &folder(dir.path()), &options(batch, workers)).unwrap();
         assert_eq!((got.items.len(), got.vectors.len(), got.vectors.dim), (16, 16, DIM));
@@ -57,7 +57,7 @@ fn every_row_belongs_to_its_item_whatever_the_batch_and_workers() {
 fn two_runs_are_bitwise_equal() {
     let dir = tempfile::tempdir().unwrap();
     collection(dir.path(), 5);
-    let embedder = Embedder::new(model(7, &Modality::ALL));
+    let embedder = Embedder::new(model(7, &TOWERS));
     let one = run(&embedder, &folder(dir.path()), &options(4, 1)).unwrap();
     let two = run(&embedder, &folder(dir.path()), &options(4, 3)).unwrap();
     let bits = |e: &Embedded| e.vectors.data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
@@ -74,7 +74,7 @@ fn bad_files_are_skipped_named_and_bounded() {
     pixel_bomb(&at("d.png"));
     sound(&at("e.wav"), 2);
     fs::write(at("f.jpg"), b"\xff\xd8\xff\xe0 cut").unwrap();
-    let embedder = Embedder::new(model(7, &Modality::ALL));
+    let embedder = Embedder::new(model(7, &TOWERS));
     let inputs = Inputs { paths: vec![dir.path().to_owned()], ..Inputs::default() };
     let got = run(&embedder, &inputs, &options(2, 2)).unwrap();
     let kept: Vec<_> = got.items.iter().map(|i| i.path.clone().unwrap()).collect();
@@ -102,9 +102,9 @@ fn progress_ends_at_the_total_and_can_stop_the_job() {
     let dir = tempfile::tempdir().unwrap();
     collection(dir.path(), 6);
     fs::write(dir.path().join("z.png"), "no picture").unwrap();
-    let embedder = Embedder::new(model(7, &Modality::ALL));
+    let embedder = Embedder::new(model(7, &TOWERS));
     let inputs = Inputs { paths: vec![dir.path().to_owned()], ..Inputs::default() };
-    let listing = inputs.list(&Modality::ALL).unwrap();
+    let listing = inputs.list(&TOWERS).unwrap();
     let mut last = (0, 0, 0);
     let mut watch = |p: Progress| {
         assert!(p.done >= last.0, "{p:?}");
@@ -128,7 +128,7 @@ fn a_missing_tower_is_said_before_any_work() {
     let all = Inputs { manifest: Some(manifest), modalities: vec![Modality::Audio], ..Inputs::default() };
     let e = run(&embedder, &all, &options(4, 1)).unwrap_err().to_string();
     assert!(e.contains("no audio tower; it has: text, image"), "{e}");
-    let listing = folder(dir.path()).list(&Modality::ALL).unwrap();
+    let listing = folder(dir.path()).list(&TOWERS).unwrap();
     let e = embed(&embedder, listing, &options(4, 1), &mut go_on).unwrap_err().to_string();
     assert!(e.contains("no audio tower"), "{e}");
 }
@@ -139,7 +139,7 @@ fn a_model_directory_embeds_as_the_model_did() {
     let path = support::model_dir(dir.path());
     let loaded = Embedder::load(&path, Device::Cpu).unwrap();
     let one = loaded.texts(&["a red bus", "", "🚌"]).unwrap();
-    assert_eq!(one, Embedder::new(model(7, &Modality::ALL)).texts(&["a red bus", "", "🚌"]).unwrap());
+    assert_eq!(one, Embedder::new(model(7, &TOWERS)).texts(&["a red bus", "", "🚌"]).unwrap());
     assert!(one.rows().all(|r| (similarity(r, r) - 1.0).abs() < 1e-5));
     assert!(loaded.texts::<&str>(&[]).unwrap().is_empty());
     assert!(loaded.image(dir.path().join("none.png")).unwrap_err().to_string().contains("none.png"));

@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{collection, model, model_dir, names};
+use support::{TOWERS, collection, model, model_dir, names};
 use tch::Device;
 use unisono_jobs::index::{BuildOptions, BuildReport, build};
 use unisono_jobs::{EmbedOptions, Error, Flow, Index, Inputs, Modality, Progress, identity};
@@ -24,7 +24,7 @@ fn go_on(_: Progress) -> Flow {
 fn options(manifest: &Path, split: Option<&str>) -> BuildOptions {
     let inputs =
         Inputs { manifest: Some(manifest.to_owned()), split: split.map(Into::into), ..Inputs::default() };
-    BuildOptions { inputs, embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 } }
+    BuildOptions { inputs, embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 }, ffmpeg: None }
 }
 
 /// An index of eight pictures, eight sounds and sixteen captions.
@@ -104,7 +104,7 @@ fn damaged_and_mixed_up_indexes_are_refused() {
 
     // The vectors of another index with as many items.
     let other = made.dir.path().join("other");
-    model(8, &Modality::ALL).save(&made.dir.path().join("model8")).unwrap();
+    model(8, &TOWERS).save(&made.dir.path().join("model8")).unwrap();
     let manifest = made.dir.path().join("media/manifest.jsonl");
     build(&made.dir.path().join("model8"), Device::Cpu, &other, &options(&manifest, None), &mut go_on)
         .unwrap();

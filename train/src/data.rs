@@ -12,12 +12,13 @@ use tch::Tensor;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
-use unisono_datasets::video::{Ffmpeg, VideoLimits};
+use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
 use unisono_datasets::{Draw, Limits, Record};
+use unisono_encoders::clips::{Clips, Tokens, unit};
 use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
+use unisono_encoders::video::Heard;
 use unisono_encoders::{Modality, Mode, Model};
 use unisono_eval::inputs;
-use unisono_fusion::videos::{Tokens, Videos};
 use unisono_fusion::{Items, View};
 
 /// What a worker makes of a draw.
@@ -30,6 +31,10 @@ pub struct Sample {
     pub(crate) ids: Option<Vec<i64>>,
     /// A picture, or frames of a video in their order.
     squares: Vec<RgbImage>,
+    /// The squares are a video's.
+    video: bool,
+    /// The spectrogram `[T, M]` of the video's own sound, where the model listens to it.
+    track: Option<Vec<f32>>,
     /// `[T, M]`.
     mel: Option<Vec<f32>>,
 }
@@ -42,6 +47,8 @@ enum Medium {
     Frames(Vec<RgbImage>),
     Samples(Vec<f32>),
     Mel(Vec<f32>),
+    /// A video without sound.
+    Silence,
 }
 
 impl Medium {
@@ -50,6 +57,7 @@ impl Medium {
             Self::Picture(p) => p.as_raw().len(),
             Self::Frames(frames) => frames.iter().map(|f| f.as_raw().len()).sum(),
             Self::Samples(s) | Self::Mel(s) => 4 * s.len(),
+            Self::Silence => 0,
         }
     }
 }
@@ -66,6 +74,7 @@ pub struct Preparer {
     cache: MediaCache<Medium>,
     limits: Limits,
     frames: usize,
+    listens: bool,
     seed: u64,
 }
 
@@ -84,7 +93,8 @@ impl Preparer {
             augment_mel: recipe.augment.spectrogram.clone(),
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
             limits: Limits::default(),
-            frames: recipe.frames(),
+            frames: recipe.frames(model),
+            listens: model.listens(),
             seed: recipe.seed,
         }
     }
@@ -105,6 +115,8 @@ impl Preparer {
             text: None,
             ids: None,
             squares: Vec::new(),
+            video: false,
+            track: None,
             mel: None,
         };
         if let (Some(processor), true) = (&self.text, uses(Modality::Text) && !r.text.is_empty()) {
@@ -112,25 +124,31 @@ impl Preparer {
             sample.ids = Some(processor.encode(&caption)?);
             sample.text = Some(hash(&caption.trim().to_lowercase()));
         }
-        if let (Some(processor), true) = (&self.image, uses(Modality::Image)) {
+        if let (Some(processor), true) = (&self.image, uses(Modality::Image) || uses(Modality::Video)) {
             // The same stream anew for each frame: a video is cropped and coloured as one.
             let apply = |p: &RgbImage| {
                 self.augment_image.apply(p, processor.longest_side(), &mut stream(Purpose::Augment))
             };
             let medium = match (&r.image, &r.video) {
-                (Some(path), _) => Some(self.picture(path, processor)?),
-                (None, Some(path)) => Some(self.video(path, processor)?),
-                (None, None) => None,
+                (Some(path), _) if uses(Modality::Image) => Some(self.picture(path, processor)?),
+                (_, Some(path)) => Some(self.video(path, &r.span, processor)?),
+                _ => None,
             };
             match medium.as_deref() {
                 Some(Medium::Picture(p)) => sample.squares.push(apply(p)),
-                Some(Medium::Frames(frames)) => sample.squares.extend(frames.iter().map(apply)),
+                Some(Medium::Frames(frames)) => {
+                    sample.squares.extend(frames.iter().map(apply));
+                    sample.video = true;
+                }
                 _ => {}
             }
         }
+        if let (Some(processor), Some(path), true) = (&self.audio, &r.video, self.listens && sample.video) {
+            sample.track = self.spectrogram(&Sound::Track(path, &r.span), processor, &stream)?;
+        }
         if let (Some(processor), true) = (&self.audio, uses(Modality::Audio) && !r.audio.is_empty()) {
             let path = &r.audio[stream(Purpose::Other).random_range(0..r.audio.len())];
-            sample.mel = Some(self.mel(path, processor, &stream)?);
+            sample.mel = self.spectrogram(&Sound::File(path), processor, &stream)?;
         }
         let has = [sample.ids.is_some(), !sample.squares.is_empty(), sample.mel.is_some()];
         if has.iter().filter(|h| **h).count() < 2 {
@@ -146,32 +164,47 @@ impl Preparer {
         })
     }
 
-    fn video(&self, path: &Path, processor: &ImageProcessor) -> Result<Arc<Medium>> {
-        let key = path.display().to_string();
+    fn video(&self, path: &Path, span: &Span, processor: &ImageProcessor) -> Result<Arc<Medium>> {
+        let key = part_key(path, span);
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
             let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
             let scaled = processor.scaled(CACHE_SCALE);
-            Ok(Medium::Frames(inputs::frames(path, &scaled, &ffmpeg, self.frames, &limits)?))
+            Ok(Medium::Frames(inputs::frames_in(path, span, &scaled, &ffmpeg, self.frames, &limits)?))
         })
     }
 
-    fn mel(
+    /// A sound's spectrogram as it is drawn; `None` for a video without sound.
+    fn spectrogram(
         &self,
-        path: &Path,
+        sound: &Sound,
         processor: &LogMel,
         stream: &dyn Fn(Purpose) -> rand_stream::Stream,
-    ) -> Result<Vec<f32>> {
+    ) -> Result<Option<Vec<f32>>> {
         let config = processor.config();
-        let key = path.display().to_string();
+        let key = match sound {
+            Sound::File(path) => path.display().to_string(),
+            Sound::Track(path, span) => format!("sound of {}", part_key(path, span)),
+        };
         let waveform = self.augment_sound != SoundAugment::default();
         let medium = self.cache.get_or_try_insert(&key, Medium::bytes, || -> Result<Medium> {
-            if waveform {
-                return Ok(Medium::Samples(inputs::sound(path, processor, &self.limits)?.0.samples));
-            }
-            Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits)?.0))
+            let samples = match sound {
+                Sound::File(path) if !waveform => {
+                    return Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits)?.0));
+                }
+                Sound::File(path) => inputs::sound(path, processor, &self.limits)?.0.samples,
+                Sound::Track(path, span) => {
+                    let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+                    match inputs::track(path, span, processor, &ffmpeg, &limits)? {
+                        Some(sound) => sound.samples,
+                        None => return Ok(Medium::Silence),
+                    }
+                }
+            };
+            Ok(if waveform { Medium::Samples(samples) } else { Medium::Mel(processor.process(&samples)?) })
         })?;
         let fresh;
         let mel = match &*medium {
+            Medium::Silence => return Ok(None),
             Medium::Mel(mel) => mel,
             Medium::Samples(s) => {
                 let changed = self.augment_sound.apply(s, config.sample_rate, &mut stream(Purpose::Sound));
@@ -185,8 +218,20 @@ impl Preparer {
         // Zero is the mean of the normalised spectrogram: a mask says "average", not "silence".
         let mut mel = self.augment_mel.apply(mel, config.mels, 0.0, &mut stream(Purpose::Spectrogram));
         mel.truncate(config.max_frames * config.mels);
-        Ok(mel)
+        Ok(Some(mel))
     }
+}
+
+/// Where a sound is.
+enum Sound<'a> {
+    File(&'a Path),
+    /// In a part of a video.
+    Track(&'a Path, &'a Span),
+}
+
+/// A part of a video in the cache.
+fn part_key(path: &Path, span: &Span) -> String {
+    if span.is_whole() { path.display().to_string() } else { format!("{} {span}", path.display()) }
 }
 
 mod rand_stream {
@@ -302,21 +347,33 @@ pub fn forward(
         let pixels = model.image_processor()?.batch(&squares, model.device())?;
         shapes.images = squares.len() as i64;
         let counts: Vec<usize> = rows.iter().map(|i| samples[*i].squares.len()).collect();
-        let videos = Videos::of(&counts, model.device())?;
-        let out = model.forward_image(&pixels, mode(Modality::Image))?;
+        let clips = Clips::new(&counts, model.device())?;
+        let out = model.forward_frames(&pixels, &clips, mode(Modality::Image))?;
         if fused.contains(&Modality::Image) {
-            let frames = match &videos {
-                None => vec![(out.tokens, out.mask)],
-                Some(videos) => videos.tokens(&out.tokens, out.mask.as_ref())?,
+            let frames = match clips.are_pictures() {
+                true => vec![(out.tokens, out.mask)],
+                false => clips.tokens(&out.tokens, out.mask.as_ref())?,
             };
             tokens.insert(Modality::Image, TowerTokens { frames, rows: rows.clone() });
         }
-        let vectors = model.project(Modality::Image, &out.pooled)?;
-        let vectors = match &videos {
-            None => vectors,
-            Some(videos) => videos.vectors(&vectors)?,
-        };
-        views.insert(Modality::Image, View { vectors, rows });
+        if model.config().video.is_some() {
+            let seen = Squares { pooled: &out.pooled, rows: &rows, counts: &counts };
+            views.extend(seen.views(
+                model,
+                samples,
+                mode(Modality::Video),
+                mode(Modality::Audio),
+                &mut shapes,
+            )?);
+        } else {
+            // Without a table for videos they are pictures of several frames.
+            let vectors = model.project(Modality::Image, &out.pooled)?;
+            let vectors = match clips.are_pictures() {
+                true => vectors,
+                false => unit(&clips.mean(&clips.rows(&vectors)?)?)?,
+            };
+            views.insert(Modality::Image, View { vectors, rows });
+        }
     }
     let rows = rows_of(|s| s.mel.is_some());
     if !rows.is_empty() {
@@ -337,6 +394,72 @@ pub fn forward(
         views.insert(Modality::Audio, View { vectors, rows });
     }
     Ok(Forwarded { views, tokens, shapes })
+}
+
+/// Pictures and frames of videos that went through the image tower together.
+struct Squares<'a> {
+    /// `[N, W]`.
+    pooled: &'a Tensor,
+    /// The sample of each picture or video.
+    rows: &'a [usize],
+    /// How many squares each has.
+    counts: &'a [usize],
+}
+
+impl Squares<'_> {
+    /// The views of pictures and of videos, each of which may be missing.
+    fn views(
+        &self,
+        model: &Model,
+        samples: &[Sample],
+        mode: Mode,
+        hearing: Mode,
+        shapes: &mut Shapes,
+    ) -> Result<Vec<(Modality, View)>> {
+        let (mut pictures, mut videos) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let (mut counts, mut first) = (Vec::new(), 0i64);
+        for (row, count) in self.rows.iter().zip(self.counts) {
+            let (rows, squares) = if samples[*row].video { &mut videos } else { &mut pictures };
+            rows.push(*row);
+            squares.extend(first..first + *count as i64);
+            first += *count as i64;
+            if samples[*row].video {
+                counts.push(*count);
+            }
+        }
+        let pick = |squares: &[i64]| -> Result<Tensor> {
+            let at = Tensor::f_from_slice(squares)?.f_to_device(self.pooled.device())?;
+            Ok(self.pooled.f_index_select(0, &at)?)
+        };
+        let mut views = Vec::new();
+        if !pictures.0.is_empty() {
+            let vectors = model.project(Modality::Image, &pick(&pictures.1)?)?;
+            views.push((Modality::Image, View { vectors, rows: pictures.0 }));
+        }
+        if !videos.0.is_empty() {
+            let tracks: Vec<Option<&[f32]>> = videos.0.iter().map(|r| samples[*r].track.as_deref()).collect();
+            let heard = hear(model, &tracks, hearing, shapes)?;
+            let clips = Clips::new(&counts, model.device())?;
+            let vectors = model.forward_video(&pick(&videos.1)?, &clips, heard.as_ref(), mode)?;
+            let vectors = model.project(Modality::Video, &vectors)?;
+            views.push((Modality::Video, View { vectors, rows: videos.0 }));
+        }
+        Ok(views)
+    }
+}
+
+/// The sounds of those videos that have one.
+fn hear(model: &Model, tracks: &[Option<&[f32]>], mode: Mode, shapes: &mut Shapes) -> Result<Option<Heard>> {
+    let rows: Vec<usize> = (0..tracks.len()).filter(|i| tracks[*i].is_some()).collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mels: Vec<&[f32]> = tracks.iter().copied().flatten().collect();
+    let (mel, lengths) = model.audio_processor()?.batch(&mels, FRAME_ROUND, model.device())?;
+    shapes.audio.push((mel.size()[0], mel.size()[1]));
+    let pooled = model.forward_audio(&mel, &lengths, mode)?.pooled;
+    let vectors = model.project(Modality::Audio, &pooled)?;
+    Ok(Some(Heard { pooled, vectors, rows }))
 }
 
 /// Sequences through `tower` in parts of like length; rows come back in their order.

@@ -5,9 +5,9 @@ use crate::recipe::ObjectiveConfig;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
+use unisono_encoders::clips::Tokens;
 use unisono_encoders::{Modality, Mode};
 use unisono_fusion::objective::{MatchPairs, caption_loss, hard_negatives, match_loss};
-use unisono_fusion::videos::Tokens;
 use unisono_fusion::{FusionModel, Items, Sequence, View};
 
 /// The losses that the objective asks for, each with its weight: `caption`, `match`. Items of a batch that show different
@@ -116,8 +116,8 @@ fn fitted(ids: Option<&[i64]>, model: &FusionModel, most: usize) -> Vec<i64> {
 /// Scaled cosines `[n, n]` of the texts and the media of some items, without a graph.
 fn similarity(model: &FusionModel, forwarded: &Forwarded, kind: Modality, rows: &[usize]) -> Result<Tensor> {
     tch::no_grad(|| {
-        let text = pick(forwarded.views.get(&Modality::Text), rows)?;
-        let other = pick(forwarded.views.get(&kind), rows)?;
+        let text = pick(forwarded, Modality::Text, rows)?;
+        let other = pick(forwarded, kind, rows)?;
         let scale = match model.towers().logit_scale(Modality::Text, kind) {
             Some(scale) => scale.f_exp()?.f_clamp_max(100.0)?,
             None => Tensor::f_full([0i64; 0].as_slice(), 14.0, (Kind::Float, text.device()))?,
@@ -126,14 +126,28 @@ fn similarity(model: &FusionModel, forwarded: &Forwarded, kind: Modality, rows: 
     })
 }
 
-fn pick(view: Option<&View>, rows: &[usize]) -> Result<Tensor> {
-    let view = view.ok_or_else(|| {
-        Error::setting("objective.match", "needs towers for the text and for what is matched")
-    })?;
-    let at: Vec<i64> =
-        rows.iter().filter_map(|r| view.rows.binary_search(r).ok()).map(|i| i as i64).collect();
-    let at = Tensor::f_from_slice(&at)?.f_to_device(view.vectors.device())?;
-    Ok(view.vectors.f_index_select(0, &at)?)
+/// The vectors of some items; where pictures are asked for and an item is a video, the video's.
+fn pick(forwarded: &Forwarded, kind: Modality, rows: &[usize]) -> Result<Tensor> {
+    let kinds: &[Modality] = if kind == Modality::Image { &[kind, Modality::Video] } else { &[kind] };
+    let views: Vec<&View> = kinds.iter().filter_map(|k| forwarded.views.get(k)).collect();
+    if views.is_empty() {
+        return Err(Error::setting("objective.match", "needs towers for the text and for what is matched"));
+    }
+    let all = match views.as_slice() {
+        [one] => one.vectors.shallow_clone(),
+        several => Tensor::f_cat(&several.iter().map(|v| &v.vectors).collect::<Vec<_>>(), 0)?,
+    };
+    let place = |row: &usize| {
+        let mut before = 0;
+        views.iter().find_map(|view| {
+            let found = view.rows.binary_search(row).ok().map(|i| (before + i) as i64);
+            before += view.rows.len();
+            found
+        })
+    };
+    let at: Vec<i64> = rows.iter().filter_map(place).collect();
+    let at = Tensor::f_from_slice(&at)?.f_to_device(all.device())?;
+    Ok(all.f_index_select(0, &at)?)
 }
 
 impl Forwarded {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_encoders::config::TransformerConfig;
 use unisono_encoders::processors::{ImageProcessor, MelConfig, Vocabulary};
-use unisono_encoders::{Modality, ModelConfig};
+use unisono_encoders::{Modality, Model, ModelConfig, VideoConfig};
 use unisono_eval::captioning::CaptionProtocol;
 use unisono_eval::protocol::Protocol;
 use unisono_fusion::config::LanguageHead;
@@ -31,6 +31,9 @@ pub struct Recipe {
     /// The towers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelConfig>,
+    /// With `init`: how a video's frames, which its image tower sees, become one vector. With `[model]` that is `[model.video]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoConfig>,
     /// What they see.
     #[serde(default)]
     pub processor: ProcessorConfig,
@@ -207,6 +210,12 @@ pub struct ObjectiveConfig {
     /// As `text_image`.
     #[serde(default = "one")]
     pub image_audio: f64,
+    /// As `text_image`, of videos where the model has a table for them; without one they are pictures of several frames.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub text_video: f64,
+    /// As `text_video`.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub audio_video: f64,
     /// Weight of captions, token by token; needs `[fusion]`.
     #[serde(default)]
     pub caption: f64,
@@ -217,6 +226,10 @@ pub struct ObjectiveConfig {
 
 fn one() -> f64 {
     1.0
+}
+
+fn is_one(v: &f64) -> bool {
+    *v == one()
 }
 
 /// AdamW with linear warm-up and cosine decay.
@@ -368,9 +381,10 @@ impl Default for LoaderConfig {
 }
 
 impl Recipe {
-    /// Most frames of a video that are looked at, spread evenly over it: as many as the fusion part tells apart, 8 without one.
-    pub fn frames(&self) -> usize {
-        self.fusion.as_ref().map_or(8, |f| usize::try_from(f.frames).unwrap_or(1).max(1))
+    /// Most frames of a video that are looked at, spread evenly over it: as many as the fusion part tells apart, the model's own number
+    /// without one.
+    pub fn frames(&self, model: &Model) -> usize {
+        self.fusion.as_ref().map_or(model.frames(), |f| usize::try_from(f.frames).unwrap_or(1).max(1))
     }
 
     /// Reads a recipe and applies `--set` overrides (`a.b=value`) and `--without` names.
@@ -418,6 +432,9 @@ impl Recipe {
     /// Checks every value before any device or file is touched.
     fn checked(self) -> Result<Self> {
         match (&self.model, &self.init) {
+            (Some(_), None) if self.video.is_some() => {
+                return Err(Error::setting("video", "goes with init; beside [model] it is [model.video]"));
+            }
             (Some(model), None) => model.validate()?,
             (None, Some(_)) => {}
             (Some(_), Some(_)) => {
@@ -442,7 +459,10 @@ impl Recipe {
                 );
                 return Err(Error::setting("fusion", found));
             }
-            Some(f) if f.memory.is_empty() || f.memory.contains(&Modality::Text) => {
+            Some(f)
+                if f.memory.is_empty()
+                    || !f.memory.iter().all(|m| [Modality::Image, Modality::Audio].contains(m)) =>
+            {
                 return Err(Error::setting("fusion.memory", "expected image, audio, or both"));
             }
             _ => {}

@@ -67,12 +67,18 @@ fn wanted(r: &Record, c: &DataConfig) -> bool {
         Modality::Text => !r.text.is_empty(),
         Modality::Image => r.image.is_some() || r.video.is_some(),
         Modality::Audio => !r.audio.is_empty(),
+        Modality::Video => r.video.is_some(),
     };
     let used = |m: &Modality| c.uses.is_empty() || c.uses.contains(m);
+    // Pictures and videos go through one tower: a record of both alone has nothing to be aligned with.
+    let text = used(&Modality::Text) && has(&Modality::Text);
+    let seen =
+        used(&Modality::Image) && has(&Modality::Image) || used(&Modality::Video) && has(&Modality::Video);
+    let heard = used(&Modality::Audio) && has(&Modality::Audio);
     (c.lang.is_empty() || c.lang.contains(&lang))
         && !c.without_lang.contains(&lang)
         && c.needs.iter().all(has)
-        && Modality::ALL.iter().filter(|m| used(m) && has(m)).count() >= 2
+        && [text, seen, heard].into_iter().filter(|there| *there).count() >= 2
 }
 
 fn languages(records: &[Arc<Record>]) -> Vec<u32> {
@@ -90,7 +96,11 @@ fn languages(records: &[Arc<Record>]) -> Vec<u32> {
 /// A tower without its processor, impossible sizes.
 pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
     if let Some(init) = &recipe.init {
-        return Ok(Model::load(&crate::checkpoint::model_dir(init), device)?);
+        let model = Model::load(&crate::checkpoint::model_dir(init), device)?;
+        return Ok(match &recipe.video {
+            Some(video) => model.with_video(video.clone(), recipe.seed)?,
+            None => model,
+        });
     }
     let config = recipe.model.as_ref().ok_or_else(|| Error::setting("model", "missing"))?;
     let mut processors = Processors { image: recipe.processor.image.clone(), ..Processors::default() };

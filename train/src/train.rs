@@ -354,7 +354,7 @@ fn cores() -> usize {
 }
 
 fn objective(recipe: &Recipe) -> Contrastive {
-    use Modality::{Audio, Image, Text};
+    use Modality::{Audio, Image, Text, Video};
     let o = &recipe.objective;
     Contrastive {
         label_smoothing: o.label_smoothing,
@@ -362,6 +362,8 @@ fn objective(recipe: &Recipe) -> Contrastive {
             ((Text, Image), o.text_image),
             ((Text, Audio), o.text_audio),
             ((Image, Audio), o.image_audio),
+            ((Text, Video), o.text_video),
+            ((Audio, Video), o.audio_video),
         ]
         .into(),
     }

@@ -62,6 +62,18 @@ fn errors_name_the_line_and_the_cause() {
             r#"{"id": "b", "text": " "}"#,
             r#"m.jsonl:2: record "b" has no usable modality: expected at least one of "text", "image", "audio", "video""#,
         ),
+        (
+            r#"{"id": "b", "video": "v", "start": 3, "end": "5/2"}"#,
+            r#"m.jsonl:2: "end" must come after "start" 3, found 5/2"#,
+        ),
+        (
+            r#"{"id": "b", "video": "v", "start": "1:30"}"#,
+            r#"m.jsonl:2: "start": expected seconds as a number or a fraction such as "1001/24000", found "1:30""#,
+        ),
+        (
+            r#"{"id": "b", "video": "v", "end": [2]}"#,
+            r#"m.jsonl:2: "end": expected seconds as a number or a fraction, found a list"#,
+        ),
         (r#"["id"]"#, "m.jsonl:2: a record must be a JSON object, found a list"),
         (r#"{"id": "b" "text": "x"}"#, "m.jsonl:2: not valid JSON: expected `,` or `}` (column 12)"),
         (r#"{"id": "b", "text": "x""#, "m.jsonl:2: not valid JSON: EOF while parsing an object (column 23)"),
@@ -110,6 +122,30 @@ fn what_is_written_is_read_again() {
     std::fs::rename(&path, moved.join("m.jsonl")).unwrap();
     let again = Manifest::load(&moved.join("m.jsonl")).unwrap();
     assert_eq!(again.records[0].image, Some(moved.join("x/a b.png")));
+}
+
+#[test]
+fn parts_of_videos_are_exact() {
+    let content = r#"{"id": "a", "video": "v.mp4", "start": 12.5, "end": "1001/24"}
+{"id": "b", "video": "v.mp4", "start": "0.1"}
+{"id": "c", "video": "v.mp4", "end": 7, "note": 1}
+{"id": "d", "text": "no video: keys like any other", "start": "soon"}"#;
+    let (dir, manifest) = load(content.as_bytes());
+    let records = manifest.unwrap().records;
+    let spans: Vec<String> = records.iter().map(|r| r.span.to_string()).collect();
+    assert_eq!(
+        spans,
+        ["25/2 to 1001/24 s", "1/10 to the end s", "the beginning to 7 s", "the beginning to the end s"]
+    );
+    assert_eq!((records[2].extra.len(), &records[3].extra["start"]), (1, &Value::from("soon")));
+    let again = dir.path().join("again.jsonl");
+    Manifest::write(&again, &records).unwrap();
+    assert_eq!(Manifest::load(&again).unwrap().records, records);
+    assert!(
+        std::fs::read_to_string(&again)
+            .unwrap()
+            .contains(r#""video":"v.mp4","start":"25/2","end":"1001/24""#)
+    );
 }
 
 #[test]

@@ -269,6 +269,56 @@ fn bounds_hold() {
 }
 
 #[test]
+fn parts_of_a_video_are_seen_and_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    // A second of silence, then one of a tone; 25 frames a second.
+    let sound = "aevalsrc='if(lt(t,1),0,0.5*sin(2*PI*440*t))':s=16000:d=2";
+    for (name, offset) in [("a.mov", 0), ("b.mkv", 0), ("c.mkv", 3)] {
+        let offset_text = offset.to_string();
+        #[rustfmt::skip]
+        let words = [
+            "-f", "lavfi", "-i", GREYS, "-f", "lavfi", "-i", sound, "-t", "2", "-crf", "10", "-c:a", "pcm_s16le",
+            "-output_ts_offset", &offset_text,
+        ];
+        let path = make(dir.path(), name, &words);
+        let video = ffmpeg().probe(&path, &limits()).unwrap();
+        let span = |start: &str, end: &str| {
+            let side = |t: &str| if t.is_empty() { None } else { Some(t.parse::<Time>().unwrap()) };
+            let moved = |t: Time| Time { pts: t.pts + offset * i64::from(t.base.den), ..t };
+            Span { start: side(start).map(moved), end: side(end).map(moved) }
+        };
+        let seen = |start: &str, end: &str, count| {
+            let found = ffmpeg().sample_span(&video, &span(start, end), count, &limits());
+            found.map(|f| f.iter().map(number).collect::<Vec<_>>())
+        };
+        assert_eq!(seen("", "", 2).unwrap(), [12, 37], "{name}");
+        assert_eq!(seen("1", "", 5).unwrap(), [27, 32, 37, 42, 47], "{name}");
+        // The middles of five parts of the ten frames 10 to 19; the end is not in it.
+        assert_eq!(seen("2/5", "4/5", 5).unwrap(), [11, 13, 15, 17, 19], "{name}");
+        assert_eq!(seen("2/5", "11/25", 8).unwrap(), [10], "{name}");
+        assert_eq!(seen("81/200", "41/100", 8).unwrap(), [10], "{name}: shown between two frames");
+        let gone = seen("5", "6", 4).unwrap_err().to_string();
+        assert!(gone.contains("expected a part of the video in which something is shown, found"), "{gone}");
+        let heard = |start: &str, end: &str| ffmpeg().sound_span(&video, &span(start, end), &limits());
+        let loud = |s: &crate::Sound| s.samples.iter().fold(0f32, |a, b| a.max(b.abs()));
+        let whole = heard("", "").unwrap();
+        assert_eq!(whole.samples.len(), 32_000, "{name}");
+        let (silent, tone) = (heard("", "1").unwrap(), heard("1", "3/2").unwrap());
+        assert_eq!((silent.samples.len(), tone.samples.len()), (16_000, 8_000), "{name}");
+        assert!(loud(&silent) < 0.01 && loud(&tone) > 0.4, "{name}");
+        assert_eq!(tone.samples, whole.samples[16_000..24_000], "{name}");
+        let none = heard("5", "6").unwrap_err().to_string();
+        assert!(none.contains("expected a sound track, found none in the part"), "{none}");
+    }
+    // Where the container tells no times the frames are counted.
+    let raw = greys(dir.path(), "d.h264", "20", &[]);
+    let video = ffmpeg().probe(&raw, &limits()).unwrap();
+    let half = Span { start: Some("2/5".parse().unwrap()), end: None };
+    let found = ffmpeg().sample_span(&video, &half, 2, &limits()).unwrap();
+    assert_eq!(found.iter().map(number).collect::<Vec<_>>(), [12, 17]);
+}
+
+#[test]
 fn frames_are_spread_over_the_middles_of_equal_parts() {
     assert_eq!(spread(10, 2), [2, 7]);
     assert_eq!(spread(3, 8), [0, 1, 2]);

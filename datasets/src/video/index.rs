@@ -2,7 +2,7 @@
 
 use super::ffmpeg::reason;
 use super::probe::EXPECTED;
-use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Time, Video, VideoLimits};
+use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};
 use crate::{Error, Result};
 
 /// Middles of `count` equal parts of `n` frames; every frame where there are no more.
@@ -59,8 +59,27 @@ impl Ffmpeg {
     /// # Errors
     /// As [`frames`](Self::frames), and [`Error::Media`] for a video without a frame.
     pub fn sample(&self, video: &Video, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
+        self.sample_span(video, &Span::WHOLE, count, limits)
+    }
+
+    /// [`sample`](Self::sample) over a part of the video: frames whose times are in `span`. A part between two frames has the one that is
+    /// shown then.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample), and [`Error::Media`] for a part in which nothing is shown.
+    pub fn sample_span(
+        &self,
+        video: &Video,
+        span: &Span,
+        count: usize,
+        limits: &VideoLimits,
+    ) -> Result<Vec<Frame>> {
         if let Some(times) = self.index(video, limits)? {
-            let wanted: Vec<Time> = spread(times.len(), count).into_iter().map(|i| times[i]).collect();
+            let part = &times[span.within(&times)];
+            let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();
+            if wanted.is_empty() {
+                return Err(nothing(video, span, &times));
+            }
             let found =
                 self.frames(video, &FrameOptions { only: Some(wanted.clone()), size: None }, limits)?;
             let found = found.collect::<Result<Vec<_>>>()?;
@@ -72,16 +91,29 @@ impl Ffmpeg {
         let all = FrameOptions { only: None, size: Some((16, 16)) };
         let times =
             self.frames(video, &all, limits)?.map(|f| f.map(|f| f.time)).collect::<Result<Vec<_>>>()?;
-        let wanted = spread(times.len(), count);
+        let part = span.within(&times);
+        let wanted: Vec<usize> = spread(part.len(), count).into_iter().map(|i| part.start + i).collect();
         let options = FrameOptions { only: None, size: None };
-        let frames = match times.is_empty() {
+        let frames = match wanted.is_empty() {
             true => Vec::new(),
             false => pick(self.frames(video, &options, limits)?, &wanted)?,
         };
         if frames.is_empty() {
-            return Err(Error::media(&video.path, "at least one frame", "none"));
+            return Err(nothing(video, span, &times));
         }
         Ok(frames)
+    }
+}
+
+/// Why no frame was found.
+fn nothing(video: &Video, span: &Span, times: &[Time]) -> Error {
+    match (times.first(), times.last()) {
+        (Some(first), Some(last)) if !span.is_whole() => Error::media(
+            &video.path,
+            "a part of the video in which something is shown",
+            format!("{span}; its frames are at {:.3} to {:.3} s", first.seconds(), last.seconds()),
+        ),
+        _ => Error::media(&video.path, "at least one frame", "none"),
     }
 }
 

@@ -13,6 +13,7 @@ mod log;
 mod probe;
 mod process;
 mod sound;
+pub mod span;
 mod stream;
 mod time;
 
@@ -21,6 +22,7 @@ pub use ffmpeg::{Ffmpeg, VideoLimits};
 pub use frames::{Failures, Frame, FrameOptions, Frames};
 pub use index::spread;
 pub use probe::Video;
+pub use span::Span;
 pub use stream::{Ending, Layout, Shape, Stream, StreamOptions, Track};
 pub use time::{Ratio, Time};
 

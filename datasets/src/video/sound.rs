@@ -1,7 +1,7 @@
 //! The sound of a video file.
 
 use super::ffmpeg::reason;
-use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
+use super::{Ffmpeg, Ratio, Span, Time, Video, VideoLimits};
 use crate::{Error, Result, Sound};
 use std::io::Read;
 
@@ -32,13 +32,36 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] where there is none or nothing of it can be decoded, [`Error::Limit`].
     pub fn sound(&self, video: &Video, limits: &VideoLimits) -> Result<Sound> {
-        let path = &video.path;
-        let Some(rate) = video.sample_rate else {
-            return Err(Error::media(path, "a sound track", "none"));
+        self.sound_span(video, &Span::WHOLE, limits)
+    }
+
+    /// [`sound`](Self::sound) of a part of the video, to the microsecond.
+    ///
+    /// # Errors
+    /// As [`sound`](Self::sound); a part without sound has none that can be decoded.
+    pub fn sound_span(&self, video: &Video, span: &Span, limits: &VideoLimits) -> Result<Sound> {
+        let found = match video.sample_rate {
+            None => "none".to_owned(),
+            Some(_) => format!("none in the part {span}"),
         };
+        self.hear(video, span, limits)?.ok_or_else(|| Error::media(&video.path, "a sound track", found))
+    }
+
+    /// [`sound_span`](Self::sound_span), and `None` where the file has no sound track or nothing of it is in that part.
+    ///
+    /// # Errors
+    /// [`Error::Media`] where nothing of a track can be decoded, [`Error::Limit`].
+    pub fn hear(&self, video: &Video, span: &Span, limits: &VideoLimits) -> Result<Option<Sound>> {
+        let path = &video.path;
+        let Some(rate) = video.sample_rate else { return Ok(None) };
         let rate_text = rate.to_string();
-        let after =
-            ["-map", "0:a:0", "-ac", "1", "-ar", &rate_text, "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"];
+        let trim = trim(span);
+        let mut after = vec!["-map", "0:a:0"];
+        if !span.is_whole() {
+            // The container's own clock, as frames have it.
+            after.extend(["-copyts", "-af", &trim]);
+        }
+        after.extend(["-ac", "1", "-ar", &rate_text, "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"]);
         let mut child = self.on(path, limits, &after).spawn().map_err(self.cannot_start())?;
         let log = child.stderr.take().map(|mut stderr| {
             std::thread::spawn(move || {
@@ -58,7 +81,7 @@ impl Ffmpeg {
         if over || read.is_err() {
             drop(child.kill());
         }
-        drop(child.wait());
+        let ended = child.wait();
         read.map_err(Error::io(path, "decode"))?;
         if over {
             return Err(Error::Limit {
@@ -73,8 +96,19 @@ impl Ffmpeg {
             bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b).clamp(-1.0, 1.0)).collect();
         if samples.is_empty() || samples.iter().any(|s| !s.is_finite()) {
             let log = log.and_then(|thread| thread.join().ok()).unwrap_or_default();
+            if samples.is_empty() && !span.is_whole() && ended.is_ok_and(|status| status.success()) {
+                return Ok(None);
+            }
             return Err(Error::media(path, "a sound track of finite samples", reason(&log)));
         }
-        Ok(Sound { samples, sample_rate: rate })
+        Ok(Some(Sound { samples, sample_rate: rate }))
     }
+}
+
+/// The filter that keeps a part of the sound.
+fn trim(span: &Span) -> String {
+    let side = |name: &str, time: Option<super::Time>| {
+        time.map_or_else(String::new, |t| format!(":{name}={:.6}", t.seconds()))
+    };
+    format!("atrim{}{}", side("start", span.start), side("end", span.end)).replacen(':', "=", 1)
 }

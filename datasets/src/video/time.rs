@@ -91,6 +91,31 @@ impl fmt::Display for Time {
     }
 }
 
+impl FromStr for Time {
+    type Err = String;
+
+    /// The exact number of seconds: a whole number, a decimal (`2.5`) or a fraction (`1001/24000`), also negative. Decimals beyond the
+    /// ninth are rounded.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("expected seconds as a number or a fraction such as \"1001/24000\", found {text:?}");
+        if let Some((num, den)) = text.split_once('/') {
+            let (pts, den) =
+                (num.trim().parse().map_err(|_| wrong())?, den.trim().parse().map_err(|_| wrong())?);
+            return if den == 0 { Err(wrong()) } else { Ok(Self { pts, base: Ratio { num: 1, den } }) };
+        }
+        if let Ok(pts) = text.trim().parse() {
+            return Ok(Self { pts, base: Ratio { num: 1, den: 1 } });
+        }
+        let seconds: f64 = text.trim().parse().map_err(|_| wrong())?;
+        // A double holds nanoseconds of what a video lasts.
+        if seconds.is_nan() || seconds.abs() >= 1e9 {
+            return Err(wrong());
+        }
+        Ok(Self { pts: (seconds * 1e9).round() as i64, base: Ratio { num: 1, den: 1_000_000_000 } })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +129,14 @@ mod tests {
         assert_eq!(at(2002, "1/48000").to_string(), "1001/24000");
         assert_eq!(at(-50, "1/25").to_string(), "-2");
         assert_eq!(at(0, "1/25").to_string(), "0");
+        for (text, exact) in
+            [("2.5", "5/2"), ("1001/24000", "1001/24000"), ("-3", "-3"), ("0.1", "1/10"), ("1e1", "10")]
+        {
+            assert_eq!(text.parse::<Time>().unwrap().to_string(), exact);
+        }
+        for broken in ["", "x", "1/0", "1/-2", "NaN", "inf", "1e300", "1/2/3", "99999999999999999999"] {
+            assert!(broken.parse::<Time>().is_err(), "{broken}");
+        }
         for broken in ["", "1", "0/1", "1/0", "-1/2", "1/x"] {
             assert!(broken.parse::<Ratio>().is_err(), "{broken}");
         }

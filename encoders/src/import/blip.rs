@@ -57,6 +57,7 @@ pub(super) fn blip(source: &Source) -> Result<Plan> {
         }),
         audio: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     };
     let mut map = Map::default();

@@ -70,6 +70,7 @@ pub(super) fn clap(source: &Source) -> Result<Plan> {
         image: None,
         audio: None,
         htsat: Some(htsat),
+        video: None,
         logit_bias: false,
     };
     plan(source, config, map)

@@ -8,9 +8,9 @@ use crate::config::{
 use crate::weights::Weights;
 use crate::{Processors, Result};
 
-const LOGITS: &str = include_str!("../../maps/logits.map");
-const BLOCKS: &str = include_str!("../../maps/clip_blocks.map");
-const TEXT: &str = include_str!("../../maps/clip_text.map");
+pub(super) const LOGITS: &str = include_str!("../../maps/logits.map");
+pub(super) const BLOCKS: &str = include_str!("../../maps/clip_blocks.map");
+pub(super) const TEXT: &str = include_str!("../../maps/clip_text.map");
 const IMAGE: &str = include_str!("../../maps/clip_image.map");
 const SIGLIP_IMAGE: &str = include_str!("../../maps/siglip_image.map");
 
@@ -37,7 +37,7 @@ pub(super) fn blocks(
 
 pub(super) const BASE: (i64, i64, i64, i64) = (768, 3072, 12, 12);
 
-fn clip_vision(json: Json) -> Result<ImageConfig> {
+pub(super) fn clip_vision(json: Json) -> Result<ImageConfig> {
     let patch = json.pair("patch_size", 32)?;
     Ok(ImageConfig {
         size: Size { sides: json.pair("image_size", 224)? },
@@ -54,28 +54,33 @@ fn clip_vision(json: Json) -> Result<ImageConfig> {
     })
 }
 
+pub(super) fn clip_text(text: Json) -> Result<TextConfig> {
+    let end = text.int("eos_token_id", 49407)?;
+    Ok(TextConfig {
+        vocab_size: text.int("vocab_size", 49408)?,
+        context_length: text.int("max_position_embeddings", 77)?,
+        transformer: TransformerConfig {
+            causal: true,
+            ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)?
+        },
+        // Checkpoints from before the end token was configured all say 2, and pool at the highest id.
+        pooling: if end == 2 { Pooling::Highest } else { Pooling::End(end) },
+        token_dropout: 0.0,
+        class_token: None,
+        pooler: false,
+        projection: ProjectionConfig::Linear { bias: false },
+    })
+}
+
 pub(super) fn clip(source: &Source) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
-    let end = text.int("eos_token_id", 49407)?;
     let config = ModelConfig {
         embed_dim: source.config.int("projection_dim", 512)?,
-        text: Some(TextConfig {
-            vocab_size: text.int("vocab_size", 49408)?,
-            context_length: text.int("max_position_embeddings", 77)?,
-            transformer: TransformerConfig {
-                causal: true,
-                ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)?
-            },
-            // Checkpoints from before the end token was configured all say 2, and pool at the highest id.
-            pooling: if end == 2 { Pooling::Highest } else { Pooling::End(end) },
-            token_dropout: 0.0,
-            class_token: None,
-            pooler: false,
-            projection: ProjectionConfig::Linear { bias: false },
-        }),
+        text: Some(clip_text(text)?),
         image: Some(clip_vision(vision)?),
         audio: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     };
     let mut map = Map::default();
@@ -123,6 +128,7 @@ pub(super) fn siglip(source: &Source) -> Result<Plan> {
         }),
         audio: None,
         htsat: None,
+        video: None,
         logit_bias: true,
     };
     let mut map = Map::default();
@@ -147,6 +153,7 @@ pub(super) fn chinese_clip(source: &Source) -> Result<Plan> {
         image: Some(clip_vision(vision)?),
         audio: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     };
     let mut map = Map::default();

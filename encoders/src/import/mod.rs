@@ -9,6 +9,7 @@ mod map;
 mod open_clip;
 mod single;
 mod text;
+mod xclip;
 
 use crate::config::{Activation, ModelConfig};
 use crate::processors::{Cleaning, ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
@@ -43,11 +44,12 @@ pub(crate) struct Plan {
 /// A `model_type` and what reads it.
 type Family = (&'static str, fn(&Source) -> Result<Plan>);
 
-const FAMILIES: [Family; 15] = [
+const FAMILIES: [Family; 16] = [
     ("clip", clip::clip),
     ("siglip", clip::siglip),
     ("siglip2", clip::siglip),
     ("chinese_clip", clip::chinese_clip),
+    ("xclip", xclip::xclip),
     ("clap", clap::clap),
     ("blip", blip::blip),
     ("vit", single::vit),

@@ -52,6 +52,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         image: Some(image),
         audio: None,
         htsat: None,
+        video: None,
         logit_bias,
     };
     let text_processor = text_processor(dir, model.object("text_cfg"), &config)?;

@@ -36,6 +36,7 @@ fn image(config: ImageConfig) -> ModelConfig {
         text: None,
         audio: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     }
 }
@@ -142,6 +143,7 @@ pub(super) fn ast(source: &Source) -> Result<Plan> {
         text: None,
         image: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     };
     let p = prefix(source, &["", "audio_spectrogram_transformer."], "embeddings.cls_token")?;
@@ -178,6 +180,7 @@ pub(super) fn whisper(source: &Source) -> Result<Plan> {
         text: None,
         image: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     };
     let p = prefix(source, &["", "model."], "encoder.conv1.weight")?;

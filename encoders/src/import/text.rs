@@ -99,6 +99,7 @@ fn alone(source: &Source, mut tower: TextConfig, map: Map) -> Result<Plan> {
         image: None,
         audio: None,
         htsat: None,
+        video: None,
         logit_bias: false,
     };
     plan(source, config, map)

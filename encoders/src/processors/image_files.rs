@@ -158,8 +158,11 @@ impl ImageProcessor {
         } else {
             let resizes = json.bool("do_resize", true)?;
             let resized = if resizes { extent(json, "size")? } else { None };
-            let crops = json.bool("do_center_crop", json.get("crop_size").is_some())?;
+            // The processor of videos (X-CLIP's) crops unless told not to, to the tower's size where its oldest files name none.
+            let video = kind.starts_with("VideoMAE");
+            let crops = json.bool("do_center_crop", video || json.get("crop_size").is_some())?;
             let crop = if crops { extent(json, "crop_size")? } else { None };
+            let crop = crop.or_else(|| (video && crops).then_some(Extent::Sides(size.sides)));
             let crop = crop.map(|c| match c {
                 Extent::Edge(e) | Extent::Number(e) => [i64::from(e); 2],
                 Extent::Sides(s) => s,

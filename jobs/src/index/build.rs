@@ -52,9 +52,10 @@ pub fn build(
 ) -> Result<BuildReport> {
     refuse_foreign(out)?;
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
-    let embedder = Embedder::load(&model, device)?;
+    let mut embedder = Embedder::load(&model, device)?;
+    embedder.set_ffmpeg(options.ffmpeg.clone());
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
-    let mut listing = options.inputs.list(&embedder.model().modalities())?;
+    let mut listing = options.inputs.list(&embedder.model().embeds())?;
     let left_out = listing.left_out;
     let repeated = drop_repeated(&mut listing.items);
     // Made first: a folder that cannot be written is known before the work.
@@ -158,7 +159,9 @@ fn drop_repeated(items: &mut Vec<Item>) -> usize {
     items.retain(|item| {
         let words = if item.path.is_none() { item.text.clone() } else { None };
         // Texts by themselves are kept as given: each has an id of its own and no label.
-        item.label.is_none() || seen.insert((item.modality, item.path.clone(), words, item.label.clone()))
+        let part = if item.span.is_whole() { None } else { Some(item.span.to_string()) };
+        item.label.is_none()
+            || seen.insert((item.modality, item.path.clone(), part, words, item.label.clone()))
     });
     before - items.len()
 }

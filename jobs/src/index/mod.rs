@@ -86,4 +86,6 @@ pub struct BuildOptions {
     pub inputs: Inputs,
     /// How.
     pub embed: EmbedOptions,
+    /// The program that decodes videos; absent: looked for.
+    pub ffmpeg: Option<PathBuf>,
 }

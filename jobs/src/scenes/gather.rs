@@ -7,6 +7,7 @@ use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
+use unisono_datasets::video::Span;
 use unisono_scenes::record::VideoScenes;
 use unisono_scenes::write;
 
@@ -90,7 +91,8 @@ fn found(made: &VideoScenes) -> impl Iterator<Item = Item> + '_ {
         Item {
             id: format!("{}#{}", path.display(), scene.index + 1),
             text,
-            ..Item::video(path, Modality::Image)
+            span: Span { start: Some(scene.start.time), end: Some(scene.end.time) },
+            ..Item::video(path, Modality::Video)
         }
     })
 }

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use unisono_datasets::video::{Ffmpeg, Ratio};
 
+type Size = (usize, usize);
+
 #[derive(Deserialize)]
 struct Golden {
     settings: BTreeMap<String, Settings>,
@@ -18,8 +20,8 @@ struct Golden {
 
 #[derive(Deserialize)]
 struct Video {
-    size: (usize, usize),
-    small: (usize, usize),
+    size: Size,
+    small: Size,
     rate: (i64, i64),
     positions: Vec<i64>,
     pictures: Vec<u32>,
@@ -35,9 +37,9 @@ struct Statistics {
 #[derive(Deserialize)]
 struct Parts {
     every_yuv: BTreeMap<String, u32>,
-    shrink: Vec<((usize, usize), (usize, usize), u32)>,
-    edges: Vec<((usize, usize), u32, [u32; 3])>,
-    area: Vec<((usize, usize), usize, u32)>,
+    shrink: Vec<(Size, Size, u32)>,
+    edges: Vec<(Size, u32, [u32; 3])>,
+    area: Vec<(Size, usize, u32)>,
     grey: u32,
     luma: u32,
     hsv: u32,
@@ -60,7 +62,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 /// A video as a plain run of FFmpeg gives it.
 struct Decoded {
-    size: (usize, usize),
+    size: Size,
     /// `None`: `bgr24`.
     full_range: Option<bool>,
     rate: Ratio,

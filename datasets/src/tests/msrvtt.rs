@@ -1,0 +1,143 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::Manifest;
+use serde_json::json;
+
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("videos")).unwrap();
+    std::fs::create_dir_all(dir.path().join("TestVideo")).unwrap();
+    for name in [
+        "video1.mp4",
+        "videos/video2.webm",
+        "videos/video2.mkv",
+        "TestVideo/video7010.MP4",
+        "videos/notes.txt",
+    ] {
+        std::fs::write(dir.path().join(name), b"x").unwrap();
+    }
+    dir
+}
+
+fn data() -> Value {
+    json!({
+        "info": {"year": "2016"},
+        "videos": [
+            {"category": 9, "url": "u", "video_id": "video1", "start time": 137.72, "end time": 149.44, "split": "train", "id": 1},
+            {"category": 3, "video_id": "video2", "start time": 0.0, "end time": 9.0, "split": "validate", "id": 2},
+            {"video_id": "video7010", "split": "test", "id": 7010},
+        ],
+        "sentences": [
+            {"caption": "second of one", "video_id": "video1", "sen_id": 5},
+            {"caption": "first of one", "video_id": "video1", "sen_id": 4},
+            {"caption": "a cat, \"purring\"", "video_id": "video2", "sen_id": 1},
+        ],
+    })
+}
+
+fn load_as(name: &str, content: &str) -> (tempfile::TempDir, crate::Result<Manifest>) {
+    let dir = folder();
+    let path = dir.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    let loaded = Manifest::load(&path);
+    (dir, loaded)
+}
+
+#[test]
+fn its_own_files_are_read_as_a_manifest_is() {
+    for content in [data().to_string(), serde_json::to_string_pretty(&data()).unwrap()] {
+        let (dir, manifest) = load_as("MSRVTT_data.json", &content);
+        let manifest = manifest.unwrap();
+        let [one, two, test] = &manifest.records[..] else { panic!("{manifest:?}") };
+        assert_eq!((one.key(), one.split.as_deref()), ("video1", Some("train")));
+        assert_eq!(one.text, ["first of one", "second of one"]);
+        assert_eq!(one.video, Some(dir.path().join("video1.mp4")));
+        // Places in the video that the file was cut from.
+        assert!(one.span.is_whole());
+        assert_eq!(one.extra["start time"], json!(137.72));
+        assert_eq!(two.video, Some(dir.path().join("videos/video2.webm")));
+        assert_eq!(test.video, Some(dir.path().join("TestVideo/video7010.MP4")));
+        assert_eq!((test.text.len(), manifest.split("validate").len()), (0, 1));
+    }
+    let (dir, manifest) = load_as(
+        "MSRVTT_JSFUSION_test.csv",
+        "key,vid_key,video_id,sentence\r\nret0,msr1,video1,a woman sings\r\nret1,msr2,video2,\"a cat, \"\"purring\"\"\nloudly\"\r\nret2,msr9,video9,gone\n",
+    );
+    let manifest = manifest.unwrap();
+    assert_eq!(manifest.split("test").len(), 3);
+    let [one, two, gone] = &manifest.records[..] else { panic!("{manifest:?}") };
+    assert_eq!(
+        (one.id.as_str(), one.key(), &one.text[..]),
+        ("ret0", "video1", &["a woman sings".to_owned()][..])
+    );
+    assert_eq!(two.text, ["a cat, \"purring\"\nloudly"]);
+    assert_eq!(gone.video, Some(dir.path().join("videos/video9.mp4")));
+}
+
+#[test]
+fn manifests_of_that_ending_stay_manifests() {
+    let (_dir, manifest) =
+        load_as("m.json", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\",\"text\":\"y\"}\n");
+    assert_eq!(manifest.unwrap().records.len(), 2);
+    let (_dir, manifest) = load_as("m.json", "{\"id\":\"a\",\"text\":\"x\"}");
+    assert_eq!(manifest.unwrap().records.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_is_said_in_a_line() {
+    let change = |f: &dyn Fn(&mut Value)| {
+        let mut data = data();
+        f(&mut data);
+        data.to_string()
+    };
+    for (name, content, says) in [
+        (
+            "d.json",
+            change(&|d| d["videos"][1]["video_id"] = json!("video1")),
+            "videos[1]: video_id \"video1\" was already used",
+        ),
+        (
+            "d.json",
+            change(&|d| d["videos"][0]["video_id"] = json!("../x")),
+            "videos[0]: expected the name of a video, found \"../x\"",
+        ),
+        (
+            "d.json",
+            change(&|d| d["videos"][0]["video_id"] = json!(3)),
+            "videos[0]: \"video_id\" must be a string, found 3",
+        ),
+        (
+            "d.json",
+            change(&|d| d["sentences"][0]["video_id"] = json!("video5")),
+            "a sentence is of \"video5\", which is not among the videos",
+        ),
+        ("d.json", change(&|d| d["sentences"][2] = json!([])), "sentences[2] must be an object"),
+        ("d.json", change(&|d| d["videos"] = json!({})), "\"videos\" must be a list"),
+        (
+            "d.json",
+            json!({"videos": [], "sentences": []}).to_string(),
+            "expected MSR-VTT's videos, found none",
+        ),
+        (
+            "t.csv",
+            "a,b\n1,2\n".into(),
+            "t.csv:1: expected the columns key, vid_key, video_id, sentence; found a, b",
+        ),
+        ("t.csv", "key,vid_key,video_id,sentence\nr,m,v\n".into(), "t.csv:2: expected 4 columns, found 3"),
+        ("t.csv", "key,vid_key,video_id,sentence\nr,m,v,\"x\n".into(), "t.csv:2: a quoted field has no end"),
+        (
+            "t.csv",
+            "key,vid_key,video_id,sentence\nr,m,v,x\nr,m,w,y\n".into(),
+            "t.csv:3: key \"r\" is empty or was already used",
+        ),
+        ("t.csv", String::new(), "expected MSR-VTT's videos, found none"),
+    ] {
+        let text = load_as(name, &content).1.unwrap_err().to_string();
+        assert!(text.contains(says) && text.lines().count() == 1, "{says}: {text}");
+    }
+    let dir = folder();
+    let path = dir.path().join("t.csv");
+    std::fs::write(&path, b"key\xff").unwrap();
+    assert!(Manifest::load(&path).unwrap_err().to_string().contains("not UTF-8"));
+}

@@ -1,0 +1,147 @@
+//! Clips in a batch of pictures: the frames of all lie in it one after another, and lengths may differ.
+
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
+
+/// Tokens `[n, T, W]` and what of them is real.
+pub type Tokens = (Tensor, Option<Tensor>);
+
+/// Which rows of a flat batch of frames belong to which clip. Clips with fewer frames than others repeat their last one, hidden.
+#[derive(Debug)]
+pub struct Clips {
+    /// `[n, F]` rows of the batch.
+    at: Tensor,
+    /// `[n, F]` bool; `None`: all are real.
+    real: Option<Tensor>,
+    /// `[n, F]`: one over the number of frames, 0 where there is none.
+    weight: Tensor,
+    counts: Vec<usize>,
+    sizes: (i64, i64),
+}
+
+impl Clips {
+    /// For clips of so many frames each.
+    ///
+    /// # Errors
+    /// No clip, or one without a frame.
+    pub fn new(counts: &[usize], device: Device) -> Result<Self> {
+        if counts.is_empty() || counts.contains(&0) {
+            return Err(Error::Input("a video without a frame".into()));
+        }
+        let most = counts.iter().copied().max().unwrap_or(1);
+        let (mut at, mut real, mut weight, mut first) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for count in counts {
+            for frame in 0..most {
+                at.push((first + frame.min(count - 1)) as i64);
+                real.push(frame < *count);
+                weight.push(if frame < *count { 1.0 / *count as f32 } else { 0.0 });
+            }
+            first += count;
+        }
+        let sizes = (counts.len() as i64, most as i64);
+        let shaped = |t: Tensor| -> Result<Tensor> { Ok(t.f_view([sizes.0, sizes.1])?.f_to_device(device)?) };
+        Ok(Self {
+            at: shaped(Tensor::f_from_slice(&at)?)?,
+            weight: shaped(Tensor::f_from_slice(&weight)?)?,
+            real: if real.iter().all(|r| *r) { None } else { Some(shaped(Tensor::f_from_slice(&real)?)?) },
+            counts: counts.to_vec(),
+            sizes,
+        })
+    }
+
+    /// Clips n, and frames F of the longest.
+    pub fn sizes(&self) -> (i64, i64) {
+        self.sizes
+    }
+
+    /// Whether every clip is a single picture.
+    pub fn are_pictures(&self) -> bool {
+        self.sizes.1 < 2
+    }
+
+    /// `[n, F]` bool, true where a frame is real; `None`: all are.
+    pub fn real(&self) -> Option<&Tensor> {
+        self.real.as_ref()
+    }
+
+    /// Rows of a flat batch `[N, W]` → `[n, F, W]`, the last one repeated where a clip has fewer.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn rows(&self, flat: &Tensor) -> Result<Tensor> {
+        let (n, f) = self.sizes;
+        Ok(flat.f_index_select(0, &self.at.f_flatten(0, 1)?)?.f_view([n, f, -1])?)
+    }
+
+    /// `[n, F, W]` → the mean over each clip's real frames `[n, W]`.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn mean(&self, rows: &Tensor) -> Result<Tensor> {
+        let weighted = rows.f_mul(&self.weight.f_unsqueeze(2)?)?;
+        Ok(weighted.f_sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)?)
+    }
+
+    /// Tokens of a flat batch, frame by frame.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn tokens(&self, tokens: &Tensor, mask: Option<&Tensor>) -> Result<Vec<Tokens>> {
+        let (n, t) = (self.sizes.0, tokens.size3()?.1);
+        (0..self.sizes.1)
+            .map(|frame| {
+                let at = self.at.f_select(1, frame)?;
+                let of_tower = mask.map(|m| m.f_index_select(0, &at)).transpose()?;
+                let of_frames = match &self.real {
+                    Some(real) => Some(real.f_narrow(1, frame, 1)?.f_expand([n, t], false)?),
+                    None => None,
+                };
+                let mask = match (of_tower, of_frames) {
+                    (Some(a), Some(b)) => Some(a.f_logical_and(&b)?),
+                    (a, b) => a.or(b),
+                };
+                Ok((tokens.f_index_select(0, &at)?, mask))
+            })
+            .collect()
+    }
+
+    /// Rows of the flat batch by the number of frames of their clips: what goes through a tower that mixes a clip's frames together.
+    pub fn by_length(&self) -> BTreeMap<usize, Vec<i64>> {
+        let (mut groups, mut first) = (BTreeMap::<usize, Vec<i64>>::new(), 0);
+        for count in &self.counts {
+            groups.entry(*count).or_default().extend((first..first + count).map(|row| row as i64));
+            first += count;
+        }
+        groups
+    }
+}
+
+/// Vectors along the last axis, each divided by its length.
+///
+/// # Errors
+/// libtorch's.
+pub fn unit(vectors: &Tensor) -> Result<Tensor> {
+    let length = vectors.f_norm_scalaropt_dim(2.0, [-1i64].as_slice(), true)?.f_clamp_min(1e-12)?;
+    Ok(vectors.f_div(&length)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_means_are_of_real_frames() {
+        let clips = Clips::new(&[2, 1, 3], Device::Cpu).unwrap();
+        let flat = Tensor::from_slice(&[1f32, 2.0, 4.0, 8.0, 16.0, 33.0]).view([6, 1]);
+        let rows = clips.rows(&flat).unwrap();
+        assert_eq!(
+            rows.view([3, 3]),
+            Tensor::from_slice(&[1f32, 2., 2., 4., 4., 4., 8., 16., 33.]).view([3, 3])
+        );
+        assert_eq!(clips.mean(&rows).unwrap().view([3]), Tensor::from_slice(&[1.5f32, 4.0, 19.0]));
+        assert_eq!(clips.by_length(), [(1, vec![2]), (2, vec![0, 1]), (3, vec![3, 4, 5])].into());
+        assert!(clips.real().is_some() && Clips::new(&[2, 2], Device::Cpu).unwrap().real().is_none());
+        assert!(Clips::new(&[1, 0], Device::Cpu).is_err() && Clips::new(&[], Device::Cpu).is_err());
+    }
+}

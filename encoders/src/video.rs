@@ -1,0 +1,317 @@
+//! The video tower: the vectors of a clip's frames, and of its sound, become one vector of the shared space.
+
+use crate::clips::{Clips, unit};
+use crate::config::{FinalNorm, ModelConfig, TransformerConfig, within};
+use crate::layers::{LayerNorm, Linear, Transformer};
+use crate::precision::Precision;
+use crate::prompts::{PromptConfig, Prompts};
+use crate::{Error, Init, Mode, Result, Scope};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// How a clip becomes one vector. A model with an image tower and without this table takes the default: the mean of 8 frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VideoConfig {
+    /// Frames of a clip that are looked at, fewer only where it has fewer.
+    #[serde(default = "eight")]
+    pub frames: i64,
+    /// Which ones.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// From the frames' vectors to one.
+    #[serde(default)]
+    pub pooling: FramePooling,
+    /// How the clip's sound joins; absent: it is not listened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<SoundRule>,
+    /// Texts look at a video before they are compared with it (X-CLIP); vectors of the shared space do not depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<PromptConfig>,
+}
+
+fn eight() -> i64 {
+    8
+}
+
+impl Default for VideoConfig {
+    fn default() -> Self {
+        let (sampling, pooling) = (Sampling::default(), FramePooling::default());
+        Self { frames: eight(), sampling, pooling, sound: None, prompts: None }
+    }
+}
+
+/// Which frames of a clip are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// The middles of equal parts.
+    #[default]
+    Middles,
+}
+
+/// From the vectors of a clip's frames to one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum FramePooling {
+    /// The mean of the frames' unit vectors (CLIP4Clip's "meanP", Luo et al. 2021). The order of frames does not matter.
+    #[default]
+    Mean,
+    /// A Transformer reads the frames' pooled vectors in their order, and what it says is added to each frame's unit vector before the
+    /// mean ("seqTransf" there). Its last layer starts at zero: before training it is the mean.
+    Temporal {
+        /// Its blocks; they have a width of their own.
+        transformer: TransformerConfig,
+    },
+    /// X-CLIP's multiframe integration (Ni et al. 2022): blocks over the projected vectors as they are, their output added, then the mean.
+    Integration {
+        /// Its blocks, as wide as the shared space.
+        transformer: TransformerConfig,
+    },
+}
+
+/// How a clip's sound joins its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum SoundRule {
+    /// The unit vector along `(1 − weight) · v + weight · s`, of the frames' unit vector v and the sound's unit vector s. A clip without
+    /// sound keeps v.
+    Mean {
+        /// Share of the sound, 0 to 1.
+        weight: f64,
+    },
+    /// The sound's pooled vector is one more token of the temporal Transformer: frames attend to it, it is not in the mean. Before
+    /// training it changes nothing.
+    Token,
+}
+
+impl VideoConfig {
+    /// Checks every size before anything is allocated.
+    ///
+    /// # Errors
+    /// The first impossible value, with its key.
+    pub(crate) fn validate(&self, model: &ModelConfig) -> Result<()> {
+        if model.image.is_none() {
+            return Err(Error::config("video", "needs an image tower, which looks at its frames"));
+        }
+        within("video.frames", self.frames, 4096)?;
+        match &self.pooling {
+            FramePooling::Mean => {}
+            FramePooling::Temporal { transformer } | FramePooling::Integration { transformer } => {
+                transformer.validate("video.pooling.transformer")?;
+                if transformer.messages {
+                    return Err(Error::config(
+                        "video.pooling.transformer.messages",
+                        "belongs to an image tower",
+                    ));
+                }
+            }
+        }
+        if let FramePooling::Integration { transformer } = &self.pooling
+            && transformer.width != model.embed_dim
+        {
+            let (found, dim) = (transformer.width, model.embed_dim);
+            return Err(Error::config(
+                "video.pooling.transformer.width",
+                format!("{found}, but integration works in the shared space of embed_dim {dim}"),
+            ));
+        }
+        match self.sound {
+            Some(_) if !model.hears() => {
+                return Err(Error::config("video.sound", "needs an audio tower, which listens to it"));
+            }
+            Some(SoundRule::Mean { weight }) if !(0.0..=1.0).contains(&weight) => {
+                return Err(Error::config("video.sound.weight", format!("expected 0 to 1, found {weight}")));
+            }
+            Some(SoundRule::Token) if !matches!(self.pooling, FramePooling::Temporal { .. }) => {
+                return Err(Error::config("video.sound", "token needs pooling.kind = \"temporal\""));
+            }
+            _ => {}
+        }
+        match &self.prompts {
+            Some(prompts) => prompts.validate(model),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is seen of some clips.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// `[N, W]` pooled vectors of all frames.
+    pub pooled: &'a Tensor,
+    /// `[N, D]` projected vectors of all frames, of the length that the projection gives.
+    pub vectors: &'a Tensor,
+    /// Which frame is whose.
+    pub clips: &'a Clips,
+}
+
+/// What is heard of those clips that have sound.
+#[derive(Debug)]
+pub struct Heard {
+    /// `[m, W]` pooled vectors of the sounds.
+    pub pooled: Tensor,
+    /// `[m, D]` unit vectors of the sounds.
+    pub vectors: Tensor,
+    /// The clip that each belongs to, ascending.
+    pub rows: Vec<usize>,
+}
+
+/// Frames' vectors → one vector a clip.
+#[derive(Debug)]
+pub struct VideoTower {
+    pooling: Pool,
+    sound: Option<SoundRule>,
+    prompts: Option<Prompts>,
+}
+
+#[derive(Debug)]
+enum Pool {
+    Mean,
+    Temporal(Box<Temporal>),
+    Integration { position: Tensor, blocks: Blocks },
+}
+
+/// Blocks and the norm after them.
+#[derive(Debug)]
+struct Blocks {
+    transformer: Transformer,
+    norm: Option<LayerNorm>,
+}
+
+impl Blocks {
+    fn new(scope: &Scope, c: &TransformerConfig) -> Result<Self> {
+        let norm = || LayerNorm::new(&scope.child("norm"), c.width, c.norm_eps);
+        Ok(Self {
+            transformer: Transformer::new(scope, c)?,
+            norm: if c.final_norm == FinalNorm::None { None } else { Some(norm()?) },
+        })
+    }
+
+    /// `[n, T, W]`, `real` `[n, T]` bool.
+    fn forward(&self, x: Tensor, real: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
+        let attend = self.transformer.attend(x.size()[1], real)?;
+        let x = self.transformer.forward(x, &attend, mode)?;
+        match &self.norm {
+            Some(norm) => norm.forward(&x),
+            None => Ok(x),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Temporal {
+    embed: Linear,
+    position: Tensor,
+    blocks: Blocks,
+    out: Linear,
+    /// The sound's way in, and what tells it from frames.
+    sound: Option<(Linear, Tensor)>,
+}
+
+impl VideoTower {
+    /// Builds the tower under `scope` for a model whose image and audio towers pool to vectors of these widths.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub(crate) fn new(scope: &Scope, c: &VideoConfig, model: &ModelConfig) -> Result<Self> {
+        let std = |n: i64| (n as f64).powf(-0.5);
+        let (dim, image) = (model.embed_dim, model.image.as_ref().map_or(0, |i| i.out_width()));
+        let pooling = match &c.pooling {
+            FramePooling::Mean => Pool::Mean,
+            FramePooling::Temporal { transformer: t } => Pool::Temporal(Box::new(Temporal {
+                embed: Linear::new(&scope.child("embed"), image, t.width, true, std(image))?,
+                position: scope.param("position.weight", &[c.frames, t.width], Init::Normal(0.02))?,
+                blocks: Blocks::new(scope, t)?,
+                // Zero: an untrained tower is the mean.
+                out: Linear::new(&scope.child("out"), t.width, dim, true, 0.0)?,
+                sound: match c.sound {
+                    Some(SoundRule::Token) => {
+                        let scope = scope.child("sound");
+                        let width = model.heard_width();
+                        let embed = Linear::new(&scope.child("embed"), width, t.width, true, std(width))?;
+                        Some((embed, scope.param("position", &[t.width], Init::Normal(0.02))?))
+                    }
+                    _ => None,
+                },
+            })),
+            FramePooling::Integration { transformer: t } => Pool::Integration {
+                position: scope.param("position.weight", &[c.frames, t.width], Init::Normal(0.02))?,
+                blocks: Blocks::new(scope, t)?,
+            },
+        };
+        let prompts = c.prompts.as_ref().map(|p| Prompts::new(&scope.child("prompts"), p, image, dim));
+        Ok(Self { pooling, sound: c.sound, prompts: prompts.transpose()? })
+    }
+
+    /// Packs the blocks' weights for inference.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        match &mut self.pooling {
+            Pool::Mean => Ok(()),
+            Pool::Temporal(t) => t.blocks.transformer.prepare(precision),
+            Pool::Integration { blocks, .. } => blocks.transformer.prepare(precision),
+        }
+    }
+
+    /// What lets texts look at a video, if the model has it.
+    pub(crate) fn prompts(&self) -> Option<&Prompts> {
+        self.prompts.as_ref()
+    }
+
+    /// One vector `[n, D]` a clip, of length 1 or less where the frames' vectors were.
+    ///
+    /// # Errors
+    /// More frames than the tower has positions for, or libtorch's.
+    pub fn forward(&self, seen: &Seen, heard: Option<&Heard>, mode: Mode) -> Result<Tensor> {
+        let clips = seen.clips;
+        let (n, f) = clips.sizes();
+        let positions = |table: &Tensor| {
+            let most = table.size()[0];
+            if f > most {
+                return Err(Error::Input(format!("a video of {f} frames, this tower takes at most {most}")));
+            }
+            Ok(table.f_narrow(0, 0, f)?)
+        };
+        let pooled = match &self.pooling {
+            Pool::Mean => clips.mean(&clips.rows(&unit(seen.vectors)?)?)?,
+            Pool::Temporal(t) => {
+                let mut x = clips.rows(&t.embed.forward(seen.pooled)?)?.f_add(&positions(&t.position)?)?;
+                let mut real = clips.real().map(Tensor::shallow_clone);
+                if let (Some((embed, position)), Some(heard)) = (&t.sound, heard) {
+                    let token = embed.forward(&heard.pooled)?.f_add(position)?;
+                    let at = index(&heard.rows, x.device())?;
+                    let tokens = x.f_new_zeros([n, token.size()[1]], (token.kind(), x.device()))?;
+                    x = Tensor::f_cat(&[x, tokens.f_index_copy(0, &at, &token)?.f_unsqueeze(1)?], 1)?;
+                    if heard.rows.len() < n as usize || real.is_some() {
+                        let frames = match real {
+                            Some(real) => real,
+                            None => Tensor::f_ones([n, f], (Kind::Bool, x.device()))?,
+                        };
+                        let has =
+                            Tensor::f_zeros([n, 1], (Kind::Bool, x.device()))?.f_index_fill(0, &at, 1)?;
+                        real = Some(Tensor::f_cat(&[frames, has], 1)?);
+                    }
+                }
+                let said = t.out.forward(&t.blocks.forward(x, real.as_ref(), mode)?.f_narrow(1, 0, f)?)?;
+                clips.mean(&unit(&clips.rows(&unit(seen.vectors)?)?.f_add(&said)?)?)?
+            }
+            Pool::Integration { position, blocks } => {
+                let x = clips.rows(seen.vectors)?;
+                let said = blocks.forward(x.f_add(&positions(position)?)?, clips.real(), mode)?;
+                clips.mean(&said.f_add(&x)?)?
+            }
+        };
+        let Some(SoundRule::Mean { weight }) = self.sound else { return Ok(pooled) };
+        let seen = unit(&pooled)?;
+        let Some(heard) = heard.filter(|h| !h.rows.is_empty()) else { return Ok(seen) };
+        let at = index(&heard.rows, seen.device())?;
+        let both = seen.f_index_select(0, &at)?.f_mul_scalar(1.0 - weight)?;
+        let both = both.f_add(&heard.vectors.f_mul_scalar(weight)?)?;
+        Ok(seen.f_index_copy(0, &at, &both)?)
+    }
+}
+
+fn index(rows: &[usize], device: tch::Device) -> Result<Tensor> {
+    let rows: Vec<i64> = rows.iter().map(|r| *r as i64).collect();
+    Ok(Tensor::f_from_slice(&rows)?.f_to_device(device)?)
+}
