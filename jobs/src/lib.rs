@@ -27,6 +27,7 @@ mod progress;
 pub mod resume;
 pub mod search;
 pub mod sheet;
+pub mod shots;
 pub mod understand;
 mod vectors;
 
