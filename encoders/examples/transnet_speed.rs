@@ -1,4 +1,5 @@
 //! Frames a second through TransNetV2 on the CPU: `transnet_speed DIR FRAMES THREADS BATCH ROUNDS` → one JSON line a round.
+//! DIR: a folder with the network, ours or as the reference ships it.
 //! FRAMES: a file of raw 48x27 RGB frames. benches/transnet.py runs it beside the reference.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 

@@ -161,7 +161,10 @@ fn what_is_no_frame_and_no_transnet_is_named() {
     let net = import(dir.path(), Device::Cpu).unwrap();
     let e = TransNetStream::new(&net, 1).push(&[0; 7]).unwrap_err().to_string();
     assert_eq!(e, "expected a frame of 3888 bytes (48x27 pixels, 3 bytes each), found 7");
-    for wrong in [Tensor::zeros([1, 5, 27, 48, 3], (Kind::Float, Device::Cpu)), tensor(&made_up(2), 1).view([1, 2, 48, 27, 3])] {
+    for wrong in [
+        Tensor::zeros([1, 5, 27, 48, 3], (Kind::Float, Device::Cpu)),
+        tensor(&made_up(2), 1).view([1, 2, 48, 27, 3]),
+    ] {
         let e = net.forward(&wrong).unwrap_err().to_string();
         assert!(e.starts_with("expected frames [B, T, 27, 48, 3] of Uint8, found ["), "{e}");
     }
@@ -170,9 +173,17 @@ fn what_is_no_frame_and_no_transnet_is_named() {
     assert!(e.contains("config.json"), "{e}");
     std::fs::write(dir.path().join("config.json"), "{\"model_type\":\"clip\",\"format_version\":1}").unwrap();
     let e = TransNet::load(dir.path(), Device::Cpu).unwrap_err().to_string();
-    assert!(e.ends_with("expected model_type \"transnetv2\" of format version 1, found \"clip\" of 1"), "{e}");
+    assert!(
+        e.ends_with("expected model_type \"transnetv2\" of format version 1, found \"clip\" of 1"),
+        "{e}"
+    );
     let other = tempfile::tempdir().unwrap();
-    tensors::write(&other.path().join(WEIGHTS), &[("a".into(), Tensor::zeros([1], (Kind::Float, Device::Cpu)))], HashMap::new()).unwrap();
+    tensors::write(
+        &other.path().join(WEIGHTS),
+        &[("a".into(), Tensor::zeros([1], (Kind::Float, Device::Cpu)))],
+        HashMap::new(),
+    )
+    .unwrap();
     let e = import(other.path(), Device::Cpu).unwrap_err().to_string();
     assert!(e.contains("no TransNetV2: tensor SDDCNN.0.DDCNN.0.Conv3D_1.layers.1.weight is missing"), "{e}");
 }
@@ -208,11 +219,15 @@ fn the_published_transnet_sees_in_a_film_what_the_reference_sees() {
     let mut bytes = Vec::new();
     for three in order.chunks(3) {
         let (a, b, w) = (frame(three[0] as u32), frame(three[1] as u32), three[2] as u32);
-        bytes.extend(a.iter().zip(&b).map(|(a, b)| ((u32::from(*a) * (8 - w) + u32::from(*b) * w) / 8) as u8));
+        bytes
+            .extend(a.iter().zip(&b).map(|(a, b)| ((u32::from(*a) * (8 - w) + u32::from(*b) * w) / 8) as u8));
     }
     let found = boundaries(&net, &bytes, 2);
     compare(&found, &golden, "film", 1e-5);
     let single: Vec<f32> = found.iter().map(|b| b.single).collect();
     let shots: Vec<i64> = scenes(&single, 0.5).into_iter().flatten().map(|i| i as i64).collect();
-    assert_eq!(shots, Vec::<i64>::try_from(golden["film.scenes"].to_kind(Kind::Int64).reshape([-1])).unwrap());
+    assert_eq!(
+        shots,
+        Vec::<i64>::try_from(golden["film.scenes"].to_kind(Kind::Int64).reshape([-1])).unwrap()
+    );
 }

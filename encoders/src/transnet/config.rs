@@ -54,13 +54,19 @@ impl TransNetConfig {
         // Four halvings leave one row of the frame.
         within("transnet.stages", self.stages, 4)?;
         within("transnet.layers", self.layers, 64)?;
-        for (name, n) in
-            [("hidden", self.hidden), ("similarity", self.similarity), ("lookup", self.lookup), ("compared", self.compared)]
-        {
+        for (name, n) in [
+            ("hidden", self.hidden),
+            ("similarity", self.similarity),
+            ("lookup", self.lookup),
+            ("compared", self.compared),
+        ] {
             within(&format!("transnet.{name}"), n, 1 << 16)?;
         }
         if self.lookup % 2 == 0 {
-            return Err(Error::config("transnet.lookup", format!("expected an odd number, found {}", self.lookup)));
+            return Err(Error::config(
+                "transnet.lookup",
+                format!("expected an odd number, found {}", self.lookup),
+            ));
         }
         if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
             return Err(Error::config("transnet.norm_eps", "expected a number between 0 and 1"));

@@ -40,9 +40,7 @@ impl Sizes {
         let start = channel / CHUNK * CHUNK;
         let length = CHUNK.min(self.channels - start);
         let group = branch * (self.filters / ROWS) + filter / ROWS;
-        start * 12 * self.filters
-            + ((group * 3 + tap) * length + channel - start) * ROWS
-            + filter % ROWS
+        start * 12 * self.filters + ((group * 3 + tap) * length + channel - start) * ROWS + filter % ROWS
     }
 }
 
@@ -77,12 +75,19 @@ impl Vectors {
 ///
 /// # Safety
 /// The processor has `vectors`.
-pub(super) unsafe fn multiply(vectors: Vectors, sizes: &Sizes, input: &[f32], weights: &[f32], out: &mut [f32]) {
+pub(super) unsafe fn multiply(
+    vectors: Vectors,
+    sizes: &Sizes,
+    input: &[f32],
+    weights: &[f32],
+    out: &mut [f32],
+) {
     let Sizes { channels, filters, frames } = *sizes;
     let row = sizes.row();
     for start in (0..channels).step_by(CHUNK) {
         let length = CHUNK.min(channels - start);
-        let mut block = Block { input: &[], row, step: 0, weights: &[], channels: length, frames, add: start > 0 };
+        let mut block =
+            Block { input: &[], row, step: 0, weights: &[], channels: length, frames, add: start > 0 };
         let weights = &weights[start * 12 * filters..];
         let mut at = 0;
         while at < frames {
@@ -134,8 +139,8 @@ struct Block<'a> {
 mod x86 {
     use super::{Block, LANES, ROWS};
     use std::arch::x86_64::{
-        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     /// Eights of frames that the next block takes: three, four filters of which fill twelve of sixteen registers; no single one is left.
@@ -288,7 +293,9 @@ mod tests {
         if std::arch::is_x86_feature_detected!("avx512f") {
             kinds.push(Vectors::Avx512);
         }
-        for (channels, filters, frames) in [(3, 4, 8), (27, 8, 16), (130, 4, 104), (9, 12, 56), (5, 4, 232), (1, 4, 40)] {
+        for (channels, filters, frames) in
+            [(3, 4, 8), (27, 8, 16), (130, 4, 104), (9, 12, 56), (5, 4, 232), (1, 4, 40)]
+        {
             let sizes = Sizes { channels, filters, frames };
             let wave = |i: usize| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0;
             let input: Vec<f32> = (0..channels * sizes.row()).map(wave).collect();
@@ -303,7 +310,8 @@ mod tests {
                             packed[sizes.place(branch, filter, tap, channel)] = w;
                             for t in 0..frames {
                                 let from = t + HALO + tap * DILATIONS[branch] - DILATIONS[branch];
-                                want[(branch * filters + filter) * frames + t] += w * input[channel * sizes.row() + from];
+                                want[(branch * filters + filter) * frames + t] +=
+                                    w * input[channel * sizes.row() + from];
                             }
                         }
                     }

@@ -18,7 +18,10 @@ pub fn import(dir: &Path, device: Device) -> Result<TransNet> {
     let weights = Weights::open(dir)?;
     let size = |name: &str, axis: usize| -> Result<i64> {
         weights.shape(name).and_then(|s| s.get(axis)).copied().ok_or_else(|| {
-            Error::format(weights.path(), format!("no TransNetV2: tensor {name} is missing or has too few axes"))
+            Error::format(
+                weights.path(),
+                format!("no TransNetV2: tensor {name} is missing or has too few axes"),
+            )
         })
     };
     let count = |name: &dyn Fn(i64) -> String| (0..).take_while(|i| weights.has(&name(*i))).count() as i64;

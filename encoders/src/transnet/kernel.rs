@@ -6,32 +6,42 @@ use super::gemm::{HALO, LANES, ROWS, Sizes, Vectors, multiply};
 use super::tiles::{self, POINTS, Vector};
 use std::sync::{Mutex, PoisonError};
 
-/// Features of windows: `[windows, height · width, channels, stride]`, the last axis frames, of which `frames` are real.
+/// Features of windows: `[windows, height · width, place]`, a place being `[channels, eights]` and a gap; the last axis is frames, eight to a
+/// vector, of which `frames` are real.
 #[derive(Debug, Clone)]
 pub(super) struct Map {
-    pub data: Vec<f32>,
+    pub data: Vec<Vector>,
     pub height: usize,
     pub width: usize,
     pub channels: usize,
     pub frames: usize,
-    pub stride: usize,
+    pub eights: usize,
+    pub place: usize,
+}
+
+/// An odd number of cache lines that holds `n` vectors. What lies a power of two apart shares a few sets of the first cache and drives itself out.
+fn odd_lines(n: usize) -> usize {
+    n.next_multiple_of(4) + 2
 }
 
 impl Map {
     fn new(windows: usize, [height, width]: [usize; 2], channels: usize, frames: usize) -> Self {
-        let stride = frames.next_multiple_of(LANES);
-        Self { data: vec![0.0; windows * height * width * channels * stride], height, width, channels, frames, stride }
+        let eights = frames.div_ceil(LANES);
+        let place = odd_lines(channels * eights);
+        let data = vec![[0.0; LANES]; windows * height * width * place];
+        Self { data, height, width, channels, frames, eights, place }
     }
 
     /// Frames `[windows, frames, height, width, channels]` of bytes, as parts of 255.
     pub fn of_bytes(bytes: &[u8], [frames, height, width, channels]: [usize; 4]) -> Self {
         let size = frames * height * width * channels;
         let mut map = Self::new(bytes.len() / size, [height, width], channels, frames);
-        let (place, stride) = (height * width * channels, map.stride);
-        for (window, to) in bytes.chunks_exact(size).zip(map.data.chunks_exact_mut(place * stride)) {
-            for (i, to) in to.chunks_exact_mut(stride).enumerate() {
-                for (t, to) in to.iter_mut().take(frames).enumerate() {
-                    *to = f32::from(window[t * place + i]) / 255.0;
+        let (places, eights) = (height * width, map.eights);
+        for (i, place) in map.data.chunks_exact_mut(map.place).enumerate() {
+            let first = i / places * size + i % places * channels;
+            for (channel, to) in place.chunks_exact_mut(eights).take(channels).enumerate() {
+                for (t, to) in to.as_flattened_mut().iter_mut().take(frames).enumerate() {
+                    *to = f32::from(bytes[first + t * places * channels + channel]) / 255.0;
                 }
             }
         }
@@ -39,17 +49,17 @@ impl Map {
     }
 
     pub fn windows(&self) -> usize {
-        self.data.len() / (self.height * self.width * self.channels * self.stride)
+        self.data.len() / (self.height * self.width * self.place)
     }
 
     /// Frames of a channel at a place of a window; `None` outside the picture.
-    fn at(&self, window: usize, y: isize, x: isize, channel: usize) -> Option<&[f32]> {
+    fn at(&self, window: usize, y: isize, x: isize, channel: usize) -> Option<&[Vector]> {
         let (y, x) = (usize::try_from(y).ok()?, usize::try_from(x).ok()?);
         if y >= self.height || x >= self.width {
             return None;
         }
-        let start = (((window * self.height + y) * self.width + x) * self.channels + channel) * self.stride;
-        self.data.get(start..start + self.stride)
+        let start = ((window * self.height + y) * self.width + x) * self.place + channel * self.eights;
+        self.data.get(start..start + self.eights)
     }
 }
 
@@ -78,14 +88,21 @@ const FEW: usize = 8;
 
 /// One thread's memory.
 struct Scratch {
-    input: Vec<f32>,
-    output: Vec<f32>,
+    input: Vec<Vector>,
+    output: Vec<Vector>,
+    /// What is outside the picture.
+    zeros: Vec<Vector>,
+}
+
+/// Vectors from one point's input to the next one's, and from one point's output to the next one's.
+fn per_point(sizes: &Sizes) -> (usize, usize) {
+    (odd_lines(sizes.channels * sizes.row() / LANES), odd_lines(4 * sizes.filters * sizes.frames / LANES))
 }
 
 /// A part of the output: its window, row and column among the parts, and its places, each with row and column in the part.
 struct Part<'a> {
     at: [usize; 3],
-    places: Vec<(usize, usize, &'a mut [f32])>,
+    places: Vec<(usize, usize, &'a mut [Vector])>,
 }
 
 impl Cell {
@@ -106,7 +123,8 @@ impl Cell {
             let (branch, filter) = (rest / filters, rest % filters);
             if points == 1 {
                 for (neighbour, weight) in nine.iter().enumerate() {
-                    packed[0][sizes.place(branch, filter, tap, neighbour * channels + channel)] = *weight as f32;
+                    packed[0][sizes.place(branch, filter, tap, neighbour * channels + channel)] =
+                        *weight as f32;
                 }
             } else {
                 let place = sizes.place(branch, filter, tap, channel);
@@ -130,7 +148,7 @@ impl Cell {
         let mut parts: Vec<Part> = (0..input.windows() * down * across)
             .map(|i| Part { at: [i / (down * across), i / across % down, i % across], places: Vec::new() })
             .collect();
-        for (i, place) in out.data.chunks_exact_mut(out.channels * out.stride).enumerate() {
+        for (i, place) in out.data.chunks_exact_mut(out.place).enumerate() {
             let (window, y, x) = (i / (size[0] * size[1]), i / size[1] % size[0], i % size[1]);
             let part = (window * down + y / side) * across + x / side;
             parts[part].places.push((y % side, x % side, place));
@@ -141,12 +159,13 @@ impl Cell {
             let sizes = Sizes {
                 channels: if self.weights.len() == 1 { 9 * self.channels } else { self.channels },
                 filters: self.filters,
-                frames: input.stride,
+                frames: input.eights * LANES,
             };
             let points = self.weights.len();
             let mut scratch = Scratch {
-                input: vec![0.0; points * sizes.channels * sizes.row()],
-                output: vec![0.0; points * 4 * self.filters * sizes.frames],
+                input: vec![[0.0; LANES]; points * per_point(&sizes).0],
+                output: vec![[0.0; LANES]; points * per_point(&sizes).1],
+                zeros: vec![[0.0; LANES]; input.eights],
             };
             loop {
                 // The lock is held for the taking alone: nothing in it can stop half-way.
@@ -188,12 +207,16 @@ impl Cell {
     #[inline(always)]
     fn part(&self, sizes: &Sizes, input: &Map, end: End, part: Part, scratch: &mut Scratch) {
         let tiled = self.weights.len() > 1;
-        if tiled { gather_tile(sizes, input, part.at, scratch) } else { gather_place(sizes, input, part.at, scratch) }
-        let (per_in, per_out) = (sizes.channels * sizes.row(), 4 * sizes.filters * sizes.frames);
+        if tiled {
+            gather_tile(sizes, input, part.at, scratch)
+        } else {
+            gather_place(sizes, input, part.at, scratch)
+        }
+        let (per_in, per_out) = per_point(sizes);
         let points = scratch.input.chunks_exact(per_in).zip(scratch.output.chunks_exact_mut(per_out));
         for ((from, to), weights) in points.zip(&self.weights) {
             // SAFETY: as in `run`.
-            unsafe { multiply(self.vectors, sizes, from, weights, to) };
+            unsafe { multiply(self.vectors, sizes, from.as_flattened(), weights, to.as_flattened_mut()) };
         }
         if tiled {
             self.finish_tile(sizes, end, part, scratch);
@@ -204,10 +227,11 @@ impl Cell {
 
     #[inline(always)]
     fn finish_place(&self, sizes: &Sizes, part: Part, scratch: &Scratch) {
+        let eights = sizes.frames / LANES;
         for (_, _, place) in part.places {
-            let rows = place.chunks_exact_mut(sizes.frames).zip(scratch.output.chunks_exact(sizes.frames));
+            let rows = place.chunks_exact_mut(eights).zip(scratch.output.chunks_exact(eights));
             for ((to, from), bias) in rows.zip(&self.bias) {
-                for (to, from) in to.iter_mut().zip(from) {
+                for (to, from) in to.as_flattened_mut().iter_mut().zip(from.as_flattened()) {
                     *to = (from + bias).max(0.0);
                 }
             }
@@ -216,74 +240,75 @@ impl Cell {
 
     #[inline(always)]
     fn finish_tile(&self, sizes: &Sizes, end: End, mut part: Part, scratch: &Scratch) {
-        let frames = sizes.frames;
-        let per_point = 4 * sizes.filters * frames;
+        let eights = sizes.frames / LANES;
+        let (_, per_point) = per_point(sizes);
         let [window, down, across] = part.at;
+        let output = scratch.output.as_slice();
+        let mut out = [[[0.0; LANES]; 4]; 4];
         for (channel, bias) in self.bias.iter().enumerate() {
-            for at in (0..frames).step_by(LANES) {
-                let start = channel * frames + at;
-                let points: [[Vector; 6]; 6] = std::array::from_fn(|y| {
-                    std::array::from_fn(|x| vector(&scratch.output, (6 * y + x) * per_point + start))
-                });
-                let mut out = tiles::backward(&points);
+            // The shortcut's frames at each place of the tile.
+            let mut more = [[scratch.zeros.as_slice(); 4]; 4];
+            if let End::Pool(shortcut) = end {
+                for (y, row) in more.iter_mut().enumerate() {
+                    for (x, frames) in row.iter_mut().enumerate() {
+                        let (y, x) = ((4 * down + y) as isize, (4 * across + x) as isize);
+                        *frames = shortcut.at(window, y, x, channel).unwrap_or(&scratch.zeros);
+                    }
+                }
+            }
+            for at in 0..eights {
+                let start = channel * eights + at;
+                tiles::backward(|i| output[i * per_point + start], &mut out);
                 for value in out.as_flattened_mut().as_flattened_mut() {
                     *value = (*value + bias).max(0.0);
                 }
                 for (y, x, place) in &mut part.places {
-                    let Some(to) = place.get_mut(start..start + LANES) else { continue };
-                    match end {
-                        End::Relu => to.copy_from_slice(&out[*y][*x]),
-                        End::Pool(shortcut) => {
+                    let (y, x) = (*y & 3, *x & 3);
+                    place[start] = match end {
+                        End::Relu => out[y][x],
+                        End::Pool(_) => {
+                            let (y, x) = (2 * (y & 1), 2 * (x & 1));
                             let mut sum = [0.0; LANES];
-                            for (dy, dx) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                                let (row, column) = (2 * *y + dy, 2 * *x + dx);
-                                let place = [(4 * down + row) as isize, (4 * across + column) as isize];
-                                let Some(more) = shortcut.at(window, place[0], place[1], channel) else { continue };
-                                let more = vector(more, at);
+                            for (y, x) in [(y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)] {
+                                let (seen, more) = (&out[y][x], &more[y][x][at]);
                                 for l in 0..LANES {
-                                    sum[l] += out[row][column][l] + more[l];
+                                    sum[l] += seen[l] + more[l];
                                 }
                             }
-                            for (to, sum) in to.iter_mut().zip(sum) {
-                                *to = sum * 0.25;
+                            for value in &mut sum {
+                                *value *= 0.25;
                             }
+                            sum
                         }
-                    }
+                    };
                 }
             }
         }
     }
 }
 
-#[inline(always)]
-fn vector(values: &[f32], at: usize) -> Vector {
-    values.get(at..).and_then(|v| v.first_chunk()).copied().unwrap_or_default()
-}
-
 /// The thirty-six points of a tile of 4×4, for each channel and frame.
 #[inline(always)]
 fn gather_tile(sizes: &Sizes, input: &Map, [window, down, across]: [usize; 3], scratch: &mut Scratch) {
-    let per_point = sizes.channels * sizes.row();
+    let (per_point, _) = per_point(sizes);
+    let Scratch { input: points, zeros, .. } = scratch;
     for channel in 0..input.channels {
-        let rows: [[Option<&[f32]>; 6]; 6] = std::array::from_fn(|y| {
-            std::array::from_fn(|x| {
+        let mut rows = [[zeros.as_slice(); 6]; 6];
+        for (y, row) in rows.iter_mut().enumerate() {
+            for (x, frames) in row.iter_mut().enumerate() {
                 let (y, x) = ((4 * down + y) as isize - 1, (4 * across + x) as isize - 1);
-                input.at(window, y, x, channel)
-            })
-        });
-        for at in (0..input.stride).step_by(LANES) {
-            let tile = rows.map(|row| row.map(|frames| frames.map_or([0.0; LANES], |f| vector(f, at))));
-            let mut points = tiles::forward(&tile);
-            if at + LANES > input.frames {
-                // What follows the last frame is zero for the frames before it.
-                for point in points.as_flattened_mut() {
-                    point[input.frames - at..].fill(0.0);
-                }
+                *frames = input.at(window, y, x, channel).unwrap_or(zeros);
             }
-            let start = channel * sizes.row() + HALO + at;
-            for (i, point) in points.as_flattened().iter().enumerate() {
-                let start = i * per_point + start;
-                scratch.input[start..start + LANES].copy_from_slice(point);
+        }
+        let start = (channel * sizes.row() + HALO) / LANES;
+        for at in 0..input.eights {
+            tiles::forward(|y, x| rows[y][x][at], |i, point| points[i * per_point + start + at] = *point);
+        }
+        // What follows the last frame is zero for the frames before it.
+        let real = input.frames % LANES;
+        if real > 0 {
+            for i in 0..POINTS {
+                points[i * per_point + start + input.eights - 1][real..].fill(0.0);
             }
         }
     }
@@ -292,13 +317,12 @@ fn gather_tile(sizes: &Sizes, input: &Map, [window, down, across]: [usize; 3], s
 /// A place and its eight neighbours.
 #[inline(always)]
 fn gather_place(sizes: &Sizes, input: &Map, [window, y, x]: [usize; 3], scratch: &mut Scratch) {
-    for (i, row) in scratch.input.chunks_exact_mut(sizes.row()).enumerate() {
+    let row = sizes.row() / LANES;
+    for (i, row) in scratch.input.chunks_exact_mut(row).take(sizes.channels).enumerate() {
         let (neighbour, channel) = (i / input.channels, i % input.channels);
         let (y, x) = ((y + neighbour / 3) as isize - 1, (x + neighbour % 3) as isize - 1);
-        let row = &mut row[HALO..HALO + input.frames];
-        match input.at(window, y, x, channel) {
-            Some(frames) => row.copy_from_slice(&frames[..input.frames]),
-            None => row.fill(0.0),
-        }
+        // Frames that are not real are zeros in what bytes became.
+        let frames = input.at(window, y, x, channel).unwrap_or(&scratch.zeros);
+        row[HALO / LANES..][..input.eights].copy_from_slice(frames);
     }
 }

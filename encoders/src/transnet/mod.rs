@@ -17,6 +17,7 @@ use crate::files::{read_json, write_json};
 use crate::layers::Linear;
 use crate::{Error, LoadReport, Params, Precision, Result, Scope, tensors};
 pub use config::{FRAME, HEIGHT, TransNetConfig, WIDTH};
+use gemm::LANES;
 pub use import::import;
 use kernel::{Cell, End, Map};
 pub use scenes::scenes;
@@ -33,6 +34,8 @@ const FORMAT_VERSION: u32 = 1;
 const CONFIG: &str = "config.json";
 /// The file that a folder of this network is complete with: it is written last.
 pub const WEIGHTS: &str = "model.safetensors";
+/// The name that the reference's weights have in a folder.
+pub const ARCHIVE: &str = "pytorch_model.bin";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,12 +94,15 @@ impl TransNet {
         Ok(net)
     }
 
-    /// Reads the network that [`save`](Self::save) wrote to `dir`.
+    /// Reads the network in `dir`: what [`save`](Self::save) wrote there, else the reference's archive ([`import`]).
     ///
     /// # Errors
     /// A missing or broken file, another network's, weights that do not fit.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
         let path = dir.join(CONFIG);
+        if !path.is_file() && dir.join(ARCHIVE).is_file() {
+            return import(dir, device);
+        }
         let value: serde_json::Value = read_json(&path)?;
         let found = value.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
         let version = value.get("format_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
@@ -225,8 +231,10 @@ fn run_packed(stages: &[Vec<Cell>], frames: &Tensor) -> Result<(Vec<Tensor>, Ten
             // The first layer's result is kept for the shortcut, and is the second one's input.
             if i == 0 { shortcut = Some(next) } else { map = next }
         }
-        let shape = [map.windows(), map.height * map.width, map.channels, map.stride].map(|n| n as i64);
-        last = Tensor::f_from_slice(&map.data)?.f_view(shape)?.f_narrow(3, 0, t)?;
+        let shape = [map.windows(), map.height * map.width, map.channels, t as usize].map(|n| n as i64);
+        let [place, channel] = [map.place, map.eights].map(|n| (n * LANES) as i64);
+        let strides = [shape[1] * place, place, channel, 1];
+        last = Tensor::f_from_slice(map.data.as_flattened())?.f_as_strided(shape, strides, None)?;
         seen.push(last.f_mean_dim([1i64].as_slice(), false, Kind::Float)?.f_transpose(1, 2)?.f_contiguous()?);
     }
     Ok((seen, last.f_permute([0, 3, 1, 2])?.f_flatten(2, 3)?))

@@ -56,11 +56,15 @@ impl Histogram {
 /// Frames `[B, T, H, W, 3]` of bytes → how often each colour is in them, `[B, T, 512]`.
 pub(super) fn histograms(frames: &Tensor) -> Result<Tensor> {
     let [b, t, h, w, _] = frames.size()[..] else {
-        return Err(crate::Error::Input(format!("expected frames [B, T, H, W, 3], found {:?}", frames.size())));
+        return Err(crate::Error::Input(format!(
+            "expected frames [B, T, H, W, 3], found {:?}",
+            frames.size()
+        )));
     };
     let steps = frames.f_floor_divide_scalar(32)?.f_to_kind(Kind::Int64)?.f_view([b * t, h * w, 3])?;
     let (red, green, blue) = (steps.f_select(2, 0)?, steps.f_select(2, 1)?, steps.f_select(2, 2)?);
-    let first = Tensor::f_arange(b * t, (Kind::Int64, frames.device()))?.f_mul_scalar(BINS)?.f_unsqueeze(1)?;
+    let first =
+        Tensor::f_arange(b * t, (Kind::Int64, frames.device()))?.f_mul_scalar(BINS)?.f_unsqueeze(1)?;
     let bins = red.f_mul_scalar(64)?.f_add(&green.f_mul_scalar(8)?)?.f_add(&blue)?.f_add(&first)?;
     let counts = bins.f_view([-1])?.f_bincount(None::<&Tensor>, b * t * BINS)?;
     Ok(counts.f_view([b, t, BINS])?.f_to_kind(Kind::Float)?)

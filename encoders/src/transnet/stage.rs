@@ -21,7 +21,8 @@ pub(super) struct Layer {
 
 impl Layer {
     fn new(scope: &Scope, input: i64, filters: i64, eps: f64) -> Result<Self> {
-        let (spatial, temporal, norm) = (scope.child("spatial"), scope.child("temporal"), scope.child("norm"));
+        let (spatial, temporal, norm) =
+            (scope.child("spatial"), scope.child("temporal"), scope.child("norm"));
         let wide = 4 * filters;
         let (a, b) = ((9.0 * input as f64).powf(-0.5), (6.0 * filters as f64).powf(-0.5));
         Ok(Self {
@@ -46,7 +47,14 @@ impl Layer {
         for (i, dilation) in (0i64..).zip([1i64, 2, 4, 8]) {
             let kernel = self.temporal.f_narrow(0, i * filters, filters)?.f_unsqueeze(-1)?;
             let part = y.f_narrow(1, 2 * i * filters, 2 * filters)?;
-            branches.push(part.f_conv2d(&kernel, None::<&Tensor>, [1, 1], [dilation, 0], [dilation, 1], 1)?);
+            branches.push(part.f_conv2d(
+                &kernel,
+                None::<&Tensor>,
+                [1, 1],
+                [dilation, 0],
+                [dilation, 1],
+                1,
+            )?);
         }
         let y = Tensor::f_cat(&branches, 1)?;
         let (w4, b4, m4, v4) = (Some(&self.weight), Some(&self.bias), Some(&self.mean), Some(&self.var));

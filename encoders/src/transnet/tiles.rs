@@ -13,12 +13,16 @@ const B: f32 = std::f32::consts::SQRT_2;
 
 #[inline(always)]
 fn of(f: impl Fn(usize) -> f32) -> Vector {
-    std::array::from_fn(f)
+    let mut v = [0.0; LANES];
+    for (l, v) in v.iter_mut().enumerate() {
+        *v = f(l);
+    }
+    v
 }
 
 /// Six neighbours → six points.
 #[inline(always)]
-fn points(d: [Vector; 6]) -> [Vector; 6] {
+fn points(d: &[Vector; 6]) -> [Vector; 6] {
     let even_a = of(|l| d[4][l] - 2.0 * d[2][l]);
     let odd_a = of(|l| A * (d[3][l] - 2.0 * d[1][l]));
     let even_b = of(|l| d[4][l] - 0.5 * d[2][l]);
@@ -35,7 +39,7 @@ fn points(d: [Vector; 6]) -> [Vector; 6] {
 
 /// Six points → four sums.
 #[inline(always)]
-fn sums(m: [Vector; 6]) -> [Vector; 4] {
+fn sums(m: &[Vector; 6]) -> [Vector; 4] {
     let (even_a, odd_a) = (of(|l| m[1][l] + m[2][l]), of(|l| A * (m[1][l] - m[2][l])));
     let (even_b, odd_b) = (of(|l| m[3][l] + m[4][l]), of(|l| B * (m[3][l] - m[4][l])));
     [
@@ -46,32 +50,39 @@ fn sums(m: [Vector; 6]) -> [Vector; 4] {
     ]
 }
 
-/// A tile's input, six rows of six places → its points.
 #[inline(always)]
-pub(super) fn forward(tile: &[[Vector; 6]; 6]) -> [[Vector; 6]; 6] {
-    let across = tile.map(points);
-    let mut out = [[[0.0; LANES]; 6]; 6];
-    for x in 0..6 {
-        let column = points(std::array::from_fn(|y| across[y][x]));
-        for (row, value) in out.iter_mut().zip(column) {
-            row[x] = value;
-        }
-    }
-    out
+fn column<const N: usize>(rows: &[[Vector; N]; 6], x: usize) -> [Vector; 6] {
+    [rows[0][x], rows[1][x], rows[2][x], rows[3][x], rows[4][x], rows[5][x]]
 }
 
-/// Points → the tile's output, four rows of four places.
+/// A tile's input, six rows of six places by `load(row, place)` → its points, by `store(point, value)`. Values pass through functions that are
+/// compiled into the caller: as arrays they would be copied to and fro.
 #[inline(always)]
-pub(super) fn backward(points: &[[Vector; 6]; 6]) -> [[Vector; 4]; 4] {
-    let across = points.map(sums);
-    let mut out = [[[0.0; LANES]; 4]; 4];
-    for x in 0..4 {
-        let column = sums(std::array::from_fn(|y| across[y][x]));
-        for (row, value) in out.iter_mut().zip(column) {
-            row[x] = value;
+pub(super) fn forward(load: impl Fn(usize, usize) -> Vector, mut store: impl FnMut(usize, &Vector)) {
+    let mut across = [[[0.0; LANES]; 6]; 6];
+    for (y, row) in across.iter_mut().enumerate() {
+        *row = points(&[load(y, 0), load(y, 1), load(y, 2), load(y, 3), load(y, 4), load(y, 5)]);
+    }
+    for x in 0..6 {
+        for (y, value) in points(&column(&across, x)).iter().enumerate() {
+            store(6 * y + x, value);
         }
     }
-    out
+}
+
+/// Points, by `load(point)` → the tile's output, four rows of four places.
+#[inline(always)]
+pub(super) fn backward(load: impl Fn(usize) -> Vector, out: &mut [[Vector; 4]; 4]) {
+    let mut across = [[[0.0; LANES]; 4]; 6];
+    for (y, row) in across.iter_mut().enumerate() {
+        let y = 6 * y;
+        *row = sums(&[load(y), load(y + 1), load(y + 2), load(y + 3), load(y + 4), load(y + 5)]);
+    }
+    for x in 0..4 {
+        for (row, value) in out.iter_mut().zip(&sums(&column(&across, x))) {
+            row[x] = *value;
+        }
+    }
 }
 
 /// A 3×3 kernel → its points, rows first.
@@ -94,18 +105,20 @@ mod tests {
     #[test]
     fn products_of_points_are_the_convolution() {
         let wave = |i: usize| ((i * 29 + 7) % 43) as f32 / 21.0 - 1.0;
-        let tile: [[Vector; 6]; 6] =
-            std::array::from_fn(|y| std::array::from_fn(|x| std::array::from_fn(|l| wave(y * 48 + x * 8 + l))));
-        let weights: [f64; 9] = std::array::from_fn(|i| f64::from(wave(i + 400)));
-        let (u, v) = (kernel(&weights), forward(&tile));
-        let product = std::array::from_fn(|y| {
-            std::array::from_fn(|x| std::array::from_fn(|l| v[y][x][l] * u[6 * y + x] as f32))
+        let tile: [[Vector; 6]; 6] = std::array::from_fn(|y| {
+            std::array::from_fn(|x| std::array::from_fn(|l| wave(y * 48 + x * 8 + l)))
         });
-        let out = backward(&product);
+        let weights: [f64; 9] = std::array::from_fn(|i| f64::from(wave(i + 400)));
+        let u = kernel(&weights);
+        let mut product = [[0.0; LANES]; POINTS];
+        forward(|y, x| tile[y][x], |i, v| product[i] = v.map(|v| v * u[i] as f32));
+        let mut out = [[[0.0; LANES]; 4]; 4];
+        backward(|i| product[i], &mut out);
         for (y, row) in out.iter().enumerate() {
             for (x, found) in row.iter().enumerate() {
                 for (l, found) in found.iter().enumerate() {
-                    let want: f64 = (0..9).map(|i| weights[i] * f64::from(tile[y + i / 3][x + i % 3][l])).sum();
+                    let want: f64 =
+                        (0..9).map(|i| weights[i] * f64::from(tile[y + i / 3][x + i % 3][l])).sum();
                     assert!((f64::from(*found) - want).abs() < 5e-6, "{y} {x}: {found} {want}");
                 }
             }

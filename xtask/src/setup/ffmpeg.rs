@@ -1,10 +1,8 @@
 //! The program that decodes videos: the one on the machine, or else a static build out of a wheel.
 
-use super::download::Source;
-use super::platform::{self, Wheel};
-use super::{cache, stage, unpack};
+use super::piece::Piece;
+use super::platform::Wheel;
 use crate::{Error, Result, exec, ui};
-use std::fs;
 use std::path::Path;
 
 /// FFmpeg 9 for Linux: the older static build crashes on MPEG transport streams. The index has no later one for macOS.
@@ -33,36 +31,19 @@ pub(crate) fn ensure(cache: &Path) {
 
 fn find_or_fetch(cache: &Path) -> Result<()> {
     let named = std::env::var_os("UNISONO_FFMPEG").is_some_and(|value| !value.is_empty());
-    let folder = cache.join("ffmpeg");
-    if named || exec::find_on_path(&["ffmpeg"]).is_some() || folder.join("ffmpeg").is_file() {
+    if named || exec::find_on_path(&["ffmpeg"]).is_some() || cache.join("ffmpeg/ffmpeg").is_file() {
         return Ok(());
     }
-    let (Some(wheel), Some(platform)) = (this(), platform::this()) else {
-        return Err(Error::MissingTool { tool: "ffmpeg", fix: "install it, or name it by UNISONO_FFMPEG" });
+    let wheel = this()
+        .ok_or(Error::MissingTool { tool: "ffmpeg", fix: "install it, or name it by UNISONO_FFMPEG" })?;
+    let program = Piece {
+        wheel,
+        entry: "imageio_ffmpeg/binaries/ffmpeg-",
+        folder: "ffmpeg",
+        file: "ffmpeg",
+        mode: 0o755,
+        space: 5,
+        what: "ffmpeg, for videos",
     };
-    let python = super::origin::python().ok_or(super::NO_PYTHON)?;
-    let _lock = cache::lock(cache)?;
-    // Another set-up may have fetched it while this one waited for the lock.
-    if folder.join("ffmpeg").is_file() {
-        return Ok(());
-    }
-    ui::say(&format!("fetching ffmpeg, for videos: {} MB", ui::mega(wheel.size)));
-    cache::require_space(cache, 5 * wheel.size)?;
-    let downloads = cache.join("downloads");
-    let source = Source {
-        python: &python,
-        tags: platform.tags,
-        folder: &downloads,
-        options: &[],
-        variables: &[],
-        pause: 1,
-    };
-    let file = source.fetch(&wheel, wheel.name)?;
-    let fresh = cache.join("ffmpeg.tmp");
-    stage::remove(&fresh)?;
-    fs::create_dir_all(&fresh).map_err(Error::io("creating", &fresh))?;
-    unpack::program(&file, "imageio_ffmpeg/binaries/ffmpeg-", &fresh.join("ffmpeg"))?;
-    stage::remove(&folder)?;
-    fs::rename(&fresh, &folder).map_err(Error::io("creating", &folder))?;
-    stage::remove(&downloads)
+    program.ensure(cache)
 }

@@ -7,8 +7,10 @@ mod cargo_config;
 mod download;
 mod ffmpeg;
 mod origin;
+mod piece;
 mod platform;
 mod stage;
+mod transnet;
 mod unpack;
 
 use crate::{Error, Result, exec, ui};
@@ -95,6 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<Ready> {
         stage::make(&stage, &libtorch)?;
     }
     ffmpeg::ensure(&cache);
+    transnet::ensure(&cache);
     let changed = cargo_config::write(&file, &cargo_config::render(&libtorch, &stage, cpu_only)?)?;
     warn_of_variables(&libtorch)?;
     let device = if libtorch.has_cuda() { "CPU and CUDA" } else { "CPU" };

@@ -41,8 +41,8 @@ fn all(wheels: &[PathBuf], folder: &Path, cuda: bool) -> Result<()> {
     Ok(())
 }
 
-/// The one file of `wheel` whose name begins with `prefix`, as a program that can be run.
-pub(crate) fn program(wheel: &Path, prefix: &str, to: &Path) -> Result<()> {
+/// The one file of `wheel` whose name begins with `prefix`, with these permissions.
+pub(crate) fn one(wheel: &Path, prefix: &str, to: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mut archive = open(wheel)?;
     let found = (0..archive.len()).find(|index| {
@@ -53,7 +53,7 @@ pub(crate) fn program(wheel: &Path, prefix: &str, to: &Path) -> Result<()> {
     let mut file = File::create(to).map_err(Error::io("creating", to))?;
     std::io::copy(&mut entry, &mut file).map_err(Error::io("writing", to))?;
     file.sync_all().map_err(Error::io("writing", to))?;
-    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).map_err(Error::io("writing", to))
+    fs::set_permissions(to, fs::Permissions::from_mode(mode)).map_err(Error::io("writing", to))
 }
 
 /// One file to write.
