@@ -8,10 +8,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use unisono_datasets::video::Span;
+use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
 use unisono_fusion::{Ability, FusionModel};
+use unisono_jobs::scenes::cut_span;
+use unisono_jobs::scenes::write::Cut;
 use unisono_jobs::understand::{How, sees, understand};
 use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
 use unisono_train::checkpoint::model_dir;
@@ -52,6 +54,9 @@ pub(crate) struct Args {
     /// are shown, and ranks them anew
     #[arg(long, value_name = "DIR_OR_ID", requires = "query")]
     rerank: Option<PathBuf>,
+    /// Cut the hits that are videos, or scenes of them, out into this folder
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
     /// Print the hits as JSON
@@ -81,13 +86,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         hits.truncate(top);
     }
     let seconds = begun.elapsed().as_secs_f64();
+    let clips = match &args.clips {
+        Some(dir) => cut(dir, &index, &hits, args.ffmpeg.as_deref())?,
+        None => Vec::new(),
+    };
     let page = args.open.as_ref().map(|path| write_sheet(path, &index, &query, &hits)).transpose()?;
     if args.json {
-        out::json(&document(&index, &query, &searched, &hits, seconds, page.as_deref()))?;
+        let mut document = document(&index, &query, &searched, &hits, seconds, page.as_deref());
+        for (rank, name) in clips.iter().enumerate() {
+            if let (Some(name), Some(dir)) = (name, &args.clips) {
+                document["hits"][rank]["clip"] = json!(dir.join(name));
+            }
+        }
+        out::json(&document)?;
     } else {
         out::print(&table(&index, &hits))?;
         if hits.is_empty() {
             out::note("nothing found: the index holds no such modality");
+        }
+        if let Some(dir) = &args.clips {
+            let count = style::count(clips.iter().flatten().count(), "clip");
+            out::print(&format!("{}: {count}\n", dir.display()))?;
         }
         if let Some(page) = &page {
             out::print(&format!("contact sheet: {}\n", page.display()))?;
@@ -183,12 +202,41 @@ fn table(index: &Index, hits: &[Hit]) -> String {
         let text = item.text.as_deref().or(item.label.as_deref()).unwrap_or_default();
         let mut place = item.path.as_ref().map_or_else(|| item.id.clone(), |p| p.display().to_string());
         if !item.span.is_whole() {
-            place += &format!(" ({})", item.span);
+            place += &format!("  {}", stretch(&item.span));
         }
         let rank = (rank + 1).to_string();
         table.row([rank, format!("{score:.3}"), item.modality.to_string(), style::shorten(text, 48), place]);
     }
     table.render()
+}
+
+/// `0:01:02.345 - 0:01:10.000`.
+fn stretch(span: &Span) -> String {
+    let side = |t: Option<unisono_datasets::video::Time>| {
+        t.map_or_else(String::new, |t| style::timecode(t.seconds()))
+    };
+    format!("{} - {}", side(span.start), side(span.end))
+}
+
+/// Cuts the hits that are parts of videos out into `dir`; the names of the files, by rank.
+fn cut(dir: &Path, index: &Index, hits: &[Hit], ffmpeg: Option<&Path>) -> Result<Vec<Option<String>>, Error> {
+    let ffmpeg = Ffmpeg::find(ffmpeg).map_err(JobError::from)?;
+    let mut names = Vec::with_capacity(hits.len());
+    for (rank, (item, _)) in found(index, hits).enumerate() {
+        names.push(match (&item.path, item.modality) {
+            (Some(path), Modality::Video) => {
+                match cut_span(&ffmpeg, path, &item.span, &Cut::default(), dir, rank) {
+                    Ok(name) => Some(name),
+                    Err(e) => {
+                        out::note(&format!("no clip of {}: {e}", path.display()));
+                        None
+                    }
+                }
+            }
+            _ => None,
+        });
+    }
+    Ok(names)
 }
 
 fn found<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Item, f32)> {
@@ -212,6 +260,8 @@ fn document(
             });
             if !item.span.is_whole() {
                 hit["span"] = json!(item.span);
+                hit["seconds"] =
+                    json!([item.span.start.map(|t| t.seconds()), item.span.end.map(|t| t.seconds())]);
             }
             hit
         })

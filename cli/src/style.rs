@@ -71,9 +71,23 @@ pub(crate) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// `0:01:02.345`, to the nearest millisecond.
+pub(crate) fn timecode(seconds: f64) -> String {
+    let sign = if seconds < 0.0 { "-" } else { "" };
+    let ms = (seconds.abs() * 1000.0).round() as u64;
+    let (s, ms) = (ms / 1000, ms % 1000);
+    format!("{sign}{}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn timecodes() {
+        assert_eq!(timecode(3661.0406), "1:01:01.041");
+        assert_eq!((timecode(0.0), timecode(-59.9996)), ("0:00:00.000".into(), "-0:01:00.000".into()));
+    }
 
     #[test]
     fn figures() {

@@ -1,19 +1,19 @@
 //! From what was watched to shots, scenes and their words.
 
 use super::analyse::{Analysis, jpeg, shrunk};
+use super::clips::cut_out;
 use super::eyes::{Look, Models};
 use super::{SceneJob, Source};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::Path;
-use std::process::Stdio;
 use unisono_datasets::video::{Ffmpeg, Time};
 use unisono_encoders::transnet;
 use unisono_scenes::group::{ShotView, group};
 use unisono_scenes::labels::LabelInput;
 use unisono_scenes::record::{Moment, Scene, Shot, VideoRecord, VideoScenes};
 use unisono_scenes::shots::{Boundary, events, shots};
-use unisono_scenes::write::{clip, clip_name};
+use unisono_scenes::write::clip_name;
 
 /// Folder of thumbnails, beside a video's files.
 const THUMBNAILS: &str = "thumbnails";
@@ -325,34 +325,6 @@ fn clips(
         cut_out(ffmpeg, &made.video, scene.start, scene.end, cut, &out)?;
     }
     Ok(())
-}
-
-/// Cuts a stretch of a video out into `out`.
-///
-/// # Errors
-/// FFmpeg refuses, in its words.
-pub fn cut_out(
-    ffmpeg: &Ffmpeg,
-    video: &VideoRecord,
-    start: Moment,
-    end: Moment,
-    cut: &unisono_scenes::write::Cut,
-    out: &Path,
-) -> Result<()> {
-    let output = ffmpeg
-        .guarded(&unisono_datasets::video::VideoLimits::default())
-        .args(clip(video, start, end, cut, out))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::io(ffmpeg.program(), "start"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    // What was begun is no clip.
-    drop(std::fs::remove_file(out));
-    let log = String::from_utf8_lossy(&output.stderr);
-    let last = log.lines().last().unwrap_or("it says nothing").trim().to_owned();
-    Err(Error::format(out, format!("ffmpeg cannot write this clip: {last}")))
 }
 
 /// The frame shown at a time.

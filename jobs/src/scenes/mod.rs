@@ -8,14 +8,15 @@
 //! ```
 
 mod analyse;
+mod clips;
 mod eyes;
 mod finish;
 mod gather;
 mod inputs;
 mod store;
 
+pub use clips::cut_span;
 pub use eyes::Models;
-pub use finish::cut_out;
 pub use gather::Gathered;
 pub use inputs::{Shard, Source, list};
 
