@@ -119,7 +119,7 @@ pub struct SampleSettings {
 
 impl Default for SampleSettings {
     fn default() -> Self {
-        Self { every: 1.0, thumbnail: 480 }
+        Self { every: 0.5, thumbnail: 480 }
     }
 }
 
