@@ -125,6 +125,8 @@ pub fn scenes(
 ) -> Result<SceneReport> {
     job.settings.validate().map_err(Error::from)?;
     let store = Store::open(job, models)?;
+    // Clips that an earlier run cut may lie below a folder that was named.
+    let sources: Vec<Source> = sources.iter().filter(|s| !s.path().starts_with(store.out())).cloned().collect();
     let mine: Vec<&Source> =
         sources.iter().enumerate().filter(|(i, _)| shard.has(*i)).map(|(_, s)| s).collect();
     let mut done: BTreeMap<usize, VideoDone> = BTreeMap::new();
@@ -153,7 +155,7 @@ pub fn scenes(
         });
     }
     let unusable: Vec<&str> = skipped.iter().map(|s| s.id.as_str()).collect();
-    let gathered = gather::gather(&store, models, sources, &unusable, shard)?;
+    let gathered = gather::gather(&store, models, &sources, &unusable, shard)?;
     Ok(SceneReport { videos: done.into_values().collect(), skipped, gathered })
 }
 
@@ -256,12 +258,7 @@ impl Work<'_> {
                             };
                             match made {
                                 Ok(video) => drop(done.insert(rest[at], video)),
-                                Err(Error::Interrupted) => return Err(Error::Interrupted),
-                                Err(e @ (Error::Io { .. } | Error::Encoders(_) | Error::Fusion(_)))
-                                    if !of_source(&e, source) =>
-                                {
-                                    return Err(e);
-                                }
+                                Err(e) if ends(&e, self.store.out()) => return Err(e),
                                 Err(e) => {
                                     let (id, text) = (source.id(), e.to_string());
                                     let reason = text
@@ -301,7 +298,15 @@ impl Work<'_> {
     }
 }
 
-/// Whether an error is about the video itself, which is left out then, and not about what the job writes or runs.
-fn of_source(error: &Error, source: &Source) -> bool {
-    matches!(error, Error::Io { path, .. } if path == source.path())
+/// Whether an error ends the job: those of the models, and those of what is written. The others are about one video, which is left out.
+fn ends(error: &Error, out: &Path) -> bool {
+    use unisono_datasets::Error as Data;
+    use unisono_scenes::Error as Scenes;
+    match error {
+        Error::Interrupted | Error::Encoders(_) | Error::Fusion(_) => true,
+        Error::Io { path, .. }
+        | Error::Scenes(Scenes::Io { path, .. } | Scenes::Datasets(Data::Io { path, .. }))
+        | Error::Datasets(Data::Io { path, .. }) => path.starts_with(out),
+        _ => false,
+    }
 }
