@@ -91,7 +91,7 @@ pub(super) unsafe fn multiply(
         let weights = &weights[start * 12 * filters..];
         let mut at = 0;
         while at < frames {
-            let wide = match vectors {
+            let wide: usize = match vectors {
                 #[cfg(target_arch = "x86_64")]
                 Vectors::Avx2 => x86::wide256(frames - at),
                 #[cfg(target_arch = "x86_64")]

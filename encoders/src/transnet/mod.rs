@@ -4,8 +4,10 @@
 //! Start at [`TransNetStream`]: frames go in as they are decoded, the probability that a shot ends with each comes out.
 
 mod config;
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused, unreachable_code))]
 mod gemm;
 mod import;
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused, unreachable_code))]
 mod kernel;
 mod scenes;
 mod similarity;
