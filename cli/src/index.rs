@@ -14,7 +14,7 @@ use unisono_jobs::{Index, identity};
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     Info(InfoArgs),
 }
 

@@ -75,6 +75,13 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
     if c.hears() {
         return Err(cannot(format, "expected a text and an image tower only", "an audio tower besides"));
     }
+    if c.video.is_some() || image.transformer.messages {
+        return Err(cannot(
+            format,
+            "expected towers for texts and pictures only",
+            "a table for videos besides",
+        ));
+    }
     let patch = match image.stem {
         StemConfig::Patch { size: [h, w], stride: None } if h == w => h,
         _ => return Err(cannot(format, "expected a stem of square patches", "another")),

@@ -4,10 +4,12 @@
 use image::{Rgb, RgbImage};
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
+use unisono_encoders::clips::Clips;
 use unisono_encoders::processors::{
     ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
 };
-use unisono_encoders::{Clip, Modality, Model, ModelConfig, Processors, VideoConfig, to_vec};
+use unisono_encoders::video::Heard;
+use unisono_encoders::{Clip, Modality, Mode, Model, ModelConfig, Processors, VideoConfig, to_vec};
 
 /// Three towers, the image tower without messages; `video` is the JSON of the video table.
 fn model(video: Option<&str>) -> Result<Model, unisono_encoders::Error> {
@@ -156,6 +158,40 @@ fn sound_and_picture_join_as_the_rule_says() {
     let other = [clip(&[1, 2], Some(0.9)), clips[1].clone()];
     let (a, b) = (unit(&clips), unit(&other));
     assert!(distance(&a.get(0), &b.get(0)) > 1e-3 && distance(&a.get(1), &b.get(1)) < 1e-6);
+}
+
+/// Central differences in the largest entry of every parameter's gradient.
+#[test]
+fn gradients_equal_finite_differences() {
+    let model =
+        model(Some(&format!(r#"{{"frames": 3, {TEMPORAL}, "sound": {{"kind": "token"}}}}"#))).unwrap();
+    stir(&model);
+    let wave = |shape: [i64; 2], by: f64| {
+        (Tensor::arange(shape[0] * shape[1], (Kind::Float, Device::Cpu)) * by).sin().view(shape)
+    };
+    let clips = Clips::new(&[3, 1, 2], Device::Cpu).unwrap();
+    let heard = Heard { pooled: wave([2, 12], 0.9), vectors: wave([2, 10], 0.4), rows: vec![0, 2] };
+    let loss = || {
+        let pooled = model.forward_video(&wave([6, 12], 0.7), &clips, Some(&heard), Mode::Train).unwrap();
+        (model.project(Modality::Video, &pooled).unwrap() * wave([3, 10], 1.9)).sum(Kind::Double)
+    };
+    loss().backward();
+    let mut checked = 0;
+    for (name, param) in model.params().iter().filter(|(n, _)| n.starts_with("video.")) {
+        let (grad, flat) = (param.tensor.grad().view([-1]), param.tensor.detach().view([-1]));
+        let at = grad.abs().argmax(0, false).int64_value(&[]);
+        let before = flat.double_value(&[at]);
+        let moved = |by: f64| {
+            let _ = flat.get(at).fill_(before + by);
+            tch::no_grad(loss).double_value(&[])
+        };
+        let slope = (moved(4e-3) - moved(-4e-3)) / 8e-3;
+        let _ = flat.get(at).fill_(before);
+        let g = grad.double_value(&[at]);
+        assert!((slope - g).abs() < 4e-3 + 0.03 * g.abs(), "{name}[{at}]: {slope} {g}");
+        checked += 1;
+    }
+    assert!(checked > 25, "{checked}");
 }
 
 #[test]

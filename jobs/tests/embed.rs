@@ -45,6 +45,7 @@ fn every_row_belongs_to_its_item_whatever_the_batch_and_workers() {
                 Modality::Image => embedder.image(&item.id).unwrap(),
                 Modality::Audio => embedder.sound(&item.id).unwrap(),
                 Modality::Text => embedder.texts(&[item.text.as_deref().unwrap()]).unwrap().data,
+                Modality::Video => embedder.video(&item.id, &item.span).unwrap(),
             };
             assert!((similarity(&alone, row) - 1.0).abs() < 1e-5, "{} {batch} {workers}", item.id);
         }

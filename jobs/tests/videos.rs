@@ -113,7 +113,7 @@ fn an_index_finds_videos_by_videos_and_words() {
     assert_eq!((report.header.count, report.repeated), (6, 0));
     let pairs: Vec<(Modality, Modality)> = report.recalls().iter().map(|r| (r.from, r.to)).collect();
     assert_eq!(pairs, [(Modality::Text, Modality::Video), (Modality::Video, Modality::Text)]);
-    let index = Index::open(&dir.path().join("idx")).unwrap();
+    let index = Index::open(dir.path().join("idx")).unwrap();
     let embedder = index.embedder(None, Device::Cpu).unwrap();
     let query = embedder.video(dir.path().join("stripes.mkv"), &Span::WHOLE).unwrap();
     let hits = index.search(&query, 1, &[]).unwrap();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tch::Device;
 use unisono_datasets::{Manifest, Record, Sampler, Source};
 use unisono_encoders::processors::{LogMel, TextProcessor, train_tokenizer};
+use unisono_encoders::video::FramePooling;
 use unisono_encoders::{Modality, Model, Processors};
 
 /// Manifests read once, however many sources and protocols name them.
@@ -97,10 +98,13 @@ fn languages(records: &[Arc<Record>]) -> Vec<u32> {
 pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
     if let Some(init) = &recipe.init {
         let model = Model::load(&crate::checkpoint::model_dir(init), device)?;
-        return Ok(match &recipe.video {
-            Some(video) => model.with_video(video.clone(), recipe.seed)?,
-            None => model,
-        });
+        return fitting(
+            recipe,
+            match &recipe.video {
+                Some(video) => model.with_video(video.clone(), recipe.seed)?,
+                None => model,
+            },
+        );
     }
     let config = recipe.model.as_ref().ok_or_else(|| Error::setting("model", "missing"))?;
     let mut processors = Processors { image: recipe.processor.image.clone(), ..Processors::default() };
@@ -124,5 +128,16 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
         )?;
         processors.text = Some(TextProcessor::new(tokenizer, text.context_length as usize, text.vocab_size)?);
     }
-    Ok(Model::new(config.clone(), processors, recipe.seed, device)?)
+    fitting(recipe, Model::new(config.clone(), processors, recipe.seed, device)?)
+}
+
+/// The fusion part may not ask for more frames of a video than its video tower has places for.
+fn fitting(recipe: &Recipe, model: Model) -> Result<Model> {
+    let (asked, most) = (recipe.frames(&model), model.frames());
+    let pooling = model.config().video.as_ref().map(|v| &v.pooling);
+    if asked > most && pooling.is_some_and(|p| *p != FramePooling::Mean) {
+        let message = format!("{asked}, but the video tower takes at most {most} (video.frames)");
+        return Err(Error::setting("fusion.frames", message));
+    }
+    Ok(model)
 }

@@ -1,5 +1,5 @@
 //! Trainings on clips that only their order, or only their sound, tells apart.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use image::{Rgb, RgbImage};
 use std::fs;
@@ -161,6 +161,26 @@ fn clips_that_only_their_sound_tells_apart_are_memorised_by_both_rules() {
     }
 }
 
+/// One batch of clips under every loss of the fusion part, over a temporal tower.
+#[test]
+fn clips_are_captioned_and_matched_over_a_video_tower() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = turns(dir.path());
+    let model =
+        towers(false).replace("[processor.image]", &format!("[model.video]\n{TEMPORAL}[processor.image]"));
+    let fusion =
+        "[fusion]\nmemory = [\"image\"]\nframes = 4\ntransformer = { width = 16, depth = 1, heads = 2 }\n";
+    let mut recipe = recipe(&manifest, 2, &model, fusion);
+    (recipe.objective.caption, recipe.objective.matching) = (1.0, 1.0);
+    run(&recipe, &dir.path().join("run"));
+    let line = fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
+    assert!(
+        ["caption", "match", "text_video"].iter().all(|name| line.contains(&format!("\"{name}\""))),
+        "{line}"
+    );
+}
+
 #[test]
 fn a_video_table_stands_where_its_towers_come_from() {
     let table = format!("[video]\n{TEMPORAL}");
@@ -170,6 +190,16 @@ fn a_video_table_stands_where_its_towers_come_from() {
     fs::write(&path, both.to_toml().unwrap()).unwrap();
     let e = Recipe::load(&path, &[], &[]).unwrap_err().to_string();
     assert!(e.contains("goes with init; beside [model] it is [model.video]"), "{e}");
+    // More frames than the video tower has places for are refused before the first step.
+    let manifest = turns(dir.path());
+    let model =
+        towers(false).replace("[processor.image]", &format!("[model.video]\n{TEMPORAL}[processor.image]"));
+    let fusion =
+        "[fusion]\nmemory = [\"image\"]\nframes = 5\ntransformer = { width = 16, depth = 1, heads = 2 }\n";
+    let mut asks = recipe(&manifest, 1, &model, fusion);
+    asks.objective.caption = 1.0;
+    let e = train(&asks, &dir.path().join("run"), Options::default(), &mut |_| {}).unwrap_err().to_string();
+    assert!(e.contains("fusion.frames: 5, but the video tower takes at most 4"), "{e}");
     // What a recipe does not say is not written into its run.
     let plain = recipe(Path::new("m.jsonl"), 1, &towers(false), "").to_toml().unwrap();
     assert!(!plain.contains("text_video") && !plain.contains("[video]") && !plain.contains("[model.video]"));
