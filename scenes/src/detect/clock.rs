@@ -77,16 +77,17 @@ impl Clock {
     }
 }
 
-/// The average rate, which OpenCV takes for the frame rate. FFmpeg tells it (`20.81 fps` in the line of the stream) with two decimals
-/// only; `guessed` is the one that its filters have (`frame_rate` of `showinfo`), exact, but where the rate varies something else. So:
-/// the guess where it rounds to what is told, else what is told.
-pub fn average_rate(told: f64, guessed: Ratio) -> Ratio {
+/// The average rate, which OpenCV takes for the frame rate. FFmpeg tells it (`20.81 fps` in the line of the stream; 0 where it does not)
+/// with two decimals only. `candidates` are exact rates from elsewhere: the one that its filters guess (`frame_rate` of `showinfo`),
+/// which is something else where the rate varies, and, of MP4 and MOV, the number of frames through their lengths. The first that rounds
+/// to what is told is the one; else it is what is told. `None`: nothing is told, and there is no candidate.
+pub fn average_rate(told: f64, candidates: &[Ratio]) -> Option<Ratio> {
     let hundredths = (told * 100.0).round();
-    let usable = hundredths >= 1.0 && hundredths <= f64::from(u32::MAX);
-    if !usable || (guessed.value() - told).abs() < 0.005_001 {
-        return guessed;
+    if !(1.0..=f64::from(u32::MAX)).contains(&hundredths) {
+        return candidates.first().copied();
     }
-    Ratio { num: hundredths as u32, den: 100 }
+    let near = candidates.iter().find(|rate| (rate.value() - told).abs() < 0.005_001);
+    Some(near.copied().unwrap_or(Ratio { num: hundredths as u32, den: 100 }))
 }
 
 fn known_rate(num: i64, den: i64) -> (i64, i64) {
@@ -148,10 +149,13 @@ mod tests {
     #[test]
     fn the_average_is_the_guess_where_it_may_be() {
         let ratio = |num, den| Ratio { num, den };
-        assert_eq!(average_rate(23.98, ratio(24_000, 1001)), ratio(24_000, 1001));
-        assert_eq!(average_rate(20.81, ratio(180, 1)), ratio(2081, 100));
+        let found = |told, candidates: &[Ratio]| average_rate(told, candidates);
+        assert_eq!(found(23.98, &[ratio(24_000, 1001)]), Some(ratio(24_000, 1001)));
+        assert_eq!(found(20.81, &[ratio(180, 1)]), Some(ratio(2081, 100)));
+        assert_eq!(found(20.81, &[ratio(180, 1), ratio(5265, 253)]), Some(ratio(5265, 253)));
         for odd in [0.0, f64::NAN, f64::INFINITY, -3.0] {
-            assert_eq!(average_rate(odd, ratio(25, 1)), ratio(25, 1));
+            assert_eq!(found(odd, &[ratio(25, 1)]), Some(ratio(25, 1)));
+            assert_eq!(found(odd, &[]), None);
         }
     }
 

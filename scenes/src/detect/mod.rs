@@ -5,7 +5,8 @@
 //! frame (4:2:0 or BGR) -> Shrink -> Picture -> Detection (once for all detectors) -> cuts, scores
 //! ```
 //!
-//! The small picture is byte for byte that of OpenCV 5.0 (4.12 gives the same), so are hue, saturation, value, edges and histograms;
+//! The small picture is byte for byte that of OpenCV 5.0 (of 4.12 too, where the file says nothing of its colours or names BT.601 in
+//! the limited range: that version does not look at it), so are hue, saturation, value, edges and histograms;
 //! times are rounded to microseconds as there, because the shortest shot is measured by them. What differs:
 //!
 //! - A cut is reported as the index of the decoded frame. PySceneDetect reports a number reckoned from its time and the average rate,
@@ -14,6 +15,9 @@
 //! - A cut within a fade is placed by such numbers; the index is that of the first frame that is not before it.
 //! - `hash` takes its cosine transform in double precision, OpenCV in single and in another order. A bit differs only where two
 //!   frequencies are equal to six digits around the median; with a `size * lowpass` that is no power of two, also in plain pictures.
+//! - Frames that are not 8-bit 4:2:0 of even sides come as FFmpeg's own BGR24 (bicubic, its default), which is what OpenCV asks it for.
+//!   There, and in codecs that do not fix every bit (MPEG-4 part 2), two versions of FFmpeg may differ by a level.
+//! - The rate is OpenCV's where FFmpeg tells it to the last digit: see [`average_rate`].
 //! - Frames that OpenCV tries to decode a second time are what FFmpeg makes of them at once.
 //! - Settings that make no sense are refused: negative weights or thresholds, more bins than 65536.
 
@@ -33,6 +37,7 @@ mod settings;
 mod taps;
 
 pub use clock::{Clock, average_rate};
+pub use convert::Matrix;
 pub use length::MinLength;
 pub use picture::{Picture, Shrink};
 pub use settings::{

@@ -4,7 +4,7 @@
 //! OpenCV's bilinear resizing looks at no more than four source pixels for one of the result, however much smaller it is. So only
 //! those are converted from the decoder's form: of 1280 x 720 every 25th.
 
-use super::convert::{Row, yuv_to_bgr};
+use super::convert::{Coefficients, Matrix, Row, yuv_to_bgr};
 use super::taps::{Axis, between, mix};
 use crate::{Error, Result};
 
@@ -45,6 +45,7 @@ impl Picture {
 pub struct Shrink {
     size: (usize, usize),
     small: (usize, usize),
+    matrix: Matrix,
     way: Way,
     /// Columns of the frame that are looked at, and half of each: one for each pixel of the result's row, or all first ones and then
     /// all second ones.
@@ -73,7 +74,7 @@ enum Way {
 /// A frame's bytes.
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    Yuv { luma: &'a [u8], u: &'a [u8], v: &'a [u8], full_range: bool },
+    Yuv { luma: &'a [u8], u: &'a [u8], v: &'a [u8], k: Coefficients },
     Bgr(&'a [u8]),
 }
 
@@ -109,6 +110,7 @@ impl Shrink {
         Ok(Self {
             size: (width, height),
             small,
+            matrix: Matrix::default(),
             way,
             chroma: columns.iter().map(|c| c / 2).collect(),
             columns,
@@ -118,6 +120,11 @@ impl Shrink {
             wide: [wide(), wide()],
             made_of: [None; 2],
         })
+    }
+
+    /// The matrix of the frames that follow, where they come in 4:2:0. BT.601 where nothing is said.
+    pub fn set_matrix(&mut self, matrix: Matrix) {
+        self.matrix = matrix;
     }
 
     /// Width and height of the frames.
@@ -131,7 +138,7 @@ impl Shrink {
     }
 
     /// Of a frame in planar 4:2:0 (`yuv420p`, `yuvj420p`): luma, then U and V of half the width and height; both sides are even.
-    /// `full_range`: luma from 0 to 255.
+    /// `full_range`: luma from 0 to 255 (`yuvj420p`, or `color_range:pc`).
     ///
     /// # Errors
     /// [`Error::Setting`] where the bytes are not of the frames' size.
@@ -144,7 +151,8 @@ impl Shrink {
         }
         let (luma, rest) = frame.split_at(pixels);
         let (u, v) = rest.split_at(pixels / 4);
-        self.shrink(Source::Yuv { luma, u, v, full_range }, into);
+        let k = Coefficients::new(self.matrix, full_range);
+        self.shrink(Source::Yuv { luma, u, v, k }, into);
         Ok(())
     }
 
@@ -196,7 +204,7 @@ impl Shrink {
     fn read(&mut self, source: Source, y: u32) {
         let (width, y) = (self.size.0, y as usize);
         match source {
-            Source::Yuv { luma, u, v, full_range } => {
+            Source::Yuv { luma, u, v, k } => {
                 let luma = &luma[y * width..(y + 1) * width];
                 let [to_luma, to_u, to_v] = &mut self.gathered;
                 gather(luma, &self.columns, to_luma);
@@ -207,7 +215,7 @@ impl Shrink {
                     gather(&v[chroma], &self.chroma, to_v);
                     self.chroma_of = Some(y / 2);
                 }
-                yuv_to_bgr(to_luma, to_u, to_v, full_range, &mut self.row);
+                yuv_to_bgr(to_luma, to_u, to_v, k, &mut self.row);
             }
             Source::Bgr(frame) => {
                 let row = &frame[y * width * 3..(y + 1) * width * 3];

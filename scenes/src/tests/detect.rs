@@ -37,6 +37,7 @@ struct Statistics {
 #[derive(Deserialize)]
 struct Parts {
     every_yuv: BTreeMap<String, u32>,
+    matrices: Vec<(String, bool, u32)>,
     shrink: Vec<(Size, Size, u32)>,
     edges: Vec<(Size, u32, [u32; 3])>,
     area: Vec<(Size, usize, u32)>,
@@ -65,6 +66,7 @@ struct Decoded {
     size: Size,
     /// `None`: `bgr24`.
     full_range: Option<bool>,
+    matrix: Matrix,
     rate: Ratio,
     frames: Vec<(Time, Vec<u8>)>,
 }
@@ -96,15 +98,35 @@ fn run(name: &str, more: &[&str]) -> (Vec<u8>, String) {
     (bytes, log.join().unwrap())
 }
 
+/// Frames through their lengths, as the container has them.
+fn mean_rate(name: &str) -> Ratio {
+    let output = Command::new(Ffmpeg::find(None).unwrap().program())
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(fixture(name))
+        .args(["-map", "0:V:0", "-c", "copy", "-copyts", "-f", "framecrc", "pipe:1"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let base: Ratio =
+        text.lines().find_map(|line| line.strip_prefix("#tb 0: ")).unwrap().trim().parse().unwrap();
+    let packets = text.lines().filter(|line| !line.starts_with('#'));
+    let lengths: Vec<u32> =
+        packets.map(|line| line.split(',').nth(3).unwrap().trim().parse().unwrap()).collect();
+    Ratio { num: lengths.len() as u32 * base.den, den: lengths.iter().sum::<u32>() * base.num }
+}
+
 fn decode(name: &str) -> Decoded {
     let (mut bytes, log) = run(name, &[]);
     let shown = || log.lines().filter(|line| line.contains("Parsed_showinfo"));
     let first = shown().find(|line| line.contains(" fmt:")).unwrap();
+    let colours = shown().find(|line| line.contains("color_space:"));
+    let colour = |key| colours.and_then(|line| word(line, key));
     let full_range = match word(first, "fmt:").unwrap() {
-        "yuv420p" => Some(false),
+        "yuv420p" => Some(colour("color_range:") == Some("pc")),
         "yuvj420p" => Some(true),
         _ => None,
     };
+    let matrix = Matrix::named(colour("color_space:").unwrap_or("unknown"));
     if full_range.is_none() {
         bytes = run(name, &["-pix_fmt", "bgr24", "-sws_flags", "bicubic"]).0;
     }
@@ -112,17 +134,17 @@ fn decode(name: &str) -> Decoded {
     let size = (width.parse().unwrap(), height.parse().unwrap());
     let config = shown().find(|line| line.contains("config in time_base")).unwrap();
     let base: Ratio = word(config, "time_base: ").unwrap().trim_end_matches(',').parse().unwrap();
-    let guessed = word(config, "frame_rate: ").unwrap().parse().unwrap();
+    let guessed: Ratio = word(config, "frame_rate: ").unwrap().parse().unwrap();
     let about = log.lines().find(|line| line.contains(": Video: ")).unwrap();
-    let told = about.split_once(" fps").unwrap().0.rsplit(' ').next().unwrap();
-    let rate = average_rate(told.parse().unwrap(), guessed);
+    let told = about.split_once(" fps").map_or("0", |(before, _)| before.rsplit(' ').next().unwrap());
+    let rate = average_rate(told.parse().unwrap(), &[guessed, mean_rate(name)]).unwrap();
     let times = shown().filter(|line| line.contains(" pts:")).map(|line| {
         let pts = line.split_once(" pts:").unwrap().1.trim_start();
         Time { pts: pts.split_whitespace().next().unwrap().parse().unwrap(), base }
     });
     let length = if full_range.is_some() { size.0 * size.1 / 2 * 3 } else { size.0 * size.1 * 3 };
     let frames = times.zip(bytes.chunks_exact(length).map(<[u8]>::to_vec)).collect();
-    Decoded { size, full_range, rate, frames }
+    Decoded { size, full_range, matrix, rate, frames }
 }
 
 impl Decoded {
@@ -132,6 +154,7 @@ impl Decoded {
 
     fn pictures(&self, mut each: impl FnMut(Time, &Picture)) {
         let mut shrink = Shrink::new(self.size.0, self.size.1).unwrap();
+        shrink.set_matrix(self.matrix);
         let mut picture = Picture::default();
         for (time, bytes) in &self.frames {
             match self.full_range {
@@ -152,7 +175,7 @@ fn cuts_are_those_of_pyscenedetect() {
         let video = decode(name);
         assert_eq!(video.size, expected.size, "{name}");
         let clock = video.clock();
-        // Where the rate varies, FFmpeg tells it with two decimals.
+        // FFmpeg's versions do not agree on the length of a last frame.
         let (rate, exact) = (clock.rate(), expected.rate);
         let near = (rate.0 as f64 / rate.1 as f64 - exact.0 as f64 / exact.1 as f64).abs() < 0.005;
         assert!(rate == exact || (name == "varied.mp4" && near), "{name}: {rate:?}, expected {exact:?}");
@@ -268,10 +291,30 @@ fn every_colour_is_that_of_opencv() {
     for (name, full) in [("limited", false), ("full", true)] {
         let mut row = convert::Row::new(1 << 24);
         // Blue counts fastest, so it stands for luma.
-        convert::yuv_to_bgr(&picture.blue, &picture.green, &picture.red, full, &mut row);
+        let k = convert::Coefficients::new(Matrix::Bt601, full);
+        convert::yuv_to_bgr(&picture.blue, &picture.green, &picture.red, k, &mut row);
         let pixels = row.blue.iter().zip(&row.green).zip(&row.red);
         let bytes: Vec<u8> = pixels.flat_map(|((b, g), r)| [*b, *g, *r]).collect();
         assert_eq!(crc32(&bytes), parts.every_yuv[name], "{name}");
+    }
+}
+
+#[test]
+fn every_matrix_is_that_of_opencv() {
+    let parts: Parts = load("parts.json");
+    // Not shrunk: the rows of 256 x 256 pictures, one below the other.
+    let (side, count) = (256, 16);
+    let mut shrink = Shrink::new(side, side).unwrap();
+    for (name, full, sum) in parts.matrices {
+        shrink.set_matrix(Matrix::named(&name));
+        let bytes = noise(side * side / 2 * 3 * count);
+        let mut all = Vec::new();
+        let mut picture = Picture::default();
+        for frame in bytes.chunks_exact(side * side / 2 * 3) {
+            shrink.yuv420(frame, full, &mut picture).unwrap();
+            all.extend(picture.interleaved());
+        }
+        assert_eq!(crc32(&all), sum, "{name} {full}");
     }
 }
 
@@ -319,6 +362,27 @@ fn frames_of_another_size_are_refused() {
     assert!(Shrink::new(3, 4).unwrap().yuv420(&[0; 18], false, &mut picture).is_err());
     assert!(shrink.yuv420(&[128; 24], true, &mut picture).is_ok());
     assert_eq!(picture.blue, [128; 16]);
+}
+
+#[test]
+fn truth_names_frames_that_are_there() {
+    #[derive(Deserialize)]
+    struct Truth {
+        kind: crate::record::EventKind,
+        start: usize,
+        end: usize,
+    }
+    let golden: Golden = load("golden.json");
+    let truth: BTreeMap<String, Vec<Truth>> = load("truth.json");
+    assert!(golden.videos.keys().eq(truth.keys()));
+    for (name, events) in truth {
+        let frames = golden.videos[&name].positions.len();
+        assert!(events.windows(2).all(|w| w[0].start <= w[1].start && w[0].end <= w[1].start), "{name}");
+        for event in events {
+            let cut = event.kind == crate::record::EventKind::Cut;
+            assert!(event.end <= frames && (event.start < event.end) != cut, "{name} {}", event.start);
+        }
+    }
 }
 
 #[test]
