@@ -197,17 +197,17 @@ impl Model {
     }
 
     /// The same towers with another way from frames to a vector, its new weights a function of (`seed`, their names): how a video tower
-    /// is put over a model that was trained on pictures.
+    /// is put over a model that was trained on pictures. A video tower of the same pooling keeps its weights where their shapes are kept.
     ///
     /// # Errors
     /// No image tower, or impossible sizes.
     pub fn with_video(self, video: VideoConfig, seed: u64) -> Result<Self> {
+        let same = self.config().video.as_ref().is_some_and(|old| old.pooling == video.pooling);
         let config = crate::ModelConfig { video: Some(video), ..self.config().clone() };
         let (processors, device) = (self.processors().clone(), self.device());
         let model = Self::build(config, processors, Scope::root(seed, device), device)?;
         tch::no_grad(|| {
-            for (name, param) in model.params().iter() {
-                // A video tower of another shape begins anew.
+            for (name, param) in model.params().iter().filter(|(n, _)| same || !n.starts_with("video.")) {
                 if let Some(old) = self.params().get(name)
                     && old.tensor.size() == param.tensor.size()
                 {

@@ -101,6 +101,20 @@ fn an_untrained_temporal_tower_is_the_mean_and_a_trained_one_sees_the_order() {
     let d = distance(&found.get(0), &found.get(1));
     assert!(d > 1e-3, "{d}");
     assert!(distance(&want.get(0), &want.get(1)) < 1e-6);
+    // Another rule for sound keeps what was learned, another pooling begins anew.
+    let weights = |m: &Model| m.params().get("video.out.weight").map(|p| p.tensor.copy());
+    let learned = weights(&temporal);
+    let config: VideoConfig = serde_json::from_str(&format!(
+        r#"{{"frames": 6, {TEMPORAL}, "sound": {{"kind": "mean", "weight": 0.5}}}}"#
+    ))
+    .unwrap();
+    let longer = temporal.with_video(config, 7).unwrap();
+    assert!(weights(&longer) == learned && longer.frames() == 6);
+    let temporal = longer.with_video(VideoConfig { frames: 4, ..VideoConfig::default() }, 7).unwrap();
+    assert!(weights(&temporal).is_none() && temporal.embed_videos(&videos).unwrap().size() == [3, 10]);
+    let video: VideoConfig = serde_json::from_str(&format!(r#"{{"frames": 4, {TEMPORAL}}}"#)).unwrap();
+    let temporal = temporal.with_video(video, 7).unwrap();
+    assert!(weights(&temporal) != learned);
     let long = [clip(&[1, 2, 3, 4, 5], None).frames];
     let e = temporal.embed_videos(&long).unwrap_err().to_string();
     assert!(e.contains("a video of 5 frames, this tower takes at most 4"), "{e}");
