@@ -22,7 +22,7 @@ pub fn is_animation(path: &Path) -> Result<bool> {
     Ok(match image::guess_format(&head) {
         // A second picture stands beyond the headers: decoding tells.
         Ok(ImageFormat::Gif) => {
-            animation(path, &VideoLimits::default()).is_ok_and(|mut f| f.by_ref().take(2).count() == 2)
+            animation(path, &VideoLimits::default()).is_ok_and(|f| f.take(2).flatten().count() == 2)
         }
         Ok(ImageFormat::WebP) => {
             head.get(12..16) == Some(b"VP8X") && head.get(20).is_some_and(|flags| flags & 2 != 0)
@@ -80,7 +80,7 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
     };
     let path = path.to_owned();
     let (mut ticks, most, mut count) = (0i64, limits.max_frames, 0u64);
-    Ok(Box::new(frames.map(move |frame| {
+    let next = move |frame: image::ImageResult<image::Frame>| {
         let frame = frame.map_err(|e| Error::media(&path, "frames that are whole", e.to_string()))?;
         count += 1;
         if count > most {
@@ -98,7 +98,10 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
         let micros = i64::from(num) * 1000 / i64::from(den.max(1));
         ticks += if micros == 0 { 100_000 } else { micros };
         Ok(Frame { time, ticks: ticks - time.pts, picture: over_black(&frame.into_buffer()) })
-    })))
+    };
+    // What follows a broken frame is not known; some decoders would say so for ever.
+    let mut broken = false;
+    Ok(Box::new(frames.map(next).take_while(move |frame| !std::mem::replace(&mut broken, frame.is_err()))))
 }
 
 /// Pictures of a folder in the order of their names (numbers by their value), at `rate` frames a second.
@@ -116,6 +119,15 @@ pub fn folder(path: &Path, rate: u32, limits: &VideoLimits) -> Result<Animation>
     }
     if files.is_empty() {
         return Err(Error::media(path, "a folder of pictures", "none"));
+    }
+    if files.len() as u64 > limits.max_frames {
+        return Err(Error::Limit {
+            path: path.to_owned(),
+            what: "the folder of pictures",
+            found: format!("{} frames", files.len()),
+            limit: format!("{} frames", limits.max_frames),
+            option: "max_frames",
+        });
     }
     files.sort_by_cached_key(|f| natural(&f.file_name().unwrap_or_default().to_string_lossy()));
     let bounds = crate::Limits { max_pixels: limits.max_pixels, ..crate::Limits::default() };
@@ -155,3 +167,7 @@ fn over_black(picture: &RgbaImage) -> image::RgbImage {
         image::Rgb([r, g, b].map(|c| ((u32::from(c) * u32::from(a) + 127) / 255) as u8))
     })
 }
+
+#[cfg(test)]
+#[path = "../tests/animation.rs"]
+mod tests;
