@@ -142,18 +142,13 @@ impl Adaptive {
         Self { settings: settings.clone(), least, window: VecDeque::new(), last_cut: None }
     }
 
-    /// So many frames behind the newest lies the one that is judged.
-    pub(super) fn behind(&self) -> usize {
-        self.settings.window_width
-    }
-
-    /// The ratio of the frame `window_width` before, and that frame where it is a cut.
-    pub(super) fn push(&mut self, clock: &Clock, at: Position, score: f64) -> (Option<f64>, Option<Scored>) {
+    /// The frame `window_width` before with its ratio, and whether it is a cut.
+    pub(super) fn push(&mut self, clock: &Clock, at: Position, score: f64) -> Option<(Scored, bool)> {
         let last_cut = *self.last_cut.get_or_insert(at);
         let width = self.settings.window_width;
         self.window.push_back(Scored { at, score });
         if self.window.len() < 2 * width + 1 {
-            return (None, None);
+            return None;
         }
         if self.window.len() > 2 * width + 1 {
             self.window.pop_front();
@@ -174,6 +169,6 @@ impl Adaptive {
         if cut {
             self.last_cut = Some(target.at);
         }
-        (Some(ratio), cut.then_some(Scored { score: ratio, ..target }))
+        Some((Scored { score: ratio, ..target }, cut))
     }
 }

@@ -24,8 +24,8 @@ pub(super) struct Fades {
     level: f64,
     least: Least,
     last_cut: Option<Position>,
-    /// Where the last fade out began, with the numbers by time of the frames since; `None`: within a shot.
-    out: Option<(Position, Vec<i64>)>,
+    /// Where the last fade out began, with the indices and the numbers by time of the frames since; `None`: within a shot.
+    out: Option<(Position, Vec<(u64, i64)>)>,
     furthest: f64,
 }
 
@@ -51,7 +51,7 @@ impl Fades {
         if beyond {
             let furthest = if floor { self.furthest.min(brightness) } else { self.furthest.max(brightness) };
             self.furthest = if self.out.is_some() { furthest } else { brightness };
-            self.out.get_or_insert_with(|| (at, Vec::new())).1.push(number);
+            self.out.get_or_insert_with(|| (at, Vec::new())).1.push((at.index, number));
             return None;
         }
         let (out, mut numbers) = self.out.take()?;
@@ -63,8 +63,8 @@ impl Fades {
         let part = ((number - began) as f64 * (1.0 + self.settings.fade_bias) / 2.0).round_ties_even();
         let split = began + part as i64;
         // The number is reckoned; the frame is the first that is not before it.
-        numbers.push(number);
-        let frame = out.index + numbers.iter().take_while(|n| **n < split).count() as u64;
+        numbers.push((at.index, number));
+        let frame = numbers.iter().find(|(_, n)| *n >= split).map_or(at.index, |(index, _)| *index);
         Some(Fade { frame, number: split, from: out.index, to: at.index, score: self.furthest })
     }
 

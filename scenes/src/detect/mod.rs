@@ -186,11 +186,16 @@ impl Detection {
         (weights, self.changes.need(colour, edges, kernel, self.size))
     }
 
+    /// The next frame cannot be looked at, or is of another size: it is counted, and nothing else. PySceneDetect leaves it out too.
+    pub fn skip(&mut self, time: Time) {
+        self.scores.times.push(time);
+        self.scores.rows.push(vec![f64::NAN; self.scores.names.len()]);
+    }
+
     /// The next frame, in the order of showing. `picture` is of the size that was named at the start.
     pub fn push(&mut self, picture: &Picture, time: Time) {
         let at = self.clock.at(self.scores.times.len() as u64, time);
-        self.scores.times.push(time);
-        self.scores.rows.push(vec![f64::NAN; self.scores.names.len()]);
+        self.skip(time);
         if self.needs.change {
             self.changes.push(picture);
         }
@@ -219,11 +224,10 @@ impl Detection {
                 }
                 Kind::Adaptive(adaptive, weights, kernel) => {
                     let score = changed(&self.changes, *kernel, weights, |i, v| note(last, i, v));
-                    let (ratio, found) = adaptive.push(&clock, at, score);
-                    if let Some(ratio) = ratio {
-                        note(last - adaptive.behind(), 5, ratio);
+                    if let Some((frame, is_cut)) = adaptive.push(&clock, at, score) {
+                        note(frame.at.index as usize, 5, frame.score);
+                        cuts.extend(is_cut.then(|| cut(&clock, frame)));
                     }
-                    cuts.extend(found.map(|found| cut(&clock, found)));
                 }
                 Kind::Fades(fades) => {
                     note(last, 0, mean);
@@ -303,3 +307,7 @@ fn judged(clock: &Clock, at: Position, found: (Option<f64>, bool), mut note: imp
 #[cfg(test)]
 #[path = "../tests/detect.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "../tests/detect_parts.rs"]
+mod part_tests;

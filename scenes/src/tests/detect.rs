@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use unisono_datasets::video::{Ffmpeg, Ratio};
 
-type Size = (usize, usize);
+pub(super) type Size = (usize, usize);
 
 #[derive(Deserialize)]
 struct Golden {
@@ -34,27 +34,15 @@ struct Statistics {
     rows: Vec<Vec<Option<f64>>>,
 }
 
-#[derive(Deserialize)]
-struct Parts {
-    every_yuv: BTreeMap<String, u32>,
-    matrices: Vec<(String, bool, u32)>,
-    shrink: Vec<(Size, Size, u32)>,
-    edges: Vec<(Size, u32, [u32; 3])>,
-    area: Vec<(Size, usize, u32)>,
-    grey: u32,
-    luma: u32,
-    hsv: u32,
-}
-
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/scenes").join(name)
 }
 
-fn load<T: serde::de::DeserializeOwned>(name: &str) -> T {
+pub(super) fn load<T: serde::de::DeserializeOwned>(name: &str) -> T {
     serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let table: Vec<u32> = (0..256u32)
         .map(|i| (0..8).fold(i, |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 }))
         .collect();
@@ -233,91 +221,6 @@ fn scores_are_those_of_pyscenedetect() {
     }
 }
 
-fn noise(count: usize) -> Vec<u8> {
-    let scrambled = |i: u32| {
-        let h = i.wrapping_mul(2_654_435_761);
-        let h = (h ^ (h >> 15)).wrapping_mul(2_246_822_519);
-        ((h ^ (h >> 13)) >> 24) as u8
-    };
-    (0..count as u32).map(scrambled).collect()
-}
-
-fn waves(width: usize, height: usize) -> Vec<u8> {
-    let value = |(i, n): (usize, u8)| (i % width * 5 + i / width * 3 + usize::from(n & 31)) as u8;
-    noise(width * height).into_iter().enumerate().map(value).collect()
-}
-
-#[test]
-fn steps_are_those_of_opencv() {
-    let parts: Parts = load("parts.json");
-    for (size, small, sum) in parts.shrink {
-        let mut shrink = Shrink::new(size.0, size.1).unwrap();
-        assert_eq!(shrink.small(), small);
-        let mut picture = Picture::default();
-        shrink.bgr(&noise(size.0 * size.1 * 3), &mut picture).unwrap();
-        assert_eq!(crc32(&picture.interleaved()), sum, "{size:?}");
-    }
-    for (size, sum, wide) in parts.edges {
-        let mut edges = edges::Edges::new(size.0, size.1);
-        assert_eq!(crc32(edges.of(&waves(size.0, size.1))), sum, "{size:?}");
-        let mut out = Vec::new();
-        for (kernel, sum) in [3, 5, 9].into_iter().zip(wide) {
-            edges.widened(kernel, &mut out);
-            assert_eq!(crc32(&out), sum, "{size:?} {kernel}");
-        }
-    }
-    for (size, side, sum) in parts.area {
-        let out = area::area(&noise(size.0 * size.1), size, (side, side));
-        assert_eq!(crc32(&out), sum, "{size:?} to {side}");
-    }
-}
-
-#[test]
-fn every_colour_is_that_of_opencv() {
-    let parts: Parts = load("parts.json");
-    let mut picture = Picture::new(1, 1 << 24);
-    for i in 0..1 << 24 {
-        (picture.blue[i], picture.green[i], picture.red[i]) = (i as u8, (i >> 8) as u8, (i >> 16) as u8);
-    }
-    let mut plane = Vec::new();
-    colour::grey(&picture, &mut plane);
-    assert_eq!(crc32(&plane), parts.grey);
-    colour::luma(&picture, &mut plane);
-    assert_eq!(crc32(&plane), parts.luma);
-    let mut hsv = colour::Hsv::default();
-    hsv.of(&picture);
-    let planes = hsv.hue.iter().zip(&hsv.saturation).zip(&hsv.value);
-    assert_eq!(crc32(&planes.flat_map(|((h, s), v)| [*h, *s, *v]).collect::<Vec<_>>()), parts.hsv);
-    for (name, full) in [("limited", false), ("full", true)] {
-        let mut row = convert::Row::new(1 << 24);
-        // Blue counts fastest, so it stands for luma.
-        let k = convert::Coefficients::new(Matrix::Bt601, full);
-        convert::yuv_to_bgr(&picture.blue, &picture.green, &picture.red, k, &mut row);
-        let pixels = row.blue.iter().zip(&row.green).zip(&row.red);
-        let bytes: Vec<u8> = pixels.flat_map(|((b, g), r)| [*b, *g, *r]).collect();
-        assert_eq!(crc32(&bytes), parts.every_yuv[name], "{name}");
-    }
-}
-
-#[test]
-fn every_matrix_is_that_of_opencv() {
-    let parts: Parts = load("parts.json");
-    // Not shrunk: the rows of 256 x 256 pictures, one below the other.
-    let (side, count) = (256, 16);
-    let mut shrink = Shrink::new(side, side).unwrap();
-    for (name, full, sum) in parts.matrices {
-        shrink.set_matrix(Matrix::named(&name));
-        let bytes = noise(side * side / 2 * 3 * count);
-        let mut all = Vec::new();
-        let mut picture = Picture::default();
-        for frame in bytes.chunks_exact(side * side / 2 * 3) {
-            shrink.yuv420(frame, full, &mut picture).unwrap();
-            all.extend(picture.interleaved());
-        }
-        assert_eq!(crc32(&all), sum, "{name} {full}");
-    }
-}
-
 #[test]
 fn settings_are_whole_and_checked() {
     let read = |text: &str| toml::from_str::<Settings>(text);
@@ -383,6 +286,33 @@ fn truth_names_frames_that_are_there() {
             assert!(event.end <= frames && (event.start < event.end) != cut, "{name} {}", event.start);
         }
     }
+}
+
+#[test]
+fn skipped_frames_keep_their_places() {
+    let base = Ratio { num: 1, den: 25 };
+    let time = |pts| Time { pts, base };
+    let level = |value: u8| {
+        let mut picture = Picture::new(2, 2);
+        [&mut picture.blue, &mut picture.green, &mut picture.red].into_iter().for_each(|p| p.fill(value));
+        picture
+    };
+    let settings = ["threshold", "adaptive"].map(|name| {
+        serde_json::from_str(&format!("{{\"detector\":\"{name}\",\"min_scene_len\":0}}")).unwrap()
+    });
+    let clock = Clock::new(Ratio { num: 25, den: 1 }, time(0));
+    let mut detection = Detection::new(&settings, clock, (2, 2), false).unwrap();
+    for (pts, value) in [90, 90, 0, 0, 0, 0, 90, 90, 90, 90].into_iter().enumerate() {
+        if pts == 3 { detection.skip(time(3)) } else { detection.push(&level(value), time(pts as i64)) }
+    }
+    let found = detection.finish();
+    assert_eq!(found.scores.rows.len(), 10);
+    assert!(found.scores.rows[3].iter().all(|v| v.is_nan()));
+    // Out at 2, in at 6: the cut lies in the middle.
+    assert_eq!((found.cuts[0][0].frame, found.cuts[0][0].fade), (4, Some((2, 6))));
+    let ratios: Vec<bool> = found.scores.rows.iter().map(|row| !row[6].is_nan()).collect();
+    assert_eq!(ratios, [false, false, true, false, true, true, true, true, false, false]);
+    assert_eq!(found.cuts[1].iter().map(|c| c.frame).collect::<Vec<_>>(), [2, 6]);
 }
 
 #[test]
