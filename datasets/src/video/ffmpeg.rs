@@ -111,6 +111,9 @@ impl Ffmpeg {
     pub fn guarded(&self, limits: &VideoLimits) -> Command {
         // The shell only sets the bounds and becomes ffmpeg; names reach it as words, never as text to read.
         let mut command = Command::new("sh");
+        // A terminal's Ctrl-C is for this process, which ends ffmpeg then. Ended by it, ffmpeg would call what it has so far a whole video.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command.args(["-c", "ulimit -v \"$0\" 2>/dev/null; ulimit -t 86400 2>/dev/null; exec \"$@\""]);
         command.arg((limits.max_memory * 1024).to_string()).arg(&self.program);
         command.args(["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]);
