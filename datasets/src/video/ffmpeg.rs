@@ -130,7 +130,7 @@ impl Ffmpeg {
 pub(super) fn reason(log: &str) -> String {
     let mut found = None;
     for line in log.lines() {
-        if let Some((_, text)) = line.split_once("[error] ").or_else(|| line.split_once("[fatal] ")) {
+        if let Some(text) = super::log::complaint(line) {
             // The causes come first, their consequences last.
             if found.is_none() || text.contains("whitelist") {
                 found = Some(text);

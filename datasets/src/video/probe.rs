@@ -18,6 +18,8 @@ pub struct Video {
     pub form: Option<String>,
     /// As the container claims, in seconds.
     pub duration: Option<f64>,
+    /// The average of frames a second, as FFmpeg tells it: two decimals.
+    pub rate: Option<f64>,
     /// Samples per second of the first sound track, if there is one.
     pub sample_rate: Option<u32>,
 }
@@ -89,8 +91,14 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
     if !log.lines().any(|l| l.starts_with("[info] Input #0")) {
         return None;
     }
-    let mut video =
-        Video { path: path.to_path_buf(), size: None, form: None, duration: None, sample_rate: None };
+    let mut video = Video {
+        path: path.to_path_buf(),
+        size: None,
+        form: None,
+        duration: None,
+        rate: None,
+        sample_rate: None,
+    };
     for line in log.lines() {
         let Some(line) = line.strip_prefix("[info] ") else { continue };
         // Titles and comments are strangers' text: they stand deeper.
@@ -103,6 +111,7 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
                     // `h264 (Main) (avc1 / 0x31637661), yuv420p(tv, bt709), 1280x720`.
                     let form = about.split(", ").nth(1).and_then(|f| f.split(['(', ' ']).next());
                     video.form = form.map(str::to_owned);
+                    video.rate = about.split(", ").find_map(|part| number(part.strip_suffix(" fps")?));
                 }
             } else if let Some((_, about)) = line.split_once(": Audio: ")
                 && video.sample_rate.is_none()
@@ -118,6 +127,14 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
 fn size(part: &str) -> Option<(u32, u32)> {
     let (width, height) = part.split(' ').next()?.split_once('x')?;
     Some((width.parse().ok()?, height.parse().ok()?))
+}
+
+/// `23.98`, or `1k`.
+fn number(text: &str) -> Option<f64> {
+    match text.strip_suffix('k') {
+        Some(thousands) => Some(thousands.parse::<f64>().ok()? * 1000.0),
+        None => text.parse().ok(),
+    }
 }
 
 /// `00:01:10.05` in seconds.

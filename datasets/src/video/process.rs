@@ -3,7 +3,7 @@
 use super::VideoLimits;
 use super::log::Log;
 use std::io::PipeReader;
-use std::process::{Child, ChildStderr};
+use std::process::{Child, ChildStderr, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct End {
     pub(super) success: bool,
+    /// In the system's words.
+    pub(super) status: String,
     /// It was ended because it said nothing.
     pub(super) silent: bool,
     /// Frames that came, of all its outputs.
@@ -90,6 +92,11 @@ impl Process {
         self.pulse.readers.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Readers that have not come to their end.
+    pub(super) fn readers(&self) -> usize {
+        self.pulse.readers.load(Ordering::SeqCst)
+    }
+
     /// Waits for the end.
     pub(super) fn end(&self) -> End {
         // The log ends when the decoder does; only then is it waited for, so that the watch can still end it.
@@ -97,7 +104,8 @@ impl Process {
         let log = self.waiting(|| log.and_then(|thread| thread.join().ok())).unwrap_or_default();
         let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).wait();
         End {
-            success: status.is_ok_and(|s| s.success()),
+            success: status.as_ref().is_ok_and(ExitStatus::success),
+            status: status.map_or_else(|e| e.to_string(), |s| s.to_string()),
             silent: self.pulse.silent.load(Ordering::Relaxed),
             frames: self.pulse.frames.load(Ordering::Relaxed),
             log,

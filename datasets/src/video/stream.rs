@@ -1,7 +1,7 @@
 //! One decoder, several readers: every output of the process is a pipe of raw frames, and its log tells the time, the size and the
 //! form of each before it comes.
 
-use super::log::{Log, Shown};
+use super::log::{Log, Shown, tag};
 use super::probe::EXPECTED;
 use super::process::{Process, wide};
 use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
@@ -53,7 +53,7 @@ pub struct Shape {
     pub source: (u32, u32),
     /// How its bytes lie.
     pub layout: Layout,
-    /// The stream's average rate as FFmpeg guesses it, frames a second.
+    /// The stream's rate as FFmpeg guesses it, frames a second: where the rate varies, this is no average; [`Video::rate`] is.
     pub rate: Ratio,
 }
 
@@ -157,7 +157,8 @@ impl Ffmpeg {
         if video.size.is_none() {
             return Err(Error::media(&path, "a picture track", "only sound"));
         }
-        let (mut words, graph) = (vec!["-copyts".to_owned()], graph(branches));
+        let tag = tag();
+        let (mut words, graph) = (vec!["-copyts".to_owned()], graph(branches, video.layout(), &tag));
         words.extend(["-filter_complex".to_owned(), graph]);
         let (mut pipes, mut mappings) = (Vec::new(), Vec::new());
         let cannot = || Error::io(&path, "open a pipe to decode");
@@ -197,7 +198,8 @@ impl Ffmpeg {
         // The parent's ends of the pipes to write to close here: else no reader would ever see an end.
         drop(command);
         let (senders, receivers): (Vec<_>, Vec<_>) = branches.iter().map(|_| mpsc::channel()).unzip();
-        let process = Process::new(child, branches.len(), limits, move |err| Log::follow(err, &senders));
+        let process =
+            Process::new(child, branches.len(), limits, move |err| Log::follow(err, &tag, &senders));
         let tracks = pipes.into_iter().zip(receivers).zip(branches).map(|((pipe, shown), branch)| Track {
             path: path.clone(),
             pipe,
@@ -215,15 +217,20 @@ impl Ffmpeg {
 }
 
 /// `showinfo` stands where a frame has its own size and form still: what is told of it is the file's.
-fn graph(branches: &[Branch]) -> String {
-    let mut graph = format!("[0:V:0]split={}", branches.len());
+fn graph(branches: &[Branch], layout: Layout, tag: &str) -> String {
+    let mut graph = "[0:V:0]".to_owned();
+    if let Layout::Yuv420 { .. } = layout {
+        // One form for all branches: where FFmpeg turns frames first, it would take the form that most of them end in.
+        graph += "format=yuv420p|yuvj420p,";
+    }
+    graph += &format!("split={}", branches.len());
     graph.extend((0..branches.len()).map(|i| format!("[s{i}]")));
     for (i, branch) in branches.iter().enumerate() {
         graph += &format!(";[s{i}]");
         if let Some(select) = &branch.select {
             graph += &format!("{select},");
         }
-        graph += &format!("showinfo@t{i}=checksum=0");
+        graph += &format!("showinfo@{tag}{i}=checksum=0");
         if let Some(((width, height), flags)) = branch.scale {
             graph += &format!(",scale={width}:{height}:flags={flags}");
         }
@@ -304,8 +311,15 @@ impl Track {
 
 impl Drop for Track {
     fn drop(&mut self) {
-        if !self.ended {
-            self.process.leave();
+        if self.ended {
+            return;
+        }
+        self.process.leave();
+        // The decoder ends with the first of its outputs that cannot be written: while others are read, this one is, too.
+        if self.process.readers() > 0
+            && let Ok(mut pipe) = self.pipe.try_clone()
+        {
+            std::thread::spawn(move || std::io::copy(&mut pipe, &mut std::io::sink()));
         }
     }
 }
@@ -330,6 +344,16 @@ impl Ending {
         if end.frames == 0 && !end.success {
             return Err(Error::media(&self.path, EXPECTED, super::ffmpeg::reason(&end.log.text)));
         }
-        Ok(end.log.failures)
+        let mut failures = end.log.failures;
+        if !end.success && failures.count == 0 {
+            // Ended from outside, for its memory or time: it says nothing, but what came is not the whole video.
+            failures.count = 1;
+            failures.first = Some(format!("ffmpeg ended before the video did ({})", end.status));
+        }
+        Ok(failures)
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/stream.rs"]
+mod tests;
