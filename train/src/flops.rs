@@ -1,6 +1,6 @@
 //! How much arithmetic a training step asks for, from its shapes: to say how much of the machine is reached.
 
-use crate::data::Shapes;
+use crate::batch::Shapes;
 use unisono_encoders::ModelConfig;
 use unisono_encoders::config::{StemConfig, TransformerConfig};
 

@@ -1,6 +1,7 @@
 //! The fusion part's losses over a batch: captions, and matching with hard negatives from the batch's own similarities.
 
-use crate::data::{Forwarded, Sample};
+use crate::batch::Forwarded;
+use crate::data::Sample;
 use crate::recipe::ObjectiveConfig;
 use crate::{Error, Result};
 use std::collections::BTreeMap;

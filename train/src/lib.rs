@@ -2,6 +2,7 @@
 //!
 //! Read [`mod@train`] top to bottom: it is the whole program.
 
+pub mod batch;
 pub mod checkpoint;
 pub mod data;
 mod error;

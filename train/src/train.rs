@@ -1,7 +1,8 @@
 //! The training program, top to bottom: start, loop (load, step, log, evaluate, save), finish.
 
+use crate::batch;
 use crate::checkpoint::{self, FORMAT_VERSION, Progress};
-use crate::data::{self, Preparer, Sample};
+use crate::data::{Preparer, Sample};
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Manifests};
 use crate::tracking::{EvalLine, Line, Tracker, TrainLine};
@@ -185,8 +186,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         clock.lap(&mut progress.parts, "data_wait");
 
         // ---- step
-        let forwarded = data::forward(towers, &batch.items, recipe.loader.buckets, fused, &still)?;
-        let items = data::items(&batch.items);
+        let forwarded = batch::forward(towers, &batch.items, recipe.loader.buckets, fused, &still)?;
+        let items = batch::items(&batch.items);
         let aligned = objective.loss(towers, &forwarded.views, &items)?;
         let mut losses: Vec<(String, f64)> = Vec::new();
         for p in &aligned.pairs {
