@@ -118,7 +118,7 @@ enum Format {
     Edl,
     /// scenes.otio (OpenTimelineIO)
     Otio,
-    /// chapters.txt (FFmpeg metadata)
+    /// chapters.ffmeta (FFmpeg metadata)
     Chapters,
     /// report.html
     Report,
@@ -185,18 +185,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     report.skipped.splice(0..0, unlisted);
     if args.json {
         return out::json(
-            &json!({ "out": place, "videos": report.videos, "skipped": report.skipped, "gathered": report.gathered }),
+            &json!({ "out": place.display().to_string(), "videos": report.videos, "skipped": report.skipped, "gathered": report.gathered }),
         );
+    }
+    for skip in &mut report.skipped {
+        skip.id = shown(Path::new(&skip.id));
     }
     name_skipped(&report.skipped);
     for video in report.videos.iter().filter(|v| v.failures > 0 && !v.before) {
         let count = style::count(video.failures, "complaint");
         out::note(&format!(
             "{}: {count} of the decoder; video.json has the first and the places",
-            video.path.display()
+            shown(&video.path)
         ));
     }
     out::print(&summary(&report, place, begun.elapsed()))
+}
+
+/// A path on one line; a file's name may hold line ends and what steers a terminal.
+fn shown(path: &Path) -> String {
+    path.display().to_string().replace(char::is_control, "\u{fffd}")
 }
 
 fn settings(args: &Args) -> Result<SceneSettings, Error> {
@@ -232,6 +240,7 @@ fn outputs(formats: &[Format]) -> Vec<Output> {
 impl ModelArgs {
     fn load(&self, settings: &SceneSettings, device: Device) -> Result<Models, Error> {
         let mut models = Models::default();
+        models.arithmetic(&format!("{:?}", self.precision));
         let prepared = |dir: &Path| -> Result<FusionModel, Error> {
             let mut model = unisono_fusion::import::load(dir, device).map_err(JobError::from)?.model;
             model.prepare(self.precision).map_err(JobError::from)?;
@@ -245,23 +254,20 @@ impl ModelArgs {
             let dir = place::model(model)?;
             let mut loaded = unisono_encoders::import::load(&dir, device).map_err(JobError::from)?.model;
             loaded.prepare(self.precision).map_err(JobError::from)?;
-            let sum = format!("{} {:?}", identity(&dir)?, self.precision);
-            models.embed(Embedder::new(loaded), &dir, sum, &settings.labels)?;
+            models.embed(Embedder::new(loaded), &dir, identity(&dir)?, &settings.labels)?;
         }
         if let Some(model) = &self.caption_model {
             let dir = place::model(model)?;
             let loaded = prepared(&dir)?;
             let generation = loaded.config().generation.clone();
-            let sum = format!("{} {:?}", identity_with_fusion(&dir)?, self.precision);
-            models.caption(loaded, generation, sum).map_err(|e| named(&dir, e))?;
+            models.caption(loaded, generation, identity_with_fusion(&dir)?).map_err(|e| named(&dir, e))?;
         }
         if let Some(model) = &self.speech_model {
             let dir = place::model(model)?;
             let loaded = prepared(&dir)?;
             let mut options = Transcription::new(loaded.config().generation.clone());
             options.language.clone_from(&self.language);
-            let sum = format!("{} {:?}", identity_with_fusion(&dir)?, self.precision);
-            models.transcribe(loaded, options, sum).map_err(|e| named(&dir, e))?;
+            models.transcribe(loaded, options, identity_with_fusion(&dir)?).map_err(|e| named(&dir, e))?;
         }
         Ok(models)
     }
@@ -274,7 +280,7 @@ fn summary(report: &SceneReport, place: &Path, time: Duration) -> String {
     for video in new.iter().take(SHOWN) {
         let length = style::clock(Duration::from_secs_f64(video.seconds.max(0.0)));
         let (scenes, shots) = (style::count(video.scenes, "scene"), style::count(video.shots, "shot"));
-        text += &format!("{}: {scenes} of {shots} in {length}\n", video.path.display());
+        text += &format!("{}: {scenes} of {shots} in {length}\n", shown(&video.path));
     }
     if new.len() > SHOWN {
         text += &format!("… and {} more\n", style::count(new.len() - SHOWN, "video"));

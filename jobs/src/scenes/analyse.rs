@@ -16,7 +16,7 @@ use unisono_datasets::{Sound, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_encoders::transnet::{TransNet, TransNetStream};
 use unisono_scenes::Mini;
-use unisono_scenes::detect::{Clock, Detection, Found, Picture, Shrink};
+use unisono_scenes::detect::{Clock, Detection, Found, Picture, Shrink, average_rate};
 use unisono_scenes::gradual::{Gradual, GradualFinder};
 use unisono_scenes::record::FailureRecord;
 use unisono_scenes::settings::SceneSettings;
@@ -56,8 +56,8 @@ pub(super) struct Wanted<'a> {
 pub(super) enum Message {
     /// A frame for the embedding model, the next of the video `at`.
     Picture { at: usize, picture: RgbImage },
-    /// A video is over.
-    Done { at: usize, found: Box<Result<Analysis>> },
+    /// A video is over, which was as [`of`](super::store::of) says.
+    Done { at: usize, of: serde_json::Value, found: Box<Result<Analysis>> },
 }
 
 /// A frame that was kept.
@@ -172,12 +172,11 @@ impl Eyes<'_> {
         };
         let mut stream = ffmpeg.stream(&video, &options, limits)?;
         let (whole, every) = (stream.whole.take(), stream.every.take());
-        let seconds = video.duration.unwrap_or(0.0);
         let (mut watched, learned, kept) = std::thread::scope(|scope| {
-            let watched = scope.spawn(|| self.watch(whole, seconds));
+            let watched = scope.spawn(|| self.watch(whole, &video));
             let kept = scope.spawn(|| self.keep(every));
             // The network's tensors stay on this thread.
-            let learned = self.learn(stream.small.take(), net, seconds);
+            let learned = self.learn(stream.small.take(), net, &video);
             (joined(watched), learned, joined(kept))
         });
         let failures = stream.ending.failures()?;
@@ -218,9 +217,10 @@ impl Eyes<'_> {
     }
 
     /// Every frame, by detectors.
-    fn watch(&self, track: Option<Track>, seconds: f64) -> Result<Watched> {
+    fn watch(&self, track: Option<Track>, video: &Video) -> Result<Watched> {
         let Some(mut track) = track else { return Ok(Watched::default()) };
-        let mut watcher = Watcher::new(self.wanted);
+        let mut watcher = Watcher::new(self.wanted, video.rate);
+        let seconds = video.duration.unwrap_or(0.0);
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
             self.go_on()?;
@@ -238,12 +238,13 @@ impl Eyes<'_> {
         &self,
         track: Option<Track>,
         net: Option<&TransNet>,
-        seconds: f64,
+        video: &Video,
     ) -> Result<(Vec<(f32, f32)>, Option<Watched>)> {
         let (Some(mut track), Some(net)) = (track, net) else { return Ok((Vec::new(), None)) };
         let (mut stream, mut found) = (TransNetStream::new(net, 1), Vec::new());
         let alone = self.wanted.settings.classical().is_empty();
-        let mut watcher = Watcher::new(self.wanted);
+        let mut watcher = Watcher::new(self.wanted, video.rate);
+        let seconds = video.duration.unwrap_or(0.0);
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
             self.go_on()?;
@@ -307,7 +308,7 @@ impl Eyes<'_> {
 
     /// Frames that are pictures already.
     fn pictures(&self, frames: video::Animation, of: &Source, net: Option<&TransNet>) -> Result<Analysis> {
-        let mut watcher = Watcher::new(self.wanted);
+        let mut watcher = Watcher::new(self.wanted, None);
         let mut keeper = Keeper::new(self)?;
         let mut network = net.map(|net| TransNetStream::new(net, 1));
         let (mut learned, mut failures, mut last) = (Vec::new(), FailureRecord::default(), None::<Time>);
@@ -316,7 +317,13 @@ impl Eyes<'_> {
             self.go_on()?;
             let frame = match frame {
                 Ok(frame) => frame,
-                Err(e) if last.is_none() => return Err(e.into()),
+                // Nothing of it can be seen, or it is more than may be.
+                Err(e)
+                    if matches!(of, Source::Animation(_))
+                        && (last.is_none() || matches!(e, unisono_datasets::Error::Limit { .. })) =>
+                {
+                    return Err(e.into());
+                }
                 Err(e) => {
                     failures.count += 1;
                     failures.first.get_or_insert_with(|| e.to_string());
@@ -359,7 +366,8 @@ impl Eyes<'_> {
         }
         let watched = watcher.finish()?;
         if watched.times.frames.is_empty() {
-            return Err(Error::format(of.path(), "expected at least one frame, found none"));
+            let first = failures.first.map_or_else(String::new, |first| format!(" ({first})"));
+            return Err(Error::format(of.path(), format!("expected at least one frame, found none{first}")));
         }
         Ok(Analysis {
             video: None,
@@ -401,10 +409,12 @@ struct Watcher<'a> {
     picture: Picture,
     times: Vec<Time>,
     last: Option<Shape>,
+    /// The average rate, to two decimals.
+    told: Option<f64>,
 }
 
 impl<'a> Watcher<'a> {
-    fn new(wanted: &'a Wanted<'a>) -> Self {
+    fn new(wanted: &'a Wanted<'a>, told: Option<f64>) -> Self {
         let looked_for = wanted.settings.gradual;
         let some = looked_for.max_frames > 0 || looked_for.flash_frames > 0;
         Self {
@@ -414,6 +424,7 @@ impl<'a> Watcher<'a> {
             picture: Picture::default(),
             times: Vec::new(),
             last: None,
+            told,
         }
     }
 
@@ -424,7 +435,7 @@ impl<'a> Watcher<'a> {
         if !other {
             if self.detection.is_none() {
                 let shrink = Shrink::new(size.0, size.1)?;
-                let clock = Clock::new(shape.rate, shape.time);
+                let clock = Clock::new(self.rate(shape), shape.time);
                 let settings = self.wanted.settings.classical();
                 let detection = Detection::new(&settings, clock, shrink.small(), self.wanted.scores)?;
                 self.picture = Picture::new(shrink.small().0, shrink.small().1);
@@ -455,6 +466,11 @@ impl<'a> Watcher<'a> {
         self.note(shape);
     }
 
+    /// The average rate: what lengths in frames mean, and what the video is said to have.
+    fn rate(&self, shape: &Shape) -> Ratio {
+        self.told.and_then(|told| average_rate(told, &[shape.rate])).unwrap_or(shape.rate)
+    }
+
     fn note(&mut self, shape: &Shape) {
         self.times.push(shape.time);
         self.last = Some(*shape);
@@ -466,17 +482,18 @@ impl<'a> Watcher<'a> {
 
     fn finish(self) -> Result<Watched> {
         let Some(last) = self.last else { return Ok(Watched::default()) };
+        let rate = self.rate(&last);
         // The last frame is shown as long as it says, or as the one before was, or as the rate says.
         let gap = match self.times.as_slice() {
             [.., a, b] if a.base == b.base => b.pts - a.pts,
-            _ => (1.0 / (last.rate.value() * last.time.base.value())).round() as i64,
+            _ => (1.0 / (rate.value() * last.time.base.value())).round() as i64,
         };
         let ticks = if last.ticks > 0 { last.ticks } else { gap.max(1) };
         let end = Time { pts: last.time.pts + ticks, base: last.time.base };
         Ok(Watched {
             times: Times { frames: self.times, end },
             size: last.source,
-            rate: Some(last.rate),
+            rate: Some(rate),
             found: self.detection.map(|(detection, _)| detection.finish()),
             gradual: self.gradual.map(GradualFinder::finish).unwrap_or_default(),
         })

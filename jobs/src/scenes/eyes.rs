@@ -23,6 +23,7 @@ pub struct Models {
     embedder: Option<Eye>,
     caption: Option<(FusionModel, Generation, String)>,
     speech: Option<(FusionModel, Transcription, String)>,
+    arithmetic: String,
 }
 
 /// An embedding model with the vectors of labels.
@@ -42,6 +43,11 @@ pub(super) struct Look {
 }
 
 impl Models {
+    /// Names the arithmetic that the models were prepared for: results of another are not mixed with theirs.
+    pub fn arithmetic(&mut self, name: &str) {
+        name.clone_into(&mut self.arithmetic);
+    }
+
     /// Frames and sounds get vectors, scenes are grouped by them and labelled, as far as the model has the towers. `identity` is the
     /// [`identity`](crate::identity()) of `dir`. What a set of labels would need and the model lacks leaves the set out.
     ///
@@ -122,9 +128,9 @@ impl Models {
 
     /// Everything of the models that changes a result.
     pub(super) fn fingerprint(&self) -> String {
-        let mut text = String::new();
+        let mut text = self.arithmetic.clone();
         if let Some(eye) = &self.embedder {
-            text += &format!("embed {}", eye.identity);
+            text += &format!(" embed {}", eye.identity);
             for (set, _) in &eye.tables {
                 text += &format!(" {} {:?} {:?}", set.name, set.prompts, set.labels);
             }

@@ -18,7 +18,7 @@ pub struct Gathered {
     pub scenes: PathBuf,
     /// Scenes in it.
     pub count: usize,
-    /// An index of their vectors; absent without an embedding model.
+    /// An index of their vectors; absent without an embedding model. Its paths are texts: videos whose names are no Unicode are not in it.
     pub index: Option<PathBuf>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn gather(
         let made = write::read(folder)?;
         count += made.scenes.len();
         let path = folder.join(VECTORS);
-        if models.embedding().is_none() || !path.is_file() {
+        if models.embedding().is_none() || !path.is_file() || made.video.path.to_str().is_none() {
             continue;
         }
         let (tensors, _) = unisono_encoders::tensors::read(&path)?;
@@ -72,8 +72,8 @@ pub(super) fn gather(
             }
             let out = store.out().join("index");
             let embedded = Embedded { vectors: Vectors { dim, data }, items, skipped: Vec::new() };
-            let inputs =
-                Inputs { paths: sources.iter().map(|s| s.path().to_owned()).collect(), ..Inputs::default() };
+            let paths = sources.iter().map(|s| s.path().to_owned()).filter(|p| p.to_str().is_some());
+            let inputs = Inputs { paths: paths.collect(), ..Inputs::default() };
             index::write_whole(dir, identity, &out, embedded, inputs)?;
             Some(out)
         }

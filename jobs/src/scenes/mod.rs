@@ -23,6 +23,7 @@ pub use inputs::{Shard, Source, list};
 use crate::embed::check_skips;
 use crate::{Error, Flow, Result, Skip};
 use analyse::{Analysis, Message, Wanted};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -83,9 +84,11 @@ pub struct SceneProgress {
 /// What came of a video.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct VideoDone {
-    /// The file.
+    /// The file. Written as it is shown: JSON has no bytes that are no Unicode.
+    #[serde(serialize_with = "shown")]
     pub path: PathBuf,
     /// Where its files lie.
+    #[serde(serialize_with = "shown")]
     pub folder: PathBuf,
     /// Frames decoded.
     pub frames: u64,
@@ -99,6 +102,10 @@ pub struct VideoDone {
     pub failures: usize,
     /// An earlier run did it.
     pub before: bool,
+}
+
+fn shown<S: serde::Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
 }
 
 /// What came of a job.
@@ -126,7 +133,7 @@ pub fn scenes(
     job.settings.validate().map_err(Error::from)?;
     let store = Store::open(job, models)?;
     // Clips that an earlier run cut may lie below a folder that was named.
-    let sources: Vec<Source> = sources.iter().filter(|s| !s.path().starts_with(store.out())).cloned().collect();
+    let sources: Vec<Source> = sources.iter().filter(|s| !store.made(s.path())).cloned().collect();
     let mine: Vec<&Source> =
         sources.iter().enumerate().filter(|(i, _)| shard.has(*i)).map(|(_, s)| s).collect();
     let mut done: BTreeMap<usize, VideoDone> = BTreeMap::new();
@@ -221,6 +228,8 @@ impl Work<'_> {
                             return;
                         }
                         let source = mine[rest[at]];
+                        // As it is now: a file that changes from here on is not what was looked at.
+                        let of = store::of(source);
                         let work = || analyse::analyse(source, at, bytes[at], wanted, &sender);
                         let found = match catch_unwind(AssertUnwindSafe(work)) {
                             Ok(found) => found,
@@ -228,7 +237,7 @@ impl Work<'_> {
                                 "its decoder panicked (this is a bug, please report it)".into(),
                             )),
                         };
-                        if sender.send(Message::Done { at, found: Box::new(found) }).is_err() {
+                        if sender.send(Message::Done { at, of, found: Box::new(found) }).is_err() {
                             return;
                         }
                     }
@@ -248,12 +257,12 @@ impl Work<'_> {
                         Ok(Message::Picture { at, picture }) => {
                             looks.entry(at).or_default().push(self.models, picture)?;
                         }
-                        Ok(Message::Done { at, found }) => {
+                        Ok(Message::Done { at, of, found }) => {
                             left -= 1;
                             let source = mine[rest[at]];
                             let look = looks.remove(&at).unwrap_or_default();
                             let made = match *found {
-                                Ok(analysis) => self.finish(source, analysis, look),
+                                Ok(analysis) => self.finish(source, of, analysis, look),
                                 Err(e) => Err(e),
                             };
                             match made {
@@ -290,11 +299,11 @@ impl Work<'_> {
         })
     }
 
-    fn finish(&self, source: &Source, analysis: Analysis, look: eyes::Look) -> Result<VideoDone> {
+    fn finish(&self, source: &Source, of: Value, analysis: Analysis, look: eyes::Look) -> Result<VideoDone> {
         let folder = self.store.begin(source)?;
         let (made, vectors) =
             finish::finish(self.job, self.models, source, analysis, look, folder.path(), self.ffmpeg)?;
-        self.store.place(source, folder, &made, vectors, self.job)
+        self.store.place(source, of, folder, &made, vectors, self.job)
     }
 }
 

@@ -50,6 +50,14 @@ impl Store {
         &self.out
     }
 
+    /// Whether a file is one of those that a job has written into a video's folder. What else lies in `OUT` are inputs as any.
+    pub(super) fn made(&self, path: &Path) -> bool {
+        let videos = self.out.join("videos");
+        let mut within = path.strip_prefix(&videos).into_iter().flat_map(Path::components);
+        let folder = within.next().map(|name| videos.join(name));
+        within.next().is_some() && folder.is_some_and(|f| f.join("video.json").is_file())
+    }
+
     /// The folder of a video's files: its name and a sum over its place, so that equal names do not meet.
     pub(super) fn folder(&self, source: &Source) -> PathBuf {
         let path = source.path();
@@ -99,10 +107,11 @@ impl Store {
         folder_beside(&self.folder(source))
     }
 
-    /// Writes a video's files and gives their folder its name.
+    /// Writes a video's files and gives their folder its name. The file was as [`of`] says when it was opened.
     pub(super) fn place(
         &self,
         source: &Source,
+        of: Value,
         folder: TempDir,
         made: &VideoScenes,
         vectors: Option<Vectors>,
@@ -111,7 +120,7 @@ impl Store {
         if let Some(vectors) = &vectors {
             safetensors(&folder.path().join(VECTORS), vectors, HashMap::new())?.place()?;
         }
-        let settings = json!({ "fingerprint": self.fingerprint, "of": of(source), "settings": job.settings });
+        let settings = json!({ "fingerprint": self.fingerprint, "of": of, "settings": job.settings });
         let options = write::Options {
             outputs: job.outputs.to_vec(),
             settings,
@@ -138,11 +147,23 @@ fn seconds(video: &unisono_scenes::record::VideoRecord) -> f64 {
     video.end.time.seconds() - video.start.time.seconds()
 }
 
-/// What tells that a file is still the one that was looked at: its length and when it was written.
-fn of(source: &Source) -> Value {
-    let meta = std::fs::metadata(source.path()).ok();
-    let written = meta.as_ref().and_then(|m| m.modified().ok()?.duration_since(UNIX_EPOCH).ok());
-    json!({ "bytes": meta.map(|m| m.len()), "written_ns": written.map(|w| w.as_nanos().to_string()) })
+/// What tells that a file is still the one that was looked at: its length and when it was written; of a folder, those of all in it.
+pub(super) fn of(source: &Source) -> Value {
+    let about = |path: &Path| {
+        let meta = std::fs::metadata(path).ok();
+        let written = meta.as_ref().and_then(|m| m.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+        json!({ "bytes": meta.map(|m| m.len()), "written_ns": written.map(|w| w.as_nanos().to_string()) })
+    };
+    let Source::Folder(folder) = source else { return about(source.path()) };
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in &files {
+        hash.update(file.as_os_str().as_encoded_bytes());
+        hash.update(about(file).to_string());
+    }
+    json!({ "files": files.len(), "sha256": hex(&hash.finalize()) })
 }
 
 /// The curves of the page: each detector's own score with its threshold.
