@@ -20,13 +20,7 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; the system's.
     pub fn index(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Vec<Time>>> {
-        let most = limits.max_frames.to_string();
-        #[rustfmt::skip]
-        let headers = [
-            "-map", "0:V:0", "-frames:v", &most, "-c", "copy", "-copyts", "-avoid_negative_ts", "disabled",
-            "-f", "framecrc", "pipe:1",
-        ];
-        let output = self.on(&video.path, limits, &headers).output().map_err(self.cannot_start())?;
+        let output = self.packets(video, limits)?;
         let text = String::from_utf8_lossy(&output.stdout);
         let mut base: Option<Ratio> = None;
         let mut times = Vec::new();
@@ -52,6 +46,41 @@ impl Ffmpeg {
         // Two frames at one time cannot be told apart by it.
         let distinct = times.windows(2).all(|w| w[0] != w[1]);
         Ok((distinct && !times.is_empty()).then_some(times))
+    }
+
+    /// The number of packets through the sum of their lengths, frames a second, from their headers: the average rate of containers that tell
+    /// every length (MP4, MOV). `None` where they tell none.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn mean_rate(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Ratio>> {
+        let output = self.packets(video, limits)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let base = text.lines().find_map(|line| line.strip_prefix("#tb 0: ")?.trim().parse::<Ratio>().ok());
+        let lengths = text.lines().filter(|line| !line.starts_with('#'));
+        let lengths: Option<Vec<u64>> =
+            lengths.map(|line| line.split(',').nth(3)?.trim().parse().ok()).collect();
+        let (Some(base), Some(lengths)) = (base, lengths) else { return Ok(None) };
+        let (mut num, mut den) =
+            (lengths.len() as u64 * u64::from(base.den), lengths.iter().sum::<u64>() * u64::from(base.num));
+        let (mut a, mut b) = (num, den);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        (num, den) = (num / a.max(1), den / a.max(1));
+        let ratio = u32::try_from(num).ok().zip(u32::try_from(den).ok());
+        Ok(ratio.filter(|(num, den)| *num > 0 && *den > 0).map(|(num, den)| Ratio { num, den }))
+    }
+
+    /// A line of each packet's times and length.
+    fn packets(&self, video: &Video, limits: &VideoLimits) -> Result<std::process::Output> {
+        let most = limits.max_frames.to_string();
+        #[rustfmt::skip]
+        let headers = [
+            "-map", "0:V:0", "-frames:v", &most, "-c", "copy", "-copyts", "-avoid_negative_ts", "disabled",
+            "-f", "framecrc", "pipe:1",
+        ];
+        self.on(&video.path, limits, &headers).output().map_err(self.cannot_start())
     }
 
     /// Up to `count` frames spread evenly over the video: the middles of equal parts, fewer only where the video has fewer.

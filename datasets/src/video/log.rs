@@ -21,17 +21,36 @@ pub(super) struct Shown {
     pub(super) size: (u32, u32),
     /// FFmpeg's name of the pixel format.
     pub(super) form: String,
+    /// Luma runs from 0 to 255.
+    pub(super) full_range: bool,
+    /// FFmpeg's name of the matrix between RGB and YUV, as the file tells it.
+    pub(super) matrix: &'static str,
 }
+
+/// FFmpeg's names of matrices; what is none of them is not known.
+const MATRICES: [&str; 9] =
+    ["gbr", "bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "ycgco", "bt2020nc", "bt2020c"];
 
 impl Shown {
     /// The layout of its bytes as they are, where that is one of ours.
     pub(super) fn yuv420(&self) -> Option<Layout> {
-        let even = self.size.0 % 2 == 0 && self.size.1 % 2 == 0;
+        let even = self.size.0.is_multiple_of(2) && self.size.1.is_multiple_of(2);
         match self.form.as_str() {
-            "yuv420p" if even => Some(Layout::Yuv420 { full_range: false }),
+            "yuv420p" if even => Some(Layout::Yuv420 { full_range: self.full_range }),
             "yuvj420p" if even => Some(Layout::Yuv420 { full_range: true }),
             _ => None,
         }
+    }
+}
+
+impl Shown {
+    /// With what `pc color_space:bt709 color_primaries:…` says.
+    fn coloured(mut self, words: &str) -> Self {
+        let mut parts = words.split_whitespace();
+        self.full_range = parts.next() == Some("pc");
+        let named = parts.find_map(|part| part.strip_prefix("color_space:"));
+        self.matrix = MATRICES.into_iter().find(|m| Some(*m) == named).unwrap_or("unknown");
+        self
     }
 }
 
@@ -49,25 +68,37 @@ impl Log {
         let mut log = Self::default();
         let second = Ratio { num: 1, den: 1 };
         let mut clocks = vec![(second, Ratio { num: 25, den: 1 }); tracks.len()];
+        // A frame's colours are told in a line after its time.
+        let mut waiting: Vec<Option<Shown>> = vec![None; tracks.len()];
         let mut line = Vec::new();
         loop {
             line.clear();
             // A line without an end is cut.
             match lines.by_ref().take(1 << 16).read_until(b'\n', &mut line) {
                 Ok(n) if n > 0 => {}
-                _ => return log,
+                _ => {
+                    for (sender, shown) in tracks.iter().zip(waiting) {
+                        shown.map(|shown| sender.send(shown).ok());
+                    }
+                    return log;
+                }
             }
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
             if let Some((track, words)) = of_track(text, tag) {
-                if let (Some(sender), Some((base, rate))) = (tracks.get(track), clocks.get_mut(track)) {
+                if let (Some(sender), Some((base, rate)), Some(waiting)) =
+                    (tracks.get(track), clocks.get_mut(track), waiting.get_mut(track))
+                {
+                    // Where nobody wants more, the rest is read so that the decoder can end.
+                    let send = |shown: Option<Shown>| shown.map(|shown| sender.send(shown).ok());
                     if let Some(config) = words.strip_prefix("config in time_base: ") {
                         let mut parts = config.split(", frame_rate: ");
                         *base = parts.next().and_then(|t| t.parse().ok()).unwrap_or(*base);
                         *rate = parts.next().and_then(|t| t.parse().ok()).unwrap_or(*rate);
                     } else if let Some(shown) = shown(words, *base, *rate) {
-                        // Where nobody wants more, the rest is read so that the decoder can end.
-                        drop(sender.send(shown));
+                        send(waiting.replace(shown));
+                    } else if let Some(colours) = words.strip_prefix("color_range:") {
+                        send(waiting.take().map(|shown| shown.coloured(colours)));
                     }
                 }
                 continue;
@@ -119,6 +150,8 @@ fn shown(words: &str, base: Ratio, rate: Ratio) -> Option<Shown> {
         rate,
         size: (width.parse().ok()?, height.parse().ok()?),
         form: value(" fmt:")?.to_owned(),
+        full_range: false,
+        matrix: "unknown",
     })
 }
 
@@ -132,7 +165,8 @@ mod tests {
         let text = "[info] Input #0, mov, from 'file:[showinfo@t0 @ 1] [info] n:0.mp4':\n\
             [showinfo@t1 @ 0x7f] [info] config in time_base: 1/12800, frame_rate: 25/1\n\
             [showinfo@t1 @ 0x7f] [info] n:   7 pts:   3584 pts_time:0.28    duration:    512 duration_time:0.04    fmt:yuv420p cl:left sar:1/1 s:1280x720 i:P iskey:0 type:P \n\
-            [showinfo@t1 @ 0x7f] [info] color_range:tv\n\
+            [showinfo@t1 @ 0x7f] [info]   side data - nothing\n\
+            [showinfo@t1 @ 0x7f] [info] color_range:pc color_space:bt709 color_primaries:unknown color_trc:unknown\n\
             [showinfo@t0 @ 0x7f] [info] n:   0 pts:    NOPTS pts_time:NOPTS    fmt:yuvj420p sar:1/1 s:3x2 i:P iskey:0 type:P \n\
             [showinfo@t9 @ 0x7f] [info] n:   0 pts:    0 fmt:gray s:3x2 \n\
             [h264 @ 0x1] [error] error while decoding MB 3 4\n[vist#0:0/h264 @ 0x2] [dec:h264 @ 0x1] [fatal] more\n\
@@ -147,7 +181,10 @@ mod tests {
             (shown[0].pts, shown[0].ticks, shown[0].base, shown[0].size),
             (Some(3584), 512, base, (1280, 720))
         );
-        assert_eq!(shown[0].yuv420(), Some(Layout::Yuv420 { full_range: false }));
+        assert_eq!(
+            (shown[0].yuv420(), shown[0].matrix),
+            (Some(Layout::Yuv420 { full_range: true }), "bt709")
+        );
         let shown: Vec<Shown> = first.try_iter().collect();
         assert_eq!(
             (shown.len(), shown[0].pts, shown[0].yuv420()),

@@ -53,6 +53,8 @@ pub struct Shape {
     pub source: (u32, u32),
     /// How its bytes lie.
     pub layout: Layout,
+    /// FFmpeg's name of the matrix between RGB and YUV, as the file tells it: `bt709`, `smpte170m`, …; `unknown` where it tells none.
+    pub matrix: &'static str,
     /// The stream's rate as FFmpeg guesses it, frames a second: where the rate varies, this is no average; [`Video::rate`] is.
     pub rate: Ratio,
 }
@@ -305,7 +307,16 @@ impl Track {
             }
         };
         let ticks = if shown.pts.is_some() { shown.ticks } else { 1 };
-        Ok(Some(Shape { time, ticks, width, height, source: shown.size, layout, rate: shown.rate }))
+        Ok(Some(Shape {
+            time,
+            ticks,
+            width,
+            height,
+            source: shown.size,
+            layout,
+            matrix: shown.matrix,
+            rate: shown.rate,
+        }))
     }
 }
 

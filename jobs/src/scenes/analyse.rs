@@ -16,7 +16,7 @@ use unisono_datasets::{Sound, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_encoders::transnet::{TransNet, TransNetStream};
 use unisono_scenes::Mini;
-use unisono_scenes::detect::{Clock, Detection, Found, Picture, Shrink, average_rate};
+use unisono_scenes::detect::{Clock, Detection, Found, Matrix, Picture, Shrink, average_rate};
 use unisono_scenes::gradual::{Gradual, GradualFinder};
 use unisono_scenes::record::FailureRecord;
 use unisono_scenes::settings::SceneSettings;
@@ -219,7 +219,7 @@ impl Eyes<'_> {
     /// Every frame, by detectors.
     fn watch(&self, track: Option<Track>, video: &Video) -> Result<Watched> {
         let Some(mut track) = track else { return Ok(Watched::default()) };
-        let mut watcher = Watcher::new(self.wanted, video.rate);
+        let mut watcher = Watcher::new(self.wanted, Some(video));
         let seconds = video.duration.unwrap_or(0.0);
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
@@ -243,7 +243,7 @@ impl Eyes<'_> {
         let (Some(mut track), Some(net)) = (track, net) else { return Ok((Vec::new(), None)) };
         let (mut stream, mut found) = (TransNetStream::new(net, 1), Vec::new());
         let alone = self.wanted.settings.classical().is_empty();
-        let mut watcher = Watcher::new(self.wanted, video.rate);
+        let mut watcher = Watcher::new(self.wanted, Some(video));
         let seconds = video.duration.unwrap_or(0.0);
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
@@ -339,7 +339,8 @@ impl Eyes<'_> {
             bgr.extend(frame.picture.pixels().flat_map(|p| [p[2], p[1], p[0]]));
             let rate = Ratio { num: self.wanted.rate, den: 1 };
             let (time, ticks, source) = (frame.time, frame.ticks, (width, height));
-            let shape = Shape { time, ticks, width, height, source, layout: Layout::Bgr, rate };
+            let (layout, matrix) = (Layout::Bgr, "unknown");
+            let shape = Shape { time, ticks, width, height, source, layout, matrix, rate };
             watcher.push(&shape, &bgr)?;
             if let Some(stream) = &mut network {
                 let tiny = image::imageops::resize(
@@ -409,12 +410,14 @@ struct Watcher<'a> {
     picture: Picture,
     times: Vec<Time>,
     last: Option<Shape>,
-    /// The average rate, to two decimals.
-    told: Option<f64>,
+    /// The file, where it is one that FFmpeg decodes.
+    file: Option<&'a Video>,
+    /// Frames a second, once it is known.
+    average: Option<Ratio>,
 }
 
 impl<'a> Watcher<'a> {
-    fn new(wanted: &'a Wanted<'a>, told: Option<f64>) -> Self {
+    fn new(wanted: &'a Wanted<'a>, file: Option<&'a Video>) -> Self {
         let looked_for = wanted.settings.gradual;
         let some = looked_for.max_frames > 0 || looked_for.flash_frames > 0;
         Self {
@@ -424,18 +427,21 @@ impl<'a> Watcher<'a> {
             picture: Picture::default(),
             times: Vec::new(),
             last: None,
-            told,
+            file,
+            average: None,
         }
     }
 
     fn push(&mut self, shape: &Shape, data: &[u8]) -> Result<()> {
         let size = (shape.width as usize, shape.height as usize);
-        // PySceneDetect leaves out frames of another size; so do we, but they keep their place and time.
+        // PySceneDetect leaves out frames of another size; here they keep their place and time.
         let other = self.detection.as_ref().is_some_and(|(_, shrink)| shrink.size() != size);
         if !other {
             if self.detection.is_none() {
                 let shrink = Shrink::new(size.0, size.1)?;
-                let clock = Clock::new(self.rate(shape), shape.time);
+                let rate = self.rate(shape)?;
+                self.average = Some(rate);
+                let clock = Clock::new(rate, shape.time);
                 let settings = self.wanted.settings.classical();
                 let detection = Detection::new(&settings, clock, shrink.small(), self.wanted.scores)?;
                 self.picture = Picture::new(shrink.small().0, shrink.small().1);
@@ -443,13 +449,19 @@ impl<'a> Watcher<'a> {
             }
             if let Some((_, shrink)) = &mut self.detection {
                 match shape.layout {
-                    Layout::Yuv420 { full_range } => shrink.yuv420(data, full_range, &mut self.picture)?,
+                    Layout::Yuv420 { full_range } => {
+                        shrink.set_matrix(Matrix::named(shape.matrix));
+                        shrink.yuv420(data, full_range, &mut self.picture)?;
+                    }
+                    // Whole frames that are no YUV come in this order.
                     Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,
                 }
             }
         }
-        if let Some((detection, _)) = &mut self.detection {
-            detection.push(&self.picture, shape.time);
+        match &mut self.detection {
+            Some((detection, _)) if other => detection.skip(shape.time),
+            Some((detection, _)) => detection.push(&self.picture, shape.time),
+            None => {}
         }
         if let Some(finder) = &mut self.gradual {
             finder.push(Mini::of_picture(&self.picture));
@@ -467,8 +479,15 @@ impl<'a> Watcher<'a> {
     }
 
     /// The average rate: what lengths in frames mean, and what the video is said to have.
-    fn rate(&self, shape: &Shape) -> Ratio {
-        self.told.and_then(|told| average_rate(told, &[shape.rate])).unwrap_or(shape.rate)
+    /// The average rate. Where what the decoder guesses is another, the file's packets are asked.
+    fn rate(&self, shape: &Shape) -> Result<Ratio> {
+        let (Some(file), Some(ffmpeg)) = (self.file, self.wanted.ffmpeg) else { return Ok(shape.rate) };
+        let Some(told) = file.rate else { return Ok(shape.rate) };
+        let mut candidates = vec![shape.rate];
+        if (shape.rate.value() - told).abs() >= 0.005 {
+            candidates.extend(ffmpeg.mean_rate(file, self.wanted.limits)?);
+        }
+        Ok(average_rate(told, &candidates).unwrap_or(shape.rate))
     }
 
     fn note(&mut self, shape: &Shape) {
@@ -482,7 +501,10 @@ impl<'a> Watcher<'a> {
 
     fn finish(self) -> Result<Watched> {
         let Some(last) = self.last else { return Ok(Watched::default()) };
-        let rate = self.rate(&last);
+        let rate = match self.average {
+            Some(rate) => rate,
+            None => self.rate(&last)?,
+        };
         // The last frame is shown as long as it says, or as the one before was, or as the rate says.
         let gap = match self.times.as_slice() {
             [.., a, b] if a.base == b.base => b.pts - a.pts,
