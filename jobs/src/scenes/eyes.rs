@@ -73,7 +73,9 @@ impl Models {
         for named in &labels.sets {
             let set = LabelSet::load(named)?;
             let modality = modality(set.input);
-            if has.contains(&Modality::Text) && has.contains(&modality) {
+            // A checkpoint may come without its tokenizer.
+            let reads = has.contains(&Modality::Text) && embedder.model().processors().text.is_some();
+            if reads && has.contains(&modality) {
                 let table = table(&embedder, &set.labels, &set.prompts, modality)?;
                 tables.push((set, table));
             }

@@ -78,7 +78,9 @@ fn figure(h: &mut Html, of: &VideoScenes, column: usize, curve: &Curve, scale: &
                     let _ = write!(marks, "M{:.1} 0V{end}", cut * 1000.0);
                 }
                 stroke(h, "cuts", &marks);
-                stroke(h, "line", &envelope(&points, down));
+                // A line through few points encloses nothing; the envelope of many is an area.
+                let class = if points.len() <= COLUMNS { "line bare" } else { "line" };
+                stroke(h, class, &envelope(&points, down));
                 if let Some(threshold) = threshold {
                     stroke(h, "threshold", &format!("M0 {0:.2}H1000", down(threshold)));
                 }
