@@ -182,10 +182,10 @@ impl Eyes<'_> {
         let failures = stream.ending.failures()?;
         // What one thread found wrong ends the others with less to say: the first that says more is it.
         let (learned, mut tiny) = learned?;
-        if let (Ok(seen), true) = (&mut watched, tiny.is_some()) {
-            if seen.times.frames.is_empty() {
-                *seen = tiny.take().unwrap_or_default();
-            }
+        if let (Ok(seen), true) = (&mut watched, tiny.is_some())
+            && seen.times.frames.is_empty()
+        {
+            *seen = tiny.take().unwrap_or_default();
         }
         let (watched, (kept, spool)) = (watched?, kept?);
         if watched.times.frames.is_empty() {
@@ -234,6 +234,10 @@ impl Eyes<'_> {
     }
 
     /// Every frame, by the network. Where no detector watches, its frames tell the times.
+    #[expect(
+        clippy::type_complexity,
+        reason = "the network's words, and what was watched instead of detectors"
+    )]
     fn learn(
         &self,
         track: Option<Track>,
