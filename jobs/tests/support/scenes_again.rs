@@ -209,16 +209,16 @@ fn folders_of_pictures_are_videos() {
     for broken in ["f0.png", "f7.png"] {
         fs::write(folder.join(broken), "broken").unwrap();
     }
-    let report = plain(&out, &[folder.clone()]);
+    let report = plain(&out, std::slice::from_ref(&folder));
     let made = one(&report);
     assert_eq!((report.videos[0].frames, report.videos[0].failures), (38, 2));
     assert_eq!(made.shots.iter().map(|s| s.start.time.to_string()).collect::<Vec<_>>(), ["1/25", "4/5"]);
     assert_eq!(made.video.end.time.to_string(), "8/5");
-    assert!(plain(&out, &[folder.clone()]).videos[0].before);
+    assert!(plain(&out, std::slice::from_ref(&folder)).videos[0].before);
     // A frame that is painted anew, in its place.
     let path = folder.join("f0.png");
     image::RgbImage::from_pixel(32, 24, image::Rgb([30, 60, 90])).save(&path).unwrap();
-    let again = plain(&out, &[folder.clone()]);
+    let again = plain(&out, std::slice::from_ref(&folder));
     assert_eq!((again.videos[0].before, again.videos[0].frames), (false, 39));
     // None that can be read.
     for i in 0..40 {
