@@ -101,18 +101,38 @@ impl Log {
                         send(waiting.take().map(|shown| shown.coloured(colours)));
                     }
                 }
+                log.complained(between(words));
                 continue;
             }
-            if let Some(words) = complaint(text).filter(|words| !words.contains(OWN)) {
-                log.failures.count += 1;
-                log.failures.first.get_or_insert_with(|| words.to_owned());
-            }
+            log.complained(complaint(text).map(str::to_owned));
             if log.text.len() < KEPT {
                 log.text += text;
                 log.text.push('\n');
             }
         }
     }
+}
+
+impl Log {
+    fn complained(&mut self, words: Option<String>) {
+        if let Some(words) = words.filter(|words| !words.contains(OWN)) {
+            self.failures.count += 1;
+            self.failures.first.get_or_insert(words);
+        }
+    }
+}
+
+/// What another thread of FFmpeg said while `showinfo` was saying a line, which it says in pieces: it stands between them, without its
+/// level. While frames come nothing but complaints is said.
+fn between(words: &str) -> Option<String> {
+    let said = if words.starts_with("n:") {
+        words.split_once(" type:")?.1.get(1..)?.trim().to_owned()
+    } else if words.starts_with("color_range:") {
+        words.split_whitespace().filter(|part| !part.contains(':')).collect::<Vec<_>>().join(" ")
+    } else {
+        return None;
+    };
+    (!said.is_empty()).then_some(said)
 }
 
 /// A name for this run's parts that no file can know: a path with a line end in it, which the log repeats, speaks for none of them.

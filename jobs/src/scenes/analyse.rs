@@ -1,11 +1,12 @@
 //! One video, watched once: detectors, the network, and the frames that models and people will see, each on a thread of its own.
 
 use super::Source;
+use super::keep::Keeper;
+use super::watcher::{Watched, Watcher};
 use crate::{Error, Result};
 use image::RgbImage;
-use image::codecs::jpeg::JpegEncoder;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -15,9 +16,8 @@ use unisono_datasets::video::{
 use unisono_datasets::{Sound, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_encoders::transnet::{TransNet, TransNetStream};
-use unisono_scenes::Mini;
-use unisono_scenes::detect::{Clock, Detection, Found, Matrix, Picture, Shrink, average_rate};
-use unisono_scenes::gradual::{Gradual, GradualFinder};
+use unisono_scenes::detect::Found;
+use unisono_scenes::gradual::Gradual;
 use unisono_scenes::record::FailureRecord;
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::shots::Times;
@@ -64,8 +64,8 @@ pub(super) enum Message {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
     pub(super) time: Time,
-    from: u64,
-    length: usize,
+    pub(super) from: u64,
+    pub(super) length: usize,
 }
 
 /// All that a video showed.
@@ -147,10 +147,10 @@ impl Gone<'_> {
     }
 }
 
-struct Eyes<'a> {
-    at: usize,
-    wanted: &'a Wanted<'a>,
-    sender: &'a SyncSender<Message>,
+pub(super) struct Eyes<'a> {
+    pub(super) at: usize,
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) sender: &'a SyncSender<Message>,
     gone: &'a Gone<'a>,
 }
 
@@ -395,184 +395,4 @@ impl Eyes<'_> {
 /// What a thread found. One that panicked ends this video, whose worker says so.
 fn joined<T>(handle: std::thread::ScopedJoinHandle<Result<T>>) -> Result<T> {
     handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// What detectors saw of every frame.
-#[derive(Default)]
-struct Watched {
-    times: Times,
-    size: (u32, u32),
-    rate: Option<Ratio>,
-    found: Option<Found>,
-    gradual: Vec<Gradual>,
-}
-
-struct Watcher<'a> {
-    wanted: &'a Wanted<'a>,
-    detection: Option<(Detection, Shrink)>,
-    gradual: Option<GradualFinder>,
-    picture: Picture,
-    times: Vec<Time>,
-    last: Option<Shape>,
-    /// The file, where it is one that FFmpeg decodes.
-    file: Option<&'a Video>,
-    /// Frames a second, once it is known.
-    average: Option<Ratio>,
-}
-
-impl<'a> Watcher<'a> {
-    fn new(wanted: &'a Wanted<'a>, file: Option<&'a Video>) -> Self {
-        let looked_for = wanted.settings.gradual;
-        let some = looked_for.max_frames > 0 || looked_for.flash_frames > 0;
-        Self {
-            wanted,
-            detection: None,
-            gradual: some.then(|| GradualFinder::new(looked_for)),
-            picture: Picture::default(),
-            times: Vec::new(),
-            last: None,
-            file,
-            average: None,
-        }
-    }
-
-    fn push(&mut self, shape: &Shape, data: &[u8]) -> Result<()> {
-        let size = (shape.width as usize, shape.height as usize);
-        // PySceneDetect leaves out frames of another size; here they keep their place and time.
-        let other = self.detection.as_ref().is_some_and(|(_, shrink)| shrink.size() != size);
-        if !other {
-            if self.detection.is_none() {
-                let shrink = Shrink::new(size.0, size.1)?;
-                let rate = self.rate(shape)?;
-                self.average = Some(rate);
-                let clock = Clock::new(rate, shape.time);
-                let settings = self.wanted.settings.classical();
-                let detection = Detection::new(&settings, clock, shrink.small(), self.wanted.scores)?;
-                self.picture = Picture::new(shrink.small().0, shrink.small().1);
-                self.detection = Some((detection, shrink));
-            }
-            if let Some((_, shrink)) = &mut self.detection {
-                match shape.layout {
-                    Layout::Yuv420 { full_range } => {
-                        shrink.set_matrix(Matrix::named(shape.matrix));
-                        shrink.yuv420(data, full_range, &mut self.picture)?;
-                    }
-                    // Whole frames that are no YUV come in this order.
-                    Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,
-                }
-            }
-        }
-        match &mut self.detection {
-            Some((detection, _)) if other => detection.skip(shape.time),
-            Some((detection, _)) => detection.push(&self.picture, shape.time),
-            None => {}
-        }
-        if let Some(finder) = &mut self.gradual {
-            finder.push(Mini::of_picture(&self.picture));
-        }
-        self.note(shape);
-        Ok(())
-    }
-
-    /// A frame that only the network sees.
-    fn small(&mut self, shape: &Shape, data: &[u8]) {
-        if let Some(finder) = &mut self.gradual {
-            finder.push(Mini::of(data, shape.width as usize, shape.height as usize));
-        }
-        self.note(shape);
-    }
-
-    /// The average rate: what lengths in frames mean, and what the video is said to have.
-    /// The average rate. Where what the decoder guesses is another, the file's packets are asked.
-    fn rate(&self, shape: &Shape) -> Result<Ratio> {
-        let (Some(file), Some(ffmpeg)) = (self.file, self.wanted.ffmpeg) else { return Ok(shape.rate) };
-        let Some(told) = file.rate else { return Ok(shape.rate) };
-        let mut candidates = vec![shape.rate];
-        if (shape.rate.value() - told).abs() >= 0.005 {
-            candidates.extend(ffmpeg.mean_rate(file, self.wanted.limits)?);
-        }
-        Ok(average_rate(told, &candidates).unwrap_or(shape.rate))
-    }
-
-    fn note(&mut self, shape: &Shape) {
-        self.times.push(shape.time);
-        self.last = Some(*shape);
-    }
-
-    fn since_start(&self, time: Time) -> f64 {
-        time.seconds() - self.times.first().map_or(0.0, |t| t.seconds())
-    }
-
-    fn finish(self) -> Result<Watched> {
-        let Some(last) = self.last else { return Ok(Watched::default()) };
-        let rate = match self.average {
-            Some(rate) => rate,
-            None => self.rate(&last)?,
-        };
-        // The last frame is shown as long as it says, or as the one before was, or as the rate says.
-        let gap = match self.times.as_slice() {
-            [.., a, b] if a.base == b.base => b.pts - a.pts,
-            _ => (1.0 / (rate.value() * last.time.base.value())).round() as i64,
-        };
-        let ticks = if last.ticks > 0 { last.ticks } else { gap.max(1) };
-        let end = Time { pts: last.time.pts + ticks, base: last.time.base };
-        Ok(Watched {
-            times: Times { frames: self.times, end },
-            size: last.source,
-            rate: Some(rate),
-            found: self.detection.map(|(detection, _)| detection.finish()),
-            gradual: self.gradual.map(GradualFinder::finish).unwrap_or_default(),
-        })
-    }
-}
-
-/// Puts frames aside as JPEG, and hands them to the model.
-struct Keeper<'a> {
-    eyes: &'a Eyes<'a>,
-    spool: File,
-    end: u64,
-    kept: Vec<Kept>,
-}
-
-impl<'a> Keeper<'a> {
-    fn new(eyes: &'a Eyes<'a>) -> Result<Self> {
-        let folder = eyes.wanted.spool;
-        let spool = tempfile::tempfile_in(folder).map_err(Error::io(folder, "write"))?;
-        Ok(Self { eyes, spool, end: 0, kept: Vec::new() })
-    }
-
-    fn push(&mut self, time: Time, picture: &RgbImage) -> Result<()> {
-        let wanted = self.eyes.wanted;
-        let small = shrunk(picture, wanted.spool_side);
-        let small = small.as_ref().unwrap_or(picture);
-        let jpeg = jpeg(small).map_err(|e| Error::Input(format!("a frame as JPEG: {e}")))?;
-        self.spool.write_all(&jpeg).map_err(Error::io(wanted.spool, "write"))?;
-        self.kept.push(Kept { time, from: self.end, length: jpeg.len() });
-        self.end += jpeg.len() as u64;
-        if let Some(processor) = wanted.image {
-            let picture = processor.prepare(picture);
-            // Nobody listens any more: the job is ending.
-            let at = self.eyes.at;
-            self.eyes.sender.send(Message::Picture { at, picture }).map_err(|_| Error::Interrupted)?;
-        }
-        Ok(())
-    }
-}
-
-/// A picture whose longer side is `side`; `None`: it is no longer than that.
-pub(super) fn shrunk(picture: &RgbImage, side: u32) -> Option<RgbImage> {
-    let (width, height) = picture.dimensions();
-    let longer = width.max(height);
-    if longer <= side {
-        return None;
-    }
-    let of = |n: u32| (u64::from(n) * u64::from(side) / u64::from(longer)).max(1) as u32;
-    Some(image::imageops::thumbnail(picture, of(width), of(height)))
-}
-
-/// As a JPEG file.
-pub(super) fn jpeg(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 88).encode_image(picture)?;
-    Ok(bytes)
 }

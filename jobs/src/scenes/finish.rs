@@ -1,8 +1,9 @@
 //! From what was watched to shots, scenes and their words.
 
-use super::analyse::{Analysis, jpeg, shrunk};
+use super::analyse::Analysis;
 use super::clips::cut_out;
 use super::eyes::{Look, Models};
+use super::keep::{jpeg, shrunk};
 use super::{SceneJob, Source};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;

@@ -13,7 +13,9 @@ mod eyes;
 mod finish;
 mod gather;
 mod inputs;
+mod keep;
 mod store;
+mod watcher;
 
 pub use clips::cut_span;
 pub use eyes::Models;

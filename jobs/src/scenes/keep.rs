@@ -1,0 +1,60 @@
+//! Frames that models and people will see: aside as JPEG, and on to the model.
+
+use super::analyse::{Eyes, Kept, Message};
+use crate::{Error, Result};
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+use std::fs::File;
+use std::io::Write;
+use unisono_datasets::video::Time;
+
+/// Puts frames aside as JPEG, and hands them to the model.
+pub(super) struct Keeper<'a> {
+    eyes: &'a Eyes<'a>,
+    pub(super) spool: File,
+    end: u64,
+    pub(super) kept: Vec<Kept>,
+}
+
+impl<'a> Keeper<'a> {
+    pub(super) fn new(eyes: &'a Eyes<'a>) -> Result<Self> {
+        let folder = eyes.wanted.spool;
+        let spool = tempfile::tempfile_in(folder).map_err(Error::io(folder, "write"))?;
+        Ok(Self { eyes, spool, end: 0, kept: Vec::new() })
+    }
+
+    pub(super) fn push(&mut self, time: Time, picture: &RgbImage) -> Result<()> {
+        let wanted = self.eyes.wanted;
+        let small = shrunk(picture, wanted.spool_side);
+        let small = small.as_ref().unwrap_or(picture);
+        let jpeg = jpeg(small).map_err(|e| Error::Input(format!("a frame as JPEG: {e}")))?;
+        self.spool.write_all(&jpeg).map_err(Error::io(wanted.spool, "write"))?;
+        self.kept.push(Kept { time, from: self.end, length: jpeg.len() });
+        self.end += jpeg.len() as u64;
+        if let Some(processor) = wanted.image {
+            let picture = processor.prepare(picture);
+            // Nobody listens any more: the job is ending.
+            let at = self.eyes.at;
+            self.eyes.sender.send(Message::Picture { at, picture }).map_err(|_| Error::Interrupted)?;
+        }
+        Ok(())
+    }
+}
+
+/// A picture whose longer side is `side`; `None`: it is no longer than that.
+pub(super) fn shrunk(picture: &RgbImage, side: u32) -> Option<RgbImage> {
+    let (width, height) = picture.dimensions();
+    let longer = width.max(height);
+    if longer <= side {
+        return None;
+    }
+    let of = |n: u32| (u64::from(n) * u64::from(side) / u64::from(longer)).max(1) as u32;
+    Some(image::imageops::thumbnail(picture, of(width), of(height)))
+}
+
+/// As a JPEG file.
+pub(super) fn jpeg(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, 88).encode_image(picture)?;
+    Ok(bytes)
+}

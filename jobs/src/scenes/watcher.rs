@@ -1,0 +1,138 @@
+//! Every frame of a video: its time, and what detectors make of it.
+
+use super::analyse::Wanted;
+use crate::Result;
+use unisono_datasets::video::{Layout, Ratio, Shape, Time, Video};
+use unisono_scenes::Mini;
+use unisono_scenes::detect::{Clock, Detection, Found, Matrix, Picture, Shrink, average_rate};
+use unisono_scenes::gradual::{Gradual, GradualFinder};
+use unisono_scenes::shots::Times;
+
+/// What detectors saw of every frame.
+#[derive(Default)]
+pub(super) struct Watched {
+    pub(super) times: Times,
+    pub(super) size: (u32, u32),
+    pub(super) rate: Option<Ratio>,
+    pub(super) found: Option<Found>,
+    pub(super) gradual: Vec<Gradual>,
+}
+
+pub(super) struct Watcher<'a> {
+    wanted: &'a Wanted<'a>,
+    detection: Option<(Detection, Shrink)>,
+    gradual: Option<GradualFinder>,
+    picture: Picture,
+    times: Vec<Time>,
+    last: Option<Shape>,
+    /// The file, where it is one that FFmpeg decodes.
+    file: Option<&'a Video>,
+    /// Frames a second, once it is known.
+    average: Option<Ratio>,
+}
+
+impl<'a> Watcher<'a> {
+    pub(super) fn new(wanted: &'a Wanted<'a>, file: Option<&'a Video>) -> Self {
+        let looked_for = wanted.settings.gradual;
+        let some = looked_for.max_frames > 0 || looked_for.flash_frames > 0;
+        Self {
+            wanted,
+            detection: None,
+            gradual: some.then(|| GradualFinder::new(looked_for)),
+            picture: Picture::default(),
+            times: Vec::new(),
+            last: None,
+            file,
+            average: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, shape: &Shape, data: &[u8]) -> Result<()> {
+        let size = (shape.width as usize, shape.height as usize);
+        // PySceneDetect leaves out frames of another size; here they keep their place and time.
+        let other = self.detection.as_ref().is_some_and(|(_, shrink)| shrink.size() != size);
+        if !other {
+            if self.detection.is_none() {
+                let shrink = Shrink::new(size.0, size.1)?;
+                let rate = self.rate(shape)?;
+                self.average = Some(rate);
+                let clock = Clock::new(rate, shape.time);
+                let settings = self.wanted.settings.classical();
+                let detection = Detection::new(&settings, clock, shrink.small(), self.wanted.scores)?;
+                self.picture = Picture::new(shrink.small().0, shrink.small().1);
+                self.detection = Some((detection, shrink));
+            }
+            if let Some((_, shrink)) = &mut self.detection {
+                match shape.layout {
+                    Layout::Yuv420 { full_range } => {
+                        shrink.set_matrix(Matrix::named(shape.matrix));
+                        shrink.yuv420(data, full_range, &mut self.picture)?;
+                    }
+                    // Whole frames that are no YUV come in this order.
+                    Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,
+                }
+            }
+        }
+        match &mut self.detection {
+            Some((detection, _)) if other => detection.skip(shape.time),
+            Some((detection, _)) => detection.push(&self.picture, shape.time),
+            None => {}
+        }
+        if let Some(finder) = &mut self.gradual {
+            finder.push(Mini::of_picture(&self.picture));
+        }
+        self.note(shape);
+        Ok(())
+    }
+
+    /// A frame that only the network sees.
+    pub(super) fn small(&mut self, shape: &Shape, data: &[u8]) {
+        if let Some(finder) = &mut self.gradual {
+            finder.push(Mini::of(data, shape.width as usize, shape.height as usize));
+        }
+        self.note(shape);
+    }
+
+    /// The average rate: what lengths in frames mean, and what the video is said to have.
+    /// The average rate. Where what the decoder guesses is another, the file's packets are asked.
+    fn rate(&self, shape: &Shape) -> Result<Ratio> {
+        let (Some(file), Some(ffmpeg)) = (self.file, self.wanted.ffmpeg) else { return Ok(shape.rate) };
+        let Some(told) = file.rate else { return Ok(shape.rate) };
+        let mut candidates = vec![shape.rate];
+        if (shape.rate.value() - told).abs() >= 0.005 {
+            candidates.extend(ffmpeg.mean_rate(file, self.wanted.limits)?);
+        }
+        Ok(average_rate(told, &candidates).unwrap_or(shape.rate))
+    }
+
+    fn note(&mut self, shape: &Shape) {
+        self.times.push(shape.time);
+        self.last = Some(*shape);
+    }
+
+    pub(super) fn since_start(&self, time: Time) -> f64 {
+        time.seconds() - self.times.first().map_or(0.0, |t| t.seconds())
+    }
+
+    pub(super) fn finish(self) -> Result<Watched> {
+        let Some(last) = self.last else { return Ok(Watched::default()) };
+        let rate = match self.average {
+            Some(rate) => rate,
+            None => self.rate(&last)?,
+        };
+        // The last frame is shown as long as it says, or as the one before was, or as the rate says.
+        let gap = match self.times.as_slice() {
+            [.., a, b] if a.base == b.base => b.pts - a.pts,
+            _ => (1.0 / (rate.value() * last.time.base.value())).round() as i64,
+        };
+        let ticks = if last.ticks > 0 { last.ticks } else { gap.max(1) };
+        let end = Time { pts: last.time.pts + ticks, base: last.time.base };
+        Ok(Watched {
+            times: Times { frames: self.times, end },
+            size: last.source,
+            rate: Some(rate),
+            found: self.detection.map(|(detection, _)| detection.finish()),
+            gradual: self.gradual.map(GradualFinder::finish).unwrap_or_default(),
+        })
+    }
+}
