@@ -15,45 +15,36 @@ impl Mini {
     /// Of interleaved pixels of three channels, `height` rows of `width`; their order does not matter as long as it is the same.
     /// Bytes that are missing count as 0.
     pub fn of(pixels: &[u8], width: usize, height: usize) -> Self {
-        let mut cells = [0u32; ACROSS * DOWN * 3];
-        let mut counts = [0u32; ACROSS * DOWN];
+        let mut sums = Sums::default();
         if width > 0 {
             for (y, row) in pixels.chunks_exact(width * 3).take(height).enumerate() {
-                let down = y * DOWN / height;
-                for across in 0..ACROSS {
-                    // Pictures narrower than the cells repeat their pixels.
-                    let from = across * width / ACROSS;
-                    let to = ((across + 1) * width / ACROSS).max(from + 1).min(width);
-                    let cell = down * ACROSS + across;
-                    for pixel in row[from * 3..to * 3].as_chunks::<3>().0 {
-                        for (sum, value) in cells[cell * 3..][..3].iter_mut().zip(pixel) {
+                for (cell, columns) in across(width, y, height) {
+                    sums.counts[cell] += columns.len() as u32;
+                    for pixel in row[columns.start * 3..columns.end * 3].as_chunks::<3>().0 {
+                        for (sum, value) in sums.cells[cell * 3..][..3].iter_mut().zip(pixel) {
                             *sum += u32::from(*value);
                         }
                     }
-                    counts[cell] += (to - from) as u32;
                 }
             }
         }
-        // Rows of cells that no row of pixels falls into (fewer than nine) show what is above.
-        for cell in ACROSS..ACROSS * DOWN {
-            if counts[cell] == 0 {
-                counts[cell] = counts[cell - ACROSS];
-                for channel in 0..3 {
-                    cells[cell * 3 + channel] = cells[(cell - ACROSS) * 3 + channel];
-                }
-            }
-        }
-        let mut mean = [0.0; ACROSS * DOWN * 3];
-        for (i, value) in mean.iter_mut().enumerate() {
-            *value = cells[i] as f32 / counts[i / 3].max(1) as f32;
-        }
-        Self(mean)
+        sums.mean()
     }
 
     /// Of a picture whose colours lie apart.
     pub fn of_picture(picture: &Picture) -> Self {
-        // Interleaved once: cheaper than three walks over cells, and one way of counting.
-        Self::of(&picture.interleaved(), picture.width, picture.height)
+        let (width, height) = (picture.width, picture.height);
+        let mut sums = Sums::default();
+        for (channel, plane) in [&picture.blue, &picture.green, &picture.red].into_iter().enumerate() {
+            for (y, row) in plane.chunks_exact(width.max(1)).take(height).enumerate() {
+                for (cell, columns) in across(width, y, height) {
+                    sums.counts[cell] += u32::from(channel == 0) * columns.len() as u32;
+                    // At most 65536 bytes: no sum overflows.
+                    sums.cells[cell * 3 + channel] += row[columns].iter().map(|v| u32::from(*v)).sum::<u32>();
+                }
+            }
+        }
+        sums.mean()
     }
 
     /// Mean distance of the cells' colours, in levels.
@@ -94,6 +85,47 @@ impl Mini {
     }
 }
 
+/// What cells hold so far.
+struct Sums {
+    cells: [u32; ACROSS * DOWN * 3],
+    counts: [u32; ACROSS * DOWN],
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self { cells: [0; ACROSS * DOWN * 3], counts: [0; ACROSS * DOWN] }
+    }
+}
+
+impl Sums {
+    fn mean(mut self) -> Mini {
+        // Rows of cells that no row of pixels falls into (fewer than nine) show what is above.
+        for cell in ACROSS..ACROSS * DOWN {
+            if self.counts[cell] == 0 {
+                self.counts[cell] = self.counts[cell - ACROSS];
+                for channel in 0..3 {
+                    self.cells[cell * 3 + channel] = self.cells[(cell - ACROSS) * 3 + channel];
+                }
+            }
+        }
+        let mut mean = [0.0; ACROSS * DOWN * 3];
+        for (i, value) in mean.iter_mut().enumerate() {
+            *value = self.cells[i] as f32 / self.counts[i / 3].max(1) as f32;
+        }
+        Mini(mean)
+    }
+}
+
+/// The cells of a row of pixels, and which of its columns are theirs; where there are fewer columns than cells, they are shared.
+fn across(width: usize, y: usize, height: usize) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
+    let down = y * DOWN / height.max(1);
+    (0..ACROSS).map(move |across| {
+        let from = across * width / ACROSS;
+        let to = ((across + 1) * width / ACROSS).max(from + 1).min(width);
+        (down * ACROSS + across, from..to)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +148,14 @@ mod tests {
         assert_eq!(halves.off_line(&black, &halves, 0.5), 63.75);
         assert!((halves.correlation(&halves) - 1.0).abs() < 1e-5 && halves.correlation(&black) == 0.0);
         assert_eq!(Mini::of(&[], 0, 0).level(), 0.0);
+        // Colours that lie apart are counted alike.
+        for (width, height) in [(256, 144), (31, 5), (3, 100), (0, 0)] {
+            let mut picture = Picture::new(width, height);
+            for i in 0..width * height {
+                (picture.blue[i], picture.green[i], picture.red[i]) =
+                    (i as u8, (i * 7) as u8, (i * 13 >> 3) as u8);
+            }
+            assert_eq!(Mini::of_picture(&picture), Mini::of(&picture.interleaved(), width, height));
+        }
     }
 }

@@ -64,7 +64,13 @@ struct Seen {
 /// The three tracks, each on a thread of its own.
 fn stream(path: &Path, every: f64) -> Seen {
     let video = ffmpeg().probe(path, &limits()).unwrap();
-    let options = StreamOptions { whole: true, small: Some((48, 27)), every: Some(every), threads: Some(2) };
+    let options = StreamOptions {
+        whole: true,
+        picked: None,
+        small: Some((48, 27)),
+        every: Some(every),
+        threads: Some(2),
+    };
     let mut stream = ffmpeg().stream(&video, &options, &limits()).unwrap();
     let (whole, small, every) = (stream.whole.take(), stream.small.take(), stream.every.take());
     let (whole, small, every) = std::thread::scope(|scope| {
@@ -174,7 +180,8 @@ fn readers_may_leave_early() {
     // Far more than pipes hold.
     let path = make(dir.path(), "v.mkv", &["testsrc2=s=640x480:r=25", "-frames:v", "60", "-c:v", "mpeg4"]);
     let video = ffmpeg().probe(&path, &limits()).unwrap();
-    let options = StreamOptions { whole: true, small: Some((8, 8)), every: Some(0.0), threads: None };
+    let options =
+        StreamOptions { whole: true, picked: None, small: Some((8, 8)), every: Some(0.0), threads: None };
     let start = || ffmpeg().stream(&video, &options, &limits()).unwrap();
     let mut data = Vec::new();
     // The others go on to their ends.
@@ -264,6 +271,7 @@ fn by(lines: &str, options: &StreamOptions) -> (usize, Result<crate::video::Fail
         path: dir.path().join("v.mp4"),
         size: Some((2, 2)),
         form: Some("yuv420p".into()),
+        plain: false,
         duration: None,
         rate: None,
         sample_rate: None,
@@ -287,7 +295,8 @@ const FRAME: &str = "tag=$(echo \"$*\" | sed 's/.*showinfo@\\(t[^=]*x\\)0=.*/\\1
 #[test]
 fn a_silent_decoder_is_ended() {
     let whole = StreamOptions { whole: true, ..StreamOptions::default() };
-    let all = StreamOptions { whole: true, small: Some((2, 2)), every: Some(1.0), threads: Some(1) };
+    let all =
+        StreamOptions { whole: true, picked: None, small: Some((2, 2)), every: Some(1.0), threads: Some(1) };
     let forever = "exec sleep 1000";
     // It sleeps for ever; so does one that sends a frame, half a frame, a word on a frame that never comes, or a log without end.
     let half = FRAME.replace("abcdef", "abc");
@@ -332,7 +341,8 @@ fn a_decoder_that_dies_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let fake = program(dir.path(), &FRAME.replace("yuv420p", "rgb24"));
     let (path, form) = (dir.path().join("v.mp4"), Some("yuv420p".into()));
-    let video = Video { path, size: Some((2, 2)), form, duration: None, rate: None, sample_rate: None };
+    let video =
+        Video { path, size: Some((2, 2)), form, plain: false, duration: None, rate: None, sample_rate: None };
     let mut stream = fake.stream(&video, &whole, &limits()).unwrap();
     let error = stream.whole.as_mut().unwrap().next(&mut Vec::new()).unwrap_err().to_string();
     assert!(error.contains("expected frames of one form, found rgb24 in its middle"), "{error}");
@@ -350,5 +360,41 @@ fn a_name_is_not_a_line_of_the_log() {
         let seen = stream(&path, 1.0);
         assert_eq!((seen.whole.0.len(), seen.whole.0[0].width), (1, 320), "{}", path.display());
         assert_eq!(seen.failures.count, 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn picked_pixels_are_those_of_whole_frames() {
+    let dir = tempfile::tempdir().unwrap();
+    let noise = "testsrc2=s=320x180:r=25,noise=alls=60:allf=t";
+    let path = make(dir.path(), "p.mp4", &[noise, "-frames:v", "5", "-pix_fmt", "yuv420p"]);
+    let video = ffmpeg().probe(&path, &limits()).unwrap();
+    assert!(video.plain);
+    let read = |options: &StreamOptions| {
+        let mut stream = ffmpeg().stream(&video, options, &limits()).unwrap();
+        let (mut track, mut data, mut frames) = (stream.whole.take().unwrap(), Vec::new(), Vec::new());
+        while let Some(shape) = track.next(&mut data).unwrap() {
+            frames.push((shape, data.clone()));
+        }
+        frames
+    };
+    let whole = read(&StreamOptions { whole: true, ..StreamOptions::default() });
+    let picked = read(&StreamOptions { whole: true, picked: Some((64, 36)), ..StreamOptions::default() });
+    assert_eq!((whole.len(), picked.len()), (5, 5));
+    for ((shape, frame), (small, pixels)) in whole.iter().zip(&picked) {
+        assert_eq!(
+            (small.time, small.source, small.layout),
+            (shape.time, (320, 180), Layout::Yuv444 { full_range: false })
+        );
+        let (luma, chroma) = frame.split_at(320 * 180);
+        let (u, v) = chroma.split_at(160 * 90);
+        for y in 0..36 {
+            for x in 0..64 {
+                let (column, row, to) = (5 * x + 2, 5 * y + 2, 64 * y + x);
+                let of = row / 2 * 160 + column / 2;
+                let expected = [luma[row * 320 + column], u[of], v[of]];
+                assert_eq!([pixels[to], pixels[to + 64 * 36], pixels[to + 2 * 64 * 36]], expected, "{x} {y}");
+            }
+        }
     }
 }

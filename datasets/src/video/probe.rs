@@ -16,6 +16,8 @@ pub struct Video {
     pub size: Option<(u32, u32)>,
     /// FFmpeg's name of the pixel format.
     pub form: Option<String>,
+    /// Its frames are planar YUV 4:2:0 of 8 bits and of limited range, with even sides, and are shown as they are stored: not turned.
+    pub plain: bool,
     /// As the container claims, in seconds.
     pub duration: Option<f64>,
     /// The average of frames a second, as FFmpeg tells it: two decimals.
@@ -95,12 +97,18 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
         path: path.to_path_buf(),
         size: None,
         form: None,
+        plain: false,
         duration: None,
         rate: None,
         sample_rate: None,
     };
+    let mut turned = false;
     for line in log.lines() {
         let Some(line) = line.strip_prefix("[info] ") else { continue };
+        // Titles may say so too: then whole frames come, and nothing else changes.
+        if line.contains("displaymatrix: rotation of") {
+            turned = true;
+        }
         // Titles and comments are strangers' text: they stand deeper.
         if let Some(rest) = line.strip_prefix("  Duration: ") {
             video.duration = rest.split(',').next().and_then(clock);
@@ -111,6 +119,8 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
                     // `h264 (Main) (avc1 / 0x31637661), yuv420p(tv, bt709), 1280x720`.
                     let form = about.split(", ").nth(1).and_then(|f| f.split(['(', ' ']).next());
                     video.form = form.map(str::to_owned);
+                    let even = video.size.is_some_and(|(w, h)| w.is_multiple_of(2) && h.is_multiple_of(2));
+                    video.plain = even && form == Some("yuv420p") && !about.contains("yuv420p(pc");
                     video.rate = about.split(", ").find_map(|part| number(part.strip_suffix(" fps")?));
                 }
             } else if let Some((_, about)) = line.split_once(": Audio: ")
@@ -120,6 +130,7 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
             }
         }
     }
+    video.plain &= !turned;
     Some(video)
 }
 

@@ -21,6 +21,11 @@ pub enum Layout {
         /// Luma runs from 0 to 255; else from 16 to 235.
         full_range: bool,
     },
+    /// Planes of luma and of two of chroma, of one size.
+    Yuv444 {
+        /// Luma runs from 0 to 255; else from 16 to 235.
+        full_range: bool,
+    },
     /// Blue, green, red.
     Bgr,
     /// Red, green, blue.
@@ -33,7 +38,7 @@ impl Layout {
         let pixels = width as usize * height as usize;
         match self {
             Self::Yuv420 { .. } => pixels / 2 * 3,
-            Self::Bgr | Self::Rgb => pixels * 3,
+            Self::Yuv444 { .. } | Self::Bgr | Self::Rgb => pixels * 3,
         }
     }
 }
@@ -64,6 +69,9 @@ pub struct Shape {
 pub struct StreamOptions {
     /// Every frame as it was decoded, turned upright: [`Layout::Yuv420`] where the file is of that form, else [`Layout::Bgr`].
     pub whole: bool,
+    /// Of the whole frames only this many pixels across and down, taken evenly (each the one at the middle of its share), as
+    /// [`Layout::Yuv444`]: a twenty-fifth of the bytes where a detector looks at no more. Not possible for every video: see [`Video::plain`].
+    pub picked: Option<(u32, u32)>,
     /// Every frame scaled to this width and height by FFmpeg's bicubic filter, [`Layout::Rgb`].
     pub small: Option<(u32, u32)>,
     /// The first frame and then those at least so many seconds after the one before, whole, [`Layout::Rgb`].
@@ -127,7 +135,10 @@ impl Ffmpeg {
         let branch = |layout, scale, select| Branch { select, scale, layout, most: limits.max_frames + 1 };
         let mut branches = Vec::new();
         if options.whole {
-            branches.push(branch(video.layout(), None, None));
+            branches.push(match options.picked.filter(|_| video.plain) {
+                Some(size) => branch(Layout::Yuv444 { full_range: false }, Some((size, "neighbor")), None),
+                None => branch(video.layout(), None, None),
+            });
         }
         if let Some(size) = options.small {
             branches.push(branch(Layout::Rgb, Some((size, "bicubic")), None));
@@ -238,6 +249,7 @@ fn graph(branches: &[Branch], layout: Layout, tag: &str) -> String {
         }
         graph += match branch.layout {
             Layout::Yuv420 { .. } => "",
+            Layout::Yuv444 { .. } => ",format=yuv444p",
             Layout::Bgr => ",format=bgr24",
             Layout::Rgb => ",format=rgb24",
         };
@@ -275,6 +287,13 @@ impl Track {
             Layout::Yuv420 { .. } => shown.yuv420().ok_or_else(|| {
                 Error::media(&self.path, "frames of one form", format!("{} in its middle", shown.form))
             })?,
+            Layout::Yuv444 { .. } => match shown.yuv420() {
+                Some(Layout::Yuv420 { full_range }) => Layout::Yuv444 { full_range },
+                _ => {
+                    let found = format!("{} in its middle", shown.form);
+                    return Err(Error::media(&self.path, "frames of one form", found));
+                }
+            },
             other => other,
         };
         let bytes = layout.bytes(width, height);

@@ -16,7 +16,7 @@ use unisono_datasets::video::{
 use unisono_datasets::{Sound, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_encoders::transnet::{TransNet, TransNetStream};
-use unisono_scenes::detect::Found;
+use unisono_scenes::detect::{Found, Shrink};
 use unisono_scenes::gradual::Gradual;
 use unisono_scenes::record::FailureRecord;
 use unisono_scenes::settings::SceneSettings;
@@ -164,8 +164,14 @@ impl Eyes<'_> {
         let (settings, limits) = (wanted.settings, wanted.limits);
         let video = ffmpeg.probe(path, limits)?;
         let whole = !settings.classical().is_empty();
+        // Where detectors look at every so many pixels only, FFmpeg hands over no others: most of the cost of whole frames is their way here.
+        let picked = match video.size {
+            Some((width, height)) => Shrink::new(width as usize, height as usize)?.picked(),
+            None => None,
+        };
         let options = StreamOptions {
             whole,
+            picked: picked.map(|(width, height)| (width as u32, height as u32)),
             small: net.is_some().then_some(TINY),
             every: wanted.pictures.then_some(settings.sample.every),
             threads: Some(wanted.threads),

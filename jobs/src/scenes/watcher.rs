@@ -48,7 +48,7 @@ impl<'a> Watcher<'a> {
     }
 
     pub(super) fn push(&mut self, shape: &Shape, data: &[u8]) -> Result<()> {
-        let size = (shape.width as usize, shape.height as usize);
+        let size = (shape.source.0 as usize, shape.source.1 as usize);
         // PySceneDetect leaves out frames of another size; here they keep their place and time.
         let other = self.detection.as_ref().is_some_and(|(_, shrink)| shrink.size() != size);
         if !other {
@@ -67,6 +67,10 @@ impl<'a> Watcher<'a> {
                     Layout::Yuv420 { full_range } => {
                         shrink.set_matrix(Matrix::named(shape.matrix));
                         shrink.yuv420(data, full_range, &mut self.picture)?;
+                    }
+                    Layout::Yuv444 { full_range } => {
+                        shrink.set_matrix(Matrix::named(shape.matrix));
+                        shrink.yuv444(data, full_range, &mut self.picture)?;
                     }
                     // Whole frames that are no YUV come in this order.
                     Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,

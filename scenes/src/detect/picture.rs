@@ -137,6 +137,39 @@ impl Shrink {
         self.small
     }
 
+    /// The size of the small pictures, where those are made by leaving pixels out: pixel `x` of a row is then the frame's `(x + 1/2) width / small`,
+    /// rounded down, and rows alike, which FFmpeg's scaler does as well (`neighbor`). `None`: pixels stay, or are mixed.
+    pub fn picked(&self) -> Option<(usize, usize)> {
+        (matches!(self.way, Way::Pick(_)) && self.small != self.size).then_some(self.small)
+    }
+
+    /// Of a frame of which only the [picked](Self::picked) pixels are left, in planar 4:4:4 (`yuv444p`), each with the chroma that covered it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where pixels are not picked, or the bytes are not of the small pictures' size.
+    pub fn yuv444(&mut self, frame: &[u8], full_range: bool, into: &mut Picture) -> Result<()> {
+        let (width, height) = self.small;
+        let pixels = width * height;
+        if self.picked().is_none() || frame.len() != pixels * 3 {
+            let expected = format!("{width} x {height} picked pixels of 4:4:4");
+            return Err(Error::setting("frame", expected, format!("{} bytes", frame.len())));
+        }
+        if (into.width, into.height) != self.small {
+            *into = Picture::new(width, height);
+        }
+        let k = Coefficients::new(self.matrix, full_range);
+        let (luma, rest) = frame.split_at(pixels);
+        let (u, v) = rest.split_at(pixels);
+        for y in 0..height {
+            let row = y * width..(y + 1) * width;
+            yuv_to_bgr(&luma[row.clone()], &u[row.clone()], &v[row.clone()], k, &mut self.row);
+            into.blue[row.clone()].copy_from_slice(&self.row.blue);
+            into.green[row.clone()].copy_from_slice(&self.row.green);
+            into.red[row].copy_from_slice(&self.row.red);
+        }
+        Ok(())
+    }
+
     /// Of a frame in planar 4:2:0 (`yuv420p`, `yuvj420p`): luma, then U and V of half the width and height; both sides are even.
     /// `full_range`: luma from 0 to 255 (`yuvj420p`, or `color_range:pc`).
     ///
