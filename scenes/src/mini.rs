@@ -153,7 +153,7 @@ mod tests {
             let mut picture = Picture::new(width, height);
             for i in 0..width * height {
                 (picture.blue[i], picture.green[i], picture.red[i]) =
-                    (i as u8, (i * 7) as u8, (i * 13 >> 3) as u8);
+                    (i as u8, (i * 7) as u8, (i * 13 / 8) as u8);
             }
             assert_eq!(Mini::of_picture(&picture), Mini::of(&picture.interleaved(), width, height));
         }

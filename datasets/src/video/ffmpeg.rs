@@ -82,7 +82,8 @@ impl Ffmpeg {
     /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
     /// makes.
     pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Command {
-        self.decoding(path, limits, None, output)
+        // Headers, packets and sound of the longest file cost minutes of a processor at most.
+        self.reading(self.bounded(limits, 1800), path, None, output)
     }
 
     /// The same, with so many threads to decode.
@@ -93,7 +94,10 @@ impl Ffmpeg {
         threads: Option<&str>,
         output: &[&str],
     ) -> Command {
-        let mut command = self.guarded(limits);
+        self.reading(self.guarded(limits), path, threads, output)
+    }
+
+    fn reading(&self, mut command: Command, path: &Path, threads: Option<&str>, output: &[&str]) -> Command {
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]);
         if let Some(threads) = threads {
             command.args(["-threads", threads, "-filter_complex_threads", threads]);
@@ -109,12 +113,18 @@ impl Ffmpeg {
     /// The program, for a stranger's file: bounded memory and processor time, no network, no other file. Options of the input, `-i` and the
     /// output follow.
     pub fn guarded(&self, limits: &VideoLimits) -> Command {
+        self.bounded(limits, 86_400)
+    }
+
+    /// So many seconds of processor time at most.
+    fn bounded(&self, limits: &VideoLimits, seconds: u32) -> Command {
         // The shell only sets the bounds and becomes ffmpeg; names reach it as words, never as text to read.
         let mut command = Command::new("sh");
         // A terminal's Ctrl-C is for this process, which ends ffmpeg then. Ended by it, ffmpeg would call what it has so far a whole video.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.args(["-c", "ulimit -v \"$0\" 2>/dev/null; ulimit -t 86400 2>/dev/null; exec \"$@\""]);
+        let bounds = format!("ulimit -v \"$0\" 2>/dev/null; ulimit -t {seconds} 2>/dev/null; exec \"$@\"");
+        command.args(["-c", &bounds]);
         command.arg((limits.max_memory * 1024).to_string()).arg(&self.program);
         command.args(["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]);
         command.args(["-max_pixels", &limits.max_pixels.to_string()]);
