@@ -152,6 +152,9 @@ pub(super) fn reason(log: &str) -> String {
             "a playlist or another format that names other files".into()
         }
         Some(text) if text.contains("Invalid data found") => "something else".into(),
+        Some(text) if text.contains("moov atom not found") => {
+            "something else, or an MP4 without its index".into()
+        }
         Some(text) => text.rsplit_once("file:").map_or(text, |(before, _)| before.trim_end()).to_owned(),
         None => "something that ffmpeg cannot open".into(),
     }
