@@ -178,7 +178,7 @@ impl Eyes<'_> {
         };
         let mut stream = ffmpeg.stream(&video, &options, limits)?;
         let (whole, every) = (stream.whole.take(), stream.every.take());
-        let (mut watched, learned, kept) = std::thread::scope(|scope| {
+        let (watched, learned, kept) = std::thread::scope(|scope| {
             let watched = scope.spawn(|| self.watch(whole, &video));
             let kept = scope.spawn(|| self.keep(every));
             // The network's tensors stay on this thread.
@@ -187,13 +187,8 @@ impl Eyes<'_> {
         });
         let failures = stream.ending.failures()?;
         // What one thread found wrong ends the others with less to say: the first that says more is it.
-        let (learned, mut tiny) = learned?;
-        if let (Ok(seen), true) = (&mut watched, tiny.is_some())
-            && seen.times.frames.is_empty()
-        {
-            *seen = tiny.take().unwrap_or_default();
-        }
-        let (watched, (kept, spool)) = (watched?, kept?);
+        let (learned, alone) = learned?;
+        let (watched, (kept, spool)) = (alone.map_or(watched, Ok)?, kept?);
         if watched.times.frames.is_empty() {
             return Err(Error::format(path, "expected at least one frame, found none"));
         }
@@ -222,19 +217,23 @@ impl Eyes<'_> {
         })
     }
 
+    /// Counts a frame, so many seconds from the first, for the progress.
+    fn seen(&self, since_start: f64, video: &Video) {
+        self.wanted.frames.fetch_add(1, Ordering::Relaxed);
+        if let Some(seconds) = video.duration.filter(|s| *s > 0.0) {
+            self.gone.to(since_start / seconds);
+        }
+    }
+
     /// Every frame, by detectors.
     fn watch(&self, track: Option<Track>, video: &Video) -> Result<Watched> {
         let Some(mut track) = track else { return Ok(Watched::default()) };
         let mut watcher = Watcher::new(self.wanted, Some(video));
-        let seconds = video.duration.unwrap_or(0.0);
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
             self.go_on()?;
             watcher.push(&shape, &data)?;
-            self.wanted.frames.fetch_add(1, Ordering::Relaxed);
-            if seconds > 0.0 {
-                self.gone.to(watcher.since_start(shape.time) / seconds);
-            }
+            self.seen(watcher.since_start(shape.time), video);
         }
         watcher.finish()
     }
@@ -254,17 +253,13 @@ impl Eyes<'_> {
         let (mut stream, mut found) = (TransNetStream::new(net, 1), Vec::new());
         let alone = self.wanted.settings.classical().is_empty();
         let mut watcher = Watcher::new(self.wanted, Some(video));
-        let seconds = video.duration.unwrap_or(0.0);
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
             self.go_on()?;
             found.extend(stream.push(&data)?);
             if alone {
                 watcher.small(&shape, &data);
-                self.wanted.frames.fetch_add(1, Ordering::Relaxed);
-                if seconds > 0.0 {
-                    self.gone.to(watcher.since_start(shape.time) / seconds);
-                }
+                self.seen(watcher.since_start(shape.time), video);
             }
         }
         found.extend(stream.finish()?);
@@ -364,10 +359,10 @@ impl Eyes<'_> {
             let due = last.is_none_or(|last| {
                 frame.time.seconds() - last.seconds() >= self.wanted.settings.sample.every
             });
-            if self.wanted.pictures && due {
-                keeper.push(frame.time, &frame.picture)?;
-                last = Some(frame.time);
-            } else if last.is_none() {
+            if due {
+                if self.wanted.pictures {
+                    keeper.push(frame.time, &frame.picture)?;
+                }
                 last = Some(frame.time);
             }
             self.wanted.frames.fetch_add(1, Ordering::Relaxed);

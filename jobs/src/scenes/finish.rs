@@ -47,9 +47,10 @@ pub(super) fn finish(
     let boundaries = boundaries(job, &mut analysis);
     let (events, starts) = events(&boundaries, &analysis.gradual, &times, &job.settings.shots);
     let mut shots = shots(&starts, &times);
-    let seen = see(models, &analysis, &shots, vectors.as_ref())?;
+    let rows: Vec<&[f32]> = vectors.as_ref().map(|v| v.rows().collect()).unwrap_or_default();
+    let seen = see(models, &analysis, &shots, &rows)?;
     for (shot, seen) in shots.iter_mut().zip(&seen) {
-        if let Some(kept) = stands_for(seen, vectors.as_ref(), shot, &analysis) {
+        if let Some(kept) = stands_for(seen, &rows, shot, &analysis) {
             shot.key = at(&times.frames, analysis.kept[kept].time);
         }
     }
@@ -74,7 +75,7 @@ pub(super) fn finish(
         None => Vec::new(),
     };
     let mut scenes = Vec::with_capacity(ranges.len());
-    let mut rows = Vec::new();
+    let mut of_scenes = Vec::new();
     for (index, (a, b)) in ranges.into_iter().enumerate() {
         let (part, seen) = (&shots[a..b], &seen[a..b]);
         let weights: Vec<f64> =
@@ -117,8 +118,8 @@ pub(super) fn finish(
             }
         }
         if let Some(vector) = vector {
-            scene.vector = Some(rows.len());
-            rows.push(vector);
+            scene.vector = Some(of_scenes.len());
+            of_scenes.push(vector);
         }
         let middle = |s: &unisono_scenes::record::Spoken| (s.start + s.end) / 2.0;
         let within = |s: &&unisono_scenes::record::Spoken| {
@@ -134,8 +135,8 @@ pub(super) fn finish(
     let video = record(job, source, &analysis, &times);
     let made = VideoScenes { video, events, shots, scenes, scores };
     clips(job, &made, folder, ffmpeg, &analysis)?;
-    let dim = rows.first().map(Vec::len);
-    Ok((made, dim.map(|dim| Vectors { dim, data: rows.concat() })))
+    let dim = of_scenes.first().map(Vec::len);
+    Ok((made, dim.map(|dim| Vectors { dim, data: of_scenes.concat() })))
 }
 
 /// What every detector says.
@@ -178,7 +179,7 @@ fn boundaries(job: &SceneJob, analysis: &mut Analysis) -> Vec<Boundary> {
 }
 
 /// Vectors of shots, from the frames and the sound within them.
-fn see(models: &Models, analysis: &Analysis, shots: &[Shot], vectors: Option<&Vectors>) -> Result<Vec<Seen>> {
+fn see(models: &Models, analysis: &Analysis, shots: &[Shot], rows: &[&[f32]]) -> Result<Vec<Seen>> {
     let pieces: Vec<&[f32]> = match &analysis.samples {
         Some((sound, start)) => {
             let sample = |time: Time| {
@@ -193,7 +194,6 @@ fn see(models: &Models, analysis: &Analysis, shots: &[Shot], vectors: Option<&Ve
         None => vec![&[]; shots.len()],
     };
     let sounds = models.hear(&pieces)?;
-    let rows: Vec<&[f32]> = vectors.map(|v| v.rows().collect()).unwrap_or_default();
     let mut next = 0;
     let seen = shots.iter().zip(sounds).map(|(shot, sound)| {
         let from = next;
@@ -210,9 +210,8 @@ fn see(models: &Models, analysis: &Analysis, shots: &[Shot], vectors: Option<&Ve
 }
 
 /// The frame kept of a shot that stands for it: the one most like all of them; without vectors the one nearest its middle.
-fn stands_for(seen: &Seen, vectors: Option<&Vectors>, shot: &Shot, analysis: &Analysis) -> Option<usize> {
+fn stands_for(seen: &Seen, rows: &[&[f32]], shot: &Shot, analysis: &Analysis) -> Option<usize> {
     let middle = (shot.start.time.seconds() + shot.end.time.seconds()) / 2.0;
-    let rows: Vec<&[f32]> = vectors.map(|v| v.rows().collect()).unwrap_or_default();
     seen.kept.clone().max_by(|x, y| {
         let like = |i: usize| match (&seen.picture, rows.get(i)) {
             (Some(mean), Some(row)) => f64::from(crate::similarity(mean, row)),

@@ -97,8 +97,8 @@ impl<'a> Watcher<'a> {
         self.note(shape);
     }
 
-    /// The average rate: what lengths in frames mean, and what the video is said to have.
-    /// The average rate. Where what the decoder guesses is another, the file's packets are asked.
+    /// The average rate: what lengths in frames mean, and what the video is said to have. Where the decoder guesses another, the file's packets
+    /// are asked.
     fn rate(&self, shape: &Shape) -> Result<Ratio> {
         let (Some(file), Some(ffmpeg)) = (self.file, self.wanted.ffmpeg) else { return Ok(shape.rate) };
         let Some(told) = file.rate else { return Ok(shape.rate) };
