@@ -1,0 +1,68 @@
+//! What goes wrong with a file, in one line that begins with its path.
+
+use std::path::{Path, PathBuf};
+
+/// The crate's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refuses.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried: "read", "write", …
+        action: &'static str,
+        /// In the system's words.
+        source: std::io::Error,
+    },
+    /// A folder, a pipe, a device or a socket stands where a file was expected.
+    #[error("{}: expected a regular file, found {found}", path.display())]
+    NotRegular {
+        /// Its name.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// More than a file of this kind ever holds.
+    #[error("{}: {found}, more than the {limit} that such a file may have", path.display())]
+    Budget {
+        /// The file.
+        path: PathBuf,
+        /// How much, and of what.
+        found: String,
+        /// How much is allowed.
+        limit: String,
+    },
+    /// Not of the expected form.
+    #[error("{}: {message}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        message: String,
+    },
+    /// Another process writes it now.
+    #[error("{}: is being written by another run (process {holder}); wait for it or choose another name", path.display())]
+    Locked {
+        /// The output.
+        path: PathBuf,
+        /// The other process's number, or "unknown".
+        holder: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`.
+    pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, action, source }
+    }
+
+    /// A file that is not what it should be.
+    pub fn format(path: &Path, message: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), message: message.into() }
+    }
+}

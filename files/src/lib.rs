@@ -1,0 +1,18 @@
+//! Files: opened only where they are regular, read within a [`Budget`], written whole or not at all, and one writer at a time.
+//!
+//! Folders are shared with others: a name that can be guessed may be a link that somebody laid, a name from a manifest may be a pipe that
+//! never ends. So temporary names are random and made with `O_EXCL`, and what is opened is looked at after it was opened, not before.
+
+mod budget;
+mod error;
+mod folder;
+mod lock;
+mod read;
+mod write;
+
+pub use budget::{Budget, Left};
+pub use error::{Error, Result};
+pub use folder::{folder_beside, place_folder};
+pub use lock::Lock;
+pub use read::{open, read, read_json, read_text};
+pub use write::{Pending, write_atomic, write_json};
