@@ -1,5 +1,6 @@
 //! Folders that appear whole under their names, or not at all.
 
+use crate::alive;
 use crate::write::open_to_all;
 use crate::{Error, Result};
 use std::fs::{self, File};
@@ -21,7 +22,9 @@ pub fn folder_beside(path: &Path) -> Result<TempDir> {
     let mut builder = Builder::new();
     builder.prefix(".unisono-").suffix(".tmp");
     open_to_all(&mut builder, 0o777);
-    builder.tempdir_in(parent).map_err(Error::io(path, "write"))
+    let folder = builder.tempdir_in(parent).map_err(Error::io(path, "write"))?;
+    alive::folder(folder.path());
+    Ok(folder)
 }
 
 /// Gives a finished folder its name; what stood there before is moved aside first and deleted last, and comes back when the
@@ -30,8 +33,11 @@ pub fn folder_beside(path: &Path) -> Result<TempDir> {
 /// # Errors
 /// [`Error::Io`]: the system refuses to rename.
 pub fn place_folder(new: TempDir, path: &Path) -> Result<()> {
+    let placing = alive::placing();
     let old = if path.exists() {
         let aside = folder_beside(path)?;
+        // It will hold what stood there: no end of the process may delete that.
+        alive::keep(aside.path());
         let kept = aside.path().join("old");
         fs::rename(path, &kept).map_err(Error::io(path, "replace"))?;
         Some((aside, kept))
@@ -49,6 +55,7 @@ pub fn place_folder(new: TempDir, path: &Path) -> Result<()> {
         }
         return Err(Error::io(path, "write")(e));
     }
+    drop(placing);
     // It has moved: nothing is left to delete under its temporary name.
     drop(new.keep());
     sync_folder(parent(path));

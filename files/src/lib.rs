@@ -3,6 +3,7 @@
 //! Folders are shared with others: a name that can be guessed may be a link that somebody laid, a name from a manifest may be a pipe that
 //! never ends. So temporary names are random and made with `O_EXCL`, and what is opened is looked at after it was opened, not before.
 
+mod alive;
 mod budget;
 mod error;
 mod folder;
@@ -10,6 +11,7 @@ mod lock;
 mod read;
 mod write;
 
+pub use alive::abandon;
 pub use budget::{Budget, Left};
 pub use error::{Error, Result};
 pub use folder::{folder_beside, place_folder};
