@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod generator;
 pub mod library;
 pub mod optim;
+pub mod threads;
 
 pub use dispatch::{Arg, call, call_one};
 
