@@ -18,6 +18,7 @@ pub mod pool;
 pub mod precision;
 pub mod processors;
 mod prompts;
+mod sizes;
 pub mod stem;
 pub mod tensors;
 pub mod towers;

@@ -7,7 +7,7 @@ use crate::{Error, Result, See};
 use std::fmt;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::clips::Clips;
+use unisono_encoders::clips::{Clips, joined};
 use unisono_encoders::layers::Linear;
 use unisono_encoders::processors::TextProcessor;
 use unisono_encoders::{Init, LoadReport, Modality, Mode, Model, Params, Precision, Scope};
@@ -292,8 +292,7 @@ impl FusionModel {
     /// # Errors
     /// No image tower, another size, or libtorch's.
     pub fn see(&self, prepared: &[image::RgbImage]) -> Result<Sequence> {
-        let pixels = self.towers.image_processor()?.batch(prepared, self.towers.device())?;
-        let out = tch::no_grad(|| self.towers.forward_image(&pixels, Mode::Eval))?;
+        let out = tch::no_grad(|| self.towers.forward_pictures(prepared, Mode::Eval))?;
         Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
     }
 
@@ -330,9 +329,8 @@ impl FusionModel {
             let pictures: Vec<_> = videos.iter().flatten().cloned().collect();
             pictures.chunks(videos.len()).map(|part| self.see(part)).collect::<Result<Vec<_>>>()?
         };
-        let tokens = Tensor::f_cat(&seen.iter().map(|s| &s.tokens).collect::<Vec<_>>(), 0)?;
-        let masks: Vec<&Tensor> = seen.iter().filter_map(|s| s.mask.as_ref()).collect();
-        let mask = if masks.is_empty() { None } else { Some(Tensor::f_cat(&masks, 0)?) };
+        let seen: Vec<_> = seen.into_iter().map(|s| (s.tokens, s.mask)).collect();
+        let (tokens, mask) = joined(&seen)?;
         let counts: Vec<usize> = videos.iter().map(Vec::len).collect();
         let frames = Clips::new(&counts, tokens.device())?.tokens(&tokens, mask.as_ref())?;
         let one = |(frame, (tokens, mask))| Sequence {

@@ -34,7 +34,7 @@ pub struct Sample {
     pub(crate) mel: Option<Vec<f32>>,
 }
 
-/// Pictures are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
+/// Pictures that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
 
 enum Medium {
@@ -57,11 +57,26 @@ impl Medium {
     }
 }
 
+/// How pictures are seen.
+struct Eye {
+    /// As in inference.
+    processor: ImageProcessor,
+    /// As they are decoded and kept: the same, unless a crop or a rotation wants pixels to choose from.
+    wide: ImageProcessor,
+}
+
+impl Eye {
+    fn new(processor: &ImageProcessor, augment: &ImageAugment) -> Self {
+        let wide = if augment.moves() { processor.scaled(CACHE_SCALE) } else { processor.clone() };
+        Self { processor: processor.clone(), wide }
+    }
+}
+
 /// Prepares samples; shared by the loader's threads.
 pub struct Preparer {
     sources: Vec<DataConfig>,
     text: Option<TextProcessor>,
-    image: Option<ImageProcessor>,
+    image: Option<Eye>,
     audio: Option<LogMel>,
     augment_image: ImageAugment,
     augment_sound: SoundAugment,
@@ -81,7 +96,7 @@ impl Preparer {
         Self {
             sources: recipe.data.clone(),
             text: p.text.clone(),
-            image: p.image.clone(),
+            image: p.image.as_ref().map(|image| Eye::new(image, &recipe.augment.image)),
             audio: p.audio.clone(),
             augment_image: ImageAugment { fill: background, ..recipe.augment.image.clone() },
             augment_sound: recipe.augment.sound.clone(),
@@ -119,14 +134,15 @@ impl Preparer {
             sample.ids = Some(processor.encode(&caption)?);
             sample.text = Some(hash(&caption.trim().to_lowercase()));
         }
-        if let (Some(processor), true) = (&self.image, uses(Modality::Image) || uses(Modality::Video)) {
+        if let (Some(eye), true) = (&self.image, uses(Modality::Image) || uses(Modality::Video)) {
             // The same stream anew for each frame: a video is cropped and coloured as one.
             let apply = |p: &RgbImage| {
-                self.augment_image.apply(p, processor.longest_side(), &mut stream(Purpose::Augment))
+                let size = eye.processor.size_of_scaled(&eye.wide, p);
+                self.augment_image.apply(p, size, &mut stream(Purpose::Augment))
             };
             let medium = match (&r.image, &r.video) {
-                (Some(path), _) if uses(Modality::Image) => Some(self.picture(path, processor)?),
-                (_, Some(path)) => Some(self.video(path, &r.span, processor)?),
+                (Some(path), _) if uses(Modality::Image) => Some(self.picture(path, eye)?),
+                (_, Some(path)) => Some(self.video(path, &r.span, eye)?),
                 _ => None,
             };
             match medium.as_deref() {
@@ -152,19 +168,18 @@ impl Preparer {
         Ok(sample)
     }
 
-    fn picture(&self, path: &Path, processor: &ImageProcessor) -> Result<Arc<Medium>> {
+    fn picture(&self, path: &Path, eye: &Eye) -> Result<Arc<Medium>> {
         let key = path.display().to_string();
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            Ok(Medium::Picture(inputs::picture(path, &processor.scaled(CACHE_SCALE), self.limits)?))
+            Ok(Medium::Picture(inputs::picture(path, &eye.wide, self.limits)?))
         })
     }
 
-    fn video(&self, path: &Path, span: &Span, processor: &ImageProcessor) -> Result<Arc<Medium>> {
+    fn video(&self, path: &Path, span: &Span, eye: &Eye) -> Result<Arc<Medium>> {
         let key = part_key(path, span);
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
             let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
-            let scaled = processor.scaled(CACHE_SCALE);
-            Ok(Medium::Frames(inputs::frames_in(path, span, &scaled, &ffmpeg, self.frames, &limits)?))
+            Ok(Medium::Frames(inputs::frames_in(path, span, &eye.wide, &ffmpeg, self.frames, &limits)?))
         })
     }
 
@@ -257,3 +272,7 @@ fn caption(r: &Record, config: &CaptionConfig, rng: &mut impl Rng) -> String {
 fn hash(s: &str) -> u64 {
     s.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
+
+#[cfg(test)]
+#[path = "tests/data.rs"]
+mod tests;

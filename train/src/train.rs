@@ -21,7 +21,7 @@ use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::protocol::{Prepared, Skipped};
 use unisono_eval::stats::Bootstrap;
 use unisono_fusion::Contrastive;
-use unisono_torch_ext::{autograd, cuda, library, optim};
+use unisono_torch_ext::{autograd, cuda, library, optim, threads};
 
 /// How a run is started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -112,8 +112,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
     // ==== start: resume from last/ when asked and there is one, otherwise from scratch ================================
     let device = cuda::device(&recipe.device)?;
-    let threads = if recipe.threads > 0 { recipe.threads } else { cores() };
-    tch::set_num_threads(threads as i32);
+    let threads = threads::set((recipe.threads > 0).then_some(recipe.threads));
     library::keep_freed_memory();
     std::fs::create_dir_all(run).map_err(|e| Error::io(run, e))?;
     let before = begin(recipe, run, options)?;
@@ -147,6 +146,12 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         Some(progress) => {
             checkpoint::restore(run, &model, &mut optimizer)?;
             tell(Event::Note(format!("resumed at step {} of {}", progress.step, recipe.steps)));
+            if progress.recipe.steps != recipe.steps {
+                tell(Event::Note(format!(
+                    "the run was to have {} steps: from here on the learning rate is that of {}",
+                    progress.recipe.steps, recipe.steps
+                )));
+            }
             Progress { recipe: recipe.clone(), ..progress }
         }
         None => Progress::new(recipe),
@@ -159,7 +164,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let captions = prepare_captions(recipe, &model, &mut manifests, tell)?;
     let objective = objective(recipe);
     let preparer = Preparer::new(recipe, towers);
-    let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { cores() };
+    let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() };
     let loader = LoaderOptions {
         workers,
         prefetch: recipe.loader.prefetch.max(1),
@@ -332,6 +337,10 @@ fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progres
             "holds a run at step {step}; go on with --resume, begin again with --fresh, or choose another --out"
         ));
     }
+    if recipe.steps < progress.step {
+        let (step, steps) = (progress.step, recipe.steps);
+        return refuse(format!("is at step {step} already: expected steps = {step} or more, found {steps}"));
+    }
     if let Some(key) = difference(&progress.recipe, recipe) {
         return refuse(format!(
             "its run follows another recipe (`{key}` differs): an exact resumption needs the same one; {}",
@@ -345,13 +354,10 @@ fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progres
 fn difference(a: &Recipe, b: &Recipe) -> Option<String> {
     let table = |r: &Recipe| toml::Table::try_from(r).unwrap_or_default();
     let (a, b) = (table(a), table(b));
-    // How often it saves and how many workers read does not change what is learned.
-    let free = ["checkpoint", "loader", "device", "threads", "report"];
+    // How often it saves and how many workers read does not change what is learned. More steps are a longer run: what was learned so
+    // far stays, and from here on the schedule is the new one's.
+    let free = ["checkpoint", "loader", "device", "threads", "report", "steps"];
     a.keys().chain(b.keys()).find(|k| !free.contains(&k.as_str()) && a.get(*k) != b.get(*k)).cloned()
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn objective(recipe: &Recipe) -> Contrastive {
