@@ -36,6 +36,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
+    interrupt::keeps(interrupt::Kept::If(resume::partial(&args.out).join("state.json")));
     let begun = Instant::now();
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
@@ -62,13 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         resume::Job { out: &args.out, settings: &settings, fresh: args.fresh },
         &mut resumed,
         &mut watch(&mut meter),
-    )
-    .map_err(|e| match e {
-        unisono_jobs::Error::Interrupted if resume::partial(&args.out).exists() => {
-            Error::Interrupted("what is done is kept; the same command goes on there")
-        }
-        e => e.into(),
-    })?;
+    )?;
     meter.finish();
     output::write(&args.out, &embedded)?;
     resume::done(&args.out)?;

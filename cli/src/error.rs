@@ -32,7 +32,7 @@ pub(crate) enum Error {
 impl From<JobError> for Error {
     fn from(error: JobError) -> Self {
         match error {
-            JobError::Interrupted => Self::Interrupted("nothing was written; the same command starts again"),
+            JobError::Interrupted => Self::Interrupted(crate::interrupt::left()),
             other => Self::Jobs(other),
         }
     }

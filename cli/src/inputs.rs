@@ -87,7 +87,7 @@ impl WorkArgs {
             EmbedOptions { batch: self.batch.into(), max_skip: self.max_skip, ..EmbedOptions::default() };
         if let Some(threads) = self.threads {
             options.workers = threads.into();
-            tch::set_num_threads(threads.into());
+            unisono_torch_ext::threads::set(Some(threads.into()));
         }
         options
     }

@@ -9,6 +9,7 @@ mod eval;
 mod index;
 mod inputs;
 mod interrupt;
+mod measure;
 mod model;
 mod out;
 mod place;
@@ -23,6 +24,7 @@ mod understand;
 use clap::{Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
+use unisono_torch_ext::threads;
 
 /// Text, images and sound in one embedding space: train aligned encoders, embed, search, evaluate.
 #[derive(Parser, Debug)]
@@ -54,6 +56,8 @@ enum Command {
     #[command(subcommand)]
     Eval(eval::Command),
     Report(report::Args),
+    #[command(hide = true)]
+    Measure(measure::Args),
 }
 
 fn run(command: &Command) -> Result<(), Error> {
@@ -73,13 +77,30 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Train(args) => train::run(args),
         Command::Eval(command) => eval::run(command),
         Command::Report(args) => report::run(args),
+        Command::Measure(args) => measure::run(args),
     }
 }
 
+/// How libtorch's threads wait must stand in the environment before libtorch is there.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static SHORT_WAITS: unsafe extern "C" fn(
+    std::ffi::c_int,
+    *const *const std::ffi::c_char,
+    *const *const std::ffi::c_char,
+) = threads::short_waits;
+
 fn main() -> ExitCode {
-    match run(&Cli::parse().command) {
+    let command = Cli::parse().command;
+    // Commands with an option or a recipe for it set it again.
+    threads::set(None);
+    match run(&command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let (Error::Interrupted(_), Some(line)) = (&error, error.line()) {
+                interrupt::farewell(&line);
+            }
             if let Some(line) = error.line() {
                 out::note(&line);
             }

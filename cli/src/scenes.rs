@@ -145,10 +145,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     let Some(place) = &args.out else { return Err(Error::Usage("--out DIR is missing".into())) };
     interrupt::install();
+    interrupt::keeps(interrupt::Kept::If(place.join("videos")));
     let settings = settings(args)?;
     let device = args.models.device.get()?;
     let (sources, unlisted) = list(&args.files)?;
-    let models = args.models.load(&settings, device)?;
+    let mut models = args.models.load(&settings, device)?;
+    models.stop_when(interrupt::wanted);
     for (set, warning) in models.warnings() {
         out::note(&format!("label set {set}: {warning}"));
     }
@@ -178,10 +180,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let begun = Instant::now();
     let found = scenes(&job, &models, &sources, shard, &mut |p| bar.show(p));
     bar.clear();
-    let mut report = found.map_err(|e| match e {
-        JobError::Interrupted => Error::Interrupted("what is done is kept; the same command goes on there"),
-        e => e.into(),
-    })?;
+    let mut report = found?;
     report.skipped.splice(0..0, unlisted);
     if args.json {
         return out::json(

@@ -22,7 +22,8 @@ pub(crate) struct Args {
     /// Leave out the sources and protocols of this name (or NAME-…). May be repeated.
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
-    /// Go on from the last checkpoint in the directory, exactly; begin when there is none.
+    /// Go on from the last checkpoint in the directory, exactly; begin when there is none. With more steps than before (--set steps=N) a run,
+    /// a finished one too, becomes longer: from there on its learning rate is that of the longer run.
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
     /// Begin again, whatever the directory holds.
@@ -42,6 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         return out::print(&format!("{}: a sound recipe of {} steps\n", args.recipe.display(), recipe.steps));
     }
     interrupt::install();
+    // Before its first step it has done nothing that is worth waiting for.
+    interrupt::keeps(interrupt::Kept::Words("no step was done; the same command starts again"));
     let stop = AtomicBool::new(false);
     let options = Options { resume: args.resume, fresh: args.fresh, stop: Some(&stop) };
     let mut screen = Screen::new();
@@ -49,6 +52,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         // A signal handler can only raise a flag of its own: it is handed on here, once a step.
         if interrupt::wanted() {
             stop.store(true, Ordering::Relaxed);
+        }
+        if matches!(event, Event::Step(_)) {
+            interrupt::be_patient();
+            interrupt::keeps(interrupt::Kept::Words("the last checkpoint is kept; --resume goes on there"));
         }
         screen.show(event);
     });

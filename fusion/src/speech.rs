@@ -9,6 +9,7 @@ use crate::{Error, Result, See};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use std::io::Write;
+use std::ops::ControlFlow;
 use tch::{Kind, Tensor};
 use unisono_encoders::{Modality, Mode};
 
@@ -155,6 +156,9 @@ struct Track<'a> {
     segments: Vec<Segment>,
 }
 
+/// Asked before each window and each token whether the work goes on.
+type GoOn<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// Windows that are written together.
 struct Window {
     track: usize,
@@ -164,15 +168,15 @@ struct Window {
 
 impl FusionModel {
     /// Speech in sounds: log-mel spectrograms `[T_i, M]` of any length, from the model's front end. `watch` is told how many of all
-    /// frames are done.
+    /// frames are done, before each window and each token; `Break` ends the work with [`Error::Stopped`].
     ///
     /// # Errors
-    /// A model without a speech head, an unknown language, a task that it does not have, or libtorch's.
+    /// [`Error::Stopped`], a model without a speech head, an unknown language, a task that it does not have, or libtorch's.
     pub fn transcribe(
         &self,
         mels: &[Vec<f32>],
         options: &Transcription,
-        watch: &mut dyn FnMut(usize, usize),
+        watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Vec<Transcript>> {
         self.require(Ability::Transcribe)?;
         let Some(speech) = &self.config().speech else { return Ok(Vec::new()) };
@@ -196,7 +200,12 @@ impl FusionModel {
             });
         }
         let total = tracks.iter().map(|t| t.frames).sum();
-        self.languages(&mut tracks, speech, options)?;
+        let done = |tracks: &[Track]| tracks.iter().map(|t| t.seek.min(t.frames)).sum();
+        let mut go_on = |done| match watch(done, total) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Stopped),
+        };
+        self.languages(&mut tracks, speech, options, &mut || go_on(0))?;
         while tracks.iter().any(|t| t.seek < t.frames) {
             let mut groups: std::collections::BTreeMap<usize, Vec<Window>> =
                 std::collections::BTreeMap::new();
@@ -206,10 +215,12 @@ impl FusionModel {
                 groups.entry(prompt.len()).or_default().push(Window { track: i, frames, prompt });
             }
             for windows in groups.into_values() {
-                self.write(&mut tracks, &windows, speech, options)?;
+                let now = done(&tracks);
+                self.write(&mut tracks, &windows, speech, options, &mut || go_on(now))?;
             }
-            watch(tracks.iter().map(|t| t.seek.min(t.frames)).sum(), total);
         }
+        // Nothing is left that could be stopped.
+        let _ = watch(total, total);
         let code = |id: i64| speech.languages.iter().find(|(_, v)| **v == id).map(|(k, _)| k.clone());
         let made = tracks
             .into_iter()
@@ -250,7 +261,13 @@ impl FusionModel {
     }
 
     /// Finds or takes the languages.
-    fn languages(&self, tracks: &mut [Track], speech: &SpeechConfig, o: &Transcription) -> Result<()> {
+    fn languages(
+        &self,
+        tracks: &mut [Track],
+        speech: &SpeechConfig,
+        o: &Transcription,
+        go_on: GoOn,
+    ) -> Result<()> {
         if let Some(code) = &o.language {
             if speech.languages.is_empty() {
                 return if code == "en" {
@@ -278,6 +295,7 @@ impl FusionModel {
                 prompt: vec![self.config().tokens.start],
             };
             let windows: Vec<Window> = part.clone().map(window).collect();
+            go_on()?;
             let memory = self.listen(tracks, &windows, speech)?;
             let scores = self.first_scores(&windows, &memory, 0)?;
             let wanted = Tensor::f_from_slice(&ids)?.f_to_device(scores.device())?;
@@ -347,7 +365,9 @@ impl FusionModel {
         windows: &[Window],
         speech: &SpeechConfig,
         o: &Transcription,
+        go_on: GoOn,
     ) -> Result<()> {
+        go_on()?;
         let writer = self.writer().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
         let end = self.config().tokens.end.first().copied().unwrap_or(-1);
         let memory = self.listen(tracks, windows, speech)?;
@@ -389,7 +409,11 @@ impl FusionModel {
             let generator =
                 Generator { stack: writer, memory: Some(&part), options: &generation, rule, first };
             let mut again = Vec::new();
-            for (i, text) in open.iter().zip(generator.run(&prompts, None)?) {
+            let mut watch = |_: &[(usize, i64)]| match go_on() {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            };
+            for (i, text) in open.iter().zip(generator.run(&prompts, Some(&mut watch))?) {
                 let ids = &text.ids[text.prompt..];
                 let vocab = writer.config().vocab_size;
                 let repeats = o.compression_ratio.is_some_and(|most| compression(ids, vocab) > most);
@@ -525,6 +549,7 @@ impl FusionModel {
                 })),
                 ..options.clone()
             },
+            &mut || Ok(()),
         )?;
         self.prompt(&Track::empty(), speech, options).map(|_| ())
     }

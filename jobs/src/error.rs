@@ -71,7 +71,7 @@ pub enum Error {
     Encoders(#[from] unisono_encoders::Error),
     /// Of captions, matches, answers and transcripts.
     #[error(transparent)]
-    Fusion(#[from] unisono_fusion::Error),
+    Fusion(unisono_fusion::Error),
     /// Of manifests and media.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
@@ -81,6 +81,15 @@ pub enum Error {
     /// Of metrics and pages.
     #[error(transparent)]
     Eval(#[from] unisono_eval::Error),
+}
+
+impl From<unisono_fusion::Error> for Error {
+    fn from(error: unisono_fusion::Error) -> Self {
+        match error {
+            unisono_fusion::Error::Stopped => Self::Interrupted,
+            other => Self::Fusion(other),
+        }
+    }
 }
 
 impl Error {

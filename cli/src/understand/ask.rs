@@ -2,6 +2,7 @@
 
 use super::{FileArgs, GenerationArgs, LineArgs, Stage};
 use crate::error::Error;
+use crate::interrupt;
 use serde_json::{Value, json};
 use unisono_fusion::Ability;
 use unisono_jobs::Error as JobError;
@@ -38,7 +39,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             let (ids, real) = model.batch(&vec![&args.question; items.len()])?;
             let considered = model.consider(&ids, &real, &media.tokens(model)?)?;
             if args.answer.is_empty() {
-                let texts = model.answer(&considered, &options, first, None)?;
+                let texts =
+                    model.answer(&considered, &options, first, Some(&mut |_| interrupt::flow().into()))?;
                 let one = |t| Ok(Ok(json!({ "answer": model.say(t)?, "score": t.score })));
                 return texts.iter().map(one).collect();
             }

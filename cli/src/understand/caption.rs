@@ -2,7 +2,7 @@
 
 use super::{FileArgs, GenerationArgs, LineArgs, Stage};
 use crate::error::Error;
-use crate::out;
+use crate::{interrupt, out};
 use serde_json::json;
 use std::io::{IsTerminal, Write};
 use unisono_fusion::Ability;
@@ -45,9 +45,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             if live && !args.prompt.is_empty() {
                 out::print(&format!("{} ", args.prompt)).map_err(|e| JobError::Input(e.to_string()))?;
             }
-            let mut show = |_, id| words.push(model, id);
-            let watch: Option<unisono_fusion::generate::Watch> = if live { Some(&mut show) } else { None };
-            let texts = model.caption(&memory, &prompt, &options, first, watch)?;
+            let mut watch = |new: &[(usize, i64)]| {
+                new.iter().filter(|_| live).for_each(|(_, id)| words.push(model, *id));
+                interrupt::flow().into()
+            };
+            let texts = model.caption(&memory, &prompt, &options, first, Some(&mut watch))?;
             let one = |t| Ok(Ok(json!({ "caption": model.say(t)?, "score": t.score })));
             texts.iter().map(one).collect()
         })

@@ -174,6 +174,9 @@ impl FileArgs {
             None => String::new(),
         };
         let lines = lines.map(|(out, fresh, _)| Lines { out, settings: &settings, fresh });
+        if let Some(lines) = lines {
+            interrupt::keeps(interrupt::Kept::Lines(unisono_jobs::resume::partial(lines.out)));
+        }
         let mut listing = Some(listing);
         let found = work(&model, &mut |work| {
             let partial = lines.map(|l| unisono_jobs::resume::partial(l.out));
@@ -198,12 +201,7 @@ impl FileArgs {
                 &mut resumed,
                 &mut |p| if quiet { interrupt::flow() } else { watch(&mut meter)(p) },
             )
-            .map_err(|e| match (e, &partial) {
-                (unisono_jobs::Error::Interrupted, Some(_)) => {
-                    Error::Interrupted("what is done is kept; the same command goes on there")
-                }
-                (e, _) => e.into(),
-            })
+            .map_err(Error::from)
         })?;
         meter.finish();
         Ok(found)

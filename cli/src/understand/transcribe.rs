@@ -3,7 +3,7 @@
 use super::{FileArgs, GenerationArgs, Stage};
 use crate::error::Error;
 use crate::inputs::name_skipped;
-use crate::{out, style};
+use crate::{interrupt, out, style};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -145,6 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             let done = before - ready.listing.items.len();
             if done > 0 {
                 out::note(&format!("{} done already, in {}", style::count(done, "sound"), dir.display()));
+                interrupt::keeps(interrupt::Kept::Work);
             }
             if ready.listing.items.is_empty() && ready.listing.skipped.is_empty() {
                 return Ok(());
@@ -156,7 +157,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let found = args.files.run(stage, ready, None, |model, run| {
         run(&mut |items, media, _| {
             let Media::Spectrograms(mels) = media else { return Ok(Vec::new()) };
-            let all = model.transcribe(&mels, &options, &mut |_, _| {})?;
+            let all = model.transcribe(&mels, &options, &mut |_, _| interrupt::flow().into())?;
             let mut values = Vec::with_capacity(all.len());
             for (item, transcript) in items.iter().zip(all) {
                 let mut segments = Vec::with_capacity(transcript.segments.len());
@@ -183,6 +184,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
                         unwritten = Some(e);
                         return Err(JobError::Input("a transcript could not be written".into()));
                     }
+                    interrupt::keeps(interrupt::Kept::Work);
                 }
                 values.push(Ok(value));
             }
