@@ -33,10 +33,10 @@ def left():
     return args.limit - (time.monotonic() - BEGUN)
 
 
-def call(words, cwd=None, ok=(0,)):
-    """The output of a command; its last words where it fails."""
+def call(words, cwd=None, some=False):
+    """The output of a command; its last words where it fails, with `some` only where it fails without any output."""
     done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, timeout=max(5, left()))
-    if done.returncode not in ok:
+    if done.returncode != 0 and not (some and done.returncode == 1 and done.stdout.strip()):
         said = [line for line in done.stderr.strip().splitlines() if line.strip()] or ["(nothing on stderr)"]
         raise RuntimeError(f"{Path(str(words[0])).name} {words[1] if len(words) > 1 else ''}: exit {done.returncode}: {' | '.join(said[-3:])[-1500:]}")
     return done.stdout
@@ -48,7 +48,7 @@ def unisono(*words, **more):
 
 def measure(*words):
     """The lines of `unisono measure`, which says what failed in them."""
-    return [json.loads(line) for line in unisono("measure", "--device", args.device, *words, ok=(0, 1)).splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in unisono("measure", "--device", args.device, *words, some=True).splitlines()]
 
 
 def machine():
@@ -71,7 +71,7 @@ def version(name):
 
 
 def doctor():
-    found = json.loads(unisono("doctor", "--json", ok=(0, 1)))
+    found = json.loads(unisono("doctor", "--json", some=True))
     return {"ok": found["ok"], "libtorch": found["facts"]["libtorch"], "cuda": found["facts"]["cuda"], "checks": {c["name"]: f"{c['status']}: {c['value']}" for c in found["checks"]}}
 
 
@@ -86,8 +86,9 @@ def fixtures():
     faults = [f"{model} {name}: {t['fault']}" for model, name, t in towers if "fault" in t]
     faults += [f"{line['model']}: {line[part]['fault']}" for line in lines for part in ("towers", "writes") if isinstance(line[part], dict) and "fault" in line[part]]
     numbers = lambda key: [t[key] for t in sound if t[key] is not None]
+    refused = {line["model"]: line["writes"]["refused"] for line in lines if isinstance(line["writes"], dict) and "refused" in line["writes"]}
     return {"models": len(lines), "towers": len(sound), "largest_difference": max(numbers("difference"), default=None), "least_cosine": min(numbers("cosine"), default=None),
-            "not_numbers": sum(t["cosine"] is None for t in sound), "faults": faults, "each": lines}
+            "not_numbers": sum(t["cosine"] is None for t in sound), "faults": faults, "refused": refused, "each": lines}
 
 
 def train(out, recipe, device, *more):

@@ -63,11 +63,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let summary = summary?;
     if !summary.finished {
         out::note(&format!(
-            "stopped at step {} of {}, saved; go on with: unisono train {} --out {} --resume",
-            summary.step,
-            recipe.steps,
-            args.recipe.display(),
-            args.out.display()
+            "stopped at step {} of {}, saved; the same command with --resume goes on there",
+            summary.step, recipe.steps
         ));
         return Err(Error::Interrupted("the checkpoint of the last step is written"));
     }

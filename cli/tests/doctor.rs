@@ -50,7 +50,9 @@ fn waiting_threads_sleep_soon_unless_the_user_says_otherwise() {
     const NAMES: [&str; 4] = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY"];
     let run = |set: &[(&str, &str)]| {
         let mut command = unisono(["doctor", "--json"]);
-        NAMES.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in NAMES {
+            command.env_remove(name);
+        }
         command.env("OMP_DISPLAY_ENV", "VERBOSE").envs(set.iter().copied());
         let (code, stdout, stderr) = outcome(&mut command);
         assert_eq!(code, 0, "{stderr}");
@@ -95,6 +97,8 @@ fn threads_are_those_of_the_cores_that_it_may_use() {
     let first = first.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap().trim().to_owned();
     let first = first.split([',', '-']).next().unwrap().to_owned();
     assert_eq!(run("taskset", &["-c", &first], &[]), (1, 1, all));
-    // The user's own number counts, wise or not.
-    assert_eq!(run("taskset", &["-c", &first], &[("OMP_NUM_THREADS", "3")]), (3, 1, all));
+    // The user's own number counts, wise or not, as far as the machine goes.
+    if all >= 2 {
+        assert_eq!(run("taskset", &["-c", &first], &[("OMP_NUM_THREADS", "2")]), (2, 1, all));
+    }
 }

@@ -41,7 +41,8 @@ fn in_its_work(child: &mut Child, ticks: u64) {
 
 fn signal(child: &Child, name: &str) {
     // It may have ended meanwhile.
-    drop(Command::new("kill").args([name, &child.id().to_string()]).stderr(Stdio::null()).status().unwrap());
+    let _ =
+        Command::new("kill").args([name, &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
 }
 
 /// The end that an interruption has: code 130 and one line.
@@ -98,7 +99,9 @@ fn one_long_sound_is_left_and_a_second_signal_is_no_crash() {
 fn a_read_that_never_ends_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let (model, out) = (tiny::model_dir(dir.path()), dir.path().join("v.npy"));
-    for name in ["-INT", "-TERM", "-HUP"] {
+    // Under `nohup` these tests would wait for ever for a signal that is ignored.
+    let ignored = mask(std::process::id(), "SigIgn:") & 1 != 0;
+    for name in ["-INT", "-TERM", "-HUP"].into_iter().take(if ignored { 2 } else { 3 }) {
         let mut child = unisono(["embed", "--model", s(&model), "--out", s(&out), "-"])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
@@ -135,5 +138,7 @@ fn nohup_is_respected() {
     // It goes on: what ends it is the end of its input.
     drop(child.stdin.take());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{errors}");
+    assert!(!errors.contains("interrupted"), "{errors}");
 }

@@ -14,9 +14,14 @@ pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, 
         return Ok(Value::Null);
     }
     let load = |device| unisono_fusion::import::load(dir, device).map(|found| found.model).map_err(text);
+    let here = match load(Device::Cpu) {
+        Ok(here) => here,
+        // Nothing of the device's: no model takes it.
+        Err(e) => return Ok(json!({ "refused": crate::error::one_line(&e) })),
+    };
     let mut there = load(device)?;
     there.prepare(args.precision).map_err(text)?;
-    let here = if args.no_compare { None } else { Some(load(Device::Cpu)?) };
+    let here = if args.no_compare { None } else { Some(here) };
     let batch = i64::from(args.batch);
     let mut all = serde_json::Map::new();
     for beams in [1, 3] {
