@@ -201,9 +201,11 @@ impl FusionModel {
         }
         let total = tracks.iter().map(|t| t.frames).sum();
         let done = |tracks: &[Track]| tracks.iter().map(|t| t.seek.min(t.frames)).sum();
-        let mut go_on = |done| match watch(done, total) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Error::Stopped),
+        // Who said stop once is not asked again: the last token of a window is told where nothing is left to stop.
+        let mut stopped = false;
+        let mut go_on = |done| {
+            stopped = stopped || watch(done, total).is_break();
+            if stopped { Err(Error::Stopped) } else { Ok(()) }
         };
         self.languages(&mut tracks, speech, options, &mut || go_on(0))?;
         while tracks.iter().any(|t| t.seek < t.frames) {
@@ -220,7 +222,7 @@ impl FusionModel {
             }
         }
         // Nothing is left that could be stopped.
-        let _ = watch(total, total);
+        let _ = go_on(total);
         let code = |id: i64| speech.languages.iter().find(|(_, v)| **v == id).map(|(k, _)| k.clone());
         let made = tracks
             .into_iter()

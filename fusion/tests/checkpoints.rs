@@ -339,7 +339,7 @@ fn a_stop_is_looked_at_before_each_token_of_each_window() {
         assert!(!whole.unwrap()[0].segments.is_empty());
         // More than one window, each with its tokens.
         assert!(times > 2 * 8, "{times}");
-        for last in [1, 2, 7, times - 1] {
+        for last in [1, 2, 7, 8, 9, 10, 11, times / 2, times - 3] {
             let (stopped, times) = run(last);
             assert!(matches!(stopped, Err(Error::Stopped)), "beams {beams}, {last}");
             assert_eq!(times, last, "asked again after it said stop");
