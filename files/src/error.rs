@@ -26,6 +26,22 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// Another user's file or folder stands under the name of one of ours.
+    #[error("{}: belongs to another user (number {owner}); expected one that this program made: move it away", path.display())]
+    NotOurs {
+        /// Its name.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// A folder that would be replaced holds something that this program did not write there.
+    #[error("{}: holds {name}, which is not of this program's making: nothing is replaced; move it away or choose another name", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What lies in it.
+        name: String,
+    },
     /// More than a file of this kind ever holds.
     #[error("{}: {found}, more than the {limit} that such a file may have", path.display())]
     Budget {
@@ -59,6 +75,10 @@ impl Error {
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, action, source }
+    }
+
+    pub(crate) fn not_regular(path: &Path, kind: std::fs::FileType) -> Self {
+        Self::NotRegular { path: path.to_owned(), found: crate::read::name(kind) }
     }
 
     /// A file that is not what it should be.

@@ -7,12 +7,16 @@ mod budget;
 mod error;
 mod folder;
 mod lock;
+mod name;
+mod own;
 mod read;
 mod write;
 
 pub use budget::{Budget, Left};
 pub use error::{Error, Result};
-pub use folder::{folder_beside, place_folder};
+pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};
 pub use lock::Lock;
+pub use name::{safe_name, short_sum};
+pub use own::{is_empty_folder, only_holds, open_own, own_folder};
 pub use read::{open, read, read_json, read_text};
 pub use write::{Pending, write_atomic, write_json};

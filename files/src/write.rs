@@ -1,6 +1,6 @@
 //! The one atomic writer.
 
-use crate::folder::{parent, sync_folder};
+use crate::folder::{PREFIX, SUFFIX, parent, sync_folder};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::io::{BufWriter, Write};
@@ -29,7 +29,7 @@ impl Pending {
     /// [`Error::Io`]: the folder is missing or not writable, or no space is left; nothing stays behind.
     pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Self> {
         let mut builder = Builder::new();
-        builder.prefix(".unisono-").suffix(".tmp");
+        builder.prefix(PREFIX).suffix(SUFFIX);
         open_to_all(&mut builder, 0o666);
         let file = builder.tempfile_in(parent(path)).map_err(Error::io(path, "write"))?;
         let mut out = BufWriter::new(file);
