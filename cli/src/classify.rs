@@ -1,7 +1,7 @@
 //! `unisono classify`: what pictures and sounds show, by labels that the model was never trained on.
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_skipped, watch};
+use crate::inputs::{WorkArgs, name_others, name_skipped, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place};
 use serde_json::json;
@@ -45,12 +45,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         ..Inputs::default()
     };
     let listing = inputs.list(&embedder.model().modalities())?;
+    let (left_out, others) = (listing.left_out_kinds.clone(), listing.others());
     let mut meter = Meter::new();
     let top = usize::from(args.top);
     let (found, skipped) = classify(&embedder, listing, &labels, top, &options, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {
-        return out::json(&json!({ "files": found, "skipped": skipped }));
+        return out::json(&json!({ "files": found, "skipped": skipped, "left_out_kinds": left_out }));
     }
     let width = labels.names().iter().map(|n| n.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
@@ -61,5 +62,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
     }
     name_skipped(&skipped);
+    name_others(others.as_deref());
     out::print(&text)
 }

@@ -162,3 +162,10 @@ pub(crate) fn name_skipped(skipped: &[Skip]) {
         out::note(&format!("skipped {} more (--json lists them all)", style::count(n, "input")));
     }
 }
+
+/// Says which files in the folders were passed over: `12 other files: 7 .heic, 5 .txt`.
+pub(crate) fn name_others(others: Option<&str>) {
+    if let Some(others) = others {
+        out::note(&format!("left out {others}"));
+    }
+}

@@ -142,14 +142,22 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
 
 fn convert(args: &ConvertArgs) -> Result<(), Error> {
     let dir = place::model(&args.source)?;
-    if args.target.read_dir().is_ok_and(|mut d| d.next().is_some()) {
+    let target = unisono_files::real_folder(&args.target);
+    let failed = |e: unisono_files::Error| Error::Jobs(e.into());
+    let _held = unisono_files::Lock::make(&target).map_err(failed)?;
+    let free = |at: &std::path::Path| std::fs::symlink_metadata(at).is_err() || unisono_files::is_empty_folder(at);
+    if !free(&target) {
         let at = args.target.display();
-        return Err(Error::Failed(format!("{at}: expected a new or empty folder, found files in it")));
+        return Err(Error::Failed(format!("{at}: expected a new or empty folder, found something there")));
     }
+    // Written beside and put there whole.
+    let made = unisono_files::folder_beside(&target).map_err(failed)?;
+    let place = |made| unisono_files::replace_folder(made, &target, free).map_err(failed);
     let fusion = unisono_fusion::import::is(&dir).map_err(unisono_jobs::Error::from)?;
     if fusion && args.to == Format::Unisono {
         let found = unisono_fusion::import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
-        found.model.save(&args.target).map_err(unisono_jobs::Error::from)?;
+        found.model.save(made.path()).map_err(unisono_jobs::Error::from)?;
+        place(made)?;
         let at = args.target.display();
         return out::print(&format!("{at}: {} as Unisono, with its fusion part\n", found.family));
     }
@@ -159,8 +167,9 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
         );
     }
     let found = import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
-    let notes = unisono_encoders::export::write(&found.model, &args.target, args.to)
+    let notes = unisono_encoders::export::write(&found.model, made.path(), args.to)
         .map_err(unisono_jobs::Error::from)?;
+    place(made)?;
     for note in notes {
         out::note(&format!("note: {note}"));
     }

@@ -32,8 +32,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         None => read_stages(&args.run.join("stages.json")).unwrap_or_default(),
     };
     let context = Context { stages, date: args.date.clone(), command: args.command.clone() };
-    let data = gather_report(&args.run, &context, &mut |line| out::note(&format!("  {line}")))?;
     let path = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
+    let _held = unisono_files::Lock::make(&path).map_err(unisono_jobs::Error::from)?;
+    let data = gather_report(&args.run, &context, &mut |line| out::note(&format!("  {line}")))?;
     unisono_eval::report::write(&path, &data)?;
     let mut lines: Vec<(&str, &RetrievalMetrics)> = Vec::new();
     for row in &data.recall {

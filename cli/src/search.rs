@@ -68,6 +68,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.query.as_ref().is_some_and(|query| query.trim().is_empty()) {
+        return Err(Error::Usage("the query is empty: expected a sentence to search for".into()));
+    }
     let device = args.device.get()?;
     let index = Index::open(&args.index)?;
     let moved = args.model.as_deref().map(model_dir);
@@ -204,6 +207,9 @@ fn table(index: &Index, hits: &[Hit]) -> String {
         if !item.span.is_whole() {
             place += &format!("  {}", stretch(&item.span));
         }
+        if item.is_missing() {
+            place += "  (not there any more)";
+        }
         let rank = (rank + 1).to_string();
         table.row([rank, format!("{score:.3}"), item.modality.to_string(), style::shorten(text, 48), place]);
     }
@@ -258,6 +264,9 @@ fn document(
                 "rank": rank + 1, "score": score, "id": item.id, "modality": item.modality, "path": item.path,
                 "text": item.text, "label": item.label, "lang": item.lang,
             });
+            if item.path.is_some() {
+                hit["missing"] = json!(item.is_missing());
+            }
             if !item.span.is_whole() {
                 hit["span"] = json!(item.span);
                 hit["seconds"] =

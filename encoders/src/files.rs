@@ -6,9 +6,8 @@ use crate::{Error, LoadReport, Model, Processors, Result, import, tensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use tch::{Device, Tensor};
 
 /// The version of the directory's layout. A reader refuses another.
@@ -174,23 +173,13 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     write_atomically(path, text.as_bytes())
 }
 
-/// Writes `bytes` to a file beside `path`, syncs it, and renames it: `path` holds all of it or what it held before.
+/// Writes `bytes` to a file beside `path` under a random name, syncs it, and renames it: `path` holds all of it or what it held before.
 ///
 /// # Errors
 /// No space, no permission; the file beside is removed then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = temporary(path);
-    let written = File::create(&beside)
-        .and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()))
-        .and_then(|()| fs::rename(&beside, path));
-    written.map_err(|e| {
-        let _ = fs::remove_file(&beside);
-        Error::io(path, e)
+    unisono_files::write_atomic(path, |w| w.write_all(bytes)).map_err(|e| match e {
+        unisono_files::Error::Io { path, source, .. } => Error::Io { path, source },
+        other => Error::format(path, other.to_string()),
     })
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
 }

@@ -138,7 +138,7 @@ fn prepare(
     processors: &Processors,
     videos: Option<&Decoder>,
 ) -> std::result::Result<Prepared, String> {
-    let work = || match (item.modality, &item.path) {
+    let read = || match (item.modality, &item.path) {
         (Modality::Text, _) => with(&processors.text, |p| {
             Ok(Prepared::Text(p.encode(item.text.as_deref().unwrap_or_default())?))
         }),
@@ -155,10 +155,19 @@ fn prepare(
         },
         (_, None) => Err(Error::Input("it has no file".into())),
     };
+    let work = || regular(item).and_then(|()| read());
     // A decoder's bug on a stranger's file costs that file, not the job.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|e| without_id(&e.to_string(), &item.id)),
         Err(_) => Err("its decoder panicked (this is a bug, please report it)".into()),
+    }
+}
+
+/// A manifest may name a pipe, which would be waited for, or a device, which has no end; whoever decodes it.
+pub(crate) fn regular(item: &Item) -> Result<()> {
+    match &item.path {
+        Some(path) => Ok(unisono_files::open(path).map(drop)?),
+        None => Ok(()),
     }
 }
 

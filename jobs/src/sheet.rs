@@ -9,6 +9,7 @@ use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
 use unisono_datasets::{ImageOptions, decode};
 use unisono_encoders::Modality;
 use unisono_eval::report::{self, Fact, Media, Query, Search, SheetData};
+use unisono_files::Budget;
 
 /// Longest edge of a thumbnail, in pixels.
 const EDGE: u32 = 320;
@@ -53,20 +54,22 @@ fn asked(query: &Item) -> Query {
 
 fn media(item: &Item) -> Option<Media> {
     let path = item.path.as_deref()?;
+    // Whatever lies there now: a pipe is not waited for.
+    unisono_files::open(path).ok()?;
     match item.modality {
         Modality::Text => None,
         Modality::Image => thumbnail(path),
         Modality::Video => middle(path, &item.span).as_ref().and_then(shrunk),
         Modality::Audio => {
-            let small = std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST_SOUND);
-            small.then(|| std::fs::read(path).ok().map(Media::new)).flatten()
+            let budget = Budget { bytes: LARGEST_SOUND, ..Budget::CONFIG };
+            unisono_files::read(path, &budget).ok().map(Media::new)
         }
     }
 }
 
 fn thumbnail(path: &Path) -> Option<Media> {
-    if std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= SMALL) {
-        let media = Media::new(std::fs::read(path).ok()?);
+    if let Ok(bytes) = unisono_files::read(path, &Budget { bytes: SMALL, ..Budget::CONFIG }) {
+        let media = Media::new(bytes);
         // A vector picture has no kind: it is drawn below.
         if media.data_uri().is_some() {
             return Some(media);

@@ -1,21 +1,20 @@
 //! Captions, matches, answers and transcripts of many files: worker threads decode, this thread runs the model, meanwhile; what is done
 //! is on the disk before the next batch begins, and a stopped job goes on there.
 
-use crate::embed::check_skips;
+use crate::embed::{check_skips, regular};
 use crate::identity::hex;
+use crate::ledger::{DAMAGED, Ledger, forget, stamp};
 use crate::ordered::ordered;
 use crate::{EmbedOptions, Error, Flow, Item, Listing, Progress, Result, Skip, media};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use unisono_datasets::video::Ffmpeg;
-use unisono_encoders::files::write_atomically;
 use unisono_encoders::{Modality, Processors};
+use unisono_files::write_atomic;
 use unisono_fusion::config::MemoryConfig;
 use unisono_fusion::{FusionModel, Sequence};
 
@@ -129,13 +128,19 @@ pub fn understand(
     // The model's tensors stay on this thread.
     let processors = model.towers().processors();
     let mut waiting: Vec<std::result::Result<Prepared, String>> = Vec::with_capacity(batch);
+    let mut stamps = Vec::with_capacity(batch);
     progress(Progress { stage, done: unlisted + start, total, skipped: made.skipped.len() }).check()?;
     ordered(
         rest,
         options.workers,
         ahead,
-        |item| prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames))),
-        |index, prepared| {
+        |item| {
+            // Before it is read: a file that changes meanwhile is done again by the next run.
+            let stamp = stamp_of(item);
+            (stamp, prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames))))
+        },
+        |index, (stamp, prepared)| {
+            stamps.push(stamp);
             waiting.push(prepared);
             if waiting.len() < batch && index + 1 < rest.len() {
                 return Ok(());
@@ -143,8 +148,9 @@ pub fn understand(
             let from = index + 1 - waiting.len();
             let part = &rest[from..=index];
             let values = batch_of(part, std::mem::take(&mut waiting), (start + from) as u64, work)?;
+            let files = std::mem::take(&mut stamps);
             if let Some(store) = &mut store {
-                store.keep(part, &values)?;
+                store.keep(files, &values)?;
             }
             made.take(part, values);
             check_skips(&made.skipped, options.max_skip)?;
@@ -156,7 +162,7 @@ pub fn understand(
     if let (true, Some(first)) = (made.done.is_empty(), made.skipped.first()) {
         let (id, reason) = (first.id.clone(), first.reason.clone());
         if let Some(store) = store {
-            store.remove()?;
+            store.ledger.remove()?;
         }
         return Err(if total == 1 {
             Error::Input(format!("{id}: {reason}"))
@@ -169,8 +175,8 @@ pub fn understand(
         for (id, value) in &made.done {
             text += &line(id, value)?;
         }
-        write_atomically(lines.out, text.as_bytes())?;
-        store.remove()?;
+        write_atomic(lines.out, |w| w.write_all(text.as_bytes()))?;
+        store.ledger.remove()?;
     }
     Ok(made)
 }
@@ -214,7 +220,7 @@ fn prepare(
     let missing = || {
         Error::Input("the model came without preprocessor_config.json, which says how it sees files".into())
     };
-    let work = || match (item.modality, &item.path) {
+    let read = || match (item.modality, &item.path) {
         (Modality::Image, Some(path)) if item.video => {
             let (ffmpeg, frames) = videos.ok_or_else(missing)?;
             media::frames(path, &item.span, processors.image.as_ref().ok_or_else(missing)?, ffmpeg, frames)
@@ -242,6 +248,7 @@ fn prepare(
         }
         _ => Err(Error::Input("it is neither a picture nor a sound".into())),
     };
+    let work = || regular(item).and_then(|()| read());
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|e: Error| {
             let text = e.to_string();
@@ -304,23 +311,22 @@ fn batch_of(
     Ok(values.into_iter().map(|v| v.unwrap_or_else(|| Err("the model gave nothing for it".into()))).collect())
 }
 
-/// A line of the work so far.
+/// What came of one item, as the work so far remembers it.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kept {
-    /// The first: a sum over everything that changes a value.
-    Work(String),
-    Done(Value),
-    Skipped(String),
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// Length and time of its file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    done: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skipped: Option<String>,
 }
 
-fn kept_line(kept: &Kept) -> Result<String> {
-    Ok(serde_json::to_string(kept).map_err(|e| Error::Input(format!("JSON: {e}")))? + "\n")
-}
-
+/// The work so far, in a file beside the output.
 struct Store {
-    path: PathBuf,
-    file: File,
+    ledger: Ledger,
     /// Items behind us.
     done: usize,
 }
@@ -328,102 +334,61 @@ struct Store {
 impl Store {
     fn open(lines: &Lines, items: &[Item], batch: usize, made: &mut Understood) -> Result<Self> {
         let path = crate::resume::partial(lines.out);
-        let mut hash = Sha256::new();
-        hash.update(lines.settings.as_bytes());
-        hash.update((batch as u64).to_le_bytes());
-        for item in items {
-            let span = if item.span.is_whole() { String::new() } else { item.span.to_string() };
-            for part in
-                [item.id.as_str(), item.modality.name(), span.as_str()].into_iter().filter(|p| !p.is_empty())
-            {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part.as_bytes());
-            }
+        if lines.fresh {
+            forget(&path)?;
         }
-        let fingerprint = hex(&hash.finalize());
-        if lines.fresh && path.exists() {
-            fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
+        let work = fingerprint(lines.settings, items, batch);
+        let (mut ledger, mut kept) = Ledger::open::<Kept>(&path, "lines", &work, items.len())?;
+        if kept.iter().any(|k| k.done.is_some() == k.skipped.is_some()) {
+            return Err(Error::format(&path, DAMAGED));
         }
-        let mut kept = Vec::new();
-        if path.is_file() {
-            let file = File::open(&path).map_err(Error::io(&path, "read"))?;
-            let mut reader = BufReader::new(file);
-            let mut text = String::new();
-            loop {
-                text.clear();
-                let n = reader.read_line(&mut text).map_err(Error::io(&path, "read"))?;
-                // A line that was not finished is cut off.
-                if n == 0 || !text.ends_with('\n') {
-                    break;
-                }
-                let Ok(line) = serde_json::from_str(&text) else { break };
-                kept.push(line);
-            }
-        }
-        let other = |message| Err(Error::format(&path, message));
-        match kept.first() {
-            None => {}
-            Some(Kept::Work(found)) if *found == fingerprint => {}
-            Some(Kept::Work(_)) => {
-                return other(
-                    "holds the work of another command (other inputs, model or options); run that one, or give --fresh",
-                );
-            }
-            Some(_) => return other("is not the work of this command; give --fresh"),
-        }
-        let found = kept.len().saturating_sub(1);
-        if found > items.len() || kept.iter().skip(1).any(|k| matches!(k, Kept::Work(_))) {
-            return other("is not the work of this command; give --fresh");
-        }
+        // A file that changed is done again, and all after it.
+        let same = |(kept, item): &(&Kept, &Item)| kept.file == stamp_of(item);
+        let found = kept.iter().zip(items).take_while(same).count();
         // Whole batches only, so that they are composed as in a run that was never stopped.
         let done = if found == items.len() { found } else { found - found % batch.max(1) };
-        kept.truncate(done + 1);
-        if kept.is_empty() {
-            kept.push(Kept::Work(fingerprint));
-        }
-        // The file is written anew beside and takes the old one's place: what is done is never not on the disk.
-        let mut text = String::new();
-        for line in &kept {
-            text += &kept_line(line)?;
-        }
-        write_atomically(&path, text.as_bytes())?;
-        for (line, item) in kept.into_iter().skip(1).zip(items) {
-            match line {
-                Kept::Done(value) => made.done.push((item.id.clone(), value)),
-                Kept::Skipped(reason) => made.skipped.push(Skip { id: item.id.clone(), reason }),
-                Kept::Work(_) => {}
+        ledger.cut(done)?;
+        kept.truncate(done);
+        for (kept, item) in kept.into_iter().zip(items) {
+            if let Some(value) = kept.done {
+                made.done.push((item.id.clone(), value));
+            } else {
+                let reason = kept.skipped.unwrap_or_default();
+                made.skipped.push(Skip { id: item.id.clone(), reason });
             }
         }
-        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io(&path, "write"))?;
-        Ok(Self { path, file, done })
+        Ok(Self { ledger, done })
     }
 
-    fn write(&mut self, lines: &[Kept]) -> Result<()> {
-        let mut text = String::new();
-        for kept in lines {
-            text += &kept_line(kept)?;
-        }
-        self.file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_data())
-            .map_err(Error::io(&self.path, "write"))
-    }
-
-    fn keep(&mut self, items: &[Item], values: &[std::result::Result<Value, String>]) -> Result<()> {
-        let lines: Vec<Kept> = values
-            .iter()
-            .map(|v| match v {
-                Ok(value) => Kept::Done(value.clone()),
-                Err(reason) => Kept::Skipped(reason.clone()),
-            })
-            .collect();
-        self.write(&lines)?;
-        self.done += items.len();
+    /// The values of a batch, and its files' stamps.
+    fn keep(&mut self, stamps: Vec<String>, values: &[std::result::Result<Value, String>]) -> Result<()> {
+        let kept = |(file, value): (String, &std::result::Result<Value, String>)| {
+            let (done, skipped) = (value.as_ref().ok().cloned(), value.as_ref().err().cloned());
+            Kept { file, done, skipped }
+        };
+        let lines: Vec<Kept> = stamps.into_iter().zip(values).map(kept).collect();
+        self.ledger.append(&lines)?;
+        self.done += values.len();
         Ok(())
     }
+}
 
-    fn remove(self) -> Result<()> {
-        drop(self.file);
-        fs::remove_file(&self.path).map_err(Error::io(&self.path, "remove"))
+fn stamp_of(item: &Item) -> String {
+    item.path.as_deref().map(stamp).unwrap_or_default()
+}
+
+/// Of everything that changes a value: settings, items, how batches are composed.
+fn fingerprint(settings: &str, items: &[Item], batch: usize) -> String {
+    let mut hash = Sha256::new();
+    hash.update(settings.as_bytes());
+    hash.update((batch as u64).to_le_bytes());
+    for item in items {
+        let span = if item.span.is_whole() { String::new() } else { item.span.to_string() };
+        let path = item.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        for part in [item.id.as_str(), item.modality.name(), &path, &span] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
     }
+    hex(&hash.finalize())
 }

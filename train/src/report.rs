@@ -19,12 +19,15 @@ use unisono_eval::report::{
 };
 use unisono_eval::retrieval::{Embeddings, top};
 use unisono_eval::stats::Bootstrap;
+use unisono_files::Budget;
 use unisono_fusion::FusionModel;
 
 /// Items that are embedded at once.
 const BATCH: usize = 256;
 /// Longest edge of a picture in the page, in pixels.
 const THUMBNAIL: u32 = 128;
+/// Larger sounds are left out of the page, in bytes.
+const LARGEST_SOUND: u64 = 4 << 20;
 /// Items that are captioned at once.
 const CAPTIONS: usize = 64;
 /// Captions shown of a protocol.
@@ -122,6 +125,14 @@ fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
     }
 }
 
+/// A sound as the page carries it: its bytes; a large one is left out, and shows as a placeholder.
+fn carried(path: &Path) -> Result<Media> {
+    match unisono_files::read(path, &Budget { bytes: LARGEST_SOUND, ..Budget::CONFIG }) {
+        Err(unisono_files::Error::Budget { .. }) => Ok(Media::new(Vec::new())),
+        bytes => Ok(Media::new(bytes?)),
+    }
+}
+
 /// The model, and what is shown of its items.
 struct Show {
     model: Model,
@@ -166,7 +177,7 @@ impl Show {
         Ok(match (&item.text, &item.path) {
             (Some(text), _) => Query::Text { text: text.clone(), lang },
             (None, Some(path)) if item.seconds.is_some() => {
-                let media = Media::new(std::fs::read(path).map_err(|e| Error::io(path, e))?);
+                let media = carried(path)?;
                 Query::Sound { media, text: caption, lang, seconds: item.seconds }
             }
             (None, path) => Query::Picture {
@@ -208,7 +219,7 @@ impl Show {
                 let query = if p.from == Modality::Image {
                     Query::Picture { media: self.picture(&path)?, text: None }
                 } else {
-                    let media = Media::new(std::fs::read(&path).map_err(|e| Error::io(&path, e))?);
+                    let media = carried(&path)?;
                     Query::Sound { media, text: None, lang: None, seconds: None }
                 };
                 let truth = c.references.first().cloned().unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::data::{Preparer, Sample};
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Manifests};
 use crate::tracking::{EvalLine, Line, Tracker, TrainLine};
-use crate::{Error, Learner, Recipe, Result, flops, fusing, schedule};
+use crate::{Error, Learner, Recipe, Result, flops, folder, fusing, schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -115,7 +115,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let threads = if recipe.threads > 0 { recipe.threads } else { cores() };
     tch::set_num_threads(threads as i32);
     library::keep_freed_memory();
-    std::fs::create_dir_all(run).map_err(|e| Error::io(run, e))?;
+    let _held = folder::claim(run)?;
     let before = begin(recipe, run, options)?;
     let mut manifests = Manifests::default();
     let sampler = Arc::new(setup::sampler(recipe, &mut manifests)?);
@@ -169,7 +169,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     };
     let mut loader = Loader::start(sampler, loader, move |draw| preparer.prepare(draw))?;
     let mut tracker = Tracker::open(run, progress.step)?;
-    files::write_atomically(&run.join("recipe.toml"), recipe.to_toml()?.as_bytes())?;
+    files::write_atomically(&run.join("recipe.toml"), (folder::MARK.to_owned() + &recipe.to_toml()?).as_bytes())?;
     let mut window = Window::default();
     let mut saved = progress.step;
     clock.lap(&mut progress.parts, "start");
@@ -317,11 +317,7 @@ impl Progress {
 /// What the directory holds, and whether this run may use it.
 fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progress>> {
     if options.fresh {
-        for dir in [checkpoint::last(run), checkpoint::best(run), run.join("tensorboard")] {
-            if dir.exists() {
-                std::fs::remove_dir_all(&dir).map_err(|e| Error::io(dir, e))?;
-            }
-        }
+        folder::clear(run)?;
         return Ok(None);
     }
     let Some(progress) = checkpoint::progress(run)? else { return Ok(None) };

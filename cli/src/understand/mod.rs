@@ -6,11 +6,12 @@ pub(crate) mod matching;
 pub(crate) mod transcribe;
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_skipped, watch};
+use crate::inputs::{WorkArgs, name_others, name_skipped, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use unisono_files::Lock;
 use unisono_fusion::{Ability, FusionModel, Generation};
 use unisono_jobs::understand::{How, Lines, Understood, Work, sees, understand};
 use unisono_jobs::{Inputs, Listing, identity_with_fusion};
@@ -144,6 +145,7 @@ impl FileArgs {
             ..Inputs::default()
         };
         let listing = inputs.list(&modalities)?;
+        name_others(listing.others().as_deref());
         Ok(Ready { dir, model, listing })
     }
 
@@ -199,7 +201,7 @@ impl FileArgs {
                 &mut |p| if quiet { interrupt::flow() } else { watch(&mut meter)(p) },
             )
             .map_err(|e| match (e, &partial) {
-                (unisono_jobs::Error::Interrupted, Some(_)) => {
+                (unisono_jobs::Error::Interrupted, Some(partial)) if partial.exists() => {
                     Error::Interrupted("what is done is kept; the same command goes on there")
                 }
                 (e, _) => e.into(),
@@ -211,10 +213,13 @@ impl FileArgs {
 }
 
 impl LineArgs {
+    /// Takes the output, where there is one, before a model is loaded.
+    fn claim(&self) -> Result<Option<Lock>, Error> {
+        Ok(self.out.as_deref().map(unisono_jobs::output::claim).transpose()?)
+    }
+
     fn lines<'a>(&'a self, settings: &'a str) -> Result<Option<(&'a Path, bool, &'a str)>, Error> {
-        let Some(out) = &self.out else { return Ok(None) };
-        unisono_jobs::output::writable(out)?;
-        Ok(Some((out.as_path(), self.fresh, settings)))
+        Ok(self.out.as_deref().map(|out| (out, self.fresh, settings)))
     }
 
     /// Prints what was found: `text` makes a line of an id and its value.

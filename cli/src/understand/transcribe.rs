@@ -6,11 +6,12 @@ use crate::inputs::name_skipped;
 use crate::{out, style};
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use unisono_encoders::files::write_atomically;
+use std::path::PathBuf;
 use unisono_fusion::Ability;
 use unisono_fusion::speech::{Task, Transcription};
 use unisono_jobs::Error as JobError;
+use unisono_jobs::identity_with_fusion;
+use unisono_jobs::transcripts::{self, Transcripts};
 use unisono_jobs::understand::Media;
 
 /// Write down what is said in sounds
@@ -21,10 +22,10 @@ pub(crate) struct Args {
     /// Form of what is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// A folder for one file a sound, named after it; what lies there is not done again
+    /// A folder for one file a sound, named after it, in folders as the sounds are; what lies there is not done again
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write what lies in DIR again
+    /// Write again what this command wrote in DIR and nobody changed since
     #[arg(long, requires = "out")]
     fresh: bool,
     /// The language that is spoken, by its code (de) [default: found out]
@@ -110,6 +111,8 @@ fn clock(seconds: f64, point: char) -> String {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let format = if args.json { Format::Json } else { args.format };
+    // Before a model is loaded.
+    let held = args.out.as_deref().map(transcripts::claim).transpose()?;
     let mut ready = args.files.ready(Ability::Transcribe)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
     let mut options = Transcription::new(args.generation.over(&ready.model.config().generation)?);
@@ -123,34 +126,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         options.prompt = ready.model.speech_prompt(&args.prompt).map_err(failed)?;
     }
     ready.model.check_speech(&options).map_err(failed)?;
-    // Folders may hold a.mp3 and a.wav: the whole name stays, the form's ending is added.
-    let place = |id: &str| -> Option<PathBuf> {
-        let name = Path::new(id).file_name()?.to_str()?;
-        Some(args.out.as_ref()?.join(format!("{name}.{}", format.ending())))
-    };
-    if let Some(dir) = &args.out {
-        std::fs::create_dir_all(dir)
-            .map_err(|e| Error::Failed(format!("{}: cannot create: {e}", dir.display())))?;
-        let names: Vec<Option<PathBuf>> = ready.listing.items.iter().map(|i| place(&i.id)).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        if let Some(twice) = names.iter().flatten().find(|n| !seen.insert((*n).clone())) {
-            let name = twice.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            return Err(Error::Failed(format!(
-                "two sounds are named {name}, in different folders: one would overwrite the other; transcribe them into two folders"
-            )));
-        }
-        if !args.fresh {
-            let before = ready.listing.items.len();
-            ready.listing.items.retain(|i| place(&i.id).is_none_or(|p| !p.is_file()));
-            let done = before - ready.listing.items.len();
+    let mut folder = match (&args.out, held) {
+        (Some(dir), Some(held)) => {
+            let (identity, precision) = (identity_with_fusion(&ready.dir)?, args.files.how.precision_name());
+            let settings = format!("{identity} {precision} {} {options:?}", format.ending());
+            let mut folder = Transcripts::open(dir, held, &settings)?;
+            let done = folder.plan(&mut ready.listing, &args.files.files, format.ending(), args.fresh)?;
             if done > 0 {
                 out::note(&format!("{} done already, in {}", style::count(done, "sound"), dir.display()));
             }
             if ready.listing.items.is_empty() && ready.listing.skipped.is_empty() {
                 return Ok(());
             }
+            Some(folder)
         }
-    }
+        _ => None,
+    };
     let mut unwritten = None;
     let stage = Stage { name: "transcribe", whole: true, quiet: false };
     let found = args.files.run(stage, ready, None, |model, run| {
@@ -175,10 +166,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
                 let text: Vec<&str> = segments.iter().filter_map(|s| s["text"].as_str()).collect();
                 let value =
                     json!({ "language": transcript.language, "text": text.join(" "), "segments": segments });
-                if let Some(path) = place(&item.id) {
-                    let written = format.render(&value).and_then(|text| {
-                        write_atomically(&path, text.as_bytes()).map_err(|e| Error::Jobs(e.into()))
-                    });
+                if let Some(folder) = &mut folder {
+                    let written = format.render(&value).and_then(|text| Ok(folder.write(item, &text)?));
                     if let Err(e) = written {
                         unwritten = Some(e);
                         return Err(JobError::Input("a transcript could not be written".into()));
@@ -192,7 +181,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if let Some(e) = unwritten {
         return Err(e);
     }
-    let found = found?;
+    let kept = folder.as_ref().is_some_and(|folder| folder.written() > 0);
+    let found = found.map_err(|e| match e {
+        Error::Interrupted(_) if kept => Error::Interrupted("what is written stays; the same command goes on there"),
+        e => e,
+    })?;
     if let Some(dir) = &args.out {
         name_skipped(&found.skipped);
         let line = format!("{}: {}", dir.display(), style::count(found.done.len(), "transcript"));

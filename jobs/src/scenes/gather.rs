@@ -2,12 +2,12 @@
 
 use super::store::{Store, VECTORS};
 use super::{Shard, Source, eyes::Models};
-use crate::files::Pending;
 use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 use unisono_datasets::video::Span;
+use unisono_files::Pending;
 use unisono_scenes::record::VideoScenes;
 use unisono_scenes::write;
 

@@ -1,7 +1,6 @@
 //! Where a job's work lies: a folder for each video, which appears whole.
 
 use super::{SceneJob, Source, VideoDone, eyes::Models};
-use crate::files::{folder_beside, place_folder};
 use crate::identity::hex;
 use crate::output::safetensors;
 use crate::{Error, Result, Vectors};
@@ -11,6 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use tempfile::TempDir;
+use unisono_files::{folder_beside, place_folder};
 use unisono_scenes::detect::Settings as Detector;
 use unisono_scenes::record::VideoScenes;
 use unisono_scenes::report::{Curve, Options as Page};
@@ -104,7 +104,7 @@ impl Store {
 
     /// A folder to work in; it vanishes unless it is [placed](Self::place).
     pub(super) fn begin(&self, source: &Source) -> Result<TempDir> {
-        folder_beside(&self.folder(source))
+        Ok(folder_beside(&self.folder(source))?)
     }
 
     /// Writes a video's files and gives their folder its name. The file was as [`of`] says when it was opened.

@@ -46,15 +46,16 @@ pub fn stamps(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Re
     if let Some(report) = layout::complete(options, RECIPE) {
         return Ok(report);
     }
+    let _held = layout::claim(&options.out, MEDIA)?;
     let archive = fetch::locate(&ARCHIVE, options, progress)?;
     let part = layout::begin(&options.out, MEDIA)?;
-    let unpacked = unpack::unpack(&archive, &part, progress)?;
-    let mut stamps = catalog::read(&part, unpacked)?;
-    let looks = draw(&part, &mut stamps, progress)?;
+    let unpacked = unpack::unpack(&archive, part.path(), progress)?;
+    let mut stamps = catalog::read(part.path(), unpacked)?;
+    let looks = draw(part.path(), &mut stamps, progress)?;
     let total = (Some(stamps.len() as u64), Unit::Items);
     let (groups, splits) =
-        watch(progress, "compare stamps", total, |_| group::split(&part, &stamps, &looks))?;
-    let media = layout::publish(&part, &options.out, MEDIA)?;
+        watch(progress, "compare stamps", total, |_| group::split(part.path(), &stamps, &looks))?;
+    let media = layout::publish(part, &options.out, MEDIA, RECIPE)?;
     let mut records: Vec<Record> = Vec::new();
     for (index, stamp) in stamps.iter().enumerate() {
         for mut record in records_of(stamp, &media) {
