@@ -1,7 +1,7 @@
 //! `unisono embed`: files, folders, texts or a manifest → vectors in a file.
 
 use crate::error::Error;
-use crate::inputs::{InputArgs, WorkArgs, name_others, name_skipped, watch};
+use crate::inputs::{InputArgs, WorkArgs, name_others, name_skipped, refuse_input, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
@@ -39,6 +39,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let begun = Instant::now();
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
+    for out in [&args.out, &output::items_path(&args.out)] {
+        refuse_input(out, args.what.inputs.iter().chain(&args.what.manifest))?;
+    }
     let _held = output::claim(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
     let dir = place::model(&args.model)?;

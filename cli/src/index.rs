@@ -8,6 +8,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 use unisono_eval::table::{Align, Table, percent};
+use unisono_files::{Lock, real_folder};
 use unisono_jobs::crossmodal::Recall;
 use unisono_jobs::index::{BuildOptions, Header, ModelState, build};
 use unisono_jobs::{Index, Listing};
@@ -58,6 +59,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
 fn run_build(args: &BuildArgs) -> Result<(), Error> {
     interrupt::install();
     let begun = Instant::now();
+    // Whether the output is free is known before a model is fetched; the build takes it.
+    drop(Lock::make(&real_folder(&args.out)).map_err(unisono_jobs::Error::from)?);
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
     let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg };
     let mut meter = Meter::new();

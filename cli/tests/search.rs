@@ -134,6 +134,38 @@ fn info_says_what_an_index_holds() {
         (&header["format_version"], &header["count"], &header["dim"]),
         (&1.into(), &24.into(), &tiny::DIM.into())
     );
+    assert_eq!(header["model"]["state"], "unchanged");
+    assert_eq!(header["files"], serde_json::json!({ "count": 12, "missing": 0 }));
+}
+
+#[test]
+fn files_that_are_gone_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, media) = (tiny::model_dir(dir.path()), dir.path().join("media"));
+    fs::create_dir(&media).unwrap();
+    for i in 0..3 {
+        tiny::picture(&media.join(format!("{i}.png")), i);
+    }
+    fs::write(media.join("phone.heic"), "").unwrap();
+    let index = dir.path().join("deep/idx");
+    let args = ["index", "build", "--model", s(&model), "--out", s(&index), s(&media)];
+    let (code, _, notes) = outcome(&mut unisono(args));
+    assert!(code == 0 && notes.contains("left out 1 other file: 1 .heic"), "{notes}");
+    fs::remove_file(media.join("1.png")).unwrap();
+    let found = json(["search", "--index", s(&index), "--json", "bus"]);
+    let missing = |hit: &serde_json::Value| hit["missing"] == true;
+    let gone: Vec<_> = found["hits"].as_array().unwrap().iter().filter(|hit| missing(hit)).collect();
+    assert!(gone.len() == 1 && gone[0]["path"].as_str().unwrap().ends_with("1.png"), "{found}");
+    let table = succeeds(["search", "--index", s(&index), "bus"]);
+    let lines: Vec<_> = table.lines().filter(|l| l.contains("(not there any more)")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("1.png"), "{table}");
+    fs::remove_dir_all(&model).unwrap();
+    let text = succeeds(["index", "info", s(&index)]);
+    assert!(text.contains("missing  1 of 3 files") && text.contains("NOT there"), "{text}");
+    let header = json(["index", "info", s(&index), "--json"]);
+    assert_eq!((&header["model"]["state"], &header["files"]["missing"]), (&"missing".into(), &1.into()));
+    let (code, _, said) = outcome(&mut unisono(["search", "--index", s(&index), " "]));
+    assert!(code == 2 && said.contains("the query is empty"), "{code} {said}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn captions_are_printed_written_and_taken_up_again() {
     assert!(code == 0 && notes.contains("resumed: 2 are done"), "{code} {notes}");
     assert_eq!(fs::read_to_string(&half).unwrap(), lines);
     // Other work is not mixed in.
-    fs::write(&kept, "{\"work\":\"other\"}\n").unwrap();
+    fs::write(&kept, "{\"unisono\":\"lines\",\"version\":1,\"work\":\"other\"}\n").unwrap();
     let e = fails(args(&half));
     assert!(e.contains("holds the work of another command"), "{e}");
     let (code, _, _) = outcome(unisono(args(&half)).arg("--fresh"));
@@ -72,7 +72,7 @@ fn partial_of(args: &[String], kept: &Path, n: usize) -> String {
     assert_eq!(code, 1);
     let text = fs::read_to_string(kept).unwrap();
     let lines: Vec<&str> = text.lines().take(1 + n).collect();
-    format!("{}\n{{\"done\":{{\"capt", lines.join("\n"))
+    format!("{}\n0123456789abcdef {{\"done\":{{\"capt", lines.join("\n"))
 }
 
 #[test]
@@ -168,6 +168,24 @@ fn speech_becomes_text_and_subtitles() {
     let (code, _, notes) = outcome(&mut unisono(&args));
     assert!(code == 0 && notes.contains("2 sounds done already"), "{notes}");
     assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
+    // Not even --fresh replaces what somebody has corrected.
+    let (code, _, notes) = outcome(unisono(&args).arg("--fresh"));
+    assert!(code == 0 && notes.contains("s0.wav.srt was changed since it was written"), "{notes}");
+    assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
+    // Of one name in different folders: they keep their folders.
+    let talks = dir.path().join("talks");
+    for (i, name) in ["monday/s.wav", "tuesday/s.wav"].into_iter().enumerate() {
+        fs::create_dir_all(talks.join(name).parent().unwrap()).unwrap();
+        tiny::sound(&talks.join(name), i as u32);
+    }
+    let out = dir.path().join("deep/texts");
+    let mut args = vec!["transcribe", "--model", &m, "--format", "vtt", "--out", s(&out)];
+    args.extend(quick);
+    args.push(s(&talks));
+    succeeds(&args);
+    for name in ["monday/s.wav.vtt", "tuesday/s.wav.vtt"] {
+        assert!(fs::read_to_string(out.join(name)).unwrap().starts_with("WEBVTT"), "{name}");
+    }
     let e = fails(["transcribe", "--model", &m, "--language", "xx", s(&media)]);
     assert!(e.contains("expected one of de, en, fr"), "{e}");
 }

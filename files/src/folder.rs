@@ -15,10 +15,10 @@ pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Where a folder really is: an output that is a link to a folder means that folder.
+/// Where a folder really is: an output that is a link to a folder means that folder, and `.` has a name, too.
 pub fn real_folder(path: &Path) -> PathBuf {
-    let link_to_folder = path.is_symlink() && path.is_dir();
-    let real = if link_to_folder { fs::canonicalize(path).ok() } else { None };
+    let unnamed = path.is_symlink() || path.file_name().is_none();
+    let real = if unnamed && path.is_dir() { fs::canonicalize(path).ok() } else { None };
     // `a/` and `a` are one output.
     real.unwrap_or_else(|| path.components().collect())
 }
@@ -200,6 +200,7 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&real, &link).unwrap();
         assert_eq!(real_folder(&link), real);
+        assert_eq!(real_folder(&real.join("..")), real.parent().unwrap());
         assert_eq!(real_folder(&dir.path().join("none/")), dir.path().join("none"));
     }
 }

@@ -93,7 +93,7 @@ fn at(path: PathBuf, out: &Path) -> Result<Lock> {
     // The holder removes the file before it lets go: what was opened may be gone from its name when the lock is had. Then again.
     for _ in 0..100 {
         let file = open(&path).map_err(Error::io(out, "write"))?;
-        match file.try_lock() {
+        match file.try_lock().or_else(without_locks) {
             Ok(()) if still_there(&file, &path) => {
                 let mut lock = Lock { file, path, made: Vec::new() };
                 // Who it is helps a reader only.
@@ -106,6 +106,25 @@ fn at(path: PathBuf, out: &Path) -> Result<Lock> {
         }
     }
     Err(locked("unknown".into()))
+}
+
+/// On file systems that know no locks (some that are mounted over a network) work goes on without one.
+fn without_locks(error: TryLockError) -> std::result::Result<(), TryLockError> {
+    match error {
+        TryLockError::Error(e) if e.kind() == ErrorKind::Unsupported || is_no_lock(&e) => Ok(()),
+        error => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn is_no_lock(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let known = [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
+    error.raw_os_error().is_some_and(|code| known.iter().any(|errno| errno.raw_os_error() == code))
+}
+#[cfg(not(unix))]
+fn is_no_lock(_: &std::io::Error) -> bool {
+    false
 }
 
 impl Drop for Lock {

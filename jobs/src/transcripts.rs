@@ -48,7 +48,8 @@ fn is_zero(n: &usize) -> bool {
 pub struct Transcripts {
     dir: PathBuf,
     _lock: Lock,
-    ledger: File,
+    /// Made with the first line.
+    ledger: Option<File>,
     /// All that was written under a name, the latest last.
     known: HashMap<String, Vec<Entry>>,
     work: String,
@@ -74,18 +75,23 @@ impl Transcripts {
     /// The record of what was written cannot be opened.
     pub fn open(dir: &Path, lock: Lock, settings: &str) -> Result<Self> {
         let path = dir.join(LEDGER);
-        let mut ledger = open_own(&path)?;
+        let there = fs::symlink_metadata(&path).is_ok();
+        let mut ledger = there.then(|| open_own(&path)).transpose()?;
         let mut bytes = Vec::new();
-        let read = ledger.seek(SeekFrom::Start(0)).and_then(|_| (&ledger).take(LARGEST).read_to_end(&mut bytes));
-        read.map_err(Error::io(&path, "read"))?;
+        if let Some(file) = &mut ledger {
+            let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(LARGEST).read_to_end(&mut bytes));
+            read.map_err(Error::io(&path, "read"))?;
+        }
         let mut known: HashMap<String, Vec<Entry>> = HashMap::new();
         // A line that is damaged says nothing: its file is then not known to be ours, and left alone.
         for entry in bytes.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice::<Entry>(l).ok()) {
             known.entry(entry.file.clone()).or_default().push(entry);
         }
-        if bytes.last().is_some_and(|b| *b != b'\n') {
+        if let (Some(file), Some(last)) = (&mut ledger, bytes.last())
+            && *last != b'\n'
+        {
             // Torn as it was written: what comes next is a line of its own.
-            ledger.write_all(b"\n").map_err(Error::io(&path, "write"))?;
+            file.write_all(b"\n").map_err(Error::io(&path, "write"))?;
         }
         let work = sum(settings.as_bytes());
         Ok(Self { dir: dir.to_owned(), _lock: lock, ledger, known, work, files: HashMap::new(), written: 0 })
@@ -145,8 +151,12 @@ impl Transcripts {
         let line = serde_json::to_string(&entry).map_err(|e| Error::Input(format!("JSON: {e}")))? + "\n";
         // The record first: a file is known as ours from its first moment on, and one that is not there is written again.
         let ledger = self.dir.join(LEDGER);
-        let kept = self.ledger.write_all(line.as_bytes()).and_then(|()| self.ledger.sync_data());
-        kept.map_err(Error::io(&ledger, "write"))?;
+        let mut kept = match self.ledger.take() {
+            Some(kept) => kept,
+            None => open_own(&ledger)?,
+        };
+        kept.write_all(line.as_bytes()).and_then(|()| kept.sync_data()).map_err(Error::io(&ledger, "write"))?;
+        self.ledger = Some(kept);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
         }

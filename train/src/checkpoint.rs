@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 use unisono_encoders::tensors;
 use unisono_files::{
-    Budget, folder_beside, left_beside, only_holds, read_json, read_text, replace_folder, write_atomic,
+    Budget, folder_beside, left_beside, only_holds, read_json, replace_folder, write_atomic,
 };
 
 /// The version of the training state. A reader refuses another.
@@ -86,7 +86,7 @@ pub fn save(
         let text = serde_json::to_string_pretty(progress)
             .map_err(|e| Error::Run { path: path.clone(), message: e.to_string() })?
             + "\n";
-        let metadata = HashMap::from([(SUM.to_owned(), sum(&text))]);
+        let metadata = HashMap::from([(SUM.to_owned(), sum(progress))]);
         tensors::write(&dir.join(STATE), &state, metadata)?;
         // Last: a directory that has it is whole.
         Ok(write_atomic(&path, |w| w.write_all(text.as_bytes()))?)
@@ -133,9 +133,9 @@ pub fn restore(run: &Path, trained: &Learner, optimizer: &mut Optimizer) -> Resu
     let path = last(run).join(STATE);
     let (mut state, metadata) = tensors::read(&path)?;
     let misfit = |message: String| Error::Run { path: path.clone(), message };
-    let progress = read_text(&last(run).join(PROGRESS), &Budget::CONFIG)?;
+    let expected = metadata.get(SUM);
     // States of earlier versions have no sum.
-    if metadata.get(SUM).is_some_and(|expected| *expected != sum(&progress)) {
+    if expected.is_some() && progress(run)?.as_ref().map(sum).as_ref() != expected {
         return Err(misfit(format!("not the state that {PROGRESS} was written with; begin again with --fresh")));
     }
     let names: Vec<String> = state.keys().filter(|n| n.starts_with("param.")).cloned().collect();
@@ -149,7 +149,10 @@ pub fn restore(run: &Path, trained: &Learner, optimizer: &mut Optimizer) -> Resu
     optimizer.restore(&state).map_err(misfit)
 }
 
-fn sum(text: &str) -> String {
+/// Of what of a run's progress does not depend on the clock: the state of a run that was stopped is, byte for byte, that of one that was not.
+fn sum(progress: &Progress) -> String {
+    let Progress { format_version, step, best, samples, .. } = progress;
+    let text = format!("{format_version} {step} {best:?} {samples}");
     Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 

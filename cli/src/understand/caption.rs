@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let _held = args.lines.claim()?;
+    let _held = args.lines.claim(&args.files)?;
     let ready = args.files.ready(Ability::Caption)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
     let options = args.generation.over(&ready.model.config().generation)?;

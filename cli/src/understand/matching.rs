@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let _held = args.lines.claim()?;
+    let _held = args.lines.claim(&args.files)?;
     let ready = args.files.ready(Ability::Match)?;
     for text in &args.text {
         ready.model.fits("a text", text).map_err(|e| Error::Jobs(JobError::from(e)))?;

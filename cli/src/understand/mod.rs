@@ -6,7 +6,7 @@ pub(crate) mod matching;
 pub(crate) mod transcribe;
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_others, name_skipped, watch};
+use crate::inputs::{WorkArgs, name_others, name_skipped, refuse_input, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::{Value, json};
@@ -214,8 +214,10 @@ impl FileArgs {
 
 impl LineArgs {
     /// Takes the output, where there is one, before a model is loaded.
-    fn claim(&self) -> Result<Option<Lock>, Error> {
-        Ok(self.out.as_deref().map(unisono_jobs::output::claim).transpose()?)
+    fn claim(&self, of: &FileArgs) -> Result<Option<Lock>, Error> {
+        let Some(out) = &self.out else { return Ok(None) };
+        refuse_input(out, of.files.iter().chain(&of.manifest))?;
+        Ok(Some(unisono_jobs::output::claim(out)?))
     }
 
     fn lines<'a>(&'a self, settings: &'a str) -> Result<Option<(&'a Path, bool, &'a str)>, Error> {
