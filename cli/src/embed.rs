@@ -78,7 +78,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let work = resume::partial(&args.out);
         if work.exists() {
             let work = work.display();
-            out::note(&format!("the vectors are kept in {work}: the same command writes them without computing them again"));
+            out::note(&format!(
+                "the vectors are kept in {work}: the same command writes them without computing them again"
+            ));
         }
     })?;
     resume::done(&args.out)?;

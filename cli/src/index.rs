@@ -109,10 +109,7 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         ("from", sources(header)),
         ("skipped", built.skipped.to_string()),
         ("missing", format!("{} of {}", files.missing, style::count(files.count, "file"))),
-        (
-            "model",
-            format!("{} ({})", header.model.path.display(), state(model)),
-        ),
+        ("model", format!("{} ({})", header.model.path.display(), state(model))),
         ("sha256", header.model.sha256.clone()),
     ];
     lines.retain(|(name, _)| match *name {

@@ -171,7 +171,10 @@ pub(crate) fn name_others(others: Option<&str>) {
 }
 
 /// Refuses an output that is one of the inputs: it would be overwritten by what was made of it.
-pub(crate) fn refuse_input(out: &Path, mut inputs: impl Iterator<Item = impl AsRef<Path>>) -> Result<(), Error> {
+pub(crate) fn refuse_input(
+    out: &Path,
+    mut inputs: impl Iterator<Item = impl AsRef<Path>>,
+) -> Result<(), Error> {
     let Ok(real) = std::fs::canonicalize(out) else { return Ok(()) };
     match inputs.any(|input| std::fs::canonicalize(input).is_ok_and(|input| input == real)) {
         true => Err(Error::Usage(format!("{}: is an input, too, and would be overwritten", out.display()))),

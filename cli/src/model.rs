@@ -145,7 +145,8 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
     let target = unisono_files::real_folder(&args.target);
     let failed = |e: unisono_files::Error| Error::Jobs(e.into());
     let _held = unisono_files::Lock::make(&target).map_err(failed)?;
-    let free = |at: &std::path::Path| std::fs::symlink_metadata(at).is_err() || unisono_files::is_empty_folder(at);
+    let free =
+        |at: &std::path::Path| std::fs::symlink_metadata(at).is_err() || unisono_files::is_empty_folder(at);
     if !free(&target) {
         let at = args.target.display();
         return Err(Error::Failed(format!("{at}: expected a new or empty folder, found something there")));

@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let path = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
     // A run that is not there is named for what it lacks, and nothing is made for it.
     let there = args.out.is_some() || args.run.is_dir();
-    let _held = there.then(|| unisono_files::Lock::make(&path)).transpose().map_err(unisono_jobs::Error::from)?;
+    let _held =
+        there.then(|| unisono_files::Lock::make(&path)).transpose().map_err(unisono_jobs::Error::from)?;
     let data = gather_report(&args.run, &context, &mut |line| out::note(&format!("  {line}")))?;
     unisono_eval::report::write(&path, &data)?;
     let mut lines: Vec<(&str, &RetrievalMetrics)> = Vec::new();

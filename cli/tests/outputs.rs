@@ -154,7 +154,10 @@ fn a_folder_that_is_no_index_of_ours_is_never_replaced() {
         assert!(fs::read_to_string(out.join("items.jsonl")).unwrap().contains("cat"));
     }
     let header = fs::read_to_string(out.join("index.json")).unwrap();
-    assert!(!header.contains("cat") && header.contains("\"count\": 1"), "texts stand in the items alone: {header}");
+    assert!(
+        !header.contains("cat") && header.contains("\"count\": 1"),
+        "texts stand in the items alone: {header}"
+    );
 }
 
 #[cfg(unix)]
@@ -170,9 +173,14 @@ fn pipes_and_devices_are_not_waited_for() {
     let lines = ["a.png", "pipe.png", "zero.png"].map(|n| format!("{{\"id\":\"{n}\",\"image\":\"{n}\"}}"));
     fs::write(at("m.jsonl"), lines.join("\n")).unwrap();
     let out = at("v.npy");
-    let found = json(["embed", "--model", s(&model), "--out", s(&out), "--manifest", s(&at("m.jsonl")), "--json"]);
-    let skipped: Vec<_> = found["skipped"].as_array().unwrap().iter().map(|s| s["reason"].to_string()).collect();
-    assert!(skipped[0].contains("found a named pipe") && skipped[1].contains("found a device"), "{skipped:?}");
+    let found =
+        json(["embed", "--model", s(&model), "--out", s(&out), "--manifest", s(&at("m.jsonl")), "--json"]);
+    let skipped: Vec<_> =
+        found["skipped"].as_array().unwrap().iter().map(|s| s["reason"].to_string()).collect();
+    assert!(
+        skipped[0].contains("found a named pipe") && skipped[1].contains("found a device"),
+        "{skipped:?}"
+    );
     assert_eq!(found["count"], 1);
     // In a folder they are counted, not opened.
     let found = json(["embed", "--model", s(&model), "--out", s(&out), "--json", s(dir.path())]);
@@ -200,15 +208,21 @@ fn a_full_disk_leaves_no_half_file_and_keeps_the_work() {
         let out = dir.path().join(format!("v.{ending}"));
         // 144 blocks: the rows (72,000 bytes) fit, the finished file does not where it holds more; the items' list never does.
         let run = |limit: &str| {
-            let line = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" embed --model \"$1\" --out \"$2\" - < \"$3\"");
+            let line = format!(
+                "trap '' XFSZ; ulimit -f {limit}; exec \"$0\" embed --model \"$1\" --out \"$2\" - < \"$3\""
+            );
             let mut command = Command::new("sh");
             command.args(["-c", &line, env!("CARGO_BIN_EXE_unisono"), s(&model), s(&out)]);
             outcome(command.arg(dir.path().join("texts")))
         };
         let (code, _, said) = run("144");
-        assert!(code == 1 && said.contains("cannot write: ") && !said.contains("panicked"), "{ending}: {said}");
+        assert!(
+            code == 1 && said.contains("cannot write: ") && !said.contains("panicked"),
+            "{ending}: {said}"
+        );
         assert!(said.contains("the vectors are kept in"), "{said}");
-        let left: Vec<_> = names(dir.path()).into_iter().filter(|n| n.starts_with("v.") || n.starts_with('.')).collect();
+        let left: Vec<_> =
+            names(dir.path()).into_iter().filter(|n| n.starts_with("v.") || n.starts_with('.')).collect();
         assert_eq!(left, [format!("v.{ending}.partial")]);
         let (code, stdout, said) = run("unlimited");
         assert!(code == 0 && said.contains("resumed: 1500 are done"), "{said}");

@@ -24,7 +24,11 @@ impl Lock {
     /// # Errors
     /// [`Error::Locked`] when another process, or this one, has it; [`Error::Io`] when its folder cannot be written.
     pub fn take(out: &Path) -> Result<Self> {
-        let out = if out.is_dir() { fs::canonicalize(out).unwrap_or_else(|_| real_folder(out)) } else { real_folder(out) };
+        let out = if out.is_dir() {
+            fs::canonicalize(out).unwrap_or_else(|_| real_folder(out))
+        } else {
+            real_folder(out)
+        };
         let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         // A name of the longest that a file system takes has no room for more letters.
         let name = if name.len() > 200 { short_sum(name.as_bytes()) } else { name };

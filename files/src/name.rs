@@ -15,7 +15,8 @@ pub fn safe_name(text: &str) -> String {
     let device = is_device(text);
     for (i, (at, c)) in text.char_indices().enumerate() {
         // A percent sign that could be read as ours is written as ours.
-        let escape = c == '%' && bytes.get(at + 1..at + 3).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit));
+        let escape =
+            c == '%' && bytes.get(at + 1..at + 3).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit));
         let edge = (i == 0 && (matches!(c, '.' | ' ') || device)) || (i == last && matches!(c, '.' | ' '));
         if escape || edge || forbidden(c) {
             let mut buffer = [0; 4];

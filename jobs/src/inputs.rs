@@ -68,7 +68,8 @@ impl Listing {
         let mut kinds: Vec<(&String, &usize)> = self.left_out_kinds.iter().collect();
         // The most frequent first, and those as frequent by name.
         kinds.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        let mut parts: Vec<String> = kinds.iter().take(SHOWN).map(|(kind, n)| format!("{n} {kind}")).collect();
+        let mut parts: Vec<String> =
+            kinds.iter().take(SHOWN).map(|(kind, n)| format!("{n} {kind}")).collect();
         if kinds.len() > SHOWN {
             parts.push(format!("{} of other kinds", kinds[SHOWN..].iter().map(|(_, n)| *n).sum::<usize>()));
         }

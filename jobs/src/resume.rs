@@ -139,7 +139,10 @@ pub fn done(out: &Path) -> Result<()> {
 fn forget(dir: &Path) -> Result<()> {
     let Ok(meta) = fs::symlink_metadata(dir) else { return Ok(()) };
     if !meta.is_dir() {
-        return Err(Error::format(dir, "expected a folder of this program's work, found something else; move it away"));
+        return Err(Error::format(
+            dir,
+            "expected a folder of this program's work, found something else; move it away",
+        ));
     }
     only_holds(dir, |name| [LEDGER, ROWS].contains(&name) || name.starts_with(OLD))?;
     fs::remove_dir_all(dir).map_err(Error::io(dir, "remove"))
@@ -244,14 +247,24 @@ impl Work {
         let kept = unchanged(&chunks, items).ok_or_else(|| Error::format(&dir.join(LEDGER), DAMAGED))?;
         ledger.cut(kept)?;
         let (rows, skipped) = (Vec::new(), Vec::new());
-        let mut work =
-            Self { dir: dir.to_owned(), ledger, file, dim, done: 0, rows, skipped, _folder: Empty(dir.to_owned()) };
+        let mut work = Self {
+            dir: dir.to_owned(),
+            ledger,
+            file,
+            dim,
+            done: 0,
+            rows,
+            skipped,
+            _folder: Empty(dir.to_owned()),
+        };
         work.file.seek(SeekFrom::Start(0)).map_err(Error::io(&path, "read"))?;
         for chunk in chunks.into_iter().take(kept) {
             let (rows, skipped) = work.shares(chunk.done - work.done, &chunk.skipped)?;
             let mut bytes = vec![0; rows.len() * dim * 4];
             work.file.read_exact(&mut bytes).map_err(|e| match e.kind() {
-                ErrorKind::UnexpectedEof => Error::format(&path, "is shorter than the ledger says; give --fresh to begin anew"),
+                ErrorKind::UnexpectedEof => {
+                    Error::format(&path, "is shorter than the ledger says; give --fresh to begin anew")
+                }
                 _ => Error::io(&path, "read")(e),
             })?;
             if sum(&bytes) != chunk.rows {
@@ -267,7 +280,11 @@ impl Work {
     }
 
     /// Of the next `count` items those that have a row, and the skipped ones; refused where they do not add up.
-    fn shares(&self, count: usize, skipped: &[(usize, String)]) -> Result<(Vec<usize>, Vec<(usize, String)>)> {
+    fn shares(
+        &self,
+        count: usize,
+        skipped: &[(usize, String)],
+    ) -> Result<(Vec<usize>, Vec<(usize, String)>)> {
         let all = self.done..self.done + count;
         let in_order = skipped.windows(2).all(|pair| pair[0].0 < pair[1].0);
         if !in_order || skipped.iter().any(|(i, _)| !all.contains(i)) {

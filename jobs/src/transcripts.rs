@@ -129,7 +129,11 @@ impl Transcripts {
                 None if !fresh => done += 1,
                 None => {
                     let known = self.known.contains_key(&file);
-                    let what = if known { "was changed since it was written" } else { "was not written by this command" };
+                    let what = if known {
+                        "was changed since it was written"
+                    } else {
+                        "was not written by this command"
+                    };
                     let reason = format!("{} {what} and is left alone; move it away", path.display());
                     listing.skipped.push(Skip { id: item.id, reason });
                 }
@@ -155,7 +159,9 @@ impl Transcripts {
             Some(kept) => kept,
             None => open_own(&ledger)?,
         };
-        kept.write_all(line.as_bytes()).and_then(|()| kept.sync_data()).map_err(Error::io(&ledger, "write"))?;
+        kept.write_all(line.as_bytes())
+            .and_then(|()| kept.sync_data())
+            .map_err(Error::io(&ledger, "write"))?;
         self.ledger = Some(kept);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
@@ -199,7 +205,8 @@ impl Transcripts {
         }
         for (item, name) in items.iter().zip(plain) {
             let file = format!("{name}.{ending}");
-            let another = |entries: &Vec<Entry>| entries.iter().all(|e| (&e.id, e.part) != (&item.id, item.part));
+            let another =
+                |entries: &Vec<Entry>| entries.iter().all(|e| (&e.id, e.part) != (&item.id, item.part));
             let taken = self.known.get(&file).is_some_and(another) && self.dir.join(&file).exists();
             let shared = count.get(&fold(&file)).is_some_and(|n| *n > 1) || folders.contains(&fold(&file));
             let file = if taken || shared {

@@ -142,7 +142,9 @@ fn no_change_of_a_byte_ends_in_a_panic() {
                     let hits = index.search(&[0.5; support::DIM], 5, &[]).unwrap();
                     assert!(hits.iter().all(|hit| hit.index < index.items().len()));
                 }
-                Err(e) => assert!(!e.to_string().contains('\n') && e.to_string().contains("idx"), "{name}: {e}"),
+                Err(e) => {
+                    assert!(!e.to_string().contains('\n') && e.to_string().contains("idx"), "{name}: {e}")
+                }
             }
         }
         fs::write(made.index.join(name), whole).unwrap();

@@ -136,7 +136,9 @@ pub fn restore(run: &Path, trained: &Learner, optimizer: &mut Optimizer) -> Resu
     let expected = metadata.get(SUM);
     // States of earlier versions have no sum.
     if expected.is_some() && progress(run)?.as_ref().map(sum).as_ref() != expected {
-        return Err(misfit(format!("not the state that {PROGRESS} was written with; begin again with --fresh")));
+        return Err(misfit(format!(
+            "not the state that {PROGRESS} was written with; begin again with --fresh"
+        )));
     }
     let names: Vec<String> = state.keys().filter(|n| n.starts_with("param.")).cloned().collect();
     let mut weights = BTreeMap::new();
@@ -219,8 +221,9 @@ mod tests {
     fn a_directory_is_replaced_whole() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("last");
-        let fill =
-            |text: &'static str| move |d: &Path| fs::write(d.join(PROGRESS), text).map_err(|e| Error::io(d, e));
+        let fill = |text: &'static str| {
+            move |d: &Path| fs::write(d.join(PROGRESS), text).map_err(|e| Error::io(d, e))
+        };
         replace(&dir, fill("1")).unwrap();
         replace(&dir, fill("2")).unwrap();
         assert_eq!(fs::read_to_string(dir.join(PROGRESS)).unwrap(), "2");
@@ -237,10 +240,9 @@ mod tests {
 
     #[test]
     fn a_kill_between_the_renames_is_mended() {
-        for (names, kept) in [
-            (["last.new", "last.old"], "last.new"),
-            ([".unisono-a.tmp", ".unisono-b.tmp"], ".unisono-b.tmp"),
-        ] {
+        for (names, kept) in
+            [(["last.new", "last.old"], "last.new"), ([".unisono-a.tmp", ".unisono-b.tmp"], ".unisono-b.tmp")]
+        {
             let root = tempfile::tempdir().unwrap();
             let dir = root.path().join("last");
             for (i, name) in names.into_iter().enumerate() {

@@ -46,12 +46,15 @@ fn refuse_foreign(run: &Path) -> Result<()> {
     }
     let started = run.join("metrics.jsonl").is_file();
     // The quickstart notes its stages before the training begins.
-    let always = |name: &str| [".unisono.lock", "stages.json"].contains(&name) || name.starts_with(".unisono-");
+    let always =
+        |name: &str| [".unisono.lock", "stages.json"].contains(&name) || name.starts_with(".unisono-");
     let known = |name: &str| always(name) || (started && NAMES.contains(&name));
     only_holds(run, known).map_err(|e| match e {
         unisono_files::Error::Foreign { path, name } => Error::Run {
             path,
-            message: format!("holds {name} and is no training run: nothing is written there; choose a new folder"),
+            message: format!(
+                "holds {name} and is no training run: nothing is written there; choose a new folder"
+            ),
         },
         other => other.into(),
     })

@@ -169,7 +169,10 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     };
     let mut loader = Loader::start(sampler, loader, move |draw| preparer.prepare(draw))?;
     let mut tracker = Tracker::open(run, progress.step)?;
-    files::write_atomically(&run.join("recipe.toml"), (folder::MARK.to_owned() + &recipe.to_toml()?).as_bytes())?;
+    files::write_atomically(
+        &run.join("recipe.toml"),
+        (folder::MARK.to_owned() + &recipe.to_toml()?).as_bytes(),
+    )?;
     let mut window = Window::default();
     let mut saved = progress.step;
     clock.lap(&mut progress.parts, "start");

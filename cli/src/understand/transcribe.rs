@@ -183,7 +183,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     let kept = folder.as_ref().is_some_and(|folder| folder.written() > 0);
     let found = found.map_err(|e| match e {
-        Error::Interrupted(_) if kept => Error::Interrupted("what is written stays; the same command goes on there"),
+        Error::Interrupted(_) if kept => {
+            Error::Interrupted("what is written stays; the same command goes on there")
+        }
         e => e,
     })?;
     if let Some(dir) = &args.out {

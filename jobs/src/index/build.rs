@@ -1,6 +1,8 @@
 //! Building an index: beside its place, checked, then renamed.
 
-use super::{BuildOptions, Built, FORMAT_VERSION, HEADER, Header, ITEMS, ModelRef, SUM, Texts, VECTORS, check};
+use super::{
+    BuildOptions, Built, FORMAT_VERSION, HEADER, Header, ITEMS, ModelRef, SUM, Texts, VECTORS, check,
+};
 use crate::crossmodal::{self, Recall};
 use crate::identity::hex;
 use crate::output::{safetensors, write_items};
@@ -13,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tch::Device;
 use unisono_files::{
-    Budget, Lock, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder, write_atomic,
-    write_json,
+    Budget, Lock, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder,
+    write_atomic, write_json,
 };
 
 /// What was built.
@@ -162,7 +164,9 @@ fn refuse_foreign(out: &Path) -> Result<()> {
         return Ok(());
     }
     let foreign = |why: &str| {
-        let message = format!("something that is no index stands there ({why}): nothing is replaced; choose another name");
+        let message = format!(
+            "something that is no index stands there ({why}): nothing is replaced; choose another name"
+        );
         Err(Error::format(out, message))
     };
     if !out.is_dir() {
@@ -174,7 +178,9 @@ fn refuse_foreign(out: &Path) -> Result<()> {
     }
     // Of any version: what every one of them has.
     let ours = read_json(&path, &Budget::VOCABULARY).is_ok_and(|header: serde_json::Value| {
-        header["format_version"].is_u64() && header["built"]["unisono"].is_string() && header["sum"].is_string()
+        header["format_version"].is_u64()
+            && header["built"]["unisono"].is_string()
+            && header["sum"].is_string()
     });
     if !ours {
         return foreign("its index.json is not one that this program wrote, or damaged");

@@ -187,7 +187,10 @@ fn read_items(path: &Path, header: &Header) -> Result<Vec<Item>> {
     let mut counts = BTreeMap::new();
     items.iter().for_each(|item| *counts.entry(item.modality).or_insert(0) += 1);
     if counts != header.modalities {
-        return Err(Error::format(path, "its items' modalities are not those of index.json; build the index again"));
+        return Err(Error::format(
+            path,
+            "its items' modalities are not those of index.json; build the index again",
+        ));
     }
     Ok(items)
 }

@@ -11,7 +11,13 @@ fn listing(paths: &[&Path]) -> Listing {
 }
 
 /// Writes all that is to be done; how many were done already.
-fn run(dir: &Path, settings: &str, mut listing: Listing, roots: &[PathBuf], fresh: bool) -> Result<(usize, Vec<Skip>)> {
+fn run(
+    dir: &Path,
+    settings: &str,
+    mut listing: Listing,
+    roots: &[PathBuf],
+    fresh: bool,
+) -> Result<(usize, Vec<Skip>)> {
     let mut transcripts = open(dir, settings);
     let done = transcripts.plan(&mut listing, roots, "txt", fresh)?;
     for item in &listing.items {
@@ -44,7 +50,11 @@ fn folders_are_kept_and_names_are_never_shared() {
     let all: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     run(&out, "s", listing(&all), std::slice::from_ref(&talks), false).unwrap();
     let found = tree(&out);
-    assert_eq!(found[..3], ["%2Ehidden.wav.txt", "Y.WAV~2222222222.txt", "a/x.wav.txt"].map(|n| n.replace("2222222222", &found[1][6..16])));
+    assert_eq!(
+        found[..3],
+        ["%2Ehidden.wav.txt", "Y.WAV~2222222222.txt", "a/x.wav.txt"]
+            .map(|n| n.replace("2222222222", &found[1][6..16]))
+    );
     assert_eq!(found.len(), 5);
     assert!(found.iter().any(|n| n.starts_with("y.wav~")), "{found:?}");
     // Given by themselves they have no folder: those of one name are told apart, and again in the next run.
