@@ -126,7 +126,7 @@ mod tests {
         symlink(at("nothing"), at("dangling")).unwrap();
         assert!(open_own(&at("dangling")).is_err());
         assert!(!at("nothing").exists());
-        mknodat(CWD, &at("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        mknodat(CWD, at("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert!(open_own(&at("pipe")).unwrap_err().to_string().ends_with("found a named pipe"));
         fs::create_dir(at("elsewhere")).unwrap();
         symlink(at("elsewhere"), at("folder")).unwrap();

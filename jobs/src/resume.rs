@@ -259,7 +259,7 @@ impl Work {
         };
         work.file.seek(SeekFrom::Start(0)).map_err(Error::io(&path, "read"))?;
         for chunk in chunks.into_iter().take(kept) {
-            let (rows, skipped) = work.shares(chunk.done - work.done, &chunk.skipped)?;
+            let rows = work.shares(chunk.done - work.done, &chunk.skipped)?;
             let mut bytes = vec![0; rows.len() * dim * 4];
             work.file.read_exact(&mut bytes).map_err(|e| match e.kind() {
                 ErrorKind::UnexpectedEof => {
@@ -271,7 +271,7 @@ impl Work {
                 return Err(Error::format(&path, DAMAGED));
             }
             work.rows.extend(rows);
-            work.skipped.extend(skipped);
+            work.skipped.extend(chunk.skipped);
             work.done = chunk.done;
         }
         // Rows of a chunk that was not finished are cut off.
@@ -279,20 +279,15 @@ impl Work {
         Ok(work)
     }
 
-    /// Of the next `count` items those that have a row, and the skipped ones; refused where they do not add up.
-    fn shares(
-        &self,
-        count: usize,
-        skipped: &[(usize, String)],
-    ) -> Result<(Vec<usize>, Vec<(usize, String)>)> {
+    /// The indices of the next `count` items that have a row, which are all but the skipped ones; refused where those do not add up.
+    fn shares(&self, count: usize, skipped: &[(usize, String)]) -> Result<Vec<usize>> {
         let all = self.done..self.done + count;
         let in_order = skipped.windows(2).all(|pair| pair[0].0 < pair[1].0);
         if !in_order || skipped.iter().any(|(i, _)| !all.contains(i)) {
             return Err(Error::format(&self.dir.join(LEDGER), DAMAGED));
         }
         let mut left_out = skipped.iter().map(|(i, _)| *i).peekable();
-        let rows = all.filter(|i| left_out.next_if_eq(i).is_none()).collect();
-        Ok((rows, skipped.to_vec()))
+        Ok(all.filter(|i| left_out.next_if_eq(i).is_none()).collect())
     }
 
     fn length(&self) -> u64 {
@@ -322,9 +317,9 @@ impl Work {
         written.map_err(Error::io(&path, "write"))?;
         let chunk = Chunk { done: self.done + count, skipped, files, rows: sum(&bytes) };
         self.ledger.append(std::slice::from_ref(&chunk))?;
-        let (rows, skipped) = self.shares(count, &chunk.skipped)?;
+        let rows = self.shares(count, &chunk.skipped)?;
         self.rows.extend(rows);
-        self.skipped.extend(skipped);
+        self.skipped.extend(chunk.skipped);
         self.done = chunk.done;
         Ok(())
     }

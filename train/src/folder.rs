@@ -66,18 +66,16 @@ fn refuse_foreign(run: &Path) -> Result<()> {
 /// Something else lies in one of these folders.
 pub(crate) fn clear(run: &Path) -> Result<()> {
     let is_event = |name: &str| name.starts_with("events.out.tfevents.");
-    let folders: [(_, &dyn Fn(&str) -> bool); 3] = [
-        (checkpoint::last(run), &checkpoint::is_ours),
-        (checkpoint::best(run), &checkpoint::is_ours),
-        (run.join("tensorboard"), &is_event),
-    ];
-    let there = folders.iter().filter(|(dir, _)| fs::symlink_metadata(dir).is_ok());
+    let [last, best, events] = [checkpoint::last(run), checkpoint::best(run), run.join("tensorboard")];
+    let there = [&last, &best, &events].into_iter().filter(|dir| fs::symlink_metadata(dir).is_ok());
+    let ours =
+        |dir: &Path, name: &str| if dir == events { is_event(name) } else { checkpoint::is_ours(name) };
     // All are looked at before the first is removed.
-    for (dir, ours) in there.clone() {
+    for dir in there.clone() {
         own_folder(dir)?;
-        only_holds(dir, ours)?;
+        only_holds(dir, |name| ours(dir, name))?;
     }
-    for (dir, _) in there {
+    for dir in there {
         fs::remove_dir_all(dir).map_err(|e| Error::io(dir, e))?;
     }
     Ok(())
