@@ -10,6 +10,7 @@ mod index;
 mod inputs;
 mod interrupt;
 mod limits;
+mod mapped;
 mod model;
 mod out;
 mod place;
@@ -79,6 +80,7 @@ fn run(command: &Command) -> Result<(), Error> {
 }
 
 fn main() -> ExitCode {
+    mapped::install();
     // A command that has options for limits says so when it takes them; of the others, no message may name one.
     spell(Spelling::Fixed);
     match run(&Cli::parse().command) {

@@ -45,13 +45,19 @@ pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}.part", std::process::id()))
 }
 
+/// Opens a media file, which must be a regular one: a pipe would block until somebody writes, a device may have no end.
+pub(crate) fn open_media(path: &Path, expected: &str) -> Result<File> {
+    unisono_files::open(path).map_err(|e| match e {
+        unisono_files::Error::Io { path, action, source } => Error::Io { path, action, source },
+        unisono_files::Error::NotRegular { path, found } => Error::media(&path, expected, found),
+        other => Error::media(path, expected, other.to_string()),
+    })
+}
+
 /// Reads a whole media file after checking that it is a file, not empty and within the limit.
 pub(crate) fn read_media(path: &Path, expected: &str, limits: &Limits) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let file = open_media(path, expected)?;
     let meta = file.metadata().map_err(Error::io(path, "read"))?;
-    if !meta.is_file() {
-        return Err(Error::media(path, expected, "something that is not a regular file"));
-    }
     if meta.len() > limits.max_file_bytes {
         return Err(Error::Limit {
             path: path.to_path_buf(),

@@ -153,6 +153,17 @@ pub(crate) fn advice(option: &str) -> String {
     format!(": raise `{name}` if the file is meant to be that large")
 }
 
+/// What lets a file through that is refused for another reason than its size, as the end of a message.
+pub(crate) fn offer(option: &str, value: &str) -> String {
+    let name = match SPELLING.load(Ordering::Relaxed) {
+        n if n == Spelling::Option as u8 => format!("--{} {value}", option.replace('_', "-")),
+        n if n == Spelling::Recipe as u8 => format!("limits.{option} = \"{value}\""),
+        n if n == Spelling::Fixed as u8 => return String::new(),
+        _ => format!("{option} = {value}"),
+    };
+    format!("; `{name}` takes what there is")
+}
+
 /// A number as people write it: `200000000`, `200_000_000`, `200M`, `1.5G`, `64Mi`.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::*;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Rgb, RgbImage, Rgba};
+use std::fs::File;
 use std::io::Cursor;
 
 const RED: [u8; 4] = [255, 0, 0, 255];

@@ -1,0 +1,152 @@
+//! Pictures of more pixels than memory may hold: read at a half, a quarter or an eighth of their size.
+
+use super::jpeg;
+use super::picture::{over, size};
+use crate::{Error, Limits, Result};
+use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
+use jpeg_decoder::PixelFormat;
+use std::io::Cursor;
+use std::path::Path;
+
+/// Bytes that a picture of one pixel may take while it is decoded: its widest form, RGBA of 32-bit floats.
+pub(super) const BYTES_A_PIXEL: u64 = 16;
+
+/// The size at the mildest of the scales 1/2, 1/4, 1/8 that is within the limits, sides rounded up.
+fn scale(width: u32, height: u32, limits: &Limits) -> Option<u32> {
+    [2, 4, 8]
+        .into_iter()
+        .find(|by| u64::from(width.div_ceil(*by)) * u64::from(height.div_ceil(*by)) <= limits.max_pixels)
+}
+
+/// Reads a picture of `width` x `height` that is over the limits at a smaller scale, where its format can be read so: JPEG (its cosines are
+/// transformed at that scale, as libjpeg does) and PNG that is not interlaced (pixels are averaged row by row).
+///
+/// # Errors
+/// [`Error::Limit`] where it cannot, or is too large at an eighth, too; [`Error::Media`].
+pub(super) fn reduced(
+    path: &Path,
+    bytes: &[u8],
+    format: ImageFormat,
+    (width, height): (u32, u32),
+    limits: &Limits,
+) -> Result<DynamicImage> {
+    let refuse =
+        || over(path, format!("{}, and cannot be read at a smaller scale", size(width, height)), limits);
+    let by = scale(width, height, limits).ok_or_else(|| over(path, size(width, height), limits))?;
+    match format {
+        ImageFormat::Jpeg if jpeg::outline(bytes).coefficients <= limits.max_pixels * BYTES_A_PIXEL => {
+            from_jpeg(path, bytes, width.div_ceil(by), height.div_ceil(by))
+        }
+        ImageFormat::Png => from_png(path, bytes, by, limits)?.ok_or_else(refuse),
+        _ => Err(refuse()),
+    }
+}
+
+fn from_jpeg(path: &Path, bytes: &[u8], width: u32, height: u32) -> Result<DynamicImage> {
+    let broken = |found: String| Error::media(path, "a whole Jpeg picture", found);
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    let side = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+    let (width, height) = decoder.scale(side(width), side(height)).map_err(|e| broken(e.to_string()))?;
+    let pixels = decoder.decode().map_err(|e| broken(e.to_string()))?;
+    let (width, height) = (u32::from(width), u32::from(height));
+    let picture = match decoder.info().map(|info| info.pixel_format) {
+        Some(PixelFormat::L8) => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
+        Some(PixelFormat::RGB24) => RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8),
+        Some(PixelFormat::CMYK32) => {
+            // Ink over white, as the decoder of smaller pictures has it.
+            let light = |ink: u8, black: u8| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8;
+            let inks = pixels.as_chunks::<4>().0.iter();
+            let rgb = inks.flat_map(|[c, m, y, k]| [light(*c, *k), light(*m, *k), light(*y, *k)]).collect();
+            RgbImage::from_raw(width, height, rgb).map(DynamicImage::ImageRgb8)
+        }
+        _ => None,
+    };
+    picture.ok_or_else(|| broken("one of a form that is not known".into()))
+}
+
+/// `None` for an interlaced one, whose rows come in seven passes.
+fn from_png(path: &Path, bytes: &[u8], by: u32, limits: &Limits) -> Result<Option<DynamicImage>> {
+    let broken = |e: png::DecodingError| Error::media(path, "a whole Png picture", e.to_string());
+    let memory = usize::try_from(limits.max_pixels.saturating_mul(BYTES_A_PIXEL)).unwrap_or(usize::MAX);
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: memory });
+    // As smaller pictures are read: palettes as their colours, of deep channels the high byte.
+    decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let mut reader = decoder.read_info().map_err(broken)?;
+    if reader.info().interlaced {
+        return Ok(None);
+    }
+    let (width, height) = (reader.info().width, reader.info().height);
+    let (columns, rows) = (width.div_ceil(by), height.div_ceil(by));
+    let channels = reader.output_color_type().0.samples();
+    let mut boxes = Boxes::new(width as usize, by as usize, channels);
+    let mut pixels = Vec::with_capacity(columns as usize * rows as usize * channels);
+    for y in 1..=height {
+        let Some(row) = reader.next_row().map_err(broken)? else { break };
+        boxes.add(row.data());
+        if y % by == 0 || y == height {
+            boxes.take(&mut pixels);
+        }
+    }
+    Ok(match channels {
+        1 => GrayImage::from_raw(columns, rows, pixels).map(DynamicImage::ImageLuma8),
+        2 => GrayAlphaImage::from_raw(columns, rows, pixels).map(DynamicImage::ImageLumaA8),
+        3 => RgbImage::from_raw(columns, rows, pixels).map(DynamicImage::ImageRgb8),
+        _ => RgbaImage::from_raw(columns, rows, pixels).map(DynamicImage::ImageRgba8),
+    })
+}
+
+/// Means over squares of pixels, of which rows are seen one by one; colours count by their opacity.
+struct Boxes {
+    width: usize,
+    by: usize,
+    channels: usize,
+    rows: u64,
+    /// For each square: the sum of each channel.
+    sums: Vec<u64>,
+}
+
+impl Boxes {
+    fn new(width: usize, by: usize, channels: usize) -> Self {
+        Self { width, by, channels, rows: 0, sums: vec![0; width.div_ceil(by) * channels] }
+    }
+
+    fn add(&mut self, row: &[u8]) {
+        let (n, alpha) = (self.channels, self.channels.is_multiple_of(2));
+        let squares = row[..row.len().min(self.width * n)].chunks(self.by * n);
+        for (sums, square) in self.sums.chunks_exact_mut(n).zip(squares) {
+            for pixel in square.chunks_exact(n) {
+                let weight = if alpha { u64::from(pixel[n - 1]) } else { 1 };
+                for (sum, value) in sums.iter_mut().zip(&pixel[..n - usize::from(alpha)]) {
+                    *sum += u64::from(*value) * weight;
+                }
+                if alpha {
+                    sums[n - 1] += weight;
+                }
+            }
+        }
+        self.rows += 1;
+    }
+
+    fn take(&mut self, into: &mut Vec<u8>) {
+        let (n, alpha) = (self.channels, self.channels.is_multiple_of(2));
+        let rounded =
+            |sum: u64, weight: u64| if weight == 0 { 0 } else { ((sum + weight / 2) / weight) as u8 };
+        for (i, sums) in self.sums.chunks_exact(n).enumerate() {
+            let across = self.by.min(self.width - i * self.by) as u64;
+            let pixels = across * self.rows;
+            let weight = if alpha { sums[n - 1] } else { pixels };
+            into.extend(sums[..n - usize::from(alpha)].iter().map(|sum| rounded(*sum, weight)));
+            if alpha {
+                into.push(rounded(weight, pixels));
+            }
+        }
+        self.sums.fill(0);
+        self.rows = 0;
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/reduced.rs"]
+mod tests;
