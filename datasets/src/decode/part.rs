@@ -32,8 +32,16 @@ pub(super) fn whole(
 }
 
 /// What is wrong with a picture, as its decoder tells it.
-pub(super) fn broken(path: &Path, format: ImageFormat, error: &ImageError) -> Error {
-    let found = match is_cut(error) {
+pub(super) fn broken(
+    path: &Path,
+    bytes: &[u8],
+    format: ImageFormat,
+    error: &ImageError,
+    limits: &Limits,
+) -> Error {
+    // A lossy WebP that ends early is a broken one to its decoder.
+    let cut = is_cut(error) || format == ImageFormat::WebP && padded(bytes, limits).is_some();
+    let found = match cut {
         true => format!("one that is cut off{}", offer("truncated", "use")),
         false => error.to_string(),
     };

@@ -90,7 +90,7 @@ fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<Dyn
         Some(mended) => Cow::Owned(mended),
         None => Cow::Borrowed(bytes),
     };
-    let broken = |e: ImageError| part::broken(path, format, &e);
+    let broken = |e: ImageError| part::broken(path, &bytes, format, &e, limits);
     let mut decoder = open(&bytes, format, limits).map_err(broken)?;
     let (width, height) = decoder.dimensions();
     not_empty(path, width, height)?;

@@ -11,18 +11,23 @@ use std::path::Path;
 /// Bytes that a picture of one pixel may take while it is decoded: its widest form, RGBA of 32-bit floats.
 pub(super) const BYTES_A_PIXEL: u64 = 16;
 
-/// The size at the mildest of the scales 1/2, 1/4, 1/8 that is within the limits, sides rounded up.
+/// A picture of more than so many times the limit is refused: reading it costs time, whatever is kept of it.
+const MOST_TIMES: u64 = 20;
+
+/// The mildest of the scales 1/2, 1/4, 1/8 at which a picture is within the limits, sides rounded up.
 fn scale(width: u32, height: u32, limits: &Limits) -> Option<u32> {
-    [2, 4, 8]
-        .into_iter()
-        .find(|by| u64::from(width.div_ceil(*by)) * u64::from(height.div_ceil(*by)) <= limits.max_pixels)
+    let pixels = |by: u32| u64::from(width.div_ceil(by)) * u64::from(height.div_ceil(by));
+    if pixels(1) > limits.max_pixels.saturating_mul(MOST_TIMES) {
+        return None;
+    }
+    [2, 4, 8].into_iter().find(|by| pixels(*by) <= limits.max_pixels)
 }
 
 /// Reads a picture of `width` x `height` that is over the limits at a smaller scale, where its format can be read so: JPEG (its cosines are
 /// transformed at that scale, as libjpeg does) and PNG that is not interlaced (pixels are averaged row by row).
 ///
 /// # Errors
-/// [`Error::Limit`] where it cannot, or is too large at an eighth, too; [`Error::Media`].
+/// [`Error::Limit`] where it cannot, or is larger than that helps; [`Error::Media`].
 pub(super) fn reduced(
     path: &Path,
     bytes: &[u8],

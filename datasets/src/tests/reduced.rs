@@ -50,8 +50,8 @@ fn scales_are_as_mild_as_the_limit_allows() {
     assert_eq!(scale(100, 100, &limits(9_999)), Some(2));
     assert_eq!(scale(100, 100, &limits(2_500)), Some(2));
     assert_eq!(scale(100, 100, &limits(2_499)), Some(4));
-    assert_eq!(scale(101, 99, &limits(13 * 13)), Some(8));
-    assert_eq!(scale(101, 99, &limits(13 * 13 - 1)), None);
+    assert_eq!(scale(100, 100, &limits(500)), Some(8));
+    assert_eq!(scale(100, 100, &limits(499)), None);
     // The photographs of phones, within the default.
     assert_eq!(scale(12_032, 9_024, &Limits::default()), Some(2));
     assert_eq!(scale(16_320, 12_240, &Limits::default()), Some(2));
@@ -60,9 +60,10 @@ fn scales_are_as_mild_as_the_limit_allows() {
 #[test]
 fn a_png_is_averaged_row_by_row() {
     let png = encoded(picture().into(), ImageFormat::Png);
+    assert_eq!(decoded(&png, 47 * 31).unwrap(), means(&picture(), 2));
     for by in [2, 4, 8] {
-        let want = means(&picture(), by);
-        assert_eq!(decoded(&png, u64::from(want.width() * want.height())).unwrap(), want, "1/{by}");
+        let found = from_png(Path::new("a"), &png, by, &Limits::default()).unwrap().unwrap();
+        assert_eq!(found.into_rgb8(), means(&picture(), by), "1/{by}");
     }
     // Colours under transparency do not bleed into what is seen.
     let mut clear = DynamicImage::from(picture()).into_rgba8();
@@ -102,11 +103,11 @@ fn a_jpeg_is_transformed_at_the_scale() {
     let whole = decoded(&jpeg, 1 << 20).unwrap();
     for by in [2, 4, 8] {
         let want = means(&whole, by);
-        let found = decoded(&jpeg, u64::from(want.width() * want.height())).unwrap();
+        let found = from_jpeg(Path::new("a"), &jpeg, want.width(), want.height()).unwrap().into_rgb8();
         // The last column's and row's squares reach beyond the picture, where the encoder repeats or fills.
         let inner = |p: &RgbImage| imageops::crop_imm(p, 0, 0, p.width() - 1, p.height() - 1).to_image();
         let off = most(&inner(&found), &inner(&want));
-        assert!(off <= 4, "1/{by}: {off}");
+        assert!(off <= 6, "1/{by}: {off}");
     }
 }
 
@@ -155,7 +156,7 @@ fn what_has_no_smaller_scale_is_refused() {
             .unwrap();
     let frame = bomb.windows(2).position(|w| w == [0xff, 0xc2]).unwrap();
     bomb[frame + 5..frame + 9].copy_from_slice(&[0xfd, 0xe8, 0xfd, 0xe8]);
-    assert!(jpeg::outline(&bomb).coefficients > 12 << 30);
-    let text = refused(&bomb, 100_000_000);
+    assert!(jpeg::outline(&bomb).coefficients > 12_000_000_000);
+    let text = refused(&bomb, 250_000_000);
     assert!(text.contains("65000 x 65000 pixels, and cannot be read at a smaller scale"), "{text}");
 }

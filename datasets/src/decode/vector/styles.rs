@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(of("rect { fill: red }", 100), 1);
         assert_eq!(of("g > rect { fill: red } .a { fill: blue }", 100), 2);
         assert_eq!(of("g rect { fill: red }", 10), 11);
-        assert_eq!(of(&format!("{} {{ fill: red }}", ".a".repeat(80)), 10), 11);
+        assert_eq!(of(&format!("{} {{ fill: red }}", ".a".repeat(80)), 10), 61);
         assert!(of(&format!("{} rect {{ fill: red }}", "g ".repeat(20)), 200) > 1 << 40);
     }
 }

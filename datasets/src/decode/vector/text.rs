@@ -86,8 +86,8 @@ mod tests {
         assert!(one(600).unwrap_err().contains("entities that expand"));
         let nested = "<!ENTITY a '0123456789'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'>";
         let ten = |c: char, of: char| format!("<!ENTITY {c} '{}'>", format!("&{of};").repeat(10));
-        let all: String = "cdefg".chars().zip("bcdef".chars()).map(|(c, of)| ten(c, of)).collect();
-        let text = format!("<!DOCTYPE svg [{nested}{all}]><svg><desc>&g;</desc></svg>");
+        let all: String = "cdefgh".chars().zip("bcdefg".chars()).map(|(c, of)| ten(c, of)).collect();
+        let text = format!("<!DOCTYPE svg [{nested}{all}]><svg><desc>&h;</desc></svg>");
         assert!(check(&text).unwrap_err().contains("entities that expand"), "10^8 bytes");
         // Names that go in a circle grow without end.
         assert!(
