@@ -8,6 +8,8 @@ pub(super) struct Outline {
     pub(super) ends: bool,
     /// Bytes of coefficients that a progressive picture keeps until its last scan, at whatever scale it is shown; 0 for others.
     pub(super) coefficients: u64,
+    /// Each goes over the whole picture.
+    pub(super) scans: u32,
 }
 
 /// Walks the markers of a file that begins with the start-of-image marker.
@@ -31,6 +33,7 @@ pub(super) fn outline(bytes: &[u8]) -> Outline {
             // Data, restarts, and markers without a length.
             0x00 | 0x01 | 0xd0..=0xd8 => {}
             _ => {
+                found.scans += u32::from(*marker == 0xda);
                 let Some(length) = bytes.get(at..at + 2) else { break };
                 let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
                 // Frames whose coefficients come in several scans (SOF2, 6, 10, 14).

@@ -10,7 +10,7 @@ mod sound;
 mod vector;
 
 pub use picture::{ImageOptions, image};
-pub(crate) use picture::{flatten, rgba, rgba_of};
+pub(crate) use picture::{PNG_BESIDE, flatten, rgba, rgba_of};
 pub use resample::resample;
 pub use sound::{Sound, sound};
 

@@ -8,19 +8,26 @@ use image::{GrayAlphaImage, GrayImage};
 use std::io::ErrorKind;
 use std::path::Path;
 
+/// Most scans of a JPEG: encoders write some ten, and each costs as much as the whole picture.
+const MAX_SCANS: u32 = 64;
+
 /// Looks for the cut in formats whose decoders do not tell, or have nothing to show then: `None`, the bytes are good as they are; else
 /// such bytes as the decoder makes the best of.
 ///
 /// # Errors
-/// A cut that is not to be used.
+/// A cut that is not to be used; a JPEG of more scans than any encoder writes.
 pub(super) fn whole(
     path: &Path,
     bytes: &[u8],
     format: ImageFormat,
     limits: &Limits,
 ) -> Result<Option<Vec<u8>>> {
+    let outline = if format == ImageFormat::Jpeg { jpeg::outline(bytes) } else { jpeg::Outline::default() };
+    if outline.scans > MAX_SCANS {
+        return Err(Error::media(path, "a Jpeg picture", format!("one of more than {MAX_SCANS} scans")));
+    }
     match (format, limits.truncated) {
-        (ImageFormat::Jpeg, _) if jpeg::outline(bytes).ends => Ok(None),
+        (ImageFormat::Jpeg, _) if outline.ends => Ok(None),
         (ImageFormat::Jpeg, Truncated::Refuse) => {
             Err(Error::media(path, "a whole Jpeg picture", cut_off(bytes.len())))
         }

@@ -16,6 +16,9 @@ use crate::files::read_media;
 use crate::limits::Truncated;
 use crate::{Error, Limits, Result};
 
+/// Most bytes of a PNG's profile, texts and rows.
+pub(crate) const PNG_BESIDE: u64 = 64 << 20;
+
 const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG picture";
 
 /// How a picture file becomes pixels. A change here changes embeddings.
@@ -121,7 +124,11 @@ fn open<'a>(
 ) -> image::ImageResult<impl ImageDecoder + 'a> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut bounds = image::Limits::default();
-    bounds.max_alloc = Some(limits.max_pixels.saturating_mul(2 * BYTES_A_PIXEL).max(1 << 20));
+    bounds.max_alloc = Some(match format {
+        // Only what lies beside the pixels counts against it: a colour profile of a megabyte may inflate to one of a gigabyte.
+        ImageFormat::Png => PNG_BESIDE,
+        _ => limits.max_pixels.saturating_mul(2 * BYTES_A_PIXEL).max(1 << 20),
+    });
     reader.limits(bounds);
     reader.into_decoder()
 }

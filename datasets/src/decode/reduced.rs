@@ -1,7 +1,7 @@
 //! Pictures of more pixels than memory may hold: read at a half, a quarter or an eighth of their size.
 
 use super::jpeg;
-use super::picture::{over, size};
+use super::picture::{PNG_BESIDE, over, size};
 use crate::{Error, Limits, Result};
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
 use jpeg_decoder::PixelFormat;
@@ -38,11 +38,12 @@ pub(super) fn reduced(
     let refuse =
         || over(path, format!("{}, and cannot be read at a smaller scale", size(width, height)), limits);
     let by = scale(width, height, limits).ok_or_else(|| over(path, size(width, height), limits))?;
+    let outline = if format == ImageFormat::Jpeg { jpeg::outline(bytes) } else { jpeg::Outline::default() };
     match format {
-        ImageFormat::Jpeg if jpeg::outline(bytes).coefficients <= limits.max_pixels * BYTES_A_PIXEL => {
+        ImageFormat::Jpeg if outline.coefficients <= limits.max_pixels.saturating_mul(BYTES_A_PIXEL) => {
             from_jpeg(path, bytes, width.div_ceil(by), height.div_ceil(by))
         }
-        ImageFormat::Png => from_png(path, bytes, by, limits)?.ok_or_else(refuse),
+        ImageFormat::Png => from_png(path, bytes, by)?.ok_or_else(refuse),
         _ => Err(refuse()),
     }
 }
@@ -70,10 +71,10 @@ fn from_jpeg(path: &Path, bytes: &[u8], width: u32, height: u32) -> Result<Dynam
 }
 
 /// `None` for an interlaced one, whose rows come in seven passes.
-fn from_png(path: &Path, bytes: &[u8], by: u32, limits: &Limits) -> Result<Option<DynamicImage>> {
+fn from_png(path: &Path, bytes: &[u8], by: u32) -> Result<Option<DynamicImage>> {
     let broken = |e: png::DecodingError| Error::media(path, "a whole Png picture", e.to_string());
-    let memory = usize::try_from(limits.max_pixels.saturating_mul(BYTES_A_PIXEL)).unwrap_or(usize::MAX);
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: memory });
+    let beside = png::Limits { bytes: PNG_BESIDE as usize };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), beside);
     // As smaller pictures are read: palettes as their colours, of deep channels the high byte.
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
     decoder.set_ignore_text_chunk(true);

@@ -15,6 +15,7 @@ mod work;
 use std::path::Path;
 
 use image::RgbaImage;
+use resvg::usvg::roxmltree::Document;
 use resvg::{tiny_skia, usvg};
 
 use super::ImageOptions;
@@ -23,8 +24,10 @@ use crate::{Error, Result};
 
 /// Most XML nodes in a drawing. Honest ones hold some thousands; entity expansion (`&lol9;`) would make billions.
 const MAX_NODES: u32 = 1_000_000;
-/// Stack of the thread that draws, in bytes: parser and renderer recurse once a level, through references too. Pages that are not touched
-/// cost nothing.
+/// Levels that are drawn on the caller's stack, which may be a worker's of a megabyte or two: parser and renderer recurse once a level,
+/// through references too, with up to 16 kB.
+const SHALLOW: u32 = 32;
+/// Stack of the thread that draws what is deeper, in bytes. Pages that are not touched cost nothing.
 const STACK: usize = 256 << 20;
 
 /// Whether the bytes are an XML text that holds an `<svg` element.
@@ -37,11 +40,19 @@ pub(super) fn is_svg(bytes: &[u8]) -> bool {
 pub(super) fn render(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<RgbaImage> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Error::media(path, "an SVG in UTF-8", "other bytes"))?;
-    // Whoever calls may be a worker with a small stack.
+    let broken = |found: String| Error::media(path, "a whole SVG drawing", found);
+    text::check(text).map_err(broken)?;
+    // Drawing programs write a DTD with namespace entities; the parser refuses recursive ones itself.
+    let xml =
+        usvg::roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
+    let document = Document::parse_with_options(text, xml).map_err(|e| broken(e.to_string()))?;
+    if references::check(&document).map_err(broken)? <= SHALLOW {
+        return draw(path, &document, options);
+    }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("svg".into()).stack_size(STACK);
         let drawing = thread
-            .spawn_scoped(scope, || draw(path, text, options))
+            .spawn_scoped(scope, || draw(path, &document, options))
             .map_err(Error::io(path, "start a thread to draw"))?;
         match drawing.join() {
             Ok(drawn) => drawn,
@@ -50,9 +61,9 @@ pub(super) fn render(path: &Path, bytes: &[u8], options: &ImageOptions) -> Resul
     })
 }
 
-fn draw(path: &Path, text: &str, options: &ImageOptions) -> Result<RgbaImage> {
+fn draw(path: &Path, document: &Document, options: &ImageOptions) -> Result<RgbaImage> {
     let broken = |found: String| Error::media(path, "a whole SVG drawing", found);
-    let tree = parse(text).map_err(broken)?;
+    let tree = convert(document).map_err(broken)?;
     let (width, height) = (tree.size().width(), tree.size().height());
     let scale = options.svg_size as f32 / width.max(height);
     let pixels = |edge: f32| ((edge * scale).round() as u32).max(1);
@@ -71,13 +82,7 @@ fn draw(path: &Path, text: &str, options: &ImageOptions) -> Result<RgbaImage> {
     Ok(out)
 }
 
-fn parse(text: &str) -> std::result::Result<usvg::Tree, String> {
-    text::check(text)?;
-    // Drawing programs write a DTD with namespace entities; the parser refuses recursive ones itself.
-    let xml =
-        usvg::roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
-    let document = usvg::roxmltree::Document::parse_with_options(text, xml).map_err(|e| e.to_string())?;
-    references::check(&document)?;
+fn convert(document: &Document) -> std::result::Result<usvg::Tree, String> {
     let options = usvg::Options {
         // By default `<image href>` opens local files: a stranger's drawing must not read ours.
         image_href_resolver: usvg::ImageHrefResolver {
@@ -86,7 +91,7 @@ fn parse(text: &str) -> std::result::Result<usvg::Tree, String> {
         },
         ..usvg::Options::default()
     };
-    usvg::Tree::from_xmltree(&document, &options).map_err(|e| e.to_string())
+    usvg::Tree::from_xmltree(document, &options).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

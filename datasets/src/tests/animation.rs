@@ -252,6 +252,12 @@ fn bounds_hold() {
         matches!(error, Error::Limit { .. }) && error.to_string().contains("more than 2 frames"),
         "{error}"
     );
+    // Frames of some bytes fill a canvas each: their pixels are counted together.
+    let little = VideoLimits { max_total_pixels: 2 * 24, ..limits() };
+    let found: Vec<_> = animation(&path, &little).unwrap().collect();
+    let error = found.last().unwrap().as_ref().unwrap_err().to_string();
+    assert!(found.len() == 3 && error.contains("more than 48 pixels in all its frames"), "{error}");
+    assert!(error.contains("raise `max_total_pixels`"), "{error}");
     let small = VideoLimits { max_pixels: 23, ..limits() };
     let wide = dir.path().join("a.webp");
     webp(&wide, &[(plain(RED), 40), (plain(BLUE), 40)]);

@@ -62,7 +62,7 @@ fn a_png_is_averaged_row_by_row() {
     let png = encoded(picture().into(), ImageFormat::Png);
     assert_eq!(decoded(&png, 47 * 31).unwrap(), means(&picture(), 2));
     for by in [2, 4, 8] {
-        let found = from_png(Path::new("a"), &png, by, &Limits::default()).unwrap().unwrap();
+        let found = from_png(Path::new("a"), &png, by).unwrap().unwrap();
         assert_eq!(found.into_rgb8(), means(&picture(), by), "1/{by}");
     }
     // Colours under transparency do not bleed into what is seen.
@@ -150,6 +150,12 @@ fn what_has_no_smaller_scale_is_refused() {
         refused(&png, 12 * 8 - 1).contains("93 x 61 pixels, the limit is"),
         "too large at an eighth, too"
     );
+    // Each scan costs as much as a picture.
+    let scans = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cuts/progressive.jpg"))
+        .unwrap();
+    let first = scans.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
+    let many = [&scans[..first], &scans[first..scans.len() - 2].repeat(20), &[0xff, 0xd9]].concat();
+    assert!(refused(&many, 1000).contains("more than 64 scans"));
     // A progressive picture keeps all its coefficients, at whatever scale: 65,000 x 65,000 in a kilobyte.
     let mut bomb =
         std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cuts/progressive.jpg"))

@@ -16,7 +16,7 @@ fn svg(inner: &str) -> String {
 /// Refused with these words, in one line.
 fn refused(what: &str, inner: &str, words: &str) {
     let text = svg(inner);
-    let worker = std::thread::Builder::new().stack_size(512 << 10);
+    let worker = std::thread::Builder::new().stack_size(1 << 20);
     let found = worker.spawn(move || drawn(&text).map(drop)).unwrap().join().unwrap();
     let error = found.expect_err(what).to_string();
     assert!(error.starts_with("d.svg: expected a whole SVG drawing, found "), "{what}: {error}");

@@ -1,6 +1,7 @@
 //! Pictures that move (GIF, WebP, PNG) and folders of pictures, without FFmpeg.
 
 use super::{Frame, Ratio, Time, VideoLimits};
+use crate::decode::PNG_BESIDE;
 use crate::files::open_media;
 use crate::{Error, Limits, Result};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
@@ -72,7 +73,9 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
             (decoder.into_frames(), pixels)
         }
         Some(ImageFormat::Png) => {
-            let mut decoder = PngDecoder::new(file()?).map_err(wrong)?;
+            let mut beside = image::Limits::default();
+            beside.max_alloc = Some(PNG_BESIDE);
+            let mut decoder = PngDecoder::with_limits(file()?, beside).map_err(wrong)?;
             let pixels = small(decoder.dimensions())?;
             decoder.set_limits(bounds).map_err(wrong)?;
             (decoder.apng().map_err(wrong)?.into_frames(), pixels)

@@ -20,9 +20,11 @@ const MAX_NAMED: usize = 200;
 /// Most steps of a search for circles that the parser does for each pattern, clip, mask and filter.
 const MAX_SWEEPS: u64 = 200_000_000;
 
+/// How deep it goes, through references too.
+///
 /// # Errors
 /// What is too much, or a circle.
-pub(super) fn check(document: &Document) -> Result<(), String> {
+pub(super) fn check(document: &Document) -> Result<u32, String> {
     let graph = Graph::new(document)?;
     let cost = graph.cost()?;
     if cost.depth > MAX_DEPTH {
@@ -34,7 +36,7 @@ pub(super) fn check(document: &Document) -> Result<(), String> {
     if cost.steps > MAX_STEPS || cost.sweeps > MAX_SWEEPS {
         return Err("elements and references that multiply beyond what a drawing may cost".into());
     }
-    Ok(())
+    Ok(cost.depth)
 }
 
 /// The kinds of paint and marks that shapes inherit.
