@@ -137,8 +137,7 @@ impl Boxes {
 
     fn take(&mut self, into: &mut Vec<u8>) {
         let (n, alpha) = (self.channels, self.channels.is_multiple_of(2));
-        let rounded =
-            |sum: u64, weight: u64| if weight == 0 { 0 } else { ((sum + weight / 2) / weight) as u8 };
+        let rounded = |sum: u64, weight: u64| (sum + weight / 2).checked_div(weight).unwrap_or(0) as u8;
         for (i, sums) in self.sums.chunks_exact(n).enumerate() {
             let across = self.by.min(self.width - i * self.by) as u64;
             let pixels = across * self.rows;

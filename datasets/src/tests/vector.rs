@@ -116,7 +116,7 @@ fn fans_multiply() {
     refused("marks", &format!("{marker}{corners}"), "");
     // The same by style sheets and style attributes.
     let sheet = "<style>.a rect { mask: url(#r0) }</style>";
-    let masks = fan(9, "mask", "mask").replace("mask='url(", "style='mask: url(").replace(")'/>", ")'/>");
+    let masks = fan(9, "mask", "mask").replace("mask='url(", "style='mask: url(");
     refused(
         "by style",
         &format!("{sheet}{masks}<g class='a'><rect width='9' height='9'/></g>"),
