@@ -325,3 +325,29 @@ fn frames_are_spread_over_the_middles_of_equal_parts() {
     assert_eq!(spread(0, 4), Vec::<usize>::new());
     assert_eq!(spread(100, 8), [6, 18, 31, 43, 56, 68, 81, 93]);
 }
+
+#[test]
+fn only_regular_files_are_given_to_ffmpeg() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.mp4");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(refused(&pipe).contains("found a named pipe, which is not a regular file"));
+    let device = dir.path().join("endless.mp4");
+    std::os::unix::fs::symlink("/dev/zero", &device).unwrap();
+    assert!(refused(&device).contains("found a device"));
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = greys(dir.path(), "v.mp4", "10", &[]);
+    let video = ffmpeg().probe(&path, &limits()).unwrap();
+    // Between the look at its times and that at its frames.
+    let program = dir.path().join("fake-ffmpeg");
+    let lines = format!("#!/bin/sh\necho >> '{}'\nexec '{}' \"$@\"\n", path.display(), ffmpeg().program().display());
+    std::fs::write(&program, lines).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let changing = Ffmpeg::find(Some(&program)).unwrap();
+    let error = changing.sample(&video, 2, &limits()).unwrap_err().to_string();
+    assert!(error.ends_with("expected a file that stays as it is, found one that changed while it was read"), "{error}");
+}

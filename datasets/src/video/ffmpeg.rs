@@ -1,10 +1,11 @@
 //! The `ffmpeg` program: where it lies, and how it is started on a stranger's file.
 
+use super::watch::{Idle, Run};
 use crate::{Error, Result, cache_folder};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// What a video may cost. Sizes are found before a frame is decoded, the others end the decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ pub struct VideoLimits {
     pub max_frames: u64,
     /// Longest file, in seconds.
     pub max_seconds: f64,
-    /// Most seconds in which the decoder gives neither a frame nor its end.
+    /// Most seconds in which the decoder gives neither a frame nor its end, or, where it is asked for something else, does nothing at all.
     pub max_silence: f64,
     /// Most address space of the decoder, in MiB.
     pub max_memory: u64,
@@ -80,10 +81,20 @@ impl Ffmpeg {
     }
 
     /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
-    /// makes.
-    pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Command {
+    /// makes. It is watched: one that does nothing any more is ended.
+    pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Run {
         // Headers, packets and sound of the longest file cost minutes of a processor at most.
-        self.reading(self.bounded(limits, 1800), path, None, output)
+        let command = self.reading(self.bounded(limits, 1800), path, None, output);
+        Run { command, path: path.to_owned(), limits: *limits }
+    }
+
+    /// Runs a command made of [`guarded`](Self::guarded) on `path` to its end, watched alike.
+    ///
+    /// # Errors
+    /// It cannot be started; [`Error::Limit`] where it did nothing for so long that it was ended.
+    pub fn run(&self, mut command: Command, path: &Path, limits: &VideoLimits) -> Result<Output> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Run { command, path: path.to_owned(), limits: *limits }.output().map_err(self.cannot_start())
     }
 
     /// The same, with so many threads to decode.
@@ -132,7 +143,16 @@ impl Ffmpeg {
     }
 
     pub(super) fn cannot_start(&self) -> impl Fn(std::io::Error) -> Error + '_ {
-        |source| Error::Io { path: self.program.clone(), action: "start", source }
+        |source| match Idle::of(&source) {
+            Some(Idle { path, limits }) => Error::Limit {
+                path: path.clone(),
+                what: "the decoder's silence",
+                found: format!("over {} seconds in which it did nothing", limits.max_silence),
+                limit: format!("{} seconds", limits.max_silence),
+                option: "max_silence",
+            },
+            None => Error::Io { path: self.program.clone(), action: "start", source },
+        }
     }
 }
 

@@ -44,11 +44,15 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Io`], [`Error::Media`] for anything but a video or sound file, [`Error::Limit`].
     pub fn probe(&self, path: &Path, limits: &VideoLimits) -> Result<Video> {
-        let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
-        if !meta.is_file() {
-            return Err(Error::media(path, EXPECTED, "something that is not a regular file"));
-        }
-        if meta.len() == 0 {
+        // A pipe has no headers to go back to, a device may have no end: FFmpeg is not given them.
+        let file = unisono_files::open(path).map_err(|e| match e {
+            unisono_files::Error::NotRegular { found, .. } => {
+                Error::media(path, EXPECTED, format!("{found}, which is not a regular file"))
+            }
+            unisono_files::Error::Io { source, .. } => Error::io(path, "read")(source),
+            e => Error::media(path, EXPECTED, e.to_string()),
+        })?;
+        if file.metadata().map_err(Error::io(path, "read"))?.len() == 0 {
             return Err(Error::media(path, EXPECTED, "an empty file"));
         }
         // Without an output ffmpeg reads the headers, tells of them, and ends.
@@ -58,7 +62,7 @@ impl Ffmpeg {
             // A signal: the process that it is in is there for this.
             return Err(Error::media(path, EXPECTED, format!("one that crashes it ({})", output.status)));
         }
-        let video = parse(path, &log).ok_or_else(|| Error::media(path, EXPECTED, reason(&log)))?;
+        let mut video = parse(path, &log).ok_or_else(|| Error::media(path, EXPECTED, reason(&log)))?;
         if video.size.is_none() && video.sample_rate.is_none() {
             return Err(Error::media(path, EXPECTED, "one without a picture or sound track"));
         }
@@ -75,6 +79,10 @@ impl Ffmpeg {
                     option: "max_pixels",
                 });
             }
+        }
+        if video.size.is_some() && video.duration.is_some_and(|seconds| seconds > limits.max_seconds) {
+            // A clock that jumps makes minutes a day: what the headers claim is from the first time to the last.
+            video.duration = self.lasts(&video, limits)?.or(video.duration);
         }
         match video.duration {
             Some(seconds) if seconds > limits.max_seconds => Err(Error::Limit {
