@@ -135,6 +135,11 @@ pub(crate) struct DeviceArg {
 }
 
 impl DeviceArg {
+    /// Whether a particular one is asked for.
+    pub(crate) fn named(&self) -> bool {
+        self.device != "auto"
+    }
+
     pub(crate) fn get(&self) -> Result<Device, Error> {
         Ok(unisono_torch_ext::cuda::device(&self.device)?)
     }

@@ -40,6 +40,24 @@ pub enum Error {
     },
 }
 
+impl From<unisono_files::Error> for Error {
+    fn from(error: unisono_files::Error) -> Self {
+        match error {
+            unisono_files::Error::Io { path, action, source } => Self::Io { path, action, source },
+            unisono_files::Error::Format { path, message } => Self::Format { path, message },
+            unisono_files::Error::NotRegular { path, found } => {
+                Self::Format { path, message: format!("expected a regular file, found {found}") }
+            }
+            unisono_files::Error::Budget { path, found, limit } => {
+                Self::Format { path, message: format!("expected at most {limit}, found {found}") }
+            }
+            unisono_files::Error::Locked { path, holder } => {
+                Self::Format { path, message: format!("is being written by another run (process {holder})") }
+            }
+        }
+    }
+}
+
 impl Error {
     /// A setting that is impossible.
     pub fn setting(

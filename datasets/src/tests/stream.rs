@@ -444,12 +444,8 @@ fn is_whole(path: &Path, frames: usize) -> Seen {
 #[test]
 fn a_clock_that_goes_back_loses_no_frame_and_no_time() {
     let dir = tempfile::tempdir().unwrap();
-    for (ending, codec) in [
-        ("ts", "libx264"),
-        ("ts", "mpeg2video"),
-        ("mpg", "mpeg2video"),
-        ("avi", "mpeg4"),
-    ] {
+    for (ending, codec) in [("ts", "libx264"), ("ts", "mpeg2video"), ("mpg", "mpeg2video"), ("avi", "mpeg4")]
+    {
         let name = |part: &str| format!("{codec}-{part}.{ending}");
         let first = recording(dir.path(), &name("a"), "96x64", &["-c:v", codec]);
         let twice = joined(dir.path(), &name("twice"), &[&first, &first, &first]);
@@ -475,12 +471,17 @@ fn a_clock_that_goes_back_loses_no_frame_and_no_time() {
 #[test]
 fn what_ffmpeg_does_not_read_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    for (ending, codec, most) in
-        [("mkv", "libx264", 2), ("mkv", "libvpx", 2), ("mkv", "mjpeg", 2), ("mp4", "libx264", 1), ("flv", "flv1", 1)]
-    {
+    for (ending, codec, most) in [
+        ("mkv", "libx264", 2),
+        ("mkv", "libvpx", 2),
+        ("mkv", "mjpeg", 2),
+        ("mp4", "libx264", 1),
+        ("flv", "flv1", 1),
+    ] {
         let first = recording(dir.path(), &format!("{codec}.{ending}"), "96x64", &["-c:v", codec]);
         for count in 1..4 {
-            let path = joined(dir.path(), &format!("{codec}-{count}.{ending}"), &vec![first.as_path(); count]);
+            let path =
+                joined(dir.path(), &format!("{codec}-{count}.{ending}"), &vec![first.as_path(); count]);
             let seen = is_whole(&path, 75 * count.min(most));
             assert_eq!(seen.failures.jumps.len(), count.min(most) - 1, "{}", path.display());
             assert_eq!(crate::video::unread(&path).is_some(), count > most, "{}", path.display());
@@ -512,7 +513,8 @@ fn clocks_that_jump_by_hours_run_on() {
 #[test]
 fn frames_that_change_their_size_all_come() {
     let dir = tempfile::tempdir().unwrap();
-    for (ending, codec) in [("ts", "libx264"), ("ts", "mpeg2video"), ("mpg", "mpeg2video"), ("mkv", "libvpx")] {
+    for (ending, codec) in [("ts", "libx264"), ("ts", "mpeg2video"), ("mpg", "mpeg2video"), ("mkv", "libvpx")]
+    {
         let part = |size: &str, offset: &str| {
             let words = ["-c:v", codec, "-output_ts_offset", offset];
             recording(dir.path(), &format!("{codec}-{size}-{offset}.{ending}"), size, &words)
@@ -568,7 +570,10 @@ fn a_program_that_does_nothing_is_ended_whatever_it_was_asked_for() {
         let error = fake.probe(&path, &limits).unwrap_err();
         assert!(matches!(error, Error::Limit { .. }), "{lines}: {error}");
         let text = error.to_string();
-        assert!(text.contains("over 0.3 seconds in which it did nothing") && text.lines().count() == 1, "{text}");
+        assert!(
+            text.contains("over 0.3 seconds in which it did nothing") && text.lines().count() == 1,
+            "{text}"
+        );
         let mut command = fake.guarded(&limits);
         command.arg("x");
         assert!(fake.run(command, &path, &limits).is_err());
@@ -577,7 +582,10 @@ fn a_program_that_does_nothing_is_ended_whatever_it_was_asked_for() {
         assert!(fake.index(&video, &limits).is_err() && fake.sound(&video, &limits).is_err(), "{lines}");
     }
     // One that works is not, however long it says nothing.
-    let busy = program(dir.path(), "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo '[error] done' >&2; exit 1");
+    let busy = program(
+        dir.path(),
+        "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo '[error] done' >&2; exit 1",
+    );
     let text = busy.probe(&path, &limits).unwrap_err().to_string();
     assert!(text.ends_with("found done"), "{text}");
 }

@@ -14,6 +14,10 @@ const SLIP: f64 = 0.1;
 /// So many breaks are kept.
 const KEPT: usize = 1000;
 
+/// A filter after which a sound's times run on where they break; elsewhere it changes nothing. Seconds are samples through the rate.
+pub(super) const SOUND: &str = "asetpts='if(isnan(PREV_INPTS),PTS,PREV_OUTPTS+if(between(PTS-PREV_INPTS,0,3600*SR),\
+    PTS-PREV_INPTS,ld(0)))+0*st(0,NB_SAMPLES)'";
+
 /// Where a stream's clock breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jump {
@@ -30,7 +34,11 @@ impl std::fmt::Display for Jump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let how = if self.to < self.from { "goes back" } else { "jumps" };
         let (from, to) = (self.from.seconds(), self.to.seconds());
-        write!(f, "the clock {how} from {from:.3} to {to:.3} s at frame {}; times run on from there", self.frame)
+        write!(
+            f,
+            "the clock {how} from {from:.3} to {to:.3} s at frame {}; times run on from there",
+            self.frame
+        )
     }
 }
 

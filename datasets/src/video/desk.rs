@@ -127,8 +127,7 @@ impl<'a> Desk<'a> {
             (frame, time, ticks)
         };
         let (size, form) = (said.size, said.form);
-        let shown =
-            Shown { frame, time, ticks, rate, size, form, full_range: false, matrix: "unknown" };
+        let shown = Shown { frame, time, ticks, rate, size, form, full_range: false, matrix: "unknown" };
         let before = self.tellers.get_mut(teller)?.waiting.replace(shown);
         before.map(|before| self.tell(teller, before))
     }

@@ -1,7 +1,8 @@
 //! Frames as they come, each with its time; decoding runs ahead in its own process.
 
+use super::graph::Branch;
 use super::probe::EXPECTED;
-use super::stream::{Branch, Ending, Layout, Track};
+use super::stream::{Ending, Layout, Track};
 use super::{Ffmpeg, Jump, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use image::RgbImage;

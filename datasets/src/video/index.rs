@@ -64,7 +64,11 @@ impl Ffmpeg {
     /// The system's.
     pub fn stored(&self, video: &Video, limits: &VideoLimits) -> Result<usize> {
         let output = self.packets(video, limits)?;
-        Ok(output.stdout.split(|b| *b == b'\n').filter(|line| line.first().is_some_and(|b| *b != b'#')).count())
+        Ok(output
+            .stdout
+            .split(|b| *b == b'\n')
+            .filter(|line| line.first().is_some_and(|b| *b != b'#'))
+            .count())
     }
 
     /// How long the packets last, in seconds: steps of the clock that are of one recording, together.
@@ -139,18 +143,16 @@ impl Ffmpeg {
         let found = self.sampled(video, span, count, limits);
         // What was cut, or replaced by another file, between two looks at it is neither the one nor the other.
         if before != stamp(&video.path) {
-            return Err(Error::media(&video.path, "a file that stays as it is", "one that changed while it was read"));
+            return Err(Error::media(
+                &video.path,
+                "a file that stays as it is",
+                "one that changed while it was read",
+            ));
         }
         found
     }
 
-    fn sampled(
-        &self,
-        video: &Video,
-        span: &Span,
-        count: usize,
-        limits: &VideoLimits,
-    ) -> Result<Vec<Frame>> {
+    fn sampled(&self, video: &Video, span: &Span, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
         if let Some(times) = self.index(video, limits)? {
             let part = &times[span.within(&times)];
             let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();

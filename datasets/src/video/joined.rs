@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn what_follows_is_told_with_its_place() {
-        let mp4 = [&b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x09moov.\0\0\0\x01mdat"[..], &19_u64.to_be_bytes(), b"abc"].concat();
+        let mp4 =
+            [&b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x09moov.\0\0\0\x01mdat"[..], &19_u64.to_be_bytes(), b"abc"]
+                .concat();
         let flv = b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x09\0\0\x02\0\0\0\0\0\0\0ab\0\0\0\x0d".to_vec();
         let mkv = [&b"\x1a\x45\xdf\xa3\x81a"[..], b"\x18\x53\x80\x67\x01\0\0\0\0\0\0\x05abcde"].concat();
         for (bytes, least, kind) in [(mp4, 2, "MP4"), (flv, 2, "FLV"), (mkv, 3, "Matroska")] {
@@ -135,7 +137,8 @@ mod tests {
                 if count < least {
                     assert_eq!(found, None, "{kind}");
                 } else {
-                    let place = format!("another {kind} file begins at byte {} of", bytes.len() * (least - 1));
+                    let place =
+                        format!("another {kind} file begins at byte {} of", bytes.len() * (least - 1));
                     assert!(found.as_ref().is_some_and(|f| f.starts_with(&place)), "{kind}: {found:?}");
                 }
                 // Cut anywhere, it ends.

@@ -186,7 +186,10 @@ mod tests {
         let shown: Vec<Shown> = first.try_iter().collect();
         assert_eq!(shown, second.try_iter().collect::<Vec<_>>());
         let at = |pts| Time { pts, base: Ratio { num: 1, den: 12_800 } };
-        assert_eq!((shown.len(), shown[0].time, shown[0].ticks, shown[0].size), (2, at(3584), 512, (1280, 720)));
+        assert_eq!(
+            (shown.len(), shown[0].time, shown[0].ticks, shown[0].size),
+            (2, at(3584), 512, (1280, 720))
+        );
         assert_eq!(
             (shown[0].yuv420(), shown[0].matrix),
             (Some(Layout::Yuv420 { full_range: true }), "bt709")
@@ -200,7 +203,8 @@ mod tests {
 
     #[test]
     fn frames_keep_their_number_and_time_when_filters_are_built_anew_and_clocks_break() {
-        let config = |teller| format!("[showinfo@t{teller} @ 1] [info] config in time_base: 1/10, frame_rate: 10/1\n");
+        let config =
+            |teller| format!("[showinfo@t{teller} @ 1] [info] config in time_base: 1/10, frame_rate: 10/1\n");
         let frame = |teller, pts, size| {
             format!("[showinfo@t{teller} @ 1] [info] n: 0 pts: {pts} duration: 1 fmt:yuv420p s:{size} \n")
         };
@@ -231,6 +235,8 @@ mod tests {
         assert_eq!(told(&all), [(0, 50, 4), (1, 51, 4), (2, 52, 6), (3, 53, 6), (4, 54, 6)]);
         assert_eq!(told(&some), [(0, 50, 4), (2, 52, 6), (4, 54, 6)]);
         assert_eq!((log.failures.count, log.failures.jumps.len()), (1, 1));
-        assert!(log.failures.first.unwrap().starts_with("the clock goes back from 5.100 to 0.300 s at frame 2"));
+        assert!(
+            log.failures.first.unwrap().starts_with("the clock goes back from 5.100 to 0.300 s at frame 2")
+        );
     }
 }

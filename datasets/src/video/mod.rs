@@ -10,6 +10,7 @@ mod clock;
 mod desk;
 mod ffmpeg;
 mod frames;
+mod graph;
 mod index;
 mod joined;
 mod log;

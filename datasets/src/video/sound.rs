@@ -110,5 +110,7 @@ fn trim(span: &Span) -> String {
     let side = |name: &str, time: Option<super::Time>| {
         time.map_or_else(String::new, |t| format!(":{name}={:.6}", t.seconds()))
     };
-    format!("atrim{}{}", side("start", span.start), side("end", span.end)).replacen(':', "=", 1)
+    let trim = format!("atrim{}{}", side("start", span.start), side("end", span.end)).replacen(':', "=", 1);
+    // Parts are told by times that run on, as frames' do.
+    format!("{},{trim}", super::clock::SOUND)
 }

@@ -58,16 +58,25 @@ impl Shard {
     }
 
     /// The launcher's rank (`RANK`, `WORLD_SIZE`, as torchrun sets them; `SLURM_PROCID`, `SLURM_NTASKS`), or all.
-    pub fn of_launcher() -> Self {
-        let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    ///
+    /// # Errors
+    /// What both variables say is no rank: to do everything then would be to do it as often as there are ranks.
+    pub fn of_launcher() -> std::result::Result<Self, String> {
+        Self::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    fn of(variable: impl Fn(&str) -> Option<String>) -> std::result::Result<Self, String> {
         for (rank, size) in [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")] {
-            if let (Some(index), Some(count)) = (number(rank), number(size))
-                && index < count
-            {
-                return Self { index, count };
-            }
+            // The one without the other is of no launcher.
+            let (Some(i), Some(n)) = (variable(rank), variable(size)) else { continue };
+            return match (i.parse(), n.parse()) {
+                (Ok(index), Ok(count)) if index < count => Ok(Self { index, count }),
+                _ => Err(format!(
+                    "{rank}={i:?} and {size}={n:?}: expected a rank from 0 below the number of ranks; unset them, or give --shard"
+                )),
+            };
         }
-        Self::WHOLE
+        Ok(Self::WHOLE)
     }
 }
 
@@ -165,6 +174,20 @@ mod tests {
         }
         for wrong in ["0/3", "4/3", "3", "a/b", "1/0", "-1/2"] {
             assert!(wrong.parse::<Shard>().unwrap_err().contains("as 2/8"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn launchers_are_believed_or_refused() {
+        let of = |set: &[(&str, &str)]| {
+            Shard::of(|name| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(of(&[("RANK", "1"), ("WORLD_SIZE", "4")]), Ok(Shard { index: 1, count: 4 }));
+        assert_eq!(of(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "2")]), Ok(Shard { index: 0, count: 2 }));
+        assert_eq!(of(&[("SLURM_PROCID", "0")]), Ok(Shard::WHOLE));
+        assert_eq!(of(&[]), Ok(Shard::WHOLE));
+        for (rank, size) in [("x", "4"), ("4", "4"), ("-1", "4"), ("0", ""), ("", ""), ("0", "0")] {
+            assert!(of(&[("RANK", rank), ("WORLD_SIZE", size)]).unwrap_err().contains("give --shard"));
         }
     }
 
