@@ -474,14 +474,26 @@ fn settings_and_labels_are_printed_as_they_would_be_used() {
 #[test]
 fn a_second_run_into_the_same_folder_is_refused_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
-    let videos = copies(dir.path(), 12);
-    let out = dir.path().join("out");
-    let mut first =
-        until(unisono(["scenes", "--out", s(&out), s(&videos)]).env_remove("RANK"), || progress(&out).1 > 0);
-    let line = fails(["scenes", "--out", s(&out), s(&videos)]);
+    let (out, go, waits) = (dir.path().join("out"), dir.path().join("go"), dir.path().join("ffmpeg"));
+    // The first decodes only once the second has been refused.
+    let real = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let lines = format!(
+        "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\nexec '{}' \"$@\"\n",
+        go.display(),
+        real.program().display()
+    );
+    fs::write(&waits, lines).unwrap();
+    fs::set_permissions(&waits, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let one = video("late.mp4");
+    let lock = out.join(".shard-1-of-1.lock");
+    let held = || fs::read_to_string(&lock).is_ok_and(|holder| !holder.is_empty());
+    let first = until(&mut unisono(["scenes", "--out", s(&out), "--ffmpeg", s(&waits), s(&one)]), held);
+    let line = fails(["scenes", "--out", s(&out), s(&one)]);
+    fs::write(&go, "").unwrap();
     let holder = format!("out: is being written by another run (process {}); wait for it", first.id());
     assert!(line.contains(&holder), "{line}");
-    assert_eq!(first.wait().unwrap().code(), Some(0));
+    let ended = first.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
     let hidden = fs::read_dir(&out).unwrap().chain(fs::read_dir(out.join("videos")).unwrap());
     assert!(hidden.flatten().all(|e| !e.file_name().as_bytes().starts_with(b".")));
 }
