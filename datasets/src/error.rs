@@ -83,6 +83,18 @@ pub enum Error {
         /// What it is needed for.
         what: String,
     },
+    /// A sound that only FFmpeg reads, and there is none.
+    #[error(
+        "{}: found {found}, which FFmpeg has to read, and there is none: `cargo xtask setup` fetches it; or install it, or name it by --ffmpeg \
+         or UNISONO_FFMPEG",
+        path.display()
+    )]
+    NeedsFfmpeg {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be.
+        found: String,
+    },
     /// A program that fetches or unpacks data failed.
     #[error("`{command}` failed ({status}): {stderr}")]
     Command {
@@ -111,6 +123,19 @@ pub enum Error {
         /// What was expected and found.
         message: String,
     },
+}
+
+/// Files are opened with care elsewhere; what goes wrong there is a file's fault here.
+impl From<unisono_files::Error> for Error {
+    fn from(error: unisono_files::Error) -> Self {
+        match error {
+            unisono_files::Error::Io { path, action, source } => Self::Io { path, action, source },
+            unisono_files::Error::NotRegular { path, found } => {
+                Self::Media { path, expected: "a regular file".into(), found: found.into() }
+            }
+            other => Self::Options(other.to_string()),
+        }
+    }
 }
 
 impl Error {

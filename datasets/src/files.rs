@@ -45,6 +45,21 @@ pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}.part", std::process::id()))
 }
 
+/// Refuses a file that is larger than the limit, without reading it.
+pub(crate) fn check_bytes(path: &Path, limits: &Limits) -> Result<()> {
+    let bytes = fs::metadata(path).map_err(Error::io(path, "read"))?.len();
+    if bytes <= limits.max_file_bytes {
+        return Ok(());
+    }
+    Err(Error::Limit {
+        path: path.to_path_buf(),
+        what: "the file",
+        found: format!("{bytes} bytes"),
+        limit: format!("{} bytes", limits.max_file_bytes),
+        option: "max_file_bytes",
+    })
+}
+
 /// Reads a whole media file after checking that it is a file, not empty and within the limit.
 pub(crate) fn read_media(path: &Path, expected: &str, limits: &Limits) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(Error::io(path, "read"))?;

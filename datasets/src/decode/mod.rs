@@ -9,7 +9,8 @@ mod vector;
 pub use picture::{ImageOptions, image};
 pub(crate) use picture::{flatten, rgba, rgba_of};
 pub use resample::resample;
-pub use sound::{Sound, sound};
+pub(crate) use sound::{Mix, ogg_shows_pictures, piped};
+pub use sound::{Sound, kept_sound, sound, sound_by, sound_on_clock};
 
 #[cfg(test)]
 #[path = "../tests/hostile.rs"]

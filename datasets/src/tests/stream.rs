@@ -275,6 +275,7 @@ fn by(lines: &str, options: &StreamOptions) -> (usize, Result<crate::video::Fail
         duration: None,
         rate: None,
         sample_rate: None,
+        sound: 0,
     };
     let limits = VideoLimits { max_silence: 0.2, ..limits() };
     let mut stream = fake.stream(&video, options, &limits).unwrap();
@@ -341,8 +342,16 @@ fn a_decoder_that_dies_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let fake = program(dir.path(), &FRAME.replace("yuv420p", "rgb24"));
     let (path, form) = (dir.path().join("v.mp4"), Some("yuv420p".into()));
-    let video =
-        Video { path, size: Some((2, 2)), form, plain: false, duration: None, rate: None, sample_rate: None };
+    let video = Video {
+        path,
+        size: Some((2, 2)),
+        form,
+        plain: false,
+        duration: None,
+        rate: None,
+        sample_rate: None,
+        sound: 0,
+    };
     let mut stream = fake.stream(&video, &whole, &limits()).unwrap();
     let error = stream.whole.as_mut().unwrap().next(&mut Vec::new()).unwrap_err().to_string();
     assert!(error.contains("expected frames of one form, found rgb24 in its middle"), "{error}");

@@ -37,13 +37,16 @@ impl Default for VideoLimits {
 
 /// Containers that hold their media themselves. Playlists (`hls`, `dash`, `concat`, …) and numbered pictures are not among them: they name
 /// other files.
-const CONTAINERS: &str = "aac,ac3,aiff,apng,asf,av1,avi,caf,dv,dvdvideo,eac3,flac,flv,gif,gxf,h261,h263,h264,hevc,ivf,ivr,\
-    matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,swf,vc1,vvc,w64,wav,webp_anim,wtv,y4m,yuv4mpegpipe";
+const CONTAINERS: &str = "aac,ac3,aiff,amr,ape,apng,asf,au,av1,avi,caf,dts,dtshd,dv,dvdvideo,eac3,flac,flv,gif,gxf,h261,h263,h264,\
+    hevc,ivf,ivr,loas,matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,swf,tak,tta,vc1,\
+    voc,vvc,w64,wav,webp_anim,wtv,wv,y4m,yuv4mpegpipe";
 
 /// The program. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ffmpeg {
     program: PathBuf,
+    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    track: Option<u16>,
 }
 
 impl Ffmpeg {
@@ -55,23 +58,34 @@ impl Ffmpeg {
         let variable = std::env::var_os("UNISONO_FFMPEG").filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(program) = named.map(Path::to_path_buf).or(variable) {
             return if program.is_file() {
-                Ok(Self { program })
+                Ok(Self { program, track: None })
             } else {
                 Err(Error::ToolMissing {
                     tool: program.display().to_string(),
-                    what: "decode videos (named by --ffmpeg or UNISONO_FFMPEG)".into(),
+                    what: "decode videos and sounds (named by --ffmpeg or UNISONO_FFMPEG)".into(),
                 })
             };
         }
         let on_path = std::env::var_os("PATH")
             .and_then(|path| std::env::split_paths(&path).map(|d| d.join("ffmpeg")).find(|f| f.is_file()));
         let fetched = cache_folder().join("ffmpeg").join("ffmpeg");
-        on_path.or_else(|| Some(fetched).filter(|f| f.is_file())).map(|program| Self { program }).ok_or_else(|| {
+        on_path.or_else(|| Some(fetched).filter(|f| f.is_file())).map(|program| Self { program, track: None }).ok_or_else(|| {
             Error::ToolMissing {
                 tool: "ffmpeg".into(),
-                what: "decode videos: `cargo xtask setup` fetches one; or install it, or name it by --ffmpeg or UNISONO_FFMPEG".into(),
+                what: "decode videos and most sounds: `cargo xtask setup` fetches one; or install it, or name it by --ffmpeg or UNISONO_FFMPEG".into(),
             }
         })
+    }
+
+    /// The same program, which hears the sound track of this number, counted from 1, in every file.
+    #[must_use]
+    pub fn hearing(self, track: Option<u16>) -> Self {
+        Self { track, ..self }
+    }
+
+    /// The sound track that was chosen, counted from 1.
+    pub fn track(&self) -> Option<u16> {
+        self.track
     }
 
     /// Where it lies.
