@@ -28,7 +28,7 @@ pub(crate) struct InputArgs {
     /// Only this modality: text, image, audio or video; may be given several times [default: all that the model takes]
     #[arg(long, value_name = "MODALITY")]
     pub(crate) modality: Vec<Modality>,
-    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
+    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
     pub(crate) ffmpeg: Option<PathBuf>,
 }

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// A video to search with
     #[arg(long, value_name = "FILE")]
     video: Option<PathBuf>,
-    /// The ffmpeg program that decodes it [default: the one on PATH, or set-up's]
+    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
     ffmpeg: Option<PathBuf>,
     /// How many to find
@@ -150,7 +150,15 @@ fn rerank(
     let found = understand(
         &model,
         listing,
-        How { stage: "rerank", options: &options, whole: false, frames: 8, ffmpeg, lines: None },
+        How {
+            stage: "rerank",
+            options: &options,
+            whole: false,
+            frames: 8,
+            ffmpeg,
+            audio_track: None,
+            lines: None,
+        },
         &mut |items, media, _| {
             let p = model.matches(&vec![text; items.len()], &media.tokens(&model)?)?;
             Ok(p.into_iter().map(|p| Ok(json!(p))).collect())

@@ -88,6 +88,16 @@ pub struct Transcript {
     pub segments: Vec<Segment>,
 }
 
+impl Transcript {
+    /// No segment lies beyond the end of a sound of so many seconds: windows go on in silence, and times with them.
+    pub fn end_at(&mut self, seconds: f64) {
+        for segment in &mut self.segments {
+            segment.start = segment.start.min(seconds);
+            segment.end = segment.end.clamp(segment.start, seconds);
+        }
+    }
+}
+
 /// The rules that times obey.
 #[derive(Debug)]
 struct Times {

@@ -95,9 +95,11 @@ pub(crate) fn embed_part(
     let videos = items.iter().any(|item| item.modality == Modality::Video);
     let decoder = videos.then(|| Ok((ClipInput::of(embedder.model())?, embedder.ffmpeg()?)));
     let decoder = decoder.map(|d: Result<_>| d.map_err(|e| e.to_string()));
+    let sounds = items.iter().any(|item| item.modality == Modality::Audio);
+    let ears = if sounds { embedder.hearing()? } else { None };
     let mut batches = Batches::new(embedder, options.batch, items.len());
     let before = skipped.len();
-    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref());
+    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref(), ears.as_ref());
     let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
     ordered(
         items,
@@ -137,6 +139,7 @@ fn prepare(
     item: &Item,
     processors: &Processors,
     videos: Option<&Decoder>,
+    ears: Option<&Ffmpeg>,
 ) -> std::result::Result<Prepared, String> {
     let work = || match (item.modality, &item.path) {
         (Modality::Text, _) => with(&processors.text, |p| {
@@ -146,7 +149,7 @@ fn prepare(
             with(&processors.image, |p| media::picture(path, p).map(Prepared::Square))
         }
         (Modality::Audio, Some(path)) => {
-            with(&processors.audio, |p| media::spectrogram(path, p).map(Prepared::Spectrogram))
+            with(&processors.audio, |p| media::spectrogram(path, p, ears).map(Prepared::Spectrogram))
         }
         (Modality::Video, Some(path)) => match videos {
             Some(Ok((input, ffmpeg))) => media::clip(path, &item.span, input, ffmpeg).map(Prepared::Clip),

@@ -35,7 +35,7 @@ impl Embedder {
         self.normalize = normalize;
     }
 
-    /// The program that decodes videos; without this it is looked for.
+    /// The program that decodes videos, and the sounds that nothing else does; without this it is looked for.
     pub fn set_ffmpeg(&mut self, program: Option<PathBuf>) {
         self.ffmpeg = program;
     }
@@ -43,6 +43,11 @@ impl Embedder {
     /// The program that decodes videos.
     pub(crate) fn ffmpeg(&self) -> Result<Ffmpeg> {
         Ok(Ffmpeg::find(self.ffmpeg.as_deref())?)
+    }
+
+    /// The program that decodes sounds which nothing else does, where one is named; else it is looked for when one is met.
+    pub(crate) fn hearing(&self) -> Result<Option<Ffmpeg>> {
+        self.ffmpeg.as_ref().map(|_| self.ffmpeg()).transpose()
     }
 
     /// The model.
@@ -80,7 +85,7 @@ impl Embedder {
     /// # Errors
     /// The model has no audio tower, or the file is no whole sound.
     pub fn sound(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        let mel = media::spectrogram(path.as_ref(), self.model.audio_processor()?)?;
+        let mel = media::spectrogram(path.as_ref(), self.model.audio_processor()?, self.hearing()?.as_ref())?;
         Ok(self.spectrograms(&[mel])?.data)
     }
 

@@ -208,8 +208,19 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
 
 /// What a file in a folder is taken as, and whether it is a video.
 fn ending(path: &Path, wanted: &[Modality], videos: bool) -> Option<(Modality, bool)> {
+    let shown = as_video(wanted, videos);
     if kind::video_by_ending(path) {
-        return as_video(wanted, videos).map(|modality| (modality, true));
+        // A sound track is heard either way.
+        let heard = shown != Some(Modality::Audio) && wanted.contains(&Modality::Audio);
+        return match heard && kind::only_sound(path) {
+            true => Some((Modality::Audio, false)),
+            false => shown.map(|modality| (modality, true)),
+        };
+    }
+    if let Some(modality) = shown.filter(|m| *m != Modality::Audio)
+        && kind::hidden_video(path)
+    {
+        return Some((modality, true));
     }
     kind::by_ending(path).filter(|m| wanted.contains(m)).map(|modality| (modality, false))
 }

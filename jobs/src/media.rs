@@ -1,6 +1,7 @@
 //! From files to what a model's processors make of them, within the default limits.
 
 use crate::Result;
+use crate::understand::Heard;
 use image::RgbImage;
 use std::path::Path;
 use unisono_datasets::Limits;
@@ -14,19 +15,19 @@ pub(crate) fn picture(path: &Path, processor: &ImageProcessor) -> Result<RgbImag
     Ok(inputs::picture(path, processor, Limits::default())?)
 }
 
-/// A sound file → its log-mel spectrogram `[T, M]`.
-pub(crate) fn spectrogram(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
-    Ok(inputs::spectrogram(path, processor, &Limits::default())?.0)
+/// A sound file, by the FFmpeg that the user named → its log-mel spectrogram `[T, M]`.
+pub(crate) fn spectrogram(path: &Path, processor: &LogMel, ffmpeg: Option<&Ffmpeg>) -> Result<Vec<f32>> {
+    Ok(inputs::spectrogram_by(path, processor, &Limits::default(), ffmpeg)?)
 }
 
-/// A sound file → its log-mel spectrogram `[T, M]`, however long it is.
-pub(crate) fn speech(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
-    let (sound, _) = inputs::sound(
-        path,
-        processor,
-        &Limits { max_seconds: 6.0 * 3600.0, max_file_bytes: 2 << 30, ..Limits::default() },
-    )?;
-    Ok(processor.whole(&sound.samples)?)
+/// A log-mel spectrogram `[T, M]`, and the sound that it is of.
+pub(crate) type Mel = (Vec<f32>, Heard);
+
+/// A sound file, by the FFmpeg that the user named → its log-mel spectrogram, however long it is.
+pub(crate) fn speech(path: &Path, processor: &LogMel, ffmpeg: Option<&Ffmpeg>) -> Result<Mel> {
+    let limits = Limits { max_seconds: 6.0 * 3600.0, max_file_bytes: 2 << 30, ..Limits::default() };
+    let (sound, start) = inputs::sound_on_clock(path, processor, &limits, ffmpeg)?;
+    Ok((processor.whole(&sound.samples)?, Heard { start, seconds: sound.seconds() }))
 }
 
 /// A part of a video file → up to `count` frames, spread evenly over it, as squares of the processor's size.
@@ -45,15 +46,16 @@ pub(crate) fn clip(path: &Path, span: &Span, input: &ClipInput, ffmpeg: &Ffmpeg)
     Ok(input.read(path, span, ffmpeg, &VideoLimits::default())?)
 }
 
-/// The sound of a part of a video file → its log-mel spectrogram `[T, M]`; `whole`: however long it is.
+/// The sound of a part of a video file → its log-mel spectrogram; `whole`: however long it is.
 pub(crate) fn sound_track(
     path: &Path,
     span: &Span,
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     whole: bool,
-) -> Result<Vec<f32>> {
+) -> Result<Mel> {
     let limits = VideoLimits { max_seconds: 6.0 * 3600.0, ..VideoLimits::default() };
-    let sound = inputs::sound_track(path, span, processor, ffmpeg, &limits)?;
-    Ok(if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? })
+    let (sound, start) = inputs::sound_track(path, span, processor, ffmpeg, &limits)?;
+    let mel = if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? };
+    Ok((mel, Heard { start, seconds: sound.seconds() }))
 }

@@ -24,10 +24,26 @@ use unisono_fusion::{FusionModel, Sequence};
 pub enum Media {
     /// From the image processor.
     Pictures(Vec<RgbImage>),
-    /// Log-mel spectrograms `[T_i, M]`.
-    Spectrograms(Vec<Vec<f32>>),
+    /// Log-mel spectrograms `[T_i, M]`, and the sounds that they are of.
+    Spectrograms(Vec<Vec<f32>>, Vec<Heard>),
     /// Frames of videos from the image processor, each video's in their order.
     Videos(Vec<Vec<RgbImage>>),
+}
+
+/// When a sound is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Heard {
+    /// When it begins on its container's clock, in seconds.
+    pub start: f64,
+    /// How long it is.
+    pub seconds: f64,
+}
+
+impl Heard {
+    /// How long it is, in whole milliseconds, as times are written: none that is rounded lies beyond its end.
+    pub fn whole_millis(&self) -> f64 {
+        (self.seconds * 1000.0).floor() / 1000.0
+    }
 }
 
 impl Media {
@@ -38,7 +54,7 @@ impl Media {
     pub fn tokens(&self, model: &FusionModel) -> Result<Vec<Sequence>> {
         Ok(match self {
             Self::Pictures(pictures) => vec![model.see(pictures)?],
-            Self::Spectrograms(mels) => vec![model.hear(mels)?],
+            Self::Spectrograms(mels, _) => vec![model.hear(mels)?],
             Self::Videos(videos) => model.watch(videos)?,
         })
     }
@@ -81,6 +97,8 @@ pub struct How<'a> {
     pub frames: usize,
     /// The program that decodes videos; absent: looked for.
     pub ffmpeg: Option<&'a Path>,
+    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    pub audio_track: Option<u16>,
     /// Where the lines go; absent: the job is not taken up again.
     pub lines: Option<Lines<'a>>,
 }
@@ -103,7 +121,7 @@ pub fn sees(model: &FusionModel) -> Vec<Modality> {
 pub fn understand(
     model: &FusionModel,
     listing: Listing,
-    How { stage, options, whole, frames, ffmpeg, lines }: How,
+    How { stage, options, whole, frames, ffmpeg, audio_track, lines }: How,
     work: Work,
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,
@@ -112,7 +130,10 @@ pub fn understand(
     let total = items.len() + unlisted.len();
     let mut made = Understood { done: Vec::new(), skipped: unlisted };
     check_skips(&made.skipped, options.max_skip)?;
-    let videos = if items.iter().any(|item| item.video) { Some(Ffmpeg::find(ffmpeg)?) } else { None };
+    let find = || Ok::<_, Error>(Some(Ffmpeg::find(ffmpeg)?.hearing(audio_track)));
+    let videos = if items.iter().any(|item| item.video) { find()? } else { None };
+    let sounds = items.iter().any(|item| item.modality == Modality::Audio && !item.video);
+    let ears = if sounds && (ffmpeg.is_some() || audio_track.is_some()) { find()? } else { None };
     let frames = frames.clamp(1, model.most_frames());
     let mut store = match lines {
         Some(lines) => Some(Store::open(&lines, &items, options.batch, &mut made)?),
@@ -134,7 +155,9 @@ pub fn understand(
         rest,
         options.workers,
         ahead,
-        |item| prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames))),
+        |item| {
+            prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames)), ears.as_ref())
+        },
         |index, prepared| {
             waiting.push(prepared);
             if waiting.len() < batch && index + 1 < rest.len() {
@@ -201,7 +224,7 @@ fn line(id: &str, value: &Value) -> Result<String> {
 enum Prepared {
     Picture(RgbImage),
     Video(Vec<RgbImage>),
-    Spectrogram(Vec<f32>),
+    Spectrogram(media::Mel),
 }
 
 /// Decodes and processes one item; what is wrong with it is a line for the user.
@@ -210,6 +233,7 @@ fn prepare(
     processors: &Processors,
     whole: bool,
     videos: Option<(&Ffmpeg, usize)>,
+    ears: Option<&Ffmpeg>,
 ) -> std::result::Result<Prepared, String> {
     let missing = || {
         Error::Input("the model came without preprocessor_config.json, which says how it sees files".into())
@@ -236,9 +260,12 @@ fn prepare(
         }
         (Modality::Audio, Some(path)) => {
             let processor = processors.audio.as_ref().ok_or_else(missing)?;
-            let mel =
-                if whole { media::speech(path, processor)? } else { media::spectrogram(path, processor)? };
-            Ok(Prepared::Spectrogram(mel))
+            Ok(Prepared::Spectrogram(if whole {
+                media::speech(path, processor, ears)?
+            } else {
+                // Of a part of a sound no times are told.
+                (media::spectrogram(path, processor, ears)?, Heard { start: 0.0, seconds: f64::INFINITY })
+            }))
         }
         _ => Err(Error::Input("it is neither a picture nor a sound".into())),
     };
@@ -259,7 +286,7 @@ fn batch_of(
     work: Work,
 ) -> Result<Vec<std::result::Result<Value, String>>> {
     let mut values: Vec<Option<std::result::Result<Value, String>>> = items.iter().map(|_| None).collect();
-    let (mut pictures, mut mels) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    let (mut pictures, mut mels) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
     let mut videos = (Vec::new(), Vec::new());
     for (i, prepared) in prepared.into_iter().enumerate() {
         match prepared {
@@ -271,16 +298,17 @@ fn batch_of(
                 videos.0.push(i);
                 videos.1.push(frames);
             }
-            Ok(Prepared::Spectrogram(mel)) => {
+            Ok(Prepared::Spectrogram((mel, heard))) => {
                 mels.0.push(i);
                 mels.1.push(mel);
+                mels.2.push(heard);
             }
             Err(reason) => values[i] = Some(Err(reason)),
         }
     }
     for (at, media) in [
         (pictures.0, Media::Pictures(pictures.1)),
-        (mels.0, Media::Spectrograms(mels.1)),
+        (mels.0, Media::Spectrograms(mels.1, mels.2)),
         (videos.0, Media::Videos(videos.1)),
     ] {
         if at.is_empty() {

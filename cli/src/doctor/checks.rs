@@ -50,7 +50,11 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 
 /// Program, what lacks without it, and how to get it.
 const PROGRAMS: [(&str, &str, &str); 3] = [
-    ("ffmpeg", "video files cannot be read", "cargo xtask setup fetches one; or install ffmpeg"),
+    (
+        "ffmpeg",
+        "videos cannot be read, nor sounds but WAV, OGG Vorbis, MP3 and FLAC",
+        "cargo xtask setup fetches one; or install ffmpeg",
+    ),
     (
         "npm",
         "`unisono data sample emoji` needs it",

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         ready.model.fits("an answer", answer).map_err(failed)?;
     }
     let settings = format!("ask {options:?} {:?} {:?}", args.question, args.answer);
-    let stage = Stage { name: "ask", whole: false, quiet: false };
+    let stage = Stage { name: "ask", whole: false, quiet: false, audio_track: None };
     let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, first| {
             let (ids, real) = model.batch(&vec![&args.question; items.len()])?;

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         && args.lines.out.is_none()
         && std::io::stdout().is_terminal();
     let settings = format!("caption {options:?} {prompt:?}");
-    let stage = Stage { name: "caption", whole: false, quiet: live };
+    let stage = Stage { name: "caption", whole: false, quiet: live, audio_track: None };
     let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |_, media, first| {
             let memory = model.remember(&media.tokens(model)?)?;

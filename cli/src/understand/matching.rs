@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         ready.model.fits("a text", text).map_err(|e| Error::Jobs(JobError::from(e)))?;
     }
     let settings = format!("match {:?}", args.text);
-    let stage = Stage { name: "match", whole: false, quiet: false };
+    let stage = Stage { name: "match", whole: false, quiet: false, audio_track: None };
     let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, _| {
             let tokens = media.tokens(model)?;

@@ -33,7 +33,7 @@ pub(crate) struct FileArgs {
     /// Frames of a video that the model looks at, at most, spread evenly over it
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     frames: u16,
-    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
+    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
     ffmpeg: Option<PathBuf>,
     #[command(flatten)]
@@ -118,6 +118,8 @@ struct Stage {
     whole: bool,
     /// Shows no progress: the result appears as it comes.
     quiet: bool,
+    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    audio_track: Option<u16>,
 }
 
 /// A model that is loaded, and its files that are listed.
@@ -159,7 +161,7 @@ impl FileArgs {
         ) -> Result<Understood, Error>,
     ) -> Result<Understood, Error> {
         let Ready { dir, model, listing } = ready;
-        let Stage { name: stage, whole, quiet } = stage;
+        let Stage { name: stage, whole, quiet, audio_track } = stage;
         let mut options = self.how.options();
         if whole {
             // An hour of sound is a hundred megabytes of spectrogram: few of them at once, whose windows go together.
@@ -192,6 +194,7 @@ impl FileArgs {
                     whole,
                     frames: self.frames.into(),
                     ffmpeg: self.ffmpeg.as_deref(),
+                    audio_track,
                     lines,
                 },
                 work,

@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// The language that is spoken, by its code (de) [default: found out]
     #[arg(long, value_name = "CODE")]
     language: Option<String>,
+    /// The sound track that is heard, counted from 1 [default: the one that the file calls its default]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    audio_track: Option<u16>,
     /// Write English, whatever is spoken
     #[arg(long)]
     translate: bool,
@@ -152,20 +155,21 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
     }
     let mut unwritten = None;
-    let stage = Stage { name: "transcribe", whole: true, quiet: false };
+    let stage = Stage { name: "transcribe", whole: true, quiet: false, audio_track: args.audio_track };
     let found = args.files.run(stage, ready, None, |model, run| {
         run(&mut |items, media, _| {
-            let Media::Spectrograms(mels) = media else { return Ok(Vec::new()) };
+            let Media::Spectrograms(mels, heard) = media else { return Ok(Vec::new()) };
             let all = model.transcribe(&mels, &options, &mut |_, _| {})?;
             let mut values = Vec::with_capacity(all.len());
-            for (item, transcript) in items.iter().zip(all) {
+            for ((item, mut transcript), heard) in items.iter().zip(all).zip(heard) {
+                transcript.end_at(heard.whole_millis());
                 let mut segments = Vec::with_capacity(transcript.segments.len());
                 for s in &transcript.segments {
                     let text = model.segment_text(s)?;
                     if !text.trim().is_empty() {
-                        segments.push(
-                            json!({ "start": round(s.start), "end": round(s.end), "text": text.trim() }),
-                        );
+                        // On the clock of the file, as its pictures are.
+                        let (start, end) = (round(heard.start + s.start), round(heard.start + s.end));
+                        segments.push(json!({ "start": start, "end": end, "text": text.trim() }));
                     }
                 }
                 if segments.is_empty() {

@@ -3,6 +3,7 @@
 use super::Source;
 use super::keep::Keeper;
 use super::watcher::{Watched, Watcher};
+use crate::understand::Heard;
 use crate::{Error, Result};
 use image::RgbImage;
 use std::fs::File;
@@ -83,8 +84,8 @@ pub(super) struct Analysis {
     pub(super) sound: bool,
     /// Mono samples for the embedding model, and the time of the first in seconds.
     pub(super) samples: Option<(Sound, f64)>,
-    /// A spectrogram for the speech model, and the time of its first frame in seconds.
-    pub(super) speech: Option<(Vec<f32>, f64)>,
+    /// A spectrogram for the speech model, and when its sound is.
+    pub(super) speech: Option<(Vec<f32>, Heard)>,
     pub(super) failures: FailureRecord,
 }
 
@@ -284,12 +285,12 @@ impl Eyes<'_> {
     }
 
     /// The sound track, as far as models want it.
-    #[expect(clippy::type_complexity, reason = "two optional tracks with their starts")]
+    #[expect(clippy::type_complexity, reason = "two optional tracks with their times")]
     fn listen(
         &self,
         video: &Video,
         ffmpeg: &Ffmpeg,
-    ) -> Result<(Option<(Sound, f64)>, Option<(Vec<f32>, f64)>)> {
+    ) -> Result<(Option<(Sound, f64)>, Option<(Vec<f32>, Heard)>)> {
         let wanted = self.wanted;
         if video.sample_rate.is_none() || (wanted.sound_rate.is_none() && wanted.speech.is_none()) {
             return Ok((None, None));
@@ -303,9 +304,10 @@ impl Eyes<'_> {
         let at = |rate: u32| {
             if sound.sample_rate == rate { Ok(sound.clone()) } else { decode::resample(&sound, rate) }
         };
+        let heard = Heard { start, seconds: sound.seconds() };
         let samples = wanted.sound_rate.map(at).transpose()?.map(|sound| (sound, start));
         let speech = match wanted.speech {
-            Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, start)),
+            Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, heard)),
             None => None,
         };
         Ok((samples, speech))

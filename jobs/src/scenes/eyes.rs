@@ -232,11 +232,12 @@ impl Models {
         Ok(text.filter(|t| !t.trim().is_empty()))
     }
 
-    /// What is said in a sound; times in seconds from its beginning.
-    pub(super) fn write_down(&self, mel: Vec<f32>) -> Result<Vec<Spoken>> {
+    /// What is said in a sound of so many seconds; times in seconds from its beginning.
+    pub(super) fn write_down(&self, mel: Vec<f32>, seconds: f64) -> Result<Vec<Spoken>> {
         let Some((model, options, _)) = &self.speech else { return Ok(Vec::new()) };
         let mut spoken = Vec::new();
-        for transcript in model.transcribe(&[mel], options, &mut |_, _| {})? {
+        for mut transcript in model.transcribe(&[mel], options, &mut |_, _| {})? {
+            transcript.end_at(seconds);
             for segment in &transcript.segments {
                 let text = model.segment_text(segment)?.trim().to_owned();
                 if !text.is_empty() {

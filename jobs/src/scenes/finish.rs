@@ -65,10 +65,10 @@ pub(super) fn finish(
         .collect();
     let ranges = group(&views, &job.settings.group);
     let spoken = match analysis.speech.take() {
-        Some((mel, start)) => {
-            let mut spoken = models.write_down(mel)?;
+        Some((mel, heard)) => {
+            let mut spoken = models.write_down(mel, heard.whole_millis())?;
             for line in &mut spoken {
-                (line.start, line.end) = (millis(line.start + start), millis(line.end + start));
+                (line.start, line.end) = (millis(line.start + heard.start), millis(line.end + heard.start));
             }
             spoken
         }
