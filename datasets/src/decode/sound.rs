@@ -129,7 +129,7 @@ impl Ears<'_> {
         if riff::is_wave(rest) {
             let wave = Wave::read(self.path, rest)?;
             return match wave.coding {
-                Coding::Mpeg => match mpeg::first(wave.data, 0) {
+                Coding::Mpeg => match mpeg::first(wave.data) {
                     Some(first) => only(self.mpeg(wave.data, first)?),
                     None => Ok(Heard::Foreign("a WAV sound whose MPEG frames are not found".into())),
                 },
@@ -146,7 +146,7 @@ impl Ears<'_> {
         if rest.starts_with(b"OggS") {
             return self.ogg(rest);
         }
-        match mpeg::first(rest, 0) {
+        match mpeg::first(rest) {
             Some(first) if first == 0 || start > 0 || foreign(rest).is_none() => {
                 only(self.mpeg(rest, first)?)
             }

@@ -62,10 +62,14 @@ fn row(bytes: &[u8], at: usize, kind: Option<(u8, u8, u8)>, count: usize) -> boo
     true
 }
 
-/// Where the first frame stands, at most [`REACH`] bytes behind `at`.
-pub(super) fn first(bytes: &[u8], at: usize) -> Option<usize> {
-    let end = at.saturating_add(REACH).min(bytes.len());
-    (at..end).find(|i| bytes[*i] == 0xff && row(bytes, *i, None, ROW))
+/// Where the first frame stands, at most [`REACH`] bytes behind the beginning.
+pub(super) fn first(bytes: &[u8]) -> Option<usize> {
+    let bytes = &bytes[..tail(bytes)];
+    // Where it should stand two are enough: the next ones may be broken.
+    if row(bytes, 0, None, 2) {
+        return Some(0);
+    }
+    (1..REACH.min(bytes.len())).find(|i| bytes[*i] == 0xff && row(bytes, *i, None, ROW))
 }
 
 /// How much stands before the sound: tags of ID3 version 2 and APE, which hold pictures of any size.
