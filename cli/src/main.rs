@@ -2,6 +2,7 @@
 
 mod classify;
 mod data;
+mod describe;
 mod doctor;
 mod embed;
 mod error;

@@ -34,9 +34,9 @@ fn inspect_names_family_towers_and_what_is_missing() {
     let text = succeeds(["model", "inspect", s(&checkpoint("clip-quick"))]);
     for part in [
         "clip, 54,545 parameters, vectors of width 20",
-        "text: 13,696 parameters",
-        "processor missing",
-        "\"fit\":\"crop\"",
+        "text tower: 13,696 parameters",
+        "text processor missing",
+        "fit            crop\n",
         "75 loaded",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -115,12 +115,12 @@ impl Model {
     }
 
     /// A model whose weights are about to be copied in: they are not initialised. A processor may be missing: a checkpoint without
-    /// its files still has its towers.
+    /// its files still has its towers. `most`: how many numbers the weights can fill.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
-    pub(crate) fn blank(config: ModelConfig, processors: Processors, device: Device) -> Result<Self> {
-        Self::build(config, processors, Scope::blank(device), device)
+    /// As [`new`](Self::new), or more numbers than that.
+    pub(crate) fn blank(config: ModelConfig, processors: Processors, device: Device, most: u64) -> Result<Self> {
+        Self::build(config, processors, Scope::blank(device, most), device)
     }
 
     pub(crate) fn build(

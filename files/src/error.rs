@@ -1,5 +1,6 @@
 //! What goes wrong with a file, in one line that begins with its path.
 
+use crate::printable;
 use std::path::{Path, PathBuf};
 
 /// The crate's result.
@@ -9,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refuses.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}", printable(path.display()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -19,7 +20,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A folder, a pipe, a device or a socket stands where a file was expected.
-    #[error("{}: expected a regular file, found {found}", path.display())]
+    #[error("{}: expected a regular file, found {found}", printable(path.display()))]
     NotRegular {
         /// Its name.
         path: PathBuf,
@@ -27,7 +28,7 @@ pub enum Error {
         found: &'static str,
     },
     /// More than a file of this kind ever holds.
-    #[error("{}: {found}, more than the {limit} that such a file may have", path.display())]
+    #[error("{}: {found}, more than the {limit} that such a file may have", printable(path.display()))]
     Budget {
         /// The file.
         path: PathBuf,
@@ -37,7 +38,7 @@ pub enum Error {
         limit: String,
     },
     /// Not of the expected form.
-    #[error("{}: {message}", path.display())]
+    #[error("{}", printable(format_args!("{}: {message}", path.display())))]
     Format {
         /// The file.
         path: PathBuf,
@@ -45,7 +46,7 @@ pub enum Error {
         message: String,
     },
     /// Another process writes it now.
-    #[error("{}: is being written by another run (process {holder}); wait for it or choose another name", path.display())]
+    #[error("{}: is being written by another run (process {holder}); wait for it or choose another name", printable(path.display()))]
     Locked {
         /// The output.
         path: PathBuf,

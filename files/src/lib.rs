@@ -7,6 +7,7 @@ mod budget;
 mod error;
 mod folder;
 mod lock;
+mod printable;
 mod read;
 mod write;
 
@@ -14,5 +15,6 @@ pub use budget::{Budget, Left};
 pub use error::{Error, Result};
 pub use folder::{folder_beside, place_folder};
 pub use lock::Lock;
+pub use printable::{Printable, printable};
 pub use read::{open, read, read_json, read_text};
 pub use write::{Pending, write_atomic, write_json};

@@ -103,14 +103,23 @@ impl FusionModel {
         Self::build(config, towers, text, Scope::root(seed, device))
     }
 
-    /// A model whose fusion weights are about to be copied in.
-    pub(crate) fn blank(config: FusionConfig, towers: Model, text: Option<TextProcessor>) -> Result<Self> {
+    /// A model whose fusion weights are about to be copied in, of at most so many numbers.
+    pub(crate) fn blank(
+        config: FusionConfig,
+        towers: Model,
+        text: Option<TextProcessor>,
+        most: u64,
+    ) -> Result<Self> {
         let device = towers.device();
-        Self::build(config, towers, text, Scope::blank(device))
+        Self::build(config, towers, text, Scope::blank(device, most))
     }
 
     fn build(config: FusionConfig, towers: Model, text: Option<TextProcessor>, root: Scope) -> Result<Self> {
         config.validate()?;
+        if let Some(speech) = &config.speech {
+            let most = towers.config().audio.as_ref().map_or(0, |a| a.max_frames);
+            crate::config::range("speech.frames", i64::try_from(speech.frames).unwrap_or(i64::MAX), 1, most)?;
+        }
         let stack =
             |name: &str, c: &Option<_>| c.as_ref().map(|c| Stack::new(&root.child(name), c)).transpose();
         let (encoder, decoder) = (stack("encoder", &config.encoder)?, stack("decoder", &config.decoder)?);
@@ -242,7 +251,11 @@ impl FusionModel {
                             s.modality
                         )));
                     }
-                    s.tokens.f_narrow(1, *skip, s.tokens.size3()?.1 - skip)?
+                    let n = s.tokens.size3()?.1;
+                    if *skip >= n {
+                        return Err(Error::Shape(format!("memory.skip: expected less than the {n} tokens, found {skip}")));
+                    }
+                    s.tokens.f_narrow(1, *skip, n - skip)?
                 }
                 MemoryConfig::Own { .. } => self.enter(s)?,
             });

@@ -166,7 +166,7 @@ fn a_run_begins_with_anothers_towers_and_may_freeze_them() {
     for (set, says) in [
         ("objective.caption=0", "would learn nothing"),
         ("fusion.memory=[\"text\"]", "expected image, audio, or both"),
-        ("fusion.transformer.heads=5", "heads: expected a divisor"),
+        ("fusion.transformer.heads=5", "heads: 5 does not divide"),
     ] {
         let outcome = Recipe::load(&both, &[set.to_owned()], &[]).and_then(|r| {
             run(&r, &dir.path().join("refused"), Options { fresh: true, ..Options::default() }).map(|_| ())

@@ -158,6 +158,9 @@ impl ImageProcessor {
         if self.std.iter().any(|s| !s.is_finite() || *s == 0.0) {
             return Err(Error::config("image.std", format!("expected numbers but 0, found {:?}", self.std)));
         }
+        if self.mean.iter().any(|m| !m.is_finite()) {
+            return Err(Error::config("image.mean", format!("expected numbers, found {:?}", self.mean)));
+        }
         Ok(())
     }
 
