@@ -54,7 +54,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
 
 /// The report as lines, `verbose` with every name.
 pub(crate) fn report_lines(report: &LoadReport, verbose: bool) -> String {
-    let mut text = format!("weights: {}, {} left behind knowingly\n", printable(report), report.ignored.len());
+    let mut text =
+        format!("weights: {}, {} left behind knowingly\n", printable(report), report.ignored.len());
     if verbose {
         for name in &report.ignored {
             text += &format!("  left behind: {}\n", printable(name));

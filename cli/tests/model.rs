@@ -183,3 +183,27 @@ fn what_cannot_be_loaded_is_said_in_a_line() {
     let e = fails(["model", "inspect", s(&at)]);
     assert!(e.contains("tokenizer and weights do not fit") && e.contains("only 97 rows"), "{e}");
 }
+
+#[test]
+fn hostile_checkpoints_end_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus-kept/pickle");
+    for name in ["itself", "deep", "lists", "deflated", "stride-0", "overflow"] {
+        fs::copy(kept.join(name), dir.path().join("pytorch_model.bin")).unwrap();
+        let (code, out, e) = outcome(&mut unisono(["model", "inspect", s(dir.path())]));
+        assert!(code == 1 && out.is_empty() && e.lines().count() == 1, "{name}: {code} {e}");
+        assert!(e.contains("pytorch_model.bin: "), "{name}: {e}");
+    }
+    // A name that would be a command, and a terminal's.
+    let shard = "a');import os; os.system('id')#\u{1b}[2J.bin";
+    fs::remove_file(dir.path().join("pytorch_model.bin")).unwrap();
+    let index = serde_json::json!({"weight_map": {"w\n\u{1b}[31m": shard}});
+    fs::write(dir.path().join("pytorch_model.bin.index.json"), index.to_string()).unwrap();
+    fs::write(dir.path().join(shard), b"no archive").unwrap();
+    let e = fails(["model", "inspect", s(dir.path())]);
+    assert!(
+        !e.contains("python -c") && !e.contains('\u{1b}') && e.contains("convert it where Python runs"),
+        "{e}"
+    );
+}

@@ -38,7 +38,8 @@ fn listed(file: &[u8], count: u64, mut at: usize, end: usize) -> Result<Vec<Memb
     let mut found = Vec::new();
     for _ in 0..count {
         let header = part(file, at, CENTRAL).filter(|h| h.starts_with(b"PK\x01\x02") && at < end);
-        let header = header.ok_or_else(|| format!("its directory lists {count} members and has {}", found.len()))?;
+        let header =
+            header.ok_or_else(|| format!("its directory lists {count} members and has {}", found.len()))?;
         let (name_len, extra_len, comment_len) = (short(header, 28), short(header, 30), short(header, 32));
         let name = part(file, at + CENTRAL, name_len).and_then(|n| std::str::from_utf8(n).ok());
         let name = name.ok_or("a member's name is cut short or no UTF-8")?;
@@ -50,7 +51,8 @@ fn listed(file: &[u8], count: u64, mut at: usize, end: usize) -> Result<Vec<Memb
             return Err(format!("member {name} is encrypted, which PyTorch never writes"));
         }
         let bytes = place(file, offset, packed);
-        let bytes = bytes.ok_or_else(|| format!("member {name} of {packed} bytes does not lie in the file"))?;
+        let bytes =
+            bytes.ok_or_else(|| format!("member {name} of {packed} bytes does not lie in the file"))?;
         found.push(Member { name, bytes, stored: short(header, 10) == 0 && size == packed });
         at += CENTRAL + name_len + extra_len + comment_len;
     }
@@ -69,12 +71,15 @@ fn directory(file: &[u8]) -> Result<(u64, usize, usize), String> {
     let first = file.len().saturating_sub(END + 0xffff);
     let last = file.len().checked_sub(END).ok_or(whole)?;
     let at = (first..=last).rev().find(|at| {
-        part(file, *at, END).is_some_and(|e| e.starts_with(b"PK\x05\x06") && at + END + short(e, 20) == file.len())
+        part(file, *at, END)
+            .is_some_and(|e| e.starts_with(b"PK\x05\x06") && at + END + short(e, 20) == file.len())
     });
     let at = at.ok_or(whole)?;
     let end = &file[at..];
-    let (mut count, mut size, mut start) = (short(end, 10) as u64, u64::from(long(end, 12)), u64::from(long(end, 16)));
-    let locator = at.checked_sub(LOCATOR).and_then(|l| part(file, l, LOCATOR)).filter(|l| l.starts_with(b"PK\x06\x07"));
+    let (mut count, mut size, mut start) =
+        (short(end, 10) as u64, u64::from(long(end, 12)), u64::from(long(end, 16)));
+    let locator =
+        at.checked_sub(LOCATOR).and_then(|l| part(file, l, LOCATOR)).filter(|l| l.starts_with(b"PK\x06\x07"));
     if let Some(locator) = locator {
         let end64 = usize::try_from(huge(locator, 8)).ok().and_then(|o| part(file, o, END64));
         let end64 = end64.filter(|e| e.starts_with(b"PK\x06\x06")).ok_or(whole)?;
@@ -181,7 +186,10 @@ pub(crate) mod tests {
     #[test]
     fn members_are_found_and_what_is_odd_is_refused() {
         let whole = archive(&[("a/data.pkl", b"xyz", 0), ("a/data/0", b"", 0)]);
-        assert_eq!(read(&whole).unwrap(), [("a/data.pkl".into(), b"xyz".to_vec()), ("a/data/0".into(), vec![])]);
+        assert_eq!(
+            read(&whole).unwrap(),
+            [("a/data.pkl".into(), b"xyz".to_vec()), ("a/data/0".into(), vec![])]
+        );
         // A comment behind it, and bytes before it that nothing refers to.
         let mut commented = whole.clone();
         let n = commented.len();

@@ -189,7 +189,8 @@ fn hf_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
         "vision_config": with(tower(v), vision)});
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
     let mut notes = tokenizer(model, dir)?;
-    if model.processors().text.as_ref().is_some_and(|p| p.rules() != crate::processors::TextRules::default()) {
+    if model.processors().text.as_ref().is_some_and(|p| p.rules() != crate::processors::TextRules::default())
+    {
         notes.push("texts are cleaned or padded before the tokenizer here, which its file cannot say".into());
     }
     if let Some(p) = &model.processors().image {

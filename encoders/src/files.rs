@@ -56,7 +56,11 @@ struct TextContract {
 
 impl TextContract {
     fn validate(&self, context_length: i64, vocab_size: i64) -> Result<()> {
-        within("text.context_length", i64::try_from(self.context_length).unwrap_or(i64::MAX), context_length)?;
+        within(
+            "text.context_length",
+            i64::try_from(self.context_length).unwrap_or(i64::MAX),
+            context_length,
+        )?;
         self.rules.validate("text.rules", vocab_size)
     }
 }

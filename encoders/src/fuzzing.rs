@@ -33,7 +33,14 @@ pub fn sentencepiece(bytes: &[u8]) {
 }
 
 /// Texts that each tokenizer is given.
-const TEXTS: [&str; 6] = ["", "a red bus", "  A\u{301} \u{fdfa}🚌\n\t1234!! ", "<s></s>[CLS]<|endoftext|>", "\u{0}\u{7f}\u{feff}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"];
+const TEXTS: [&str; 6] = [
+    "",
+    "a red bus",
+    "  A\u{301} \u{fdfa}🚌\n\t1234!! ",
+    "<s></s>[CLS]<|endoftext|>",
+    "\u{0}\u{7f}\u{feff}",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
 
 /// A `tokenizer.json`.
 pub fn tokenizer(bytes: &[u8]) {

@@ -119,7 +119,12 @@ impl Model {
     ///
     /// # Errors
     /// As [`new`](Self::new), or more numbers than that.
-    pub(crate) fn blank(config: ModelConfig, processors: Processors, device: Device, most: u64) -> Result<Self> {
+    pub(crate) fn blank(
+        config: ModelConfig,
+        processors: Processors,
+        device: Device,
+        most: u64,
+    ) -> Result<Self> {
         Self::build(config, processors, Scope::blank(device, most), device)
     }
 

@@ -218,11 +218,16 @@ impl Scope {
         if b.params.entries.contains_key(&full) {
             return Err(Error::Duplicate(full));
         }
-        let asked = shape.iter().try_fold(1u64, |n, d| n.checked_mul(u64::try_from(*d).ok()?)).filter(|n| *n <= b.left);
+        let asked = shape
+            .iter()
+            .try_fold(1u64, |n, d| n.checked_mul(u64::try_from(*d).ok()?))
+            .filter(|n| *n <= b.left);
         let Some(asked) = asked else {
             return Err(Error::config(
                 full,
-                format!("the configuration asks for {shape:?} numbers, more than the weights' file can fill; they do not belong together"),
+                format!(
+                    "the configuration asks for {shape:?} numbers, more than the weights' file can fill; they do not belong together"
+                ),
             ));
         };
         b.left -= asked;

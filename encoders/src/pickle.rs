@@ -22,13 +22,17 @@ const MEMBERS: Budget = Budget { bytes: 64 << 20, values: 1 << 20, depth: 64 };
 pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(String, Entry)>> {
     let refuse = |message: String| Error::format(path, format!("{message}; {}", advice(path)));
     if !map.starts_with(b"PK") {
-        return Err(refuse("not a zip archive: PyTorch's format from before version 1.6, or cut short".into()));
+        return Err(refuse(
+            "not a zip archive: PyTorch's format from before version 1.6, or cut short".into(),
+        ));
     }
     let members = archive::members(path, map, &mut MEMBERS.of(path))?;
-    let Some((root, program)) = members.iter().find_map(|m| Some((m.name.strip_suffix("data.pkl")?, m))) else {
+    let Some((root, program)) = members.iter().find_map(|m| Some((m.name.strip_suffix("data.pkl")?, m)))
+    else {
         return Err(refuse("an archive without data.pkl, so none of PyTorch's".into()));
     };
-    let within = |m: &Member<'_>, folder: &str| m.name.strip_prefix(root).is_some_and(|n| n.starts_with(folder));
+    let within =
+        |m: &Member<'_>, folder: &str| m.name.strip_prefix(root).is_some_and(|n| n.starts_with(folder));
     if members.iter().any(|m| within(m, "code/")) {
         return Err(refuse("a TorchScript program, which would have to be run".into()));
     }
@@ -116,7 +120,9 @@ fn place(
     }
     // Elements that stand in several places at once (a stride of 0): a few bytes would ask for any memory.
     if count.checked_mul(size).is_none_or(|n| n > has) {
-        return Err(format!("{shape:?} of {kind:?} repeats the {has} bytes of its storage, which no checkpoint's tensor does"));
+        return Err(format!(
+            "{shape:?} of {kind:?} repeats the {has} bytes of its storage, which no checkpoint's tensor does"
+        ));
     }
     let skip = (view.offset * size) as usize;
     Ok(Entry {
@@ -142,7 +148,8 @@ mod tests {
     /// `{"w": a tensor of these shape and strides, at `offset`, of the storage "0" of `elements` floats}`.
     fn tensor(offset: i32, elements: i32, shape: &[i32], strides: &[i32]) -> Vec<u8> {
         let int = |i: i32| [&[b'J'][..], &i.to_le_bytes()].concat();
-        let ints = |all: &[i32]| [b"(".to_vec(), all.iter().flat_map(|i| int(*i)).collect(), b"t".to_vec()].concat();
+        let ints =
+            |all: &[i32]| [b"(".to_vec(), all.iter().flat_map(|i| int(*i)).collect(), b"t".to_vec()].concat();
         [
             b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0\
             0X\x03\0\0\0cpu"
@@ -162,10 +169,12 @@ mod tests {
         let text = |s: &str| [&[b'X'][..], &(s.len() as u32).to_le_bytes(), s.as_bytes()].concat();
         let itself = [b"\x80\x02}q\0".to_vec(), text("state_dict"), b"h\0s.".to_vec()].concat();
         let deep = [b"\x80\x02)".to_vec(), vec![0x85; 2_000_000], b".".to_vec()].concat();
-        let nested = [b"\x80\x02".to_vec(), vec![b']'; 1_000_000], vec![b'a'; 999_999], b".".to_vec()].concat();
+        let nested =
+            [b"\x80\x02".to_vec(), vec![b']'; 1_000_000], vec![b'a'; 999_999], b".".to_vec()].concat();
         // Each tuple holds the one before it twice.
         let doubled = [b"\x80\x02)q\0".to_vec(), b"h\0h\0\x86q\0".repeat(500_000), b"0.".to_vec()].concat();
-        for (name, program) in [("itself", itself), ("deep", deep), ("nested", nested), ("doubled", doubled)] {
+        for (name, program) in [("itself", itself), ("deep", deep), ("nested", nested), ("doubled", doubled)]
+        {
             let said = refused(&program, &[]);
             assert!(said.starts_with("pytorch_model.bin: ") && !said.contains('\n'), "{name}: {said}");
         }

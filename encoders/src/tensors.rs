@@ -74,7 +74,10 @@ pub(crate) fn map(path: &Path) -> Result<memmap2::Mmap> {
 }
 
 fn broken(path: &Path, length: usize, e: safetensors::SafeTensorError) -> Error {
-    Error::format(path, format!("{length} bytes that are no whole safetensors file ({e}); download or copy it again"))
+    Error::format(
+        path,
+        format!("{length} bytes that are no whole safetensors file ({e}); download or copy it again"),
+    )
 }
 
 /// The file's table, whose offsets the library holds against each other and against the file's length.
@@ -91,7 +94,10 @@ fn parse<'a>(path: &Path, map: &'a [u8]) -> Result<SafeTensors<'a>> {
 fn form(path: &Path, name: &str, view: &safetensors::tensor::TensorView) -> Result<(Kind, Vec<i64>)> {
     let (dtype, shape) = (view.dtype(), view.shape());
     let Some(kind) = kind_of(dtype) else {
-        return Err(Error::format(path, format!("tensor {name} has dtype {dtype:?}, which libtorch cannot hold")));
+        return Err(Error::format(
+            path,
+            format!("tensor {name} has dtype {dtype:?}, which libtorch cannot hold"),
+        ));
     };
     let sizes: Option<Vec<i64>> = shape.iter().map(|d| i64::try_from(*d).ok()).collect();
     // Axes of no length leave the others unbounded; libtorch multiplies those all the same.
@@ -100,7 +106,9 @@ fn form(path: &Path, name: &str, view: &safetensors::tensor::TensorView) -> Resu
         Some(sizes) if sizes.len() <= AXES && bounded(&sizes) => Ok((kind, sizes)),
         _ => Err(Error::format(
             path,
-            format!("tensor {name} has shape {shape:?}: expected at most {AXES} axes, of lengths that can be"),
+            format!(
+                "tensor {name} has shape {shape:?}: expected at most {AXES} axes, of lengths that can be"
+            ),
         )),
     }
 }

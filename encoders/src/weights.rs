@@ -155,7 +155,9 @@ impl Weights {
         if all > has.saturating_mul(SHARED) {
             return Err(Error::format(
                 path,
-                format!("its tensors are {all} bytes and the file {has}: expected at most {SHARED} times as many"),
+                format!(
+                    "its tensors are {all} bytes and the file {has}: expected at most {SHARED} times as many"
+                ),
             ));
         }
         self.entries.extend(found);

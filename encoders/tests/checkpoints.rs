@@ -310,7 +310,8 @@ fn a_model_trained_here_exports_with_its_tokenizer_and_processor() {
 
 /// A tokenizer whose first token is a mark, as CLIP's, whose last two are special; the end closes every text.
 fn marks() -> serde_json::Value {
-    let vocab = serde_json::json!({"!": 0, "a": 1, "red": 2, "bus": 3, "<|startoftext|>": 95, "<|endoftext|>": 96});
+    let vocab =
+        serde_json::json!({"!": 0, "a": 1, "red": 2, "bus": 3, "<|startoftext|>": 95, "<|endoftext|>": 96});
     let special = |id: i64, content: &str| {
         serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
             "special": true})

@@ -61,8 +61,14 @@ mod tests {
 
     #[test]
     fn nothing_is_obeyed_and_words_stay() {
-        assert_eq!(printable("a\n\u{1b}[31mb\r\u{9b}2Jc\u{7}").to_string(), "a\\u{a}\\u{1b}[31mb\\u{d}\\u{9b}2Jc\\u{7}");
-        assert_eq!(printable("x\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}").to_string(), "x\\u{202e}gpj.exe\\u{2066}\\u{200b}\\u{feff}");
+        assert_eq!(
+            printable("a\n\u{1b}[31mb\r\u{9b}2Jc\u{7}").to_string(),
+            "a\\u{a}\\u{1b}[31mb\\u{d}\\u{9b}2Jc\\u{7}"
+        );
+        assert_eq!(
+            printable("x\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}").to_string(),
+            "x\\u{202e}gpj.exe\\u{2066}\\u{200b}\\u{feff}"
+        );
         for plain in ["", "text.blocks.7.weight: expected [3, 4]", "שלום, 写真 \"é\" ▁the 🚌"] {
             assert_eq!(printable(plain).to_string(), plain);
         }

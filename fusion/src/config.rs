@@ -85,7 +85,9 @@ impl StackConfig {
         }
         range(&format!("{at}.unimodal"), self.unimodal, 0, t.depth)?;
         if t.relative.is_some() || t.layer_scale.is_some() {
-            return Err(Error::Config(format!("{at}.transformer: relative and layer_scale are not supported in a fusion stack")));
+            return Err(Error::Config(format!(
+                "{at}.transformer: relative and layer_scale are not supported in a fusion stack"
+            )));
         }
         Ok(())
     }
@@ -260,7 +262,10 @@ impl Tokens {
         range("tokens.start", self.start, 0, last)?;
         range("tokens.pad", self.pad, 0, last)?;
         size("tokens.end", self.end.len(), 1, 64)?;
-        self.end.iter().chain(&self.first).try_for_each(|id| range("tokens.end and tokens.first", *id, 0, last))
+        self.end
+            .iter()
+            .chain(&self.first)
+            .try_for_each(|id| range("tokens.end and tokens.first", *id, 0, last))
     }
 }
 
@@ -275,7 +280,9 @@ impl SpeechConfig {
         }
         // The id before it is asked for, too.
         range("speech.no_timestamps", self.no_timestamps, 1, last)?;
-        for (key, id) in [("transcribe", self.transcribe), ("translate", self.translate), ("previous", self.previous)] {
+        for (key, id) in
+            [("transcribe", self.transcribe), ("translate", self.translate), ("previous", self.previous)]
+        {
             id.map_or(Ok(()), |id| range(&format!("speech.{key}"), id, 0, last))?;
         }
         self.max_initial_timestamp.map_or(Ok(()), |n| range("speech.max_initial_timestamp", n, 0, 1 << 20))

@@ -253,7 +253,9 @@ impl FusionModel {
                     }
                     let n = s.tokens.size3()?.1;
                     if *skip >= n {
-                        return Err(Error::Shape(format!("memory.skip: expected less than the {n} tokens, found {skip}")));
+                        return Err(Error::Shape(format!(
+                            "memory.skip: expected less than the {n} tokens, found {skip}"
+                        )));
                     }
                     s.tokens.f_narrow(1, *skip, n - skip)?
                 }

@@ -71,7 +71,9 @@ impl<'a> Json<'a> {
     pub fn ints(&self, key: &str, most: usize) -> Result<Option<Vec<i64>>> {
         match self.get(key) {
             None => Ok(None),
-            Some(Value::Array(all)) if all.len() <= most => all.iter().map(|v| self.ranged(key, v)).collect::<Result<_>>().map(Some),
+            Some(Value::Array(all)) if all.len() <= most => {
+                all.iter().map(|v| self.ranged(key, v)).collect::<Result<_>>().map(Some)
+            }
             Some(_) => Err(self.wrong(key, format_args!("a list of at most {most} integers"))),
         }
     }
@@ -93,7 +95,11 @@ impl<'a> Json<'a> {
     /// Something else, or more than 64 times.
     pub fn ratio(&self, key: &str, default: i64, width: i64) -> Result<f64> {
         let ratio = self.int(key, default)? as f64 / width.max(1) as f64;
-        if ratio <= 64.0 { Ok(ratio) } else { Err(self.wrong(key, format_args!("at most 64 times the width {width}"))) }
+        if ratio <= 64.0 {
+            Ok(ratio)
+        } else {
+            Err(self.wrong(key, format_args!("at most 64 times the width {width}")))
+        }
     }
 
     /// True or false.

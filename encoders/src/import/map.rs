@@ -140,9 +140,14 @@ fn unfit(weights: &Weights, name: &str, expression: &str, e: Error) -> Error {
     if !matches!(e, Error::Tch(_)) {
         return e;
     }
-    let names = expression.split(['(', ')', ',', ' ']).filter_map(|n| Some((n, weights.shape(n.trim_end_matches('?'))?)));
+    let names = expression
+        .split(['(', ')', ',', ' '])
+        .filter_map(|n| Some((n, weights.shape(n.trim_end_matches('?'))?)));
     let shapes: Vec<String> = names.map(|(n, shape)| format!("{n} {shape:?}")).collect();
-    Error::format(weights.path(), format!("{name} cannot be made of {}: their shapes do not fit", shapes.join(" and ")))
+    Error::format(
+        weights.path(),
+        format!("{name} cannot be made of {}: their shapes do not fit", shapes.join(" and ")),
+    )
 }
 
 fn parts(names: &[String]) -> String {

@@ -6,23 +6,42 @@ use std::ops::RangeInclusive;
 /// Of an integer. A key that is not listed may be anything that cannot overflow what is computed from it.
 pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
     match key {
-        "hidden_size" | "width" | "d_model" | "embed_dim" | "projection_dim" | "image_text_hidden_size"
-        | "mit_hidden_size" | "head_width" => 1..=1 << 16,
+        "hidden_size"
+        | "width"
+        | "d_model"
+        | "embed_dim"
+        | "projection_dim"
+        | "image_text_hidden_size"
+        | "mit_hidden_size"
+        | "head_width" => 1..=1 << 16,
         "patch_embeds_hidden_size" => 1..=1 << 14,
         "intermediate_size" | "mit_intermediate_size" | "encoder_ffn_dim" | "decoder_ffn_dim" => 1..=1 << 20,
-        "num_hidden_layers" | "mit_num_hidden_layers" | "encoder_layers" | "decoder_layers" | "layers" => 0..=1024,
+        "num_hidden_layers" | "mit_num_hidden_layers" | "encoder_layers" | "decoder_layers" | "layers" => {
+            0..=1024
+        }
         "prompt_layers" | "depths" => 1..=1024,
-        "num_attention_heads" | "mit_num_attention_heads" | "prompt_num_attention_heads" | "encoder_attention_heads"
-        | "decoder_attention_heads" | "attn_pooler_heads" | "heads" => 1..=1 << 12,
+        "num_attention_heads"
+        | "mit_num_attention_heads"
+        | "prompt_num_attention_heads"
+        | "encoder_attention_heads"
+        | "decoder_attention_heads"
+        | "attn_pooler_heads"
+        | "heads" => 1..=1 << 12,
         "attn_pooler_queries" => 1..=1 << 16,
         "vocab_size" => 1..=1 << 24,
-        "max_position_embeddings" | "max_source_positions" | "max_target_positions" | "context_length" | "max_length"
+        "max_position_embeddings"
+        | "max_source_positions"
+        | "max_target_positions"
+        | "context_length"
+        | "max_length"
         | "max_seq_length" => 1..=1 << 20,
         // Tokens of a picture: attention is over their square.
         "num_patches" | "max_num_patches" => 1..=4096,
         "min_length" | "no_repeat_ngram_size" => 0..=1 << 20,
         "num_beams" => 1..=64,
-        "image_size" | "size" | "patch_size" | "time_stride" | "frequency_stride" | "patch_stride" => 1..=1 << 14,
+        "image_size" | "size" | "patch_size" | "time_stride" | "frequency_stride" | "patch_stride" => {
+            1..=1 << 14
+        }
         "spec_size" => 1..=1024,
         "window_size" => 1..=64,
         "fill_color" => 0..=255,

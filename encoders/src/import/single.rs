@@ -67,9 +67,7 @@ pub(super) fn dinov2(source: &Source) -> Result<Plan> {
     let size = match source.json("preprocessor_config.json")? {
         Some(value) => {
             let path = source.dir.join("preprocessor_config.json");
-            ImageProcessor::from_hugging_face(Json::new(&path, &value), Size { sides: trained })?
-                .size
-                .sides
+            ImageProcessor::from_hugging_face(Json::new(&path, &value), Size { sides: trained })?.size.sides
         }
         None => trained,
     };

@@ -200,7 +200,8 @@ impl<'a, 'p> Machine<'a, 'p> {
 
     /// Takes the last mark out; where the values above it begin.
     fn unmarked(&mut self) -> Result<usize, Stop> {
-        let mark = self.stack.iter().rposition(|v| matches!(v, Value::Mark)).ok_or("data.pkl lacks a mark")?;
+        let mark =
+            self.stack.iter().rposition(|v| matches!(v, Value::Mark)).ok_or("data.pkl lacks a mark")?;
         self.stack.remove(mark);
         Ok(mark)
     }
@@ -239,7 +240,8 @@ impl<'a, 'p> Machine<'a, 'p> {
 
     fn global(&mut self, module: &str, name: &str) -> Result<(), Stop> {
         let Some(global) = Global::find(module, name) else {
-            let message = format!("it asks to run {module}.{name}, which no file of tensors needs, so it is refused");
+            let message =
+                format!("it asks to run {module}.{name}, which no file of tensors needs, so it is refused");
             return Err(Stop::Refused(message));
         };
         self.push(Value::Global(global))
@@ -332,7 +334,8 @@ impl<'a, 'p> Machine<'a, 'p> {
                 // The state of an object: ours have none.
                 b'b' => drop(self.pop()?),
                 other => {
-                    let message = format!("data.pkl has instruction {other:#04x}, which no file of tensors needs");
+                    let message =
+                        format!("data.pkl has instruction {other:#04x}, which no file of tensors needs");
                     return Err(Stop::Refused(message));
                 }
             }
@@ -385,7 +388,10 @@ impl<'a, 'p> Machine<'a, 'p> {
         };
         let values = &self.made.tuples[values];
         if values.len() > AXES {
-            return Err(Stop::Refused(format!("data.pkl has a tensor of {} axes, at most {AXES} are read", values.len())));
+            return Err(Stop::Refused(format!(
+                "data.pkl has a tensor of {} axes, at most {AXES} are read",
+                values.len()
+            )));
         }
         let all = values.iter().map(|v| if let Value::Int(i) = v { Some(*i) } else { None });
         Ok(all.collect::<Option<Vec<i64>>>().ok_or("data.pkl has a shape of something else than integers")?)

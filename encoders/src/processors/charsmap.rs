@@ -35,13 +35,18 @@ impl Charsmap {
     pub fn new(bytes: &[u8]) -> Result<Self, String> {
         let (size, rest) = bytes.split_first_chunk::<4>().ok_or("it is empty")?;
         let size = u32::from_le_bytes(*size) as usize;
-        let (trie, values) = rest.split_at_checked(size).ok_or_else(|| format!("a table of {size} bytes in {}", bytes.len()))?;
-        let (units, []) = trie.as_chunks::<4>() else { return Err(format!("a table of {size} bytes, expected a multiple of 4")) };
+        let (trie, values) = rest
+            .split_at_checked(size)
+            .ok_or_else(|| format!("a table of {size} bytes in {}", bytes.len()))?;
+        let (units, []) = trie.as_chunks::<4>() else {
+            return Err(format!("a table of {size} bytes, expected a multiple of 4"));
+        };
         if units.is_empty() || units.len() > MOST {
             return Err(format!("a table of {} entries, expected 1 to {MOST}", units.len()));
         }
         let values = String::from_utf8(values.to_vec()).map_err(|_| "replacements that are not UTF-8")?;
-        let mut map = Self { trie: units.iter().map(|b| u32::from_le_bytes(*b)).collect(), values, growth: 1.0 };
+        let mut map =
+            Self { trie: units.iter().map(|b| u32::from_le_bytes(*b)).collect(), values, growth: 1.0 };
         map.growth = map.checked()?;
         Ok(map)
     }

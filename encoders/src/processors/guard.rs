@@ -82,12 +82,16 @@ fn check(file: &Value) -> Result<(), Wrong> {
 fn steps<'a>(part: &str, value: &'a Value) -> Result<Vec<&'a Map<String, Value>>, Wrong> {
     let (mut found, mut open) = (Vec::new(), vec![value]);
     while let Some(value) = open.pop().filter(|v| !v.is_null()) {
-        let Some(step) = value.as_object() else { return is(part, format!("expected objects, found {value:.80}")) };
+        let Some(step) = value.as_object() else {
+            return is(part, format!("expected objects, found {value:.80}"));
+        };
         found.push(step);
         if found.len() > STEPS {
             return is(part, format!("more than {STEPS} steps"));
         }
-        let lists = ["normalizers", "pretokenizers", "processors", "decoders"].iter().filter_map(|key| step.get(*key));
+        let lists = ["normalizers", "pretokenizers", "processors", "decoders"]
+            .iter()
+            .filter_map(|key| step.get(*key));
         for list in lists {
             let Some(all) = list.as_array() else { return is(part, "expected a list of steps") };
             open.extend(all);
@@ -101,7 +105,10 @@ fn words(part: &str, step: &Map<String, Value>) -> Result<(), Wrong> {
     for (key, value) in step.iter().filter(|(k, _)| *k != "precompiled_charsmap") {
         let found = value.as_str().map_or(0, str::len);
         if found > WORDS {
-            return is(&format!("{part}.{key}"), format!("a text of {found} bytes, expected at most {WORDS}"));
+            return is(
+                &format!("{part}.{key}"),
+                format!("a text of {found} bytes, expected at most {WORDS}"),
+            );
         }
     }
     Ok(())
@@ -114,7 +121,9 @@ fn pattern(part: &str, step: &Map<String, Value>) -> Result<Option<Pattern>, Wro
     let found = match (value.get("Regex").and_then(Value::as_str), plain) {
         (Some(regex), _) => Pattern::new(regex),
         (None, Some(text)) if text.len() <= patterns::LONGEST => Ok(Pattern::text(text)),
-        (None, Some(text)) => Err(format!("a text of {} bytes, expected at most {}", text.len(), patterns::LONGEST)),
+        (None, Some(text)) => {
+            Err(format!("a text of {} bytes, expected at most {}", text.len(), patterns::LONGEST))
+        }
         (None, None) => Err("expected {\"String\": text} or {\"Regex\": pattern}".into()),
     };
     found.map(Some).or_else(|e| is(&format!("{part}.pattern"), e))
@@ -122,7 +131,8 @@ fn pattern(part: &str, step: &Map<String, Value>) -> Result<Option<Pattern>, Wro
 
 fn map(base64: &str) -> Result<Charsmap, String> {
     use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(base64).map_err(|e| format!("no base64: {e}"))?;
+    let bytes =
+        base64::engine::general_purpose::STANDARD.decode(base64).map_err(|e| format!("no base64: {e}"))?;
     Charsmap::new(&bytes)
 }
 
@@ -142,17 +152,33 @@ fn template(step: &Map<String, Value>) -> Result<(), Wrong> {
                 }
                 (None, Some(id)) => {
                     let token = known.and_then(|k| k.get(id));
-                    let length = |list: &str| token.and_then(|t| t.get(list)).and_then(Value::as_array).map(Vec::len);
+                    let length =
+                        |list: &str| token.and_then(|t| t.get(list)).and_then(Value::as_array).map(Vec::len);
                     match (length("ids"), length("tokens")) {
                         (Some(ids), Some(tokens)) if ids == tokens => around += ids,
-                        _ => return is(&key, format!("token {id:?} is not in special_tokens with as many ids as tokens")),
+                        _ => {
+                            return is(
+                                &key,
+                                format!("token {id:?} is not in special_tokens with as many ids as tokens"),
+                            );
+                        }
                     }
                 }
-                _ => return is(&key, format!("expected a Sequence or a SpecialToken with its id, found {piece:.80}")),
+                _ => {
+                    return is(
+                        &key,
+                        format!("expected a Sequence or a SpecialToken with its id, found {piece:.80}"),
+                    );
+                }
             }
         }
         if around > AROUND || texts > 2 {
-            return is(&key, format!("{around} tokens around a text that stands {texts} times, expected at most {AROUND} and 2"));
+            return is(
+                &key,
+                format!(
+                    "{around} tokens around a text that stands {texts} times, expected at most {AROUND} and 2"
+                ),
+            );
         }
     }
     Ok(())
@@ -164,7 +190,10 @@ fn added(tokens: &Value) -> Result<(), Wrong> {
     let (longest, bytes) = lengths.fold((0, 0), |(m, n), l| (l.max(m), n + l));
     if all.len() > ADDED.0 || bytes > ADDED.1 || longest > WORDS {
         let found = format!("{} tokens of {bytes} bytes, the longest of {longest}", all.len());
-        return is("added_tokens", format!("{found}; expected at most {} of {}, {WORDS} each", ADDED.0, ADDED.1));
+        return is(
+            "added_tokens",
+            format!("{found}; expected at most {} of {}, {WORDS} each", ADDED.0, ADDED.1),
+        );
     }
     Ok(())
 }
@@ -176,11 +205,17 @@ fn model(model: &Value) -> Result<(), Wrong> {
     let affix = |key: &str| model.get(key).and_then(Value::as_str).unwrap_or_default();
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
         if affix(key).len() > AFFIX {
-            return is(&format!("model.{key}"), format!("{} bytes, expected at most {AFFIX}", affix(key).len()));
+            return is(
+                &format!("model.{key}"),
+                format!("{} bytes, expected at most {AFFIX}", affix(key).len()),
+            );
         }
     }
     if affix("unk_token").len() > WORDS {
-        return is("model.unk_token", format!("{} bytes, expected at most {WORDS}", affix("unk_token").len()));
+        return is(
+            "model.unk_token",
+            format!("{} bytes, expected at most {WORDS}", affix("unk_token").len()),
+        );
     }
     if let Some(found) = model.get("max_input_chars_per_word")
         && !found.as_u64().is_some_and(|n| (1..=WORD).contains(&n))
@@ -189,7 +224,9 @@ fn model(model: &Value) -> Result<(), Wrong> {
     }
     // The library takes the prefix off the second piece of a merge by its length.
     let prefix = affix("continuing_subword_prefix");
-    for merge in model.get("merges").and_then(Value::as_array).into_iter().flatten().filter(|_| !prefix.is_empty()) {
+    for merge in
+        model.get("merges").and_then(Value::as_array).into_iter().flatten().filter(|_| !prefix.is_empty())
+    {
         let second = match merge {
             Value::Array(pair) => pair.get(1).and_then(Value::as_str),
             other => other.as_str().and_then(|t| t.split(' ').nth(1)),
@@ -210,14 +247,20 @@ fn unigram(pieces: &[Value]) -> Result<(), Wrong> {
     let (mut before, mut places) = ("", 0);
     for piece in sorted {
         if piece.len() > PIECE.0 {
-            return is("model.vocab", format!("a piece of {} bytes, expected at most {}", piece.len(), PIECE.0));
+            return is(
+                "model.vocab",
+                format!("a piece of {} bytes, expected at most {}", piece.len(), PIECE.0),
+            );
         }
         let shared = before.bytes().zip(piece.bytes()).take_while(|(a, b)| a == b).count();
         places += piece.len() - shared;
         before = piece;
     }
     if places > PIECE.1 {
-        return is("model.vocab", format!("pieces with {places} different beginnings, expected at most {}", PIECE.1));
+        return is(
+            "model.vocab",
+            format!("pieces with {places} different beginnings, expected at most {}", PIECE.1),
+        );
     }
     Ok(())
 }
@@ -242,7 +285,10 @@ pub(crate) fn longest(tokenizer: &Tokenizer) -> Result<usize, Wrong> {
     let fits = ((GROWN - more) / times).max(0.0) as usize;
     if fits < LEAST {
         let becomes = format!("{times:.0} times as long and {more:.0} bytes longer");
-        return is("normalizer", format!("texts become up to {becomes}; expected at most 16 MiB of {LEAST} bytes"));
+        return is(
+            "normalizer",
+            format!("texts become up to {becomes}; expected at most 16 MiB of {LEAST} bytes"),
+        );
     }
     Ok(most.min(fits))
 }
@@ -257,7 +303,8 @@ fn growth(step: &Map<String, Value>, pattern: Option<&Pattern>, content: f64) ->
     }
     if let (Some(pattern), true) = (pattern, step.contains_key("content")) {
         // A pattern that matches nothing at all matches between any two bytes.
-        let factor = if pattern.least == 0 { 1.0 + content } else { (content / pattern.least as f64).max(1.0) };
+        let factor =
+            if pattern.least == 0 { 1.0 + content } else { (content / pattern.least as f64).max(1.0) };
         return (factor, content);
     }
     match step.get("type").and_then(Value::as_str).unwrap_or_default() {
@@ -306,19 +353,40 @@ mod tests {
     #[test]
     fn normalisers_that_swell_texts_are_refused() {
         let doubling: Vec<Value> = (0..20).map(|_| replace("a", "aa")).collect();
-        let map = |bytes: Vec<u8>| json!({"type": "Precompiled",
-            "precompiled_charsmap": base64::engine::general_purpose::STANDARD.encode(bytes)});
+        let map = |bytes: Vec<u8>| {
+            json!({"type": "Precompiled",
+            "precompiled_charsmap": base64::engine::general_purpose::STANDARD.encode(bytes)})
+        };
         for (name, value, words) in [
             ("doubling", sequence(&doubling), "1048576 times as long"),
-            ("nested", sequence(&[sequence(&doubling[..10]), sequence(&doubling[10..])]), "1048576 times as long"),
-            ("empty", sequence(&[replace("", &"x".repeat(4000)), replace("", "xxxx")]), "20005 times as long"),
-            ("without a type", sequence(&[json!({"pattern": {"String": ""}, "content": "x".repeat(4096)}), replace("x", "xx")]), "times"),
+            (
+                "nested",
+                sequence(&[sequence(&doubling[..10]), sequence(&doubling[10..])]),
+                "1048576 times as long",
+            ),
+            (
+                "empty",
+                sequence(&[replace("", &"x".repeat(4000)), replace("", "xxxx")]),
+                "20005 times as long",
+            ),
+            (
+                "without a type",
+                sequence(&[
+                    json!({"pattern": {"String": ""}, "content": "x".repeat(4096)}),
+                    replace("x", "xx"),
+                ]),
+                "times",
+            ),
             ("as a list", json!([{"String": ""}, "x"]), "expected objects"),
             ("long", replace("a", &"x".repeat(5000)), "a text of 5000 bytes"),
             ("prepended", json!({"type": "Prepend", "prepend": "x".repeat(5000)}), "a text of 5000 bytes"),
             ("many", sequence(&vec![replace("a", "b"); 65]), "more than 64 steps"),
             ("in a table", map(one(0, &format!("{}\0", "x".repeat(5000)))), "5000 times as long"),
-            ("regex", json!({"type": "Replace", "pattern": {"Regex": "(a+)\\1"}, "content": "b"}), "normalizer.pattern: references back"),
+            (
+                "regex",
+                json!({"type": "Replace", "pattern": {"Regex": "(a+)\\1"}, "content": "b"}),
+                "normalizer.pattern: references back",
+            ),
         ] {
             let said = refused("normalizer", value);
             assert!(said.starts_with("tokenizer.json: normalizer") && said.contains(words), "{name}: {said}");
@@ -332,18 +400,34 @@ mod tests {
     fn what_would_panic_in_the_library_is_refused() {
         let map = |text: &str| json!({"type": "Precompiled", "precompiled_charsmap": text});
         let at = "normalizer.precompiled_charsmap: ";
-        for (text, words) in [("", "it is empty"), ("AAAA", "it is empty"), ("AAAAAA==", "0 entries"), ("////fw==", "a table of"), ("é", "no base64")] {
+        for (text, words) in [
+            ("", "it is empty"),
+            ("AAAA", "it is empty"),
+            ("AAAAAA==", "0 entries"),
+            ("////fw==", "a table of"),
+            ("é", "no base64"),
+        ] {
             let said = refused("normalizer", map(text));
             assert!(said.contains(at) && said.contains(words), "{said}");
         }
-        assert!(refused("normalizer", json!({"type": "Precompiled", "precompiled_charsmap": 3})).contains(at));
-        assert!(refused("pre_tokenizer", json!({"type": "FixedLength", "length": 0})).contains("expected 1 or more"));
-        let template = |single: Value| json!({"type": "TemplateProcessing", "single": single, "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+        assert!(
+            refused("normalizer", json!({"type": "Precompiled", "precompiled_charsmap": 3})).contains(at)
+        );
+        assert!(
+            refused("pre_tokenizer", json!({"type": "FixedLength", "length": 0}))
+                .contains("expected 1 or more")
+        );
+        let template = |single: Value| {
+            json!({"type": "TemplateProcessing", "single": single, "pair": [{"Sequence": {"id": "A", "type_id": 0}},
             {"Sequence": {"id": "B", "type_id": 0}}], "special_tokens": {"[S]": {"id": "[S]", "ids": vec![0; 2000], "tokens": vec!["a"; 2000]},
-            "[T]": {"id": "[T]", "ids": [0, 1], "tokens": ["a"]}}});
+            "[T]": {"id": "[T]", "ids": [0, 1], "tokens": ["a"]}}})
+        };
         for (single, words) in [
             (json!([{"SpecialToken": {"id": "[X]", "type_id": 0}}]), "\"[X]\" is not in special_tokens"),
-            (json!([{"SpecialToken": {"id": "[T]", "type_id": 0}}]), "\"[T]\" is not in special_tokens with as many ids"),
+            (
+                json!([{"SpecialToken": {"id": "[T]", "type_id": 0}}]),
+                "\"[T]\" is not in special_tokens with as many ids",
+            ),
             (json!([{"SpecialToken": ["[X]", 0]}]), "expected a Sequence or a SpecialToken"),
             (json!([{"Sequence": {"id": "B", "type_id": 0}}]), "names text \"B\", expected A"),
             (json!([{"SpecialToken": {"id": "[S]", "type_id": 0}}]), "2000 tokens around a text"),
@@ -360,19 +444,33 @@ mod tests {
     #[test]
     fn models_that_cost_too_much_are_refused() {
         for (value, words) in [
-            (json!({"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a", "continuing_subword_prefix": "##",
-                "max_input_chars_per_word": 1_000_000_000}), "max_input_chars_per_word: expected 1 to 256"),
-            (json!({"type": "BPE", "vocab": {"a": 0}, "merges": [], "end_of_word_suffix": "x".repeat(100_000)}), "end_of_word_suffix: 100000"),
-            (json!({"type": "Unigram", "unk_id": 0, "vocab": [["a".repeat(2000), 0.0]]}), "a piece of 2000 bytes"),
-            (json!({"type": "Unigram", "unk_id": 0, "vocab": (0..4500).map(|i| json!([format!("{i:04}{}", "a".repeat(1000)), 0.0]))
-                .collect::<Vec<_>>()}), "different beginnings"),
+            (
+                json!({"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a", "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 1_000_000_000}),
+                "max_input_chars_per_word: expected 1 to 256",
+            ),
+            (
+                json!({"type": "BPE", "vocab": {"a": 0}, "merges": [], "end_of_word_suffix": "x".repeat(100_000)}),
+                "end_of_word_suffix: 100000",
+            ),
+            (
+                json!({"type": "Unigram", "unk_id": 0, "vocab": [["a".repeat(2000), 0.0]]}),
+                "a piece of 2000 bytes",
+            ),
+            (
+                json!({"type": "Unigram", "unk_id": 0, "vocab": (0..4500).map(|i| json!([format!("{i:04}{}", "a".repeat(1000)), 0.0]))
+                .collect::<Vec<_>>()}),
+                "different beginnings",
+            ),
             (json!([1]), "model: expected an object"),
         ] {
             let said = refused("model", value);
             assert!(said.contains(words), "{words}: {said}");
         }
-        let token = |content: &str| json!({"id": 0, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
-            "normalized": false, "special": false});
+        let token = |content: &str| {
+            json!({"id": 0, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": false})
+        };
         let long = json!(vec![token(&"x".repeat(4000)); 1100]);
         assert!(refused("added_tokens", long).contains("added_tokens: 1100 tokens of 4400000 bytes"));
     }

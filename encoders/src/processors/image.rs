@@ -155,8 +155,11 @@ impl ImageProcessor {
         if self.fit == Fit::Patches && !self.patch.is_some_and(fits) {
             return Err(Error::config("image.patch", format!("expected a divisor of size {}", self.size)));
         }
-        if self.std.iter().any(|s| !s.is_finite() || *s == 0.0) {
-            return Err(Error::config("image.std", format!("expected numbers but 0, found {:?}", self.std)));
+        if self.std.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
+            return Err(Error::config(
+                "image.std",
+                format!("expected numbers above 0, found {:?}", self.std),
+            ));
         }
         if self.mean.iter().any(|m| !m.is_finite()) {
             return Err(Error::config("image.mean", format!("expected numbers, found {:?}", self.mean)));

@@ -28,8 +28,8 @@ fn three(json: Json, key: &str, default: [f32; 3]) -> Result<[f32; 3]> {
         v => one(v).map(|v| vec![v; 3]),
     };
     match found.as_deref() {
-        Some(&[a, b, c]) if !key.ends_with("std") || ![a, b, c].contains(&0.0) => Ok([a, b, c]),
-        _ if key.ends_with("std") => Err(json.wrong(key, "three numbers but 0")),
+        Some(&[a, b, c]) if !key.ends_with("std") || [a, b, c].iter().all(|s| *s > 0.0) => Ok([a, b, c]),
+        _ if key.ends_with("std") => Err(json.wrong(key, "three numbers above 0")),
         _ => Err(json.wrong(key, "three numbers")),
     }
 }
@@ -156,7 +156,10 @@ impl ImageProcessor {
             }
             // The pixels of as many patches as are allowed are a picture's.
             if side * patch > 1 << 14 {
-                return Err(json.wrong("max_num_patches", format_args!("pictures of at most 16384 pixels a side with patches of {patch}")));
+                return Err(json.wrong(
+                    "max_num_patches",
+                    format_args!("pictures of at most 16384 pixels a side with patches of {patch}"),
+                ));
             }
             let size = Size { sides: [side * patch; 2] };
             Self { size, fit: Fit::Patches, patch: u32::try_from(patch).ok(), ..base }

@@ -132,7 +132,10 @@ impl MelConfig {
         }
         // A long sound that is gone through window by window has so many values for each of its samples.
         if self.mels > 4 * self.hop {
-            return bad("hop", format!("expected at least a quarter of the {} bands, found {}", self.mels, self.hop));
+            return bad(
+                "hop",
+                format!("expected at least a quarter of the {} bands, found {}", self.mels, self.hop),
+            );
         }
         let mut frames = self.max_frames;
         if let Some(f) = &self.frontend {
@@ -143,7 +146,10 @@ impl MelConfig {
         if values > most {
             return bad(
                 "max_frames",
-                format!("{frames} frames of {} bands are {values} values, expected at most {most}", self.mels),
+                format!(
+                    "{frames} frames of {} bands are {values} values, expected at most {most}",
+                    self.mels
+                ),
             );
         }
         let (work, most) = (frames.saturating_mul(self.n_fft), 1 << 30);

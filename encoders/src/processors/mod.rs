@@ -20,6 +20,6 @@ pub use clean::Cleaning;
 pub use frontend::{Fill, Framing, Frontend, Log, Scale};
 pub use image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
 pub use mel::{LogMel, MelConfig};
+pub(crate) use text::of_bytes as tokenizer_of;
 pub use text::{TextProcessor, TextRules, Vocabulary, train_tokenizer};
 pub(crate) use tokenizer_files::{from_sentencepiece as read_sentencepiece, read as read_tokenizer};
-pub(crate) use text::of_bytes as tokenizer_of;

@@ -1,7 +1,7 @@
 //! Strings → token ids, through a `tokenizer.json` of the `tokenizers` crate.
 
-use super::clean::Cleaning;
 use super::charsmap::Charsmap;
+use super::clean::Cleaning;
 use super::guard;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -104,9 +104,10 @@ impl TextRules {
     /// The id, with its key.
     pub fn validate(&self, at: &str, vocab_size: i64) -> Result<()> {
         match self.fixed_pad {
-            Some(pad) if !(0..vocab_size).contains(&pad) => {
-                Err(Error::config(format!("{at}.fixed_pad"), format!("expected 0 to {}, found {pad}", vocab_size - 1)))
-            }
+            Some(pad) if !(0..vocab_size).contains(&pad) => Err(Error::config(
+                format!("{at}.fixed_pad"),
+                format!("expected 0 to {}, found {pad}", vocab_size - 1),
+            )),
             _ => Ok(()),
         }
     }
@@ -134,7 +135,14 @@ impl TextProcessor {
         }
         let longest = guard::longest(&tokenizer).map_err(|(key, message)| Error::config(key, message))?;
         let rules = TextRules::default();
-        Ok(Self { tokenizer, context_length: context_length.max(1), rows: vocab_size, longest, rules, bare: None })
+        Ok(Self {
+            tokenizer,
+            context_length: context_length.max(1),
+            rows: vocab_size,
+            longest,
+            rules,
+            bare: None,
+        })
     }
 
     /// Reads `tokenizer.json`.
@@ -227,7 +235,9 @@ impl TextProcessor {
         // Its files may number tokens as they like; libtorch would look them up all the same.
         if let Some(id) = ids.iter().find(|id| **id >= self.rows) {
             let rows = self.rows;
-            return Err(Error::Input(format!("the tokenizer gives token {id}, the model's embedding has {rows} rows")));
+            return Err(Error::Input(format!(
+                "the tokenizer gives token {id}, the model's embedding has {rows} rows"
+            )));
         }
         Ok(ids)
     }

@@ -114,7 +114,10 @@ pub(super) fn read_json(path: &Path) -> Result<Tokenizer> {
 pub(super) fn parse_json(path: &Path, bytes: &[u8]) -> Result<Tokenizer> {
     Budget::VOCABULARY.json(path, bytes)?;
     let value = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-    guard::make(path, value.map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?)
+    guard::make(
+        path,
+        value.map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?,
+    )
 }
 
 /// Both tokenizers of a SentencePiece model with these `bytes`.

@@ -96,7 +96,9 @@ impl Generation {
         ] {
             range(key, i64::try_from(value).unwrap_or(i64::MAX), least, 1 << 20)?;
         }
-        for (key, ids) in [("end", &self.end), ("suppress", &self.suppress), ("begin_suppress", &self.begin_suppress)] {
+        for (key, ids) in
+            [("end", &self.end), ("suppress", &self.suppress), ("begin_suppress", &self.begin_suppress)]
+        {
             range(&format!("{key}: number of ids"), ids.len() as i64, 0, 1 << 16)?;
             ids.iter().try_for_each(|id| range(key, *id, -1, VOCABULARY))?;
         }
