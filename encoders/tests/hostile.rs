@@ -353,7 +353,6 @@ fn changed_finds_cost_nothing() {
     let number = std::env::var("UNISONO_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
     let only = std::env::var("UNISONO_TARGET").ok();
     let dir = tempfile::tempdir().unwrap();
-    let last = dir.path().join("last");
     for (target, run) in targets(dir.path()).into_iter().filter(|(t, _)| only.as_ref().is_none_or(|o| o == t))
     {
         let inputs = kept(target);
@@ -362,8 +361,9 @@ fn changed_finds_cost_nothing() {
             let bytes = mutated(&mut rng, &inputs);
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&bytes)));
             if done.is_err() {
+                let last = std::env::temp_dir().join(format!("{target}-{i}"));
                 fs::write(&last, &bytes).unwrap();
-                panic!("{target}, input {i}: kept as {}", dir.keep().join("last").display());
+                panic!("{target}, input {i}: kept as {}", last.display());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::config::FusionConfig;
 use crate::model::{FusionModel, Imported};
-use crate::{Error, Result};
+use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;

@@ -3,10 +3,11 @@
 //! a word. So all of that is looked at first, in the JSON value that the tokenizer is then made from.
 
 use super::charsmap::Charsmap;
+use super::lengths::longest;
 use super::patterns::{self, Pattern};
+use super::pieces::unigram;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
 use std::path::Path;
 use tokenizers::Tokenizer;
 
@@ -22,13 +23,6 @@ const ADDED: (usize, usize) = (1 << 17, 4 << 20);
 const AFFIX: usize = 64;
 /// Characters of a word that pieces are looked for in: the time is their square.
 const WORD: u64 = 256;
-/// Bytes of a Unigram model's piece, and places of the tree that they are found by (some 340 bytes of memory each).
-const PIECE: (usize, usize) = (1024, 1 << 22);
-/// Bytes that a text may have become before it is cut into tokens.
-const GROWN: f64 = (16 << 20) as f64;
-/// A tokenizer that cannot take texts of so many bytes is refused.
-const LEAST: usize = 4096;
-
 /// Makes the tokenizer that `value`, read at `path`, describes.
 ///
 /// # Errors
@@ -48,9 +42,9 @@ pub(crate) fn make(path: &Path, mut value: Value) -> Result<Tokenizer> {
 }
 
 /// A key and what is wrong with its value.
-type Wrong = (String, String);
+pub(super) type Wrong = (String, String);
 
-fn is<T>(key: &str, message: impl Into<String>) -> Result<T, Wrong> {
+pub(super) fn is<T>(key: &str, message: impl Into<String>) -> Result<T, Wrong> {
     Err((key.to_owned(), message.into()))
 }
 
@@ -79,7 +73,7 @@ fn check(file: &Value) -> Result<(), Wrong> {
 }
 
 /// A part's steps: itself, and those that it lists. Only objects are steps: the library would read a list as one, too.
-fn steps<'a>(part: &str, value: &'a Value) -> Result<Vec<&'a Map<String, Value>>, Wrong> {
+pub(super) fn steps<'a>(part: &str, value: &'a Value) -> Result<Vec<&'a Map<String, Value>>, Wrong> {
     let (mut found, mut open) = (Vec::new(), vec![value]);
     while let Some(value) = open.pop().filter(|v| !v.is_null()) {
         let Some(step) = value.as_object() else {
@@ -115,7 +109,7 @@ fn words(part: &str, step: &Map<String, Value>) -> Result<(), Wrong> {
 }
 
 /// The pattern that a step looks for.
-fn pattern(part: &str, step: &Map<String, Value>) -> Result<Option<Pattern>, Wrong> {
+pub(super) fn pattern(part: &str, step: &Map<String, Value>) -> Result<Option<Pattern>, Wrong> {
     let Some(value) = step.get("pattern") else { return Ok(None) };
     let plain = value.get("String").or(Some(value)).and_then(Value::as_str);
     let found = match (value.get("Regex").and_then(Value::as_str), plain) {
@@ -129,7 +123,7 @@ fn pattern(part: &str, step: &Map<String, Value>) -> Result<Option<Pattern>, Wro
     found.map(Some).or_else(|e| is(&format!("{part}.pattern"), e))
 }
 
-fn map(base64: &str) -> Result<Charsmap, String> {
+pub(super) fn map(base64: &str) -> Result<Charsmap, String> {
     use base64::Engine;
     let bytes =
         base64::engine::general_purpose::STANDARD.decode(base64).map_err(|e| format!("no base64: {e}"))?;
@@ -239,89 +233,6 @@ fn model(model: &Value) -> Result<(), Wrong> {
         Some(pieces) => unigram(pieces),
         None => Ok(()),
     }
-}
-
-/// Pieces are found in a tree of their bytes.
-fn unigram(pieces: &[Value]) -> Result<(), Wrong> {
-    let sorted: BTreeSet<&str> = pieces.iter().filter_map(|p| p.get(0)?.as_str()).collect();
-    let (mut before, mut places) = ("", 0);
-    for piece in sorted {
-        if piece.len() > PIECE.0 {
-            return is(
-                "model.vocab",
-                format!("a piece of {} bytes, expected at most {}", piece.len(), PIECE.0),
-            );
-        }
-        let shared = before.bytes().zip(piece.bytes()).take_while(|(a, b)| a == b).count();
-        places += piece.len() - shared;
-        before = piece;
-    }
-    if places > PIECE.1 {
-        return is(
-            "model.vocab",
-            format!("pieces with {places} different beginnings, expected at most {}", PIECE.1),
-        );
-    }
-    Ok(())
-}
-
-/// Bytes of the longest text that `tokenizer` is given: it may not become longer than 16 MiB, nor its patterns take long over it.
-pub(crate) fn longest(tokenizer: &Tokenizer) -> Result<usize, Wrong> {
-    let of = |part: &str, json: serde_json::Result<Value>| json.or_else(|e| is(part, e.to_string()));
-    let normalizer = of("normalizer", serde_json::to_value(tokenizer.get_normalizer()))?;
-    let cutter = of("pre_tokenizer", serde_json::to_value(tokenizer.get_pre_tokenizer()))?;
-    let (mut times, mut more, mut most) = (1f64, 0f64, super::text::MOST_BYTES);
-    for (part, value) in [("normalizer", &normalizer), ("pre_tokenizer", &cutter)] {
-        for step in steps(part, value)? {
-            let pattern = pattern(part, step)?;
-            let content = step.get("content").and_then(Value::as_str).map_or(0, str::len) as f64;
-            let (factor, adds) = growth(step, pattern.as_ref(), content);
-            (times, more) = (times * factor, more + adds);
-            most = most.min(pattern.map_or(usize::MAX, |p| p.longest));
-        }
-    }
-    // What one step adds, those behind it make longer.
-    let more = more * times;
-    let fits = ((GROWN - more) / times).max(0.0) as usize;
-    if fits < LEAST {
-        let becomes = format!("{times:.0} times as long and {more:.0} bytes longer");
-        return is(
-            "normalizer",
-            format!("texts become up to {becomes}; expected at most 16 MiB of {LEAST} bytes"),
-        );
-    }
-    Ok(most.min(fits))
-}
-
-/// How many times as many bytes a step makes of a text at most, and how many more.
-fn growth(step: &Map<String, Value>, pattern: Option<&Pattern>, content: f64) -> (f64, f64) {
-    if let Some(map) = step.get("precompiled_charsmap").and_then(Value::as_str) {
-        return (map_growth(map), 0.0);
-    }
-    if let Some(text) = step.get("prepend").and_then(Value::as_str) {
-        return (1.0, text.len() as f64);
-    }
-    if let (Some(pattern), true) = (pattern, step.contains_key("content")) {
-        // A pattern that matches nothing at all matches between any two bytes.
-        let factor =
-            if pattern.least == 0 { 1.0 + content } else { (content / pattern.least as f64).max(1.0) };
-        return (factor, content);
-    }
-    match step.get("type").and_then(Value::as_str).unwrap_or_default() {
-        // U+FDFA becomes eighteen characters.
-        "NFKC" | "NFKD" => (11.0, 0.0),
-        "NFC" | "NFD" => (3.0, 0.0),
-        "Lowercase" => (1.5, 0.0),
-        // Decomposed, spaces around ideographs, lower case.
-        "BertNormalizer" | "Bert" => (6.0, 0.0),
-        "ByteLevel" => (2.0, 2.0),
-        "Metaspace" => (4.0, 4.0),
-        _ => (1.0, 0.0),
-    }
-}
-
-fn map_growth(base64: &str) -> f64 {
-    map(base64).map_or(f64::INFINITY, |m| m.growth())
 }
 
 #[cfg(test)]

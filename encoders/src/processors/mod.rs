@@ -6,9 +6,11 @@ mod frontend;
 mod guard;
 mod image;
 mod image_files;
+mod lengths;
 mod mel;
 mod mojibake;
 mod patterns;
+mod pieces;
 mod resize;
 #[cfg(target_arch = "x86_64")]
 mod resize_avx2;

@@ -2,7 +2,7 @@
 
 use super::charsmap::Charsmap;
 use super::clean::Cleaning;
-use super::guard;
+use super::lengths;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -133,7 +133,7 @@ impl TextProcessor {
                 format!("the tokenizer has {found} tokens, the embedding only {vocab_size} rows"),
             ));
         }
-        let longest = guard::longest(&tokenizer).map_err(|(key, message)| Error::config(key, message))?;
+        let longest = lengths::longest(&tokenizer).map_err(|(key, message)| Error::config(key, message))?;
         let rules = TextRules::default();
         Ok(Self {
             tokenizer,
