@@ -73,6 +73,7 @@ keep("tokenizer", "doubling", tokenizer(normalizer=chain([replace("a", "aa")] * 
 keep("tokenizer", "prepending", tokenizer(normalizer=chain([{"type": "Prepend", "prepend": "x" * 400}, replace("x", "x" * 400)])))
 keep("tokenizer", "nothing", tokenizer(normalizer=chain([replace("", "xxxxxxxx")] * 9)))
 keep("tokenizer", "map-empty", tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": ""}))
+keep("tokenizer", "map-missing", tokenizer(normalizer={"type": "Precompiled"}))
 keep("tokenizer", "map-lies", tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": base64.b64encode(b"\x04\0\0\0\xff\xff\xff\x7f").decode()}))
 keep("tokenizer", "regex", tokenizer(pre_tokenizer={"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Isolated", "invert": False}))
 keep("tokenizer", "regex-back", tokenizer(pre_tokenizer={"type": "Split", "pattern": {"Regex": "(a+)+\\1b"}, "behavior": "Isolated", "invert": False}))

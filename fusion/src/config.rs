@@ -278,8 +278,8 @@ impl SpeechConfig {
         for (language, id) in &self.languages {
             range(&format!("speech.languages.{language}"), *id, 0, last)?;
         }
-        // The id before it is asked for, too.
-        range("speech.no_timestamps", self.no_timestamps, 1, last)?;
+        // Below 0 where a vocabulary has no times at all; what asks for the id before it says so.
+        range("speech.no_timestamps", self.no_timestamps, -VOCABULARY, last)?;
         for (key, id) in
             [("transcribe", self.transcribe), ("translate", self.translate), ("previous", self.previous)]
         {

@@ -1,8 +1,8 @@
 //! The fusion part of this project's model directories: `fusion.json` and `fusion.safetensors` beside the towers' files.
 
+use crate::Result;
 use crate::config::FusionConfig;
 use crate::model::{FusionModel, Imported};
-use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;

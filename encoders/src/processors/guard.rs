@@ -54,6 +54,9 @@ fn check(file: &Value) -> Result<(), Wrong> {
             words(part, step)?;
             pattern(part, step)?;
             match step.get("precompiled_charsmap") {
+                None if step.get("type").and_then(Value::as_str) == Some("Precompiled") => {
+                    return is(&format!("{part}.precompiled_charsmap"), "expected base64 text, found none");
+                }
                 None => {}
                 Some(Value::String(text)) => {
                     map(text).or_else(|e| is(&format!("{part}.precompiled_charsmap"), e))?;

@@ -28,8 +28,10 @@ fn three(json: Json, key: &str, default: [f32; 3]) -> Result<[f32; 3]> {
         v => one(v).map(|v| vec![v; 3]),
     };
     match found.as_deref() {
-        Some(&[a, b, c]) if !key.ends_with("std") || [a, b, c].iter().all(|s| *s > 0.0) => Ok([a, b, c]),
-        _ if key.ends_with("std") => Err(json.wrong(key, "three numbers above 0")),
+        Some(&[a, b, c]) if !key.ends_with("std") || [a, b, c].iter().all(|s| *s > 0.0 && *s <= 1e6) => {
+            Ok([a, b, c])
+        }
+        _ if key.ends_with("std") => Err(json.wrong(key, "three numbers above 0 and at most 1000000")),
         _ => Err(json.wrong(key, "three numbers")),
     }
 }
