@@ -25,7 +25,7 @@ fn copy_folder(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let from = entry.unwrap().path();
         let to = to.join(from.file_name().unwrap());
-        if from.is_dir() { copy_folder(&from, &to) } else { drop(fs::copy(&from, to).unwrap()) }
+        if from.is_dir() { copy_folder(&from, &to) } else { fs::copy(&from, to).map(|_| ()).unwrap() }
     }
 }
 
