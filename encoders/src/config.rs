@@ -657,7 +657,7 @@ impl TransformerConfig {
                 ));
             }
         }
-        if let Some(init) = self.layer_scale.filter(|v| !(v.abs() <= 1e6)) {
+        if let Some(init) = self.layer_scale.filter(|v| !(-1e6..=1e6).contains(v)) {
             return Err(Error::config(
                 format!("{at}.layer_scale"),
                 format!("expected -1000000 to 1000000, found {init}"),

@@ -270,8 +270,10 @@ fn folders_lead_nowhere_else() {
     }
 }
 
+type Target<'a> = Box<dyn Fn(&[u8]) + 'a>;
+
 /// The targets of `fuzz/` that read model files.
-fn targets(dir: &Path) -> [(&'static str, Box<dyn Fn(&[u8]) + '_>); 5] {
+fn targets(dir: &Path) -> [(&'static str, Target<'_>); 5] {
     [
         ("pickle", Box::new(fuzzing::pickle)),
         ("safetensors", Box::new(fuzzing::safetensors)),
