@@ -18,6 +18,17 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file that cannot be opened or read within bounds.
+    #[error(transparent)]
+    Files(#[from] unisono_files::Error),
+    /// An address where a file's path is expected.
+    #[error("{}: is {advice}", path.display())]
+    Address {
+        /// As it was given.
+        path: PathBuf,
+        /// What it is and what to do.
+        advice: &'static str,
+    },
     /// A line of a manifest is not a valid record.
     #[error("{}:{line}: {message}", path.display())]
     Manifest {

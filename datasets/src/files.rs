@@ -47,6 +47,7 @@ pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
 
 /// Reads a whole media file after checking that it is a file, not empty and within the limit.
 pub(crate) fn read_media(path: &Path, expected: &str, limits: &Limits) -> Result<Vec<u8>> {
+    crate::address::refuse(path)?;
     let file = File::open(path).map_err(Error::io(path, "read"))?;
     let meta = file.metadata().map_err(Error::io(path, "read"))?;
     if !meta.is_file() {

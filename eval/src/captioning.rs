@@ -1,11 +1,11 @@
 //! Captions of held-out pictures and sounds against their true ones, beside two baselines that understand nothing.
 
 use crate::captions::{Pair, bleu, cider_d};
-use crate::protocol::{Captions, Side, Skipped, gather};
+use crate::protocol::{Captions, Item, Side, Skipped, gather};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use unisono_datasets::{Manifest, Record};
 use unisono_encoders::Modality;
 use unisono_fusion::{FusionModel, Generation};
@@ -127,12 +127,19 @@ impl PreparedCaptions {
         for r in &records {
             known.entry(r.key()).or_default().extend(first(r));
         }
-        let by_id: BTreeMap<&str, &Record> = ids.iter().map(|r| (r.id.as_str(), *r)).collect();
-        let of = |id: &str| -> Vec<String> {
-            let key = by_id.get(id).map_or(id, |r| r.key());
-            known.get(key).into_iter().flatten().cloned().collect()
+        // Records that name one file are of one item: what any of them says of it is true.
+        let mut named: BTreeMap<&Path, BTreeSet<&str>> = BTreeMap::new();
+        for r in &records {
+            for path in r.image.iter().chain(&r.audio) {
+                named.entry(path).or_default().insert(r.key());
+            }
+        }
+        let of = |item: &Item| -> Vec<String> {
+            let keys = item.path.as_deref().and_then(|path| named.get(path)).into_iter().flatten();
+            let all: BTreeSet<&String> = keys.filter_map(|key| known.get(key)).flatten().collect();
+            all.into_iter().cloned().collect()
         };
-        let references = side.items.iter().map(|i| of(&i.id)).collect::<Vec<_>>();
+        let references = side.items.iter().map(of).collect::<Vec<_>>();
         if references.is_empty() {
             return Err(Error::Input(format!(
                 "captions {}: split {:?} has no {} with a caption",

@@ -29,6 +29,8 @@ pub mod metrics;
 pub mod protocol;
 pub mod report;
 pub mod retrieval;
+mod side;
+mod spoken;
 pub mod stats;
 pub mod svg;
 pub mod table;

@@ -166,6 +166,7 @@ fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut
 }
 
 fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing) -> Result<()> {
+    unisono_datasets::address::refuse(path)?;
     let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
     if meta.is_dir() {
         walk(path, wanted, videos, listing);

@@ -11,7 +11,7 @@ use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
 use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
-use unisono_datasets::{Draw, Limits, Record};
+use unisono_datasets::{Draw, Limits, Record, words};
 use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
 use unisono_encoders::{Modality, Model};
 use unisono_eval::inputs;
@@ -117,7 +117,10 @@ impl Preparer {
         if let (Some(processor), true) = (&self.text, uses(Modality::Text) && !r.text.is_empty()) {
             let caption = caption(r, &source.caption, &mut stream(Purpose::Pick));
             sample.ids = Some(processor.encode(&caption)?);
-            sample.text = Some(hash(&caption.trim().to_lowercase()));
+            sample.text = Some(hash(&words::folded(&caption)));
+        } else if let Some(name) = r.text.first() {
+            // Not read, but known: records of one caption are no negatives of each other.
+            sample.text = Some(hash(&words::folded(name)));
         }
         if let (Some(processor), true) = (&self.image, uses(Modality::Image) || uses(Modality::Video)) {
             // The same stream anew for each frame: a video is cropped and coloured as one.

@@ -233,7 +233,7 @@ impl Show {
         if same_lang {
             found.retain(|(i, _)| side.items[*i].lang == item.lang);
         }
-        let right = |i: usize| side.items[i].key == item.key;
+        let right = |i: usize| side.items[i].answers(item);
         let rank = found.iter().position(|(i, _)| right(*i)).map(|r| (r + 1) as f64);
         let size = found.len();
         let mut hits = Vec::with_capacity(HITS);
@@ -296,20 +296,16 @@ impl Show {
             let vector = sounds.embed(&self.model, BATCH)?;
             let Some(item) = sounds.items.first() else { continue };
             let caption = r.text.first().cloned();
-            // A lone record knows nothing of the captions that join labels: the gallery's key of the same thing counts.
-            let key =
-                texts.items.iter().find(|t| t.text == caption && t.lang == item.lang).map(|t| t.key.clone());
-            let item = Item { key: key.unwrap_or_else(|| item.key.clone()), ..item.clone() };
             let dim = self.model.config().embed_dim as usize;
             to_pictures.push(self.search(
-                &item,
+                item,
                 &vector[..dim],
                 caption.clone(),
                 &pictures,
                 &picture_vectors,
                 false,
             )?);
-            to_texts.push(self.search(&item, &vector[..dim], caption, &texts, &text_vectors, true)?);
+            to_texts.push(self.search(item, &vector[..dim], caption, &texts, &text_vectors, true)?);
         }
         Ok((to_pictures, to_texts))
     }

@@ -56,7 +56,11 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let report = match args.set {
         Set::Stamps => sample::stamps(&options, &mut show),
         Set::Emoji => sample::emoji(&options, &mut show),
-    }?;
+    };
+    let report = report.map_err(|e| match e {
+        unisono_datasets::Error::Options(message) => Error::Usage(format!("--archive {message}")),
+        other => other.into(),
+    })?;
     meter.finish();
     if args.json { out::json(&report) } else { out::print(&summary(&report, begun)) }
 }

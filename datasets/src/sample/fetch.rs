@@ -34,6 +34,25 @@ pub(super) enum Registry {
     Npm,
 }
 
+/// Refuses archives that were given and are none of those wanted: they would be fetched all the same.
+pub(super) fn check_given(options: &SampleOptions, wanted: &[&Archive]) -> Result<()> {
+    for given in &options.archives {
+        let is = |archive: &&Archive| match given.is_dir() {
+            true => given.join(archive.file).is_file(),
+            false => given.file_name().is_some_and(|name| name == archive.file),
+        };
+        if !wanted.iter().any(is) {
+            let names: Vec<&str> = wanted.iter().map(|archive| archive.file).collect();
+            return Err(Error::Options(format!(
+                "{}: is or holds none of this data set's packages, which are named {}",
+                given.display(),
+                names.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The archive's path, fetched when it is neither given nor cached.
 pub(super) fn locate(archive: &Archive, options: &SampleOptions, report: Report) -> Result<PathBuf> {
     for given in &options.archives {

@@ -44,6 +44,7 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Io`], [`Error::Media`] for anything but a video or sound file, [`Error::Limit`].
     pub fn probe(&self, path: &Path, limits: &VideoLimits) -> Result<Video> {
+        crate::address::refuse(path)?;
         let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
         if !meta.is_file() {
             return Err(Error::media(path, EXPECTED, "something that is not a regular file"));

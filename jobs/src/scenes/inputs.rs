@@ -91,6 +91,7 @@ impl std::str::FromStr for Shard {
 pub fn list(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<Skip>)> {
     let (mut sources, mut skipped, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
+        unisono_datasets::address::refuse(path)?;
         let path = std::path::absolute(path).map_err(Error::io(path, "resolve"))?;
         let meta = std::fs::metadata(&path).map_err(Error::io(&path, "read"))?;
         let mut add = |source: Source| {

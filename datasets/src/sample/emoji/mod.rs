@@ -160,9 +160,11 @@ enum Source<'a> {
 /// that vendor; `unused`, those concepts by the other vendors.
 ///
 /// # Errors
-/// [`Error::ToolMissing`] without `npm`, [`Error::Command`] when a package cannot be had, [`Error::Checksum`],
+/// [`Error::Options`] for archives that are none of it, [`Error::ToolMissing`] without `npm`, [`Error::Command`] when a package cannot be had, [`Error::Checksum`],
 /// [`Error::Io`].
 pub fn emoji(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
+    let packages: Vec<&Archive> = VENDORS.iter().map(|(_, archive)| archive).chain([&CHARTS]).collect();
+    fetch::check_given(options, &packages)?;
     if let Some(report) = layout::complete(options, RECIPE) {
         return Ok(report);
     }

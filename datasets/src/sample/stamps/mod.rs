@@ -40,9 +40,10 @@ const ARCHIVE: Archive = Archive {
 /// there is the sound of the thing itself. Splits `train`, `val`, `test` are made of whole groups of near-copies.
 ///
 /// # Errors
-/// [`crate::Error::ToolMissing`] without `apt-get` or `dpkg-deb`, [`crate::Error::Command`] when the package cannot be had,
+/// [`crate::Error::Options`] for archives that are none of it, [`crate::Error::ToolMissing`] without `apt-get` or `dpkg-deb`, [`crate::Error::Command`] when the package cannot be had,
 /// [`crate::Error::Checksum`], [`crate::Error::Io`].
 pub fn stamps(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
+    fetch::check_given(options, &[&ARCHIVE])?;
     if let Some(report) = layout::complete(options, RECIPE) {
         return Ok(report);
     }
