@@ -2,7 +2,7 @@
 
 mod check;
 
-use crate::{error::Error, out, style};
+use crate::{error::Error, limits::LimitArgs, out, style};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use unisono_datasets::Manifest;
 use unisono_encoders::{Modality, Model};
 use unisono_eval::Error as EvalError;
 use unisono_eval::metrics::RetrievalMetrics;
-use unisono_eval::protocol::{Captions, Prepared, Protocol, Skipped, Spoken};
+use unisono_eval::protocol::{Captions, Prepared, Protocol, Reading, Skipped, Spoken};
 use unisono_eval::stats::Bootstrap;
 use unisono_eval::table;
 use unisono_torch_ext::cuda;
@@ -70,9 +70,14 @@ pub(crate) struct Args {
     /// auto, cpu, cuda, cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// The ffmpeg program that decodes videos [default: UNISONO_FFMPEG, the one on PATH, or set-up's].
+    #[arg(long, value_name = "FILE")]
+    ffmpeg: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Serialize)]
@@ -99,6 +104,7 @@ fn failed(error: EvalError) -> Error {
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
+    let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref() };
     let manifest = Manifest::load(&args.data)?;
     check::manifest(args, &manifest)?;
     let device = cuda::device(&args.device)?;
@@ -114,7 +120,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         )));
     }
     check::pairs(args, &manifest, &pairs)?;
-    let spoken = args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split)));
+    let spoken =
+        args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split), &reading.limits));
     let mut rows = Vec::new();
     let mut named = BTreeSet::new();
     for (from, to) in pairs {
@@ -134,7 +141,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
                 _ => Captions::First,
             },
         };
-        let measured = Prepared::new(&protocol, &manifest, &model).and_then(|prepared| {
+        let measured = Prepared::read(&protocol, &manifest, &model, &reading).and_then(|prepared| {
             name(&prepared.skipped, &mut named);
             let outcome = prepared.run(&model, args.batch as usize, &Bootstrap::default())?;
             Ok((prepared, outcome))

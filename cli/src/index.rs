@@ -58,7 +58,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     interrupt::install();
     let begun = Instant::now();
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
-    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg };
+    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg, limits: args.how.limits.get() };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let report = build(&model, args.how.device.get()?, &args.out, &options, &mut watch(&mut meter))?;

@@ -1,6 +1,7 @@
 //! Options that `embed` and `index build` share: what to embed, and how.
 
 use crate::error::Error;
+use crate::limits::LimitArgs;
 use crate::progress::{Meter, Unit};
 use crate::{interrupt, out, style};
 use std::io::BufRead;
@@ -78,6 +79,8 @@ pub(crate) struct WorkArgs {
     verbose: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 impl WorkArgs {
@@ -108,7 +111,9 @@ impl WorkArgs {
         }
         let mut model = found.model;
         model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
-        Ok(Embedder::new(model))
+        let mut embedder = Embedder::new(model);
+        embedder.set_limits(self.limits.get());
+        Ok(embedder)
     }
 }
 

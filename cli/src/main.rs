@@ -9,6 +9,7 @@ mod eval;
 mod index;
 mod inputs;
 mod interrupt;
+mod limits;
 mod model;
 mod out;
 mod place;
@@ -23,6 +24,7 @@ mod understand;
 use clap::{Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
+use unisono_datasets::limits::{Spelling, spell};
 
 /// Text, images and sound in one embedding space: train aligned encoders, embed, search, evaluate.
 #[derive(Parser, Debug)]
@@ -77,6 +79,8 @@ fn run(command: &Command) -> Result<(), Error> {
 }
 
 fn main() -> ExitCode {
+    // A command that has options for limits says so when it takes them; of the others, no message may name one.
+    spell(Spelling::Fixed);
     match run(&Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

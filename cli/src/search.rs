@@ -2,12 +2,14 @@
 
 use crate::error::Error;
 use crate::inputs::DeviceArg;
+use crate::limits::LimitArgs;
 use crate::{out, style};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use unisono_datasets::MediaLimits;
 use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
@@ -59,6 +61,8 @@ pub(crate) struct Args {
     clips: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Print the hits as JSON
     #[arg(long)]
     json: bool,
@@ -69,10 +73,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let device = args.device.get()?;
+    if args.query.is_some() && args.rerank.is_none() {
+        args.limits.none("--image, --sound, --video or --rerank: no file is read for a sentence")?;
+    }
     let index = Index::open(&args.index)?;
     let moved = args.model.as_deref().map(model_dir);
     let mut embedder = index.embedder(moved.as_deref(), device)?;
     embedder.set_ffmpeg(args.ffmpeg.clone());
+    embedder.set_limits(args.limits.get());
     let (query, vector) = embed(args, &embedder)?;
     let searched =
         if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };
@@ -82,7 +90,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         index.search(&vector, if args.rerank.is_some() { top.saturating_mul(4) } else { top }, &searched)?;
     if let Some(model) = &args.rerank {
         let text = query.text.as_deref().unwrap_or_default();
-        hits = rerank(&crate::place::model(model)?, device, text, &index, hits, args.ffmpeg.as_deref())?;
+        let looked = (args.ffmpeg.as_deref(), args.limits.get());
+        hits = rerank(&crate::place::model(model)?, device, text, &index, hits, looked)?;
         hits.truncate(top);
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -125,7 +134,7 @@ fn rerank(
     text: &str,
     index: &Index,
     hits: Vec<Hit>,
-    ffmpeg: Option<&Path>,
+    (ffmpeg, limits): (Option<&Path>, MediaLimits),
 ) -> Result<Vec<Hit>, Error> {
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
     let model = FusionModel::load(dir, device).map_err(failed)?;
@@ -150,7 +159,7 @@ fn rerank(
     let found = understand(
         &model,
         listing,
-        How { stage: "rerank", options: &options, whole: false, frames: 8, ffmpeg, lines: None },
+        How { stage: "rerank", options: &options, whole: false, frames: 8, ffmpeg, limits, lines: None },
         &mut |items, media, _| {
             let p = model.matches(&vec![text; items.len()], &media.tokens(&model)?)?;
             Ok(p.into_iter().map(|p| Ok(json!(p))).collect())

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use unisono_datasets::limits::{self, Spelling};
 use unisono_train::{Event, Options, Recipe, StepReport};
 
 /// Follow a training recipe: aligned encoders from a TOML file.
@@ -37,6 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    limits::spell(Spelling::Recipe);
     let recipe = Recipe::load(&args.recipe, &args.set, &args.without)?;
     if args.dry_run {
         return out::print(&format!("{}: a sound recipe of {} steps\n", args.recipe.display(), recipe.steps));

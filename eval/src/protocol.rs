@@ -3,15 +3,15 @@
 use crate::control::DurationControl;
 use crate::metrics::RetrievalMetrics;
 use crate::retrieval::{Embeddings, Ranks, Right, Within, ranks_of};
-use crate::side::gather_by;
+use crate::side::{Choice, gather_by};
 use crate::stats::Bootstrap;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use unisono_datasets::Manifest;
+use unisono_datasets::{Manifest, MediaLimits};
 use unisono_encoders::{Modality, Model};
 
-pub use crate::side::{Item, Side, Skipped, gather};
+pub use crate::side::{Item, Reading, Side, Skipped, gather};
 pub use crate::spoken::Spoken;
 
 /// A retrieval protocol, as a recipe's `[[evaluate.protocol]]` or the options of `unisono eval retrieval` state it.
@@ -113,11 +113,24 @@ pub struct Outcome {
 }
 
 impl Prepared {
-    /// Reads and processes both sides for `model`'s processors.
+    /// Reads and processes both sides for `model`'s processors, files within `limits`.
     ///
     /// # Errors
     /// No such split, nothing of a modality in it, or a tower that the model lacks.
-    pub fn new(protocol: &Protocol, manifest: &Manifest, model: &Model) -> Result<Self> {
+    pub fn new(
+        protocol: &Protocol,
+        manifest: &Manifest,
+        model: &Model,
+        limits: &MediaLimits,
+    ) -> Result<Self> {
+        Self::read(protocol, manifest, model, &Reading { limits: *limits, ffmpeg: None })
+    }
+
+    /// [`new`](Self::new), with all that decides how media are read.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn read(protocol: &Protocol, manifest: &Manifest, model: &Model, reading: &Reading) -> Result<Self> {
         let p = protocol;
         if p.from == p.to {
             return Err(Error::Input(format!(
@@ -136,7 +149,8 @@ impl Prepared {
         }
         let mut skipped = Vec::new();
         let mut side = |records: &[&_], modality, langs: &[String]| {
-            gather_by(model, records, modality, langs, p.captions, p.same_lang, &mut skipped)
+            let choice = Choice { modality, langs, captions: p.captions, by_lang: p.same_lang };
+            gather_by(model, records, &choice, reading, &mut skipped)
         };
         let queries = side(&asking, p.from, &p.query_lang)?;
         let gallery = side(&answering, p.to, &p.gallery_lang)?;

@@ -9,8 +9,8 @@ use image::RgbImage;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
-use unisono_datasets::{Limits, Record};
+use unisono_datasets::video::{Ffmpeg, Span};
+use unisono_datasets::{MediaLimits, Record};
 use unisono_encoders::{Clip, Modality, Model, to_vec};
 
 /// One item of a side.
@@ -69,7 +69,7 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Reads and processes every item of `modality` among `records`; broken media are named in `skipped`.
+/// Reads and processes every item of `modality` among `records`; media that are broken or beyond `limits` are named in `skipped`.
 ///
 /// A file, or a part of a video, that several records name is one item. Every record's captions are items of their own, except that the
 /// same words about one label are one item: a label's records are many drawings or recordings of one thing.
@@ -82,27 +82,46 @@ pub fn gather(
     modality: Modality,
     langs: &[String],
     captions: Captions,
+    limits: &MediaLimits,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Side> {
-    gather_by(model, records, modality, langs, captions, false, skipped)
+    let reading = Reading { limits: *limits, ffmpeg: None };
+    gather_by(model, records, &Choice { modality, langs, captions, by_lang: false }, &reading, skipped)
 }
 
-/// [`gather`]; `by_lang`: a file that records of several languages name is an item of each.
+/// How media are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading<'a> {
+    /// What they may cost.
+    pub limits: MediaLimits,
+    /// The program that decodes videos; `None`: it is looked for.
+    pub ffmpeg: Option<&'a Path>,
+}
+
+/// Which items make a side.
+pub(crate) struct Choice<'a> {
+    pub(crate) modality: Modality,
+    /// Of these languages; empty: all.
+    pub(crate) langs: &'a [String],
+    pub(crate) captions: Captions,
+    /// A file that records of several languages name is an item of each.
+    pub(crate) by_lang: bool,
+}
+
+/// [`gather`] for any choice.
 pub(crate) fn gather_by(
     model: &Model,
     records: &[&Record],
-    modality: Modality,
-    langs: &[String],
-    captions: Captions,
-    by_lang: bool,
+    choice: &Choice,
+    reading: &Reading,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Side> {
-    let asked = |r: &&&Record| langs.is_empty() || langs.contains(&lang(r));
-    let items = match modality {
-        Modality::Text => texts(records.iter().filter(asked), captions),
-        _ => media(records, asked, modality, captions, by_lang),
+    let asked = |r: &&&Record| choice.langs.is_empty() || choice.langs.contains(&lang(r));
+    let items = match choice.modality {
+        Modality::Text => texts(records.iter().filter(asked), choice.captions),
+        _ => media(records, asked, choice),
     };
-    process(model, modality, items, skipped)
+    process(model, choice.modality, items, reading, skipped)
 }
 
 fn lang(record: &Record) -> String {
@@ -143,13 +162,8 @@ fn files(record: &Record, modality: Modality) -> Vec<(&Path, Span)> {
     }
 }
 
-fn media(
-    records: &[&Record],
-    asked: impl Fn(&&&Record) -> bool,
-    modality: Modality,
-    captions: Captions,
-    by_lang: bool,
-) -> Vec<Item> {
+fn media(records: &[&Record], asked: impl Fn(&&&Record) -> bool, choice: &Choice) -> Vec<Item> {
+    let Choice { modality, captions, by_lang, .. } = *choice;
     // A file is what all its records say of it, those of other languages too.
     let mut marks: BTreeMap<(&Path, String), BTreeSet<String>> = BTreeMap::new();
     for r in records {
@@ -186,8 +200,14 @@ fn media(
 
 type Processed<T> = Vec<std::result::Result<T, String>>;
 
-fn process(model: &Model, modality: Modality, items: Vec<Item>, skipped: &mut Vec<Skipped>) -> Result<Side> {
-    let limits = Limits::default();
+fn process(
+    model: &Model,
+    modality: Modality,
+    items: Vec<Item>,
+    reading: &Reading,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Side> {
+    let limits = reading.limits.files();
     match modality {
         Modality::Text => {
             let p = model.text_processor()?;
@@ -225,7 +245,7 @@ fn process(model: &Model, modality: Modality, items: Vec<Item>, skipped: &mut Ve
         }
         Modality::Video => {
             let input = ClipInput::of(model)?;
-            let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+            let (ffmpeg, limits) = (Ffmpeg::find(reading.ffmpeg)?, reading.limits.videos());
             let clips: Processed<Clip> = items
                 .par_iter()
                 .map(|i| {

@@ -3,7 +3,7 @@
 use crate::control::Caption;
 use rayon::prelude::*;
 use std::path::PathBuf;
-use unisono_datasets::{Limits, Record};
+use unisono_datasets::{MediaLimits, Record};
 
 /// Captions that are spoken, and for how long: what the duration control learns from.
 #[derive(Debug, Clone, Default)]
@@ -14,8 +14,8 @@ pub struct Spoken {
 
 impl Spoken {
     /// The first caption and the length of every sound among `records`; sounds that cannot be decoded are left out.
-    pub fn measure(records: &[&Record]) -> Self {
-        let limits = Limits::default();
+    pub fn measure(records: &[&Record], limits: &MediaLimits) -> Self {
+        let limits = limits.files();
         let clips: Vec<(&Record, &PathBuf)> = records
             .iter()
             .filter(|r| !r.text.is_empty())

@@ -6,7 +6,7 @@ mod tiny;
 
 use std::fs;
 use std::path::Path;
-use unisono_datasets::Manifest;
+use unisono_datasets::{Manifest, MediaLimits};
 use unisono_encoders::{Modality, Model};
 use unisono_eval::chance;
 use unisono_eval::protocol::{Captions, Outcome, Prepared, Protocol, Spoken};
@@ -44,7 +44,7 @@ fn model() -> Model {
 
 fn outcome(p: &Protocol, manifest: &Manifest) -> (Prepared, Outcome) {
     let model = model();
-    let prepared = Prepared::new(p, manifest, &model).unwrap();
+    let prepared = Prepared::new(p, manifest, &model, &MediaLimits::default()).unwrap();
     let outcome = prepared.run(&model, 4, &Bootstrap::default()).unwrap();
     (prepared, outcome)
 }
@@ -149,7 +149,7 @@ fn recordings_of_the_same_words_answer_each_other() {
     assert_eq!(relevant(&o), [2, 2, 2, 1]);
     let (prepared, o) = outcome(&protocol(Modality::Audio, Modality::Text), &m);
     assert_eq!(relevant(&o), [2, 2, 2, 1]);
-    let spoken = Spoken::measure(&m.split("test"));
+    let spoken = Spoken::measure(&m.split("test"), &MediaLimits::default());
     let controls = prepared.duration_control(&spoken, &Bootstrap::default()).unwrap().unwrap();
     assert_eq!((controls.duration.queries, controls.duration.relevant), (4, 1.75));
     let none = outcome(&protocol(Modality::Audio, Modality::Image), &m).0;
@@ -167,7 +167,8 @@ fn what_cannot_be_measured_is_said_in_a_line() {
             r#"{"id":"c","text":"three","split":"words"}"#,
         ],
     );
-    let said = |p: &Protocol| Prepared::new(p, &m, &model()).unwrap_err().to_string();
+    let said =
+        |p: &Protocol| Prepared::new(p, &m, &model(), &MediaLimits::default()).unwrap_err().to_string();
     let text_image = protocol(Modality::Text, Modality::Image);
     let none = said(&Protocol { distractors: vec!["trian".into()], ..text_image.clone() });
     assert!(
@@ -208,7 +209,9 @@ fn a_model_that_gives_no_numbers_is_told_by_the_record() {
     for (_, mut tensor) in model.params().trainable() {
         tch::no_grad(|| drop(tensor.fill_(f64::NAN)));
     }
-    let prepared = Prepared::new(&protocol(Modality::Text, Modality::Image), &m, &model).unwrap();
+    let prepared =
+        Prepared::new(&protocol(Modality::Text, Modality::Image), &m, &model, &MediaLimits::default())
+            .unwrap();
     let said = prepared.run(&model, 4, &Bootstrap::default()).unwrap_err().to_string();
     assert!(
         said.starts_with("record \"a\": the model's vector of its text (\"one\") is not finite"),

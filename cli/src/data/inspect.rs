@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::inputs::watch;
+use crate::limits::LimitArgs;
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub(crate) struct Args {
     /// Print the counts and every problem as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// Problems printed in full.
@@ -33,10 +36,13 @@ const SHOWN: usize = 20;
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
+    let opening = Opening { limits: args.limits.get(), ffmpeg: args.ffmpeg.clone() };
+    if !args.check_files {
+        args.limits.none("--check-files, which opens files")?;
+    }
     let manifest = Manifest::load(&args.manifest)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
-    let opening = Opening { ffmpeg: args.ffmpeg.clone(), ..Opening::default() };
     let found = inspect(&manifest, args.check_files.then_some(&opening), workers, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {

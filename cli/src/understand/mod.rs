@@ -169,7 +169,8 @@ impl FileArgs {
         let settings = match lines {
             Some((_, _, settings)) => {
                 let (identity, precision) = (identity_with_fusion(&dir)?, self.how.precision_name());
-                format!("{identity} {precision} {} frames {settings}", self.frames)
+                let limits = self.how.limits.get().fingerprint();
+                format!("{identity} {precision} {} frames {settings}{limits}", self.frames)
             }
             None => String::new(),
         };
@@ -192,6 +193,7 @@ impl FileArgs {
                     whole,
                     frames: self.frames.into(),
                     ffmpeg: self.ffmpeg.as_deref(),
+                    limits: self.how.limits.get(),
                     lines,
                 },
                 work,

@@ -110,6 +110,7 @@ fn clock(seconds: f64, point: char) -> String {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let format = if args.json { Format::Json } else { args.format };
+    args.files.how.limits.only_heard()?;
     let mut ready = args.files.ready(Ability::Transcribe)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
     let mut options = Transcription::new(args.generation.over(&ready.model.config().generation)?);

@@ -5,15 +5,13 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use unisono_datasets::video::{Ffmpeg, FrameOptions, Span, Time, VideoLimits};
-use unisono_datasets::{ImageOptions, Limits, Manifest, Record, decode};
+use unisono_datasets::{ImageOptions, Manifest, MediaLimits, Record, decode};
 
 /// With what files are opened.
 #[derive(Debug, Clone, Default)]
 pub struct Opening {
-    /// What a picture or a sound may cost.
-    pub limits: Limits,
-    /// What a video may cost.
-    pub videos: VideoLimits,
+    /// What a file may cost.
+    pub limits: MediaLimits,
     /// The program that decodes videos; `None`: it is looked for where there are any.
     pub ffmpeg: Option<PathBuf>,
 }
@@ -93,11 +91,11 @@ pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -
     };
     let decoded = catch_unwind(AssertUnwindSafe(|| match (file.kind, ffmpeg) {
         (Kind::Picture, _) => {
-            let options = ImageOptions { limits: opening.limits, ..ImageOptions::default() };
+            let options = ImageOptions { limits: opening.limits.files(), ..ImageOptions::default() };
             note(decode::image(file.path, &options).map(drop));
         }
-        (Kind::Sound, _) => note(decode::sound(file.path, &opening.limits).map(drop)),
-        (Kind::Video, Some(ffmpeg)) => video(file, ffmpeg, &opening.videos, &mut note),
+        (Kind::Sound, _) => note(decode::sound(file.path, &opening.limits.files()).map(drop)),
+        (Kind::Video, Some(ffmpeg)) => video(file, ffmpeg, &opening.limits.videos(), &mut note),
         (Kind::Video, None) => {}
     }));
     if decoded.is_err() {
