@@ -25,6 +25,7 @@ pub mod chance;
 pub mod control;
 mod error;
 pub mod inputs;
+mod items;
 pub mod metrics;
 pub mod protocol;
 pub mod report;

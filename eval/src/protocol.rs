@@ -1,9 +1,10 @@
 //! Retrieval over a manifest: which items ask, which answer, and what counts as right.
 
 use crate::control::DurationControl;
+use crate::items::Choice;
 use crate::metrics::RetrievalMetrics;
 use crate::retrieval::{Embeddings, Ranks, Right, Within, ranks_of};
-use crate::side::{Choice, gather_by};
+use crate::side::gather_by;
 use crate::stats::Bootstrap;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use unisono_datasets::{Manifest, MediaLimits};
 use unisono_encoders::{Modality, Model};
 
-pub use crate::side::{Item, Reading, Side, Skipped, gather};
+pub use crate::items::Item;
+pub use crate::side::{Reading, Side, Skipped, gather};
 pub use crate::spoken::Spoken;
 
 /// A retrieval protocol, as a recipe's `[[evaluate.protocol]]` or the options of `unisono eval retrieval` state it.

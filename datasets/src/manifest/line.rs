@@ -106,21 +106,20 @@ fn broken(text: &str, e: &serde_json::Error) -> String {
     // serde_json counts lines within our one line: only its column is news.
     let message = e.to_string();
     let cause = message.split(" at line ").next().unwrap_or_default();
-    let column = e.column();
     if e.is_data() {
-        return format!("{cause} (column {column})");
+        return cause.to_owned();
     }
     if matches!(text, "{" | "[") {
         return "a record stands on one line of its own (JSON Lines); this is JSON over several lines".into();
     }
     // Where the parser stopped: at the word, or behind its sign.
-    let from = column.saturating_sub(2);
+    let from = e.column().saturating_sub(2);
     let near = text.as_bytes().get(from..).unwrap_or_default();
     let word =
         ["NaN", "Infinity"].into_iter().find(|w| near.windows(w.len()).take(3).any(|n| n == w.as_bytes()));
     match word {
-        Some(word) => format!("{word} (column {column}) is no JSON: write null where there is no number"),
-        None => format!("not valid JSON: {cause} (column {column})"),
+        Some(word) => format!("{word} is no JSON: write null where there is no number"),
+        None => format!("not valid JSON: {cause} (column {})", e.column()),
     }
 }
 

@@ -52,7 +52,7 @@ fn errors_name_the_line_and_the_cause() {
         ),
         (r#"{"id": "b", "image": ["x"]}"#, r#"m.jsonl:2: "image" must be a string, found a list"#),
         (r#"{"id": 5, "text": "x"}"#, r#"m.jsonl:2: "id" must be a string, found a number: write "5""#),
-        (r#"{"id": "b", "text": "x", "text": "y"}"#, r#"m.jsonl:2: the key "text" stands twice (column 30)"#),
+        (r#"{"id": "b", "text": "x", "text": "y"}"#, r#"m.jsonl:2: the key "text" stands twice"#),
         (
             r#"{"id": "b", "image": ""}"#,
             r#"m.jsonl:2: "image" is empty: leave it out, or give a file's path"#,
@@ -61,13 +61,10 @@ fn errors_name_the_line_and_the_cause() {
             r#"{"id": "b", "image": "a\u0000.png"}"#,
             r#"m.jsonl:2: "image": a path cannot hold NUL, found "a\0.png""#,
         ),
-        (
-            r#"{"id": "b", "text": NaN}"#,
-            "m.jsonl:2: NaN (column 21) is no JSON: write null where there is no number",
-        ),
+        (r#"{"id": "b", "text": NaN}"#, "m.jsonl:2: NaN is no JSON: write null where there is no number"),
         (
             r#"{"id": "b", "text": "x", "score": -Infinity}"#,
-            "m.jsonl:2: Infinity (column 36) is no JSON: write null where there is no number",
+            "m.jsonl:2: Infinity is no JSON: write null where there is no number",
         ),
         (
             r#"{"id": "b", "text": "x", "n": 1e999}"#,
