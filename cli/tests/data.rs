@@ -146,6 +146,10 @@ fn checked_files_are_decoded_videos_too() {
     let (code, _, stderr) = outcome(&mut none);
     assert!(code == 3 && stderr.contains("/no/such/ffmpeg"), "{code} {stderr}");
     assert_eq!(outcome(&mut unisono(["data", "inspect", s(&good), "--ffmpeg", "x"])).0, 2);
+    let pictures = write(&[r#"{"id":"a","image":"p.png"}"#]);
+    let (code, _, stderr) =
+        outcome(&mut unisono(["data", "inspect", s(&pictures), "--check-files", "--ffmpeg", "x"]));
+    assert!(code == 2 && stderr.contains("the manifest names none"), "{stderr}");
 }
 
 #[test]

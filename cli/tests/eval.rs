@@ -104,6 +104,7 @@ fn what_cannot_be_had_is_refused_by_name() {
             &["--duration-control", "train"][..],
             "audio → text and text → audio, and what is measured is text → image",
         ),
+        (&["--ffmpeg", "/usr/bin/ffmpeg"], "it decodes videos, and what is measured is text → image"),
         (&["--distractors", "bare"], "nothing that joins a gallery of text → image"),
     ] {
         let said = refused(&eval(&model, &data, &[&to_image[..], more].concat()));

@@ -41,6 +41,9 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         args.limits.none("--check-files, which opens files")?;
     }
     let manifest = Manifest::load(&args.manifest)?;
+    if args.ffmpeg.is_some() && manifest.records.iter().all(|r| r.video.is_none()) {
+        return Err(Error::Usage("--ffmpeg: it decodes videos, and the manifest names none".into()));
+    }
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
     let opening = args.check_files.then_some(&opening);

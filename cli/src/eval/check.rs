@@ -47,6 +47,9 @@ pub(super) fn pairs(args: &Args, manifest: &Manifest, pairs: &[(Modality, Modali
             )));
         }
     }
+    if args.ffmpeg.is_some() && !pairs.iter().any(|(from, to)| [from, to].contains(&&Modality::Video)) {
+        return Err(usage(format!("--ffmpeg: it decodes videos, and what is measured is {}", measured())));
+    }
     let about_texts = [(args.all_captions, "--all-captions"), (args.joined_captions, "--joined-captions")];
     if let Some((_, name)) = about_texts.into_iter().find(|(given, _)| *given)
         && !pairs.iter().any(|(from, to)| [from, to].contains(&&Modality::Text))
