@@ -2,6 +2,7 @@
 
 use unisono_datasets::Error as DataError;
 use unisono_jobs::Error as JobError;
+use unisono_torch_ext::Error as TorchError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -14,7 +15,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Train(#[from] unisono_train::Error),
     #[error(transparent)]
-    Torch(#[from] unisono_torch_ext::Error),
+    Torch(#[from] TorchError),
     /// The command line is impossible in a way that the parser cannot see.
     #[error("{0}")]
     Usage(String),
@@ -42,8 +43,9 @@ impl Error {
     /// What `main` returns.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
-            Self::Data(DataError::ToolMissing { .. }) => 3,
+            Self::Usage(_) | Self::Torch(TorchError::Device { .. }) => 2,
+            Self::Data(DataError::ToolMissing { .. })
+            | Self::Jobs(JobError::Datasets(DataError::ToolMissing { .. })) => 3,
             Self::Interrupted(_) => 130,
             // The reader of a pipe has seen enough: that is no failure.
             Self::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
@@ -79,7 +81,10 @@ mod tests {
         assert_eq!(Error::from(JobError::Interrupted).code(), 130);
         let torch = Error::Failed("shape mismatch\n\nException raised from meta at x.cpp:1\nframe #0".into());
         assert_eq!(torch.line().unwrap(), "error: shape mismatch");
-        let tool = DataError::ToolMissing { tool: "npm".into(), what: "fetch".into() };
-        assert_eq!(Error::from(tool).code(), 3);
+        let tool = || DataError::ToolMissing { tool: "npm".into(), what: "fetch".into() };
+        assert_eq!(Error::from(tool()).code(), 3);
+        // Wherever it was looked for.
+        assert_eq!(Error::from(JobError::from(tool())).code(), 3);
+        assert_eq!(Error::from(TorchError::Device { name: "gpu".into() }).code(), 2);
     }
 }

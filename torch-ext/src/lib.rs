@@ -39,6 +39,12 @@ pub enum Error {
         /// How many came.
         found: usize,
     },
+    /// A device that no machine has.
+    #[error("device {name:?}: expected cpu, cuda, cuda:N or auto")]
+    Device {
+        /// What was asked for.
+        name: String,
+    },
     /// CUDA parts are there but would not load.
     #[error("the CUDA part of libtorch at {path} did not load: {message}; run `unisono doctor`")]
     Cuda {
