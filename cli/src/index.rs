@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use unisono_eval::table::{Align, Table, percent};
 use unisono_jobs::crossmodal::Recall;
-use unisono_jobs::index::{BuildOptions, Header, build};
+use unisono_jobs::index::{BuildOptions, Header, build_with};
 use unisono_jobs::{Index, identity};
 
 /// Build an index to search in, or look at one
@@ -21,8 +21,8 @@ pub(crate) enum Command {
 /// Embed files, folders, texts or a manifest into a searchable index
 #[derive(clap::Args, Debug)]
 pub(crate) struct BuildArgs {
-    /// Model directory, or a training run's (its best checkpoint)
-    #[arg(long, value_name = "DIR")]
+    /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
+    #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
     /// The index's folder; an index that stands there is replaced when the new one is whole
     #[arg(long, value_name = "DIR")]
@@ -57,11 +57,13 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
 fn run_build(args: &BuildArgs) -> Result<(), Error> {
     interrupt::install();
     let begun = Instant::now();
+    let device = args.how.device.get()?;
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
     let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
-    let report = build(&model, args.how.device.get()?, &args.out, &options, &mut watch(&mut meter))?;
+    let load = |dir: &Path| args.how.load(dir, device);
+    let report = build_with(&model, load, &args.out, &options, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {
         return out::json(&report);
@@ -91,7 +93,7 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
     let built = &header.built;
     let mut lines = vec![
         ("holds", contents(header)),
-        ("built", format!("{} by unisono {}, batches of {}", built.at, built.unisono, built.batch)),
+        ("built", format!("{} by unisono {}, {}, batches of {}", built.at, built.unisono, built.precision, built.batch)),
         ("from", sources(header)),
         ("skipped", built.skipped.to_string()),
         (

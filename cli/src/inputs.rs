@@ -2,8 +2,7 @@
 
 use crate::error::Error;
 use crate::progress::{Meter, Unit};
-use crate::{interrupt, out, style};
-use std::io::BufRead;
+use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::{Precision, import};
@@ -28,8 +27,8 @@ pub(crate) struct InputArgs {
     /// Only this modality: text, image, audio or video; may be given several times [default: all that the model takes]
     #[arg(long, value_name = "MODALITY")]
     pub(crate) modality: Vec<Modality>,
-    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    /// The ffmpeg program that decodes videos [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE")]
     pub(crate) ffmpeg: Option<PathBuf>,
 }
 
@@ -40,12 +39,7 @@ impl InputArgs {
             self.inputs.iter().cloned().partition(|p| p.as_os_str() == "-");
         let mut texts = self.text.clone();
         if !dash.is_empty() {
-            for line in std::io::stdin().lock().lines() {
-                let line = line.map_err(|e| Error::Failed(format!("standard input: {e}")))?;
-                if !line.trim().is_empty() {
-                    texts.push(line);
-                }
-            }
+            texts.extend(stdin::lines(std::io::stdin().lock())?);
         }
         Ok(Inputs {
             videos: false,
@@ -58,11 +52,12 @@ impl InputArgs {
     }
 }
 
-/// How to embed.
+/// How the model works. `WHOLE` sounds keep their length: an hour is a hundred megabytes of spectrogram, so few are taken at once unless
+/// the user says otherwise.
 #[derive(clap::Args, Debug)]
-pub(crate) struct WorkArgs {
+pub(crate) struct WorkArgs<const WHOLE: bool = false> {
     /// Items that the model takes at once
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value = if WHOLE { "4" } else { "32" }, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Threads that decode files, and threads of the model [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -80,7 +75,7 @@ pub(crate) struct WorkArgs {
     pub(crate) device: DeviceArg,
 }
 
-impl WorkArgs {
+impl<const WHOLE: bool> WorkArgs<WHOLE> {
     /// The options; sets the model's threads besides.
     pub(crate) fn options(&self) -> EmbedOptions {
         let mut options =
@@ -91,28 +86,24 @@ impl WorkArgs {
         }
         options
     }
-}
 
-impl WorkArgs {
     /// The precision, as it changes vectors.
     pub(crate) fn precision_name(&self) -> String {
         format!("{:?}", self.precision)
     }
 
     /// Loads the model in `dir` in the precision asked for.
-    pub(crate) fn load(&self, dir: &Path, device: Device) -> Result<Embedder, Error> {
-        let found = import::load(dir, device).map_err(unisono_jobs::Error::from)?;
+    pub(crate) fn load(&self, dir: &Path, device: Device) -> unisono_jobs::Result<Embedder> {
+        let found = import::load(dir, device)?;
         if self.verbose {
             let lines = crate::model::report_lines(&found.report, true);
             out::note(&format!("{}: {}\n{}", dir.display(), found.family, lines.trim_end()));
         }
         let mut model = found.model;
-        model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
+        model.prepare(self.precision)?;
         Ok(Embedder::new(model))
     }
-}
 
-impl WorkArgs {
     /// Loads a model that understands, in the precision asked for.
     pub(crate) fn understands(&self, dir: &Path, device: Device) -> Result<FusionModel, Error> {
         let found = unisono_fusion::import::load(dir, device).map_err(unisono_jobs::Error::from)?;

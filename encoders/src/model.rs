@@ -95,6 +95,7 @@ pub struct Model {
     logit_biases: BTreeMap<(Modality, Modality), Tensor>,
     processors: Processors,
     device: Device,
+    precision: Precision,
 }
 
 impl Model {
@@ -179,6 +180,7 @@ impl Model {
             logit_biases,
             processors,
             device,
+            precision: Precision::Fp32,
         })
     }
 
@@ -205,7 +207,13 @@ impl Model {
         if let Some(tower) = &mut self.video {
             tower.prepare(precision)?;
         }
+        self.precision = precision;
         Ok(())
+    }
+
+    /// The arithmetic that it was prepared for.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The configuration.

@@ -5,7 +5,7 @@ use image::RgbImage;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 use unisono_datasets::video::{Ffmpeg, Span};
-use unisono_encoders::{Clip, Modality, Model, to_vec};
+use unisono_encoders::{Clip, Modality, Model, Precision, to_vec};
 use unisono_eval::inputs::ClipInput;
 
 /// A loaded model that turns strings, picture files, sound files and video files into unit vectors of one space.
@@ -50,6 +50,11 @@ impl Embedder {
         &self.model
     }
 
+    /// The arithmetic that its model was prepared for.
+    pub fn precision(&self) -> Precision {
+        self.model.precision()
+    }
+
     /// Width D of the vectors.
     pub fn dim(&self) -> usize {
         usize::try_from(self.model.config().embed_dim).unwrap_or(0)
@@ -63,6 +68,7 @@ impl Embedder {
         if texts.is_empty() {
             return Ok(Vectors { dim: self.dim(), data: Vec::new() });
         }
+        self.prepared(Modality::Text)?;
         self.project(Modality::Text, &self.model.pool_texts(texts)?)
     }
 
@@ -71,6 +77,7 @@ impl Embedder {
     /// # Errors
     /// The model has no image tower, or the file is no whole picture.
     pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
+        self.prepared(Modality::Image)?;
         let picture = media::picture(path.as_ref(), self.model.image_processor()?)?;
         Ok(self.pictures(&[picture])?.data)
     }
@@ -80,6 +87,7 @@ impl Embedder {
     /// # Errors
     /// The model has no audio tower, or the file is no whole sound.
     pub fn sound(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
+        self.prepared(Modality::Audio)?;
         let mel = media::spectrogram(path.as_ref(), self.model.audio_processor()?)?;
         Ok(self.spectrograms(&[mel])?.data)
     }
@@ -119,6 +127,20 @@ impl Embedder {
             return Ok(());
         }
         Err(self.model.no_tower(modality).into())
+    }
+
+    /// A tower whose files came without those that say what it is fed with.
+    fn prepared(&self, modality: Modality) -> Result<()> {
+        let p = self.model.processors();
+        let (has, files) = match modality {
+            Modality::Text => (p.text.is_some(), "tokenizer's files (tokenizer.json, or its older ones)"),
+            Modality::Image | Modality::Video => (p.image.is_some(), "preprocessor_config.json"),
+            Modality::Audio => (p.audio.is_some(), "preprocessor_config.json"),
+        };
+        if has || !self.model.modalities().contains(&modality) {
+            return Ok(());
+        }
+        Err(Error::Input(format!("the model came without its {files}: its {modality} tower cannot be fed")))
     }
 
     fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Vectors> {

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tch::Device;
+use unisono_encoders::Precision;
 
 /// What was built.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,9 +51,23 @@ pub fn build(
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<BuildReport> {
+    build_with(model, |dir| Embedder::load(dir, device), out, options, progress)
+}
+
+/// [`build()`] with a model that `load` prepares: its device, its precision.
+///
+/// # Errors
+/// As [`build()`], and those of `load`.
+pub fn build_with(
+    model: &Path,
+    load: impl FnOnce(&Path) -> Result<Embedder>,
+    out: &Path,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<BuildReport> {
     refuse_foreign(out)?;
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
-    let mut embedder = Embedder::load(&model, device)?;
+    let mut embedder = load(&model)?;
     embedder.set_ffmpeg(options.ffmpeg.clone());
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
     let mut listing = options.inputs.list(&embedder.model().embeds())?;
@@ -65,7 +80,8 @@ pub fn build(
     let recalls = crossmodal::recalls(&embedded.items, &embedded.vectors)?;
     let sha256 = identity(&model)?;
     let header = write(folder.path(), &embedded, model, sha256, |header_model, sum| {
-        header(&embedded, header_model, sum, options.inputs.absolute()?, options.embed.batch, recalls)
+        let how = (options.embed.batch, embedder.precision());
+        header(&embedded, header_model, sum, options.inputs.absolute()?, how, recalls)
     })?;
     place_folder(folder, out)?;
     Ok(BuildReport { header, skipped: embedded.skipped, left_out, repeated, checked })
@@ -87,7 +103,7 @@ pub(crate) fn write_whole(
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
     let folder = folder_beside(out)?;
     write(folder.path(), &embedded, model, identity.to_owned(), |header_model, sum| {
-        header(&embedded, header_model, sum, inputs.absolute()?, 0, Vec::new())
+        header(&embedded, header_model, sum, inputs.absolute()?, (0, Precision::Fp32), Vec::new())
     })?;
     place_folder(folder, out)
 }
@@ -97,7 +113,7 @@ fn header(
     model: ModelRef,
     sum: String,
     inputs: crate::Inputs,
-    batch: usize,
+    (batch, precision): (usize, Precision),
     recalls: Vec<Recall>,
 ) -> Result<Header> {
     let mut modalities = BTreeMap::new();
@@ -107,7 +123,7 @@ fn header(
     let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let unisono = env!("CARGO_PKG_VERSION").to_owned();
     let skipped = embedded.skipped.len();
-    let built = Built { at, unisono, inputs, batch, skipped, recalls };
+    let built = Built { at, unisono, inputs, batch, precision, skipped, recalls };
     let (dim, count) = (embedded.vectors.dim, embedded.items.len());
     Ok(Header { format_version: FORMAT_VERSION, model, dim, count, modalities, sum, built })
 }

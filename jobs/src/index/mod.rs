@@ -11,7 +11,7 @@ mod check;
 mod open;
 
 pub(crate) use build::write_whole;
-pub use build::{BuildReport, build};
+pub use build::{BuildReport, build, build_with};
 pub use open::{Index, open};
 
 use crate::crossmodal::Recall;
@@ -19,7 +19,7 @@ use crate::{EmbedOptions, Inputs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_encoders::Modality;
+use unisono_encoders::{Modality, Precision};
 
 /// The version of the folder's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
@@ -73,10 +73,17 @@ pub struct Built {
     pub inputs: Inputs,
     /// Items that the model took at once.
     pub batch: usize,
+    /// The model's arithmetic; indexes of single precision do not name it.
+    #[serde(default, skip_serializing_if = "single")]
+    pub precision: Precision,
     /// Inputs that could not be used.
     pub skipped: usize,
     /// Recall between modalities at build time; empty where items have no pairs.
     pub recalls: Vec<Recall>,
+}
+
+fn single(precision: &Precision) -> bool {
+    *precision == Precision::Fp32
 }
 
 /// What [`build()`] needs besides a model.
