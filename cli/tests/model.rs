@@ -144,6 +144,38 @@ fn classify_ranks_labels_with_probabilities() {
     assert!(e.contains("has no {} for the label"), "{e}");
 }
 
+/// A model need not both see and hear: what it has no tower for is left out and named.
+#[test]
+fn classify_takes_what_the_model_has_a_tower_for() {
+    use unisono_encoders::Modality::{Audio, Image, Text};
+    let dir = tempfile::tempdir().unwrap();
+    let (media, labels) = (dir.path().join("media"), dir.path().join("l.txt"));
+    fs::create_dir(&media).unwrap();
+    tiny::collection(&media, 2);
+    fs::write(media.join("film.mp4"), "a film").unwrap();
+    fs::write(&labels, "\u{feff}bus\r\ncat\r\n").unwrap();
+    for (towers, kept, left, tower) in [
+        (&[Text, Image][..], "p00.png", "s00.wav", "audio"),
+        (&[Text, Audio], "s00.wav", "p00.png", "image"),
+    ] {
+        let model = dir.path().join(tower);
+        tiny::model(3, towers).save(&model).unwrap();
+        let args = ["classify", "--model", s(&model), "--labels", s(&labels)];
+        let one = media.join(kept);
+        let (code, text, notes) = outcome(unisono(args).arg(&one));
+        assert!(code == 0 && !notes.contains("left out"), "{notes}");
+        assert!(text.contains(kept) && text.contains("  bus ") && text.contains(" %"), "{text}");
+        let (code, text, notes) = outcome(unisono(args).arg(&media));
+        assert!(code == 0 && text.contains(kept) && !text.contains(left), "{text}");
+        assert!(notes.contains(&format!("left out 2 files: this model has no {tower} tower")), "{notes}");
+        assert!(notes.contains(left) && notes.contains("left out 1 file: its modality is video"), "{notes}");
+        let report = json(args.into_iter().chain(["--json", s(&media)]));
+        assert_eq!((report["files"].as_array().unwrap().len(), report["left_out"].as_array().unwrap().len()), (2, 3));
+        let e = fails(args.into_iter().chain([s(&media.join(left))]));
+        assert!(e.contains(left) && e.contains(&format!("this model has no {tower} tower; it has: text")), "{e}");
+    }
+}
+
 #[test]
 fn texts_from_standard_input_and_parquet() {
     use std::io::Write;

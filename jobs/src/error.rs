@@ -66,6 +66,9 @@ pub enum Error {
         /// The input in work.
         id: String,
     },
+    /// Of files that are no media.
+    #[error(transparent)]
+    Files(#[from] unisono_files::Error),
     /// Of models and processors.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
