@@ -60,6 +60,16 @@ fn a_model_that_matches_ranks_hits_anew() {
     let alone = json(["match", "--model", s(&model), "--text", "a red bus", "--json", file]);
     let p = alone["files"][0]["matches"][0]["probability"].as_f64().unwrap();
     assert!((p - scores[0]).abs() < 1e-5, "{p} {}", scores[0]);
+    assert!(hits.iter().all(|h| h["score_is"] == "match"));
+    // What it cannot look at stays apart: a probability and a cosine are never one order.
+    let mixed = ["search", "--index", s(&place().index), "a red bus", "-k", "8", "--rerank", s(&model)];
+    let kinds = json(mixed.into_iter().chain(["--json"]));
+    let kinds: Vec<&str> = kinds["hits"].as_array().unwrap().iter().map(|h| h["score_is"].as_str().unwrap()).collect();
+    let looked = kinds.iter().filter(|k| **k == "match").count();
+    assert!(looked == 6 && kinds[..6].iter().all(|k| *k == "match") && kinds[6..] == ["cosine"; 2], "{kinds:?}");
+    let text = succeeds(mixed);
+    let (first, second) = text.split_once("\nnot looked at, by their cosine:\n").unwrap();
+    assert!(first.contains("match") && !first.contains("cosine") && second.contains("cosine"), "{text}");
     let tower = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion/blip-caption");
     let e = fails(args.into_iter().chain(["--rerank", s(&tower)]));
     assert!(e.contains("no matching head; it has: caption"), "{e}");
@@ -163,6 +173,33 @@ fn what_is_no_index_no_query_or_no_place_is_one_line() {
     assert!(e.contains("no index stands there"), "{e}");
     let e = fails(["index", "build", "--model", &model, "--out", "/proc/none/idx", "--text", "bus"]);
     assert!(e.contains("/proc/none"), "{e}");
+}
+
+/// The precision is the model's and the index's, and what was loaded is said.
+#[test]
+fn an_index_is_built_in_the_precision_that_is_asked_for() {
+    let p = place();
+    let dir = tempfile::tempdir().unwrap();
+    let (model, media) = (p.dir.join("model"), p.dir.join("manifest.jsonl"));
+    let vectors = |name: &str, more: &[&str]| {
+        let out = dir.path().join(name);
+        let args = ["index", "build", "--model", s(&model), "--data", s(&media), "--out", s(&out)];
+        let (code, _, stderr) = outcome(unisono(args).args(more));
+        assert_eq!(code, 0, "{stderr}");
+        (fs::read(out.join("vectors.safetensors")).unwrap(), stderr, out)
+    };
+    let (plain, said, out) = vectors("fp32", &[]);
+    assert!(!said.contains("weights: "), "{said}");
+    assert!(succeeds(["index", "info", s(&out)]).contains(", fp32, batches of 32"));
+    for precision in ["bf16", "int8"] {
+        let (other, said, out) = vectors(precision, &["--precision", precision, "--verbose"]);
+        assert!(other != plain && said.contains("weights: "), "{precision}: {said}");
+        assert!(succeeds(["index", "info", s(&out)]).contains(&format!(", {precision}, batches of 32")));
+        let header = json(["index", "info", s(&out), "--json"]);
+        assert!(header.to_string().contains(&format!("\"precision\":\"{precision}\"")), "{header}");
+        let found = json(["search", "--index", s(&out), "--image", s(&p.dir.join("p03.png")), "-k", "1", "--json"]);
+        assert!(found["hits"][0]["score"].as_f64().unwrap() > 0.9, "{found}");
+    }
 }
 
 #[test]

@@ -19,25 +19,35 @@ const LARGEST_SOUND: u64 = 4 << 20;
 
 /// The page, whole and self-contained, as HTML. A medium that cannot be read shows as a placeholder.
 pub fn html(index: &Index, query: &Item, hits: &[Hit]) -> String {
-    let found = hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)));
-    let hits = found.map(|(item, score)| report::Hit {
-        media: media(item),
-        text: item.text.clone(),
-        lang: item.lang.clone(),
-        id: Some(item.id.clone()),
-        score: Some(f64::from(score)),
-        right: None,
-    });
-    let search = Search { query: asked(query), hits: hits.collect(), rank: None, gallery: None };
+    html_of_parts(index, query, &[("cosine", hits)])
+}
+
+/// [`html`] of hits whose scores are of several kinds: each part has the name of its kind, and empty ones after the first are left out.
+pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> String {
+    let part = |hits: &[Hit]| {
+        let found = hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)));
+        let hits = found.map(|(item, score)| report::Hit {
+            media: media(item),
+            text: item.text.clone(),
+            lang: item.lang.clone(),
+            id: Some(item.id.clone()),
+            score: Some(f64::from(score)),
+            right: None,
+        });
+        Search { query: asked(query), hits: hits.collect(), rank: None, gallery: None }
+    };
+    let full: Vec<_> = parts.iter().enumerate().filter(|(i, (_, hits))| *i == 0 || !hits.is_empty()).collect();
+    let scores: Vec<&str> = full.iter().map(|(_, (name, _))| *name).collect();
     let header = index.header();
     let counts: Vec<String> = header.modalities.iter().map(|(m, n)| format!("{n} {m}")).collect();
     let facts = vec![
         Fact::new("index", index.folder().display()),
         Fact::new("items", counts.join(", ")),
         Fact::new("model", header.model.path.display()),
+        Fact::new("scores", scores.join(", then ")),
     ];
     let title = query.text.clone().unwrap_or_else(|| query.id.clone());
-    report::contact_sheet(&SheetData { title, facts, searches: vec![search] })
+    report::contact_sheet(&SheetData { title, facts, searches: full.iter().map(|(_, (_, hits))| part(hits)).collect() })
 }
 
 fn asked(query: &Item) -> Query {
