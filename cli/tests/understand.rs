@@ -168,8 +168,15 @@ fn speech_becomes_text_and_subtitles() {
     let (code, _, notes) = outcome(&mut unisono(&args));
     assert!(code == 0 && notes.contains("2 sounds done already"), "{notes}");
     assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
-    let e = fails(["transcribe", "--model", &m, "--language", "xx", s(&media)]);
-    assert!(e.contains("expected one of de, en, fr"), "{e}");
+    // As many sounds at once as are asked for, and a summary where files are written.
+    let (code, text, _) = outcome(unisono(&args).args(["--json", "--fresh", "--batch", "9"]));
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &summary["count"], &summary["done_before"]), (0, &2.into(), &0.into()), "{summary}");
+    assert!(out.join("s1.wav.srt").exists() && !out.join("s1.wav.json").exists());
+    let summary = succeeds(args.iter().copied().chain(["--json"]));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&summary).unwrap()["done_before"], 2);
+    let (code, _, e) = outcome(&mut unisono(["transcribe", "--model", &m, "--language", "xx", s(&media)]));
+    assert!(code == 2 && e.contains("--language xx: expected one of de, en, fr"), "{e}");
 }
 
 #[test]
@@ -304,6 +311,9 @@ fn videos_are_seen_and_heard() {
     assert_eq!(heard["files"].as_array().unwrap().len(), 1, "{heard}");
     let e = fails(["transcribe", "--model", &speech, s(&still)]);
     assert!(e.contains("expected a sound track, found none"), "{e}");
-    let e = fails(["caption", "--model", &m, "--ffmpeg", "/nonexistent/ffmpeg", s(&moving)]);
-    assert!(e.contains("`/nonexistent/ffmpeg` is not installed"), "{e}");
+    let (code, _, e) =
+        outcome(&mut unisono(["caption", "--model", &m, "--ffmpeg", "/nonexistent/ffmpeg", s(&moving)]));
+    assert!(code == 3 && e.contains("`/nonexistent/ffmpeg` is not installed"), "{e}");
+    let (code, _, e) = outcome(&mut unisono(["caption", "--model", &m, "--frames", "2", s(&paths[0])]));
+    assert!(code == 0 && e.contains("--frames changes nothing"), "{e}");
 }

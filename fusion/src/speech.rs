@@ -45,6 +45,8 @@ pub struct Transcription {
     pub no_speech: Option<f64>,
     /// Most new tokens of a window; absent: the model's own limit.
     pub most: Option<usize>,
+    /// No end of a window's text before it has so many new tokens; absent: the generation's rule, which counts the prompt, too.
+    pub least: Option<usize>,
     /// Rules, beams and seed of the generation.
     pub generation: Generation,
 }
@@ -63,6 +65,7 @@ impl Transcription {
             log_probability: Some(-1.0),
             no_speech: Some(0.6),
             most: None,
+            least: None,
             generation,
         }
     }
@@ -379,6 +382,7 @@ impl FusionModel {
                 temperature: *temperature,
                 beams: if *temperature > 0.0 { 1 } else { o.generation.beams },
                 max_length: longest.min(context),
+                min_length: o.least.map_or(o.generation.min_length, |least| least + length),
                 ..o.generation.clone()
             };
             let rows: Vec<i64> = open.iter().map(|i| *i as i64).collect();
