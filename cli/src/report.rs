@@ -70,8 +70,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 /// `{"stages": {"build": 61.5, …}}`, as `cargo xtask quickstart` writes it.
 fn read_stages(path: &std::path::Path) -> Result<Vec<(String, f64)>, Error> {
     let refuse = |e: &dyn std::fmt::Display| Error::Failed(format!("{}: {e}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| refuse(&e))?;
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| refuse(&e))?;
+    let read = unisono_files::read_json::<serde_json::Value>(path, &unisono_files::Budget::CONFIG);
+    let json = read.map_err(|e| Error::Failed(e.to_string()))?;
     let Some(stages) = json.get("stages").and_then(serde_json::Value::as_object) else {
         return Err(refuse(&"expected an object `stages` of names and seconds"));
     };

@@ -70,8 +70,8 @@ pub(crate) struct Args {
     /// Do again what lies in OUT
     #[arg(long)]
     fresh: bool,
-    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    /// The ffmpeg program that decodes videos [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -145,6 +145,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     let Some(place) = &args.out else { return Err(Error::Usage("--out DIR is missing".into())) };
     interrupt::install();
+    let shard = match args.shard {
+        Some(shard) => shard,
+        None => Shard::of_launcher().map_err(Error::Usage)?,
+    };
     let settings = settings(args)?;
     let device = args.models.device.get()?;
     let (sources, unlisted) = list(&args.files)?;
@@ -173,7 +177,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         transnet: args.models.transnet.as_deref(),
         limits: VideoLimits::default(),
     };
-    let shard = args.shard.unwrap_or_else(Shard::of_launcher);
     let mut bar = Bar::new();
     let begun = Instant::now();
     let found = scenes(&job, &models, &sources, shard, &mut |p| bar.show(p));

@@ -2,6 +2,7 @@
 
 use crate::{error::Error, interrupt, out, style};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     /// Begin again, whatever the directory holds.
     #[arg(long)]
     fresh: bool,
-    /// Check the recipe and stop before any data are read.
+    /// Check the recipe, say what training would do in the directory, and stop before any data are read.
     #[arg(long)]
     dry_run: bool,
     /// Print the summary as JSON.
@@ -37,9 +38,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let recipe = Recipe::load(&args.recipe, &args.set, &args.without)?;
+    let recipe = recipe(args)?;
     if args.dry_run {
-        return out::print(&format!("{}: a sound recipe of {} steps\n", args.recipe.display(), recipe.steps));
+        return dry_run(args, &recipe);
     }
     interrupt::install();
     let stop = AtomicBool::new(false);
@@ -93,6 +94,39 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     text += &format!("model: {}\n", unisono_train::checkpoint::model_dir(&args.out).display());
     out::print(&text)
+}
+
+/// The recipe with its changes. What the changes alone make unsound is wrong usage.
+fn recipe(args: &Args) -> Result<Recipe, Error> {
+    Recipe::load(&args.recipe, &args.set, &args.without).map_err(|e| {
+        let changed = !args.set.is_empty() || !args.without.is_empty();
+        if changed && Recipe::load(&args.recipe, &[], &[]).is_ok() {
+            return Error::Usage(e.to_string());
+        }
+        e.into()
+    })
+}
+
+/// Says what the recipe would do in the run's folder, and trains nothing.
+fn dry_run(args: &Args, recipe: &Recipe) -> Result<(), Error> {
+    let at = unisono_train::checkpoint::progress(&args.out)?.map(|p| p.step);
+    let would = match at {
+        None => "begin".to_owned(),
+        Some(_) if args.fresh => "begin again".to_owned(),
+        Some(step) if args.resume => format!("go on at step {step}"),
+        Some(step) => format!("stop: a run at step {step} lies there, give --resume or --fresh"),
+    };
+    if args.json {
+        return out::json(&json!({
+            "recipe": args.recipe, "steps": recipe.steps, "out": args.out, "step": at, "would": would,
+        }));
+    }
+    out::print(&format!(
+        "{}: a sound recipe of {} steps\n{}: training would {would}\n",
+        args.recipe.display(),
+        recipe.steps,
+        args.out.display()
+    ))
 }
 
 /// A bar on a terminal, a line every few seconds elsewhere.
