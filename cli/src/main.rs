@@ -1,4 +1,4 @@
-//! The `unisono` command: text, images and sound in one embedding space.
+//! The `unisono` command: text, images, sound and video in one embedding space.
 
 mod classify;
 mod data;
@@ -14,20 +14,24 @@ mod out;
 mod place;
 mod progress;
 mod report;
+mod rerank;
 mod scenes;
 mod search;
+mod stdin;
 mod style;
 mod train;
 mod understand;
+#[cfg(test)]
+mod walk;
 
 use clap::{Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
 
-/// Text, images and sound in one embedding space: train aligned encoders, embed, search, evaluate.
+/// Text, images, sound and video in one embedding space: train aligned encoders, embed, search, understand, evaluate.
 #[derive(Parser, Debug)]
 #[command(name = "unisono", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.")]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a needed program is missing, 130 interrupted.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

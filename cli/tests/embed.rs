@@ -96,14 +96,13 @@ fn impossible_requests_are_one_line() {
     let (model, media) = (s(&p.model), s(&p.media));
     let out = p.dir.path().join("v.npy");
     let out = s(&out);
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--model", "/no/model", "--out", out, media], "/no/model"),
         (&["--model", model, "--out", "/no/such/folder/v.npy", media], "/no/such/folder/v.npy: cannot write"),
         (&["--model", model, "--out", out, "/no/such.png"], "/no/such.png: cannot read"),
         (&["--model", model, "--out", out, "--manifest", "/no/m.jsonl"], "/no/m.jsonl"),
         (&["--model", model, "--out", out, s(&p.manifest)], "neither a picture nor a sound"),
         (&["--model", model, "--out", out, model], "nothing to embed"),
-        (&["--model", model, "--out", out, "--device", "tpu", media], "tpu"),
         (&["--model", media, "--out", out, media], "config.json"),
     ];
     for (args, part) in cases {
