@@ -40,10 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let labels = Labels::read(&args.labels, args.templates.as_deref())?;
     let (device, options) = (args.how.device.get()?, args.how.options());
     let embedder = args.how.load(&place::model(&args.model)?, device)?;
-    let inputs = Inputs {
-        paths: args.files.clone(),
-        ..Inputs::default()
-    };
+    let inputs = Inputs { paths: args.files.clone(), ..Inputs::default() };
     let listing = inputs.list(&[Modality::Image, Modality::Audio, Modality::Video])?;
     let (listing, left_out) = fitting(listing, &embedder.model().embeds())?;
     let mut meter = Meter::new();

@@ -49,7 +49,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let left_out = listing.left_out;
     let mut meter = Meter::new();
     let settings = if listing.items.len() > resume::CHUNK || resume::partial(&args.out).exists() {
-        format!("{} {} {}", identity(&dir)?, args.how.precision_name(), !args.no_normalize)
+        let limits = args.how.limits.get().fingerprint();
+        format!("{} {} {}{limits}", identity(&dir)?, args.how.precision_name(), !args.no_normalize)
     } else {
         String::new()
     };

@@ -1,6 +1,6 @@
 //! `unisono eval`.
 
-use crate::{error::Error, out};
+use crate::{error::Error, limits::LimitArgs, out};
 use serde::Serialize;
 use std::path::PathBuf;
 use unisono_datasets::Manifest;
@@ -66,6 +66,8 @@ pub(crate) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Serialize)]
@@ -81,10 +83,11 @@ struct Row {
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
+    let limits = args.limits.get();
     let manifest = Manifest::load(&args.data)?;
     let dir = crate::place::model(&args.model)?;
     let model = Model::load(&dir, cuda::device(&args.device)?).map_err(unisono_eval::Error::from)?;
-    let spoken = args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split)));
+    let spoken = args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split), &limits));
     let mut rows = Vec::new();
     for (from, to) in pairs(args, &manifest, &model) {
         let protocol = Protocol {
@@ -103,7 +106,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
                 _ => Captions::First,
             },
         };
-        let prepared = Prepared::new(&protocol, &manifest, &model)?;
+        let prepared = Prepared::new(&protocol, &manifest, &model, &limits)?;
         for s in &prepared.skipped {
             out::note(&format!("  left out {}: {}", s.id, s.reason));
         }

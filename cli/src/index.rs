@@ -59,7 +59,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     let begun = Instant::now();
     let device = args.how.device.get()?;
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
-    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg };
+    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg, limits: args.how.limits.get() };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let load = |dir: &Path| args.how.load(dir, device);
@@ -93,7 +93,13 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
     let built = &header.built;
     let mut lines = vec![
         ("holds", contents(header)),
-        ("built", format!("{} by unisono {}, {}, batches of {}", built.at, built.unisono, built.precision, built.batch)),
+        (
+            "built",
+            format!(
+                "{} by unisono {}, {}, batches of {}",
+                built.at, built.unisono, built.precision, built.batch
+            ),
+        ),
         ("from", sources(header)),
         ("skipped", built.skipped.to_string()),
         (

@@ -1,6 +1,7 @@
 //! Options that `embed` and `index build` share: what to embed, and how.
 
 use crate::error::Error;
+use crate::limits::LimitArgs;
 use crate::progress::{Meter, Unit};
 use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
@@ -73,6 +74,8 @@ pub(crate) struct WorkArgs<const WHOLE: bool = false> {
     verbose: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 impl<const WHOLE: bool> WorkArgs<WHOLE> {
@@ -101,7 +104,9 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
         }
         let mut model = found.model;
         model.prepare(self.precision)?;
-        Ok(Embedder::new(model))
+        let mut embedder = Embedder::new(model);
+        embedder.set_limits(self.limits.get());
+        Ok(embedder)
     }
 
     /// Loads a model that understands, in the precision asked for.

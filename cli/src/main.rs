@@ -9,6 +9,7 @@ mod eval;
 mod index;
 mod inputs;
 mod interrupt;
+mod limits;
 mod model;
 mod out;
 mod place;
@@ -27,11 +28,14 @@ mod walk;
 use clap::{Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
+use unisono_datasets::limits::{Spelling, spell};
 
 /// Text, images, sound and video in one embedding space: train aligned encoders, embed, search, understand, evaluate.
 #[derive(Parser, Debug)]
 #[command(name = "unisono", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a needed program is missing, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a needed program is missing, 130 interrupted."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -81,6 +85,8 @@ fn run(command: &Command) -> Result<(), Error> {
 }
 
 fn main() -> ExitCode {
+    // A command that has options for limits says so when it takes them; of the others, no message may name one.
+    spell(Spelling::Fixed);
     match run(&Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

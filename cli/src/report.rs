@@ -2,6 +2,7 @@
 
 use crate::{error::Error, out};
 use std::path::PathBuf;
+use unisono_datasets::limits::{self, Spelling};
 use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::table::{self, Align, Table};
 use unisono_train::report::{Context, gather_report};
@@ -27,6 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    limits::spell(Spelling::Recipe);
     let stages = match &args.stages {
         Some(path) => read_stages(path)?,
         None => read_stages(&args.run.join("stages.json")).unwrap_or_default(),

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::inputs::name_skipped;
 use serde_json::json;
 use std::path::Path;
+use unisono_datasets::MediaLimits;
 use unisono_fusion::{Ability, FusionModel};
 use unisono_jobs::understand::{How, sees, understand};
 use unisono_jobs::{Device, EmbedOptions, Error as JobError, Hit, Index, Item, Listing, Modality, Skip};
@@ -60,7 +61,7 @@ pub(crate) fn rerank(
     text: &str,
     index: &Index,
     hits: Vec<Hit>,
-    ffmpeg: Option<&Path>,
+    (ffmpeg, limits): (Option<&Path>, MediaLimits),
 ) -> Result<Found, Error> {
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
     let model = FusionModel::load(dir, device).map_err(failed)?;
@@ -86,7 +87,7 @@ pub(crate) fn rerank(
     let looked = understand(
         &model,
         listing,
-        How { stage: "rerank", options: &options, whole: false, frames: 8, ffmpeg, lines: None },
+        How { stage: "rerank", options: &options, whole: false, frames: 8, ffmpeg, limits, lines: None },
         &mut |items, media, _| {
             let p = model.matches(&vec![text; items.len()], &media.tokens(&model)?)?;
             Ok(p.into_iter().map(|p| Ok(json!(p))).collect())
@@ -97,7 +98,8 @@ pub(crate) fn rerank(
     // The place among the hits that the job knows an item by, as the item's own name.
     let named = |place: &str| {
         let hit = place.parse().ok().and_then(|i: usize| hits.get(i));
-        hit.and_then(|hit| index.items().get(hit.index)).map_or_else(|| place.to_owned(), |item| item.id.clone())
+        hit.and_then(|hit| index.items().get(hit.index))
+            .map_or_else(|| place.to_owned(), |item| item.id.clone())
     };
     let done = match looked {
         Ok(found) => {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::inputs::{DeviceArg, name_skipped};
+use crate::limits::LimitArgs;
 use crate::{interrupt, out, place, style};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,7 +10,8 @@ use serde_json::json;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use unisono_datasets::video::VideoLimits;
+use unisono_datasets::MediaLimits;
+use unisono_datasets::limits::count;
 use unisono_encoders::Precision;
 use unisono_fusion::FusionModel;
 use unisono_fusion::speech::Transcription;
@@ -76,6 +78,11 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// All frames of one GIF, WebP or PNG together, in pixels [default: 8G]
+    #[arg(long, value_name = "PIXELS", value_parser = count, help_heading = "Limits", hide_short_help = true)]
+    max_total_pixels: Option<u64>,
 }
 
 /// What looks at the scenes; each is optional, and what none can do is left out.
@@ -175,7 +182,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         fresh: args.fresh,
         ffmpeg: args.ffmpeg.as_deref(),
         transnet: args.models.transnet.as_deref(),
-        limits: VideoLimits::default(),
+        limits: MediaLimits { max_total_pixels: args.max_total_pixels, ..args.limits.get() },
     };
     let mut bar = Bar::new();
     let begun = Instant::now();

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::inputs::DeviceArg;
+use crate::limits::LimitArgs;
 use crate::rerank::{Found, Score, rerank};
 use crate::{out, style};
 use serde_json::{Value, json};
@@ -59,6 +60,8 @@ pub(crate) struct Args {
     clips: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Print the hits as JSON
     #[arg(long)]
     json: bool,
@@ -69,10 +72,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let device = args.device.get()?;
+    if args.query.is_some() && args.rerank.is_none() {
+        args.limits.none("--image, --sound, --video or --rerank: no file is read for a sentence")?;
+    }
     let index = Index::open(&args.index)?;
     let moved = args.model.as_deref().map(model_dir);
     let mut embedder = index.embedder(moved.as_deref(), device)?;
     embedder.set_ffmpeg(args.ffmpeg.clone());
+    embedder.set_limits(args.limits.get());
     let (query, vector) = embed(args, &embedder)?;
     let searched =
         if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };
@@ -83,7 +90,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if let Some(model) = &args.rerank {
         let text = query.text.as_deref().unwrap_or_default();
         let hits = std::mem::take(&mut found.hits);
-        found = rerank(&crate::place::model(model)?, device, text, &index, hits, args.ffmpeg.as_deref())?;
+        let looked = (args.ffmpeg.as_deref(), args.limits.get());
+        found = rerank(&crate::place::model(model)?, device, text, &index, hits, looked)?;
         found.keep(top);
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -234,7 +242,8 @@ fn document(
 }
 
 fn write_sheet(path: &Path, index: &Index, query: &Item, found: &Found) -> Result<PathBuf, Error> {
-    let parts = [(found.score.name(), found.hits.as_slice()), (Score::Cosine.name(), found.others.as_slice())];
+    let parts =
+        [(found.score.name(), found.hits.as_slice()), (Score::Cosine.name(), found.others.as_slice())];
     write_text(path, &sheet::html_of_parts(index, query, &parts))?;
     Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }

@@ -19,7 +19,9 @@ pub(crate) fn lines(mut input: impl BufRead) -> Result<Vec<String>, Error> {
             break;
         }
         if bytes.len() as u64 > most {
-            return Err(failed(format!("line {number} is longer than {most} bytes; a text stands on a line each")));
+            return Err(failed(format!(
+                "line {number} is longer than {most} bytes; a text stands on a line each"
+            )));
         }
         let mut line = bytes.as_slice();
         if number == 1 {
@@ -52,7 +54,10 @@ mod tests {
         assert_eq!(said(b"a\r\n\n  \n b \nc").unwrap(), ["a", " b ", "c"]);
         assert_eq!(said("\u{feff}a\nb".as_bytes()).unwrap(), ["a", "b"]);
         assert!(said(b"").unwrap().is_empty());
-        assert_eq!(said(b"\xff\xfea\0").unwrap_err(), "standard input: expected UTF-8, found UTF-16; convert it first");
+        assert_eq!(
+            said(b"\xff\xfea\0").unwrap_err(),
+            "standard input: expected UTF-8, found UTF-16; convert it first"
+        );
         let e = said(b"a\nb\nc\xe9\n").unwrap_err();
         assert_eq!(e, "standard input: line 3 is not UTF-8; convert it first");
         let long = vec![b'a'; Budget::LINE.bytes as usize + 2];

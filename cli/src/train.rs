@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use unisono_datasets::limits::{self, Spelling};
 use unisono_train::{Event, Options, Recipe, StepReport};
 
 /// Follow a training recipe: aligned encoders from a TOML file.
@@ -38,6 +39,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    limits::spell(Spelling::Recipe);
     let recipe = recipe(args)?;
     if args.dry_run {
         return dry_run(args, &recipe);

@@ -94,11 +94,16 @@ fn the_other_documents_lines_run() {
 fn what_is_known_stands_in_a_document() {
     let lines: Vec<Line> = documents().iter().flat_map(|name| lines_of(name)).collect();
     assert!(lines.len() > 60, "only {} lines were found", lines.len());
-    let met: BTreeSet<&str> = lines.iter().filter_map(|l| known::entry(&l.text)).map(|(start, _)| *start).collect();
+    let met: BTreeSet<&str> =
+        lines.iter().filter_map(|l| known::entry(&l.text)).map(|(start, _)| *start).collect();
     for (start, expected) in KNOWN {
-        assert!(!matches!(expected, Expected::Not(reason) if reason.is_empty()), "{start}: say why it cannot run");
+        assert!(
+            !matches!(expected, Expected::Not(reason) if reason.is_empty()),
+            "{start}: say why it cannot run"
+        );
     }
-    let gone: Vec<&str> = KNOWN.iter().map(|(start, _)| *start).filter(|start| !met.contains(start)).collect();
+    let gone: Vec<&str> =
+        KNOWN.iter().map(|(start, _)| *start).filter(|start| !met.contains(start)).collect();
     assert!(gone.is_empty(), "no document has these lines any more: {gone:?}");
 }
 

@@ -154,10 +154,9 @@ fn classify_takes_what_the_model_has_a_tower_for() {
     tiny::collection(&media, 2);
     fs::write(media.join("film.mp4"), "a film").unwrap();
     fs::write(&labels, "\u{feff}bus\r\ncat\r\n").unwrap();
-    for (towers, kept, left, tower) in [
-        (&[Text, Image][..], "p00.png", "s00.wav", "audio"),
-        (&[Text, Audio], "s00.wav", "p00.png", "image"),
-    ] {
+    for (towers, kept, left, tower) in
+        [(&[Text, Image][..], "p00.png", "s00.wav", "audio"), (&[Text, Audio], "s00.wav", "p00.png", "image")]
+    {
         let model = dir.path().join(tower);
         tiny::model(3, towers).save(&model).unwrap();
         let args = ["classify", "--model", s(&model), "--labels", s(&labels)];
@@ -170,9 +169,15 @@ fn classify_takes_what_the_model_has_a_tower_for() {
         assert!(notes.contains(&format!("left out 2 files: this model has no {tower} tower")), "{notes}");
         assert!(notes.contains(left) && notes.contains("left out 1 file: its modality is video"), "{notes}");
         let report = json(args.into_iter().chain(["--json", s(&media)]));
-        assert_eq!((report["files"].as_array().unwrap().len(), report["left_out"].as_array().unwrap().len()), (2, 3));
+        assert_eq!(
+            (report["files"].as_array().unwrap().len(), report["left_out"].as_array().unwrap().len()),
+            (2, 3)
+        );
         let e = fails(args.into_iter().chain([s(&media.join(left))]));
-        assert!(e.contains(left) && e.contains(&format!("this model has no {tower} tower; it has: text")), "{e}");
+        assert!(
+            e.contains(left) && e.contains(&format!("this model has no {tower} tower; it has: text")),
+            "{e}"
+        );
     }
 }
 

@@ -19,7 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use support::{outcome, s, unisono};
-use table::{COMMANDS, Command, Differs, Ends, REFUSED, Says, Scenario, Unseen};
+use table::{Command, Differs, Ends, REFUSED, Says, Scenario, Unseen, commands};
 
 /// What all runs find in their folder; none of them changes it. It lies where Cargo keeps tests' files.
 fn shared() -> &'static Path {
@@ -73,8 +73,15 @@ struct Outcome {
 }
 
 /// Files that hold times.
-const TIMED: [&str; 7] =
-    ["index.json", "metrics.jsonl", "summary.json", "training.json", "tensorboard/", "report.html", "settings.json"];
+const TIMED: [&str; 7] = [
+    "index.json",
+    "metrics.jsonl",
+    "summary.json",
+    "training.json",
+    "tensorboard/",
+    "report.html",
+    "settings.json",
+];
 
 /// Without the names of the folders that a run sees.
 fn here(text: &str, dir: &Path) -> String {
@@ -87,7 +94,9 @@ fn steady(text: &str, dir: &Path) -> String {
     for line in here(text, dir).lines() {
         // Progress, and rates.
         let passing = line.starts_with("  ") && [" of ", " in ", "/s"].iter().any(|p| line.contains(p));
-        if passing || ["\"seconds\"", "\"at\"", "GFLOP", "\"sha256\""].iter().any(|p| line.contains(p)) {
+        if passing
+            || ["\"seconds\"", "\"at\"", "GFLOP", "\"sha256\"", " free"].iter().any(|p| line.contains(p))
+        {
             continue;
         }
         let mut words: Vec<&str> = line.split(' ').collect();
@@ -95,7 +104,10 @@ fn steady(text: &str, dir: &Path) -> String {
             if words[i] == "a" && words[i - 1].starts_with('(') && words[i - 1][1..].parse::<f64>().is_ok() {
                 words[i - 1] = "(T";
             }
-            if words[i].starts_with('s') && words[i].trim_matches(',').len() == 1 && words[i - 1].parse::<f64>().is_ok() {
+            if words[i].starts_with('s')
+                && words[i].trim_matches(',').len() == 1
+                && words[i - 1].parse::<f64>().is_ok()
+            {
                 words[i - 1] = "T";
             }
         }
@@ -118,7 +130,12 @@ fn run(place: &str, name: &str, first: &str, args: &[String]) -> Outcome {
     let command = |args: &[String]| {
         let mut command = unisono(words(name).iter().chain(args));
         // What a run says must not depend on who runs it. Small models on a busy machine wait longer for a second thread than it helps.
-        command.env("OMP_NUM_THREADS", "1").current_dir(&dir).env("HF_HUB_OFFLINE", "1").env_remove("RANK").env_remove("UNISONO_FFMPEG");
+        command
+            .env("OMP_NUM_THREADS", "1")
+            .current_dir(&dir)
+            .env("HF_HUB_OFFLINE", "1")
+            .env_remove("RANK")
+            .env_remove("UNISONO_FFMPEG");
         outcome(&mut command)
     };
     if !first.is_empty() {
@@ -137,7 +154,7 @@ fn run(place: &str, name: &str, first: &str, args: &[String]) -> Outcome {
 
 impl Command {
     fn valued(&self, option: &str) -> bool {
-        self.options.iter().any(|s| s.option == option && words(s.given).len() > 1)
+        self.all().iter().any(|s| s.option == option && words(s.given).len() > 1)
     }
 
     fn line(&self, with: &str, given: &str) -> Vec<String> {
@@ -147,7 +164,11 @@ impl Command {
     }
 
     /// What is wrong with an option, if anything is. `plain`: the outcomes without it, by what stands beside it.
-    fn wrong(&self, scenario: &Scenario, plain: &mut BTreeMap<(String, &'static str), Outcome>) -> Option<String> {
+    fn wrong(
+        &self,
+        scenario: &Scenario,
+        plain: &mut BTreeMap<(String, &'static str), Outcome>,
+    ) -> Option<String> {
         if let Unseen(reason) = scenario.shows {
             return reason.is_empty().then(|| format!("{}: no reason", scenario.option));
         }
@@ -160,11 +181,15 @@ impl Command {
         let after = run(self.name, self.name, scenario.first, &args);
         let right = match scenario.shows {
             Differs => {
-                after.code != 2 && (before.code, &before.steady, &before.files) != (after.code, &after.steady, &after.files)
+                after.code != 2
+                    && (before.code, &before.steady, &before.files)
+                        != (after.code, &after.steady, &after.files)
             }
             Says(part) => after.code != 2 && after.said.contains(part) && !before.said.contains(part),
             Ends(code, part) => {
-                after.code == code && after.said.contains(part) && (before.code != code || !before.said.contains(part))
+                after.code == code
+                    && after.said.contains(part)
+                    && (before.code != code || !before.said.contains(part))
             }
             Unseen(_) => true,
         };
@@ -183,9 +208,8 @@ impl Command {
     }
 }
 
-
 fn walk(name: &'static str) {
-    let command = COMMANDS.iter().find(|c| c.name == name).unwrap();
+    let command = commands().find(|c| c.name == name).unwrap();
     let mut plain = BTreeMap::new();
     // The command's own line says the same twice: only then does a difference say something.
     let line = command.line("", "");
@@ -195,7 +219,7 @@ fn walk(name: &'static str) {
         assert!(x == y && left == right, "{name}: {x} and {y} differ between two runs");
     }
     plain.insert((line.join(" "), ""), a);
-    let wrong: Vec<String> = command.options.iter().filter_map(|s| command.wrong(s, &mut plain)).collect();
+    let wrong: Vec<String> = command.all().iter().filter_map(|s| command.wrong(s, &mut plain)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
@@ -233,7 +257,7 @@ walks! {
 
 #[test]
 fn every_command_of_the_table_is_walked() {
-    let table: Vec<&str> = COMMANDS.iter().map(|c| c.name).collect();
+    let table: Vec<&str> = commands().map(|c| c.name).collect();
     assert_eq!(table, TESTED);
 }
 
@@ -242,8 +266,17 @@ fn what_would_do_nothing_is_wrong_usage() {
     for (line, part) in REFUSED {
         let args = words(line);
         let found = run("refused", &args[0], "", &args[1..]);
-        assert!(found.code == 2 && found.said.contains(part), "{line}: exit code {}\n{}", found.code, found.said);
-        assert!(found.files.is_empty(), "{line}: {:?}", found.files.iter().map(|(n, _)| n).collect::<Vec<_>>());
+        assert!(
+            found.code == 2 && found.said.contains(part),
+            "{line}: exit code {}\n{}",
+            found.code,
+            found.said
+        );
+        assert!(
+            found.files.is_empty(),
+            "{line}: {:?}",
+            found.files.iter().map(|(n, _)| n).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -253,7 +286,8 @@ fn variables_are_read_as_people_leave_them() {
     let at = |name: &str| s(&shared().join(name)).to_owned();
     let dir = tempfile::tempdir().unwrap();
     let scenes = |out: &str| {
-        let mut command = unisono(["scenes", "--format", "none", "--out", s(&dir.path().join(out)), &at("clip.mp4")]);
+        let mut command =
+            unisono(["scenes", "--format", "none", "--out", s(&dir.path().join(out)), &at("clip.mp4")]);
         command.env_remove("RANK");
         command
     };

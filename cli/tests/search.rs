@@ -64,9 +64,13 @@ fn a_model_that_matches_ranks_hits_anew() {
     // What it cannot look at stays apart: a probability and a cosine are never one order.
     let mixed = ["search", "--index", s(&place().index), "a red bus", "-k", "8", "--rerank", s(&model)];
     let kinds = json(mixed.into_iter().chain(["--json"]));
-    let kinds: Vec<&str> = kinds["hits"].as_array().unwrap().iter().map(|h| h["score_is"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        kinds["hits"].as_array().unwrap().iter().map(|h| h["score_is"].as_str().unwrap()).collect();
     let looked = kinds.iter().filter(|k| **k == "match").count();
-    assert!(looked == 6 && kinds[..6].iter().all(|k| *k == "match") && kinds[6..] == ["cosine"; 2], "{kinds:?}");
+    assert!(
+        looked == 6 && kinds[..6].iter().all(|k| *k == "match") && kinds[6..] == ["cosine"; 2],
+        "{kinds:?}"
+    );
     let text = succeeds(mixed);
     let (first, second) = text.split_once("\nnot looked at, by their cosine:\n").unwrap();
     assert!(first.contains("match") && !first.contains("cosine") && second.contains("cosine"), "{text}");
@@ -197,7 +201,8 @@ fn an_index_is_built_in_the_precision_that_is_asked_for() {
         assert!(succeeds(["index", "info", s(&out)]).contains(&format!(", {precision}, batches of 32")));
         let header = json(["index", "info", s(&out), "--json"]);
         assert!(header.to_string().contains(&format!("\"precision\":\"{precision}\"")), "{header}");
-        let found = json(["search", "--index", s(&out), "--image", s(&p.dir.join("p03.png")), "-k", "1", "--json"]);
+        let found =
+            json(["search", "--index", s(&out), "--image", s(&p.dir.join("p03.png")), "-k", "1", "--json"]);
         assert!(found["hits"][0]["score"].as_f64().unwrap() > 0.9, "{found}");
     }
 }

@@ -39,7 +39,7 @@ pub enum Error {
         found: String,
     },
     /// A file is larger than the limits allow; the limits protect memory and time from hostile or mistaken files.
-    #[error("{}: {what} is {found}, the limit is {limit}: raise `{option}` if the file is meant to be that large", path.display())]
+    #[error("{}: {what} is {found}, the limit is {limit}{}", path.display(), crate::limits::advice(option))]
     Limit {
         /// The file.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum Error {
         found: String,
         /// The allowed value, with its unit.
         limit: String,
-        /// Name of the field of [`crate::Limits`].
+        /// One of [`crate::limits::NAMES`]; the message spells it as the user sets it.
         option: &'static str,
     },
     /// An option or a combination of options is impossible.

@@ -27,7 +27,7 @@ pub use decode::{ImageOptions, Sound};
 pub use error::{Error, Result};
 pub use files::{cache_folder, write_atomic};
 pub use image;
-pub use limits::Limits;
+pub use limits::{Limits, MediaLimits};
 pub use loader::{Batch, Loader, LoaderOptions, LoaderStats, Skip};
 pub use manifest::{Manifest, Record};
 pub use sampler::{Draw, Sampler, Source};

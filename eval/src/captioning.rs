@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use unisono_datasets::{Manifest, Record};
+use unisono_datasets::{Manifest, MediaLimits, Record};
 use unisono_encoders::Modality;
 use unisono_fusion::{FusionModel, Generation};
 
@@ -83,6 +83,7 @@ pub struct PreparedCaptions {
     pub protocol: CaptionProtocol,
     side: Side,
     references: Vec<Vec<String>>,
+    limits: MediaLimits,
     /// What could not be used.
     pub skipped: Vec<Skipped>,
 }
@@ -101,11 +102,16 @@ fn first(r: &Record) -> Option<String> {
 }
 
 impl PreparedCaptions {
-    /// Reads the protocol's items.
+    /// Reads the protocol's items, files within `limits`.
     ///
     /// # Errors
     /// No item with a caption, or a model without the tower.
-    pub fn new(protocol: &CaptionProtocol, manifest: &Manifest, model: &FusionModel) -> Result<Self> {
+    pub fn new(
+        protocol: &CaptionProtocol,
+        manifest: &Manifest,
+        model: &FusionModel,
+        limits: &MediaLimits,
+    ) -> Result<Self> {
         let records: Vec<&Record> = manifest
             .split(&protocol.split)
             .into_iter()
@@ -121,7 +127,7 @@ impl PreparedCaptions {
             ids.truncate(protocol.limit);
         }
         let mut skipped = Vec::new();
-        let side = gather(model.towers(), &ids, protocol.from, &[], Captions::First, &mut skipped)?;
+        let side = gather(model.towers(), &ids, protocol.from, &[], Captions::First, limits, &mut skipped)?;
         // A thing that several records show has all their captions.
         let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for r in &records {
@@ -139,7 +145,7 @@ impl PreparedCaptions {
                 protocol.name, protocol.split, protocol.from
             )));
         }
-        Ok(Self { protocol: protocol.clone(), side, references, skipped })
+        Ok(Self { protocol: protocol.clone(), side, references, limits: *limits, skipped })
     }
 
     /// Items.
@@ -205,7 +211,8 @@ impl PreparedCaptions {
         let frequent = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
         let frequent = frequent.map(|(c, _)| c.clone()).unwrap_or_default();
         let mut skipped = Vec::new();
-        let known = gather(towers, &records, self.protocol.from, &[], Captions::First, &mut skipped)?;
+        let (from, first_ones) = (self.protocol.from, Captions::First);
+        let known = gather(towers, &records, from, &[], first_ones, &self.limits, &mut skipped)?;
         let caption_of: BTreeMap<&str, String> =
             records.iter().map(|r| (r.id.as_str(), first(r).unwrap_or_default())).collect();
         if known.items.is_empty() {

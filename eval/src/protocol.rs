@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
-use unisono_datasets::{Limits, Manifest, Record};
+use unisono_datasets::video::{Ffmpeg, Span};
+use unisono_datasets::{Manifest, MediaLimits, Record};
 use unisono_encoders::{Clip, Modality, Model, to_vec};
 
 /// A retrieval protocol, as a recipe's `[[evaluate.protocol]]` or the options of `unisono eval retrieval` state it.
@@ -124,7 +124,7 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Reads and processes every distinct item of `modality` among `records`; broken media are named in `skipped`.
+/// Reads and processes every distinct item of `modality` among `records`; media that are broken or beyond `limits` are named in `skipped`.
 ///
 /// # Errors
 /// The model lacks the tower.
@@ -134,6 +134,7 @@ pub fn gather(
     modality: Modality,
     langs: &[String],
     captions: Captions,
+    limits: &MediaLimits,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Side> {
     let keys = canonical_keys(records);
@@ -172,13 +173,19 @@ pub fn gather(
             }
         }
     }
-    process(model, modality, items, skipped)
+    process(model, modality, items, limits, skipped)
 }
 
 type Processed<T> = Vec<std::result::Result<T, String>>;
 
-fn process(model: &Model, modality: Modality, items: Vec<Item>, skipped: &mut Vec<Skipped>) -> Result<Side> {
-    let limits = Limits::default();
+fn process(
+    model: &Model,
+    modality: Modality,
+    items: Vec<Item>,
+    chosen: &MediaLimits,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Side> {
+    let limits = chosen.files();
     match modality {
         Modality::Text => {
             let p = model.text_processor()?;
@@ -216,7 +223,7 @@ fn process(model: &Model, modality: Modality, items: Vec<Item>, skipped: &mut Ve
         }
         Modality::Video => {
             let input = ClipInput::of(model)?;
-            let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+            let (ffmpeg, limits) = (Ffmpeg::find(None)?, chosen.videos());
             let clips: Processed<Clip> = items
                 .par_iter()
                 .map(|i| {
@@ -366,8 +373,8 @@ pub struct Spoken {
 
 impl Spoken {
     /// The first caption and the length of every sound among `records`; sounds that cannot be decoded are left out.
-    pub fn measure(records: &[&Record]) -> Self {
-        let limits = Limits::default();
+    pub fn measure(records: &[&Record], limits: &MediaLimits) -> Self {
+        let limits = limits.files();
         let clips: Vec<(&Record, &PathBuf)> = records
             .iter()
             .filter(|r| !r.text.is_empty())
@@ -432,11 +439,16 @@ pub struct Outcome {
 }
 
 impl Prepared {
-    /// Reads and processes both sides for `model`'s processors.
+    /// Reads and processes both sides for `model`'s processors, files within `limits`.
     ///
     /// # Errors
     /// No such split, nothing of a modality in it, or a tower that the model lacks.
-    pub fn new(protocol: &Protocol, manifest: &Manifest, model: &Model) -> Result<Self> {
+    pub fn new(
+        protocol: &Protocol,
+        manifest: &Manifest,
+        model: &Model,
+        limits: &MediaLimits,
+    ) -> Result<Self> {
         let mut skipped = Vec::new();
         let asking = manifest.split(&protocol.split);
         let mut answering = asking.clone();
@@ -444,8 +456,8 @@ impl Prepared {
             answering.extend(manifest.split(split));
         }
         let (p, c) = (protocol, protocol.captions);
-        let queries = gather(model, &asking, p.from, &p.query_lang, c, &mut skipped)?;
-        let gallery = gather(model, &answering, p.to, &p.gallery_lang, c, &mut skipped)?;
+        let queries = gather(model, &asking, p.from, &p.query_lang, c, limits, &mut skipped)?;
+        let gallery = gather(model, &answering, p.to, &p.gallery_lang, c, limits, &mut skipped)?;
         for side in [&queries, &gallery] {
             if side.items.is_empty() {
                 let splits: Vec<String> = manifest.splits().keys().cloned().collect();

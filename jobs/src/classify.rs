@@ -87,14 +87,19 @@ pub struct Classified {
 pub fn fitting(listing: Listing, has: &[Modality]) -> Result<(Listing, Vec<Skip>)> {
     let names = || has.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
     if !has.contains(&Modality::Text) {
-        return Err(Error::Input(format!("this model reads no labels: it has no text tower; it has: {}", names())));
+        return Err(Error::Input(format!(
+            "this model reads no labels: it has no text tower; it has: {}",
+            names()
+        )));
     }
     if !has.contains(&Modality::Image) && !has.contains(&Modality::Audio) {
         return Err(Error::Input(format!("this model neither sees nor hears; it has: {}", names())));
     }
     let reason = |m: Modality| match m {
         Modality::Image | Modality::Audio if has.contains(&m) => None,
-        Modality::Image | Modality::Audio => Some(format!("this model has no {m} tower; it has: {}", names())),
+        Modality::Image | Modality::Audio => {
+            Some(format!("this model has no {m} tower; it has: {}", names()))
+        }
         _ => Some(format!("its modality is {m}; classified are pictures and sounds")),
     };
     let mut left_out = Vec::new();
@@ -232,9 +237,17 @@ mod tests {
             ..Listing::default()
         };
         for (has, kept, reason) in [
-            (&[Text, Image, Video][..], &["/a.png"][..], "this model has no audio tower; it has: text, image, video"),
+            (
+                &[Text, Image, Video][..],
+                &["/a.png"][..],
+                "this model has no audio tower; it has: text, image, video",
+            ),
             (&[Text, Audio], &["/b.wav"], "this model has no image tower"),
-            (&[Text, Image, Audio], &["/a.png", "/b.wav"], "its modality is video; classified are pictures and sounds"),
+            (
+                &[Text, Image, Audio],
+                &["/a.png", "/b.wav"],
+                "its modality is video; classified are pictures and sounds",
+            ),
         ] {
             let (listing, out) = fitting(both(), has).unwrap();
             let ids: Vec<&str> = listing.items.iter().map(|i| i.id.as_str()).collect();

@@ -4,6 +4,7 @@ use crate::ordered::ordered;
 use crate::{Embedder, Error, Flow, Item, Listing, Progress, Result, Skip, Vectors, media};
 use image::RgbImage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use unisono_datasets::MediaLimits;
 use unisono_datasets::video::Ffmpeg;
 use unisono_encoders::{Clip, Modality, Processors};
 use unisono_eval::inputs::ClipInput;
@@ -97,7 +98,9 @@ pub(crate) fn embed_part(
     let decoder = decoder.map(|d: Result<_>| d.map_err(|e| e.to_string()));
     let mut batches = Batches::new(embedder, options.batch, items.len());
     let before = skipped.len();
-    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref());
+    // The model itself stays on this thread.
+    let limits = *embedder.limits();
+    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref(), &limits);
     let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
     ordered(
         items,
@@ -137,19 +140,22 @@ fn prepare(
     item: &Item,
     processors: &Processors,
     videos: Option<&Decoder>,
+    limits: &MediaLimits,
 ) -> std::result::Result<Prepared, String> {
     let work = || match (item.modality, &item.path) {
         (Modality::Text, _) => with(&processors.text, |p| {
             Ok(Prepared::Text(p.encode(item.text.as_deref().unwrap_or_default())?))
         }),
         (Modality::Image, Some(path)) => {
-            with(&processors.image, |p| media::picture(path, p).map(Prepared::Square))
+            with(&processors.image, |p| media::picture(path, p, limits).map(Prepared::Square))
         }
         (Modality::Audio, Some(path)) => {
-            with(&processors.audio, |p| media::spectrogram(path, p).map(Prepared::Spectrogram))
+            with(&processors.audio, |p| media::spectrogram(path, p, limits).map(Prepared::Spectrogram))
         }
         (Modality::Video, Some(path)) => match videos {
-            Some(Ok((input, ffmpeg))) => media::clip(path, &item.span, input, ffmpeg).map(Prepared::Clip),
+            Some(Ok((input, ffmpeg))) => {
+                media::clip(path, &item.span, input, ffmpeg, limits).map(Prepared::Clip)
+            }
             Some(Err(reason)) => Err(Error::Input(reason.clone())),
             None => Err(Error::Input("nothing decodes videos".into())),
         },

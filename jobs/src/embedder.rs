@@ -4,6 +4,7 @@ use crate::{Error, Result, Vectors, media};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
+use unisono_datasets::MediaLimits;
 use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_encoders::{Clip, Modality, Model, Precision, to_vec};
 use unisono_eval::inputs::ClipInput;
@@ -14,6 +15,7 @@ pub struct Embedder {
     model: Model,
     normalize: bool,
     ffmpeg: Option<PathBuf>,
+    limits: MediaLimits,
 }
 
 impl Embedder {
@@ -27,7 +29,7 @@ impl Embedder {
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model, normalize: true, ffmpeg: None }
+        Self { model, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
     }
 
     /// Whether vectors have length 1 (the default) or the length that the projection gives.
@@ -38,6 +40,16 @@ impl Embedder {
     /// The program that decodes videos; without this it is looked for.
     pub fn set_ffmpeg(&mut self, program: Option<PathBuf>) {
         self.ffmpeg = program;
+    }
+
+    /// What files may cost; without this, [`MediaLimits::default`].
+    pub fn set_limits(&mut self, limits: MediaLimits) {
+        self.limits = limits;
+    }
+
+    /// What files may cost.
+    pub fn limits(&self) -> &MediaLimits {
+        &self.limits
     }
 
     /// The program that decodes videos.
@@ -78,7 +90,7 @@ impl Embedder {
     /// The model has no image tower, or the file is no whole picture.
     pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
         self.prepared(Modality::Image)?;
-        let picture = media::picture(path.as_ref(), self.model.image_processor()?)?;
+        let picture = media::picture(path.as_ref(), self.model.image_processor()?, &self.limits)?;
         Ok(self.pictures(&[picture])?.data)
     }
 
@@ -88,7 +100,7 @@ impl Embedder {
     /// The model has no audio tower, or the file is no whole sound.
     pub fn sound(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
         self.prepared(Modality::Audio)?;
-        let mel = media::spectrogram(path.as_ref(), self.model.audio_processor()?)?;
+        let mel = media::spectrogram(path.as_ref(), self.model.audio_processor()?, &self.limits)?;
         Ok(self.spectrograms(&[mel])?.data)
     }
 
@@ -97,7 +109,8 @@ impl Embedder {
     /// # Errors
     /// The model has no image tower, there is no ffmpeg, or nothing of the file can be seen.
     pub fn video(&self, path: impl AsRef<Path>, span: &Span) -> Result<Vec<f32>> {
-        let clip = media::clip(path.as_ref(), span, &ClipInput::of(&self.model)?, &self.ffmpeg()?)?;
+        let input = ClipInput::of(&self.model)?;
+        let clip = media::clip(path.as_ref(), span, &input, &self.ffmpeg()?, &self.limits)?;
         Ok(self.clips(&[clip])?.data)
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use unisono_datasets::sample::verify_groups;
-use unisono_datasets::{ImageOptions, Limits, Manifest, Record, decode};
+use unisono_datasets::{ImageOptions, Manifest, MediaLimits, Record, decode};
 
 /// Counts of one split, or of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -44,13 +44,13 @@ pub struct Inspection {
     pub files_opened: bool,
 }
 
-/// Counts a manifest and looks for its files; `open` decodes every one, on `workers` threads.
+/// Counts a manifest and looks for its files; `open` decodes every one within these limits, on `workers` threads.
 ///
 /// # Errors
 /// [`Error::Interrupted`] when `progress` says stop.
 pub fn inspect(
     manifest: &Manifest,
-    open: bool,
+    open: Option<&MediaLimits>,
     workers: usize,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Inspection> {
@@ -62,7 +62,7 @@ pub fn inspect(
     }
     let files: Vec<(&Path, Kind)> = files(&manifest.records).into_iter().collect();
     let mut problems = Vec::new();
-    let stage = if open { "open files" } else { "look for files" };
+    let stage = if open.is_some() { "open files" } else { "look for files" };
     let total = files.len();
     let check = |(path, kind): &(&Path, Kind)| check(path, *kind, open);
     ordered(
@@ -84,7 +84,7 @@ pub fn inspect(
         languages,
         problems,
         crossing_groups: verify_groups(&manifest.records, |s| Some(s.to_owned())).err().unwrap_or_default(),
-        files_opened: open,
+        files_opened: open.is_some(),
     })
 }
 
@@ -105,7 +105,7 @@ fn files(records: &[Record]) -> BTreeSet<(&Path, Kind)> {
     files
 }
 
-fn check(path: &Path, kind: Kind, open: bool) -> std::result::Result<(), String> {
+fn check(path: &Path, kind: Kind, open: Option<&MediaLimits>) -> std::result::Result<(), String> {
     let meta = std::fs::metadata(path).map_err(|e| e.to_string())?;
     if !meta.is_file() {
         return Err("not a file".into());
@@ -113,12 +113,10 @@ fn check(path: &Path, kind: Kind, open: bool) -> std::result::Result<(), String>
     if meta.len() == 0 {
         return Err("an empty file".into());
     }
-    if !open {
-        return Ok(());
-    }
+    let Some(limits) = open.map(MediaLimits::files) else { return Ok(()) };
     let decoded = catch_unwind(AssertUnwindSafe(|| match kind {
-        Kind::Picture => decode::image(path, &ImageOptions::default()).map(drop),
-        Kind::Sound => decode::sound(path, &Limits::default()).map(drop),
+        Kind::Picture => decode::image(path, &ImageOptions { limits, ..ImageOptions::default() }).map(drop),
+        Kind::Sound => decode::sound(path, &limits).map(drop),
         Kind::Video => Ok(()),
     }));
     let prefix = format!("{}: ", path.display());
@@ -161,7 +159,7 @@ mod tests {
         fs::write(&path, lines.join("\n")).unwrap();
         let manifest = Manifest::load(&path).unwrap();
         let look = |open| inspect(&manifest, open, 2, &mut |_| Flow::Continue).unwrap();
-        let found = look(false);
+        let found = look(None);
         assert_eq!(found.total, Counts { records: 4, labels: 3, text: 2, image: 2, audio: 2, video: 0 });
         assert_eq!(
             found.splits["train"],
@@ -174,8 +172,8 @@ mod tests {
             i.problems.iter().map(|p| p.id.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names(&found), ["empty.wav", "gone.wav"]);
-        assert_eq!(names(&look(true)), ["broken.png", "empty.wav", "gone.wav"]);
-        let stopped = inspect(&manifest, false, 1, &mut |_| Flow::Stop);
+        assert_eq!(names(&look(Some(&MediaLimits::default()))), ["broken.png", "empty.wav", "gone.wav"]);
+        let stopped = inspect(&manifest, None, 1, &mut |_| Flow::Stop);
         assert!(matches!(stopped, Err(Error::Interrupted)));
     }
 }

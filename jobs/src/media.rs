@@ -1,31 +1,27 @@
-//! From files to what a model's processors make of them, within the default limits.
+//! From files to what a model's processors make of them, within the limits of the job.
 
 use crate::Result;
 use image::RgbImage;
 use std::path::Path;
-use unisono_datasets::Limits;
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
+use unisono_datasets::MediaLimits;
+use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_encoders::Clip;
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_eval::inputs::{self, ClipInput};
 
 /// A picture file → a square of the processor's size.
-pub(crate) fn picture(path: &Path, processor: &ImageProcessor) -> Result<RgbImage> {
-    Ok(inputs::picture(path, processor, Limits::default())?)
+pub(crate) fn picture(path: &Path, processor: &ImageProcessor, limits: &MediaLimits) -> Result<RgbImage> {
+    Ok(inputs::picture(path, processor, limits.files())?)
 }
 
 /// A sound file → its log-mel spectrogram `[T, M]`.
-pub(crate) fn spectrogram(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
-    Ok(inputs::spectrogram(path, processor, &Limits::default())?.0)
+pub(crate) fn spectrogram(path: &Path, processor: &LogMel, limits: &MediaLimits) -> Result<Vec<f32>> {
+    Ok(inputs::spectrogram(path, processor, &limits.files())?.0)
 }
 
 /// A sound file → its log-mel spectrogram `[T, M]`, however long it is.
-pub(crate) fn speech(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
-    let (sound, _) = inputs::sound(
-        path,
-        processor,
-        &Limits { max_seconds: 6.0 * 3600.0, max_file_bytes: 2 << 30, ..Limits::default() },
-    )?;
+pub(crate) fn speech(path: &Path, processor: &LogMel, limits: &MediaLimits) -> Result<Vec<f32>> {
+    let (sound, _) = inputs::sound(path, processor, &limits.speech())?;
     Ok(processor.whole(&sound.samples)?)
 }
 
@@ -36,13 +32,20 @@ pub(crate) fn frames(
     processor: &ImageProcessor,
     ffmpeg: &Ffmpeg,
     count: usize,
+    limits: &MediaLimits,
 ) -> Result<Vec<RgbImage>> {
-    Ok(inputs::frames_in(path, span, processor, ffmpeg, count, &VideoLimits::default())?)
+    Ok(inputs::frames_in(path, span, processor, ffmpeg, count, &limits.videos())?)
 }
 
 /// A part of a video file as `input` takes it.
-pub(crate) fn clip(path: &Path, span: &Span, input: &ClipInput, ffmpeg: &Ffmpeg) -> Result<Clip> {
-    Ok(input.read(path, span, ffmpeg, &VideoLimits::default())?)
+pub(crate) fn clip(
+    path: &Path,
+    span: &Span,
+    input: &ClipInput,
+    ffmpeg: &Ffmpeg,
+    limits: &MediaLimits,
+) -> Result<Clip> {
+    Ok(input.read(path, span, ffmpeg, &limits.videos())?)
 }
 
 /// The sound of a part of a video file → its log-mel spectrogram `[T, M]`; `whole`: however long it is.
@@ -52,8 +55,8 @@ pub(crate) fn sound_track(
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     whole: bool,
+    limits: &MediaLimits,
 ) -> Result<Vec<f32>> {
-    let limits = VideoLimits { max_seconds: 6.0 * 3600.0, ..VideoLimits::default() };
-    let sound = inputs::sound_track(path, span, processor, ffmpeg, &limits)?;
+    let sound = inputs::sound_track(path, span, processor, ffmpeg, &limits.spoken_videos())?;
     Ok(if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? })
 }

@@ -36,7 +36,8 @@ pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> S
         });
         Search { query: asked(query), hits: hits.collect(), rank: None, gallery: None }
     };
-    let full: Vec<_> = parts.iter().enumerate().filter(|(i, (_, hits))| *i == 0 || !hits.is_empty()).collect();
+    let full: Vec<_> =
+        parts.iter().enumerate().filter(|(i, (_, hits))| *i == 0 || !hits.is_empty()).collect();
     let scores: Vec<&str> = full.iter().map(|(_, (name, _))| *name).collect();
     let header = index.header();
     let counts: Vec<String> = header.modalities.iter().map(|(m, n)| format!("{n} {m}")).collect();
@@ -47,7 +48,11 @@ pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> S
         Fact::new("scores", scores.join(", then ")),
     ];
     let title = query.text.clone().unwrap_or_else(|| query.id.clone());
-    report::contact_sheet(&SheetData { title, facts, searches: full.iter().map(|(_, (_, hits))| part(hits)).collect() })
+    report::contact_sheet(&SheetData {
+        title,
+        facts,
+        searches: full.iter().map(|(_, (_, hits))| part(hits)).collect(),
+    })
 }
 
 fn asked(query: &Item) -> Query {

@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use unisono_datasets::MediaLimits;
 use unisono_datasets::video::Ffmpeg;
 use unisono_encoders::files::write_atomically;
 use unisono_encoders::{Modality, Processors};
@@ -81,6 +82,8 @@ pub struct How<'a> {
     pub frames: usize,
     /// The program that decodes videos; absent: looked for.
     pub ffmpeg: Option<&'a Path>,
+    /// What files may cost.
+    pub limits: MediaLimits,
     /// Where the lines go; absent: the job is not taken up again.
     pub lines: Option<Lines<'a>>,
 }
@@ -103,7 +106,7 @@ pub fn sees(model: &FusionModel) -> Vec<Modality> {
 pub fn understand(
     model: &FusionModel,
     listing: Listing,
-    How { stage, options, whole, frames, ffmpeg, lines }: How,
+    How { stage, options, whole, frames, ffmpeg, limits, lines }: How,
     work: Work,
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,
@@ -134,7 +137,7 @@ pub fn understand(
         rest,
         options.workers,
         ahead,
-        |item| prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames))),
+        |item| prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames)), &limits),
         |index, prepared| {
             waiting.push(prepared);
             if waiting.len() < batch && index + 1 < rest.len() {
@@ -210,6 +213,7 @@ fn prepare(
     processors: &Processors,
     whole: bool,
     videos: Option<(&Ffmpeg, usize)>,
+    limits: &MediaLimits,
 ) -> std::result::Result<Prepared, String> {
     let missing = || {
         Error::Input("the model came without preprocessor_config.json, which says how it sees files".into())
@@ -217,28 +221,22 @@ fn prepare(
     let work = || match (item.modality, &item.path) {
         (Modality::Image, Some(path)) if item.video => {
             let (ffmpeg, frames) = videos.ok_or_else(missing)?;
-            media::frames(path, &item.span, processors.image.as_ref().ok_or_else(missing)?, ffmpeg, frames)
-                .map(Prepared::Video)
+            let processor = processors.image.as_ref().ok_or_else(missing)?;
+            media::frames(path, &item.span, processor, ffmpeg, frames, limits).map(Prepared::Video)
         }
         (Modality::Audio, Some(path)) if item.video => {
             let (ffmpeg, _) = videos.ok_or_else(missing)?;
-            media::sound_track(
-                path,
-                &item.span,
-                processors.audio.as_ref().ok_or_else(missing)?,
-                ffmpeg,
-                whole,
-            )
-            .map(Prepared::Spectrogram)
+            let processor = processors.audio.as_ref().ok_or_else(missing)?;
+            media::sound_track(path, &item.span, processor, ffmpeg, whole, limits).map(Prepared::Spectrogram)
         }
         (Modality::Image, Some(path)) => {
-            media::picture(path, processors.image.as_ref().ok_or_else(missing)?).map(Prepared::Picture)
+            media::picture(path, processors.image.as_ref().ok_or_else(missing)?, limits)
+                .map(Prepared::Picture)
         }
         (Modality::Audio, Some(path)) => {
             let processor = processors.audio.as_ref().ok_or_else(missing)?;
-            let mel =
-                if whole { media::speech(path, processor)? } else { media::spectrogram(path, processor)? };
-            Ok(Prepared::Spectrogram(mel))
+            let mel = if whole { media::speech } else { media::spectrogram };
+            Ok(Prepared::Spectrogram(mel(path, processor, limits)?))
         }
         _ => Err(Error::Input("it is neither a picture nor a sound".into())),
     };

@@ -24,7 +24,11 @@ fn go_on(_: Progress) -> Flow {
 fn options(manifest: &Path, split: Option<&str>) -> BuildOptions {
     let inputs =
         Inputs { manifest: Some(manifest.to_owned()), split: split.map(Into::into), ..Inputs::default() };
-    BuildOptions { inputs, embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 }, ffmpeg: None }
+    BuildOptions {
+        inputs,
+        embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 },
+        ..BuildOptions::default()
+    }
 }
 
 /// An index of eight pictures, eight sounds and sixteen captions.

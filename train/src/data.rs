@@ -10,8 +10,8 @@ use std::sync::Arc;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
-use unisono_datasets::{Draw, Limits, Record};
+use unisono_datasets::video::{Ffmpeg, Span};
+use unisono_datasets::{Draw, MediaLimits, Record};
 use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
 use unisono_encoders::{Modality, Model};
 use unisono_eval::inputs;
@@ -67,7 +67,7 @@ pub struct Preparer {
     augment_sound: SoundAugment,
     augment_mel: SpectrogramAugment,
     cache: MediaCache<Medium>,
-    limits: Limits,
+    limits: MediaLimits,
     frames: usize,
     listens: bool,
     seed: u64,
@@ -87,7 +87,7 @@ impl Preparer {
             augment_sound: recipe.augment.sound.clone(),
             augment_mel: recipe.augment.spectrogram.clone(),
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
-            limits: Limits::default(),
+            limits: recipe.limits,
             frames: recipe.frames(model),
             listens: model.listens(),
             seed: recipe.seed,
@@ -155,14 +155,14 @@ impl Preparer {
     fn picture(&self, path: &Path, processor: &ImageProcessor) -> Result<Arc<Medium>> {
         let key = path.display().to_string();
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            Ok(Medium::Picture(inputs::picture(path, &processor.scaled(CACHE_SCALE), self.limits)?))
+            Ok(Medium::Picture(inputs::picture(path, &processor.scaled(CACHE_SCALE), self.limits.files())?))
         })
     }
 
     fn video(&self, path: &Path, span: &Span, processor: &ImageProcessor) -> Result<Arc<Medium>> {
         let key = part_key(path, span);
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+            let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
             let scaled = processor.scaled(CACHE_SCALE);
             Ok(Medium::Frames(inputs::frames_in(path, span, &scaled, &ffmpeg, self.frames, &limits)?))
         })
@@ -184,11 +184,11 @@ impl Preparer {
         let medium = self.cache.get_or_try_insert(&key, Medium::bytes, || -> Result<Medium> {
             let samples = match sound {
                 Sound::File(path) if !waveform => {
-                    return Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits)?.0));
+                    return Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits.files())?.0));
                 }
-                Sound::File(path) => inputs::sound(path, processor, &self.limits)?.0.samples,
+                Sound::File(path) => inputs::sound(path, processor, &self.limits.files())?.0.samples,
                 Sound::Track(path, span) => {
-                    let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+                    let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
                     match inputs::track(path, span, processor, &ffmpeg, &limits)? {
                         Some(sound) => sound.samples,
                         None => return Ok(Medium::Silence),

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Cursor;
 use std::path::Path;
 use tch::Device;
-use unisono_datasets::{ImageOptions, Record, decode};
+use unisono_datasets::{ImageOptions, MediaLimits, Record, decode};
 use unisono_encoders::{Modality, Model, files};
 use unisono_eval::captioning::PreparedCaptions;
-use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Spoken, gather};
+use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Skipped, Spoken, gather};
 use unisono_eval::report::{
     CaptionCard, CaptionRow, Curves, DataSet, Fact, Header, Headline, Hit, Media, Mistake, Notes, Query,
     RecallRow, ReportData, Search, Throughput, TimeSpent, TrainPoint, ValPoint,
@@ -57,7 +57,8 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     let recipe = recipe_of(run, progress.recipe)?;
     let summary: Summary = files::read_json(&run.join("summary.json"))?;
     let model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
-    let mut show = Show { model, manifests: Manifests::default(), thumbnails: HashMap::new() };
+    let limits = recipe.limits;
+    let mut show = Show { model, limits, manifests: Manifests::default(), thumbnails: HashMap::new() };
     let lines = tracking::read(&run.join("metrics.jsonl"))?;
 
     let (mut recall, mut mistakes) = (Vec::new(), Vec::new());
@@ -65,11 +66,11 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     for p in &recipe.report.protocol {
         tell(format!("measuring {}: {} to {}", p.name, p.from, p.to));
         let manifest = show.manifests.get(&p.manifest)?;
-        let prepared = Prepared::new(p, &manifest, &show.model)?;
+        let prepared = Prepared::new(p, &manifest, &show.model, &show.limits)?;
         let outcome = prepared.run(&show.model, BATCH, &Bootstrap::default())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
-            let training =
-                spoken.entry(p.manifest.clone()).or_insert_with(|| Spoken::measure(&manifest.split("train")));
+            let measure = || Spoken::measure(&manifest.split("train"), &show.limits);
+            let training = spoken.entry(p.manifest.clone()).or_insert_with(measure);
             prepared.duration_control(training, &Bootstrap::default())?
         } else {
             None
@@ -113,11 +114,14 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     })
 }
 
-/// The recipe as the run's directory has it: its `[report]` may be edited after the training.
+/// The recipe as the run's directory has it: its `[report]` and `[limits]` may be edited after the training.
 fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
     let path = run.join("recipe.toml");
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Recipe { report: Recipe::parse(&text, &path)?.report, ..trained }),
+        Ok(text) => {
+            let edited = Recipe::parse(&text, &path)?;
+            Ok(Recipe { report: edited.report, limits: edited.limits, ..trained })
+        }
         Err(_) => Ok(trained),
     }
 }
@@ -125,16 +129,28 @@ fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
 /// The model, and what is shown of its items.
 struct Show {
     model: Model,
+    limits: MediaLimits,
     manifests: Manifests,
     thumbnails: HashMap<std::path::PathBuf, Media>,
 }
 
 impl Show {
+    fn gather(
+        &self,
+        records: &[&Record],
+        modality: Modality,
+        langs: &[String],
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Side> {
+        Ok(gather(&self.model, records, modality, langs, Captions::First, &self.limits, skipped)?)
+    }
+
     fn picture(&mut self, path: &Path) -> Result<Media> {
         if let Some(media) = self.thumbnails.get(path) {
             return Ok(media.clone());
         }
-        let options = ImageOptions { svg_size: THUMBNAIL, ..ImageOptions::default() };
+        let limits = self.limits.files();
+        let options = ImageOptions { svg_size: THUMBNAIL, limits, ..ImageOptions::default() };
         let full = decode::image(path, &options)?;
         let (w, h) = full.dimensions();
         let scale = (f64::from(THUMBNAIL) / f64::from(w.max(h))).min(1.0);
@@ -193,7 +209,7 @@ impl Show {
         for p in &recipe.report.captions {
             tell(format!("captions {}", p.name));
             let manifest = self.manifests.get(&p.manifest)?;
-            let prepared = PreparedCaptions::new(p, &manifest, &model)?;
+            let prepared = PreparedCaptions::new(p, &manifest, &model, &recipe.limits)?;
             let (scores, mut captioned) = prepared.run(&model, &options, CAPTIONS)?;
             let baselines = prepared.baselines(&manifest, &model, BATCH)?;
             rows.push(CaptionRow {
@@ -248,7 +264,7 @@ impl Show {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
         let mut skipped = Vec::new();
-        let gallery = gather(&self.model, &held_out, Modality::Image, &[], Captions::First, &mut skipped)?;
+        let gallery = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
         let vectors = gallery.embed(&self.model, BATCH)?;
         let keys: HashSet<&str> = held_out.iter().map(|r| r.key()).collect();
         let mut asked: HashSet<String> = HashSet::new();
@@ -263,7 +279,7 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let texts = gather(&self.model, &[r], Modality::Text, &[], Captions::First, &mut skipped)?;
+            let texts = self.gather(&[r], Modality::Text, &[], &mut skipped)?;
             let query = texts.embed(&self.model, BATCH)?;
             if let Some(item) = texts.items.first() {
                 out.push(self.search(item, &query, None, &gallery, &vectors, false)?);
@@ -277,8 +293,8 @@ impl Show {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
         let mut skipped = Vec::new();
-        let pictures = gather(&self.model, &held_out, Modality::Image, &[], Captions::First, &mut skipped)?;
-        let texts = gather(&self.model, &held_out, Modality::Text, &c.langs, Captions::First, &mut skipped)?;
+        let pictures = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
+        let texts = self.gather(&held_out, Modality::Text, &c.langs, &mut skipped)?;
         let (picture_vectors, text_vectors) =
             (pictures.embed(&self.model, BATCH)?, texts.embed(&self.model, BATCH)?);
         let (mut to_pictures, mut to_texts) = (Vec::new(), Vec::new());
@@ -292,7 +308,7 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let sounds = gather(&self.model, &[r], Modality::Audio, &[], Captions::First, &mut skipped)?;
+            let sounds = self.gather(&[r], Modality::Audio, &[], &mut skipped)?;
             let vector = sounds.embed(&self.model, BATCH)?;
             let Some(item) = sounds.items.first() else { continue };
             let caption = r.text.first().cloned();

@@ -394,7 +394,7 @@ fn prepare_captions(
                 "needs a [fusion] table: towers write no captions",
             ));
         };
-        let prepared = PreparedCaptions::new(p, &*manifests.get(&p.manifest)?, fusion)?;
+        let prepared = PreparedCaptions::new(p, &*manifests.get(&p.manifest)?, fusion, &recipe.limits)?;
         tell(Event::Note(format!("captions {}: {} {}", p.name, prepared.len(), p.from)));
         for Skipped { id, reason } in &prepared.skipped {
             tell(Event::Skipped(&Skip { id: id.clone(), reason: reason.clone(), first: true }));
@@ -412,7 +412,7 @@ fn prepare_protocols(
 ) -> Result<Vec<Prepared>> {
     let mut out = Vec::new();
     for p in &recipe.evaluate.protocol {
-        let prepared = Prepared::new(p, &*manifests.get(&p.manifest)?, model.towers())?;
+        let prepared = Prepared::new(p, &*manifests.get(&p.manifest)?, model.towers(), &recipe.limits)?;
         let (asking, answering) = (prepared.queries.items.len(), prepared.gallery.items.len());
         tell(Event::Note(format!("evaluation {}: {asking} {} ask {answering} {}", p.name, p.from, p.to)));
         for Skipped { id, reason } in &prepared.skipped {

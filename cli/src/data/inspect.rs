@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::inputs::watch;
+use crate::limits::LimitArgs;
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct Args {
     /// Print the counts and every problem as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// Problems printed in full.
@@ -30,10 +33,14 @@ const SHOWN: usize = 20;
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
+    let limits = args.limits.get();
+    if !args.check_files {
+        args.limits.none("--check-files, which opens files")?;
+    }
     let manifest = Manifest::load(&args.manifest)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
-    let found = inspect(&manifest, args.check_files, workers, &mut watch(&mut meter))?;
+    let found = inspect(&manifest, args.check_files.then_some(&limits), workers, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {
         out::json(&found)?;

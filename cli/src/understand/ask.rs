@@ -38,7 +38,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let ready = args.how.ready(&args.model, &args.files, Ability::Ask)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
-    let options = args.length.over(args.generation.over(&ready.model.config().generation, false)?, ready.room())?;
+    let options =
+        args.length.over(args.generation.over(&ready.model.config().generation, false)?, ready.room())?;
     ready.model.fits("a question", &args.question).map_err(failed)?;
     for answer in &args.answer {
         ready.model.fits("an answer", answer).map_err(failed)?;

@@ -37,7 +37,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let ready = args.how.ready(&args.model, &args.files, Ability::Caption)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
-    let options = args.length.over(args.generation.over(&ready.model.config().generation, false)?, ready.room())?;
+    let options =
+        args.length.over(args.generation.over(&ready.model.config().generation, false)?, ready.room())?;
     if !args.prompt.is_empty() {
         ready.model.fits("a prompt", &args.prompt).map_err(failed)?;
     }

@@ -87,7 +87,9 @@ impl GenerationArgs {
         if drawn && made.beams > 1 {
             let beams = made.beams;
             return usage(if self.temperature.is_some() && self.beams.is_none() {
-                format!("--temperature: this model searches with {beams} beams, and a beam search draws nothing; give --beams 1 besides")
+                format!(
+                    "--temperature: this model searches with {beams} beams, and a beam search draws nothing; give --beams 1 besides"
+                )
             } else {
                 "--beams and --temperature exclude each other: a beam search draws nothing".into()
             });
@@ -99,11 +101,15 @@ impl GenerationArgs {
                 ("--seed", self.seed.is_some()),
             ];
             if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
-                return usage(format!("{option} changes nothing where no token is drawn: give --temperature above 0 besides"));
+                return usage(format!(
+                    "{option} changes nothing where no token is drawn: give --temperature above 0 besides"
+                ));
             }
         }
         if made.beams == 1 && self.length_penalty.is_some() {
-            return usage("--length-penalty changes nothing without a beam search: give --beams above 1 besides".into());
+            return usage(
+                "--length-penalty changes nothing without a beam search: give --beams above 1 besides".into(),
+            );
         }
         made.validate().map_err(|e| Error::Usage(e.to_string()))?;
         Ok(made)

@@ -46,7 +46,9 @@ impl FrameArgs {
         const FRAMES: u16 = 8;
         let Some(frames) = self.frames else { return Ok(FRAMES) };
         if !sees(&ready.model).contains(&Modality::Image) {
-            return Err(Error::Usage("--frames: this model hears and does not see: it looks at no frame".into()));
+            return Err(Error::Usage(
+                "--frames: this model hears and does not see: it looks at no frame".into(),
+            ));
         }
         if !ready.listing.items.iter().any(|item| item.video) {
             out::note("note: --frames changes nothing, no video is among the inputs");
@@ -131,7 +133,8 @@ impl<const WHOLE: bool> FileArgs<WHOLE> {
         let settings = match lines {
             Some((_, _, settings)) => {
                 let (identity, precision) = (identity_with_fusion(&dir)?, self.how.precision_name());
-                format!("{identity} {precision} {frames} frames {settings}")
+                let limits = self.how.limits.get().fingerprint();
+                format!("{identity} {precision} {frames} frames {settings}{limits}")
             }
             None => String::new(),
         };
@@ -154,6 +157,7 @@ impl<const WHOLE: bool> FileArgs<WHOLE> {
                     whole: WHOLE,
                     frames: frames.into(),
                     ffmpeg: self.ffmpeg.as_deref(),
+                    limits: self.how.limits.get(),
                     lines,
                 },
                 work,

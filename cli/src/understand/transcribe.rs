@@ -9,10 +9,10 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use unisono_encoders::files::write_atomically;
-use unisono_fusion::{Ability, FusionModel};
 use unisono_fusion::speech::{Task, Transcription};
-use unisono_jobs::{Error as JobError, Skip};
+use unisono_fusion::{Ability, FusionModel};
 use unisono_jobs::understand::Media;
+use unisono_jobs::{Error as JobError, Skip};
 
 /// Write down what is said in sounds and videos
 #[derive(clap::Args, Debug)]
@@ -134,6 +134,7 @@ fn clock(seconds: f64, point: char) -> String {
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let format = args.format()?;
     lengths(args.length.min_length, args.length.max_length)?;
+    args.how.how.limits.only_heard()?;
     let mut ready = args.how.ready(&args.model, &args.files, Ability::Transcribe)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
     let options = args.options(&ready.model)?;

@@ -4,7 +4,20 @@ pub use crate::line::words;
 
 /// Words with which a command line begins. Whatever else stands in a plain fence is no command: such a fence names its language.
 const PROGRAMS: [&str; 14] = [
-    "unisono", "cargo", "python", "python3", "pip", "ffmpeg", "hf", "rm", "npm", "git", "time", "nvidia-smi", "sudo", "taskset",
+    "unisono",
+    "cargo",
+    "python",
+    "python3",
+    "pip",
+    "ffmpeg",
+    "hf",
+    "rm",
+    "npm",
+    "git",
+    "time",
+    "nvidia-smi",
+    "sudo",
+    "taskset",
 ];
 
 /// A command line of a document.
@@ -21,7 +34,8 @@ pub struct Line {
 /// All of them, in their order. Second: what stands in a plain fence and is no command.
 pub fn commands(file: &str, markdown: &str) -> (Vec<Line>, Vec<Line>) {
     let (mut found, mut strange) = (Vec::new(), Vec::new());
-    let line = |number: usize, text: &str| Line { file: file.to_owned(), number: number + 1, text: text.to_owned() };
+    let line =
+        |number: usize, text: &str| Line { file: file.to_owned(), number: number + 1, text: text.to_owned() };
     let mut fence: Option<bool> = None;
     // Code spans may go over a line's end, not over a paragraph's.
     let mut paragraph = String::new();
@@ -113,7 +127,8 @@ fn code_spans(paragraph: &str) -> Vec<String> {
 
 /// Whether a line only names a command, as `unisono index build` in a sentence. `unisono doctor` is a whole line.
 pub fn is_name(words: &[String]) -> bool {
-    let plain = |word: &String| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+    let plain =
+        |word: &String| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
     words[0] == "unisono" && words.iter().all(plain) && words[1..] != ["doctor"]
 }
 

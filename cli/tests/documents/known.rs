@@ -32,7 +32,10 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("git clone", Not("measures a clean clone")),
     ("unisono data sample", Not("fetches packages; data.rs has what needs no network")),
     ("unisono embed --model openai/clip", Runs(parquet)),
-    ("unisono embed --model M --out OUT.npy", Runs(|p, f| all(&f.stdout, &["OUT.npy: ", " of width 12"]).and(has(p, "OUT.npy.jsonl")))),
+    (
+        "unisono embed --model M --out OUT.npy",
+        Runs(|p, f| all(&f.stdout, &["OUT.npy: ", " of width 12"]).and(has(p, "OUT.npy.jsonl"))),
+    ),
     ("unisono classify --model", Runs(labels)),
     ("unisono caption ", Runs(|_, f| lines(f, "png: ", 3))),
     ("unisono caption --model runs/quickstart/fusion", Runs(|_, f| lines(f, "picture.png: ", 1))),
@@ -47,15 +50,27 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono search --index scenes/index", Runs(clips)),
     ("unisono search --index OUT/index", Runs(clips)),
     ("unisono search --index IDX", Runs(|_, f| all(&f.stdout, &["#", "cosine", "where"]))),
-    ("unisono search --index IDX \"two cats on a couch\" --rerank", Runs(|_, f| all(&f.stdout, &["match", "where"]))),
+    (
+        "unisono search --index IDX \"two cats on a couch\" --rerank",
+        Runs(|_, f| all(&f.stdout, &["match", "where"])),
+    ),
     ("unisono search --index IDX \"a dog jumps", Runs(|_, f| lines(f, "video", 1))),
-    ("unisono index build", Runs(|p, f| all(&f.stdout, &["IDX: ", "self-check: "]).and(has(p, "IDX/vectors.safetensors")))),
+    (
+        "unisono index build",
+        Runs(|p, f| all(&f.stdout, &["IDX: ", "self-check: "]).and(has(p, "IDX/vectors.safetensors"))),
+    ),
     ("unisono index info", Runs(|_, f| all(&f.stdout, &["holds ", "there, unchanged"]))),
     ("unisono model inspect", Runs(|_, f| all(&f.stdout, &["parameters", "weights: "]))),
     ("unisono model convert SRC", Runs(|_, f| all(&f.stdout, &["DST", "clip as "]))),
     ("unisono train RECIPE", Otherwise(train)),
     ("unisono train recipes/quickstart.toml", Otherwise(train)),
-    ("unisono train recipes/quickstart-fusion.toml", Runs(|p, f| all(&f.stdout, &["trained 2 steps", "model: "]).and(has(p, "runs/quickstart/fusion/last/fusion.json")))),
+    (
+        "unisono train recipes/quickstart-fusion.toml",
+        Runs(|p, f| {
+            all(&f.stdout, &["trained 2 steps", "model: "])
+                .and(has(p, "runs/quickstart/fusion/last/fusion.json"))
+        }),
+    ),
     ("unisono eval retrieval", Runs(|_, f| all(&f.stdout, &["R@1", "R@10", "→"]))),
     ("unisono report --run", Runs(|p, _| has(p, "RUN/report.html"))),
     ("unisono data inspect", Runs(|_, f| all(&f.stdout, &["split", "pictures", "every file is there"]))),
@@ -92,7 +107,11 @@ fn has(place: &Place, name: &str) -> Checked {
 /// So many lines of the output have `part`.
 fn lines(found: &Found, part: &str, n: usize) -> Checked {
     let count = found.stdout.lines().filter(|line| line.contains(part)).count();
-    if count == n { Ok(()) } else { Err(format!("{count} lines with {part:?}, expected {n}:\n{}", found.stdout)) }
+    if count == n {
+        Ok(())
+    } else {
+        Err(format!("{count} lines with {part:?}, expected {n}:\n{}", found.stdout))
+    }
 }
 
 fn parquet(place: &Place, found: &Found) -> Checked {
@@ -107,11 +126,15 @@ fn parquet(place: &Place, found: &Found) -> Checked {
 fn labels(_: &Place, found: &Found) -> Checked {
     all(&found.stdout, &["p0.png", "p1.png", "p2.png", "blue bus", " %"])?;
     let heard = found.stdout.contains("memo.wav");
-    let named = found.stderr.contains("left out 1 file: this model has no audio tower") && found.stderr.contains("memo.wav");
+    let named = found.stderr.contains("left out 1 file: this model has no audio tower")
+        && found.stderr.contains("memo.wav");
     if heard == named {
         return Err(format!("memo.wav: classified {heard}, left out {named}\n{}", found.stderr));
     }
-    let percents = found.stdout.lines().filter_map(|l| l.strip_suffix(" %")?.split_whitespace().last()?.parse::<f64>().ok());
+    let percents = found
+        .stdout
+        .lines()
+        .filter_map(|l| l.strip_suffix(" %")?.split_whitespace().last()?.parse::<f64>().ok());
     let (sum, files) = (percents.sum::<f64>(), if heard { 4.0 } else { 3.0 });
     if (sum - 100.0 * files).abs() < 1.0 { Ok(()) } else { Err(format!("{sum} % of {files} files")) }
 }
@@ -121,7 +144,11 @@ fn subtitles(place: &Place, found: &Found) -> Checked {
     let names = place.names("subtitles");
     let texts: Vec<String> = names.iter().map(|n| place.text(&format!("subtitles/{n}"))).collect();
     let right = |(name, text): (&String, &String)| name.ends_with(".srt") && text.contains(" --> ");
-    if !names.is_empty() && names.iter().zip(&texts).all(right) { Ok(()) } else { Err(format!("{names:?} {texts:?}")) }
+    if !names.is_empty() && names.iter().zip(&texts).all(right) {
+        Ok(())
+    } else {
+        Err(format!("{names:?} {texts:?}"))
+    }
 }
 
 fn scenes(place: &Place, found: &Found) -> Checked {
@@ -131,7 +158,11 @@ fn scenes(place: &Place, found: &Found) -> Checked {
 
 fn clips(place: &Place, found: &Found) -> Checked {
     all(&found.stdout, &["hits/: ", " clip"])?;
-    if place.names("hits").iter().any(|n| n.ends_with(".mp4")) { Ok(()) } else { Err("no clip was cut".into()) }
+    if place.names("hits").iter().any(|n| n.ends_with(".mp4")) {
+        Ok(())
+    } else {
+        Err("no clip was cut".into())
+    }
 }
 
 /// The network's weights are set-up's.

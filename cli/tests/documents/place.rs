@@ -57,7 +57,8 @@ impl Place {
         let manifest = things::things(&at("things"));
         let text = things::recipe_text(&manifest, 2, "").replace("name = \"things\"", "name = \"NAME\"");
         let more = text.split("[[data]]").nth(1).unwrap().split("[augment").next().unwrap();
-        let text = text.replacen("[augment", &format!("[[data]]{}[augment", more.replace("NAME", "OTHER")), 1);
+        let text =
+            text.replacen("[augment", &format!("[[data]]{}[augment", more.replace("NAME", "OTHER")), 1);
         fs::write(at("RECIPE"), &text).unwrap();
         fs::write(at("recipes/quickstart.toml"), &text).unwrap();
         let fusion = "[fusion]\nmemory = [\"image\"]\ncontext_length = 12\n\
@@ -88,7 +89,9 @@ impl Place {
         let words = words(line);
         let program = match words[0].as_str() {
             "unisono" => PathBuf::from(env!("CARGO_BIN_EXE_unisono")),
-            "ffmpeg" => unisono_datasets::video::Ffmpeg::find(None).map_err(|e| e.to_string())?.program().to_owned(),
+            "ffmpeg" => {
+                unisono_datasets::video::Ffmpeg::find(None).map_err(|e| e.to_string())?.program().to_owned()
+            }
             other => return Err(format!("`{other}` does not run here; say why in documents/known.rs")),
         };
         let mut args: Vec<String> = words[1..].iter().map(|word| self.word(&words, word, which)).collect();
@@ -111,7 +114,11 @@ impl Place {
             .env("OMP_NUM_THREADS", "1")
             .stdin(std::process::Stdio::null());
         let (code, stdout, stderr) = outcome(command);
-        if code == 0 { Ok(Found { stdout, stderr }) } else { Err(format!("exit code {code}\n{stdout}{stderr}")) }
+        if code == 0 {
+            Ok(Found { stdout, stderr })
+        } else {
+            Err(format!("exit code {code}\n{stdout}{stderr}"))
+        }
     }
 
     /// What a placeholder stands for in a line; the names of files are there under their own names.

@@ -30,7 +30,8 @@ pub fn fill(dir: &Path) {
     tiny::model(7, &tiny::TOWERS).save(&dir.join("model")).unwrap();
     tiny::model(8, &tiny::TOWERS).save(&dir.join("model2")).unwrap();
     tiny::model(7, &[Modality::Text, Modality::Image]).save(&dir.join("sees")).unwrap();
-    for (name, from) in [("captions", "blip-caption"), ("matches", "blip-match"), ("answers", "blip-answer")] {
+    for (name, from) in [("captions", "blip-caption"), ("matches", "blip-match"), ("answers", "blip-answer")]
+    {
         link(&fixture(&format!("fusion/{from}")), &dir.join(name));
     }
     speech(&dir.join("speech"));
@@ -53,7 +54,17 @@ pub fn fill(dir: &Path) {
     fs::write(dir.join("labels.txt"), "red\nblue bus\nun chat\n").unwrap();
     fs::write(dir.join("labels2.txt"), "cat\ndog\n").unwrap();
     fs::write(dir.join("templates.txt"), "a drawing of {}\n{}, in a book\n").unwrap();
-    let args = ["index", "build", "--model", "model", "--out", "IDX", "--manifest", "media/manifest.jsonl", "clip.mp4"];
+    let args = [
+        "index",
+        "build",
+        "--model",
+        "model",
+        "--out",
+        "IDX",
+        "--manifest",
+        "media/manifest.jsonl",
+        "clip.mp4",
+    ];
     let (code, _, stderr) = outcome(unisono(args).current_dir(dir));
     assert_eq!(code, 0, "{stderr}");
 }
@@ -78,7 +89,21 @@ fn film(path: &Path) {
     let picture = "color=red:s=96x64:r=10:d=1[a];testsrc=s=96x64:r=10:d=1[b];[a][b]concat=n=2,format=yuv420p";
     let tone = "sine=frequency=300:sample_rate=16000:duration=2";
     let output = Command::new(ffmpeg.program())
-        .args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-crf", "12"])
+        .args([
+            "-loglevel",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            picture,
+            "-f",
+            "lavfi",
+            "-i",
+            tone,
+            "-crf",
+            "12",
+        ])
         .arg(path)
         .output()
         .unwrap();

@@ -296,7 +296,8 @@ fn a_folders_pictures_come_in_the_order_of_their_numbers() {
     std::fs::write(dir.path().join("notes.txt"), "no picture").unwrap();
     std::fs::write(dir.path().join(".frame5.png"), "hidden").unwrap();
     std::fs::create_dir(dir.path().join("frame3.png")).unwrap();
-    let found: Vec<Frame> = folder(dir.path(), 24, &limits()).unwrap().collect::<Result<_>>().unwrap();
+    let found: Vec<Frame> =
+        folder(dir.path(), 24, &limits(), &Limits::default()).unwrap().collect::<Result<_>>().unwrap();
     assert_eq!(
         found.iter().map(|f| f.picture.get_pixel(0, 0)[0]).collect::<Vec<_>>(),
         [0, 10, 20, 30, 40, 50, 60]
@@ -305,9 +306,9 @@ fn a_folders_pictures_come_in_the_order_of_their_numbers() {
         assert_eq!((frame.time, frame.ticks), (Time { pts: i as i64, base: Ratio { num: 1, den: 24 } }, 1));
     }
     let empty = tempfile::tempdir().unwrap();
-    let error = folder(empty.path(), 24, &limits()).err().unwrap().to_string();
+    let error = folder(empty.path(), 24, &limits(), &Limits::default()).err().unwrap().to_string();
     assert!(error.contains("expected a folder of pictures, found none"), "{error}");
-    assert!(folder(&empty.path().join("none"), 24, &limits()).is_err());
+    assert!(folder(&empty.path().join("none"), 24, &limits(), &Limits::default()).is_err());
 }
 
 #[test]
@@ -317,7 +318,7 @@ fn a_folders_broken_pictures_are_told_and_the_rest_comes() {
     std::fs::write(dir.path().join("2.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     RgbImage::new(70, 70).save(dir.path().join("3.png")).unwrap();
     let bounds = VideoLimits { max_pixels: 1000, ..limits() };
-    let found: Vec<Result<Frame>> = folder(dir.path(), 10, &bounds).unwrap().collect();
+    let found: Vec<Result<Frame>> = folder(dir.path(), 10, &bounds, &Limits::default()).unwrap().collect();
     assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true]);
     // Times count the places of all.
     assert_eq!(found[3].as_ref().unwrap().time.pts, 3);
@@ -325,7 +326,7 @@ fn a_folders_broken_pictures_are_told_and_the_rest_comes() {
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
     }
     let few = VideoLimits { max_frames: 3, ..limits() };
-    let error = folder(dir.path(), 10, &few).err().unwrap();
+    let error = folder(dir.path(), 10, &few, &Limits::default()).err().unwrap();
     assert!(matches!(error, Error::Limit { .. }) && error.to_string().contains("4 frames"), "{error}");
 }
 

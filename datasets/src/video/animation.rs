@@ -1,7 +1,7 @@
 //! Pictures that move (GIF, WebP, PNG) and folders of pictures, without FFmpeg.
 
 use super::{Frame, Ratio, Time, VideoLimits};
-use crate::{Error, Result};
+use crate::{Error, Limits, Result};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbaImage};
 use std::fs::File;
@@ -104,11 +104,12 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
     Ok(Box::new(frames.map(next).take_while(move |frame| !std::mem::replace(&mut broken, frame.is_err()))))
 }
 
-/// Pictures of a folder in the order of their names (numbers by their value), at `rate` frames a second.
+/// Pictures of a folder in the order of their names (numbers by their value), at `rate` frames a second. `limits` bound what they are as
+/// frames, `each` the files.
 ///
 /// # Errors
 /// The folder cannot be read or holds no picture; later, a picture that is broken.
-pub fn folder(path: &Path, rate: u32, limits: &VideoLimits) -> Result<Animation> {
+pub fn folder(path: &Path, rate: u32, limits: &VideoLimits, each: &Limits) -> Result<Animation> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(path).map_err(Error::io(path, "read"))? {
         let file = entry.map_err(Error::io(path, "read"))?.path();
@@ -130,7 +131,7 @@ pub fn folder(path: &Path, rate: u32, limits: &VideoLimits) -> Result<Animation>
         });
     }
     files.sort_by_cached_key(|f| natural(&f.file_name().unwrap_or_default().to_string_lossy()));
-    let bounds = crate::Limits { max_pixels: limits.max_pixels, ..crate::Limits::default() };
+    let bounds = Limits { max_pixels: limits.max_pixels, ..*each };
     let options =
         crate::ImageOptions { background: [0; 3], drop_alpha: false, svg_size: 512, limits: bounds };
     let base = Ratio { num: 1, den: rate.max(1) };

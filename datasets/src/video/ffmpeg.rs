@@ -14,6 +14,8 @@ pub struct VideoLimits {
     pub max_pixels: u64,
     /// Most frames decoded from one file.
     pub max_frames: u64,
+    /// All frames of one GIF, WebP or PNG together, in pixels: some bytes of it fill a whole frame.
+    pub max_total_pixels: u64,
     /// Longest file, in seconds.
     pub max_seconds: f64,
     /// Most seconds in which the decoder gives neither a frame nor its end.
@@ -23,11 +25,13 @@ pub struct VideoLimits {
 }
 
 impl Default for VideoLimits {
-    /// A frame of 8192 x 4320, two million frames, twelve hours, a minute, 8 GiB: what honest files stay below.
+    /// A frame of 8192 x 4320, two million frames, eight gigapixels of an animation, twelve hours, a minute, 8 GiB: what honest files stay
+    /// below.
     fn default() -> Self {
         Self {
             max_pixels: 8192 * 4320,
             max_frames: 2_000_000,
+            max_total_pixels: 8_000_000_000,
             max_seconds: 43_200.0,
             max_silence: 60.0,
             max_memory: 8192,

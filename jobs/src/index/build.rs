@@ -69,6 +69,7 @@ pub fn build_with(
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
     let mut embedder = load(&model)?;
     embedder.set_ffmpeg(options.ffmpeg.clone());
+    embedder.set_limits(options.limits);
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
     let mut listing = options.inputs.list(&embedder.model().embeds())?;
     let left_out = listing.left_out;

@@ -19,6 +19,7 @@ use crate::{EmbedOptions, Inputs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use unisono_datasets::MediaLimits;
 use unisono_encoders::{Modality, Precision};
 
 /// The version of the folder's layout. A reader refuses another.
@@ -95,4 +96,6 @@ pub struct BuildOptions {
     pub embed: EmbedOptions,
     /// The program that decodes videos; absent: looked for.
     pub ffmpeg: Option<PathBuf>,
+    /// What files may cost.
+    pub limits: MediaLimits,
 }

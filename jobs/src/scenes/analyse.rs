@@ -13,7 +13,7 @@ use std::sync::mpsc::SyncSender;
 use unisono_datasets::video::{
     self, Ffmpeg, Layout, Ratio, Shape, StreamOptions, Time, Track, Video, VideoLimits,
 };
-use unisono_datasets::{Sound, decode};
+use unisono_datasets::{Limits, Sound, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_encoders::transnet::{TransNet, TransNetStream};
 use unisono_scenes::detect::{Found, Shrink};
@@ -45,6 +45,8 @@ pub(super) struct Wanted<'a> {
     /// Folder for a temporary file.
     pub(super) spool: &'a Path,
     pub(super) limits: &'a VideoLimits,
+    /// Of the pictures in folders.
+    pub(super) files: &'a Limits,
     pub(super) rate: u32,
     pub(super) threads: usize,
     pub(super) stop: &'a AtomicBool,
@@ -119,9 +121,11 @@ pub(super) fn analyse(
         (Source::Animation(path), _) => {
             eyes.pictures(video::animation(path, wanted.limits)?, source, net.as_ref())
         }
-        (Source::Folder(path), _) => {
-            eyes.pictures(video::folder(path, wanted.rate, wanted.limits)?, source, net.as_ref())
-        }
+        (Source::Folder(path), _) => eyes.pictures(
+            video::folder(path, wanted.rate, wanted.limits, wanted.files)?,
+            source,
+            net.as_ref(),
+        ),
         (Source::Video(_), None) => Err(Error::Input("no ffmpeg".into())),
     };
     gone.all();

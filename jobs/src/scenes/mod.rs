@@ -33,7 +33,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use store::Store;
-use unisono_datasets::video::{Ffmpeg, VideoLimits};
+use unisono_datasets::MediaLimits;
+use unisono_datasets::video::Ffmpeg;
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::write::{Cut, Output};
 
@@ -63,7 +64,7 @@ pub struct SceneJob<'a> {
     /// The folder of TransNetV2's weights; absent: set-up's.
     pub transnet: Option<&'a Path>,
     /// What a file may cost.
-    pub limits: VideoLimits,
+    pub limits: MediaLimits,
 }
 
 /// How far a job is.
@@ -200,6 +201,7 @@ impl Work<'_> {
         if rest.is_empty() {
             return Ok(());
         }
+        let (limits, files) = (self.job.limits.videos(), self.job.limits.files());
         let wanted = Wanted {
             settings: self.job.settings,
             image: self.models.image_processor(),
@@ -211,7 +213,8 @@ impl Work<'_> {
             ffmpeg: self.ffmpeg,
             transnet: self.transnet,
             spool: self.store.out(),
-            limits: &self.job.limits,
+            limits: &limits,
+            files: &files,
             rate: self.job.rate,
             threads: (cores / workers).max(1),
             stop: &stop,
