@@ -84,7 +84,12 @@ impl Command {
                 Says("--max-file-bytes"),
             ),
             option("--max-seconds", film, "--max-seconds 1", of_film("--max-seconds")),
-            option("--max-frames", film, "--max-frames 3", seen(of_film("--max-frames"))),
+            option(
+                "--max-frames",
+                film,
+                "--max-frames 3",
+                seen(Unseen("frames that are picked from a film are not counted; those of `scenes` are")),
+            ),
             option("--max-silence", film, "--max-silence 9", Unseen("no decoder hangs on purpose")),
             option(
                 "--truncated",
