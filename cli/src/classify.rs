@@ -1,13 +1,14 @@
 //! `unisono classify`: what pictures and sounds show, by labels that the model was never trained on.
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_skipped, watch};
+use crate::inputs::{WorkArgs, name_others, name_skipped, watch};
 use crate::progress::Meter;
-use crate::{interrupt, out, place};
+use crate::{interrupt, out, place, style};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_jobs::classify::{Labels, classify};
-use unisono_jobs::{Inputs, Modality};
+use unisono_jobs::classify::{Labels, classify, fitting};
+use unisono_jobs::{Inputs, Modality, Skip};
 
 /// Say what pictures and sounds show, by labels of your own (zero-shot)
 #[derive(clap::Args, Debug)]
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Pictures, sounds, and folders of them
+    /// Pictures, sounds, and folders with all that lies below them; of a folder's files those are taken that the model has a tower for
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -39,18 +40,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let labels = Labels::read(&args.labels, args.templates.as_deref())?;
     let (device, options) = (args.how.device.get()?, args.how.options());
     let embedder = args.how.load(&place::model(&args.model)?, device)?;
-    let inputs = Inputs {
-        paths: args.files.clone(),
-        modalities: vec![Modality::Image, Modality::Audio],
-        ..Inputs::default()
-    };
-    let listing = inputs.list(&embedder.model().modalities())?;
+    let inputs = Inputs { paths: args.files.clone(), ..Inputs::default() };
+    let listing = inputs.list(&[Modality::Image, Modality::Audio, Modality::Video])?;
+    let (kinds, others) = (listing.left_out_kinds.clone(), listing.others());
+    let (listing, left_out) = fitting(listing, &embedder.model().embeds())?;
     let mut meter = Meter::new();
     let top = usize::from(args.top);
     let (found, skipped) = classify(&embedder, listing, &labels, top, &options, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {
-        return out::json(&json!({ "files": found, "skipped": skipped }));
+        return out::json(
+            &json!({ "files": found, "skipped": skipped, "left_out": left_out, "left_out_kinds": kinds }),
+        );
     }
     let width = labels.names().iter().map(|n| n.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
@@ -61,5 +62,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
     }
     name_skipped(&skipped);
+    name_left_out(&left_out);
+    name_others(others.as_deref());
     out::print(&text)
+}
+
+/// Names what the model has no tower for, and videos: reason by reason, since a folder may hold many.
+fn name_left_out(left_out: &[Skip]) {
+    const SHOWN: usize = 3;
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for skip in left_out {
+        by_reason.entry(&skip.reason).or_default().push(&skip.id);
+    }
+    for (reason, ids) in by_reason {
+        let more = ids.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown = ids[..ids.len().min(SHOWN)].join(", ");
+        out::note(&format!("left out {}: {reason}: {shown}{more}", style::count(ids.len(), "file")));
+    }
 }

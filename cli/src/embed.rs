@@ -1,7 +1,7 @@
 //! `unisono embed`: files, folders, texts or a manifest → vectors in a file.
 
 use crate::error::Error;
-use crate::inputs::{InputArgs, WorkArgs, name_skipped, watch};
+use crate::inputs::{InputArgs, WorkArgs, name_others, name_skipped, refuse_input, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
@@ -36,20 +36,26 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
+    interrupt::keeps(interrupt::Kept::Lines(resume::partial(&args.out).join("ledger.jsonl")));
     let begun = Instant::now();
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
-    output::check(&args.out)?;
+    for out in [&args.out, &output::items_path(&args.out)] {
+        refuse_input(out, args.what.inputs.iter().chain(&args.what.manifest))?;
+    }
+    let _held = output::claim(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
     let dir = place::model(&args.model)?;
     let mut embedder = args.how.load(&dir, device)?;
     embedder.set_normalize(!args.no_normalize);
     embedder.set_ffmpeg(args.what.ffmpeg.clone());
     let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
-    let left_out = listing.left_out;
+    let (left_out, left_out_kinds) = (listing.left_out, listing.left_out_kinds.clone());
+    let others = listing.others();
     let mut meter = Meter::new();
     let settings = if listing.items.len() > resume::CHUNK || resume::partial(&args.out).exists() {
-        format!("{} {} {}", identity(&dir)?, args.how.precision_name(), !args.no_normalize)
+        let limits = args.how.limits.get().fingerprint();
+        format!("{} {} {}{limits}", identity(&dir)?, args.how.precision_name(), !args.no_normalize)
     } else {
         String::new()
     };
@@ -62,15 +68,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         resume::Job { out: &args.out, settings: &settings, fresh: args.fresh },
         &mut resumed,
         &mut watch(&mut meter),
-    )
-    .map_err(|e| match e {
-        unisono_jobs::Error::Interrupted if resume::partial(&args.out).exists() => {
-            Error::Interrupted("what is done is kept; the same command goes on there")
-        }
-        e => e.into(),
-    })?;
+    )?;
     meter.finish();
-    output::write(&args.out, &embedded)?;
+    output::write(&args.out, &embedded).inspect_err(|_| {
+        let work = resume::partial(&args.out);
+        if work.exists() {
+            let work = work.display();
+            out::note(&format!(
+                "the vectors are kept in {work}: the same command writes them without computing them again"
+            ));
+        }
+    })?;
     resume::done(&args.out)?;
     let (n, d) = (embedded.vectors.len(), embedded.vectors.dim);
     let items = output::items_path(&args.out);
@@ -81,10 +89,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
         return out::json(&json!({
             "out": args.out, "items": items, "count": n, "dim": d, "modalities": modalities,
-            "skipped": embedded.skipped, "left_out": left_out, "seconds": begun.elapsed().as_secs_f64(),
+            "skipped": embedded.skipped, "left_out": left_out, "left_out_kinds": left_out_kinds,
+            "seconds": begun.elapsed().as_secs_f64(),
         }));
     }
     name_skipped(&embedded.skipped);
+    name_others(others.as_deref());
     let mut line = format!(
         "{}: {} of width {d} in {}",
         args.out.display(),

@@ -2,6 +2,8 @@
 
 use unisono_datasets::Error as DataError;
 use unisono_jobs::Error as JobError;
+use unisono_scenes::Error as SceneError;
+use unisono_torch_ext::Error as TorchError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -14,7 +16,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Train(#[from] unisono_train::Error),
     #[error(transparent)]
-    Torch(#[from] unisono_torch_ext::Error),
+    Torch(#[from] TorchError),
     /// The command line is impossible in a way that the parser cannot see.
     #[error("{0}")]
     Usage(String),
@@ -32,7 +34,7 @@ pub(crate) enum Error {
 impl From<JobError> for Error {
     fn from(error: JobError) -> Self {
         match error {
-            JobError::Interrupted => Self::Interrupted("nothing was written; the same command starts again"),
+            JobError::Interrupted => Self::Interrupted(crate::interrupt::left()),
             other => Self::Jobs(other),
         }
     }
@@ -42,12 +44,33 @@ impl Error {
     /// What `main` returns.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
-            Self::Data(DataError::ToolMissing { .. }) => 3,
+            Self::Usage(_) | Self::Torch(TorchError::Device { .. }) => 2,
+            _ if matches!(
+                self.data(),
+                Some(DataError::ToolMissing { .. } | DataError::NeedsFfmpeg { .. })
+            ) =>
+            {
+                3
+            }
             Self::Interrupted(_) => 130,
             // The reader of a pipe has seen enough: that is no failure.
             Self::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
             _ => 1,
+        }
+    }
+
+    /// What went wrong with a file, whichever crate it came through.
+    fn data(&self) -> Option<&DataError> {
+        match self {
+            Self::Data(e)
+            | Self::Jobs(
+                JobError::Datasets(e)
+                | JobError::Eval(unisono_eval::Error::Datasets(e))
+                | JobError::Scenes(SceneError::Datasets(e)),
+            )
+            | Self::Eval(unisono_eval::Error::Datasets(e))
+            | Self::Train(unisono_train::Error::Datasets(e)) => Some(e),
+            _ => None,
         }
     }
 
@@ -79,7 +102,10 @@ mod tests {
         assert_eq!(Error::from(JobError::Interrupted).code(), 130);
         let torch = Error::Failed("shape mismatch\n\nException raised from meta at x.cpp:1\nframe #0".into());
         assert_eq!(torch.line().unwrap(), "error: shape mismatch");
-        let tool = DataError::ToolMissing { tool: "npm".into(), what: "fetch".into() };
-        assert_eq!(Error::from(tool).code(), 3);
+        let tool = || DataError::ToolMissing { tool: "npm".into(), what: "fetch".into() };
+        assert_eq!(Error::from(tool()).code(), 3);
+        // Wherever it was looked for.
+        assert_eq!(Error::from(JobError::from(tool())).code(), 3);
+        assert_eq!(Error::from(TorchError::Device { name: "gpu".into() }).code(), 2);
     }
 }

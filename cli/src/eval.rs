@@ -1,12 +1,16 @@
 //! `unisono eval`.
 
-use crate::{error::Error, out};
+mod check;
+
+use crate::{error::Error, limits::LimitArgs, out, style};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use unisono_datasets::Manifest;
 use unisono_encoders::{Modality, Model};
+use unisono_eval::Error as EvalError;
 use unisono_eval::metrics::RetrievalMetrics;
-use unisono_eval::protocol::{Captions, Prepared, Protocol, Spoken};
+use unisono_eval::protocol::{Captions, Prepared, Protocol, Reading, Skipped, Spoken};
 use unisono_eval::stats::Bootstrap;
 use unisono_eval::table;
 use unisono_torch_ext::cuda;
@@ -15,6 +19,9 @@ use unisono_torch_ext::cuda;
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// Retrieval: R@1/5/10, median rank, chance, with 95 % bootstrap intervals.
+    ///
+    /// Every record asks. Right are items of the same label (or record), of the same file, and with the same words in one language; R@k is
+    /// the share of queries with a right answer among the first k.
     Retrieval(Args),
 }
 
@@ -29,7 +36,7 @@ pub(crate) struct Args {
     /// Its split.
     #[arg(long, default_value = "test")]
     split: String,
-    /// What asks: text, image, audio or video. Without --from and --to every pair is measured.
+    /// What asks: text, image, audio or video. Without --from and --to every pair that the split and the model have is measured.
     #[arg(long, requires = "to")]
     from: Option<Modality>,
     /// What is found.
@@ -44,7 +51,7 @@ pub(crate) struct Args {
     /// Only gallery items of this language. May be repeated.
     #[arg(long, value_name = "LANG")]
     gallery_lang: Vec<String>,
-    /// Each query meets only items of its own language.
+    /// Each query meets only items of its own language; a picture or video is of each language that it has records of.
     #[arg(long)]
     same_lang: bool,
     /// Use every caption of a record, not only its first.
@@ -63,30 +70,61 @@ pub(crate) struct Args {
     /// auto, cpu, cuda, cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// The ffmpeg program that decodes videos [default: UNISONO_FFMPEG, the one on PATH, or set-up's].
+    #[arg(long, value_name = "FILE")]
+    ffmpeg: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct Row<'a> {
+    model: &'a Path,
     protocol: Protocol,
     metrics: RetrievalMetrics,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_control: Option<RetrievalMetrics>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_language_control: Option<RetrievalMetrics>,
+    /// How many media could not be used, and which.
     skipped: usize,
+    skipped_media: Vec<Skipped>,
+}
+
+/// An evaluation's failure; a program that is missing has an exit code of its own.
+fn failed(error: EvalError) -> Error {
+    match error {
+        EvalError::Datasets(e) => e.into(),
+        other => other.into(),
+    }
 }
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
+    let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref() };
     let manifest = Manifest::load(&args.data)?;
+    check::manifest(args, &manifest)?;
+    let device = cuda::device(&args.device)?;
     let dir = crate::place::model(&args.model)?;
-    let model = Model::load(&dir, cuda::device(&args.device)?).map_err(unisono_eval::Error::from)?;
-    let spoken = args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split)));
+    let model = Model::load(&dir, device).map_err(EvalError::from)?;
+    let pairs = pairs(args, &manifest, &model);
+    if pairs.is_empty() {
+        return Err(Error::Failed(format!(
+            "{}: split {:?} has no two modalities that the model embeds ({})",
+            args.data.display(),
+            args.split,
+            model.embeds().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
+        )));
+    }
+    check::pairs(args, &manifest, &pairs)?;
+    let spoken =
+        args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split), &reading.limits));
     let mut rows = Vec::new();
-    for (from, to) in pairs(args, &manifest, &model) {
+    let mut named = BTreeSet::new();
+    for (from, to) in pairs {
         let protocol = Protocol {
             name: args.split.clone(),
             manifest: args.data.clone(),
@@ -103,33 +141,48 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
                 _ => Captions::First,
             },
         };
-        let prepared = Prepared::new(&protocol, &manifest, &model)?;
-        for s in &prepared.skipped {
-            out::note(&format!("  left out {}: {}", s.id, s.reason));
-        }
-        let outcome = prepared.run(&model, args.batch as usize, &Bootstrap::default())?;
+        let measured = Prepared::read(&protocol, &manifest, &model, &reading).and_then(|prepared| {
+            name(&prepared.skipped, &mut named);
+            let outcome = prepared.run(&model, args.batch as usize, &Bootstrap::default())?;
+            Ok((prepared, outcome))
+        });
+        let (prepared, outcome) = match measured {
+            // Of all pairs, those that have nothing in common are none.
+            Err(e @ (EvalError::NoRelevant { .. } | EvalError::NothingToEmbed { .. }))
+                if args.from.is_none() =>
+            {
+                out::note(&format!("note: {from} → {to} is not measured: {e}"));
+                continue;
+            }
+            measured => measured.map_err(failed)?,
+        };
         let controls = match &spoken {
-            Some(spoken) => prepared.duration_control(spoken, &Bootstrap::default())?,
+            Some(spoken) => prepared.duration_control(spoken, &Bootstrap::default()).map_err(failed)?,
             None => None,
         };
-        let skipped = prepared.skipped.len();
+        if outcome.metrics.chance_r1 >= 1.0 {
+            out::note(&format!(
+                "note: {from} → {to}: every item of the gallery is right, so this measures nothing"
+            ));
+        }
         let (duration_control, duration_language_control) =
             controls.map(|c| (c.duration, c.with_language)).unzip();
         rows.push(Row {
+            model: &args.model,
             protocol,
             metrics: outcome.metrics,
             duration_control,
             duration_language_control,
-            skipped,
+            skipped: prepared.skipped.len(),
+            skipped_media: prepared.skipped,
         });
     }
     if rows.is_empty() {
-        return Err(Error::Failed(format!(
-            "{}: split {:?} has no two modalities that the model embeds ({})",
-            args.data.display(),
-            args.split,
-            model.embeds().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
-        )));
+        return Err(Error::Failed(format!("{}: none of these pairs can be measured", args.data.display())));
+    }
+    if named.len() > NAMED {
+        let more = style::count(named.len() - NAMED, "record");
+        out::note(&format!("  left out {more} more (--json lists them all)"));
     }
     if args.json {
         return out::json(&rows);
@@ -143,18 +196,25 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     out::print(&table::recalls(&lines))
 }
 
+/// Media that were left out and are named in full.
+const NAMED: usize = 10;
+
+/// Names what was left out: each once, though several pairs want it.
+fn name(skipped: &[Skipped], named: &mut BTreeSet<(String, String)>) {
+    for s in skipped {
+        if named.insert((s.id.clone(), s.reason.clone())) && named.len() <= NAMED {
+            out::note(&format!("  left out {}: {}", s.id, s.reason));
+        }
+    }
+}
+
 /// The pair asked for, or every ordered pair of which the split and the model have both sides.
 fn pairs(args: &Args, manifest: &Manifest, model: &Model) -> Vec<(Modality, Modality)> {
     if let (Some(from), Some(to)) = (args.from, args.to) {
         return vec![(from, to)];
     }
     let records = manifest.split(&args.split);
-    let present = |m: &Modality| match m {
-        Modality::Text => records.iter().any(|r| !r.text.is_empty()),
-        Modality::Image => records.iter().any(|r| r.image.is_some()),
-        Modality::Audio => records.iter().any(|r| !r.audio.is_empty()),
-        Modality::Video => records.iter().any(|r| r.video.is_some()),
-    };
+    let present = |m: &Modality| records.iter().any(|r| check::has(r, *m));
     let there: Vec<Modality> = model.embeds().into_iter().filter(present).collect();
     let others = |a: Modality| there.iter().filter(move |b| **b != a).map(move |b| (a, *b));
     there.iter().flat_map(|a| others(*a)).collect()

@@ -1,15 +1,17 @@
 //! `unisono index`: build a searchable index, and say what one holds.
 
 use crate::error::Error;
-use crate::inputs::{InputArgs, WorkArgs, name_skipped, watch};
+use crate::inputs::{InputArgs, WorkArgs, name_others, name_skipped, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use unisono_eval::table::{Align, Table, percent};
+use unisono_files::{Lock, real_folder};
 use unisono_jobs::crossmodal::Recall;
-use unisono_jobs::index::{BuildOptions, Header, build};
-use unisono_jobs::{Index, identity};
+use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with};
+use unisono_jobs::{Index, Listing};
 
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
@@ -21,10 +23,10 @@ pub(crate) enum Command {
 /// Embed files, folders, texts or a manifest into a searchable index
 #[derive(clap::Args, Debug)]
 pub(crate) struct BuildArgs {
-    /// Model directory, or a training run's (its best checkpoint)
-    #[arg(long, value_name = "DIR")]
+    /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
+    #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// The index's folder; an index that stands there is replaced when the new one is whole
+    /// The index's folder; an index that stands there is replaced when the new one is whole, anything else is refused
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
@@ -42,7 +44,7 @@ pub(crate) struct InfoArgs {
     /// The index's folder
     #[arg(value_name = "INDEX")]
     index: PathBuf,
-    /// Print the index's header as JSON
+    /// Print the index's header, its model's state and its missing files as JSON
     #[arg(long)]
     json: bool,
 }
@@ -57,16 +59,26 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
 fn run_build(args: &BuildArgs) -> Result<(), Error> {
     interrupt::install();
     let begun = Instant::now();
+    let device = args.how.device.get()?;
+    // Whether the output is free is known before a model is fetched; the build takes it.
+    drop(Lock::make(&real_folder(&args.out)).map_err(unisono_jobs::Error::from)?);
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
-    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg };
+    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg, limits: args.how.limits.get() };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
-    let report = build(&model, args.how.device.get()?, &args.out, &options, &mut watch(&mut meter))?;
+    let load = |dir: &Path| args.how.load(dir, device);
+    let report = build_with(&model, load, &args.out, &options, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {
         return out::json(&report);
     }
     name_skipped(&report.skipped);
+    let (left_out, left_out_kinds) = (report.left_out, report.left_out_kinds.clone());
+    name_others(Listing { left_out, left_out_kinds, ..Listing::default() }.others().as_deref());
+    if let Some(kept) = &report.kept {
+        let kept = kept.display();
+        out::note(&format!("the folder that stood there got other files meanwhile and is kept: {kept}"));
+    }
     let mut text = format!(
         "{}: {} in {}\n",
         args.out.display(),
@@ -85,24 +97,34 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
 fn run_info(args: &InfoArgs) -> Result<(), Error> {
     let index = Index::open(&args.index)?;
     let header = index.header();
+    let (model, files) = (index.model_state(), index.files());
     if args.json {
-        return out::json(header);
+        let mut document = serde_json::to_value(header).unwrap_or_default();
+        document["model"]["state"] = json!(model);
+        document["files"] = json!(files);
+        return out::json(&document);
     }
     let built = &header.built;
     let mut lines = vec![
         ("holds", contents(header)),
-        ("built", format!("{} by unisono {}, batches of {}", built.at, built.unisono, built.batch)),
+        (
+            "built",
+            format!(
+                "{} by unisono {}, {}, batches of {}",
+                built.at, built.unisono, built.precision, built.batch
+            ),
+        ),
         ("from", sources(header)),
         ("skipped", built.skipped.to_string()),
-        (
-            "model",
-            format!("{} ({})", header.model.path.display(), state(&header.model.path, &header.model.sha256)),
-        ),
+        ("missing", format!("{} of {}", files.missing, style::count(files.count, "file"))),
+        ("model", format!("{} ({})", header.model.path.display(), state(model))),
         ("sha256", header.model.sha256.clone()),
     ];
-    if built.skipped == 0 {
-        lines.retain(|(name, _)| *name != "skipped");
-    }
+    lines.retain(|(name, _)| match *name {
+        "skipped" => built.skipped > 0,
+        "missing" => files.missing > 0,
+        _ => true,
+    });
     let text: String = lines.iter().map(|(name, value)| format!("{name:8} {value}\n")).collect();
     out::print(&(text + &recalls(&built.recalls)))
 }
@@ -113,25 +135,25 @@ fn contents(header: &Header) -> String {
 }
 
 fn sources(header: &Header) -> String {
-    let inputs = &header.built.inputs;
+    let (inputs, texts) = (&header.built.inputs, header.built.texts());
     let mut parts = Vec::new();
     if let Some(manifest) = &inputs.manifest {
         let split = inputs.split.as_ref().map(|s| format!(" (split {s})")).unwrap_or_default();
         parts.push(format!("{}{split}", manifest.display()));
     }
     parts.extend(inputs.paths.iter().map(|p| p.display().to_string()));
-    if !inputs.texts.is_empty() {
-        parts.push(style::count(inputs.texts.len(), "text"));
+    if texts > 0 {
+        parts.push(style::count(texts, "text"));
     }
     parts.join(", ")
 }
 
 /// Whether the model is still the one that made the index.
-fn state(model: &Path, expected: &str) -> &'static str {
-    match identity(model) {
-        Ok(found) if found == expected => "there, unchanged",
-        Ok(_) => "there, but CHANGED since: build the index again",
-        Err(_) => "NOT there: give its new place to `search` with --model",
+fn state(model: ModelState) -> &'static str {
+    match model {
+        ModelState::Unchanged => "there, unchanged",
+        ModelState::Changed => "there, but CHANGED since: build the index again",
+        ModelState::Missing => "NOT there: give its new place to `search` with --model",
     }
 }
 

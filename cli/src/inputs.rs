@@ -1,9 +1,9 @@
 //! Options that `embed` and `index build` share: what to embed, and how.
 
 use crate::error::Error;
+use crate::limits::LimitArgs;
 use crate::progress::{Meter, Unit};
-use crate::{interrupt, out, style};
-use std::io::BufRead;
+use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::{Precision, import};
@@ -28,8 +28,8 @@ pub(crate) struct InputArgs {
     /// Only this modality: text, image, audio or video; may be given several times [default: all that the model takes]
     #[arg(long, value_name = "MODALITY")]
     pub(crate) modality: Vec<Modality>,
-    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE")]
     pub(crate) ffmpeg: Option<PathBuf>,
 }
 
@@ -40,12 +40,7 @@ impl InputArgs {
             self.inputs.iter().cloned().partition(|p| p.as_os_str() == "-");
         let mut texts = self.text.clone();
         if !dash.is_empty() {
-            for line in std::io::stdin().lock().lines() {
-                let line = line.map_err(|e| Error::Failed(format!("standard input: {e}")))?;
-                if !line.trim().is_empty() {
-                    texts.push(line);
-                }
-            }
+            texts.extend(stdin::lines(std::io::stdin().lock())?);
         }
         Ok(Inputs {
             videos: false,
@@ -58,11 +53,12 @@ impl InputArgs {
     }
 }
 
-/// How to embed.
+/// How the model works. `WHOLE` sounds keep their length: an hour is a hundred megabytes of spectrogram, so few are taken at once unless
+/// the user says otherwise.
 #[derive(clap::Args, Debug)]
-pub(crate) struct WorkArgs {
+pub(crate) struct WorkArgs<const WHOLE: bool = false> {
     /// Items that the model takes at once
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value = if WHOLE { "4" } else { "32" }, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Threads that decode files, and threads of the model [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -78,41 +74,41 @@ pub(crate) struct WorkArgs {
     verbose: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
-impl WorkArgs {
+impl<const WHOLE: bool> WorkArgs<WHOLE> {
     /// The options; sets the model's threads besides.
     pub(crate) fn options(&self) -> EmbedOptions {
         let mut options =
             EmbedOptions { batch: self.batch.into(), max_skip: self.max_skip, ..EmbedOptions::default() };
         if let Some(threads) = self.threads {
             options.workers = threads.into();
-            tch::set_num_threads(threads.into());
+            unisono_torch_ext::threads::set(Some(threads.into()));
         }
         options
     }
-}
 
-impl WorkArgs {
     /// The precision, as it changes vectors.
     pub(crate) fn precision_name(&self) -> String {
         format!("{:?}", self.precision)
     }
 
     /// Loads the model in `dir` in the precision asked for.
-    pub(crate) fn load(&self, dir: &Path, device: Device) -> Result<Embedder, Error> {
-        let found = import::load(dir, device).map_err(unisono_jobs::Error::from)?;
+    pub(crate) fn load(&self, dir: &Path, device: Device) -> unisono_jobs::Result<Embedder> {
+        let found = import::load(dir, device)?;
         if self.verbose {
             let lines = crate::model::report_lines(&found.report, true);
             out::note(&format!("{}: {}\n{}", dir.display(), found.family, lines.trim_end()));
         }
         let mut model = found.model;
-        model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
-        Ok(Embedder::new(model))
+        model.prepare(self.precision)?;
+        let mut embedder = Embedder::new(model);
+        embedder.set_limits(self.limits.get());
+        Ok(embedder)
     }
-}
 
-impl WorkArgs {
     /// Loads a model that understands, in the precision asked for.
     pub(crate) fn understands(&self, dir: &Path, device: Device) -> Result<FusionModel, Error> {
         let found = unisono_fusion::import::load(dir, device).map_err(unisono_jobs::Error::from)?;
@@ -135,6 +131,11 @@ pub(crate) struct DeviceArg {
 }
 
 impl DeviceArg {
+    /// Whether a particular one is asked for.
+    pub(crate) fn named(&self) -> bool {
+        self.device != "auto"
+    }
+
     pub(crate) fn get(&self) -> Result<Device, Error> {
         Ok(unisono_torch_ext::cuda::device(&self.device)?)
     }
@@ -160,5 +161,24 @@ pub(crate) fn name_skipped(skipped: &[Skip]) {
     if skipped.len() > SHOWN {
         let n = skipped.len() - SHOWN;
         out::note(&format!("skipped {} more (--json lists them all)", style::count(n, "input")));
+    }
+}
+
+/// Says which files in the folders were passed over: `12 other files: 7 .heic, 5 .txt`.
+pub(crate) fn name_others(others: Option<&str>) {
+    if let Some(others) = others {
+        out::note(&format!("left out {others}"));
+    }
+}
+
+/// Refuses an output that is one of the inputs: it would be overwritten by what was made of it.
+pub(crate) fn refuse_input(
+    out: &Path,
+    mut inputs: impl Iterator<Item = impl AsRef<Path>>,
+) -> Result<(), Error> {
+    let Ok(real) = std::fs::canonicalize(out) else { return Ok(()) };
+    match inputs.any(|input| std::fs::canonicalize(input).is_ok_and(|input| input == real)) {
+        true => Err(Error::Usage(format!("{}: is an input, too, and would be overwritten", out.display()))),
+        false => Ok(()),
     }
 }

@@ -1,7 +1,8 @@
-//! The `unisono` command: text, images and sound in one embedding space.
+//! The `unisono` command: text, images, sound and video in one embedding space.
 
 mod classify;
 mod data;
+mod describe;
 mod doctor;
 mod embed;
 mod error;
@@ -9,25 +10,36 @@ mod eval;
 mod index;
 mod inputs;
 mod interrupt;
+mod limits;
+mod mapped;
+mod measure;
 mod model;
 mod out;
 mod place;
 mod progress;
 mod report;
+mod rerank;
 mod scenes;
 mod search;
+mod stdin;
 mod style;
 mod train;
 mod understand;
+#[cfg(test)]
+mod walk;
 
 use clap::{Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
+use unisono_datasets::limits::{Spelling, spell};
+use unisono_torch_ext::threads;
 
-/// Text, images and sound in one embedding space: train aligned encoders, embed, search, evaluate.
+/// Text, images, sound and video in one embedding space: train aligned encoders, embed, search, understand, evaluate.
 #[derive(Parser, Debug)]
 #[command(name = "unisono", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a needed program is missing, 130 interrupted."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -54,6 +66,8 @@ enum Command {
     #[command(subcommand)]
     Eval(eval::Command),
     Report(report::Args),
+    #[command(hide = true)]
+    Measure(measure::Args),
 }
 
 fn run(command: &Command) -> Result<(), Error> {
@@ -73,13 +87,33 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Train(args) => train::run(args),
         Command::Eval(command) => eval::run(command),
         Command::Report(args) => report::run(args),
+        Command::Measure(args) => measure::run(args),
     }
 }
 
+/// How libtorch's threads wait must stand in the environment before libtorch is there.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static SHORT_WAITS: unsafe extern "C" fn(
+    std::ffi::c_int,
+    *const *const std::ffi::c_char,
+    *const *const std::ffi::c_char,
+) = threads::short_waits;
+
 fn main() -> ExitCode {
-    match run(&Cli::parse().command) {
+    mapped::install();
+    // A command that has options for limits says so when it takes them; of the others, no message may name one.
+    spell(Spelling::Fixed);
+    let command = Cli::parse().command;
+    // Commands with an option or a recipe for it set it again.
+    threads::set(None);
+    match run(&command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let (Error::Interrupted(_), Some(line)) = (&error, error.line()) {
+                interrupt::farewell(&line);
+            }
             if let Some(line) = error.line() {
                 out::note(&line);
             }

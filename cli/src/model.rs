@@ -1,13 +1,14 @@
 //! `unisono model`: what a checkpoint is, and the same model in another format.
 
 use crate::error::Error;
-use crate::{out, place, style};
+use crate::{describe, out, place, style};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tch::Device;
 use unisono_encoders::export::Format;
 use unisono_encoders::import::{self, Imported};
 use unisono_encoders::{LoadReport, Modality, Model};
+use unisono_files::printable;
 
 /// Look at a model, or convert it
 #[derive(clap::Subcommand, Debug)]
@@ -53,10 +54,11 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
 
 /// The report as lines, `verbose` with every name.
 pub(crate) fn report_lines(report: &LoadReport, verbose: bool) -> String {
-    let mut text = format!("weights: {report}, {} left behind knowingly\n", report.ignored.len());
+    let mut text =
+        format!("weights: {}, {} left behind knowingly\n", printable(report), report.ignored.len());
     if verbose {
         for name in &report.ignored {
-            text += &format!("  left behind: {name}\n");
+            text += &format!("  left behind: {}\n", printable(name));
         }
     }
     text
@@ -93,7 +95,11 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
     let abilities: Vec<&str> =
         whole.iter().flat_map(|u| u.model.abilities()).map(unisono_fusion::Ability::name).collect();
     let missing = "missing: this folder has no files for it, so inputs of this kind cannot be embedded";
-    let config = serde_json::to_value(model.config()).unwrap_or_default();
+    let mut config = serde_json::to_value(model.config()).unwrap_or_default();
+    // CLAP's audio tower stands under a name of its own.
+    if config["audio"].is_null() && !config["htsat"].is_null() {
+        config["audio"] = config["htsat"].take();
+    }
     if args.json {
         let towers: serde_json::Map<String, Value> = model
             .modalities()
@@ -117,10 +123,10 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
     for m in model.modalities() {
         let name = m.name();
         let count = style::thousands(parameters(&model, &format!("{name}.")));
-        text += &format!("\n{name}: {count} parameters\n  tower: {}\n", config[name]);
+        text += &format!("\n{name} tower: {count} parameters\n{}", describe::table(&config[name]));
         text += &match contract(m) {
-            Some(c) => format!("  sees: {c}\n"),
-            None => format!("  processor {missing}\n"),
+            Some(c) => format!("{name} processor\n{}", describe::table(&c)),
+            None => format!("{name} processor {missing}\n"),
         };
     }
     if let Some(Err(e)) = &understands {
@@ -142,14 +148,23 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
 
 fn convert(args: &ConvertArgs) -> Result<(), Error> {
     let dir = place::model(&args.source)?;
-    if args.target.read_dir().is_ok_and(|mut d| d.next().is_some()) {
+    let target = unisono_files::real_folder(&args.target);
+    let failed = |e: unisono_files::Error| Error::Jobs(e.into());
+    let _held = unisono_files::Lock::make(&target).map_err(failed)?;
+    let free =
+        |at: &std::path::Path| std::fs::symlink_metadata(at).is_err() || unisono_files::is_empty_folder(at);
+    if !free(&target) {
         let at = args.target.display();
-        return Err(Error::Failed(format!("{at}: expected a new or empty folder, found files in it")));
+        return Err(Error::Failed(format!("{at}: expected a new or empty folder, found something there")));
     }
+    // Written beside and put there whole.
+    let made = unisono_files::folder_beside(&target).map_err(failed)?;
+    let place = |made| unisono_files::replace_folder(made, &target, free).map_err(failed);
     let fusion = unisono_fusion::import::is(&dir).map_err(unisono_jobs::Error::from)?;
     if fusion && args.to == Format::Unisono {
         let found = unisono_fusion::import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
-        found.model.save(&args.target).map_err(unisono_jobs::Error::from)?;
+        found.model.save(made.path()).map_err(unisono_jobs::Error::from)?;
+        place(made)?;
         let at = args.target.display();
         return out::print(&format!("{at}: {} as Unisono, with its fusion part\n", found.family));
     }
@@ -159,8 +174,9 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
         );
     }
     let found = import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
-    let notes = unisono_encoders::export::write(&found.model, &args.target, args.to)
+    let notes = unisono_encoders::export::write(&found.model, made.path(), args.to)
         .map_err(unisono_jobs::Error::from)?;
+    place(made)?;
     for note in notes {
         out::note(&format!("note: {note}"));
     }

@@ -2,6 +2,7 @@
 
 use crate::{error::Error, out};
 use std::path::PathBuf;
+use unisono_datasets::limits::{self, Spelling};
 use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::table::{self, Align, Table};
 use unisono_train::report::{Context, gather_report};
@@ -27,13 +28,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    limits::spell(Spelling::Recipe);
     let stages = match &args.stages {
         Some(path) => read_stages(path)?,
         None => read_stages(&args.run.join("stages.json")).unwrap_or_default(),
     };
     let context = Context { stages, date: args.date.clone(), command: args.command.clone() };
-    let data = gather_report(&args.run, &context, &mut |line| out::note(&format!("  {line}")))?;
     let path = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
+    // A run that is not there is named for what it lacks, and nothing is made for it.
+    let there = args.out.is_some() || args.run.is_dir();
+    let _held =
+        there.then(|| unisono_files::Lock::make(&path)).transpose().map_err(unisono_jobs::Error::from)?;
+    let data = gather_report(&args.run, &context, &mut |line| out::note(&format!("  {line}")))?;
     unisono_eval::report::write(&path, &data)?;
     let mut lines: Vec<(&str, &RetrievalMetrics)> = Vec::new();
     for row in &data.recall {
@@ -70,8 +76,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 /// `{"stages": {"build": 61.5, …}}`, as `cargo xtask quickstart` writes it.
 fn read_stages(path: &std::path::Path) -> Result<Vec<(String, f64)>, Error> {
     let refuse = |e: &dyn std::fmt::Display| Error::Failed(format!("{}: {e}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| refuse(&e))?;
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|e| refuse(&e))?;
+    let read = unisono_files::read_json::<serde_json::Value>(path, &unisono_files::Budget::CONFIG);
+    let json = read.map_err(|e| Error::Failed(e.to_string()))?;
     let Some(stages) = json.get("stages").and_then(serde_json::Value::as_object) else {
         return Err(refuse(&"expected an object `stages` of names and seconds"));
     };

@@ -1,22 +1,25 @@
 //! `unisono scenes`: where each scene of a video begins, and what is in it.
 
+mod bar;
+mod check;
+mod models;
+
 use crate::error::Error;
-use crate::inputs::{DeviceArg, name_skipped};
-use crate::{interrupt, out, place, style};
+use crate::inputs::name_skipped;
+use crate::limits::LimitArgs;
+use crate::{interrupt, out, style};
+use bar::Bar;
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use models::ModelArgs;
 use serde_json::json;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use unisono_datasets::video::VideoLimits;
-use unisono_encoders::Precision;
-use unisono_fusion::FusionModel;
-use unisono_fusion::speech::Transcription;
-use unisono_jobs::scenes::{Models, SceneJob, SceneProgress, SceneReport, Shard, list, scenes};
-use unisono_jobs::{Device, Embedder, Error as JobError, Flow, identity, identity_with_fusion};
+use unisono_datasets::MediaLimits;
+use unisono_datasets::limits::count;
+use unisono_jobs::Error as JobError;
+use unisono_jobs::scenes::{FRAMES, SceneJob, SceneReport, Shard, list, scenes};
 use unisono_scenes::labels::write_shipped;
-use unisono_scenes::settings::{DOCUMENTED, DetectorName, SceneSettings};
+use unisono_scenes::settings::DetectorName;
 use unisono_scenes::write::{Cut, Output};
 
 /// Find the scenes of videos: where each begins, what is shown and said in it
@@ -41,11 +44,13 @@ pub(crate) struct Args {
     /// One setting, over the file's: content.threshold=30; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Print every setting with its default, as a file, and end
-    #[arg(long)]
+    /// Print every setting as it would be used, as a file that explains each, and end
+    #[arg(long, conflicts_with_all = ["write_labels", "files", "out", "model", "caption_model", "speech_model", "language", "transnet",
+        "precision", "formats", "clips", "shard", "workers", "rate", "max_skip", "fresh"])]
     print_settings: bool,
     /// Write the shipped label sets into a folder, for editing, and end
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "out", "detectors", "settings", "set", "model", "caption_model",
+        "speech_model", "language", "labels", "transnet", "precision", "formats", "clips", "shard", "workers", "rate", "max_skip", "fresh"])]
     write_labels: Option<PathBuf>,
     #[command(flatten)]
     models: ModelArgs,
@@ -61,51 +66,26 @@ pub(crate) struct Args {
     /// Videos at a time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// Frames a second of folders of pictures
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rate: u32,
+    /// Frames a second of folders of pictures [default: 25]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rate: Option<u32>,
     /// Videos that may be unusable; one more ends the command
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_skip: usize,
     /// Do again what lies in OUT
     #[arg(long)]
     fresh: bool,
-    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    /// The ffmpeg program that decodes videos [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// What looks at the scenes; each is optional, and what none can do is left out.
-#[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Models")]
-struct ModelArgs {
-    /// A model of the shared space: scenes are grouped by it, labelled, and found by unisono search
-    #[arg(long, value_name = "DIR_OR_ID")]
-    model: Option<PathBuf>,
-    /// A model that writes captions
-    #[arg(long, value_name = "DIR_OR_ID")]
-    caption_model: Option<PathBuf>,
-    /// A speech model that writes down what is said
-    #[arg(long, value_name = "DIR_OR_ID")]
-    speech_model: Option<PathBuf>,
-    /// The language that is spoken, by its code (de) [default: found out]
-    #[arg(long, value_name = "CODE", requires = "speech_model")]
-    language: Option<String>,
-    /// A label set, shipped (places, objects, actions, moods, sounds, emotions, voices) or a file; may be given several times [default: the
-    /// first five]
-    #[arg(long = "labels", value_name = "SET", requires = "model")]
-    labels: Vec<String>,
-    /// Folder of TransNetV2's weights [default: set-up's]
-    #[arg(long, value_name = "DIR")]
-    transnet: Option<PathBuf>,
-    /// Arithmetic of the models: fp32, bf16 or int8
-    #[arg(long, value_name = "PRECISION", default_value = "fp32")]
-    precision: Precision,
     #[command(flatten)]
-    device: DeviceArg,
+    limits: LimitArgs,
+    /// All frames of one GIF, WebP or PNG together, in pixels [default: 8G]
+    #[arg(long, value_name = "PIXELS", value_parser = count, help_heading = "Limits", hide_short_help = true)]
+    max_total_pixels: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -135,20 +115,36 @@ enum Clips {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    args.check_ending()?;
     if args.print_settings {
-        return out::print(DOCUMENTED);
+        let settings = args.settings()?;
+        return match args.json {
+            true => out::json(&settings),
+            false => out::print(&settings.documented().map_err(JobError::from)?),
+        };
     }
     if let Some(dir) = &args.write_labels {
         let written = write_shipped(dir).map_err(JobError::from)?;
+        if args.json {
+            return out::json(&json!({ "folder": dir.display().to_string(), "written": written }));
+        }
         let what = if written.is_empty() { "nothing: they lie there".into() } else { written.join(", ") };
         return out::print(&format!("{}: {what}\n", dir.display()));
     }
     let Some(place) = &args.out else { return Err(Error::Usage("--out DIR is missing".into())) };
     interrupt::install();
-    let settings = settings(args)?;
+    interrupt::keeps(interrupt::Kept::If(place.join("videos")));
+    let settings = args.settings()?;
+    args.check(&settings)?;
+    let shard = match args.shard {
+        Some(shard) => shard,
+        None => Shard::of_launcher().map_err(Error::Usage)?,
+    };
     let device = args.models.device.get()?;
     let (sources, unlisted) = list(&args.files)?;
-    let models = args.models.load(&settings, device)?;
+    args.check_sources(&sources)?;
+    let mut models = args.models.load(&settings, device)?;
+    models.stop_when(interrupt::wanted);
     for (set, warning) in models.warnings() {
         out::note(&format!("label set {set}: {warning}"));
     }
@@ -165,23 +161,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             Clips::Exact => Cut::default(),
             Clips::Copy => Cut::Copy,
         }),
-        rate: args.rate,
+        rate: args.rate.unwrap_or(FRAMES),
         workers: args.workers.map(usize::from),
         max_skip: args.max_skip,
         fresh: args.fresh,
         ffmpeg: args.ffmpeg.as_deref(),
         transnet: args.models.transnet.as_deref(),
-        limits: VideoLimits::default(),
+        limits: MediaLimits { max_total_pixels: args.max_total_pixels, ..args.limits.get() },
     };
-    let shard = args.shard.unwrap_or_else(Shard::of_launcher);
     let mut bar = Bar::new();
     let begun = Instant::now();
     let found = scenes(&job, &models, &sources, shard, &mut |p| bar.show(p));
     bar.clear();
-    let mut report = found.map_err(|e| match e {
-        JobError::Interrupted => Error::Interrupted("what is done is kept; the same command goes on there"),
-        e => e.into(),
-    })?;
+    let mut report = found?;
     report.skipped.splice(0..0, unlisted);
     if args.json {
         return out::json(
@@ -194,10 +186,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     name_skipped(&report.skipped);
     for video in report.videos.iter().filter(|v| v.failures > 0 && !v.before) {
         let count = style::count(video.failures, "complaint");
-        out::note(&format!(
-            "{}: {count} of the decoder; video.json has the first and the places",
-            shown(&video.path)
-        ));
+        let first = video.complaint.as_deref().unwrap_or_default().replace(char::is_control, " ");
+        let first = style::shorten(&first, 300);
+        out::note(&format!("{}: {count}: {first}; video.json has the places", shown(&video.path)));
     }
     out::print(&summary(&report, place, begun.elapsed()))
 }
@@ -205,19 +196,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 /// A path on one line; a file's name may hold line ends and what steers a terminal.
 fn shown(path: &Path) -> String {
     path.display().to_string().replace(char::is_control, "\u{fffd}")
-}
-
-fn settings(args: &Args) -> Result<SceneSettings, Error> {
-    let mut settings =
-        SceneSettings::load(args.settings.as_deref(), &args.set).map_err(|e| Error::Usage(e.to_string()))?;
-    if !args.detectors.is_empty() {
-        settings.detectors.clone_from(&args.detectors);
-    }
-    if !args.models.labels.is_empty() {
-        settings.labels.sets.clone_from(&args.models.labels);
-    }
-    settings.validate().map_err(|e| Error::Usage(e.to_string()))?;
-    Ok(settings)
 }
 
 fn outputs(formats: &[Format]) -> Vec<Output> {
@@ -235,42 +213,6 @@ fn outputs(formats: &[Format]) -> Vec<Output> {
         Format::None => None,
     }));
     outputs
-}
-
-impl ModelArgs {
-    fn load(&self, settings: &SceneSettings, device: Device) -> Result<Models, Error> {
-        let mut models = Models::default();
-        models.arithmetic(&format!("{:?}", self.precision));
-        let prepared = |dir: &Path| -> Result<FusionModel, Error> {
-            let mut model = unisono_fusion::import::load(dir, device).map_err(JobError::from)?.model;
-            model.prepare(self.precision).map_err(JobError::from)?;
-            Ok(model)
-        };
-        let named = |dir: &Path, e: JobError| match e {
-            e @ JobError::Fusion(_) => Error::Failed(format!("{}: {e}", dir.display())),
-            e => e.into(),
-        };
-        if let Some(model) = &self.model {
-            let dir = place::model(model)?;
-            let mut loaded = unisono_encoders::import::load(&dir, device).map_err(JobError::from)?.model;
-            loaded.prepare(self.precision).map_err(JobError::from)?;
-            models.embed(Embedder::new(loaded), &dir, identity(&dir)?, &settings.labels)?;
-        }
-        if let Some(model) = &self.caption_model {
-            let dir = place::model(model)?;
-            let loaded = prepared(&dir)?;
-            let generation = loaded.config().generation.clone();
-            models.caption(loaded, generation, identity_with_fusion(&dir)?).map_err(|e| named(&dir, e))?;
-        }
-        if let Some(model) = &self.speech_model {
-            let dir = place::model(model)?;
-            let loaded = prepared(&dir)?;
-            let mut options = Transcription::new(loaded.config().generation.clone());
-            options.language.clone_from(&self.language);
-            models.transcribe(loaded, options, identity_with_fusion(&dir)?).map_err(|e| named(&dir, e))?;
-        }
-        Ok(models)
-    }
 }
 
 fn summary(report: &SceneReport, place: &Path, time: Duration) -> String {
@@ -316,50 +258,4 @@ fn summary(report: &SceneReport, place: &Path, time: Duration) -> String {
         text += &format!("{}\n", video.folder.join("report.html").display());
     }
     text
-}
-
-/// Frames a second and the time that is left, on stderr.
-struct Bar {
-    bar: ProgressBar,
-    plain: bool,
-    begun: Instant,
-    told: Instant,
-}
-
-impl Bar {
-    fn new() -> Self {
-        let plain = !std::io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("  scenes {bar:26} {msg}") {
-            bar.set_style(style);
-        }
-        let now = Instant::now();
-        Self { bar, plain, begun: now, told: now }
-    }
-
-    fn show(&mut self, p: SceneProgress) -> Flow {
-        let seconds = self.begun.elapsed().as_secs_f64().max(1e-3);
-        let mut line =
-            format!("{} of {} videos, {:.0} frames/s", p.videos, p.total, p.frames as f64 / seconds);
-        if p.skipped > 0 {
-            line += &format!(", {} skipped", p.skipped);
-        }
-        if p.bytes > 0 && p.all_bytes > p.bytes {
-            let left = seconds * (p.all_bytes - p.bytes) as f64 / p.bytes as f64;
-            line += &format!(", {} left", style::clock(Duration::from_secs_f64(left)));
-        }
-        if self.plain && self.told.elapsed() >= Duration::from_secs(5) {
-            self.told = Instant::now();
-            out::note(&format!("  scenes: {line}"));
-        }
-        self.bar.set_length(p.all_bytes.max(1));
-        self.bar.set_position(p.bytes);
-        self.bar.set_message(line);
-        interrupt::flow()
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
 }

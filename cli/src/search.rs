@@ -2,6 +2,8 @@
 
 use crate::error::Error;
 use crate::inputs::DeviceArg;
+use crate::limits::LimitArgs;
+use crate::rerank::{Found, Score, rerank};
 use crate::{out, style};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -11,11 +13,9 @@ use std::time::Instant;
 use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
-use unisono_fusion::{Ability, FusionModel};
 use unisono_jobs::scenes::cut_span;
 use unisono_jobs::scenes::write::Cut;
-use unisono_jobs::understand::{How, sees, understand};
-use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
+use unisono_jobs::{Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
 use unisono_train::checkpoint::model_dir;
 
 /// Find what is nearest to a sentence, a picture, a sound or a video
@@ -37,8 +37,8 @@ pub(crate) struct Args {
     /// A video to search with
     #[arg(long, value_name = "FILE")]
     video: Option<PathBuf>,
-    /// The ffmpeg program that decodes it [default: the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
     /// How many to find
     #[arg(short = 'k', long = "top", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -51,14 +51,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// A model with a matching head (unisono match): it reads the sentence and looks at the best hits together, four times as many as
-    /// are shown, and ranks them anew
-    #[arg(long, value_name = "DIR_OR_ID", requires = "query")]
+    /// are shown, and ranks them anew by the probability that they match; those that it cannot look at come apart
+    // The group already demands one of the four: a sentence, where the others are excluded. (`requires` would be dropped beside them.)
+    #[arg(long, value_name = "DIR_OR_ID", conflicts_with_all = ["image", "sound", "video"])]
     rerank: Option<PathBuf>,
     /// Cut the hits that are videos, or scenes of them, out into this folder
     #[arg(long, value_name = "DIR")]
     clips: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Print the hits as JSON
     #[arg(long)]
     json: bool,
@@ -68,31 +71,41 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.query.as_ref().is_some_and(|query| query.trim().is_empty()) {
+        return Err(Error::Usage("the query is empty: expected a sentence to search for".into()));
+    }
     let device = args.device.get()?;
+    if args.query.is_some() && args.rerank.is_none() {
+        args.limits.none("--image, --sound, --video or --rerank: no file is read for a sentence")?;
+    }
     let index = Index::open(&args.index)?;
     let moved = args.model.as_deref().map(model_dir);
     let mut embedder = index.embedder(moved.as_deref(), device)?;
     embedder.set_ffmpeg(args.ffmpeg.clone());
+    embedder.set_limits(args.limits.get());
     let (query, vector) = embed(args, &embedder)?;
     let searched =
         if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };
     let begun = Instant::now();
     let top = args.top as usize;
-    let mut hits =
-        index.search(&vector, if args.rerank.is_some() { top.saturating_mul(4) } else { top }, &searched)?;
+    let candidates = if args.rerank.is_some() { top.saturating_mul(4) } else { top };
+    let mut found = Found::by_cosine(index.search(&vector, candidates, &searched)?);
     if let Some(model) = &args.rerank {
         let text = query.text.as_deref().unwrap_or_default();
-        hits = rerank(&crate::place::model(model)?, device, text, &index, hits, args.ffmpeg.as_deref())?;
-        hits.truncate(top);
+        let hits = std::mem::take(&mut found.hits);
+        let looked = (args.ffmpeg.as_deref(), args.limits.get());
+        found = rerank(&crate::place::model(model)?, device, text, &index, hits, looked)?;
+        found.keep(top);
     }
     let seconds = begun.elapsed().as_secs_f64();
+    let hits = found.all();
     let clips = match &args.clips {
         Some(dir) => cut(dir, &index, &hits, args.ffmpeg.as_deref())?,
         None => Vec::new(),
     };
-    let page = args.open.as_ref().map(|path| write_sheet(path, &index, &query, &hits)).transpose()?;
+    let page = args.open.as_ref().map(|path| write_sheet(path, &index, &query, &found)).transpose()?;
     if args.json {
-        let mut document = document(&index, &query, &searched, &hits, seconds, page.as_deref());
+        let mut document = document(&index, &query, &searched, &found, seconds, page.as_deref());
         for (rank, name) in clips.iter().enumerate() {
             if let (Some(name), Some(dir)) = (name, &args.clips) {
                 document["hits"][rank]["clip"] = json!(dir.join(name));
@@ -100,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
         out::json(&document)?;
     } else {
-        out::print(&table(&index, &hits))?;
+        out::print(&tables(&index, &found))?;
         if hits.is_empty() {
             out::note("nothing found: the index holds no such modality");
         }
@@ -118,64 +131,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// Hits in the order of their match with `text`, which their score becomes; what the model cannot look at follows in its old order.
-fn rerank(
-    dir: &Path,
-    device: Device,
-    text: &str,
-    index: &Index,
-    hits: Vec<Hit>,
-    ffmpeg: Option<&Path>,
-) -> Result<Vec<Hit>, Error> {
-    let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
-    let model = FusionModel::load(dir, device).map_err(failed)?;
-    model.require(Ability::Match).map_err(|e| Error::Failed(format!("{}: {e}", dir.display())))?;
-    model.fits("a sentence", text).map_err(failed)?;
-    let known = sees(&model);
-    // A picture and a sound of one record share its id: here each hit has its place for one. Of a video the frames are looked at.
-    let item = |(place, hit): (usize, &Hit)| {
-        let mut item = index.items().get(hit.index)?.clone();
-        if item.modality == Modality::Video {
-            (item.modality, item.video) = (Modality::Image, true);
-        }
-        known.contains(&item.modality).then(|| Item { id: place.to_string(), ..item })
-    };
-    let items: Vec<Item> = hits.iter().enumerate().filter_map(item).collect();
-    if items.is_empty() {
-        return Ok(hits);
-    }
-    // Files that are gone have no match.
-    let options = unisono_jobs::EmbedOptions { max_skip: usize::MAX, ..Default::default() };
-    let listing = unisono_jobs::Listing { items, ..Default::default() };
-    let found = understand(
-        &model,
-        listing,
-        How { stage: "rerank", options: &options, whole: false, frames: 8, ffmpeg, lines: None },
-        &mut |items, media, _| {
-            let p = model.matches(&vec![text; items.len()], &media.tokens(&model)?)?;
-            Ok(p.into_iter().map(|p| Ok(json!(p))).collect())
-        },
-        &mut |_| {},
-        &mut |_| crate::interrupt::flow(),
-    )?;
-    let mut probability: Vec<Option<f32>> = vec![None; hits.len()];
-    for (place, p) in &found.done {
-        if let Some(slot) = place.parse().ok().and_then(|i: usize| probability.get_mut(i)) {
-            *slot = p.as_f64().map(|p| p as f32);
-        }
-    }
-    let (mut matched, mut others) = (Vec::new(), Vec::new());
-    for (hit, p) in hits.into_iter().zip(probability) {
-        match p {
-            Some(score) => matched.push(Hit { score, ..hit }),
-            None => others.push(hit),
-        }
-    }
-    matched.sort();
-    matched.extend(others);
-    Ok(matched)
-}
-
 /// The query as an item, and its vector `[D]`.
 fn embed(args: &Args, embedder: &Embedder) -> Result<(Item, Vec<f32>), Error> {
     Ok(if let Some(path) = &args.image {
@@ -190,21 +145,38 @@ fn embed(args: &Args, embedder: &Embedder) -> Result<(Item, Vec<f32>), Error> {
     })
 }
 
-fn table(index: &Index, hits: &[Hit]) -> String {
+/// The hits under the name of their score, and those that were not looked at under theirs.
+fn tables(index: &Index, found: &Found) -> String {
+    let mut text = String::new();
+    if !found.hits.is_empty() || found.others.is_empty() {
+        text += &table(index, &found.hits, 0, found.score.name());
+    }
+    if !found.others.is_empty() {
+        text += if text.is_empty() { "" } else { "\n" };
+        text += "not looked at, by their cosine:\n";
+        text += &table(index, &found.others, found.hits.len(), Score::Cosine.name());
+    }
+    text
+}
+
+fn table(index: &Index, hits: &[Hit], before: usize, score: &'static str) -> String {
     let mut table = Table::new(&[
         ("#", Align::Right),
-        ("score", Align::Right),
+        (score, Align::Right),
         ("what", Align::Left),
         ("text", Align::Left),
         ("where", Align::Left),
     ]);
-    for (rank, (item, score)) in found(index, hits).enumerate() {
+    for (rank, (item, score)) in items(index, hits).enumerate() {
         let text = item.text.as_deref().or(item.label.as_deref()).unwrap_or_default();
         let mut place = item.path.as_ref().map_or_else(|| item.id.clone(), |p| p.display().to_string());
         if !item.span.is_whole() {
             place += &format!("  {}", stretch(&item.span));
         }
-        let rank = (rank + 1).to_string();
+        if item.is_missing() {
+            place += "  (not there any more)";
+        }
+        let rank = (before + rank + 1).to_string();
         table.row([rank, format!("{score:.3}"), item.modality.to_string(), style::shorten(text, 48), place]);
     }
     table.render()
@@ -222,7 +194,7 @@ fn stretch(span: &Span) -> String {
 fn cut(dir: &Path, index: &Index, hits: &[Hit], ffmpeg: Option<&Path>) -> Result<Vec<Option<String>>, Error> {
     let ffmpeg = Ffmpeg::find(ffmpeg).map_err(JobError::from)?;
     let mut names = Vec::with_capacity(hits.len());
-    for (rank, (item, _)) in found(index, hits).enumerate() {
+    for (rank, (item, _)) in items(index, hits).enumerate() {
         names.push(match (&item.path, item.modality) {
             (Some(path), Modality::Video) => {
                 match cut_span(&ffmpeg, path, &item.span, &Cut::default(), dir, rank) {
@@ -239,7 +211,7 @@ fn cut(dir: &Path, index: &Index, hits: &[Hit], ffmpeg: Option<&Path>) -> Result
     Ok(names)
 }
 
-fn found<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Item, f32)> {
+fn items<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Item, f32)> {
     hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)))
 }
 
@@ -247,17 +219,22 @@ fn document(
     index: &Index,
     query: &Item,
     searched: &[Modality],
-    hits: &[Hit],
+    found: &Found,
     seconds: f64,
     page: Option<&Path>,
 ) -> Value {
-    let hits: Vec<Value> = found(index, hits)
+    let all = found.all();
+    let hits: Vec<Value> = items(index, &all)
         .enumerate()
         .map(|(rank, (item, score))| {
+            let of = if rank < found.hits.len() { found.score } else { Score::Cosine };
             let mut hit = json!({
-                "rank": rank + 1, "score": score, "id": item.id, "modality": item.modality, "path": item.path,
+                "rank": rank + 1, "score": score, "score_is": of.name(), "id": item.id, "modality": item.modality, "path": item.path,
                 "text": item.text, "label": item.label, "lang": item.lang,
             });
+            if item.path.is_some() {
+                hit["missing"] = json!(item.is_missing());
+            }
             if !item.span.is_whole() {
                 hit["span"] = json!(item.span);
                 hit["seconds"] =
@@ -273,8 +250,10 @@ fn document(
     })
 }
 
-fn write_sheet(path: &Path, index: &Index, query: &Item, hits: &[Hit]) -> Result<PathBuf, Error> {
-    write_text(path, &sheet::html(index, query, hits))?;
+fn write_sheet(path: &Path, index: &Index, query: &Item, found: &Found) -> Result<PathBuf, Error> {
+    let parts =
+        [(found.score.name(), found.hits.as_slice()), (Score::Cosine.name(), found.others.as_slice())];
+    write_text(path, &sheet::html_of_parts(index, query, &parts))?;
     Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }
 

@@ -2,10 +2,12 @@
 
 use crate::{error::Error, interrupt, out, style};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use unisono_datasets::limits::{self, Spelling};
 use unisono_train::{Event, Options, Recipe, StepReport};
 
 /// Follow a training recipe: aligned encoders from a TOML file.
@@ -22,13 +24,14 @@ pub(crate) struct Args {
     /// Leave out the sources and protocols of this name (or NAME-…). May be repeated.
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
-    /// Go on from the last checkpoint in the directory, exactly; begin when there is none.
+    /// Go on from the last checkpoint in the directory, exactly; begin when there is none. With more steps than before (--set steps=N) a run,
+    /// a finished one too, becomes longer: from there on its learning rate is that of the longer run.
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
     /// Begin again, whatever the directory holds.
     #[arg(long)]
     fresh: bool,
-    /// Check the recipe and stop before any data are read.
+    /// Check the recipe, say what training would do in the directory, and stop before any data are read.
     #[arg(long)]
     dry_run: bool,
     /// Print the summary as JSON.
@@ -37,11 +40,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let recipe = Recipe::load(&args.recipe, &args.set, &args.without)?;
+    limits::spell(Spelling::Recipe);
+    let recipe = recipe(args)?;
     if args.dry_run {
-        return out::print(&format!("{}: a sound recipe of {} steps\n", args.recipe.display(), recipe.steps));
+        return dry_run(args, &recipe);
     }
     interrupt::install();
+    // Before its first step it has done nothing that is worth waiting for.
+    interrupt::keeps(interrupt::Kept::Words("no step was done; the same command starts again"));
     let stop = AtomicBool::new(false);
     let options = Options { resume: args.resume, fresh: args.fresh, stop: Some(&stop) };
     let mut screen = Screen::new();
@@ -50,17 +56,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         if interrupt::wanted() {
             stop.store(true, Ordering::Relaxed);
         }
+        if matches!(event, Event::Step(_)) {
+            interrupt::be_patient();
+            interrupt::keeps(interrupt::Kept::Words("the last checkpoint is kept; --resume goes on there"));
+        }
         screen.show(event);
     });
     screen.finish();
     let summary = summary?;
     if !summary.finished {
         out::note(&format!(
-            "stopped at step {} of {}, saved; go on with: unisono train {} --out {} --resume",
-            summary.step,
-            recipe.steps,
-            args.recipe.display(),
-            args.out.display()
+            "stopped at step {} of {}, saved; the same command with --resume goes on there",
+            summary.step, recipe.steps
         ));
         return Err(Error::Interrupted("the checkpoint of the last step is written"));
     }
@@ -93,6 +100,39 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     text += &format!("model: {}\n", unisono_train::checkpoint::model_dir(&args.out).display());
     out::print(&text)
+}
+
+/// The recipe with its changes. What the changes alone make unsound is wrong usage.
+fn recipe(args: &Args) -> Result<Recipe, Error> {
+    Recipe::load(&args.recipe, &args.set, &args.without).map_err(|e| {
+        let changed = !args.set.is_empty() || !args.without.is_empty();
+        if changed && Recipe::load(&args.recipe, &[], &[]).is_ok() {
+            return Error::Usage(e.to_string());
+        }
+        e.into()
+    })
+}
+
+/// Says what the recipe would do in the run's folder, and trains nothing.
+fn dry_run(args: &Args, recipe: &Recipe) -> Result<(), Error> {
+    let at = unisono_train::checkpoint::progress(&args.out)?.map(|p| p.step);
+    let would = match at {
+        None => "begin".to_owned(),
+        Some(_) if args.fresh => "begin again".to_owned(),
+        Some(step) if args.resume => format!("go on at step {step}"),
+        Some(step) => format!("stop: a run at step {step} lies there, give --resume or --fresh"),
+    };
+    if args.json {
+        return out::json(&json!({
+            "recipe": args.recipe, "steps": recipe.steps, "out": args.out, "step": at, "would": would,
+        }));
+    }
+    out::print(&format!(
+        "{}: a sound recipe of {} steps\n{}: training would {would}\n",
+        args.recipe.display(),
+        recipe.steps,
+        args.out.display()
+    ))
 }
 
 /// A bar on a terminal, a line every few seconds elsewhere.

@@ -27,6 +27,17 @@ fn an_archive_that_is_not_there_is_said() {
     let out = dir.path().join("out");
     let e = fails(["data", "sample", "emoji", "--out", s(&out), "--archive", "/no/such.tgz"]);
     assert!(e.contains("/no/such.tgz"), "{e}");
+    // A package of another version, or a folder without one, would be fetched all the same.
+    let other = dir.path().join("emojibase-data-1.0.0.tgz");
+    std::fs::write(&other, "x").unwrap();
+    for given in [other.as_path(), dir.path()] {
+        let (code, _, stderr) =
+            outcome(&mut unisono(["data", "sample", "emoji", "--out", s(&out), "--archive", s(given)]));
+        assert!(
+            code == 2 && stderr.contains("none of this data set's packages") && !out.exists(),
+            "{stderr}"
+        );
+    }
 }
 
 #[test]
@@ -65,4 +76,101 @@ fn a_broken_manifest_is_named_with_its_line() {
     std::fs::write(&manifest, "").unwrap();
     fails(["data", "inspect", s(&manifest)]);
     fails(["data", "inspect", "/no/such/manifest.jsonl"]);
+}
+
+/// A small video of two seconds, with a tone or without.
+fn video(path: &std::path::Path, sound: bool) {
+    let program = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let mut command = std::process::Command::new(program.program());
+    command.args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=2"]);
+    if sound {
+        command.args(["-f", "lavfi", "-i", "sine=d=2", "-c:a", "aac"]);
+    }
+    assert!(command.args(["-pix_fmt", "yuv420p"]).arg(path).status().unwrap().success());
+}
+
+#[test]
+fn checked_files_are_decoded_videos_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    video(&at("ok.mp4"), true);
+    video(&at("mute.mkv"), false);
+    std::fs::copy(at("ok.mp4"), at("renamed.mkv")).unwrap();
+    std::fs::write(at("words.mp4"), "this is no video\n").unwrap();
+    let whole = std::fs::read(at("mute.mkv")).unwrap();
+    std::fs::write(at("cut.mkv"), &whole[..whole.len() / 10]).unwrap();
+    tiny::picture(&at("p.png"), 1);
+    std::fs::copy(at("p.png"), at("p.jpg")).unwrap();
+    let write = |lines: &[&str]| {
+        let path = at("m.jsonl");
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        path
+    };
+    let good = write(&[
+        r#"{"id":"a","video":"ok.mp4","text":"x"}"#,
+        r#"{"id":"b","video":"ok.mp4","start":0.5,"end":1}"#,
+        r#"{"id":"c","video":"mute.mkv"}"#,
+        r#"{"id":"d","video":"renamed.mkv"}"#,
+        r#"{"id":"e","image":"p.jpg"}"#,
+    ]);
+    let text = succeeds(["data", "inspect", s(&good), "--check-files"]);
+    assert!(text.contains("every file opens"), "{text}");
+    for part in ["p.jpg: is a PNG picture, not", "renamed.mkv: is an MP4 or QuickTime file, not"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(text.matches("note: ").count(), 2, "{text}");
+    let report = json(["data", "inspect", s(&good), "--check-files", "--json"]);
+    assert_eq!(
+        (&report["files_opened"], &report["misnamed"][0]["content"]),
+        (&true.into(), &"a PNG picture".into())
+    );
+    // Without --check-files nothing is opened, and nothing is said of what lies inside.
+    assert!(succeeds(["data", "inspect", s(&good)]).contains("every file is there"));
+
+    let bad = write(&[
+        r#"{"id":"a","video":"words.mp4"}"#,
+        r#"{"id":"b","video":"ok.mp4","start":7}"#,
+        r#"{"id":"c","video":"p.png"}"#,
+        r#"{"id":"d","video":"cut.mkv"}"#,
+        r#"{"id":"e","image":"ok.mp4"}"#,
+    ]);
+    let (code, stdout, stderr) = outcome(&mut unisono(["data", "inspect", s(&bad), "--check-files"]));
+    assert_eq!(code, 1, "{stdout}{stderr}");
+    assert!(!stdout.contains("every file opens") && stderr.ends_with("5 problems\n"), "{stdout}{stderr}");
+    for part in
+        ["words.mp4: expected a video", "ok.mp4: expected a part of the video", "p.png: ", "cut.mkv: "]
+    {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    let mut none = unisono(["data", "inspect", s(&good), "--check-files", "--ffmpeg", "/no/such/ffmpeg"]);
+    let (code, _, stderr) = outcome(&mut none);
+    assert!(code == 3 && stderr.contains("/no/such/ffmpeg"), "{code} {stderr}");
+    assert_eq!(outcome(&mut unisono(["data", "inspect", s(&good), "--ffmpeg", "x"])).0, 2);
+    let pictures = write(&[r#"{"id":"a","image":"p.png"}"#]);
+    let (code, _, stderr) =
+        outcome(&mut unisono(["data", "inspect", s(&pictures), "--check-files", "--ffmpeg", "x"]));
+    assert!(code == 2 && stderr.contains("the manifest names none"), "{stderr}");
+}
+
+#[test]
+fn addresses_are_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("m.jsonl");
+    std::fs::write(
+        &manifest,
+        "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\",\"image\":\"http://example.org/a.png\"}\n",
+    )
+    .unwrap();
+    let e = fails(["data", "inspect", s(&manifest)]);
+    assert!(e.contains("m.jsonl:2: \"image\"") && e.contains("download the file first"), "{e}");
+    let e = fails(["data", "inspect", "https://example.org/m.jsonl"]);
+    assert!(e.contains("https://example.org/m.jsonl: is a web address: download"), "{e}");
+    let model = tiny::model_dir(dir.path());
+    let out = dir.path().join("v.npy");
+    for input in ["https://example.org/a.png", "s3://bucket/a.wav", "file:///tmp/a.mp4"] {
+        let e = fails(["embed", "--model", s(&model), "--out", s(&out), input]);
+        assert!(e.contains(&format!("{input}: is a")) && !out.exists(), "{e}");
+    }
+    let e = fails(["scenes", "--out", s(&dir.path().join("o")), "https://example.org/a.mp4"]);
+    assert!(e.contains("is a web address"), "{e}");
 }

@@ -34,9 +34,9 @@ fn inspect_names_family_towers_and_what_is_missing() {
     let text = succeeds(["model", "inspect", s(&checkpoint("clip-quick"))]);
     for part in [
         "clip, 54,545 parameters, vectors of width 20",
-        "text: 13,696 parameters",
-        "processor missing",
-        "\"fit\":\"crop\"",
+        "text tower: 13,696 parameters",
+        "text processor missing",
+        "fit            crop\n",
         "75 loaded",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -144,6 +144,43 @@ fn classify_ranks_labels_with_probabilities() {
     assert!(e.contains("has no {} for the label"), "{e}");
 }
 
+/// A model need not both see and hear: what it has no tower for is left out and named.
+#[test]
+fn classify_takes_what_the_model_has_a_tower_for() {
+    use unisono_encoders::Modality::{Audio, Image, Text};
+    let dir = tempfile::tempdir().unwrap();
+    let (media, labels) = (dir.path().join("media"), dir.path().join("l.txt"));
+    fs::create_dir(&media).unwrap();
+    tiny::collection(&media, 2);
+    fs::write(media.join("film.mp4"), "a film").unwrap();
+    fs::write(&labels, "\u{feff}bus\r\ncat\r\n").unwrap();
+    for (towers, kept, left, tower) in
+        [(&[Text, Image][..], "p00.png", "s00.wav", "audio"), (&[Text, Audio], "s00.wav", "p00.png", "image")]
+    {
+        let model = dir.path().join(tower);
+        tiny::model(3, towers).save(&model).unwrap();
+        let args = ["classify", "--model", s(&model), "--labels", s(&labels)];
+        let one = media.join(kept);
+        let (code, text, notes) = outcome(unisono(args).arg(&one));
+        assert!(code == 0 && !notes.contains("left out"), "{notes}");
+        assert!(text.contains(kept) && text.contains("  bus ") && text.contains(" %"), "{text}");
+        let (code, text, notes) = outcome(unisono(args).arg(&media));
+        assert!(code == 0 && text.contains(kept) && !text.contains(left), "{text}");
+        assert!(notes.contains(&format!("left out 2 files: this model has no {tower} tower")), "{notes}");
+        assert!(notes.contains(left) && notes.contains("left out 1 file: its modality is video"), "{notes}");
+        let report = json(args.into_iter().chain(["--json", s(&media)]));
+        assert_eq!(
+            (report["files"].as_array().unwrap().len(), report["left_out"].as_array().unwrap().len()),
+            (2, 3)
+        );
+        let e = fails(args.into_iter().chain([s(&media.join(left))]));
+        assert!(
+            e.contains(left) && e.contains(&format!("this model has no {tower} tower; it has: text")),
+            "{e}"
+        );
+    }
+}
+
 #[test]
 fn texts_from_standard_input_and_parquet() {
     use std::io::Write;
@@ -182,4 +219,28 @@ fn what_cannot_be_loaded_is_said_in_a_line() {
     }
     let e = fails(["model", "inspect", s(&at)]);
     assert!(e.contains("tokenizer and weights do not fit") && e.contains("only 97 rows"), "{e}");
+}
+
+#[test]
+fn hostile_checkpoints_end_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus-kept/pickle");
+    for name in ["itself", "deep", "lists", "deflated", "stride-0", "overflow"] {
+        fs::copy(kept.join(name), dir.path().join("pytorch_model.bin")).unwrap();
+        let (code, out, e) = outcome(&mut unisono(["model", "inspect", s(dir.path())]));
+        assert!(code == 1 && out.is_empty() && e.lines().count() == 1, "{name}: {code} {e}");
+        assert!(e.contains("pytorch_model.bin: "), "{name}: {e}");
+    }
+    // A name that would be a command, and a terminal's.
+    let shard = "a');import os; os.system('id')#\u{1b}[2J.bin";
+    fs::remove_file(dir.path().join("pytorch_model.bin")).unwrap();
+    let index = serde_json::json!({"weight_map": {"w\n\u{1b}[31m": shard}});
+    fs::write(dir.path().join("pytorch_model.bin.index.json"), index.to_string()).unwrap();
+    fs::write(dir.path().join(shard), b"no archive").unwrap();
+    let e = fails(["model", "inspect", s(dir.path())]);
+    assert!(
+        !e.contains("python -c") && !e.contains('\u{1b}') && e.contains("convert it where Python runs"),
+        "{e}"
+    );
 }

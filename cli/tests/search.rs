@@ -60,6 +60,20 @@ fn a_model_that_matches_ranks_hits_anew() {
     let alone = json(["match", "--model", s(&model), "--text", "a red bus", "--json", file]);
     let p = alone["files"][0]["matches"][0]["probability"].as_f64().unwrap();
     assert!((p - scores[0]).abs() < 1e-5, "{p} {}", scores[0]);
+    assert!(hits.iter().all(|h| h["score_is"] == "match"));
+    // What it cannot look at stays apart: a probability and a cosine are never one order.
+    let mixed = ["search", "--index", s(&place().index), "a red bus", "-k", "8", "--rerank", s(&model)];
+    let kinds = json(mixed.into_iter().chain(["--json"]));
+    let kinds: Vec<&str> =
+        kinds["hits"].as_array().unwrap().iter().map(|h| h["score_is"].as_str().unwrap()).collect();
+    let looked = kinds.iter().filter(|k| **k == "match").count();
+    assert!(
+        looked == 6 && kinds[..6].iter().all(|k| *k == "match") && kinds[6..] == ["cosine"; 2],
+        "{kinds:?}"
+    );
+    let text = succeeds(mixed);
+    let (first, second) = text.split_once("\nnot looked at, by their cosine:\n").unwrap();
+    assert!(first.contains("match") && !first.contains("cosine") && second.contains("cosine"), "{text}");
     let tower = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion/blip-caption");
     let e = fails(args.into_iter().chain(["--rerank", s(&tower)]));
     assert!(e.contains("no matching head; it has: caption"), "{e}");
@@ -134,6 +148,38 @@ fn info_says_what_an_index_holds() {
         (&header["format_version"], &header["count"], &header["dim"]),
         (&1.into(), &24.into(), &tiny::DIM.into())
     );
+    assert_eq!(header["model"]["state"], "unchanged");
+    assert_eq!(header["files"], serde_json::json!({ "count": 12, "missing": 0 }));
+}
+
+#[test]
+fn files_that_are_gone_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, media) = (tiny::model_dir(dir.path()), dir.path().join("media"));
+    fs::create_dir(&media).unwrap();
+    for i in 0..3 {
+        tiny::picture(&media.join(format!("{i}.png")), i);
+    }
+    fs::write(media.join("phone.heic"), "").unwrap();
+    let index = dir.path().join("deep/idx");
+    let args = ["index", "build", "--model", s(&model), "--out", s(&index), s(&media)];
+    let (code, _, notes) = outcome(&mut unisono(args));
+    assert!(code == 0 && notes.contains("left out 1 other file: 1 .heic"), "{notes}");
+    fs::remove_file(media.join("1.png")).unwrap();
+    let found = json(["search", "--index", s(&index), "--json", "bus"]);
+    let missing = |hit: &serde_json::Value| hit["missing"] == true;
+    let gone: Vec<_> = found["hits"].as_array().unwrap().iter().filter(|hit| missing(hit)).collect();
+    assert!(gone.len() == 1 && gone[0]["path"].as_str().unwrap().ends_with("1.png"), "{found}");
+    let table = succeeds(["search", "--index", s(&index), "bus"]);
+    let lines: Vec<_> = table.lines().filter(|l| l.contains("(not there any more)")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("1.png"), "{table}");
+    fs::remove_dir_all(&model).unwrap();
+    let text = succeeds(["index", "info", s(&index)]);
+    assert!(text.contains("missing  1 of 3 files") && text.contains("NOT there"), "{text}");
+    let header = json(["index", "info", s(&index), "--json"]);
+    assert_eq!((&header["model"]["state"], &header["files"]["missing"]), (&"missing".into(), &1.into()));
+    let (code, _, said) = outcome(&mut unisono(["search", "--index", s(&index), " "]));
+    assert!(code == 2 && said.contains("the query is empty"), "{code} {said}");
 }
 
 #[test]
@@ -163,6 +209,34 @@ fn what_is_no_index_no_query_or_no_place_is_one_line() {
     assert!(e.contains("no index stands there"), "{e}");
     let e = fails(["index", "build", "--model", &model, "--out", "/proc/none/idx", "--text", "bus"]);
     assert!(e.contains("/proc/none"), "{e}");
+}
+
+/// The precision is the model's and the index's, and what was loaded is said.
+#[test]
+fn an_index_is_built_in_the_precision_that_is_asked_for() {
+    let p = place();
+    let dir = tempfile::tempdir().unwrap();
+    let (model, media) = (p.dir.join("model"), p.dir.join("manifest.jsonl"));
+    let vectors = |name: &str, more: &[&str]| {
+        let out = dir.path().join(name);
+        let args = ["index", "build", "--model", s(&model), "--data", s(&media), "--out", s(&out)];
+        let (code, _, stderr) = outcome(unisono(args).args(more));
+        assert_eq!(code, 0, "{stderr}");
+        (fs::read(out.join("vectors.safetensors")).unwrap(), stderr, out)
+    };
+    let (plain, said, out) = vectors("fp32", &[]);
+    assert!(!said.contains("weights: "), "{said}");
+    assert!(succeeds(["index", "info", s(&out)]).contains(", fp32, batches of 32"));
+    for precision in ["bf16", "int8"] {
+        let (other, said, out) = vectors(precision, &["--precision", precision, "--verbose"]);
+        assert!(other != plain && said.contains("weights: "), "{precision}: {said}");
+        assert!(succeeds(["index", "info", s(&out)]).contains(&format!(", {precision}, batches of 32")));
+        let header = json(["index", "info", s(&out), "--json"]);
+        assert!(header.to_string().contains(&format!("\"precision\":\"{precision}\"")), "{header}");
+        let found =
+            json(["search", "--index", s(&out), "--image", s(&p.dir.join("p03.png")), "-k", "1", "--json"]);
+        assert!(found["hits"][0]["score"].as_f64().unwrap() > 0.9, "{found}");
+    }
 }
 
 #[test]

@@ -133,6 +133,45 @@ fn no_space_left_is_one_line_and_leaves_no_half_file() {
 }
 
 #[test]
+fn a_folder_that_is_no_run_or_is_being_written_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = things::recipe_text(&things::things(dir.path()), 2, "");
+    // The recipe's own folder as --out: the recipe would be overwritten.
+    let project = dir.path().join("project");
+    fs::create_dir(&project).unwrap();
+    let recipe = project.join("recipe.toml");
+    fs::write(&recipe, &text).unwrap();
+    let run = |out: &Path, more: &[&str]| {
+        let done = train(&recipe, out, more).stderr(Stdio::piped()).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    for more in [&[][..], &["--fresh"], &["--resume"]] {
+        let (code, said) = run(&project, more);
+        assert!(code == Some(1) && said.contains("holds recipe.toml and is no training run"), "{said}");
+        assert_eq!(fs::read_to_string(&recipe).unwrap(), text);
+        assert_eq!(fs::read_dir(&project).unwrap().count(), 1);
+    }
+    let out = dir.path().join("run");
+    let held = unisono_files::Lock::within(&out).unwrap();
+    let (code, said) = run(&out, &[]);
+    assert!(code == Some(1) && said.contains("is being written by another run"), "{said}");
+    drop(held);
+    assert_eq!(run(&out, &[]).0, Some(0));
+    // What somebody keeps in a checkpoint's folder is not removed with it.
+    fs::write(out.join("last/notes.txt"), "mine").unwrap();
+    let (code, said) = run(&out, &["--fresh"]);
+    assert!(code == Some(1) && said.contains("last: holds notes.txt"), "{said}");
+    // A state and a progress of different steps.
+    fs::remove_file(out.join("last/notes.txt")).unwrap();
+    let progress = out.join("last/training.json");
+    let changed = fs::read_to_string(&progress).unwrap().replace("\"step\": 2", "\"step\": 1");
+    fs::write(&progress, changed).unwrap();
+    let (code, said) = run(&out, &["--resume"]);
+    assert!(code == Some(1) && said.contains("not the state that training.json was written with"), "{said}");
+    assert_eq!(run(&out, &["--fresh"]).0, Some(0));
+}
+
+#[test]
 fn a_run_stands_for_its_best_model_and_eval_prints_documented_json() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = dir.path().join("r.toml");

@@ -58,7 +58,7 @@ fn captions_are_printed_written_and_taken_up_again() {
     assert!(code == 0 && notes.contains("resumed: 2 are done"), "{code} {notes}");
     assert_eq!(fs::read_to_string(&half).unwrap(), lines);
     // Other work is not mixed in.
-    fs::write(&kept, "{\"work\":\"other\"}\n").unwrap();
+    fs::write(&kept, "{\"unisono\":\"lines\",\"version\":1,\"work\":\"other\"}\n").unwrap();
     let e = fails(args(&half));
     assert!(e.contains("holds the work of another command"), "{e}");
     let (code, _, _) = outcome(unisono(args(&half)).arg("--fresh"));
@@ -72,7 +72,7 @@ fn partial_of(args: &[String], kept: &Path, n: usize) -> String {
     assert_eq!(code, 1);
     let text = fs::read_to_string(kept).unwrap();
     let lines: Vec<&str> = text.lines().take(1 + n).collect();
-    format!("{}\n{{\"done\":{{\"capt", lines.join("\n"))
+    format!("{}\n0123456789abcdef {{\"done\":{{\"capt", lines.join("\n"))
 }
 
 #[test]
@@ -168,8 +168,34 @@ fn speech_becomes_text_and_subtitles() {
     let (code, _, notes) = outcome(&mut unisono(&args));
     assert!(code == 0 && notes.contains("2 sounds done already"), "{notes}");
     assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
-    let e = fails(["transcribe", "--model", &m, "--language", "xx", s(&media)]);
-    assert!(e.contains("expected one of de, en, fr"), "{e}");
+    // Not even --fresh replaces what somebody has corrected.
+    let (code, _, notes) = outcome(unisono(&args).arg("--fresh"));
+    assert!(code == 0 && notes.contains("s0.wav.srt was changed since it was written"), "{notes}");
+    assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
+    fs::remove_file(&first).unwrap();
+    // As many sounds at once as are asked for, and a summary where files are written.
+    let (code, text, _) = outcome(unisono(&args).args(["--json", "--fresh", "--batch", "9"]));
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &summary["count"], &summary["done_before"]), (0, &2.into(), &0.into()), "{summary}");
+    assert!(out.join("s1.wav.srt").exists() && !out.join("s1.wav.json").exists());
+    let summary = succeeds(args.iter().copied().chain(["--json"]));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&summary).unwrap()["done_before"], 2);
+    let (code, _, e) = outcome(&mut unisono(["transcribe", "--model", &m, "--language", "xx", s(&media)]));
+    assert!(code == 2 && e.contains("--language xx: expected one of de, en, fr"), "{e}");
+    // Of one name in different folders: they keep their folders.
+    let talks = dir.path().join("talks");
+    for (i, name) in ["monday/s.wav", "tuesday/s.wav"].into_iter().enumerate() {
+        fs::create_dir_all(talks.join(name).parent().unwrap()).unwrap();
+        tiny::sound(&talks.join(name), i as u32);
+    }
+    let out = dir.path().join("deep/texts");
+    let mut args = vec!["transcribe", "--model", &m, "--format", "vtt", "--out", s(&out)];
+    args.extend(quick);
+    args.push(s(&talks));
+    succeeds(&args);
+    for name in ["monday/s.wav.vtt", "tuesday/s.wav.vtt"] {
+        assert!(fs::read_to_string(out.join(name)).unwrap().starts_with("WEBVTT"), "{name}");
+    }
 }
 
 #[test]
@@ -304,6 +330,9 @@ fn videos_are_seen_and_heard() {
     assert_eq!(heard["files"].as_array().unwrap().len(), 1, "{heard}");
     let e = fails(["transcribe", "--model", &speech, s(&still)]);
     assert!(e.contains("expected a sound track, found none"), "{e}");
-    let e = fails(["caption", "--model", &m, "--ffmpeg", "/nonexistent/ffmpeg", s(&moving)]);
-    assert!(e.contains("`/nonexistent/ffmpeg` is not installed"), "{e}");
+    let (code, _, e) =
+        outcome(&mut unisono(["caption", "--model", &m, "--ffmpeg", "/nonexistent/ffmpeg", s(&moving)]));
+    assert!(code == 3 && e.contains("`/nonexistent/ffmpeg` is not installed"), "{e}");
+    let (code, _, e) = outcome(&mut unisono(["caption", "--model", &m, "--frames", "2", s(&paths[0])]));
+    assert!(code == 0 && e.contains("--frames changes nothing"), "{e}");
 }

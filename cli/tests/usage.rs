@@ -35,7 +35,7 @@ fn every_command_has_help_for_every_option() {
 
 #[test]
 fn wrong_usage_is_2() {
-    let wrong: [&[&str]; 14] = [
+    let wrong: [&[&str]; 16] = [
         &[],
         &["frobnicate"],
         &["data"],
@@ -47,6 +47,8 @@ fn wrong_usage_is_2() {
         &["embed", "--model", "m", "--out", "x.npy", "--batch", "0", "a.png"],
         &["embed", "--model", "m", "--out", "x.npy", "--modality", "smell", "a.png"],
         &["embed", "--model", "m", "--out", "x.npy", "--split", "test", "a.png"],
+        &["embed", "--model", "m", "--out", "x.npy", "--device", "tpu", "a.png"],
+        &["search", "--index", "x", "--device", "tpu", "words"],
         &["search", "--index", "x"],
         &["search", "--index", "x", "words", "--image", "a.png"],
         &["search", "--index", "x", "words", "-k", "0"],

@@ -8,7 +8,7 @@ mod tiny;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use support::{fails, json, s, succeeds};
+use support::{json, outcome, s, succeeds, unisono};
 
 fn video(path: &Path, plane: &str) {
     let source = format!("nullsrc=s=64x48:r=10,geq={plane},format=yuv420p");
@@ -78,7 +78,7 @@ fn videos_are_embedded_found_and_measured() {
     ]);
     assert!(table.contains("R@1") && table.contains("text"), "{table}");
 
-    let none = fails([
+    let (code, _, none) = outcome(&mut unisono([
         "search",
         "--index",
         s(&index),
@@ -86,6 +86,7 @@ fn videos_are_embedded_found_and_measured() {
         s(&at("videos/video2.mkv")),
         "--ffmpeg",
         "/nonexistent",
-    ]);
+    ]));
+    assert_eq!(code, 3, "{none}");
     assert!(none.contains("/nonexistent") && none.contains("--ffmpeg"), "{none}");
 }

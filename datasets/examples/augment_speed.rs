@@ -24,7 +24,11 @@ fn main() {
             for round in 0..300 {
                 let start = Instant::now();
                 for i in 0..10 {
-                    std::hint::black_box(augment.apply(&img, size, &mut rng(round, 0, i, Purpose::Augment)));
+                    std::hint::black_box(augment.apply(
+                        &img,
+                        (size, size),
+                        &mut rng(round, 0, i, Purpose::Augment),
+                    ));
                 }
                 best = best.min(start.elapsed() / 10);
             }

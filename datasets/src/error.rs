@@ -18,6 +18,17 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file that cannot be opened or read within bounds.
+    #[error(transparent)]
+    Files(#[from] unisono_files::Error),
+    /// An address where a file's path is expected.
+    #[error("{}: is {advice}", path.display())]
+    Address {
+        /// As it was given.
+        path: PathBuf,
+        /// What it is and what to do.
+        advice: &'static str,
+    },
     /// A line of a manifest is not a valid record.
     #[error("{}:{line}: {message}", path.display())]
     Manifest {
@@ -39,7 +50,7 @@ pub enum Error {
         found: String,
     },
     /// A file is larger than the limits allow; the limits protect memory and time from hostile or mistaken files.
-    #[error("{}: {what} is {found}, the limit is {limit}: raise `{option}` if the file is meant to be that large", path.display())]
+    #[error("{}: {what} is {found}, the limit is {limit}{}", path.display(), crate::limits::advice(option))]
     Limit {
         /// The file.
         path: PathBuf,
@@ -49,7 +60,7 @@ pub enum Error {
         found: String,
         /// The allowed value, with its unit.
         limit: String,
-        /// Name of the field of [`crate::Limits`].
+        /// One of [`crate::limits::NAMES`]; the message spells it as the user sets it.
         option: &'static str,
     },
     /// An option or a combination of options is impossible.
@@ -83,6 +94,18 @@ pub enum Error {
         /// What it is needed for.
         what: String,
     },
+    /// A sound that only FFmpeg reads, and there is none.
+    #[error(
+        "{}: found {found}, which FFmpeg has to read, and there is none: `cargo xtask setup` fetches it; or install it, or name it by --ffmpeg \
+         or UNISONO_FFMPEG",
+        path.display()
+    )]
+    NeedsFfmpeg {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be.
+        found: String,
+    },
     /// A program that fetches or unpacks data failed.
     #[error("`{command}` failed ({status}): {stderr}")]
     Command {
@@ -113,6 +136,7 @@ pub enum Error {
     },
 }
 
+/// Files are opened with care elsewhere; what goes wrong there is a file's fault here.
 impl Error {
     /// For `map_err`: an [`Error::Io`] that knows its path and action.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {

@@ -1,7 +1,7 @@
 //! Writing files so that a half-written one never stands under its final name.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::limits::Limits;
@@ -24,34 +24,52 @@ pub fn cache_folder() -> PathBuf {
 /// [`Error::Io`] when the folder is missing or cannot be written, or no space is left; the old file, if any, stays and
 /// the temporary one is removed.
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    let temporary = temporary_beside(path);
-    let result = (|| {
-        let mut file = BufWriter::new(File::create(&temporary)?);
-        write(&mut file)?;
-        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if result.is_err() {
-        // Best effort: the first error is the one worth reporting.
-        let _ = fs::remove_file(&temporary);
-    }
-    result.map_err(Error::io(path, "write"))
+    unisono_files::write_atomic(path, write).map_err(|e| from_files(path, e))
 }
 
-/// `.name.PID.part` in the same folder: renaming across file systems would not be atomic.
-pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+/// An error of the crate below, as this crate's.
+pub(crate) fn from_files(path: &Path, error: unisono_files::Error) -> Error {
+    match error {
+        unisono_files::Error::Io { path, action, source } => Error::Io { path, action, source },
+        // Its line begins with the path already.
+        other => {
+            let line = other.to_string();
+            let prefix = format!("{}: ", path.display());
+            let reason = line.strip_prefix(&prefix).unwrap_or(&line);
+            Error::io(path, "use it")(std::io::Error::other(reason.to_owned()))
+        }
+    }
+}
+
+/// Opens a media file, which must be a regular one: a pipe would block until somebody writes, a device may have no end.
+pub(crate) fn open_media(path: &Path, expected: &str) -> Result<File> {
+    crate::address::refuse(path)?;
+    unisono_files::open(path).map_err(|e| match e {
+        unisono_files::Error::Io { path, action, source } => Error::Io { path, action, source },
+        unisono_files::Error::NotRegular { path, found } => Error::media(&path, expected, found),
+        other => Error::media(path, expected, other.to_string()),
+    })
+}
+
+/// Refuses a file that is larger than the limit, without reading it.
+pub(crate) fn check_bytes(path: &Path, limits: &Limits) -> Result<()> {
+    let bytes = std::fs::metadata(path).map_err(Error::io(path, "read"))?.len();
+    if bytes <= limits.max_file_bytes {
+        return Ok(());
+    }
+    Err(Error::Limit {
+        path: path.to_path_buf(),
+        what: "the file",
+        found: format!("{bytes} bytes"),
+        limit: format!("{} bytes", limits.max_file_bytes),
+        option: "max_file_bytes",
+    })
 }
 
 /// Reads a whole media file after checking that it is a file, not empty and within the limit.
 pub(crate) fn read_media(path: &Path, expected: &str, limits: &Limits) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let file = open_media(path, expected)?;
     let meta = file.metadata().map_err(Error::io(path, "read"))?;
-    if !meta.is_file() {
-        return Err(Error::media(path, expected, "something that is not a regular file"));
-    }
     if meta.len() > limits.max_file_bytes {
         return Err(Error::Limit {
             path: path.to_path_buf(),
@@ -73,6 +91,7 @@ pub(crate) fn read_media(path: &Path, expected: &str, limits: &Limits) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {

@@ -9,6 +9,7 @@
 //! knows of models. Randomness is a pure function of (seed, epoch, sample, purpose), see [`rng`]: a batch is the same
 //! on one worker and on twenty, and a resumed training needs the step number only.
 
+pub mod address;
 pub mod augment;
 pub mod cache;
 pub mod decode;
@@ -18,16 +19,18 @@ pub mod limits;
 pub mod loader;
 pub mod manifest;
 pub mod msrvtt;
+mod plain;
 pub mod rng;
 pub mod sample;
 pub mod sampler;
 pub mod video;
+pub mod words;
 
 pub use decode::{ImageOptions, Sound};
 pub use error::{Error, Result};
 pub use files::{cache_folder, write_atomic};
 pub use image;
-pub use limits::Limits;
+pub use limits::{Limits, MediaLimits};
 pub use loader::{Batch, Loader, LoaderOptions, LoaderStats, Skip};
 pub use manifest::{Manifest, Record};
 pub use sampler::{Draw, Sampler, Source};

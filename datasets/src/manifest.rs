@@ -10,18 +10,21 @@
 //! Relative paths are relative to the manifest's folder. Keys that this crate does not know are kept in
 //! [`Record::extra`], so a manifest may carry more than training needs.
 
+pub(crate) mod line;
+mod write;
+
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use unisono_files::Budget;
 
-use crate::video::{Span, Time};
-use crate::{Error, Result, msrvtt, write_atomic};
+use crate::video::Span;
+use crate::{Error, Result, address, msrvtt, plain, write_atomic};
 
 /// Longest line accepted, in bytes: a binary file given by mistake fails at once instead of filling memory.
-const MAX_LINE: u64 = 16 << 20;
+const MAX_LINE: u64 = Budget::LINE.bytes;
 
 /// One thing to learn from or to search: its texts, picture, sounds, any of which may be missing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,14 +79,15 @@ impl Manifest {
     /// are not opened: a missing one is found by whoever decodes it.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Manifest`], with the line, for broken JSON, a missing or repeated
-    /// id, a field of the wrong type, a record with no modality, or a file without any record.
+    /// [`Error::Files`] and [`Error::Io`] when it cannot be read or is no regular file; [`Error::Manifest`], with the line, for broken JSON, a
+    /// missing or repeated id, a field of the wrong type, a key that stands twice, an address instead of a path, a record with no modality, or
+    /// a file without any record.
     pub fn load(path: &Path) -> Result<Self> {
+        address::refuse(path)?;
         if let Some(records) = msrvtt::load(path)? {
             return Ok(Self { path: path.to_path_buf(), records });
         }
-        let mut reader =
-            BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io(path, "read"))?);
+        let mut reader = BufReader::with_capacity(1 << 20, unisono_files::open(path)?);
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut records = Vec::new();
         let mut first_line_of: HashMap<String, usize> = HashMap::new();
@@ -100,17 +104,15 @@ impl Manifest {
                     "the line is longer than {MAX_LINE} bytes: is this a JSON Lines file?"
                 )));
             }
-            let text = std::str::from_utf8(&bytes).map_err(|_| bad("the line is not UTF-8 text".into()))?;
-            // Some editors put a byte-order mark in front of the first line.
-            let text = text.trim_start_matches('\u{feff}').trim();
+            let text = plain::utf8(&bytes).map_err(bad)?.trim();
             if text.is_empty() {
                 continue;
             }
-            let record = parse(text, folder).map_err(bad)?;
+            let record = line::parse(text, path, folder).map_err(bad)?;
             if let Some(first) = first_line_of.insert(record.id.clone(), line) {
                 return Err(bad(format!(
-                    "id {:?} was already used on line {first}: ids must be unique",
-                    record.id
+                    "id {} was already used on line {first}: ids must be unique",
+                    plain::quoted(&record.id)
                 )));
             }
             records.push(record);
@@ -145,145 +147,12 @@ impl Manifest {
         let folder = absolute.parent().unwrap_or(Path::new("/"));
         write_atomic(path, |out| {
             for record in records {
-                serde_json::to_writer(&mut *out, &to_json(record, folder)?)?;
+                serde_json::to_writer(&mut *out, &write::to_json(record, folder)?)?;
                 out.write_all(b"\n")?;
             }
             Ok(())
         })
     }
-}
-
-/// One line as a record, or what is wrong with it.
-fn parse(text: &str, folder: &Path) -> std::result::Result<Record, String> {
-    let value: Value = serde_json::from_str(text).map_err(|e| {
-        // serde_json counts lines within our one line: only its column is news.
-        let message = e.to_string();
-        let cause = message.split(" at line ").next().unwrap_or_default();
-        format!("not valid JSON: {cause} (column {})", e.column())
-    })?;
-    let Value::Object(mut map) = value else {
-        return Err(format!("a record must be a JSON object, found {}", kind(&value)));
-    };
-    // `shift_remove` keeps the order of the rest, which `write` gives back.
-    let id = string(&mut map, "id")?.ok_or("the record has no \"id\"")?;
-    if id.is_empty() {
-        return Err("\"id\" is empty".into());
-    }
-    let resolve = |p: String| folder.join(p);
-    let mut record = Record {
-        text: strings(&mut map, "text")?,
-        image: string(&mut map, "image")?.map(resolve),
-        audio: strings(&mut map, "audio")?.into_iter().map(resolve).collect(),
-        video: string(&mut map, "video")?.map(resolve),
-        label: string(&mut map, "label")?,
-        group: string(&mut map, "group")?,
-        split: string(&mut map, "split")?,
-        lang: string(&mut map, "lang")?,
-        span: Span::WHOLE,
-        id,
-        extra: Map::new(),
-    };
-    // Without a video these are keys like any other.
-    if record.video.is_some() {
-        record.span = Span { start: moment(&mut map, "start")?, end: moment(&mut map, "end")? };
-        if let Span { start: Some(start), end: Some(end) } = record.span
-            && start >= end
-        {
-            return Err(format!("\"end\" must come after \"start\" {start}, found {end}"));
-        }
-    }
-    record.text.retain(|t| !t.trim().is_empty());
-    if !record.has_modality() {
-        return Err(format!(
-            "record {:?} has no usable modality: expected at least one of \"text\", \"image\", \"audio\", \"video\"",
-            record.id
-        ));
-    }
-    record.extra = map;
-    Ok(record)
-}
-
-fn string(map: &mut Map<String, Value>, key: &str) -> std::result::Result<Option<String>, String> {
-    match map.shift_remove(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(format!("{key:?} must be a string, found {}", kind(&other))),
-    }
-}
-
-fn moment(map: &mut Map<String, Value>, key: &str) -> std::result::Result<Option<Time>, String> {
-    let found = match map.shift_remove(key) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) => text.parse(),
-        Some(Value::Number(number)) => number.to_string().parse(),
-        Some(other) => Err(format!("expected seconds as a number or a fraction, found {}", kind(&other))),
-    };
-    found.map(Some).map_err(|message| format!("{key:?}: {message}"))
-}
-
-fn strings(map: &mut Map<String, Value>, key: &str) -> std::result::Result<Vec<String>, String> {
-    let wrong = |found: String| format!("{key:?} must be a string or a list of strings, found {found}");
-    match map.shift_remove(key) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![text]),
-        Some(Value::Array(items)) => items
-            .into_iter()
-            .map(|item| match item {
-                Value::String(text) => Ok(text),
-                other => Err(wrong(format!("a list with {}", kind(&other)))),
-            })
-            .collect(),
-        Some(other) => Err(wrong(kind(&other).into())),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// Inverse of [`parse`] for a manifest that lies in `folder` (absolute).
-fn to_json(record: &Record, folder: &Path) -> std::io::Result<Value> {
-    let path = |p: &PathBuf| -> std::io::Result<Value> {
-        let full = std::path::absolute(p)?;
-        let text = full.strip_prefix(folder).unwrap_or(&full).to_str().ok_or_else(|| {
-            std::io::Error::new(
-                std::io::ErrorKind::InvalidInput,
-                format!("path {} is not UTF-8", p.display()),
-            )
-        })?;
-        Ok(Value::from(text))
-    };
-    // One value is written plainly, several as a list: as people write manifests by hand.
-    let list = |mut items: Vec<Value>| match items.len() {
-        0 => None,
-        1 => items.pop(),
-        _ => Some(Value::Array(items)),
-    };
-    let text = |t: &Option<String>| t.clone().map(Value::from);
-    let fields = [
-        ("id", Some(Value::from(record.id.as_str()))),
-        ("text", list(record.text.iter().map(|t| Value::from(t.as_str())).collect())),
-        ("image", record.image.as_ref().map(path).transpose()?),
-        ("audio", list(record.audio.iter().map(path).collect::<std::io::Result<_>>()?)),
-        ("video", record.video.as_ref().map(path).transpose()?),
-        ("start", record.span.start.map(|t| Value::from(t.to_string()))),
-        ("end", record.span.end.map(|t| Value::from(t.to_string()))),
-        ("label", text(&record.label)),
-        ("group", text(&record.group)),
-        ("split", text(&record.split)),
-        ("lang", text(&record.lang)),
-    ];
-    let mut map: Map<String, Value> =
-        fields.into_iter().filter_map(|(key, value)| value.map(|v| (key.to_owned(), v))).collect();
-    map.extend(record.extra.clone());
-    Ok(Value::Object(map))
 }
 
 #[cfg(test)]

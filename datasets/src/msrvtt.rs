@@ -5,16 +5,17 @@
 //! of MSR-VTT's names. These files are cut out already: `start time` and `end time` are places in the longer videos that they come
 //! from, and are kept among a record's other keys.
 
-use crate::manifest::Record;
+use crate::manifest::{Record, line::kind};
+use crate::plain::{quoted, utf8};
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use unisono_files::{Budget, Left};
 
-/// Largest file that is read, in bytes: MSR-VTT's own have 30 MB.
-const MOST: u64 = 256 << 20;
+/// MSR-VTT's own files have 30 MB and a million values.
+const BUDGET: Budget = Budget { bytes: 256 << 20, values: 1 << 22, depth: 64 };
 const ENDINGS: [&str; 4] = ["mp4", "avi", "webm", "mkv"];
 /// Below the file's folder: the name that everyone uses, then the archives' own.
 const FOLDERS: [&str; 6] = ["", "videos", "TrainValVideo", "TestVideo", "videos/all", "all"];
@@ -28,24 +29,20 @@ pub fn load(path: &Path) -> Result<Option<Vec<Record>>> {
     if ending != "json" && ending != "csv" {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
-    file.take(MOST + 1).read_to_end(&mut bytes).map_err(Error::io(path, "read"))?;
     let bad = |line: usize, message: String| Error::Manifest { path: path.to_path_buf(), line, message };
-    if bytes.len() as u64 > MOST {
-        // Lines have no such bound: it may be a manifest of another name.
-        return if ending == "csv" {
-            Err(bad(1, format!("the file is larger than {MOST} bytes")))
-        } else {
-            Ok(None)
-        };
-    }
     let records = if ending == "csv" {
-        let text = String::from_utf8(bytes).map_err(|_| bad(1, "the file is not UTF-8 text".into()))?;
-        table(text.trim_start_matches('\u{feff}'), &Videos::below(path)).map_err(|(line, m)| bad(line, m))?
+        let bytes = unisono_files::read(path, &BUDGET)?;
+        let text = utf8(&bytes).map_err(|message| bad(first_bad_line(&bytes), message))?;
+        table(text, &Videos::below(path), &mut BUDGET.of(path)).map_err(|(line, m)| bad(line, m))?
     } else {
-        // Many values, one a line, are a manifest.
-        let Ok(Value::Object(data)) = serde_json::from_slice(&bytes) else { return Ok(None) };
+        if is_manifest(path)? {
+            return Ok(None);
+        }
+        let bytes = unisono_files::read(path, &BUDGET)?;
+        // What is none of this is for the reader of manifests to judge.
+        let Ok(text) = utf8(&bytes) else { return Ok(None) };
+        BUDGET.json(path, text.as_bytes())?;
+        let Ok(Value::Object(data)) = serde_json::from_str(text) else { return Ok(None) };
         if !data.contains_key("videos") || !data.contains_key("sentences") {
             return Ok(None);
         }
@@ -55,6 +52,30 @@ pub fn load(path: &Path) -> Result<Option<Vec<Record>>> {
         return Err(bad(1, "expected MSR-VTT's videos, found none".into()));
     }
     Ok(Some(records))
+}
+
+/// Whether a file that ends in `.json` is a manifest of that name: its first line is a record by itself.
+fn is_manifest(path: &Path) -> Result<bool> {
+    let mut line = Vec::new();
+    let mut file = BufReader::new(unisono_files::open(path)?).take(Budget::LINE.bytes);
+    while line.iter().all(u8::is_ascii_whitespace) {
+        line.clear();
+        if file.read_until(b'\n', &mut line).map_err(Error::io(path, "read"))? == 0 {
+            return Ok(false);
+        }
+    }
+    let Ok(text) = utf8(&line) else { return Ok(false) };
+    if Budget::LINE.json(path, text.as_bytes()).is_err() {
+        return Ok(false);
+    }
+    Ok(serde_json::from_str::<Map<String, Value>>(text).is_ok_and(|map| map.contains_key("id")))
+}
+
+/// The line of a table that is no text.
+fn first_bad_line(bytes: &[u8]) -> usize {
+    let good = std::str::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len);
+    let end = bytes[..good].iter().position(|b| *b == 0).unwrap_or(good);
+    bytes[..end].iter().filter(|b| **b == b'\n').count() + 1
 }
 
 /// Video files by their names without ending.
@@ -93,7 +114,7 @@ impl Videos {
     /// Where a video lies; where it would be looked for if it is missing, so that whoever decodes it says so.
     fn file(&self, id: &str) -> std::result::Result<PathBuf, String> {
         if id.is_empty() || id.contains(['/', '\\', '\0']) || id == ".." {
-            return Err(format!("expected the name of a video, found {id:?}"));
+            return Err(format!("expected the name of a video, found {}", quoted(id)));
         }
         let missing = || self.folder.join("videos").join(format!("{id}.mp4"));
         Ok(self.files.get(id).cloned().unwrap_or_else(missing))
@@ -103,7 +124,9 @@ impl Videos {
 fn text(map: &mut Map<String, Value>, key: &str) -> std::result::Result<String, String> {
     match map.shift_remove(key) {
         Some(Value::String(text)) => Ok(text),
-        found => Err(format!("{key:?} must be a string, found {}", found.unwrap_or_default())),
+        // A number is short; anything else may be of any length.
+        Some(Value::Number(n)) => Err(format!("{key:?} must be a string, found {n}")),
+        found => Err(format!("{key:?} must be a string, found {}", kind(&found.unwrap_or_default()))),
     }
 }
 
@@ -136,7 +159,7 @@ fn data_file(mut data: Map<String, Value>, videos: &Videos) -> std::result::Resu
         let split = text(&mut video, "split").map_err(place)?;
         let file = videos.file(&name).map_err(place)?;
         if !seen.insert(name.clone()) {
-            return Err(place(format!("video_id {name:?} was already used: ids must be unique")));
+            return Err(place(format!("video_id {} was already used: ids must be unique", quoted(&name))));
         }
         let mut said = captions.remove(&name).unwrap_or_default();
         // In the order of their numbers: the first is what a record is named by.
@@ -153,22 +176,35 @@ fn data_file(mut data: Map<String, Value>, videos: &Videos) -> std::result::Resu
         });
     }
     if let Some(unknown) = captions.keys().next() {
-        return Err(format!("a sentence is of {unknown:?}, which is not among the videos"));
+        return Err(format!("a sentence is of {}, which is not among the videos", quoted(unknown)));
     }
     Ok(records)
 }
 
+const COLUMNS: &str = "key, vid_key, video_id, sentence";
+
 /// `key,vid_key,video_id,sentence`: one caption a video.
-fn table(content: &str, videos: &Videos) -> std::result::Result<Vec<Record>, (usize, String)> {
-    let rows = rows(content)?;
-    let Some(((_, header), rows)) = rows.split_first() else { return Ok(Vec::new()) };
-    let column = |name: &str| {
-        let at = header.iter().position(|h| h.trim() == name);
-        at.ok_or_else(|| {
-            (1, format!("expected the columns key, vid_key, video_id, sentence; found {}", header.join(", ")))
-        })
+fn table(
+    content: &str,
+    videos: &Videos,
+    left: &mut Left,
+) -> std::result::Result<Vec<Record>, (usize, String)> {
+    let rows = rows(content, left)?;
+    let Some(((line, header), rows)) = rows.split_first() else { return Ok(Vec::new()) };
+    let column = |name: &str| header.iter().position(|h| h.trim() == name);
+    let (Some(key), Some(video), Some(sentence)) = (column("key"), column("video_id"), column("sentence"))
+    else {
+        let missing = ["key", "video_id", "sentence"].into_iter().filter(|name| column(name).is_none());
+        let found: Vec<String> = header.iter().take(8).map(|h| quoted(h.trim())).collect();
+        return Err((
+            *line,
+            format!(
+                "expected the columns {COLUMNS} of MSR-VTT's test table; {} missing; found {}",
+                missing.collect::<Vec<_>>().join(", "),
+                found.join(", ")
+            ),
+        ));
     };
-    let (key, video, sentence) = (column("key")?, column("video_id")?, column("sentence")?);
     let mut seen = HashSet::new();
     let mut records = Vec::with_capacity(rows.len());
     for (line, row) in rows {
@@ -177,7 +213,8 @@ fn table(content: &str, videos: &Videos) -> std::result::Result<Vec<Record>, (us
         }
         let (id, name) = (row[key].trim(), row[video].trim());
         if id.is_empty() || !seen.insert(id) {
-            return Err((*line, format!("key {id:?} is empty or was already used: keys must be unique")));
+            let id = quoted(id);
+            return Err((*line, format!("key {id} is empty or was already used: keys must be unique")));
         }
         records.push(Record {
             id: id.to_owned(),
@@ -195,20 +232,23 @@ fn table(content: &str, videos: &Videos) -> std::result::Result<Vec<Record>, (us
 type Row = (usize, Vec<String>);
 
 /// Comma-separated values with quotes (RFC 4180), each row with the line that it begins on.
-fn rows(content: &str) -> std::result::Result<Vec<Row>, (usize, String)> {
+fn rows(content: &str, left: &mut Left) -> std::result::Result<Vec<Row>, (usize, String)> {
     let (mut rows, mut row, mut field) = (Vec::new(), Vec::new(), String::new());
-    let (mut line, mut begun, mut quoted) = (1, 1, false);
+    let (mut line, mut begun, mut in_quotes) = (1, 1, false);
     let mut chars = content.chars().peekable();
     while let Some(c) = chars.next() {
         line += usize::from(c == '\n');
-        match (quoted, c) {
+        if matches!(c, ',' | '\n') {
+            left.values(1).map_err(|e| (line, bound(e)))?;
+        }
+        match (in_quotes, c) {
             (true, '"') if chars.peek() == Some(&'"') => {
                 chars.next();
                 field.push('"');
             }
-            (true, '"') => quoted = false,
+            (true, '"') => in_quotes = false,
             (true, c) => field.push(c),
-            (false, '"') if field.is_empty() => quoted = true,
+            (false, '"') if field.is_empty() => in_quotes = true,
             (false, ',') => row.push(std::mem::take(&mut field)),
             (false, '\r') if chars.peek() == Some(&'\n') => {}
             (false, '\n') => {
@@ -222,7 +262,7 @@ fn rows(content: &str) -> std::result::Result<Vec<Row>, (usize, String)> {
             (false, c) => field.push(c),
         }
     }
-    if quoted {
+    if in_quotes {
         return Err((begun, "a quoted field has no end".into()));
     }
     if !field.is_empty() || !row.is_empty() {
@@ -230,6 +270,16 @@ fn rows(content: &str) -> std::result::Result<Vec<Row>, (usize, String)> {
         rows.push((begun, row));
     }
     Ok(rows)
+}
+
+/// The words of a budget that is used up; the path stands before them already.
+fn bound(error: unisono_files::Error) -> String {
+    match error {
+        unisono_files::Error::Budget { found, limit, .. } => {
+            format!("{found}, more than the {limit} that such a file may have")
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -117,6 +117,33 @@ impl Clips {
     }
 }
 
+/// Tokens of several batches one after another, padded to the longest; masked where lengths differ or a mask is there already.
+///
+/// # Errors
+/// No batch, or libtorch's.
+pub fn joined(parts: &[Tokens]) -> Result<Tokens> {
+    let lengths: Vec<i64> = parts.iter().map(|(t, _)| t.size3().map(|s| s.1)).collect::<Result<_, _>>()?;
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let plain = lengths.iter().all(|t| *t == longest) && parts.iter().all(|(_, mask)| mask.is_none());
+    let (mut tokens, mut masks) = (Vec::with_capacity(parts.len()), Vec::new());
+    for ((x, mask), t) in parts.iter().zip(lengths) {
+        tokens.push(if t < longest {
+            x.f_constant_pad_nd([0, 0, 0, longest - t])?
+        } else {
+            x.shallow_clone()
+        });
+        if !plain {
+            let real = match mask {
+                Some(mask) => mask.shallow_clone(),
+                None => Tensor::f_ones([x.size()[0], t], (Kind::Bool, x.device()))?,
+            };
+            masks.push(real.f_constant_pad_nd([0, longest - t])?);
+        }
+    }
+    let mask = if plain { None } else { Some(Tensor::f_cat(&masks, 0)?) };
+    Ok((Tensor::f_cat(&tokens, 0)?, mask))
+}
+
 /// Vectors along the last axis, each divided by its length.
 ///
 /// # Errors
@@ -129,6 +156,18 @@ pub fn unit(vectors: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn joined_tokens_are_padded_and_masked_where_they_must_be() {
+        let ones = |n: i64, t: i64| Tensor::ones([n, t, 2], (Kind::Float, Device::Cpu));
+        let (tokens, mask) = joined(&[(ones(1, 3), None), (ones(2, 3), None)]).unwrap();
+        assert!(tokens.size() == [3, 3, 2] && mask.is_none());
+        let (tokens, mask) = joined(&[(ones(1, 1), None), (ones(2, 3), None)]).unwrap();
+        assert_eq!(tokens.sum(Kind::Float).double_value(&[]), 14.0);
+        let real: Vec<bool> = Vec::try_from(mask.unwrap().view([-1])).unwrap();
+        assert_eq!(real, [true, false, false, true, true, true, true, true, true]);
+        assert!(joined(&[]).is_err());
+    }
 
     #[test]
     fn rows_and_means_are_of_real_frames() {

@@ -396,7 +396,11 @@ pub enum Activation {
 /// Bounds that keep a configuration from a stranger's file buildable: no tensor can outgrow memory by its numbers alone.
 const MOST: i64 = 1 << 20;
 
-pub(crate) fn within(field: &str, value: i64, most: i64) -> Result<()> {
+/// Refuses a `value` that is not 1 to `most`, by its key.
+///
+/// # Errors
+/// [`Error::Config`].
+pub fn within(field: &str, value: i64, most: i64) -> Result<()> {
     if (1..=most).contains(&value) {
         return Ok(());
     }
@@ -432,6 +436,12 @@ impl ModelConfig {
             t.transformer.validate("text.transformer")?;
             no_messages("text.transformer", &t.transformer)?;
             t.pooling.validate("text.pooling", 0)?;
+            if let Pooling::End(id) = t.pooling {
+                token_id("text.pooling.end", id)?;
+            }
+            if let Some(class) = t.class_token {
+                token_id("text.class_token.pad", class.pad)?;
+            }
             if t.class_token.is_some() && (t.pooling != Pooling::Last || !t.transformer.causal) {
                 return Err(Error::config("text.class_token", "needs pooling \"last\" and causal blocks"));
             }
@@ -510,6 +520,14 @@ fn prefix(field: &str, value: i64) -> Result<()> {
         return Ok(());
     }
     Err(Error::config(field, format!("expected 0 to 4096, found {value}")))
+}
+
+/// Larger than any vocabulary is an id that no tokenizer gives.
+fn token_id(field: &str, id: i64) -> Result<()> {
+    if (-1..1 << 24).contains(&id) {
+        return Ok(());
+    }
+    Err(Error::config(field, format!("expected a token's id below 16777216, or -1 for none, found {id}")))
 }
 
 fn no_ids(field: &str, pooling: Pooling) -> Result<()> {
@@ -601,7 +619,11 @@ impl TransformerConfig {
         }
     }
 
-    pub(crate) fn validate(&self, at: &str) -> Result<()> {
+    /// Checks every size; `at`: the key of this table.
+    ///
+    /// # Errors
+    /// The first impossible value, with its key.
+    pub fn validate(&self, at: &str) -> Result<()> {
         within(&format!("{at}.width"), self.width, 1 << 16)?;
         within(&format!("{at}.heads"), self.heads, 1 << 12)?;
         if !(0..=1024).contains(&self.depth) {
@@ -634,6 +656,12 @@ impl TransformerConfig {
                     "needs buckets divisible by 4 and a max_distance above a quarter of them",
                 ));
             }
+        }
+        if let Some(init) = self.layer_scale.filter(|v| !(-1e6..=1e6).contains(v)) {
+            return Err(Error::config(
+                format!("{at}.layer_scale"),
+                format!("expected -1000000 to 1000000, found {init}"),
+            ));
         }
         probability(&format!("{at}.dropout"), self.dropout)?;
         probability(&format!("{at}.drop_path"), self.drop_path)

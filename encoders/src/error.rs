@@ -1,12 +1,13 @@
-//! The crate's error.
+//! The crate's error. What came out of a stranger's file is made printable on its way into a message, once, here.
 
 use std::path::{Path, PathBuf};
+use unisono_files::printable;
 
 /// What can go wrong with configurations, weights, processors and towers.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A configuration that cannot be built.
-    #[error("{field}: {message}")]
+    #[error("{}", printable(format_args!("{field}: {message}")))]
     Config {
         /// The key's path, `image.heads`.
         field: String,
@@ -14,7 +15,7 @@ pub enum Error {
         message: String,
     },
     /// A file could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{}", printable(format_args!("{}: {source}", path.display())))]
     Io {
         /// The file.
         path: PathBuf,
@@ -22,7 +23,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file does not hold what its name says.
-    #[error("{path}: {message}")]
+    #[error("{}", printable(format_args!("{}: {message}", path.display())))]
     Format {
         /// The file.
         path: PathBuf,
@@ -30,7 +31,7 @@ pub enum Error {
         message: String,
     },
     /// Weights do not fit the configuration.
-    #[error("{path}: weights do not fit the configuration: {report}")]
+    #[error("{}", printable(format_args!("{}: weights do not fit the configuration: {report}", path.display())))]
     Weights {
         /// The weights file.
         path: PathBuf,
@@ -49,11 +50,14 @@ pub enum Error {
         has: String,
     },
     /// An input that a tower or processor cannot take.
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Input(String),
     /// The tokenizer's own error.
-    #[error("tokenizer: {0}")]
+    #[error("tokenizer: {}", printable(.0))]
     Tokenizer(String),
+    /// A file that cannot be opened, read or written, or that costs too much to read.
+    #[error(transparent)]
+    Files(#[from] unisono_files::Error),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Tch(#[from] tch::TchError),

@@ -7,7 +7,7 @@ use crate::config::{
 };
 use crate::files::{write_atomically, write_json};
 use crate::import::Map;
-use crate::processors::{Fit, ImageProcessor, Interpolation, Rounding};
+use crate::processors::{Cleaning, Fit, ImageProcessor, Interpolation, Rounding, TextProcessor};
 use crate::{Error, Model, Result, tensors};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -189,6 +189,10 @@ fn hf_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
         "vision_config": with(tower(v), vision)});
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
     let mut notes = tokenizer(model, dir)?;
+    if model.processors().text.as_ref().is_some_and(|p| p.rules() != crate::processors::TextRules::default())
+    {
+        notes.push("texts are cleaned or padded before the tokenizer here, which its file cannot say".into());
+    }
     if let Some(p) = &model.processors().image {
         write_json(&dir.join("preprocessor_config.json"), &hf_processor(p, &mut notes))?;
     }
@@ -201,15 +205,39 @@ fn hf_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
 fn tokenizer(model: &Model, dir: &Path) -> Result<Vec<String>> {
     let Some(p) = &model.processors().text else { return Ok(Vec::new()) };
     write_atomically(&dir.join("tokenizer.json"), p.to_json()?.as_bytes())?;
-    let pad = p.tokenizer().id_to_token(0);
+    let mut notes = Vec::new();
+    let pad = padding(p);
+    if pad.is_none() {
+        notes.push("the tokenizer has no special token that could pad texts: none is named, so padded batches are refused there".into());
+    }
     let config = json!({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": p.context_length(), "pad_token": pad});
     write_json(&dir.join("tokenizer_config.json"), &config)?;
-    let cleaned = p.rules() != crate::processors::TextRules::default();
-    Ok(if cleaned {
-        vec!["texts are cleaned or padded before the tokenizer here, which its file cannot say".into()]
-    } else {
-        vec![]
-    })
+    Ok(notes)
+}
+
+/// The token that fills texts up: one that is special already. Named as one, a word or a mark would be cut out of every text that has it.
+fn padding(p: &TextProcessor) -> Option<String> {
+    let tokenizer = p.tokenizer();
+    let special = |id: i64| {
+        let token = tokenizer.id_to_token(u32::try_from(id).ok()?)?;
+        tokenizer.get_added_vocabulary().is_special_token(&token).then_some(token)
+    };
+    // What this model pads with, then what it would be in a tokenizer that was trained here, then what closes a text, as CLIP has it.
+    let closing = p.encode("a").ok().and_then(|ids| ids.last().copied());
+    [p.rules().fixed_pad, Some(0), closing].into_iter().flatten().find_map(special)
+}
+
+/// OpenCLIP's name of what happens to a text before its tokenizer, and a note where it has none.
+fn cleaning(p: &TextProcessor, notes: &mut Vec<String>) -> &'static str {
+    match p.rules().clean {
+        Cleaning::Lower => "lower",
+        Cleaning::Whitespace => "whitespace",
+        Cleaning::Canonicalize => "canonicalize",
+        Cleaning::None | Cleaning::Siglip | Cleaning::Lowercase => {
+            notes.push("OpenCLIP repairs texts and joins their white space before the tokenizer, which is not done here".into());
+            "whitespace"
+        }
+    }
 }
 
 fn hf_processor(p: &ImageProcessor, notes: &mut Vec<String>) -> Value {
@@ -301,13 +329,19 @@ fn open_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
             ("no_ln_pre".into(), json!(!v.input_norm)),
         ]);
     }
+    let mut notes = Vec::new();
+    if let (Some(p), Some(text)) = (&model.processors().text, text.as_object_mut()) {
+        // Any name makes `local-dir:` take the files beside this one; without one texts go through OpenAI's vocabulary.
+        text.insert("hf_tokenizer_name".into(), json!("."));
+        text.insert("tokenizer_kwargs".into(), json!({"clean": cleaning(p, &mut notes)}));
+    }
     let mut cfg = json!({"embed_dim": model.config().embed_dim, "quick_gelu": quick, "custom_text": true, "vision_cfg": vision,
         "text_cfg": text});
     if let (true, Some(map)) = (model.config().logit_bias, cfg.as_object_mut()) {
         map.insert("init_logit_bias".into(), json!(-10.0));
     }
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-    let mut notes = tokenizer(model, dir)?;
+    notes.extend(tokenizer(model, dir)?);
     let preprocess = model.processors().image.as_ref().map(|p| open_clip_processor(p, &mut notes));
     write_json(&dir.join("open_clip_config.json"), &json!({"model_cfg": cfg, "preprocess_cfg": preprocess}))?;
     let path = dir.join("open_clip_model.safetensors");

@@ -1,15 +1,16 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, within};
 use crate::processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
+use crate::weights::Weights;
 use crate::{Error, LoadReport, Model, Processors, Result, import, tensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use tch::{Device, Tensor};
+use unisono_files::Budget;
 
 /// The version of the directory's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
@@ -50,6 +51,17 @@ struct TextContract {
     /// What happens to a text besides its tokenizer.
     #[serde(default, skip_serializing_if = "is_default")]
     rules: TextRules,
+}
+
+impl TextContract {
+    fn validate(&self, context_length: i64, vocab_size: i64) -> Result<()> {
+        within(
+            "text.context_length",
+            i64::try_from(self.context_length).unwrap_or(i64::MAX),
+            context_length,
+        )?;
+        self.rules.validate("text.rules", vocab_size)
+    }
 }
 
 fn is_default(rules: &TextRules) -> bool {
@@ -103,10 +115,22 @@ impl Model {
     pub(crate) fn load_own(dir: &Path, device: Device) -> Result<(Self, LoadReport)> {
         let path = dir.join(CONFIG);
         let config: ConfigFile = read_config(&path)?;
-        let contract: Contract = read_json(&dir.join(PREPROCESSOR))?;
-        config.model.validate()?;
+        let contract_path = dir.join(PREPROCESSOR);
+        let contract: Contract = read_json(&contract_path)?;
+        let told = |path: &Path| {
+            let path = path.to_owned();
+            move |e: Error| Error::format(&path, e.to_string())
+        };
+        config.model.validate().map_err(told(&path))?;
+        if let Some(image) = &contract.image {
+            image.validate().map_err(told(&contract_path))?;
+        }
+        if let Some(audio) = &contract.audio {
+            audio.validate().map_err(told(&contract_path))?;
+        }
         let mut processors = Processors { image: contract.image, ..Processors::default() };
         if let (Some(text), Some(c)) = (&contract.text, &config.model.text) {
+            text.validate(c.context_length, c.vocab_size).map_err(told(&contract_path))?;
             let path = dir.join(TOKENIZER);
             let processor = TextProcessor::load(&path, text.context_length, c.vocab_size)?;
             let found = processor.tokenizer().get_vocab_size(true);
@@ -122,14 +146,9 @@ impl Model {
             processors.text = Some(processor.with_rules(text.rules));
         }
         processors.audio = contract.audio.map(LogMel::new).transpose()?;
-        let model = Self::blank(config.model, processors, device)?;
-        let path = dir.join(WEIGHTS);
-        let (source, _) = tensors::read(&path)?;
-        model
-            .params()
-            .copy_from(&source)
-            .map_err(|report| Error::Weights { path, report: Box::new(report) })?;
-        let report = LoadReport { loaded: source.len(), ..LoadReport::default() };
+        let weights = Weights::open_file(&dir.join(WEIGHTS))?;
+        let model = Self::blank(config.model, processors, device, weights.room())?;
+        let report = weights.fill(model.params())?;
         Ok((model, report))
     }
 }
@@ -155,13 +174,12 @@ fn read_config(path: &Path) -> Result<ConfigFile> {
     serde_json::from_value(value).map_err(|e| Error::format(path, e.to_string()))
 }
 
-/// Reads a JSON file into `T`.
+/// Reads a configuration into `T`: a regular JSON file within [`Budget::CONFIG`].
 ///
 /// # Errors
-/// Not there, or not of `T`'s shape.
+/// Not there, no regular file, too large, or not of `T`'s shape.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    serde_json::from_str(&text).map_err(|e| Error::format(path, e.to_string()))
+    Ok(unisono_files::read_json(path, &Budget::CONFIG)?)
 }
 
 /// Writes `value` as indented JSON, atomically.
@@ -174,23 +192,13 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     write_atomically(path, text.as_bytes())
 }
 
-/// Writes `bytes` to a file beside `path`, syncs it, and renames it: `path` holds all of it or what it held before.
+/// Writes `bytes` to a file beside `path` under a random name, syncs it, and renames it: `path` holds all of it or what it held before.
 ///
 /// # Errors
 /// No space, no permission; the file beside is removed then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = temporary(path);
-    let written = File::create(&beside)
-        .and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()))
-        .and_then(|()| fs::rename(&beside, path));
-    written.map_err(|e| {
-        let _ = fs::remove_file(&beside);
-        Error::io(path, e)
+    unisono_files::write_atomic(path, |w| w.write_all(bytes)).map_err(|e| match e {
+        unisono_files::Error::Io { path, source, .. } => Error::Io { path, source },
+        other => Error::format(path, other.to_string()),
     })
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
 }

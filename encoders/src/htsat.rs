@@ -49,9 +49,10 @@ pub struct HtsatConfig {
 impl HtsatConfig {
     pub(crate) fn validate(&self) -> Result<()> {
         within("htsat.mels", self.mels, 4096)?;
-        within("htsat.size", self.size, 1 << 14)?;
+        // A sound is a square of this side, a window attends among the square of its side: real ones are 256 and 8.
+        within("htsat.size", self.size, 1024)?;
         within("htsat.width", self.width, 1 << 14)?;
-        within("htsat.window", self.window, 256)?;
+        within("htsat.window", self.window, 64)?;
         let n = self.depths.len();
         if n == 0 || n > 8 || self.heads.len() != n {
             return Err(Error::config(
@@ -66,13 +67,13 @@ impl HtsatConfig {
         if self.size % self.mels != 0 || self.size % self.stride[0] != 0 || self.size % self.stride[1] != 0 {
             return Err(Error::config("htsat.size", "expected a multiple of mels and of the stride"));
         }
-        let sane =
-            self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0 && self.norm_eps > 0.0 && self.norm_eps < 1.0;
-        if !sane {
-            return Err(Error::config(
-                "htsat.mlp_ratio",
-                "expected mlp_ratio in 0 to 64 and norm_eps in 0 to 1",
-            ));
+        for (key, value, most) in [("mlp_ratio", self.mlp_ratio, 64.0), ("norm_eps", self.norm_eps, 1.0)] {
+            if !(value > 0.0 && value <= most) {
+                return Err(Error::config(
+                    format!("htsat.{key}"),
+                    format!("expected more than 0 and at most {most}, found {value}"),
+                ));
+            }
         }
         for (stage, (depth, heads)) in self.depths.iter().zip(&self.heads).enumerate() {
             within("htsat.depths", *depth, 1024)?;

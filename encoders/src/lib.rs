@@ -2,12 +2,15 @@
 //!
 //! Start at [`Model`]: it loads a model directory and embeds strings, pictures and samples.
 
+mod archive;
 pub mod clips;
 pub mod config;
 mod embed;
 mod error;
 pub mod export;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod htsat;
 pub mod import;
 pub mod layers;
@@ -18,6 +21,7 @@ pub mod pool;
 pub mod precision;
 pub mod processors;
 mod prompts;
+mod sizes;
 pub mod stem;
 pub mod tensors;
 pub mod towers;

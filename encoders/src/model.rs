@@ -95,6 +95,7 @@ pub struct Model {
     logit_biases: BTreeMap<(Modality, Modality), Tensor>,
     processors: Processors,
     device: Device,
+    precision: Precision,
 }
 
 impl Model {
@@ -115,12 +116,17 @@ impl Model {
     }
 
     /// A model whose weights are about to be copied in: they are not initialised. A processor may be missing: a checkpoint without
-    /// its files still has its towers.
+    /// its files still has its towers. `most`: how many numbers the weights can fill.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
-    pub(crate) fn blank(config: ModelConfig, processors: Processors, device: Device) -> Result<Self> {
-        Self::build(config, processors, Scope::blank(device), device)
+    /// As [`new`](Self::new), or more numbers than that.
+    pub(crate) fn blank(
+        config: ModelConfig,
+        processors: Processors,
+        device: Device,
+        most: u64,
+    ) -> Result<Self> {
+        Self::build(config, processors, Scope::blank(device, most), device)
     }
 
     pub(crate) fn build(
@@ -179,6 +185,7 @@ impl Model {
             logit_biases,
             processors,
             device,
+            precision: Precision::Fp32,
         })
     }
 
@@ -205,7 +212,13 @@ impl Model {
         if let Some(tower) = &mut self.video {
             tower.prepare(precision)?;
         }
+        self.precision = precision;
         Ok(())
+    }
+
+    /// The arithmetic that it was prepared for.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The configuration.

@@ -159,6 +159,8 @@ struct Building {
     params: Params,
     /// `None`: the values are not initialised.
     seed: Option<u64>,
+    /// How many numbers may still be asked for.
+    left: u64,
     device: Device,
 }
 
@@ -172,16 +174,18 @@ pub struct Scope {
 impl Scope {
     /// The root. Every parameter's initial value is a function of (`seed`, its name), whatever the order of definition.
     pub fn root(seed: u64, device: Device) -> Self {
-        Self::with(Some(seed), device)
+        Self::with(Some(seed), u64::MAX, device)
     }
 
-    /// A root whose parameters are not initialised, to be filled from a file: drawing them would take longer than reading.
-    pub fn blank(device: Device) -> Self {
-        Self::with(None, device)
+    /// A root whose parameters are not initialised, to be filled from a file: drawing them would take longer than reading. They may have
+    /// `most` numbers together ([`Weights::room`](crate::weights::Weights::room)): a configuration that asks for more does not belong to
+    /// the file, and is refused before memory is taken.
+    pub fn blank(device: Device, most: u64) -> Self {
+        Self::with(None, most, device)
     }
 
-    fn with(seed: Option<u64>, device: Device) -> Self {
-        let building = Building { params: Params::default(), seed, device };
+    fn with(seed: Option<u64>, left: u64, device: Device) -> Self {
+        let building = Building { params: Params::default(), seed, left, device };
         Self { building: Rc::new(RefCell::new(building)), prefix: String::new() }
     }
 
@@ -195,7 +199,7 @@ impl Scope {
     /// Defines a trainable parameter.
     ///
     /// # Errors
-    /// The name is taken.
+    /// The name is taken, or the shape asks for more than [`blank`](Self::blank) allows.
     pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
         self.define(name, shape, init, true)
     }
@@ -203,7 +207,7 @@ impl Scope {
     /// Defines a buffer: saved, not optimised.
     ///
     /// # Errors
-    /// The name is taken.
+    /// As [`param`](Self::param).
     pub fn buffer(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
         self.define(name, shape, init, false)
     }
@@ -214,6 +218,19 @@ impl Scope {
         if b.params.entries.contains_key(&full) {
             return Err(Error::Duplicate(full));
         }
+        let asked = shape
+            .iter()
+            .try_fold(1u64, |n, d| n.checked_mul(u64::try_from(*d).ok()?))
+            .filter(|n| *n <= b.left);
+        let Some(asked) = asked else {
+            return Err(Error::config(
+                full,
+                format!(
+                    "the configuration asks for {shape:?} numbers, more than the weights' file can fill; they do not belong together"
+                ),
+            ));
+        };
+        b.left -= asked;
         let values = match (b.seed, init) {
             (None, _) => Tensor::f_empty(shape, (Kind::Float, b.device))?,
             (_, Init::Const(v)) => Tensor::f_full(shape, v, (Kind::Float, b.device))?,

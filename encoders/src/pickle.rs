@@ -1,445 +1,231 @@
-//! PyTorch's archives (`torch.save`), read without executing them. A pickle is a program for a small stack machine; this one
-//! knows only what state dictionaries of tensors are written with, builds tensors' places and nothing else, and refuses any other
-//! instruction or global by its name.
+//! PyTorch's archives (`torch.save`), read without executing them. A pickle is a program for a small stack machine
+//! ([`machine`]); ours knows only what state dictionaries of tensors are written with, builds tensors' places and nothing else, and refuses
+//! any other instruction or global by its name.
 
+mod machine;
+
+use crate::archive::{self, Member};
 use crate::weights::Entry;
 use crate::{Error, Result};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::io::{Cursor, Read};
+use machine::{Machine, Storage, View};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
-use std::rc::Rc;
-use tch::Kind;
+use unisono_files::Budget;
 
-/// A pickle of tensors' names is small; more is not one.
-const MOST: u64 = 256 << 20;
+/// The program of a checkpoint has some 25 values and 150 bytes a tensor; optimisers' states treble that.
+const PROGRAM: Budget = Budget { bytes: 64 << 20, values: 1 << 22, depth: 64 };
+/// Members of an archive: a storage each.
+const MEMBERS: Budget = Budget { bytes: 64 << 20, values: 1 << 20, depth: 64 };
 
-#[derive(Debug, Clone)]
-enum Value {
-    /// What is of no use here: numbers that are no integers, options, epochs.
-    Other,
-    Int(i64),
-    Text(Rc<str>),
-    Global(Rc<str>),
-    Tuple(Rc<Vec<Value>>),
-    List(Rc<RefCell<Vec<Value>>>),
-    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
-    Storage(Rc<Storage>),
-    Tensor(Rc<View>),
-    Mark,
-}
-
-#[derive(Debug)]
-struct Storage {
-    kind: Kind,
-    key: String,
-    elements: i64,
-}
-
-#[derive(Debug)]
-struct View {
-    storage: Rc<Storage>,
-    offset: i64,
-    shape: Vec<i64>,
-    strides: Vec<i64>,
-}
-
-/// The tensors of the archive mapped at `map`; `file` is noted in each.
+/// The tensors of the archive `map` at `path`; `file` is noted in each.
 pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(String, Entry)>> {
-    let wrong = |message: String| Error::format(path, message);
+    let refuse = |message: String| Error::format(path, format!("{message}; {}", advice(path)));
     if !map.starts_with(b"PK") {
-        return Err(wrong(format!(
-            "not a zip archive: PyTorch's format from before version 1.6, or cut short; {}",
-            advice(path)
-        )));
+        return Err(refuse(
+            "not a zip archive: PyTorch's format from before version 1.6, or cut short".into(),
+        ));
     }
-    let mut archive = zip::ZipArchive::new(Cursor::new(map)).map_err(|e| {
-        wrong(format!("{} bytes that are no whole archive ({e}); download it again", map.len()))
-    })?;
-    let names: Vec<String> = archive.file_names().filter_map(|n| n.ok().map(|n| n.into_owned())).collect();
-    let Some(root) = names.iter().find_map(|n| n.strip_suffix("data.pkl")).map(str::to_owned) else {
-        return Err(wrong(format!("an archive without data.pkl, so none of PyTorch's; {}", advice(path))));
+    let members = archive::members(path, map, &mut MEMBERS.of(path))?;
+    let Some((root, program)) = members.iter().find_map(|m| Some((m.name.strip_suffix("data.pkl")?, m)))
+    else {
+        return Err(refuse("an archive without data.pkl, so none of PyTorch's".into()));
     };
-    if names.iter().any(|n| n.starts_with(&format!("{root}code/"))) {
-        return Err(wrong(format!("a TorchScript program, which would have to be run; {}", advice(path))));
+    let within =
+        |m: &Member<'_>, folder: &str| m.name.strip_prefix(root).is_some_and(|n| n.starts_with(folder));
+    if members.iter().any(|m| within(m, "code/")) {
+        return Err(refuse("a TorchScript program, which would have to be run".into()));
     }
-    let mut program = Vec::new();
-    let mut storages = HashMap::new();
-    for i in 0..archive.len() {
-        let mut entry = archive.by_index(i).map_err(|e| wrong(format!("broken archive: {e}")))?;
-        let name = entry.name().map_err(|e| wrong(format!("broken archive: {e}")))?.into_owned();
-        if name == format!("{root}data.pkl") {
-            if entry.size() > MOST {
-                return Err(wrong(format!("data.pkl of {} bytes, at most {MOST} are read", entry.size())));
-            }
-            entry.by_ref().take(MOST).read_to_end(&mut program).map_err(|e| Error::io(path, e))?;
-        } else if let Some(key) = name.strip_prefix(&format!("{root}data/")) {
-            if entry.compression() != zip::CompressionMethod::Stored {
-                return Err(wrong(format!(
-                    "{name} is compressed, which PyTorch never writes; {}",
-                    advice(path)
-                )));
-            }
-            let start = entry.data_start().unwrap_or(u64::MAX);
-            storages.insert(key.to_owned(), (start as usize, entry.size() as usize));
+    let numbers: Vec<&Member<'_>> = members.iter().filter(|m| within(m, "data/")).collect();
+    if let Some(packed) = numbers.iter().copied().chain([program]).find(|m| !m.stored) {
+        return Err(refuse(format!("member {} is compressed, which PyTorch never writes", packed.name)));
+    }
+    let mut left = PROGRAM.of(path);
+    left.bytes(program.bytes.len() as u64)?;
+    let found = Machine::new(&map[program.bytes.clone()], left).run().map_err(|stop| match stop {
+        machine::Stop::Budget(e) => e.into(),
+        machine::Stop::Refused(message) => refuse(message),
+    })?;
+    let skip = root.len() + "data/".len();
+    let storages: HashMap<&str, Range<usize>> =
+        numbers.iter().map(|m| (&m.name[skip..], m.bytes.clone())).collect();
+    let views = found.tensors();
+    if views.is_empty() {
+        return Err(refuse("no tensors in it".into()));
+    }
+    let placed = views.into_iter().map(|(name, view)| {
+        let entry = place(view, found.storage(view), &storages, file);
+        Ok((name.to_owned(), entry.map_err(|e| Error::format(path, format!("tensor {name}: {e}")))?))
+    });
+    placed.collect()
+}
+
+/// Runs a program alone, for the fuzzer.
+pub(crate) fn program(path: &Path, code: &[u8]) {
+    if let Ok(found) = Machine::new(code, PROGRAM.of(path)).run() {
+        for view in found.tensors().into_values() {
+            std::hint::black_box(found.storage(view));
         }
     }
-    let top = Machine::new(&program).run().map_err(|e| wrong(format!("{e}; {}", advice(path))))?;
-    let mut views = BTreeMap::new();
-    collect(&top, &mut views);
-    let mut found = Vec::with_capacity(views.len());
-    for (name, view) in views {
-        let entry =
-            place(&view, &storages, map.len(), file).map_err(|e| wrong(format!("tensor {name}: {e}")))?;
-        found.push((name, entry));
-    }
-    if found.is_empty() {
-        return Err(wrong(format!("no tensors in it; {}", advice(path))));
-    }
-    Ok(found)
 }
 
 /// What to do with a file that cannot be read safely.
 fn advice(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // A name of a stranger's making becomes no part of a command that somebody may paste.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !name.chars().all(plain) || name.starts_with('-') {
+        return "if you trust it, convert it where Python runs: load it with torch and save its tensors with safetensors.torch.save_file \
+                as model.safetensors"
+            .to_owned();
+    }
     format!(
         "if you trust it, convert it where Python runs: python -c \"import torch, safetensors.torch as s; \
          s.save_file({{k: v.contiguous() for k, v in torch.load('{name}').items()}}, 'model.safetensors')\""
     )
 }
 
-/// Tensors of the dictionary, or of its `state_dict`, as trainers save it.
-fn collect(top: &Value, into: &mut BTreeMap<String, Rc<View>>) {
-    let Value::Dict(pairs) = top else { return };
-    for (key, value) in pairs.borrow().iter() {
-        match (key, value) {
-            (Value::Text(name), Value::Tensor(view)) => {
-                let name = name.strip_prefix("module.").unwrap_or(name);
-                into.insert(name.to_owned(), view.clone());
-            }
-            (Value::Text(name), Value::Dict(_)) if matches!(&**name, "state_dict" | "model") => {
-                collect(value, into);
-            }
-            _ => {}
-        }
-    }
-}
-
+/// Where a tensor's bytes lie.
 fn place(
     view: &View,
-    storages: &HashMap<String, (usize, usize)>,
-    file_len: usize,
+    storage: &Storage<'_>,
+    storages: &HashMap<&str, Range<usize>>,
     file: usize,
 ) -> Result<Entry, String> {
-    let (start, bytes) = *storages.get(&view.storage.key).ok_or("its storage is not in the archive")?;
-    let size = view.storage.kind.elt_size_in_bytes();
-    let (mut last, mut contiguous, mut expected) = (view.offset, true, 1i64);
-    let empty = view.shape.contains(&0);
-    for (n, stride) in view.shape.iter().zip(&view.strides).rev() {
-        if *n < 0 || *stride < 0 {
-            return Err(format!("shape {:?} with strides {:?}", view.shape, view.strides));
-        }
-        contiguous &= *n <= 1 || *stride == expected;
-        expected = expected.saturating_mul((*n).max(1));
-        last = last.saturating_add((n - 1).max(0).saturating_mul(*stride));
+    let bytes = storages.get(storage.key).ok_or("its storage is not in the archive")?;
+    let (kind, size) = (storage.kind, storage.kind.elt_size_in_bytes() as i64);
+    let has = bytes.len() as i64;
+    let (shape, strides) = (&view.shape, &view.strides);
+    let wrong = || format!("shape {shape:?} with strides {strides:?} at {} is none", view.offset);
+    if view.offset < 0 || shape.iter().chain(strides).any(|n| *n < 0) {
+        return Err(wrong());
     }
-    let end = (last as u64).saturating_add(1).saturating_mul(size as u64);
-    if view.offset < 0 || (!empty && end > bytes as u64) || start.saturating_add(bytes) > file_len {
+    if storage.elements < 0 || storage.elements.checked_mul(size).is_none_or(|n| n > has) {
+        return Err(format!("a storage of {} elements of {kind:?} in {has} bytes", storage.elements));
+    }
+    let whole = |dense: bool| if dense { None } else { Some(strides.clone()) };
+    if shape.contains(&0) {
+        let start = bytes.start;
+        return Ok(Entry { file, kind, shape: shape.clone(), strides: None, start, len: 0 });
+    }
+    let (mut last, mut dense, mut count) = (view.offset, true, 1i64);
+    for (n, stride) in shape.iter().zip(strides).rev() {
+        dense &= *n == 1 || *stride == count;
+        count = count.checked_mul(*n).ok_or_else(wrong)?;
+        last = (n - 1).checked_mul(*stride).and_then(|step| last.checked_add(step)).ok_or_else(wrong)?;
+    }
+    let end = last.checked_add(1).and_then(|n| n.checked_mul(size)).ok_or_else(wrong)?;
+    if end > has {
+        return Err(format!("{shape:?} of {kind:?} needs {end} bytes, its storage has {has}"));
+    }
+    // Elements that stand in several places at once (a stride of 0): a few bytes would ask for any memory.
+    if count.checked_mul(size).is_none_or(|n| n > has) {
         return Err(format!(
-            "{:?} of {:?} needs {end} bytes, its storage has {bytes}",
-            view.shape, view.storage.kind
+            "{shape:?} of {kind:?} repeats the {has} bytes of its storage, which no checkpoint's tensor does"
         ));
     }
-    if view.storage.elements.saturating_mul(size as i64) > bytes as i64 {
-        return Err(format!("a storage of {} elements in {bytes} bytes", view.storage.elements));
-    }
-    let skip = view.offset as usize * size;
-    let used = if empty { 0 } else { end as usize - skip };
-    let whole = if contiguous { None } else { Some(view.strides.clone()) };
+    let skip = (view.offset * size) as usize;
     Ok(Entry {
         file,
-        kind: view.storage.kind,
-        shape: view.shape.clone(),
-        strides: whole,
-        start: start + skip,
-        len: used,
+        kind,
+        shape: shape.clone(),
+        strides: whole(dense),
+        start: bytes.start + skip,
+        len: end as usize - skip,
     })
 }
 
-struct Machine<'a> {
-    code: &'a [u8],
-    at: usize,
-    stack: Vec<Value>,
-    memo: HashMap<u32, Value>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::archive;
 
-impl<'a> Machine<'a> {
-    fn new(code: &'a [u8]) -> Self {
-        Self { code, at: 0, stack: Vec::new(), memo: HashMap::new() }
+    fn refused(program: &[u8], more: &[(&str, &[u8], u16)]) -> String {
+        let members = [&[("m/data.pkl", program, 0)], more].concat();
+        entries(Path::new("pytorch_model.bin"), &archive(&members), 0).unwrap_err().to_string()
     }
 
-    fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
-        let bytes = self.code.get(self.at..self.at.saturating_add(n)).ok_or("data.pkl is cut short")?;
-        self.at += n;
-        Ok(bytes)
+    /// `{"w": a tensor of these shape and strides, at `offset`, of the storage "0" of `elements` floats}`.
+    fn tensor(offset: i32, elements: i32, shape: &[i32], strides: &[i32]) -> Vec<u8> {
+        let int = |i: i32| [&[b'J'][..], &i.to_le_bytes()].concat();
+        let ints =
+            |all: &[i32]| [b"(".to_vec(), all.iter().flat_map(|i| int(*i)).collect(), b"t".to_vec()].concat();
+        [
+            b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0\
+            0X\x03\0\0\0cpu"
+                .to_vec(),
+            int(elements),
+            b"tQ".to_vec(),
+            int(offset),
+            ints(shape),
+            ints(strides),
+            b"\x89ccollections\nOrderedDict\n)RtRs.".to_vec(),
+        ]
+        .concat()
     }
 
-    fn number(&mut self, n: usize) -> Result<u64, String> {
-        Ok(self.take(n)?.iter().rev().fold(0u64, |v, b| (v << 8) | u64::from(*b)))
-    }
-
-    fn line(&mut self) -> Result<String, String> {
-        let rest = &self.code[self.at..];
-        let n = rest.iter().position(|b| *b == b'\n').ok_or("data.pkl is cut short")?;
-        let text = String::from_utf8_lossy(&rest[..n]).into_owned();
-        self.at += n + 1;
-        Ok(text)
-    }
-
-    fn text(&mut self, n: usize) -> Result<(), String> {
-        let text: Rc<str> = String::from_utf8_lossy(self.take(n)?).into();
-        self.stack.push(Value::Text(text));
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Result<Value, String> {
-        self.stack.pop().ok_or_else(|| "data.pkl takes from an empty stack".to_owned())
-    }
-
-    fn top(&mut self) -> Result<&Value, String> {
-        self.stack.last().ok_or_else(|| "data.pkl looks at an empty stack".to_owned())
-    }
-
-    /// Everything above the last mark.
-    fn marked(&mut self) -> Result<Vec<Value>, String> {
-        let mark =
-            self.stack.iter().rposition(|v| matches!(v, Value::Mark)).ok_or("data.pkl lacks a mark")?;
-        let values = self.stack.split_off(mark + 1);
-        self.stack.pop();
-        Ok(values)
-    }
-
-    fn tuple(&mut self, n: usize) -> Result<(), String> {
-        let at = self.stack.len().checked_sub(n).ok_or("data.pkl takes from an empty stack")?;
-        let values = self.stack.split_off(at);
-        self.stack.push(Value::Tuple(Rc::new(values)));
-        Ok(())
-    }
-
-    fn set(&mut self, pairs: Vec<Value>) -> Result<(), String> {
-        if let Value::Dict(dict) = self.top()? {
-            let mut dict = dict.borrow_mut();
-            let mut pairs = pairs.into_iter();
-            while let (Some(key), Some(value)) = (pairs.next(), pairs.next()) {
-                dict.push((key, value));
-            }
+    #[test]
+    fn what_nests_or_swells_is_refused_in_a_line() {
+        let text = |s: &str| [&[b'X'][..], &(s.len() as u32).to_le_bytes(), s.as_bytes()].concat();
+        let itself = [b"\x80\x02}q\0".to_vec(), text("state_dict"), b"h\0s.".to_vec()].concat();
+        let deep = [b"\x80\x02)".to_vec(), vec![0x85; 2_000_000], b".".to_vec()].concat();
+        let nested =
+            [b"\x80\x02".to_vec(), vec![b']'; 1_000_000], vec![b'a'; 999_999], b".".to_vec()].concat();
+        // Each tuple holds the one before it twice.
+        let doubled = [b"\x80\x02)q\0".to_vec(), b"h\0h\0\x86q\0".repeat(500_000), b"0.".to_vec()].concat();
+        for (name, program) in [("itself", itself), ("deep", deep), ("nested", nested), ("doubled", doubled)]
+        {
+            let said = refused(&program, &[]);
+            assert!(said.starts_with("pytorch_model.bin: ") && !said.contains('\n'), "{name}: {said}");
         }
-        Ok(())
+        let lists = [b"\x80\x02".to_vec(), vec![b']'; 5_000_000], b".".to_vec()].concat();
+        assert!(refused(&lists, &[]).contains("values or more, more than the 4194304"));
+        let marks = [b"\x80\x02".to_vec(), vec![b'('; 5_000_000], b".".to_vec()].concat();
+        assert!(refused(&marks, &[]).contains("values or more"));
+        assert!(refused(&vec![b']'; (64 << 20) + 1], &[]).contains("67108865 bytes or more"));
+        let packed = archive(&[("m/data.pkl", b"\x80\x02}.", 8)]);
+        let said = entries(Path::new("a.bin"), &packed, 0).unwrap_err().to_string();
+        assert!(said.contains("m/data.pkl is compressed, which PyTorch never writes"), "{said}");
+        assert!(refused(b"\x80\x02X\xff\xff\xff\x7fabc", &[]).contains("cut short"));
+        assert!(refused(b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffabc", &[]).contains("cut short"));
     }
 
-    fn append(&mut self, values: Vec<Value>) -> Result<(), String> {
-        if let Value::List(list) = self.top()? {
-            list.borrow_mut().extend(values);
+    #[test]
+    fn tensors_take_what_their_storage_has_and_no_more() {
+        let data = [0u8; 64];
+        let of = |program: Vec<u8>| {
+            let file = archive(&[("m/data.pkl", &program, 0), ("m/data/0", &data, 0)]);
+            entries(Path::new("a.bin"), &file, 0).map(|mut e| e.remove(0).1).map_err(|e| e.to_string())
+        };
+        let whole = of(tensor(0, 16, &[4, 4], &[4, 1])).unwrap();
+        assert_eq!((whole.len, whole.strides), (64, None));
+        let turned = of(tensor(4, 16, &[4, 3], &[1, 4])).unwrap();
+        assert_eq!((turned.len, turned.strides), (48, Some(vec![1, 4])));
+        assert_eq!(of(tensor(2, 16, &[0, 7], &[7, 1])).unwrap().len, 0);
+        for (program, words) in [
+            (tensor(0, 16, &[1 << 30, 1 << 10], &[0, 0]), "repeats the 64 bytes"),
+            (tensor(0, 16, &[3, 6], &[1, 1]), "repeats the 64 bytes"),
+            (tensor(0, 16, &[i32::MAX, i32::MAX, i32::MAX], &[i32::MAX, i32::MAX, 1]), "is none"),
+            (tensor(1, 16, &[4, 4], &[4, 1]), "needs 68 bytes, its storage has 64"),
+            (tensor(i32::MAX, 16, &[1], &[1]), "its storage has 64"),
+            (tensor(-1, 16, &[4], &[1]), "is none"),
+            (tensor(0, 16, &[-4], &[1]), "is none"),
+            (tensor(0, 16, &[4], &[-1]), "is none"),
+            (tensor(0, 17, &[4], &[1]), "a storage of 17 elements"),
+            (tensor(0, 16, &[1; 9], &[1; 9]), "9 axes"),
+        ] {
+            let said = of(program).unwrap_err();
+            assert!(said.contains(words), "{words}: {said}");
         }
-        Ok(())
+        assert!(refused(&tensor(0, 1, &[1], &[1]), &[]).contains("its storage is not in the archive"));
     }
 
-    fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
-        let full = format!("{module}.{name}");
-        let known = full == "collections.OrderedDict"
-            || full == "torch._utils._rebuild_tensor_v2"
-            || full == "torch._utils._rebuild_parameter"
-            || full == "torch.Size"
-            || (module == "torch" && storage_kind(name).is_some());
-        if !known {
-            return Err(format!("it asks to run {full}, which no file of tensors needs, so it is refused"));
+    #[test]
+    fn a_file_name_becomes_no_command() {
+        for name in ["a');import os#.bin", "a b.bin", "$(id).bin", "-c.bin", "a\n.bin", "ä.bin"] {
+            let said = advice(Path::new(name));
+            assert!(!said.contains("python -c") && !said.contains(name), "{said}");
         }
-        self.stack.push(Value::Global(full.into()));
-        Ok(())
-    }
-
-    fn run(mut self) -> Result<Value, String> {
-        loop {
-            let op = self.take(1)?[0];
-            match op {
-                0x80 => drop(self.take(1)?),
-                0x95 => drop(self.take(8)?),
-                b'.' => return self.pop(),
-                b'(' => self.stack.push(Value::Mark),
-                b'}' => self.stack.push(Value::Dict(Rc::default())),
-                b']' => self.stack.push(Value::List(Rc::default())),
-                b')' => self.stack.push(Value::Tuple(Rc::default())),
-                b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
-                b'G' => {
-                    self.take(8)?;
-                    self.stack.push(Value::Other);
-                }
-                b'K' => {
-                    let v = self.number(1)?;
-                    self.stack.push(Value::Int(v as i64));
-                }
-                b'M' => {
-                    let v = self.number(2)?;
-                    self.stack.push(Value::Int(v as i64));
-                }
-                b'J' => {
-                    let v = self.number(4)? as u32 as i32;
-                    self.stack.push(Value::Int(i64::from(v)));
-                }
-                0x8a => {
-                    let n = self.number(1)? as usize;
-                    let bytes = self.take(n)?;
-                    if n > 8 {
-                        return Err("data.pkl has an integer of more than 64 bits".into());
-                    }
-                    let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
-                    let mut all = [fill; 8];
-                    all[..n].copy_from_slice(bytes);
-                    self.stack.push(Value::Int(i64::from_le_bytes(all)));
-                }
-                b'X' => {
-                    let n = self.number(4)? as usize;
-                    self.text(n)?;
-                }
-                0x8c | b'U' => {
-                    let n = self.number(1)? as usize;
-                    self.text(n)?;
-                }
-                0x8d => {
-                    let n = self.number(8)? as usize;
-                    self.text(n)?;
-                }
-                b'q' => {
-                    let key = self.number(1)? as u32;
-                    let value = self.top()?.clone();
-                    self.memo.insert(key, value);
-                }
-                b'r' => {
-                    let key = self.number(4)? as u32;
-                    let value = self.top()?.clone();
-                    self.memo.insert(key, value);
-                }
-                0x94 => {
-                    let key = self.memo.len() as u32;
-                    let value = self.top()?.clone();
-                    self.memo.insert(key, value);
-                }
-                b'h' | b'j' => {
-                    let key = self.number(if op == b'h' { 1 } else { 4 })? as u32;
-                    let value = self.memo.get(&key).cloned().ok_or("data.pkl recalls what it never kept")?;
-                    self.stack.push(value);
-                }
-                b't' => {
-                    let values = self.marked()?;
-                    self.stack.push(Value::Tuple(Rc::new(values)));
-                }
-                0x85 => self.tuple(1)?,
-                0x86 => self.tuple(2)?,
-                0x87 => self.tuple(3)?,
-                b's' => {
-                    let (value, key) = (self.pop()?, self.pop()?);
-                    self.set(vec![key, value])?;
-                }
-                b'u' => {
-                    let pairs = self.marked()?;
-                    self.set(pairs)?;
-                }
-                b'a' => {
-                    let value = self.pop()?;
-                    self.append(vec![value])?;
-                }
-                b'e' => {
-                    let values = self.marked()?;
-                    self.append(values)?;
-                }
-                b'c' => {
-                    let (module, name) = (self.line()?, self.line()?);
-                    self.global(&module, &name)?;
-                }
-                0x93 => {
-                    let (name, module) = (self.pop()?, self.pop()?);
-                    let (Value::Text(module), Value::Text(name)) = (module, name) else {
-                        return Err("data.pkl names a global by something else than text".into());
-                    };
-                    self.global(&module, &name)?;
-                }
-                b'Q' => {
-                    let id = self.pop()?;
-                    self.stack.push(storage(&id)?);
-                }
-                b'R' => {
-                    let (arguments, function) = (self.pop()?, self.pop()?);
-                    self.stack.push(call(&function, &arguments)?);
-                }
-                b'b' => {
-                    // The state of an object: ours have none.
-                    self.pop()?;
-                }
-                other => {
-                    return Err(format!(
-                        "data.pkl has instruction {other:#04x}, which no file of tensors needs"
-                    ));
-                }
-            }
-        }
-    }
-}
-
-fn storage_kind(name: &str) -> Option<Kind> {
-    Some(match name {
-        "FloatStorage" => Kind::Float,
-        "DoubleStorage" => Kind::Double,
-        "HalfStorage" => Kind::Half,
-        "BFloat16Storage" => Kind::BFloat16,
-        "LongStorage" => Kind::Int64,
-        "IntStorage" => Kind::Int,
-        "ShortStorage" => Kind::Int16,
-        "CharStorage" => Kind::Int8,
-        "ByteStorage" => Kind::Uint8,
-        "BoolStorage" => Kind::Bool,
-        _ => return None,
-    })
-}
-
-/// `("storage", torch.FloatStorage, key, device, elements)`.
-fn storage(id: &Value) -> Result<Value, String> {
-    if let Value::Tuple(parts) = id
-        && let [_, Value::Global(class), Value::Text(key), _, Value::Int(elements)] = parts.as_slice()
-        && let Some(kind) = class.strip_prefix("torch.").and_then(storage_kind)
-    {
-        return Ok(Value::Storage(Rc::new(Storage { kind, key: key.to_string(), elements: *elements })));
-    }
-    Err("data.pkl refers to something else than a storage of numbers".into())
-}
-
-fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
-    let (Value::Global(name), Value::Tuple(arguments)) = (function, arguments) else {
-        return Err("data.pkl calls something that is no function".into());
-    };
-    let integers = |v: &Value| match v {
-        Value::Tuple(all) => all
-            .iter()
-            .map(|v| if let Value::Int(i) = v { Some(*i) } else { None })
-            .collect::<Option<Vec<i64>>>(),
-        _ => None,
-    };
-    match &**name {
-        "collections.OrderedDict" => Ok(Value::Dict(Rc::default())),
-        "torch._utils._rebuild_tensor_v2" => {
-            if let [Value::Storage(storage), Value::Int(offset), shape, strides, ..] = arguments.as_slice()
-                && let (Some(shape), Some(strides)) = (integers(shape), integers(strides))
-                && shape.len() == strides.len()
-            {
-                let view = View { storage: storage.clone(), offset: *offset, shape, strides };
-                return Ok(Value::Tensor(Rc::new(view)));
-            }
-            Err("data.pkl describes a tensor in a form that is not PyTorch's".into())
-        }
-        "torch._utils._rebuild_parameter" => match arguments.first() {
-            Some(Value::Tensor(view)) => Ok(Value::Tensor(view.clone())),
-            _ => Err("data.pkl has a parameter without a tensor".into()),
-        },
-        "torch.Size" => Ok(arguments.first().cloned().unwrap_or(Value::Other)),
-        other => Err(format!("it asks to run {other}, which no file of tensors needs, so it is refused")),
+        assert!(advice(Path::new("x/pytorch_model-1.bin")).contains("torch.load('pytorch_model-1.bin')"));
     }
 }

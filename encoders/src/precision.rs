@@ -7,7 +7,8 @@ use tch::{Device, Kind, Tensor};
 use unisono_torch_ext::{Arg, call_one};
 
 /// Arithmetic of the large matrix products. Norms, softmax and sums stay in single precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Single precision.
     #[default]
@@ -17,6 +18,16 @@ pub enum Precision {
     /// Weights as signed bytes with a scale for every output channel, activations as unsigned bytes with a scale found for every
     /// batch (CPU only). A vector then depends a little on its batch.
     Int8,
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        })
+    }
 }
 
 impl std::str::FromStr for Precision {

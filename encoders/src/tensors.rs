@@ -5,9 +5,14 @@ use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::Path;
 use tch::{Kind, Tensor};
+use unisono_files::Budget;
+
+/// The table before the numbers: some ten values and a hundred bytes a tensor.
+const HEADER: Budget = Budget { bytes: 64 << 20, values: 1 << 22, depth: 8 };
+/// More axes than any tensor of a model has.
+const AXES: usize = 8;
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {
     Some(match dtype {
@@ -49,52 +54,71 @@ pub type Tensors = (BTreeMap<String, Tensor>, HashMap<String, String>);
 /// # Errors
 /// Not there, cut short, not safetensors, or a dtype that libtorch lacks.
 pub fn read(path: &Path) -> Result<Tensors> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    // SAFETY: the file is read while mapped; another process that truncates it meanwhile would fault, as it would any reader.
-    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
-    let cut = |e: safetensors::SafeTensorError| {
-        Error::format(
-            path,
-            format!("{} bytes that are no whole safetensors file ({e}); write or copy it again", map.len()),
-        )
-    };
-    let parsed = SafeTensors::deserialize(&map).map_err(cut)?;
+    let map = map(path)?;
+    let parsed = parse(path, &map)?;
+    let cut = |e| broken(path, map.len(), e);
     let (_, header) = SafeTensors::read_metadata(&map).map_err(cut)?;
     let mut tensors = BTreeMap::new();
     for (name, view) in parsed.iter() {
-        let dtype = view.dtype();
-        let Some(kind) = kind_of(dtype) else {
-            return Err(Error::format(
-                path,
-                format!("tensor {name} has dtype {dtype:?}, which libtorch cannot hold"),
-            ));
-        };
-        let shape: Vec<i64> = view.shape().iter().map(|d| *d as i64).collect();
+        let (kind, shape) = form(path, name, &view)?;
         tensors.insert(name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?);
     }
     Ok((tensors, header.metadata().clone().unwrap_or_default()))
 }
 
-/// Where the tensors of a mapped file lie, without copying any; `file` is noted in each.
-pub(crate) fn entries(path: &Path, map: &memmap2::Mmap, file: usize) -> Result<Vec<(String, Entry)>> {
-    let cut = |e: safetensors::SafeTensorError| {
-        Error::format(
+/// A regular file in memory, read where it is looked at.
+pub(crate) fn map(path: &Path) -> Result<memmap2::Mmap> {
+    let file = unisono_files::open(path)?;
+    // SAFETY: the file is read while mapped; another process that truncates it meanwhile would fault, as it would any reader.
+    unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))
+}
+
+fn broken(path: &Path, length: usize, e: safetensors::SafeTensorError) -> Error {
+    Error::format(
+        path,
+        format!("{length} bytes that are no whole safetensors file ({e}); download or copy it again"),
+    )
+}
+
+/// The file's table, whose offsets the library holds against each other and against the file's length.
+fn parse<'a>(path: &Path, map: &'a [u8]) -> Result<SafeTensors<'a>> {
+    if let Some((length, rest)) = map.split_first_chunk::<8>() {
+        let length = u64::from_le_bytes(*length);
+        HEADER.of(path).bytes(length)?;
+        HEADER.json(path, rest.get(..length as usize).unwrap_or_default())?;
+    }
+    SafeTensors::deserialize(map).map_err(|e| broken(path, map.len(), e))
+}
+
+/// A tensor's kind and shape in libtorch's terms.
+fn form(path: &Path, name: &str, view: &safetensors::tensor::TensorView) -> Result<(Kind, Vec<i64>)> {
+    let (dtype, shape) = (view.dtype(), view.shape());
+    let Some(kind) = kind_of(dtype) else {
+        return Err(Error::format(
+            path,
+            format!("tensor {name} has dtype {dtype:?}, which libtorch cannot hold"),
+        ));
+    };
+    let sizes: Option<Vec<i64>> = shape.iter().map(|d| i64::try_from(*d).ok()).collect();
+    // Axes of no length leave the others unbounded; libtorch multiplies those all the same.
+    let bounded = |s: &[i64]| s.iter().filter(|d| **d > 0).try_fold(8i64, |n, d| n.checked_mul(*d)).is_some();
+    match sizes {
+        Some(sizes) if sizes.len() <= AXES && bounded(&sizes) => Ok((kind, sizes)),
+        _ => Err(Error::format(
             path,
             format!(
-                "{} bytes that are no whole safetensors file ({e}); download or copy it again",
-                map.len()
+                "tensor {name} has shape {shape:?}: expected at most {AXES} axes, of lengths that can be"
             ),
-        )
-    };
-    let parsed = SafeTensors::deserialize(map).map_err(cut)?;
+        )),
+    }
+}
+
+/// Where the tensors of a mapped file lie, without copying any; `file` is noted in each.
+pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(String, Entry)>> {
+    let parsed = parse(path, map)?;
     let mut found = Vec::with_capacity(parsed.len());
     for (name, view) in parsed.iter() {
-        let dtype = view.dtype();
-        let Some(kind) = kind_of(dtype) else {
-            let message = format!("tensor {name} has dtype {dtype:?}, which libtorch cannot hold");
-            return Err(Error::format(path, message));
-        };
-        let shape = view.shape().iter().map(|d| *d as i64).collect();
+        let (kind, shape) = form(path, name, &view)?;
         // The view is a part of the map.
         let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
         found.push((

@@ -1,14 +1,13 @@
 //! Weights of a checkpoint, wherever it keeps them: one safetensors file, shards with an index, or a PyTorch archive that is read
 //! without running any of it. Files are memory-mapped; a tensor is copied when it is asked for.
 
-use crate::files::read_json;
-use crate::{Error, Result, pickle, tensors};
+use crate::{Error, LoadReport, Params, Result, pickle, tensors};
 use memmap2::Mmap;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
+use unisono_files::Budget;
 
 /// Where a checkpoint may keep its weights, the safest first.
 const FILES: [&str; 4] = [
@@ -26,6 +25,9 @@ const OPEN_CLIP_FILES: [&str; 4] = [
     "model.safetensors",
 ];
 
+/// Tensors that share their bytes (tied embeddings) are read once a name; together they may have so many times the file's bytes.
+const SHARED: u64 = 4;
+
 /// One tensor's place.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -36,8 +38,15 @@ pub(crate) struct Entry {
     pub strides: Option<Vec<i64>>,
     /// Of the first byte in the file.
     pub start: usize,
-    /// Bytes from there to the end of the storage.
+    /// Bytes from there to the end of its last element.
     pub len: usize,
+}
+
+impl Entry {
+    /// Numbers in it. Its shape was checked: the product does not overflow.
+    pub(crate) fn elements(&self) -> u64 {
+        self.shape.iter().fold(1, |n, d| n.saturating_mul(d.unsigned_abs()))
+    }
 }
 
 /// The tensors of a checkpoint, by name.
@@ -71,11 +80,11 @@ impl Weights {
 
     /// Whether `dir` has weights in OpenCLIP's own files.
     pub fn has_open_clip(dir: &Path) -> bool {
-        OPEN_CLIP_FILES[..3].iter().any(|name| dir.join(name).is_file())
+        OPEN_CLIP_FILES[..3].iter().any(|name| dir.join(name).exists())
     }
 
     fn first(dir: &Path, names: &[&str]) -> Result<Self> {
-        let Some(path) = names.iter().map(|name| dir.join(name)).find(|p| p.is_file()) else {
+        let Some(path) = names.iter().map(|name| dir.join(name)).find(|p| p.exists()) else {
             return Err(Error::format(dir, format!("no weights here; expected one of {}", names.join(", "))));
         };
         let mut weights = Self { files: Vec::new(), entries: BTreeMap::new() };
@@ -88,7 +97,7 @@ impl Weights {
     }
 
     fn add_shards(&mut self, index: &Path) -> Result<()> {
-        let map: Index = read_json(index)?;
+        let map: Index = unisono_files::read_json(index, &Budget::VOCABULARY)?;
         let mut shards: Vec<&String> = map.weight_map.values().collect();
         shards.sort();
         shards.dedup();
@@ -99,7 +108,7 @@ impl Weights {
             if Path::new(shard.as_str()).components().count() != 1 {
                 return Err(Error::format(index, format!("shard {shard:?} is no file name")));
             }
-            if !path.is_file() {
+            if !path.exists() {
                 let n = shards.len();
                 return Err(Error::format(
                     &path,
@@ -123,19 +132,77 @@ impl Weights {
         Ok(())
     }
 
+    /// Opens one safetensors file.
+    ///
+    /// # Errors
+    /// Not there, cut short, or of something else than tensors.
+    pub fn open_file(path: &Path) -> Result<Self> {
+        let mut weights = Self { files: Vec::new(), entries: BTreeMap::new() };
+        weights.add(path)?;
+        Ok(weights)
+    }
+
     fn add(&mut self, path: &Path) -> Result<()> {
-        let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        // SAFETY: the file is read while mapped; another process that truncates it meanwhile would fault, as it would any reader.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
+        let map = tensors::map(path)?;
         let at = self.files.len();
         let found = if path.extension().is_some_and(|e| e == "safetensors") {
             tensors::entries(path, &map, at)?
         } else {
             pickle::entries(path, &map, at)?
         };
+        let bytes = |e: &Entry| e.elements().saturating_mul(e.kind.elt_size_in_bytes() as u64);
+        let (all, has) = (found.iter().map(|(_, e)| bytes(e)).fold(0, u64::saturating_add), map.len() as u64);
+        if all > has.saturating_mul(SHARED) {
+            return Err(Error::format(
+                path,
+                format!(
+                    "its tensors are {all} bytes and the file {has}: expected at most {SHARED} times as many"
+                ),
+            ));
+        }
         self.entries.extend(found);
         self.files.push((path.to_owned(), map));
         Ok(())
+    }
+
+    /// Numbers in all tensors together.
+    pub fn elements(&self) -> u64 {
+        self.entries.values().map(Entry::elements).fold(0, u64::saturating_add)
+    }
+
+    /// How many numbers a model may have that is filled from these: what a configuration asks for is held against what the file has,
+    /// before any of it is allocated. Some tensors of ours are made of one of theirs (position tables for larger pictures) or of none
+    /// (biases that a family lacks), so it is twice as many and 16 million.
+    pub fn room(&self) -> u64 {
+        self.elements().saturating_mul(2).saturating_add(1 << 24)
+    }
+
+    /// Copies every tensor into the parameter of its name; none of either may be left over. The report says what was, and nothing is
+    /// copied then.
+    ///
+    /// # Errors
+    /// Anything missing, unexpected, or of another shape.
+    pub fn fill(&self, params: &Params) -> Result<LoadReport> {
+        let mut report = LoadReport::default();
+        for (name, p) in params.iter() {
+            match self.shape(name) {
+                None => report.missing.push(name.to_owned()),
+                Some(shape) if shape != p.tensor.size() => {
+                    report.mismatched.push((name.to_owned(), p.tensor.size(), shape.to_vec()));
+                }
+                Some(_) => report.loaded += 1,
+            }
+        }
+        report.unexpected = self.names().filter(|n| params.get(n).is_none()).map(str::to_owned).collect();
+        if !report.is_exact() {
+            return Err(Error::Weights { path: self.path().to_owned(), report: Box::new(report) });
+        }
+        for (name, p) in params.iter() {
+            if let Some(value) = self.get(name)? {
+                tch::no_grad(|| p.tensor.shallow_clone().f_copy_(&value))?;
+            }
+        }
+        Ok(report)
     }
 
     /// Every name, sorted.
@@ -173,16 +240,32 @@ impl Weights {
         let Some(bytes) = map.get(e.start..e.start + e.len) else {
             return Err(Error::format(path, format!("tensor {name} lies beyond the file's end")));
         };
-        let size = e.kind.elt_size_in_bytes();
         let tensor = match &e.strides {
             None => Tensor::f_from_data_size(bytes, &e.shape, e.kind)?,
-            Some(strides) => {
-                let flat = Tensor::f_from_data_size(bytes, &[(e.len / size) as i64], e.kind)?;
-                flat.f_as_strided(&e.shape, strides, None)?.f_contiguous()?
-            }
+            Some(strides) => Tensor::f_from_data_size(&gathered(bytes, e, strides), &e.shape, e.kind)?,
         };
         Ok(Some(tensor.f_to_kind(Kind::Float)?))
     }
+}
+
+/// The elements of a view, row after row: as many bytes as it has, however far apart they lie.
+fn gathered(bytes: &[u8], e: &Entry, strides: &[i64]) -> Vec<u8> {
+    let size = e.kind.elt_size_in_bytes();
+    let mut out = Vec::with_capacity(e.elements() as usize * size);
+    let mut index = vec![0i64; e.shape.len()];
+    for _ in 0..e.elements() {
+        // Within the bytes: the file's reader has held the last element against them.
+        let at = index.iter().zip(strides).map(|(i, s)| i * s).sum::<i64>() as usize * size;
+        out.extend_from_slice(&bytes[at..at + size]);
+        for (i, n) in index.iter_mut().zip(&e.shape).rev() {
+            *i += 1;
+            if *i < *n {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    out
 }
 
 fn name(path: &Path) -> String {

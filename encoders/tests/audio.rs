@@ -32,7 +32,7 @@ fn cases() -> (PathBuf, BTreeMap<String, Value>) {
 fn front_end(name: &str) -> LogMel {
     let (dir, cases) = cases();
     let path = dir.join("cases.json");
-    LogMel::new(MelConfig::from_hugging_face(Json { path: &path, value: &cases[name] }).unwrap()).unwrap()
+    LogMel::new(MelConfig::from_hugging_face(Json::new(&path, &cases[name])).unwrap()).unwrap()
 }
 
 #[test]

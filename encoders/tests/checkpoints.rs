@@ -307,3 +307,57 @@ fn a_model_trained_here_exports_with_its_tokenizer_and_processor() {
         assert!(images < if exact { 1e-6 } else { 0.1 }, "{format:?}: {images}");
     }
 }
+
+/// A tokenizer whose first token is a mark, as CLIP's, whose last two are special; the end closes every text.
+fn marks() -> serde_json::Value {
+    let vocab =
+        serde_json::json!({"!": 0, "a": 1, "red": 2, "bus": 3, "<|startoftext|>": 95, "<|endoftext|>": 96});
+    let special = |id: i64, content: &str| {
+        serde_json::json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            "special": true})
+    };
+    let token = |id: &str| serde_json::json!({"SpecialToken": {"id": id, "type_id": 0}});
+    let text = |id: &str| serde_json::json!({"Sequence": {"id": id, "type_id": 0}});
+    let known = |id: i64, content: &str| serde_json::json!({"id": content, "ids": [id], "tokens": [content]});
+    serde_json::json!({"version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [special(95, "<|startoftext|>"), special(96, "<|endoftext|>")], "normalizer": {"type": "Lowercase"},
+        "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
+        "post_processor": {"type": "TemplateProcessing", "single": [token("<|startoftext|>"), text("A"), token("<|endoftext|>")],
+            "pair": [text("A"), text("B")],
+            "special_tokens": {"<|startoftext|>": known(95, "<|startoftext|>"), "<|endoftext|>": known(96, "<|endoftext|>")}},
+        "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<|endoftext|>"}})
+}
+
+#[test]
+fn exported_tokenizers_pad_with_a_special_token_and_are_named() {
+    for (checkpoint, format, file) in [
+        ("clip-quick", Format::HfClip, "config.json"),
+        ("clip-quick", Format::OpenClip, "open_clip_config.json"),
+        ("openclip", Format::OpenClip, "open_clip_config.json"),
+    ] {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for entry in std::fs::read_dir(fixtures().join(checkpoint)).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, from.path().join(path.file_name().unwrap())).unwrap();
+        }
+        std::fs::write(from.path().join("tokenizer.json"), marks().to_string()).unwrap();
+        let model = Model::load(from.path(), Device::Cpu).unwrap();
+        export::write(&model, to.path(), format).unwrap();
+        let read = |name: &str| -> serde_json::Value {
+            serde_json::from_slice(&std::fs::read(to.path().join(name)).unwrap()).unwrap()
+        };
+        // "!" has the id 0, and would be cut out of every text.
+        assert_eq!(read("tokenizer_config.json")["pad_token"], "<|endoftext|>");
+        let text = &read(file)["model_cfg"]["text_cfg"];
+        if format == Format::OpenClip {
+            assert_eq!(text["hf_tokenizer_name"], ".");
+            let clean = if checkpoint == "openclip" { "lower" } else { "whitespace" };
+            assert_eq!(text["tokenizer_kwargs"]["clean"], clean);
+        }
+        let again = Model::load(to.path(), Device::Cpu).unwrap();
+        for words in ["a red bus!", "!", "A RED <|endoftext|> bus"] {
+            let ids = |m: &Model| m.text_processor().unwrap().encode(words).unwrap();
+            assert_eq!(ids(&model), ids(&again), "{words}");
+        }
+    }
+}

@@ -43,7 +43,7 @@ fn cases() -> BTreeMap<String, Value> {
 
 fn of_library(kind: &str, value: &Value) -> unisono_encoders::Result<ImageProcessor> {
     let (path, size) = (fixtures().join("cases.json"), Size::from(224));
-    let json = Json { path: &path, value };
+    let json = Json::new(&path, value);
     match kind {
         "hf" => ImageProcessor::from_hugging_face(json, size),
         _ => ImageProcessor::from_open_clip(json, size),

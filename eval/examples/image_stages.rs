@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tch::set_num_threads(1);
     // Without it every batch's memory goes back to the system and is faulted in again.
     unisono_torch_ext::library::keep_freed_memory();
-    let defaults = Json { path: Path::new("defaults"), value: &serde_json::Value::Null };
+    let defaults = Json::new(Path::new("defaults"), &serde_json::Value::Null);
     let processor = ImageProcessor::from_open_clip(defaults, Size::from(224))?;
     let options = inputs::image_options(&processor, Limits::default());
     let mut best = [f64::INFINITY; 4];

@@ -1,12 +1,12 @@
 //! Captions of held-out pictures and sounds against their true ones, beside two baselines that understand nothing.
 
 use crate::captions::{Pair, bleu, cider_d};
-use crate::protocol::{Captions, Side, Skipped, gather};
+use crate::protocol::{Captions, Item, Side, Skipped, gather};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use unisono_datasets::{Manifest, Record};
+use std::path::{Path, PathBuf};
+use unisono_datasets::{Manifest, MediaLimits, Record};
 use unisono_encoders::Modality;
 use unisono_fusion::{FusionModel, Generation};
 
@@ -83,6 +83,7 @@ pub struct PreparedCaptions {
     pub protocol: CaptionProtocol,
     side: Side,
     references: Vec<Vec<String>>,
+    limits: MediaLimits,
     /// What could not be used.
     pub skipped: Vec<Skipped>,
 }
@@ -101,11 +102,16 @@ fn first(r: &Record) -> Option<String> {
 }
 
 impl PreparedCaptions {
-    /// Reads the protocol's items.
+    /// Reads the protocol's items, files within `limits`.
     ///
     /// # Errors
     /// No item with a caption, or a model without the tower.
-    pub fn new(protocol: &CaptionProtocol, manifest: &Manifest, model: &FusionModel) -> Result<Self> {
+    pub fn new(
+        protocol: &CaptionProtocol,
+        manifest: &Manifest,
+        model: &FusionModel,
+        limits: &MediaLimits,
+    ) -> Result<Self> {
         let records: Vec<&Record> = manifest
             .split(&protocol.split)
             .into_iter()
@@ -121,25 +127,32 @@ impl PreparedCaptions {
             ids.truncate(protocol.limit);
         }
         let mut skipped = Vec::new();
-        let side = gather(model.towers(), &ids, protocol.from, &[], Captions::First, &mut skipped)?;
+        let side = gather(model.towers(), &ids, protocol.from, &[], Captions::First, limits, &mut skipped)?;
         // A thing that several records show has all their captions.
         let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for r in &records {
             known.entry(r.key()).or_default().extend(first(r));
         }
-        let by_id: BTreeMap<&str, &Record> = ids.iter().map(|r| (r.id.as_str(), *r)).collect();
-        let of = |id: &str| -> Vec<String> {
-            let key = by_id.get(id).map_or(id, |r| r.key());
-            known.get(key).into_iter().flatten().cloned().collect()
+        // Records that name one file are of one item: what any of them says of it is true.
+        let mut named: BTreeMap<&Path, BTreeSet<&str>> = BTreeMap::new();
+        for r in &records {
+            for path in r.image.iter().chain(&r.audio) {
+                named.entry(path).or_default().insert(r.key());
+            }
+        }
+        let of = |item: &Item| -> Vec<String> {
+            let keys = item.path.as_deref().and_then(|path| named.get(path)).into_iter().flatten();
+            let all: BTreeSet<&String> = keys.filter_map(|key| known.get(key)).flatten().collect();
+            all.into_iter().cloned().collect()
         };
-        let references = side.items.iter().map(|i| of(&i.id)).collect::<Vec<_>>();
+        let references = side.items.iter().map(of).collect::<Vec<_>>();
         if references.is_empty() {
             return Err(Error::Input(format!(
                 "captions {}: split {:?} has no {} with a caption",
                 protocol.name, protocol.split, protocol.from
             )));
         }
-        Ok(Self { protocol: protocol.clone(), side, references, skipped })
+        Ok(Self { protocol: protocol.clone(), side, references, limits: *limits, skipped })
     }
 
     /// Items.
@@ -205,7 +218,8 @@ impl PreparedCaptions {
         let frequent = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
         let frequent = frequent.map(|(c, _)| c.clone()).unwrap_or_default();
         let mut skipped = Vec::new();
-        let known = gather(towers, &records, self.protocol.from, &[], Captions::First, &mut skipped)?;
+        let (from, first_ones) = (self.protocol.from, Captions::First);
+        let known = gather(towers, &records, from, &[], first_ones, &self.limits, &mut skipped)?;
         let caption_of: BTreeMap<&str, String> =
             records.iter().map(|r| (r.id.as_str(), first(r).unwrap_or_default())).collect();
         if known.items.is_empty() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    retrieval::{Pool, Ranks, Within, rank_all},
+    retrieval::{Pool, Ranks, Right, Within, rank_all},
 };
 
 /// A caption in a language.
@@ -76,20 +76,19 @@ impl DurationControl {
 
     /// Ranks captions for clips of given durations: the control beside audio → text.
     ///
-    /// Keys, `within` and ties as in [`crate::retrieval::ranks`]. For audio → image give each image's caption.
+    /// `right`, `within` and ties as in [`crate::retrieval::ranks_of`]. For audio → image give each image's caption.
     ///
     /// # Errors
-    /// As [`crate::retrieval::ranks`], or a duration that is not positive and finite.
+    /// As [`crate::retrieval::ranks_of`], or a duration that is not positive and finite.
     pub fn rank_captions(
         &self,
         seconds: &[f64],
-        query_keys: &[&str],
         captions: &[Caption],
-        gallery_keys: &[&str],
+        right: &Right,
         within: Within,
     ) -> Result<Ranks> {
         check_durations(seconds.len(), seconds)?;
-        let pool = Pool::new(seconds.len(), query_keys, captions.len(), gallery_keys, within, false)?;
+        let pool = Pool::new(seconds.len(), captions.len(), right, within, false)?;
         let predicted: Vec<f64> = captions.iter().map(|caption| self.predict(caption)).collect();
         rank_by_distance(&pool, seconds, &predicted)
     }
@@ -101,13 +100,12 @@ impl DurationControl {
     pub fn rank_clips(
         &self,
         captions: &[Caption],
-        query_keys: &[&str],
         seconds: &[f64],
-        gallery_keys: &[&str],
+        right: &Right,
         within: Within,
     ) -> Result<Ranks> {
         check_durations(seconds.len(), seconds)?;
-        let pool = Pool::new(captions.len(), query_keys, seconds.len(), gallery_keys, within, false)?;
+        let pool = Pool::new(captions.len(), seconds.len(), right, within, false)?;
         let predicted: Vec<f64> = captions.iter().map(|caption| self.predict(caption)).collect();
         rank_by_distance(&pool, &predicted, seconds)
     }

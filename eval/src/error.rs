@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use unisono_datasets::Manifest;
+
 /// An evaluation's failure, in one line that says what to do next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,7 +21,7 @@ pub enum Error {
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
     /// A protocol found nothing on one of its sides.
-    #[error("protocol {name:?}: no {modality} in split {split:?} of {manifest}{hint}")]
+    #[error("{}: no {modality} in split {split:?} (protocol {name:?}){hint}", manifest.display())]
     NothingToEmbed {
         /// The protocol's name.
         name: String,
@@ -31,6 +33,30 @@ pub enum Error {
         manifest: PathBuf,
         /// What splits there are, or how many media were skipped.
         hint: String,
+    },
+    /// A split that a manifest does not have.
+    #[error("{}: no record is of split {split:?} {role}; its splits are: {splits}", manifest.display())]
+    NoSplit {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The name asked for.
+        split: String,
+        /// What it was to be.
+        role: &'static str,
+        /// Those that there are.
+        splits: String,
+    },
+    /// A model gives no usable vector for an item.
+    #[error(
+        "record {id:?}: the model's vector of its {modality} ({what}) is not finite; the model's weights or this input are broken"
+    )]
+    BrokenVector {
+        /// The item's modality.
+        modality: &'static str,
+        /// The record's id.
+        id: String,
+        /// The file or the words.
+        what: String,
     },
     /// The embedding data is no whole number of rows, or two sides differ in width.
     #[error(
@@ -117,6 +143,20 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// A split that `manifest` lacks; records without one are listed as "(none)".
+    pub(crate) fn no_split(manifest: &Manifest, split: &str, role: &'static str) -> Self {
+        let names = manifest.splits().into_keys();
+        let names = names.map(|name| if name.is_empty() { "(none)".to_owned() } else { name });
+        Self::NoSplit {
+            manifest: manifest.path.clone(),
+            split: split.to_owned(),
+            role,
+            splits: names.collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 /// This crate's result.

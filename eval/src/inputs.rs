@@ -3,7 +3,7 @@
 use crate::Result;
 use image::RgbImage;
 use std::path::Path;
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
+use unisono_datasets::video::{Ffmpeg, Span, Time, VideoLimits};
 use unisono_datasets::{ImageOptions, Limits, Sound, decode};
 use unisono_encoders::processors::{Alpha, ImageProcessor, LogMel};
 use unisono_encoders::{Clip, Model};
@@ -36,6 +36,21 @@ pub fn sound(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Sound,
     Ok((at_rate(sound, processor)?, seconds))
 }
 
+/// A sound file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and when it begins on the clock of its
+/// container, in seconds.
+///
+/// # Errors
+/// The decoder's, naming the file.
+pub fn sound_on_clock(
+    path: &Path,
+    processor: &LogMel,
+    limits: &Limits,
+    ffmpeg: Option<&Ffmpeg>,
+) -> Result<(Sound, f64)> {
+    let (sound, start) = decode::sound_on_clock(path, limits, ffmpeg)?;
+    Ok((at_rate(sound, processor)?, start))
+}
+
 /// A sound file → its log-mel spectrogram `[T, M]`, and its length in seconds.
 ///
 /// # Errors
@@ -43,6 +58,20 @@ pub fn sound(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Sound,
 pub fn spectrogram(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Vec<f32>, f64)> {
     let (sound, seconds) = sound(path, processor, limits)?;
     Ok((processor.process(&sound.samples)?, seconds))
+}
+
+/// [`spectrogram`] by the FFmpeg that the user named.
+///
+/// # Errors
+/// The decoder's, naming the file.
+pub fn spectrogram_by(
+    path: &Path,
+    processor: &LogMel,
+    limits: &Limits,
+    ffmpeg: Option<&Ffmpeg>,
+) -> Result<Vec<f32>> {
+    let sound = at_rate(decode::sound_by(path, limits, ffmpeg)?, processor)?;
+    Ok(processor.process(&sound.samples)?)
 }
 
 /// A video file → up to `count` frames, spread evenly over it, as the image tower sees them.
@@ -127,7 +156,7 @@ pub fn track(
     sound.map(|sound| at_rate(sound, processor)).transpose()
 }
 
-/// The sound of a part of a video file → mono samples at the rate of `processor`.
+/// The sound of a part of a video file → mono samples at the rate of `processor`, and when it begins on the container's clock, in seconds.
 ///
 /// # Errors
 /// The decoder's, naming the file; a file without a sound track, or with none in that part.
@@ -137,8 +166,11 @@ pub fn sound_track(
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
-) -> Result<Sound> {
-    at_rate(ffmpeg.sound_span(&ffmpeg.probe(path, limits)?, span, limits)?, processor)
+) -> Result<(Sound, f64)> {
+    let video = ffmpeg.probe(path, limits)?;
+    let sound = ffmpeg.sound_span(&video, span, limits)?;
+    let begins = ffmpeg.sound_start(&video, limits)?.max(span.start);
+    Ok((at_rate(sound, processor)?, begins.map_or(0.0, Time::seconds)))
 }
 
 fn at_rate(sound: Sound, processor: &LogMel) -> Result<Sound> {

@@ -2,9 +2,11 @@
 
 mod engine;
 mod rank;
+mod right;
 
 pub use engine::{Ranks, Within};
 pub use rank::QueryRank;
+pub use right::{Right, words_mark};
 
 use std::ops::Range;
 
@@ -91,8 +93,16 @@ pub fn ranks(
     gallery_keys: &[&str],
     within: Within,
 ) -> Result<Ranks> {
+    ranks_of(queries, gallery, &Right::by_key(query_keys, gallery_keys), within)
+}
+
+/// [`ranks`] where `right` says what is relevant: a query may have right answers for several reasons.
+///
+/// # Errors
+/// As [`ranks`].
+pub fn ranks_of(queries: &Embeddings, gallery: &Embeddings, right: &Right, within: Within) -> Result<Ranks> {
     check_pair(queries, gallery)?;
-    let pool = Pool::new(queries.len(), query_keys, gallery.len(), gallery_keys, within, false)?;
+    let pool = Pool::new(queries.len(), gallery.len(), right, within, false)?;
     rank_all(&pool, |rows, out| queries.scores_into(rows, gallery, out))
 }
 
@@ -103,7 +113,8 @@ pub fn ranks(
 pub fn ranks_among(items: &Embeddings, keys: &[&str], within: Option<&[&str]>) -> Result<Ranks> {
     check_pair(items, items)?;
     let within = within.map(|values| (values, values));
-    let pool = Pool::new(items.len(), keys, items.len(), keys, within, true)?;
+    let right = Right::by_key(keys, keys);
+    let pool = Pool::new(items.len(), items.len(), &right, within, true)?;
     rank_all(&pool, |rows, out| items.scores_into(rows, items, out))
 }
 

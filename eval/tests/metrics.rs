@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use unisono_eval::{
     control::{Caption, DurationControl},
     metrics::RetrievalMetrics,
-    retrieval::{Embeddings, QueryRank, Ranks, ranks},
+    retrieval::{Embeddings, QueryRank, Ranks, Right, ranks},
     stats::{Bootstrap, Clusters, percentile},
     table,
 };
@@ -149,10 +149,11 @@ fn the_control_learns_each_language_pace() {
     // Perfectly regular speech is found by its length alone, in both directions.
     let keys: Vec<String> = (0..80).map(|i| i.to_string()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let right = Right::by_key(&keys, &keys);
     let langs: Vec<&str> = captions.iter().map(|c| c.lang).collect();
     let within = Some((langs.as_slice(), langs.as_slice()));
-    let to_text = control.rank_captions(&seconds, &keys, &captions, &keys, within).unwrap();
-    let to_clip = control.rank_clips(&captions, &keys, &seconds, &keys, within).unwrap();
+    let to_text = control.rank_captions(&seconds, &captions, &right, within).unwrap();
+    let to_clip = control.rank_clips(&captions, &seconds, &right, within).unwrap();
     for found in [to_text, to_clip] {
         assert!(found.queries.iter().all(|q| q.rank == 1.0 && q.gallery == 40));
     }
@@ -183,7 +184,7 @@ fn the_control_refuses_impossible_clips() {
     // One clip, or one length only: a level without a slope.
     let control = DurationControl::fit(&[caption, caption], &[1.0, 3.0]).unwrap();
     assert!((control.predict(&caption) - 2.0).abs() < 1e-9);
-    assert!(control.rank_captions(&[2.0], &["x"], &[], &[], None).is_err());
+    assert!(control.rank_captions(&[2.0], &[], &Right::by_key(&["x"], &[]), None).is_err());
 }
 
 #[test]

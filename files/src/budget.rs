@@ -17,8 +17,9 @@ pub struct Budget {
 impl Budget {
     /// A configuration, a job's state: 16 MiB, a million values, 64 levels.
     pub const CONFIG: Self = Self { bytes: 16 << 20, values: 1 << 20, depth: 64 };
-    /// A vocabulary with its merges, and the table of a checkpoint's tensors: 128 MiB, sixteen million values, 64 levels.
-    pub const VOCABULARY: Self = Self { bytes: 128 << 20, values: 1 << 24, depth: 64 };
+    /// A vocabulary with its merges, and the table of a checkpoint's tensors: 128 MiB, four million values, 64 levels. The largest
+    /// published tokenizers have 260,000 tokens and 580,000 merges, 2 million values; a value of JSON takes some 100 bytes of memory.
+    pub const VOCABULARY: Self = Self { bytes: 128 << 20, values: 1 << 22, depth: 64 };
     /// One line of a manifest or a list: 16 MiB, a million values, 64 levels.
     pub const LINE: Self = Self::CONFIG;
 

@@ -3,16 +3,24 @@
 //! Folders are shared with others: a name that can be guessed may be a link that somebody laid, a name from a manifest may be a pipe that
 //! never ends. So temporary names are random and made with `O_EXCL`, and what is opened is looked at after it was opened, not before.
 
+mod alive;
 mod budget;
 mod error;
 mod folder;
 mod lock;
+mod name;
+mod own;
+mod printable;
 mod read;
 mod write;
 
+pub use alive::abandon;
 pub use budget::{Budget, Left};
 pub use error::{Error, Result};
-pub use folder::{folder_beside, place_folder};
+pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};
 pub use lock::Lock;
+pub use name::{safe_name, short_sum};
+pub use own::{is_empty_folder, only_holds, open_own, own_folder};
+pub use printable::{Printable, printable};
 pub use read::{open, read, read_json, read_text};
 pub use write::{Pending, write_atomic, write_json};

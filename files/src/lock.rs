@@ -1,68 +1,174 @@
 //! One writer an output: a lock that the system lets go when its process ends, however that ends.
 
-use crate::folder::parent;
+use crate::alive::Alive;
+use crate::folder::{parent, real_folder};
+use crate::name::short_sum;
 use crate::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The right to write an output, until it is dropped. It is `flock` on an empty hidden file beside the output, `.NAME.lock`, which is removed
-/// with the lock; one that a killed process left behind is simply taken.
+/// The right to write an output, until it is dropped. It is `flock` on an empty hidden file, which is removed with the lock; one that a killed
+/// process left behind is simply taken.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     path: PathBuf,
+    /// Folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
+    /// An end without destructors removes the file, too.
+    _alive: Alive,
 }
 
 impl Lock {
-    /// Takes the lock on `out`, a file or a folder, whether it is there or not. The folder around it must be there.
+    /// Takes the lock on `out`, a file, or a folder that is replaced as a whole, whether it is there or not: `.NAME.lock` beside it. The folder around
+    /// it must be there.
     ///
     /// # Errors
     /// [`Error::Locked`] when another process, or this one, has it; [`Error::Io`] when its folder cannot be written.
     pub fn take(out: &Path) -> Result<Self> {
-        // `a/` and `a` are one output.
-        let out: PathBuf = out.components().collect();
+        let out = if out.is_dir() {
+            fs::canonicalize(out).unwrap_or_else(|_| real_folder(out))
+        } else {
+            real_folder(out)
+        };
         let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let path = parent(&out).join(format!(".{name}.lock"));
-        // The holder removes the file before it lets go: what was opened may be gone from its name when the lock is had. Then again.
-        for _ in 0..100 {
-            let file = open(&path).map_err(Error::io(&out, "write"))?;
-            match file.try_lock() {
-                Ok(()) if still_there(&file, &path) => {
-                    let mut lock = Self { file, path };
-                    // Who it is helps a reader only.
-                    let _ = lock.file.set_len(0).and_then(|()| write!(lock.file, "{}", std::process::id()));
-                    return Ok(lock);
-                }
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Locked { holder: holder(file), path: out });
-                }
-                Err(TryLockError::Error(e)) => return Err(Error::io(&out, "lock")(e)),
-            }
-        }
-        Err(Error::Locked { holder: "unknown".into(), path: out })
+        // A name of the longest that a file system takes has no room for more letters.
+        let name = if name.len() > 200 { short_sum(name.as_bytes()) } else { name };
+        at(parent(&out).join(format!(".{name}.lock")), &out)
     }
+
+    /// [`Lock::take`] that makes the folders around `out` first. Those that are still empty when the lock is dropped, because the work failed, vanish
+    /// again.
+    ///
+    /// # Errors
+    /// As [`Lock::take`]; [`Error::Io`] when a folder cannot be made.
+    pub fn make(out: &Path) -> Result<Self> {
+        let made = Folders::make(parent(&real_folder(out)))?;
+        let mut lock = Self::take(out)?;
+        lock.made = made.kept();
+        Ok(lock)
+    }
+
+    /// Takes the lock on a folder that is filled file by file, and makes it where it is missing: `.unisono.lock` in it. Folders that were made and are
+    /// still empty when the lock is dropped vanish again.
+    ///
+    /// # Errors
+    /// As [`Lock::make`].
+    pub fn within(folder: &Path) -> Result<Self> {
+        let made = Folders::make(folder)?;
+        let mut lock = at(folder.join(".unisono.lock"), folder)?;
+        lock.made = made.kept();
+        Ok(lock)
+    }
+}
+
+/// Folders that were made; dropped, those that are empty vanish.
+struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    fn make(folder: &Path) -> Result<Self> {
+        let missing = folder.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
+        let made = Self(missing.map(Path::to_owned).collect());
+        fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+        Ok(made)
+    }
+
+    fn kept(mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        remove_empty(&self.0);
+    }
+}
+
+/// A folder that holds something is not removed, and so none around it.
+fn remove_empty(folders: &[PathBuf]) {
+    for folder in folders {
+        if fs::remove_dir(folder).is_err_and(|e| e.kind() != ErrorKind::NotFound) {
+            break;
+        }
+    }
+}
+
+/// The lock at `path`, on `out`.
+fn at(path: PathBuf, out: &Path) -> Result<Lock> {
+    let locked = |holder| Error::Locked { holder, path: out.to_owned() };
+    // The holder removes the file before it lets go: what was opened may be gone from its name when the lock is had. Then again.
+    for _ in 0..100 {
+        let file = open(&path).map_err(Error::io(out, "write"))?;
+        match file.try_lock().or_else(without_locks) {
+            Ok(()) if still_there(&file, &path) => {
+                let _alive = Alive::new(&path);
+                let mut lock = Lock { file, path, made: Vec::new(), _alive };
+                // Who it is helps a reader only.
+                let _ = lock.file.set_len(0).and_then(|()| write!(lock.file, "{}", std::process::id()));
+                return Ok(lock);
+            }
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(locked(holder(file))),
+            Err(TryLockError::Error(e)) => return Err(Error::io(out, "lock")(e)),
+        }
+    }
+    Err(locked("unknown".into()))
+}
+
+/// On file systems that know no locks (some that are mounted over a network) work goes on without one.
+fn without_locks(error: TryLockError) -> std::result::Result<(), TryLockError> {
+    match error {
+        TryLockError::Error(e) if e.kind() == ErrorKind::Unsupported || is_no_lock(&e) => Ok(()),
+        error => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn is_no_lock(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let known = [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
+    error.raw_os_error().is_some_and(|code| known.iter().any(|errno| errno.raw_os_error() == code))
+}
+#[cfg(not(unix))]
+fn is_no_lock(_: &std::io::Error) -> bool {
+    false
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // While it is held, nobody else can have put another file there.
         let _ = fs::remove_file(&self.path);
+        remove_empty(&self.made);
     }
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    // Never through a link that another user laid, never into a pipe.
-    #[cfg(unix)]
+    flags(&mut options);
+    match options.open(path) {
+        // Another user's, in a folder that is shared: it can be waited for, though not written to.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied && path.is_file() => {
+            let mut reading = OpenOptions::new();
+            reading.read(true);
+            flags(&mut reading);
+            reading.open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Never through a link that another user laid, never into a pipe.
+#[cfg(unix)]
+fn flags(options: &mut OpenOptions) {
     std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
+        options,
         (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32,
     );
-    options.open(path)
 }
+#[cfg(not(unix))]
+fn flags(_: &mut OpenOptions) {}
 
 #[cfg(unix)]
 fn still_there(file: &File, path: &Path) -> bool {
@@ -100,6 +206,33 @@ mod tests {
         fs::write(dir.path().join(".v.npy.lock"), "1").unwrap();
         drop(Lock::take(&out).unwrap());
         assert!(Lock::take(&dir.path().join("none/v.npy")).is_err());
+    }
+
+    #[test]
+    fn folders_that_stay_empty_vanish_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("a/b/v.npy");
+        drop(Lock::make(&out).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let lock = Lock::make(&out).unwrap();
+        assert!(Lock::make(&out).is_err());
+        fs::write(&out, "").unwrap();
+        drop(lock);
+        assert_eq!(fs::read_dir(dir.path().join("a/b")).unwrap().count(), 1);
+        let folder = dir.path().join("c/d");
+        let lock = Lock::within(&folder).unwrap();
+        assert!(matches!(Lock::within(&folder), Err(Error::Locked { .. })));
+        drop(lock);
+        assert!(!dir.path().join("c").exists());
+    }
+
+    #[test]
+    fn the_longest_names_are_locked_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("n".repeat(255));
+        let _held = Lock::take(&out).unwrap();
+        assert!(Lock::take(&out).is_err());
+        assert!(Lock::take(&dir.path().join("n".repeat(254))).is_ok());
     }
 
     #[cfg(unix)]

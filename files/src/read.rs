@@ -23,7 +23,7 @@ pub fn open(path: &Path) -> Result<File> {
     let file = options.open(path).map_err(|e| refused(path, e))?;
     let meta = file.metadata().map_err(Error::io(path, "read"))?;
     if !meta.is_file() {
-        return Err(Error::NotRegular { path: path.to_owned(), found: name(meta.file_type()) });
+        return Err(Error::not_regular(path, meta.file_type()));
     }
     Ok(file)
 }
@@ -31,14 +31,12 @@ pub fn open(path: &Path) -> Result<File> {
 /// Sockets cannot be opened at all: they are named for what they are.
 fn refused(path: &Path, source: std::io::Error) -> Error {
     match std::fs::metadata(path) {
-        Ok(meta) if !meta.is_file() && !meta.is_dir() => {
-            Error::NotRegular { path: path.to_owned(), found: name(meta.file_type()) }
-        }
+        Ok(meta) if !meta.is_file() && !meta.is_dir() => Error::not_regular(path, meta.file_type()),
         _ => Error::io(path, "read")(source),
     }
 }
 
-fn name(kind: FileType) -> &'static str {
+pub(crate) fn name(kind: FileType) -> &'static str {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
@@ -52,7 +50,13 @@ fn name(kind: FileType) -> &'static str {
             return "a socket";
         }
     }
-    if kind.is_dir() { "a folder" } else { "something else" }
+    if kind.is_dir() {
+        "a folder"
+    } else if kind.is_symlink() {
+        "a link"
+    } else {
+        "something else"
+    }
 }
 
 /// Reads a whole regular file within the budget's bytes; one that grows meanwhile is refused, too.

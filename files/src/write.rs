@@ -1,6 +1,7 @@
 //! The one atomic writer.
 
-use crate::folder::{parent, sync_folder};
+use crate::alive::Alive;
+use crate::folder::{PREFIX, SUFFIX, parent, sync_folder};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::io::{BufWriter, Write};
@@ -20,6 +21,7 @@ pub(crate) fn open_to_all(_: &mut Builder, _: u32) {}
 pub struct Pending {
     file: NamedTempFile,
     path: PathBuf,
+    alive: Alive,
 }
 
 impl Pending {
@@ -29,14 +31,15 @@ impl Pending {
     /// [`Error::Io`]: the folder is missing or not writable, or no space is left; nothing stays behind.
     pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Self> {
         let mut builder = Builder::new();
-        builder.prefix(".unisono-").suffix(".tmp");
+        builder.prefix(PREFIX).suffix(SUFFIX);
         open_to_all(&mut builder, 0o666);
         let file = builder.tempfile_in(parent(path)).map_err(Error::io(path, "write"))?;
+        let alive = Alive::new(file.path());
         let mut out = BufWriter::new(file);
         write(&mut out).map_err(Error::io(path, "write"))?;
         let file = out.into_inner().map_err(|e| Error::io(path, "write")(e.into_error()))?;
         file.as_file().sync_all().map_err(Error::io(path, "write"))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned(), alive })
     }
 
     /// Gives the file its name, replacing an older file (a link is replaced, not followed), and makes that durable.
@@ -45,6 +48,7 @@ impl Pending {
     /// [`Error::Io`]: a folder stands there.
     pub fn place(self) -> Result<()> {
         self.file.persist(&self.path).map_err(|e| Error::io(&self.path, "write")(e.error))?;
+        drop(self.alive);
         sync_folder(parent(&self.path));
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::generate::Generation;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use unisono_encoders::Modality;
-use unisono_encoders::config::TransformerConfig;
+use unisono_encoders::config::{TransformerConfig, within};
 
 /// A stack of blocks over a text, with cross-attention into a memory of other modalities' tokens.
 ///
@@ -70,33 +70,42 @@ impl StackConfig {
         }
     }
 
-    /// Refuses sizes that no stack can have.
+    /// Refuses sizes that no stack can have; `at`: the key of this table.
     ///
     /// # Errors
-    /// The first impossible value.
-    pub fn validate(&self) -> Result<()> {
+    /// The first impossible value, with its key.
+    pub fn validate(&self, at: &str) -> Result<()> {
         let t = &self.transformer;
-        let wrong = |what: String| Err(Error::Config(what));
-        if t.width < 1 || t.heads < 1 || t.width % t.heads != 0 {
-            return wrong(format!("heads: expected a divisor of width {}, found {}", t.width, t.heads));
+        within(&format!("{at}.vocab_size"), self.vocab_size, VOCABULARY)?;
+        within(&format!("{at}.context_length"), self.context_length, 1 << 20)?;
+        t.validate(&format!("{at}.transformer"))?;
+        within(&format!("{at}.transformer.depth"), t.depth, 512)?;
+        if let Some(width) = self.memory_width {
+            within(&format!("{at}.memory_width"), width, 1 << 16)?;
         }
-        if !(1..=512).contains(&t.depth) {
-            return wrong(format!("depth: expected 1 to 512, found {}", t.depth));
-        }
-        if self.vocab_size < 1 || self.context_length < 1 {
-            return wrong(format!(
-                "vocab_size and context_length: expected at least 1, found {} and {}",
-                self.vocab_size, self.context_length
-            ));
-        }
-        if !(0..=t.depth).contains(&self.unimodal) {
-            return wrong(format!("unimodal: expected 0 to {}, found {}", t.depth, self.unimodal));
-        }
+        range(&format!("{at}.unimodal"), self.unimodal, 0, t.depth)?;
         if t.relative.is_some() || t.layer_scale.is_some() {
-            return wrong("relative and layer_scale: not supported in a fusion stack".into());
+            return Err(Error::Config(format!(
+                "{at}.transformer: relative and layer_scale are not supported in a fusion stack"
+            )));
         }
         Ok(())
     }
+}
+
+/// More tokens than any vocabulary has.
+pub(crate) const VOCABULARY: i64 = 1 << 24;
+
+/// Refuses a `value` outside of `least` to `most`, by its key.
+pub(crate) fn range(key: &str, value: i64, least: i64, most: i64) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Config(format!("{key}: expected {least} to {most}, found {value}")))
+}
+
+fn size(key: &str, value: usize, least: i64, most: i64) -> Result<()> {
+    range(key, i64::try_from(value).unwrap_or(i64::MAX), least, most)
 }
 
 /// The fusion part of a model: `fusion.json`.
@@ -204,17 +213,78 @@ impl FusionConfig {
     /// Refuses what cannot be.
     ///
     /// # Errors
-    /// The first impossible value.
+    /// The first impossible value, with its key.
     pub fn validate(&self) -> Result<()> {
-        for stack in [&self.encoder, &self.decoder].into_iter().flatten() {
-            stack.validate()?;
+        for (name, stack) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
+            if let Some(stack) = stack {
+                stack.validate(name)?;
+            }
         }
-        if self.encoder.is_none() && self.decoder.is_none() {
+        let Some(first) = self.decoder.as_ref().or(self.encoder.as_ref()) else {
             return Err(Error::Config("fusion: expected an encoder, a decoder, or both".into()));
-        }
+        };
         if self.answers && (self.encoder.is_none() || self.decoder.is_none()) {
             return Err(Error::Config("fusion.answers: needs an encoder and a decoder".into()));
         }
-        self.generation.validate()
+        self.memory.validate()?;
+        self.tokens.validate(first.vocab_size - 1)?;
+        self.generation.validate()?;
+        if let Some(speech) = &self.speech {
+            speech.validate(first.vocab_size - 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl MemoryConfig {
+    fn validate(&self) -> Result<()> {
+        match self {
+            Self::Tower { skip, .. } => range("memory.skip", *skip, 0, 1 << 16),
+            Self::Own { width, modalities, frames } => {
+                within("memory.width", *width, 1 << 16)?;
+                within("memory.frames", *frames, 4096)?;
+                let twice = modalities.iter().enumerate().any(|(i, m)| modalities[..i].contains(m));
+                if modalities.is_empty() || twice {
+                    return Err(Error::Config(format!(
+                        "memory.modalities: expected one or more, each once, found {}",
+                        modalities.len()
+                    )));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Tokens {
+    /// `last`: the vocabulary's last id.
+    fn validate(&self, last: i64) -> Result<()> {
+        range("tokens.start", self.start, 0, last)?;
+        range("tokens.pad", self.pad, 0, last)?;
+        size("tokens.end", self.end.len(), 1, 64)?;
+        self.end
+            .iter()
+            .chain(&self.first)
+            .try_for_each(|id| range("tokens.end and tokens.first", *id, 0, last))
+    }
+}
+
+impl SpeechConfig {
+    /// `last`: the vocabulary's last id.
+    fn validate(&self, last: i64) -> Result<()> {
+        size("speech.frames", self.frames, 1, 1 << 20)?;
+        size("speech.stride", self.stride, 1, 64)?;
+        size("speech.languages", self.languages.len(), 0, 1024)?;
+        for (language, id) in &self.languages {
+            range(&format!("speech.languages.{language}"), *id, 0, last)?;
+        }
+        // Below 0 where a vocabulary has no times at all; what asks for the id before it says so.
+        range("speech.no_timestamps", self.no_timestamps, -VOCABULARY, last)?;
+        for (key, id) in
+            [("transcribe", self.transcribe), ("translate", self.translate), ("previous", self.previous)]
+        {
+            id.map_or(Ok(()), |id| range(&format!("speech.{key}"), id, 0, last))?;
+        }
+        self.max_initial_timestamp.map_or(Ok(()), |n| range("speech.max_initial_timestamp", n, 0, 1 << 20))
     }
 }

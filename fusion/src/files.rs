@@ -1,15 +1,17 @@
 //! The fusion part of this project's model directories: `fusion.json` and `fusion.safetensors` beside the towers' files.
 
+use crate::Result;
 use crate::config::FusionConfig;
 use crate::model::{FusionModel, Imported};
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Tensor};
+use unisono_encoders::config::within;
 use unisono_encoders::files::{read_json, write_atomically, write_json};
 use unisono_encoders::processors::{TextProcessor, TextRules};
-use unisono_encoders::{LoadReport, Model, tensors};
+use unisono_encoders::weights::Weights;
+use unisono_encoders::{Model, tensors};
 
 const CONFIG: &str = "fusion.json";
 const WEIGHTS: &str = "fusion.safetensors";
@@ -40,7 +42,7 @@ const TOKENIZER: &str = "tokenizer.json";
 
 /// There is a fusion part in `dir`.
 pub fn has(dir: &Path) -> bool {
-    dir.join(CONFIG).is_file()
+    dir.join(CONFIG).exists()
 }
 
 impl FusionModel {
@@ -77,6 +79,15 @@ pub(crate) fn load(dir: &Path, device: Device) -> Result<Imported> {
         )
         .into());
     }
+    let told = |e: &dyn std::fmt::Display| unisono_encoders::Error::format(&path, e.to_string());
+    file.fusion.validate().map_err(|e| told(&e))?;
+    if let Some(text) = &file.text {
+        let stack = file.fusion.decoder.as_ref().or(file.fusion.encoder.as_ref());
+        let (longest, vocab) = stack.map_or((0, 0), |c| (c.context_length, c.vocab_size));
+        within("text.context_length", i64::try_from(text.context_length).unwrap_or(i64::MAX), longest)
+            .and_then(|()| text.rules.validate("text.rules", vocab))
+            .map_err(|e| told(&e))?;
+    }
     let towers = Model::load(dir, device)?;
     let text = match &file.text {
         Some(text) => {
@@ -87,13 +98,8 @@ pub(crate) fn load(dir: &Path, device: Device) -> Result<Imported> {
         }
         None => towers.processors().text.clone(),
     };
-    let model = FusionModel::blank(file.fusion, towers, text)?;
-    let path = dir.join(WEIGHTS);
-    let (source, _) = tensors::read(&path)?;
-    model
-        .params()
-        .copy_from(&source)
-        .map_err(|report| Error::from(unisono_encoders::Error::Weights { path, report: Box::new(report) }))?;
-    let report = LoadReport { loaded: source.len(), ..LoadReport::default() };
+    let weights = Weights::open_file(&dir.join(WEIGHTS))?;
+    let model = FusionModel::blank(file.fusion, towers, text, weights.room())?;
+    let report = weights.fill(model.params())?;
     Ok(Imported { family: "unisono".into(), model, report })
 }

@@ -29,6 +29,9 @@ pub enum Error {
     /// The encoders' error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
+    /// Whoever watches a generation asked it to stop.
+    #[error("stopped")]
+    Stopped,
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Tch(#[from] tch::TchError),

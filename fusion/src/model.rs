@@ -7,7 +7,7 @@ use crate::{Error, Result, See};
 use std::fmt;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::clips::Clips;
+use unisono_encoders::clips::{Clips, joined};
 use unisono_encoders::layers::Linear;
 use unisono_encoders::processors::TextProcessor;
 use unisono_encoders::{Init, LoadReport, Modality, Mode, Model, Params, Precision, Scope};
@@ -103,14 +103,23 @@ impl FusionModel {
         Self::build(config, towers, text, Scope::root(seed, device))
     }
 
-    /// A model whose fusion weights are about to be copied in.
-    pub(crate) fn blank(config: FusionConfig, towers: Model, text: Option<TextProcessor>) -> Result<Self> {
+    /// A model whose fusion weights are about to be copied in, of at most so many numbers.
+    pub(crate) fn blank(
+        config: FusionConfig,
+        towers: Model,
+        text: Option<TextProcessor>,
+        most: u64,
+    ) -> Result<Self> {
         let device = towers.device();
-        Self::build(config, towers, text, Scope::blank(device))
+        Self::build(config, towers, text, Scope::blank(device, most))
     }
 
     fn build(config: FusionConfig, towers: Model, text: Option<TextProcessor>, root: Scope) -> Result<Self> {
         config.validate()?;
+        if let Some(speech) = &config.speech {
+            let most = towers.config().audio.as_ref().map_or(0, |a| a.max_frames);
+            crate::config::range("speech.frames", i64::try_from(speech.frames).unwrap_or(i64::MAX), 1, most)?;
+        }
         let stack =
             |name: &str, c: &Option<_>| c.as_ref().map(|c| Stack::new(&root.child(name), c)).transpose();
         let (encoder, decoder) = (stack("encoder", &config.encoder)?, stack("decoder", &config.decoder)?);
@@ -242,7 +251,13 @@ impl FusionModel {
                             s.modality
                         )));
                     }
-                    s.tokens.f_narrow(1, *skip, s.tokens.size3()?.1 - skip)?
+                    let n = s.tokens.size3()?.1;
+                    if *skip >= n {
+                        return Err(Error::Shape(format!(
+                            "memory.skip: expected less than the {n} tokens, found {skip}"
+                        )));
+                    }
+                    s.tokens.f_narrow(1, *skip, n - skip)?
                 }
                 MemoryConfig::Own { .. } => self.enter(s)?,
             });
@@ -292,8 +307,7 @@ impl FusionModel {
     /// # Errors
     /// No image tower, another size, or libtorch's.
     pub fn see(&self, prepared: &[image::RgbImage]) -> Result<Sequence> {
-        let pixels = self.towers.image_processor()?.batch(prepared, self.towers.device())?;
-        let out = tch::no_grad(|| self.towers.forward_image(&pixels, Mode::Eval))?;
+        let out = tch::no_grad(|| self.towers.forward_pictures(prepared, Mode::Eval))?;
         Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
     }
 
@@ -330,9 +344,8 @@ impl FusionModel {
             let pictures: Vec<_> = videos.iter().flatten().cloned().collect();
             pictures.chunks(videos.len()).map(|part| self.see(part)).collect::<Result<Vec<_>>>()?
         };
-        let tokens = Tensor::f_cat(&seen.iter().map(|s| &s.tokens).collect::<Vec<_>>(), 0)?;
-        let masks: Vec<&Tensor> = seen.iter().filter_map(|s| s.mask.as_ref()).collect();
-        let mask = if masks.is_empty() { None } else { Some(Tensor::f_cat(&masks, 0)?) };
+        let seen: Vec<_> = seen.into_iter().map(|s| (s.tokens, s.mask)).collect();
+        let (tokens, mask) = joined(&seen)?;
         let counts: Vec<usize> = videos.iter().map(Vec::len).collect();
         let frames = Clips::new(&counts, tokens.device())?.tokens(&tokens, mask.as_ref())?;
         let one = |(frame, (tokens, mask))| Sequence {

@@ -9,6 +9,7 @@ use crate::{Error, Result, See};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use std::io::Write;
+use std::ops::ControlFlow;
 use tch::{Kind, Tensor};
 use unisono_encoders::{Modality, Mode};
 
@@ -45,6 +46,8 @@ pub struct Transcription {
     pub no_speech: Option<f64>,
     /// Most new tokens of a window; absent: the model's own limit.
     pub most: Option<usize>,
+    /// No end of a window's text before it has so many new tokens; absent: the generation's rule, which counts the prompt, too.
+    pub least: Option<usize>,
     /// Rules, beams and seed of the generation.
     pub generation: Generation,
 }
@@ -63,6 +66,7 @@ impl Transcription {
             log_probability: Some(-1.0),
             no_speech: Some(0.6),
             most: None,
+            least: None,
             generation,
         }
     }
@@ -86,6 +90,16 @@ pub struct Transcript {
     pub language: Option<String>,
     /// In the order of time.
     pub segments: Vec<Segment>,
+}
+
+impl Transcript {
+    /// No segment lies beyond the end of a sound of so many seconds: windows go on in silence, and times with them.
+    pub fn end_at(&mut self, seconds: f64) {
+        for segment in &mut self.segments {
+            segment.start = segment.start.min(seconds);
+            segment.end = segment.end.clamp(segment.start, seconds);
+        }
+    }
 }
 
 /// The rules that times obey.
@@ -155,6 +169,9 @@ struct Track<'a> {
     segments: Vec<Segment>,
 }
 
+/// Asked before each window and each token whether the work goes on.
+type GoOn<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// Windows that are written together.
 struct Window {
     track: usize,
@@ -164,15 +181,15 @@ struct Window {
 
 impl FusionModel {
     /// Speech in sounds: log-mel spectrograms `[T_i, M]` of any length, from the model's front end. `watch` is told how many of all
-    /// frames are done.
+    /// frames are done, before each window and each token; `Break` ends the work with [`Error::Stopped`].
     ///
     /// # Errors
-    /// A model without a speech head, an unknown language, a task that it does not have, or libtorch's.
+    /// [`Error::Stopped`], a model without a speech head, an unknown language, a task that it does not have, or libtorch's.
     pub fn transcribe(
         &self,
         mels: &[Vec<f32>],
         options: &Transcription,
-        watch: &mut dyn FnMut(usize, usize),
+        watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Vec<Transcript>> {
         self.require(Ability::Transcribe)?;
         let Some(speech) = &self.config().speech else { return Ok(Vec::new()) };
@@ -196,7 +213,14 @@ impl FusionModel {
             });
         }
         let total = tracks.iter().map(|t| t.frames).sum();
-        self.languages(&mut tracks, speech, options)?;
+        let done = |tracks: &[Track]| tracks.iter().map(|t| t.seek.min(t.frames)).sum();
+        // Who said stop once is not asked again: the last token of a window is told where nothing is left to stop.
+        let mut stopped = false;
+        let mut go_on = |done| {
+            stopped = stopped || watch(done, total).is_break();
+            if stopped { Err(Error::Stopped) } else { Ok(()) }
+        };
+        self.languages(&mut tracks, speech, options, &mut || go_on(0))?;
         while tracks.iter().any(|t| t.seek < t.frames) {
             let mut groups: std::collections::BTreeMap<usize, Vec<Window>> =
                 std::collections::BTreeMap::new();
@@ -206,10 +230,12 @@ impl FusionModel {
                 groups.entry(prompt.len()).or_default().push(Window { track: i, frames, prompt });
             }
             for windows in groups.into_values() {
-                self.write(&mut tracks, &windows, speech, options)?;
+                let now = done(&tracks);
+                self.write(&mut tracks, &windows, speech, options, &mut || go_on(now))?;
             }
-            watch(tracks.iter().map(|t| t.seek.min(t.frames)).sum(), total);
         }
+        // Nothing is left that could be stopped.
+        let _ = go_on(total);
         let code = |id: i64| speech.languages.iter().find(|(_, v)| **v == id).map(|(k, _)| k.clone());
         let made = tracks
             .into_iter()
@@ -250,7 +276,13 @@ impl FusionModel {
     }
 
     /// Finds or takes the languages.
-    fn languages(&self, tracks: &mut [Track], speech: &SpeechConfig, o: &Transcription) -> Result<()> {
+    fn languages(
+        &self,
+        tracks: &mut [Track],
+        speech: &SpeechConfig,
+        o: &Transcription,
+        go_on: GoOn,
+    ) -> Result<()> {
         if let Some(code) = &o.language {
             if speech.languages.is_empty() {
                 return if code == "en" {
@@ -278,6 +310,7 @@ impl FusionModel {
                 prompt: vec![self.config().tokens.start],
             };
             let windows: Vec<Window> = part.clone().map(window).collect();
+            go_on()?;
             let memory = self.listen(tracks, &windows, speech)?;
             let scores = self.first_scores(&windows, &memory, 0)?;
             let wanted = Tensor::f_from_slice(&ids)?.f_to_device(scores.device())?;
@@ -335,6 +368,8 @@ impl FusionModel {
             }
         }
         if !o.timestamps {
+            let last = self.writer().map_or(0, |w| w.config().vocab_size - 1);
+            crate::config::range("speech.no_timestamps", speech.no_timestamps, 0, last)?;
             ids.push(speech.no_timestamps);
         }
         Ok(ids)
@@ -347,7 +382,9 @@ impl FusionModel {
         windows: &[Window],
         speech: &SpeechConfig,
         o: &Transcription,
+        go_on: GoOn,
     ) -> Result<()> {
+        go_on()?;
         let writer = self.writer().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
         let end = self.config().tokens.end.first().copied().unwrap_or(-1);
         let memory = self.listen(tracks, windows, speech)?;
@@ -357,6 +394,7 @@ impl FusionModel {
                 let at =
                     windows[0].prompt.iter().position(|id| *id == self.config().tokens.start).unwrap_or(0);
                 let p = self.first_scores(windows, &memory, at)?.f_softmax(-1, Kind::Float)?;
+                crate::config::range("speech.no_timestamps", speech.no_timestamps, 1, p.size2()?.1)?;
                 let p = p.f_select(1, speech.no_timestamps - 1)?.f_to_device(tch::Device::Cpu)?;
                 Vec::<f32>::try_from(&p)?
             }
@@ -379,6 +417,7 @@ impl FusionModel {
                 temperature: *temperature,
                 beams: if *temperature > 0.0 { 1 } else { o.generation.beams },
                 max_length: longest.min(context),
+                min_length: o.least.map_or(o.generation.min_length, |least| least + length),
                 ..o.generation.clone()
             };
             let rows: Vec<i64> = open.iter().map(|i| *i as i64).collect();
@@ -389,7 +428,11 @@ impl FusionModel {
             let generator =
                 Generator { stack: writer, memory: Some(&part), options: &generation, rule, first };
             let mut again = Vec::new();
-            for (i, text) in open.iter().zip(generator.run(&prompts, None)?) {
+            let mut watch = |_: &[(usize, i64)]| match go_on() {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            };
+            for (i, text) in open.iter().zip(generator.run(&prompts, Some(&mut watch))?) {
                 let ids = &text.ids[text.prompt..];
                 let vocab = writer.config().vocab_size;
                 let repeats = o.compression_ratio.is_some_and(|most| compression(ids, vocab) > most);
@@ -525,6 +568,7 @@ impl FusionModel {
                 })),
                 ..options.clone()
             },
+            &mut || Ok(()),
         )?;
         self.prompt(&Track::empty(), speech, options).map(|_| ())
     }

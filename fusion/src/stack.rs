@@ -217,7 +217,7 @@ impl Stack {
     /// # Errors
     /// Impossible sizes, or names that are taken.
     pub fn new(scope: &Scope, config: &StackConfig) -> Result<Self> {
-        config.validate()?;
+        config.validate("stack")?;
         let t = &config.transformer;
         let (width, vocab) = (t.width, config.vocab_size);
         let std = (width as f64).powf(-0.5);

@@ -4,17 +4,23 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Modality, Mode, Precision, tensors};
 use unisono_fusion::generate::EarlyStopping;
 use unisono_fusion::speech::{Task, Transcription};
-use unisono_fusion::{Ability, FusionModel, Generation, Generator, Remembered, See, Sequence};
+use unisono_fusion::{Ability, Error, FusionModel, Generation, Generator, Remembered, See, Sequence};
 
 type Golden = BTreeMap<String, Tensor>;
 
 fn dir(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion").join(name)
+}
+
+/// Each row of `[N, …]` as numbers.
+fn rows(t: &Tensor) -> Vec<Vec<f32>> {
+    (0..t.size()[0]).map(|i| Vec::<f32>::try_from(t.select(0, i).contiguous().view([-1])).unwrap()).collect()
 }
 
 fn load(name: &str) -> (FusionModel, Golden) {
@@ -219,11 +225,6 @@ fn whisper_transcribes() {
     let found: Value =
         serde_json::from_str(&std::fs::read_to_string(dir("whisper-speech").join("generated.json")).unwrap())
             .unwrap();
-    let rows = |t: &Tensor| -> Vec<Vec<f32>> {
-        (0..t.size()[0])
-            .map(|i| Vec::<f32>::try_from(t.select(0, i).contiguous().view([-1])).unwrap())
-            .collect()
-    };
     let base = |timestamps: bool| Transcription {
         timestamps,
         temperatures: vec![0.0],
@@ -234,7 +235,9 @@ fn whisper_transcribes() {
         ..Transcription::new(model.config().generation.clone())
     };
     let english = |o: Transcription| Transcription { language: Some("en".into()), ..o };
-    let run = |mels: &[Vec<f32>], o: &Transcription| model.transcribe(mels, o, &mut |_, _| {}).unwrap();
+    let run = |mels: &[Vec<f32>], o: &Transcription| {
+        model.transcribe(mels, o, &mut |_, _| ControlFlow::Continue(())).unwrap()
+    };
     let short = rows(&g["in.mel"]);
     for (name, language, task) in [
         ("none", Some("de"), Task::Transcribe),
@@ -303,9 +306,47 @@ fn whisper_transcribes() {
     let e = model.transcribe(
         &short,
         &Transcription { language: Some("xx".into()), ..base(true) },
-        &mut |_, _| {},
+        &mut |_, _| ControlFlow::Continue(()),
     );
     assert_eq!(e.unwrap_err().to_string(), "language \"xx\": expected one of de, en, fr");
+}
+
+/// A watch that says stop when it is asked for the `last`-th time; how often it was asked.
+fn asked<T>(last: usize, mut work: impl FnMut(&mut dyn FnMut() -> ControlFlow<()>) -> T) -> (T, usize) {
+    let mut times = 0;
+    let made = work(&mut || {
+        times += 1;
+        if times == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    (made, times)
+}
+
+#[test]
+fn a_stop_is_looked_at_before_each_token_of_each_window() {
+    let (model, g) = load("whisper-speech");
+    let long = rows(&g["in.long"]);
+    for beams in [1, 3] {
+        let mut o = Transcription {
+            temperatures: vec![0.0],
+            most: Some(8),
+            language: Some("en".into()),
+            ..Transcription::new(model.config().generation.clone())
+        };
+        o.generation.beams = beams;
+        o.generation.suppress.extend(model.config().tokens.end.iter().copied());
+        let run = |last| asked(last, |stop| model.transcribe(&long[..1], &o, &mut |_, _| stop()));
+        let (whole, times) = run(usize::MAX);
+        assert!(!whole.unwrap()[0].segments.is_empty());
+        // More than one window, each with its tokens.
+        assert!(times > 2 * 8, "{times}");
+        for last in [1, 2, 7, 8, 9, 10, 11, times / 2, times - 3] {
+            let (stopped, times) = run(last);
+            assert!(matches!(stopped, Err(Error::Stopped)), "beams {beams}, {last}");
+            assert_eq!(times, last, "asked again after it said stop");
+        }
+        // All is done by then.
+        assert!(run(times).0.is_ok());
+    }
 }
 
 /// Of fixtures/fusion.py.

@@ -4,6 +4,7 @@ use crate::{EmbedOptions, Embedder, Error, Flow, Listing, Progress, Result, Skip
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use unisono_encoders::Modality;
+use unisono_files::Budget;
 
 /// Prompts where none are given.
 pub fn default_template(modality: Modality) -> &'static str {
@@ -19,7 +20,7 @@ pub struct Labels {
 
 /// Lines of a file that are not blank.
 fn lines(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    let text = unisono_files::read_text(path, &Budget::VOCABULARY)?;
     let found: Vec<String> =
         text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
     if found.is_empty() {
@@ -76,6 +77,46 @@ pub struct Classified {
     pub id: String,
     /// The best labels first.
     pub guesses: Vec<Guess>,
+}
+
+/// What of a listing can be classified by a model that embeds `has`: pictures where it sees, sounds where it hears. The others, videos
+/// among them, come back with their reasons: a folder may hold every kind.
+///
+/// # Errors
+/// A model that reads no texts, or neither sees nor hears; nothing that it can classify.
+pub fn fitting(listing: Listing, has: &[Modality]) -> Result<(Listing, Vec<Skip>)> {
+    let names = || has.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
+    if !has.contains(&Modality::Text) {
+        return Err(Error::Input(format!(
+            "this model reads no labels: it has no text tower; it has: {}",
+            names()
+        )));
+    }
+    if !has.contains(&Modality::Image) && !has.contains(&Modality::Audio) {
+        return Err(Error::Input(format!("this model neither sees nor hears; it has: {}", names())));
+    }
+    let reason = |m: Modality| match m {
+        Modality::Image | Modality::Audio if has.contains(&m) => None,
+        Modality::Image | Modality::Audio => {
+            Some(format!("this model has no {m} tower; it has: {}", names()))
+        }
+        _ => Some(format!("its modality is {m}; classified are pictures and sounds")),
+    };
+    let mut left_out = Vec::new();
+    let Listing { items, .. } = &listing;
+    let mut kept = Vec::with_capacity(items.len());
+    for item in items {
+        match reason(item.modality) {
+            None => kept.push(item.clone()),
+            Some(reason) => left_out.push(Skip { id: item.id.clone(), reason }),
+        }
+    }
+    match left_out.first() {
+        Some(first) if kept.is_empty() && listing.skipped.is_empty() => {
+            Err(Error::Input(format!("{}: {}", first.id, first.reason)))
+        }
+        _ => Ok((Listing { items: kept, ..listing }, left_out)),
+    }
 }
 
 /// Classifies pictures and sounds, the `top` best labels each. Files that cannot be used come back beside.
@@ -188,6 +229,39 @@ mod tests {
     }
 
     #[test]
+    fn what_a_model_has_no_tower_for_is_told_apart() {
+        use Modality::{Audio, Image, Text, Video};
+        let file = |name: &str, m| crate::Item::file(name.into(), m);
+        let both = || Listing {
+            items: vec![file("/a.png", Image), file("/b.wav", Audio), file("/c.mp4", Video)],
+            ..Listing::default()
+        };
+        for (has, kept, reason) in [
+            (
+                &[Text, Image, Video][..],
+                &["/a.png"][..],
+                "this model has no audio tower; it has: text, image, video",
+            ),
+            (&[Text, Audio], &["/b.wav"], "this model has no image tower"),
+            (
+                &[Text, Image, Audio],
+                &["/a.png", "/b.wav"],
+                "its modality is video; classified are pictures and sounds",
+            ),
+        ] {
+            let (listing, out) = fitting(both(), has).unwrap();
+            let ids: Vec<&str> = listing.items.iter().map(|i| i.id.as_str()).collect();
+            assert_eq!((ids.as_slice(), out.len()), (kept, 3 - kept.len()));
+            assert!(out[0].reason.starts_with(reason), "{:?}", out[0]);
+        }
+        let said = |listing, has: &[Modality]| fitting(listing, has).unwrap_err().to_string();
+        assert!(said(both(), &[Image]).contains("no text tower"));
+        assert!(said(both(), &[Text]).contains("neither sees nor hears"));
+        let sound = Listing { items: vec![file("/b.wav", Audio)], ..Listing::default() };
+        assert_eq!(said(sound, &[Text, Image]), "/b.wav: this model has no audio tower; it has: text, image");
+    }
+
+    #[test]
     fn files_of_labels_are_checked() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str, text: &str| {
@@ -197,6 +271,14 @@ mod tests {
         };
         let good = at("l", "cat\n\n  dog \n");
         assert_eq!(Labels::read(&good, None).unwrap().names(), ["cat", "dog"]);
+        // As editors save them.
+        let marked = at("b", "\u{feff}cat\r\ndog\r\n");
+        assert_eq!(Labels::read(&marked, Some(&at("u", "\u{feff}{}!\n"))).unwrap().templates, ["{}!"]);
+        assert_eq!(Labels::read(&marked, None).unwrap().names(), ["cat", "dog"]);
+        let latin = dir.path().join("latin");
+        std::fs::write(&latin, b"chat\np\xe9lican\n").unwrap();
+        let e = Labels::read(&latin, None).unwrap_err().to_string();
+        assert!(e.ends_with("latin: line 2 is not UTF-8; save the file as UTF-8"), "{e}");
         let e = Labels::read(&at("t", "cat\ncat\n"), None).unwrap_err().to_string();
         assert!(e.contains("\"cat\" stands there twice"), "{e}");
         let e = Labels::read(&at("e", "\n"), None).unwrap_err().to_string();

@@ -2,10 +2,11 @@
 
 use crate::{Item, Result, Vectors};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_eval::metrics::RetrievalMetrics;
-use unisono_eval::retrieval::{Embeddings, ranks};
+use unisono_eval::retrieval::{Embeddings, Right, ranks_of, words_mark};
 use unisono_eval::stats::Bootstrap;
 
 /// Queries a direction at most: a check at build time, not an evaluation.
@@ -32,41 +33,69 @@ pub struct Recall {
     pub chance_r10: f64,
 }
 
-/// Recall between every two modalities that share labels (or ids), both ways; empty when none do.
+/// Recall between every two modalities that share labels (or ids, or captions), both ways; empty when none do.
 ///
 /// # Errors
 /// Vectors that are not finite.
 pub fn recalls(items: &[Item], vectors: &Vectors) -> Result<Vec<Recall>> {
+    let marks = marks(items);
     let mut found = Vec::new();
     for from in Modality::ALL {
         for to in Modality::ALL {
             if from != to {
-                found.extend(direction(items, vectors, from, to)?);
+                found.extend(direction(items, &marks, vectors, from, to)?);
             }
         }
     }
     Ok(found)
 }
 
-fn direction(items: &[Item], vectors: &Vectors, from: Modality, to: Modality) -> Result<Option<Recall>> {
+/// What each item is known by: its key, and the words of its caption or of itself; a file has those of every item that names it.
+fn marks(items: &[Item]) -> Vec<Vec<String>> {
+    let own = |item: &Item| -> Vec<String> {
+        let words = item.text.iter().map(|text| words_mark(item.lang.as_deref().unwrap_or_default(), text));
+        std::iter::once(item.key().to_owned()).chain(words).collect()
+    };
+    let place =
+        |item: &Item| item.path.as_deref().map(|path: &Path| (path.to_owned(), item.span.to_string()));
+    let mut of_file: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for item in items {
+        if let Some(place) = place(item) {
+            of_file.entry(place).or_default().extend(own(item));
+        }
+    }
+    let all = |item: &Item| place(item).and_then(|place| of_file.get(&place));
+    items
+        .iter()
+        .map(|item| all(item).map_or_else(|| own(item), |all| all.iter().cloned().collect()))
+        .collect()
+}
+
+fn direction(
+    items: &[Item],
+    marks: &[Vec<String>],
+    vectors: &Vectors,
+    from: Modality,
+    to: Modality,
+) -> Result<Option<Recall>> {
     let gallery: Vec<usize> = of(items, to).collect();
-    let known: HashSet<&str> = gallery.iter().map(|i| items[*i].key()).collect();
-    let mut queries: Vec<usize> = of(items, from).filter(|i| known.contains(items[*i].key())).collect();
+    let known: HashSet<&String> = gallery.iter().flat_map(|i| &marks[*i]).collect();
+    let answered = |i: &usize| marks[*i].iter().any(|mark| known.contains(mark));
+    let mut queries: Vec<usize> = of(items, from).filter(answered).collect();
     if queries.is_empty() {
         return Ok(None);
     }
     let step = queries.len().div_ceil(QUERIES);
     queries = queries.into_iter().step_by(step).collect();
     let (query_rows, gallery_rows) = (rows(vectors, &queries), rows(vectors, &gallery));
-    let keys = |of: &[usize]| of.iter().map(|i| items[*i].key()).collect::<Vec<_>>();
-    let (query_keys, gallery_keys) = (keys(&queries), keys(&gallery));
-    let outcome = ranks(
+    let marked = |of: &[usize]| of.iter().map(|i| marks[*i].as_slice()).collect::<Vec<_>>();
+    let outcome = ranks_of(
         &Embeddings::new(vectors.dim, &query_rows)?,
-        &query_keys,
         &Embeddings::new(vectors.dim, &gallery_rows)?,
-        &gallery_keys,
+        &Right::by_marks(&marked(&queries), &marked(&gallery)),
         None,
     )?;
+    let query_keys: Vec<&str> = queries.iter().map(|i| items[*i].key()).collect();
     let m = RetrievalMetrics::new(from.name(), to.name(), &outcome, &query_keys, &Bootstrap::default())?;
     let (r1, r5, r10) = (m.r1.value, m.r5.value, m.r10.value);
     let (queries, gallery, chance_r10) = (m.queries, gallery.len(), m.chance_r10);
@@ -91,7 +120,7 @@ mod tests {
         let item = |modality, label: &str| Item {
             modality,
             label: Some(label.into()),
-            ..Item::text(format!("{label}/{modality}"), "x")
+            ..Item::text(format!("{label}/{modality}"), label)
         };
         let items = [item(Modality::Text, "a"), item(Modality::Image, "a"), item(Modality::Image, "b")];
         let vectors = Vectors { dim: 2, data: vec![1.0, 0.0, 0.6, 0.8, 0.8, 0.6] };
@@ -104,6 +133,14 @@ mod tests {
         assert_eq!((got[0].r1, got[0].r5), (0.0, 1.0));
         // The picture without a text is no query; the other one finds its only text.
         assert_eq!((got[1].queries, got[1].gallery, got[1].r1), (1, 1, 1.0));
+        // The same words of two records: both pictures are right for both.
+        let said = |modality, id: &str| Item { modality, ..Item::text(id, "a square") };
+        let items = [Modality::Text, Modality::Text, Modality::Image, Modality::Image];
+        let items: Vec<Item> =
+            items.into_iter().zip(["a", "b", "a", "b"]).map(|(m, id)| said(m, id)).collect();
+        let vectors = Vectors { dim: 2, data: vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0] };
+        let got = recalls(&items, &vectors).unwrap();
+        assert!(got.iter().all(|r| r.queries == 2 && r.r1 == 1.0), "{got:?}");
         assert!(
             recalls(&[Item::text("a", "a"), Item::text("b", "b")], &Vectors { dim: 1, data: vec![1.0, 1.0] })
                 .unwrap()

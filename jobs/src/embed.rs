@@ -4,6 +4,7 @@ use crate::ordered::ordered;
 use crate::{Embedder, Error, Flow, Item, Listing, Progress, Result, Skip, Vectors, media};
 use image::RgbImage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use unisono_datasets::MediaLimits;
 use unisono_datasets::video::Ffmpeg;
 use unisono_encoders::{Clip, Modality, Processors};
 use unisono_eval::inputs::ClipInput;
@@ -95,9 +96,13 @@ pub(crate) fn embed_part(
     let videos = items.iter().any(|item| item.modality == Modality::Video);
     let decoder = videos.then(|| Ok((ClipInput::of(embedder.model())?, embedder.ffmpeg()?)));
     let decoder = decoder.map(|d: Result<_>| d.map_err(|e| e.to_string()));
+    let sounds = items.iter().any(|item| item.modality == Modality::Audio);
+    let ears = if sounds { embedder.hearing()? } else { None };
     let mut batches = Batches::new(embedder, options.batch, items.len());
     let before = skipped.len();
-    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref());
+    // The model itself stays on this thread.
+    let limits = *embedder.limits();
+    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref(), ears.as_ref(), &limits);
     let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
     ordered(
         items,
@@ -137,28 +142,41 @@ fn prepare(
     item: &Item,
     processors: &Processors,
     videos: Option<&Decoder>,
+    ears: Option<&Ffmpeg>,
+    limits: &MediaLimits,
 ) -> std::result::Result<Prepared, String> {
-    let work = || match (item.modality, &item.path) {
+    let read = || match (item.modality, &item.path) {
         (Modality::Text, _) => with(&processors.text, |p| {
             Ok(Prepared::Text(p.encode(item.text.as_deref().unwrap_or_default())?))
         }),
         (Modality::Image, Some(path)) => {
-            with(&processors.image, |p| media::picture(path, p).map(Prepared::Square))
+            with(&processors.image, |p| media::picture(path, p, limits).map(Prepared::Square))
         }
         (Modality::Audio, Some(path)) => {
-            with(&processors.audio, |p| media::spectrogram(path, p).map(Prepared::Spectrogram))
+            with(&processors.audio, |p| media::spectrogram(path, p, ears, limits).map(Prepared::Spectrogram))
         }
         (Modality::Video, Some(path)) => match videos {
-            Some(Ok((input, ffmpeg))) => media::clip(path, &item.span, input, ffmpeg).map(Prepared::Clip),
+            Some(Ok((input, ffmpeg))) => {
+                media::clip(path, &item.span, input, ffmpeg, limits).map(Prepared::Clip)
+            }
             Some(Err(reason)) => Err(Error::Input(reason.clone())),
             None => Err(Error::Input("nothing decodes videos".into())),
         },
         (_, None) => Err(Error::Input("it has no file".into())),
     };
+    let work = || regular(item).and_then(|()| read());
     // A decoder's bug on a stranger's file costs that file, not the job.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|e| without_id(&e.to_string(), &item.id)),
         Err(_) => Err("its decoder panicked (this is a bug, please report it)".into()),
+    }
+}
+
+/// A manifest may name a pipe, which would be waited for, or a device, which has no end; whoever decodes it.
+pub(crate) fn regular(item: &Item) -> Result<()> {
+    match &item.path {
+        Some(path) => Ok(unisono_files::open(path).map(drop)?),
+        None => Ok(()),
     }
 }
 

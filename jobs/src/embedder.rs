@@ -4,8 +4,9 @@ use crate::{Error, Result, Vectors, media};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
+use unisono_datasets::MediaLimits;
 use unisono_datasets::video::{Ffmpeg, Span};
-use unisono_encoders::{Clip, Modality, Model, to_vec};
+use unisono_encoders::{Clip, Modality, Model, Precision, to_vec};
 use unisono_eval::inputs::ClipInput;
 
 /// A loaded model that turns strings, picture files, sound files and video files into unit vectors of one space.
@@ -14,6 +15,7 @@ pub struct Embedder {
     model: Model,
     normalize: bool,
     ffmpeg: Option<PathBuf>,
+    limits: MediaLimits,
 }
 
 impl Embedder {
@@ -27,7 +29,7 @@ impl Embedder {
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model, normalize: true, ffmpeg: None }
+        Self { model, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
     }
 
     /// Whether vectors have length 1 (the default) or the length that the projection gives.
@@ -35,9 +37,19 @@ impl Embedder {
         self.normalize = normalize;
     }
 
-    /// The program that decodes videos; without this it is looked for.
+    /// The program that decodes videos, and the sounds that nothing else does; without this it is looked for.
     pub fn set_ffmpeg(&mut self, program: Option<PathBuf>) {
         self.ffmpeg = program;
+    }
+
+    /// What files may cost; without this, [`MediaLimits::default`].
+    pub fn set_limits(&mut self, limits: MediaLimits) {
+        self.limits = limits;
+    }
+
+    /// What files may cost.
+    pub fn limits(&self) -> &MediaLimits {
+        &self.limits
     }
 
     /// The program that decodes videos.
@@ -45,9 +57,19 @@ impl Embedder {
         Ok(Ffmpeg::find(self.ffmpeg.as_deref())?)
     }
 
+    /// The program that decodes sounds which nothing else does, where one is named; else it is looked for when one is met.
+    pub(crate) fn hearing(&self) -> Result<Option<Ffmpeg>> {
+        self.ffmpeg.as_ref().map(|_| self.ffmpeg()).transpose()
+    }
+
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The arithmetic that its model was prepared for.
+    pub fn precision(&self) -> Precision {
+        self.model.precision()
     }
 
     /// Width D of the vectors.
@@ -63,6 +85,7 @@ impl Embedder {
         if texts.is_empty() {
             return Ok(Vectors { dim: self.dim(), data: Vec::new() });
         }
+        self.prepared(Modality::Text)?;
         self.project(Modality::Text, &self.model.pool_texts(texts)?)
     }
 
@@ -71,7 +94,8 @@ impl Embedder {
     /// # Errors
     /// The model has no image tower, or the file is no whole picture.
     pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        let picture = media::picture(path.as_ref(), self.model.image_processor()?)?;
+        self.prepared(Modality::Image)?;
+        let picture = media::picture(path.as_ref(), self.model.image_processor()?, &self.limits)?;
         Ok(self.pictures(&[picture])?.data)
     }
 
@@ -80,7 +104,9 @@ impl Embedder {
     /// # Errors
     /// The model has no audio tower, or the file is no whole sound.
     pub fn sound(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        let mel = media::spectrogram(path.as_ref(), self.model.audio_processor()?)?;
+        self.prepared(Modality::Audio)?;
+        let processor = self.model.audio_processor()?;
+        let mel = media::spectrogram(path.as_ref(), processor, self.hearing()?.as_ref(), &self.limits)?;
         Ok(self.spectrograms(&[mel])?.data)
     }
 
@@ -89,7 +115,8 @@ impl Embedder {
     /// # Errors
     /// The model has no image tower, there is no ffmpeg, or nothing of the file can be seen.
     pub fn video(&self, path: impl AsRef<Path>, span: &Span) -> Result<Vec<f32>> {
-        let clip = media::clip(path.as_ref(), span, &ClipInput::of(&self.model)?, &self.ffmpeg()?)?;
+        let input = ClipInput::of(&self.model)?;
+        let clip = media::clip(path.as_ref(), span, &input, &self.ffmpeg()?, &self.limits)?;
         Ok(self.clips(&[clip])?.data)
     }
 
@@ -119,6 +146,20 @@ impl Embedder {
             return Ok(());
         }
         Err(self.model.no_tower(modality).into())
+    }
+
+    /// A tower whose files came without those that say what it is fed with.
+    fn prepared(&self, modality: Modality) -> Result<()> {
+        let p = self.model.processors();
+        let (has, files) = match modality {
+            Modality::Text => (p.text.is_some(), "tokenizer's files (tokenizer.json, or its older ones)"),
+            Modality::Image | Modality::Video => (p.image.is_some(), "preprocessor_config.json"),
+            Modality::Audio => (p.audio.is_some(), "preprocessor_config.json"),
+        };
+        if has || !self.model.modalities().contains(&modality) {
+            return Ok(());
+        }
+        Err(Error::Input(format!("the model came without its {files}: its {modality} tower cannot be fed")))
     }
 
     fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Vectors> {

@@ -66,12 +66,15 @@ pub enum Error {
         /// The input in work.
         id: String,
     },
+    /// Of files that are opened with care, written whole and locked.
+    #[error(transparent)]
+    Files(#[from] unisono_files::Error),
     /// Of models and processors.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
     /// Of captions, matches, answers and transcripts.
     #[error(transparent)]
-    Fusion(#[from] unisono_fusion::Error),
+    Fusion(unisono_fusion::Error),
     /// Of manifests and media.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
@@ -81,6 +84,15 @@ pub enum Error {
     /// Of metrics and pages.
     #[error(transparent)]
     Eval(#[from] unisono_eval::Error),
+}
+
+impl From<unisono_fusion::Error> for Error {
+    fn from(error: unisono_fusion::Error) -> Self {
+        match error {
+            unisono_fusion::Error::Stopped => Self::Interrupted,
+            other => Self::Fusion(other),
+        }
+    }
 }
 
 impl Error {

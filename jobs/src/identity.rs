@@ -2,7 +2,6 @@
 
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -35,7 +34,8 @@ fn sum(model: &Path, names: Vec<String>) -> Result<String> {
     let mut buffer = vec![0u8; 1 << 20];
     for name in names {
         let path = model.join(&name);
-        let mut file = File::open(&path).map_err(Error::io(&path, "read"))?;
+        // A pipe or a device under such a name would be read without end.
+        let mut file = unisono_files::open(&path)?;
         let length = file.metadata().map_err(Error::io(&path, "read"))?.len();
         // With the length in front, bytes cannot move from one file's end to the next one's start unseen.
         hash.update(name.as_bytes());

@@ -3,7 +3,7 @@
 use crate::item::{Item, Skip};
 use crate::{Error, Result, kind};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use unisono_datasets::video::Span;
 use unisono_datasets::{Manifest, Record};
@@ -44,6 +44,38 @@ pub struct Listing {
     pub skipped: Vec<Skip>,
     /// Files in folders that are no media, or of a modality that is not wanted.
     pub left_out: usize,
+    /// The same by the endings of their names: `.heic`, 7.
+    pub left_out_kinds: BTreeMap<String, usize>,
+}
+
+impl Listing {
+    fn leave_out(&mut self, path: &Path, regular: bool) {
+        self.left_out += 1;
+        // What stands behind a dot is not always an ending.
+        let ending = path.extension().and_then(|e| e.to_str()).map(str::to_lowercase);
+        let ending = ending.filter(|e| e.len() <= 10 && e.chars().all(char::is_alphanumeric));
+        let kind = match ending {
+            _ if !regular => "pipe or device".to_owned(),
+            Some(ending) => format!(".{ending}"),
+            None => "without an ending".to_owned(),
+        };
+        *self.left_out_kinds.entry(kind).or_insert(0) += 1;
+    }
+
+    /// What was left out of the folders, in a line: `12 other files: 7 .heic, 5 .txt`. None: nothing.
+    pub fn others(&self) -> Option<String> {
+        const SHOWN: usize = 6;
+        let mut kinds: Vec<(&String, &usize)> = self.left_out_kinds.iter().collect();
+        // The most frequent first, and those as frequent by name.
+        kinds.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        let mut parts: Vec<String> =
+            kinds.iter().take(SHOWN).map(|(kind, n)| format!("{n} {kind}")).collect();
+        if kinds.len() > SHOWN {
+            parts.push(format!("{} of other kinds", kinds[SHOWN..].iter().map(|(_, n)| *n).sum::<usize>()));
+        }
+        let files = if self.left_out == 1 { "file" } else { "files" };
+        (self.left_out > 0).then(|| format!("{} other {files}: {}", self.left_out, parts.join(", ")))
+    }
 }
 
 impl Inputs {
@@ -71,10 +103,7 @@ impl Inputs {
         }
         listing.items.extend(self.texts.iter().enumerate().map(|(i, t)| Item::text(format!("text:{i}"), t)));
         if listing.items.is_empty() && listing.skipped.is_empty() {
-            let others = match listing.left_out {
-                0 => String::new(),
-                n => format!(" ({n} other files lie there)"),
-            };
+            let others = listing.others().map(|others| format!(" ({others})")).unwrap_or_default();
             return Err(Error::Input(format!(
                 "nothing to embed: the inputs hold no {}{others}",
                 names(wanted)
@@ -166,6 +195,7 @@ fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut
 }
 
 fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing) -> Result<()> {
+    unisono_datasets::address::refuse(path)?;
     let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
     if meta.is_dir() {
         walk(path, wanted, videos, listing);
@@ -208,8 +238,19 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
 
 /// What a file in a folder is taken as, and whether it is a video.
 fn ending(path: &Path, wanted: &[Modality], videos: bool) -> Option<(Modality, bool)> {
+    let shown = as_video(wanted, videos);
     if kind::video_by_ending(path) {
-        return as_video(wanted, videos).map(|modality| (modality, true));
+        // A sound track is heard either way.
+        let heard = shown != Some(Modality::Audio) && wanted.contains(&Modality::Audio);
+        return match heard && kind::only_sound(path) {
+            true => Some((Modality::Audio, false)),
+            false => shown.map(|modality| (modality, true)),
+        };
+    }
+    if let Some(modality) = shown.filter(|m| *m != Modality::Audio)
+        && kind::hidden_video(path)
+    {
+        return Some((modality, true));
     }
     kind::by_ending(path).filter(|m| wanted.contains(m)).map(|modality| (modality, false))
 }
@@ -226,9 +267,10 @@ fn walk(folder: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing)
     };
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(enter) {
         match entry {
-            Ok(entry) if !entry.file_type().is_file() => (),
+            Ok(entry) if entry.file_type().is_dir() => (),
+            Ok(entry) if !entry.file_type().is_file() => listing.leave_out(entry.path(), false),
             Ok(entry) => match ending(entry.path(), wanted, videos) {
-                None => listing.left_out += 1,
+                None => listing.leave_out(entry.path(), true),
                 Some((modality, video)) => match absolute_utf8(entry.path()) {
                     Ok(path) if video => listing.items.push(Item::video(path, modality)),
                     Ok(path) => listing.items.push(Item::file(path, modality)),

@@ -71,6 +71,11 @@ impl Item {
         Self { video: modality != Modality::Video, ..Self::file(path, modality) }
     }
 
+    /// Its file is not there any more.
+    pub fn is_missing(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| !path.exists())
+    }
+
     /// What pairs across modalities are decided by: the label, or the id where there is none.
     pub fn key(&self) -> &str {
         self.label.as_deref().unwrap_or(&self.id)

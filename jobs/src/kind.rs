@@ -4,59 +4,77 @@ use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use unisono_datasets::video;
 use unisono_encoders::Modality;
 
 const IMAGE: [&str; 10] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif"];
-const AUDIO: [&str; 5] = ["wav", "ogg", "oga", "mp3", "flac"];
-
-const VIDEO: [&str; 20] = [
-    "mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "wmv", "asf", "flv",
-    "3gp", "3g2", "ogv", "mxf", "vob", "y4m",
+const AUDIO: [&str; 43] = [
+    "wav", "wave", "bwf", "rf64", "w64", "aif", "aiff", "aifc", "afc", "caf", "au", "snd", "voc", "mp3",
+    "mp2", "mp1", "mpga", "m4a", "m4b", "m4r", "aac", "adts", "ac3", "eac3", "ec3", "dts", "amr", "awb",
+    "opus", "ogg", "oga", "spx", "flac", "wma", "mka", "weba", "ape", "wv", "tta", "tak", "mpc", "alac",
+    "ra",
 ];
 
-/// Whether a file is a video, by its first bytes, and where they say nothing, by its ending.
+const VIDEO: [&str; 21] = [
+    "mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "wmv", "asf", "flv",
+    "3gp", "3g2", "ogv", "ogm", "mxf", "vob", "y4m",
+];
+
+/// Whether a file is a video, by its first bytes and its tables, and where they say nothing, by its ending. Containers of videos that hold
+/// sound only are none.
 ///
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn is_video(path: &Path) -> Result<bool> {
     let head = head(path)?;
-    Ok(match head.as_slice() {
-        // ISO media; pictures (AVIF, HEIC) and bare sound live in the same boxes.
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
-            !["avif", "avis", "heic", "heix", "mif1", "M4A "].iter().any(|b| brand.starts_with(b.as_bytes()))
-        }
-        [b'R', b'I', b'F', b'F', _, _, _, _, kind @ ..] => kind.starts_with(b"AVI "),
-        [0, 0, 1, 0xba | 0xb3, ..] | [0x1a, 0x45, 0xdf, 0xa3, ..] | [0x30, 0x26, 0xb2, 0x75, ..] => true,
-        head if head.starts_with(b"FLV") || head.starts_with(b"YUV4MPEG2") => true,
-        head if head.first() == Some(&0x47) && head.get(188) == Some(&0x47) => true,
-        head => video_by_ending(path) && of_head(head, path).is_none(),
+    Ok(match container(&head, path) {
+        Some(video) => video,
+        None => video_by_ending(path) && of_head(&head, path).is_none(),
     })
+}
+
+/// Whether a file of a folder, which ends like a video, holds sound only.
+pub(crate) fn only_sound(path: &Path) -> bool {
+    // What cannot be opened is told when it is decoded.
+    matches!(video::shows_pictures(path), Ok(Some(false)))
+}
+
+/// Whether a file of a folder, which ends like a sound, is a video: `.ogg` may be either.
+pub(crate) fn hidden_video(path: &Path) -> bool {
+    ends(path, &["ogg"]) && matches!(video::shows_pictures(path), Ok(Some(true)))
 }
 
 /// Whether a file's ending promises a video.
 pub(crate) fn video_by_ending(path: &Path) -> bool {
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    VIDEO.contains(&ending.as_str())
+    ends(path, &VIDEO)
 }
 
 /// What a file's ending promises; `None` for anything but pictures and sounds.
 pub(crate) fn by_ending(path: &Path) -> Option<Modality> {
-    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-    if IMAGE.contains(&ending.as_str()) {
+    if ends(path, &IMAGE) {
         Some(Modality::Image)
-    } else if AUDIO.contains(&ending.as_str()) {
+    } else if ends(path, &AUDIO) {
         Some(Modality::Audio)
     } else {
         None
     }
 }
 
-/// What a file's first bytes say, and where they say nothing, its ending.
+fn ends(path: &Path, with: &[&str]) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    with.contains(&ending.as_str())
+}
+
+/// What a file's first bytes and tables say, and where they say nothing, its ending; `None` for videos.
 ///
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn by_content(path: &Path) -> Result<Option<Modality>> {
-    Ok(of_head(&head(path)?, path))
+    let head = head(path)?;
+    Ok(match container(&head, path) {
+        Some(video) => (!video).then_some(Modality::Audio),
+        None => of_head(&head, path),
+    })
 }
 
 /// A file's first bytes.
@@ -67,12 +85,57 @@ fn head(path: &Path) -> Result<Vec<u8>> {
     Ok(head)
 }
 
+/// Whether a container of pictures and sounds is a video, or holds sound only; `None` for what is no such container.
+fn container(head: &[u8], path: &Path) -> Option<bool> {
+    // Where the tables are not found the name decides, and a name that says nothing is a video's.
+    let told = || {
+        video::shows_pictures(path).ok().flatten().unwrap_or_else(|| by_ending(path) != Some(Modality::Audio))
+    };
+    match head {
+        // ISO media; pictures (AVIF, HEIC) live in the same boxes, books and songs say so.
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
+            let is = |brands: &[&[u8; 4]]| brands.iter().any(|b| brand.starts_with(b.as_slice()));
+            if is(&[b"avif", b"avis", b"heic", b"heix", b"mif1"]) {
+                return None;
+            }
+            Some(!is(&[b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "]) && told())
+        }
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Some(true),
+        [0, 0, 1, 0xba | 0xb3, ..] => Some(true),
+        [0x1a, 0x45, 0xdf, 0xa3, ..] | [0x30, 0x26, 0xb2, 0x75, ..] => Some(told()),
+        [b'O', b'g', b'g', b'S', ..] => Some(matches!(video::shows_pictures(path), Ok(Some(true)))),
+        head if head.starts_with(b"FLV") || head.starts_with(b"YUV4MPEG2") => Some(true),
+        head if head.first() == Some(&0x47) && head.get(188) == Some(&0x47) => Some(true),
+        _ => None,
+    }
+}
+
+/// First bytes of sounds that are nothing else.
+const SOUNDS: [&[u8]; 15] = [
+    b"fLaC",
+    b"ID3",
+    b"RIFX",
+    b"RF64",
+    b"BW64",
+    b"riff\x2e\x91\xcf\x11",
+    b"caff",
+    b".snd",
+    b"#!AMR",
+    b"MAC ",
+    b"wvpk",
+    b"TTA1",
+    b"MPCK",
+    b"\x0b\x77",
+    b"\x7f\xfe\x80\x01",
+];
+
 fn of_head(head: &[u8], path: &Path) -> Option<Modality> {
     let sound = match head {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => true,
-        // An MPEG audio frame begins with eleven set bits; a JPEG's second byte is 0xd8, an MPEG layer's is not.
-        [0xff, second, ..] => second & 0xe0 == 0xe0 && second & 0x06 != 0,
-        head => head.starts_with(b"OggS") || head.starts_with(b"fLaC") || head.starts_with(b"ID3"),
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => true,
+        // An MPEG audio frame begins with eleven set bits; a JPEG's second byte is 0xd8, an MPEG layer's is not. AAC has no layer.
+        [0xff, second, ..] => second & 0xe0 == 0xe0 && (second & 0x06 != 0 || second & 0xf6 == 0xf0),
+        head => SOUNDS.iter().any(|magic| head.starts_with(magic)),
     };
     if sound {
         return Some(Modality::Audio);
@@ -103,6 +166,15 @@ mod tests {
         assert_eq!(kind("f.JPG", b""), Some(Modality::Image));
         assert_eq!(kind("g.txt", b"words"), None);
         assert!(by_content(&dir.path().join("none")).is_err());
+        assert_eq!(kind("h", b"FORM\0\0\0\0AIFCFVER"), Some(Modality::Audio));
+        assert_eq!(kind("i", b"\0\0\0\x1cftypM4A \0\0\0\0"), Some(Modality::Audio));
+        assert_eq!(kind("j", b"\xff\xf1\x50"), Some(Modality::Audio));
+        assert_eq!(kind("k", b"caff\0\x01"), Some(Modality::Audio));
+        assert_eq!(
+            kind("l.mp3", b"\0\0\0\x20ftypisom"),
+            Some(Modality::Audio),
+            "no tables: the name decides"
+        );
         let video = |name: &str, bytes: &[u8]| {
             let path = dir.path().join(name);
             std::fs::write(&path, bytes).unwrap();

@@ -1,32 +1,42 @@
-//! From files to what a model's processors make of them, within the default limits.
+//! From files to what a model's processors make of them, within the limits of the job.
 
 use crate::Result;
+use crate::understand::Heard;
 use image::RgbImage;
 use std::path::Path;
-use unisono_datasets::Limits;
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
+use unisono_datasets::MediaLimits;
+use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_encoders::Clip;
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_eval::inputs::{self, ClipInput};
 
 /// A picture file → a square of the processor's size.
-pub(crate) fn picture(path: &Path, processor: &ImageProcessor) -> Result<RgbImage> {
-    Ok(inputs::picture(path, processor, Limits::default())?)
+pub(crate) fn picture(path: &Path, processor: &ImageProcessor, limits: &MediaLimits) -> Result<RgbImage> {
+    Ok(inputs::picture(path, processor, limits.files())?)
 }
 
-/// A sound file → its log-mel spectrogram `[T, M]`.
-pub(crate) fn spectrogram(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
-    Ok(inputs::spectrogram(path, processor, &Limits::default())?.0)
+/// A sound file, by the FFmpeg that the user named → its log-mel spectrogram `[T, M]`.
+pub(crate) fn spectrogram(
+    path: &Path,
+    processor: &LogMel,
+    ffmpeg: Option<&Ffmpeg>,
+    limits: &MediaLimits,
+) -> Result<Vec<f32>> {
+    Ok(inputs::spectrogram_by(path, processor, &limits.files(), ffmpeg)?)
 }
 
-/// A sound file → its log-mel spectrogram `[T, M]`, however long it is.
-pub(crate) fn speech(path: &Path, processor: &LogMel) -> Result<Vec<f32>> {
-    let (sound, _) = inputs::sound(
-        path,
-        processor,
-        &Limits { max_seconds: 6.0 * 3600.0, max_file_bytes: 2 << 30, ..Limits::default() },
-    )?;
-    Ok(processor.whole(&sound.samples)?)
+/// A log-mel spectrogram `[T, M]`, and the sound that it is of.
+pub(crate) type Mel = (Vec<f32>, Heard);
+
+/// A sound file, by the FFmpeg that the user named → its log-mel spectrogram, however long it is.
+pub(crate) fn speech(
+    path: &Path,
+    processor: &LogMel,
+    ffmpeg: Option<&Ffmpeg>,
+    limits: &MediaLimits,
+) -> Result<Mel> {
+    let (sound, start) = inputs::sound_on_clock(path, processor, &limits.speech(), ffmpeg)?;
+    Ok((processor.whole(&sound.samples)?, Heard { start, seconds: sound.seconds() }))
 }
 
 /// A part of a video file → up to `count` frames, spread evenly over it, as squares of the processor's size.
@@ -36,24 +46,32 @@ pub(crate) fn frames(
     processor: &ImageProcessor,
     ffmpeg: &Ffmpeg,
     count: usize,
+    limits: &MediaLimits,
 ) -> Result<Vec<RgbImage>> {
-    Ok(inputs::frames_in(path, span, processor, ffmpeg, count, &VideoLimits::default())?)
+    Ok(inputs::frames_in(path, span, processor, ffmpeg, count, &limits.videos())?)
 }
 
 /// A part of a video file as `input` takes it.
-pub(crate) fn clip(path: &Path, span: &Span, input: &ClipInput, ffmpeg: &Ffmpeg) -> Result<Clip> {
-    Ok(input.read(path, span, ffmpeg, &VideoLimits::default())?)
+pub(crate) fn clip(
+    path: &Path,
+    span: &Span,
+    input: &ClipInput,
+    ffmpeg: &Ffmpeg,
+    limits: &MediaLimits,
+) -> Result<Clip> {
+    Ok(input.read(path, span, ffmpeg, &limits.videos())?)
 }
 
-/// The sound of a part of a video file → its log-mel spectrogram `[T, M]`; `whole`: however long it is.
+/// The sound of a part of a video file → its log-mel spectrogram; `whole`: however long it is.
 pub(crate) fn sound_track(
     path: &Path,
     span: &Span,
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     whole: bool,
-) -> Result<Vec<f32>> {
-    let limits = VideoLimits { max_seconds: 6.0 * 3600.0, ..VideoLimits::default() };
-    let sound = inputs::sound_track(path, span, processor, ffmpeg, &limits)?;
-    Ok(if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? })
+    limits: &MediaLimits,
+) -> Result<Mel> {
+    let (sound, start) = inputs::sound_track(path, span, processor, ffmpeg, &limits.spoken_videos())?;
+    let mel = if whole { processor.whole(&sound.samples)? } else { processor.process(&sound.samples)? };
+    Ok((mel, Heard { start, seconds: sound.seconds() }))
 }

@@ -1,11 +1,11 @@
 //! Vectors as files that other tools read: `.npy`, `.safetensors` and `.parquet`, with a `.jsonl` of the items beside.
 
-use crate::files::Pending;
 use crate::{Embedded, Error, Item, Result, Vectors};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use unisono_files::{Lock, Pending};
 
 /// The name of the tensor in a `.safetensors` file.
 pub const TENSOR: &str = "vectors";
@@ -46,31 +46,25 @@ pub fn items_path(out: &Path) -> PathBuf {
     name.into()
 }
 
-/// Refuses, before a long job, an `out` that could not be written after it.
+/// Takes an output file for a long job, before anything is loaded: folders that are missing are made, nobody else may write it until the
+/// lock is dropped, and a file that could not be written after the job is refused now. Folders that stay empty vanish again.
 ///
 /// # Errors
-/// Another ending, a folder in its place, a parent that is missing or not writable.
-pub fn check(out: &Path) -> Result<()> {
-    Format::of(out)?;
-    writable(out)
-}
-
-/// Refuses a file that could not be written.
-///
-/// # Errors
-/// A folder in its place, a parent that is missing or not writable.
-pub fn writable(out: &Path) -> Result<()> {
+/// A folder in its place, a parent that is not writable, another run that writes it.
+pub fn claim(out: &Path) -> Result<Lock> {
     if out.is_dir() {
         return Err(Error::format(out, "expected a file's name, found a folder"));
     }
-    Pending::write(out, |_| Ok(())).map(drop)
+    let lock = Lock::make(out)?;
+    drop(Pending::write(out, |_| Ok(()))?);
+    Ok(lock)
 }
 
 /// Writes the vectors, fp32 `[N, D]`, to `out` and their items to [`items_path`], one JSON object a line, line `i` for row
 /// `i`. Both are whole on the disk before either has its name.
 ///
 /// # Errors
-/// As [`check`], or no space.
+/// Another ending, a folder that is missing or not writable, no space.
 pub fn write(out: &Path, embedded: &Embedded) -> Result<()> {
     let vectors = match Format::of(out)? {
         Format::Npy => Pending::write(out, |w| write_npy(w, &embedded.vectors))?,
@@ -79,7 +73,7 @@ pub fn write(out: &Path, embedded: &Embedded) -> Result<()> {
     };
     let items = Pending::write(&items_path(out), |w| write_items(w, &embedded.items))?;
     items.place()?;
-    vectors.place()
+    Ok(vectors.place()?)
 }
 
 /// One JSON object a line.
@@ -102,7 +96,7 @@ pub(crate) fn safetensors(
     let whole = TensorView::new(Dtype::F32, shape, data)
         .and_then(|view| safetensors::serialize([(TENSOR, view)], Some(metadata)))
         .map_err(|e| Error::format(path, format!("cannot be put together: {e}")))?;
-    Pending::write(path, |w| w.write_all(&whole))
+    Ok(Pending::write(path, |w| w.write_all(&whole))?)
 }
 
 fn write_npy(out: &mut dyn Write, vectors: &Vectors) -> std::io::Result<()> {
@@ -166,12 +160,25 @@ mod tests {
     #[test]
     fn other_endings_are_refused_with_what_is_supported() {
         for name in ["v.csv", "v", "v.NPY", "npy"] {
-            let e = check(Path::new(name)).unwrap_err().to_string();
+            let e = Format::of(Path::new(name)).unwrap_err().to_string();
             assert!(e.contains(".npy, .safetensors or .parquet"), "{e}");
         }
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("d.npy")).unwrap();
-        assert!(check(&dir.path().join("d.npy")).unwrap_err().to_string().contains("found a folder"));
-        assert!(check(&dir.path().join("no/such/v.npy")).is_err());
+        assert!(claim(&dir.path().join("d.npy")).unwrap_err().to_string().contains("found a folder"));
+    }
+
+    #[test]
+    fn one_job_an_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("no/such/v.npy");
+        let held = claim(&out).unwrap();
+        assert!(claim(&out).unwrap_err().to_string().contains("is being written by another run"));
+        drop(held);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "what was made for nothing is gone");
+        let held = claim(&out).unwrap();
+        write(&out, &embedded()).unwrap();
+        drop(held);
+        assert_eq!(fs::read_dir(dir.path().join("no/such")).unwrap().count(), 2);
     }
 }

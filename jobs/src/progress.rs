@@ -1,5 +1,7 @@
 //! How a job tells how far it is, and learns that it should stop.
 
+use std::ops::ControlFlow;
+
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
@@ -20,6 +22,15 @@ pub enum Flow {
     Continue,
     /// Ends with [`Error::Interrupted`](crate::Error::Interrupted), leaving nothing half done.
     Stop,
+}
+
+impl From<Flow> for ControlFlow<()> {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::Continue => Self::Continue(()),
+            Flow::Stop => Self::Break(()),
+        }
+    }
 }
 
 impl Flow {

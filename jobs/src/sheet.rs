@@ -9,6 +9,7 @@ use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
 use unisono_datasets::{ImageOptions, decode};
 use unisono_encoders::Modality;
 use unisono_eval::report::{self, Fact, Media, Query, Search, SheetData};
+use unisono_files::Budget;
 
 /// Longest edge of a thumbnail, in pixels.
 const EDGE: u32 = 320;
@@ -19,25 +20,40 @@ const LARGEST_SOUND: u64 = 4 << 20;
 
 /// The page, whole and self-contained, as HTML. A medium that cannot be read shows as a placeholder.
 pub fn html(index: &Index, query: &Item, hits: &[Hit]) -> String {
-    let found = hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)));
-    let hits = found.map(|(item, score)| report::Hit {
-        media: media(item),
-        text: item.text.clone(),
-        lang: item.lang.clone(),
-        id: Some(item.id.clone()),
-        score: Some(f64::from(score)),
-        right: None,
-    });
-    let search = Search { query: asked(query), hits: hits.collect(), rank: None, gallery: None };
+    html_of_parts(index, query, &[("cosine", hits)])
+}
+
+/// [`html`] of hits whose scores are of several kinds: each part has the name of its kind, and empty ones after the first are left out.
+pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> String {
+    let part = |hits: &[Hit]| {
+        let found = hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)));
+        let hits = found.map(|(item, score)| report::Hit {
+            media: media(item),
+            text: item.text.clone(),
+            lang: item.lang.clone(),
+            id: Some(item.id.clone()),
+            score: Some(f64::from(score)),
+            right: None,
+        });
+        Search { query: asked(query), hits: hits.collect(), rank: None, gallery: None }
+    };
+    let full: Vec<_> =
+        parts.iter().enumerate().filter(|(i, (_, hits))| *i == 0 || !hits.is_empty()).collect();
+    let scores: Vec<&str> = full.iter().map(|(_, (name, _))| *name).collect();
     let header = index.header();
     let counts: Vec<String> = header.modalities.iter().map(|(m, n)| format!("{n} {m}")).collect();
     let facts = vec![
         Fact::new("index", index.folder().display()),
         Fact::new("items", counts.join(", ")),
         Fact::new("model", header.model.path.display()),
+        Fact::new("scores", scores.join(", then ")),
     ];
     let title = query.text.clone().unwrap_or_else(|| query.id.clone());
-    report::contact_sheet(&SheetData { title, facts, searches: vec![search] })
+    report::contact_sheet(&SheetData {
+        title,
+        facts,
+        searches: full.iter().map(|(_, (_, hits))| part(hits)).collect(),
+    })
 }
 
 fn asked(query: &Item) -> Query {
@@ -53,20 +69,22 @@ fn asked(query: &Item) -> Query {
 
 fn media(item: &Item) -> Option<Media> {
     let path = item.path.as_deref()?;
+    // Whatever lies there now: a pipe is not waited for.
+    unisono_files::open(path).ok()?;
     match item.modality {
         Modality::Text => None,
         Modality::Image => thumbnail(path),
         Modality::Video => middle(path, &item.span).as_ref().and_then(shrunk),
         Modality::Audio => {
-            let small = std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST_SOUND);
-            small.then(|| std::fs::read(path).ok().map(Media::new)).flatten()
+            let budget = Budget { bytes: LARGEST_SOUND, ..Budget::CONFIG };
+            unisono_files::read(path, &budget).ok().map(Media::new)
         }
     }
 }
 
 fn thumbnail(path: &Path) -> Option<Media> {
-    if std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= SMALL) {
-        let media = Media::new(std::fs::read(path).ok()?);
+    if let Ok(bytes) = unisono_files::read(path, &Budget { bytes: SMALL, ..Budget::CONFIG }) {
+        let media = Media::new(bytes);
         // A vector picture has no kind: it is drawn below.
         if media.data_uri().is_some() {
             return Some(media);

@@ -1,21 +1,21 @@
 //! Captions, matches, answers and transcripts of many files: worker threads decode, this thread runs the model, meanwhile; what is done
 //! is on the disk before the next batch begins, and a stopped job goes on there.
 
-use crate::embed::check_skips;
+use crate::embed::{check_skips, regular};
 use crate::identity::hex;
+use crate::ledger::{DAMAGED, Ledger, forget, stamp};
 use crate::ordered::ordered;
 use crate::{EmbedOptions, Error, Flow, Item, Listing, Progress, Result, Skip, media};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use unisono_datasets::MediaLimits;
 use unisono_datasets::video::Ffmpeg;
-use unisono_encoders::files::write_atomically;
 use unisono_encoders::{Modality, Processors};
+use unisono_files::write_atomic;
 use unisono_fusion::config::MemoryConfig;
 use unisono_fusion::{FusionModel, Sequence};
 
@@ -24,10 +24,26 @@ use unisono_fusion::{FusionModel, Sequence};
 pub enum Media {
     /// From the image processor.
     Pictures(Vec<RgbImage>),
-    /// Log-mel spectrograms `[T_i, M]`.
-    Spectrograms(Vec<Vec<f32>>),
+    /// Log-mel spectrograms `[T_i, M]`, and the sounds that they are of.
+    Spectrograms(Vec<Vec<f32>>, Vec<Heard>),
     /// Frames of videos from the image processor, each video's in their order.
     Videos(Vec<Vec<RgbImage>>),
+}
+
+/// When a sound is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Heard {
+    /// When it begins on its container's clock, in seconds.
+    pub start: f64,
+    /// How long it is.
+    pub seconds: f64,
+}
+
+impl Heard {
+    /// How long it is, in whole milliseconds, as times are written: none that is rounded lies beyond its end.
+    pub fn whole_millis(&self) -> f64 {
+        (self.seconds * 1000.0).floor() / 1000.0
+    }
 }
 
 impl Media {
@@ -38,7 +54,7 @@ impl Media {
     pub fn tokens(&self, model: &FusionModel) -> Result<Vec<Sequence>> {
         Ok(match self {
             Self::Pictures(pictures) => vec![model.see(pictures)?],
-            Self::Spectrograms(mels) => vec![model.hear(mels)?],
+            Self::Spectrograms(mels, _) => vec![model.hear(mels)?],
             Self::Videos(videos) => model.watch(videos)?,
         })
     }
@@ -81,6 +97,10 @@ pub struct How<'a> {
     pub frames: usize,
     /// The program that decodes videos; absent: looked for.
     pub ffmpeg: Option<&'a Path>,
+    /// What files may cost.
+    pub limits: MediaLimits,
+    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    pub audio_track: Option<u16>,
     /// Where the lines go; absent: the job is not taken up again.
     pub lines: Option<Lines<'a>>,
 }
@@ -103,7 +123,7 @@ pub fn sees(model: &FusionModel) -> Vec<Modality> {
 pub fn understand(
     model: &FusionModel,
     listing: Listing,
-    How { stage, options, whole, frames, ffmpeg, lines }: How,
+    How { stage, options, whole, frames, ffmpeg, limits, audio_track, lines }: How,
     work: Work,
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,
@@ -112,7 +132,10 @@ pub fn understand(
     let total = items.len() + unlisted.len();
     let mut made = Understood { done: Vec::new(), skipped: unlisted };
     check_skips(&made.skipped, options.max_skip)?;
-    let videos = if items.iter().any(|item| item.video) { Some(Ffmpeg::find(ffmpeg)?) } else { None };
+    let find = || Ok::<_, Error>(Some(Ffmpeg::find(ffmpeg)?.hearing(audio_track)));
+    let videos = if items.iter().any(|item| item.video) { find()? } else { None };
+    let sounds = items.iter().any(|item| item.modality == Modality::Audio && !item.video);
+    let ears = if sounds && (ffmpeg.is_some() || audio_track.is_some()) { find()? } else { None };
     let frames = frames.clamp(1, model.most_frames());
     let mut store = match lines {
         Some(lines) => Some(Store::open(&lines, &items, options.batch, &mut made)?),
@@ -129,13 +152,20 @@ pub fn understand(
     // The model's tensors stay on this thread.
     let processors = model.towers().processors();
     let mut waiting: Vec<std::result::Result<Prepared, String>> = Vec::with_capacity(batch);
+    let mut stamps = Vec::with_capacity(batch);
     progress(Progress { stage, done: unlisted + start, total, skipped: made.skipped.len() }).check()?;
     ordered(
         rest,
         options.workers,
         ahead,
-        |item| prepare(item, processors, whole, videos.as_ref().map(|ffmpeg| (ffmpeg, frames))),
-        |index, prepared| {
+        |item| {
+            // Before it is read: a file that changes meanwhile is done again by the next run.
+            let stamp = stamp_of(item);
+            let videos = videos.as_ref().map(|ffmpeg| (ffmpeg, frames));
+            (stamp, prepare(item, processors, whole, videos, ears.as_ref(), &limits))
+        },
+        |index, (stamp, prepared)| {
+            stamps.push(stamp);
             waiting.push(prepared);
             if waiting.len() < batch && index + 1 < rest.len() {
                 return Ok(());
@@ -143,8 +173,9 @@ pub fn understand(
             let from = index + 1 - waiting.len();
             let part = &rest[from..=index];
             let values = batch_of(part, std::mem::take(&mut waiting), (start + from) as u64, work)?;
+            let files = std::mem::take(&mut stamps);
             if let Some(store) = &mut store {
-                store.keep(part, &values)?;
+                store.keep(files, &values)?;
             }
             made.take(part, values);
             check_skips(&made.skipped, options.max_skip)?;
@@ -156,7 +187,7 @@ pub fn understand(
     if let (true, Some(first)) = (made.done.is_empty(), made.skipped.first()) {
         let (id, reason) = (first.id.clone(), first.reason.clone());
         if let Some(store) = store {
-            store.remove()?;
+            store.ledger.remove()?;
         }
         return Err(if total == 1 {
             Error::Input(format!("{id}: {reason}"))
@@ -169,8 +200,8 @@ pub fn understand(
         for (id, value) in &made.done {
             text += &line(id, value)?;
         }
-        write_atomically(lines.out, text.as_bytes())?;
-        store.remove()?;
+        write_atomic(lines.out, |w| w.write_all(text.as_bytes()))?;
+        store.ledger.remove()?;
     }
     Ok(made)
 }
@@ -201,7 +232,7 @@ fn line(id: &str, value: &Value) -> Result<String> {
 enum Prepared {
     Picture(RgbImage),
     Video(Vec<RgbImage>),
-    Spectrogram(Vec<f32>),
+    Spectrogram(media::Mel),
 }
 
 /// Decodes and processes one item; what is wrong with it is a line for the user.
@@ -210,38 +241,42 @@ fn prepare(
     processors: &Processors,
     whole: bool,
     videos: Option<(&Ffmpeg, usize)>,
+    ears: Option<&Ffmpeg>,
+    limits: &MediaLimits,
 ) -> std::result::Result<Prepared, String> {
     let missing = || {
         Error::Input("the model came without preprocessor_config.json, which says how it sees files".into())
     };
-    let work = || match (item.modality, &item.path) {
+    let read = || match (item.modality, &item.path) {
         (Modality::Image, Some(path)) if item.video => {
             let (ffmpeg, frames) = videos.ok_or_else(missing)?;
-            media::frames(path, &item.span, processors.image.as_ref().ok_or_else(missing)?, ffmpeg, frames)
-                .map(Prepared::Video)
+            let processor = processors.image.as_ref().ok_or_else(missing)?;
+            media::frames(path, &item.span, processor, ffmpeg, frames, limits).map(Prepared::Video)
         }
         (Modality::Audio, Some(path)) if item.video => {
             let (ffmpeg, _) = videos.ok_or_else(missing)?;
-            media::sound_track(
-                path,
-                &item.span,
-                processors.audio.as_ref().ok_or_else(missing)?,
-                ffmpeg,
-                whole,
-            )
-            .map(Prepared::Spectrogram)
+            let processor = processors.audio.as_ref().ok_or_else(missing)?;
+            media::sound_track(path, &item.span, processor, ffmpeg, whole, limits).map(Prepared::Spectrogram)
         }
         (Modality::Image, Some(path)) => {
-            media::picture(path, processors.image.as_ref().ok_or_else(missing)?).map(Prepared::Picture)
+            media::picture(path, processors.image.as_ref().ok_or_else(missing)?, limits)
+                .map(Prepared::Picture)
         }
         (Modality::Audio, Some(path)) => {
             let processor = processors.audio.as_ref().ok_or_else(missing)?;
-            let mel =
-                if whole { media::speech(path, processor)? } else { media::spectrogram(path, processor)? };
-            Ok(Prepared::Spectrogram(mel))
+            Ok(Prepared::Spectrogram(if whole {
+                media::speech(path, processor, ears, limits)?
+            } else {
+                // Of a part of a sound no times are told.
+                (
+                    media::spectrogram(path, processor, ears, limits)?,
+                    Heard { start: 0.0, seconds: f64::INFINITY },
+                )
+            }))
         }
         _ => Err(Error::Input("it is neither a picture nor a sound".into())),
     };
+    let work = || regular(item).and_then(|()| read());
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|e: Error| {
             let text = e.to_string();
@@ -259,7 +294,7 @@ fn batch_of(
     work: Work,
 ) -> Result<Vec<std::result::Result<Value, String>>> {
     let mut values: Vec<Option<std::result::Result<Value, String>>> = items.iter().map(|_| None).collect();
-    let (mut pictures, mut mels) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    let (mut pictures, mut mels) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
     let mut videos = (Vec::new(), Vec::new());
     for (i, prepared) in prepared.into_iter().enumerate() {
         match prepared {
@@ -271,16 +306,17 @@ fn batch_of(
                 videos.0.push(i);
                 videos.1.push(frames);
             }
-            Ok(Prepared::Spectrogram(mel)) => {
+            Ok(Prepared::Spectrogram((mel, heard))) => {
                 mels.0.push(i);
                 mels.1.push(mel);
+                mels.2.push(heard);
             }
             Err(reason) => values[i] = Some(Err(reason)),
         }
     }
     for (at, media) in [
         (pictures.0, Media::Pictures(pictures.1)),
-        (mels.0, Media::Spectrograms(mels.1)),
+        (mels.0, Media::Spectrograms(mels.1, mels.2)),
         (videos.0, Media::Videos(videos.1)),
     ] {
         if at.is_empty() {
@@ -304,23 +340,22 @@ fn batch_of(
     Ok(values.into_iter().map(|v| v.unwrap_or_else(|| Err("the model gave nothing for it".into()))).collect())
 }
 
-/// A line of the work so far.
+/// What came of one item, as the work so far remembers it.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kept {
-    /// The first: a sum over everything that changes a value.
-    Work(String),
-    Done(Value),
-    Skipped(String),
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// Length and time of its file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    done: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skipped: Option<String>,
 }
 
-fn kept_line(kept: &Kept) -> Result<String> {
-    Ok(serde_json::to_string(kept).map_err(|e| Error::Input(format!("JSON: {e}")))? + "\n")
-}
-
+/// The work so far, in a file beside the output.
 struct Store {
-    path: PathBuf,
-    file: File,
+    ledger: Ledger,
     /// Items behind us.
     done: usize,
 }
@@ -328,102 +363,61 @@ struct Store {
 impl Store {
     fn open(lines: &Lines, items: &[Item], batch: usize, made: &mut Understood) -> Result<Self> {
         let path = crate::resume::partial(lines.out);
-        let mut hash = Sha256::new();
-        hash.update(lines.settings.as_bytes());
-        hash.update((batch as u64).to_le_bytes());
-        for item in items {
-            let span = if item.span.is_whole() { String::new() } else { item.span.to_string() };
-            for part in
-                [item.id.as_str(), item.modality.name(), span.as_str()].into_iter().filter(|p| !p.is_empty())
-            {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part.as_bytes());
-            }
+        if lines.fresh {
+            forget(&path)?;
         }
-        let fingerprint = hex(&hash.finalize());
-        if lines.fresh && path.exists() {
-            fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
+        let work = fingerprint(lines.settings, items, batch);
+        let (mut ledger, mut kept) = Ledger::open::<Kept>(&path, "lines", &work, items.len())?;
+        if kept.iter().any(|k| k.done.is_some() == k.skipped.is_some()) {
+            return Err(Error::format(&path, DAMAGED));
         }
-        let mut kept = Vec::new();
-        if path.is_file() {
-            let file = File::open(&path).map_err(Error::io(&path, "read"))?;
-            let mut reader = BufReader::new(file);
-            let mut text = String::new();
-            loop {
-                text.clear();
-                let n = reader.read_line(&mut text).map_err(Error::io(&path, "read"))?;
-                // A line that was not finished is cut off.
-                if n == 0 || !text.ends_with('\n') {
-                    break;
-                }
-                let Ok(line) = serde_json::from_str(&text) else { break };
-                kept.push(line);
-            }
-        }
-        let other = |message| Err(Error::format(&path, message));
-        match kept.first() {
-            None => {}
-            Some(Kept::Work(found)) if *found == fingerprint => {}
-            Some(Kept::Work(_)) => {
-                return other(
-                    "holds the work of another command (other inputs, model or options); run that one, or give --fresh",
-                );
-            }
-            Some(_) => return other("is not the work of this command; give --fresh"),
-        }
-        let found = kept.len().saturating_sub(1);
-        if found > items.len() || kept.iter().skip(1).any(|k| matches!(k, Kept::Work(_))) {
-            return other("is not the work of this command; give --fresh");
-        }
+        // A file that changed is done again, and all after it.
+        let same = |(kept, item): &(&Kept, &Item)| kept.file == stamp_of(item);
+        let found = kept.iter().zip(items).take_while(same).count();
         // Whole batches only, so that they are composed as in a run that was never stopped.
         let done = if found == items.len() { found } else { found - found % batch.max(1) };
-        kept.truncate(done + 1);
-        if kept.is_empty() {
-            kept.push(Kept::Work(fingerprint));
-        }
-        // The file is written anew beside and takes the old one's place: what is done is never not on the disk.
-        let mut text = String::new();
-        for line in &kept {
-            text += &kept_line(line)?;
-        }
-        write_atomically(&path, text.as_bytes())?;
-        for (line, item) in kept.into_iter().skip(1).zip(items) {
-            match line {
-                Kept::Done(value) => made.done.push((item.id.clone(), value)),
-                Kept::Skipped(reason) => made.skipped.push(Skip { id: item.id.clone(), reason }),
-                Kept::Work(_) => {}
+        ledger.cut(done)?;
+        kept.truncate(done);
+        for (kept, item) in kept.into_iter().zip(items) {
+            if let Some(value) = kept.done {
+                made.done.push((item.id.clone(), value));
+            } else {
+                let reason = kept.skipped.unwrap_or_default();
+                made.skipped.push(Skip { id: item.id.clone(), reason });
             }
         }
-        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io(&path, "write"))?;
-        Ok(Self { path, file, done })
+        Ok(Self { ledger, done })
     }
 
-    fn write(&mut self, lines: &[Kept]) -> Result<()> {
-        let mut text = String::new();
-        for kept in lines {
-            text += &kept_line(kept)?;
-        }
-        self.file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_data())
-            .map_err(Error::io(&self.path, "write"))
-    }
-
-    fn keep(&mut self, items: &[Item], values: &[std::result::Result<Value, String>]) -> Result<()> {
-        let lines: Vec<Kept> = values
-            .iter()
-            .map(|v| match v {
-                Ok(value) => Kept::Done(value.clone()),
-                Err(reason) => Kept::Skipped(reason.clone()),
-            })
-            .collect();
-        self.write(&lines)?;
-        self.done += items.len();
+    /// The values of a batch, and its files' stamps.
+    fn keep(&mut self, stamps: Vec<String>, values: &[std::result::Result<Value, String>]) -> Result<()> {
+        let kept = |(file, value): (String, &std::result::Result<Value, String>)| {
+            let (done, skipped) = (value.as_ref().ok().cloned(), value.as_ref().err().cloned());
+            Kept { file, done, skipped }
+        };
+        let lines: Vec<Kept> = stamps.into_iter().zip(values).map(kept).collect();
+        self.ledger.append(&lines)?;
+        self.done += values.len();
         Ok(())
     }
+}
 
-    fn remove(self) -> Result<()> {
-        drop(self.file);
-        fs::remove_file(&self.path).map_err(Error::io(&self.path, "remove"))
+fn stamp_of(item: &Item) -> String {
+    item.path.as_deref().map(stamp).unwrap_or_default()
+}
+
+/// Of everything that changes a value: settings, items, how batches are composed.
+fn fingerprint(settings: &str, items: &[Item], batch: usize) -> String {
+    let mut hash = Sha256::new();
+    hash.update(settings.as_bytes());
+    hash.update((batch as u64).to_le_bytes());
+    for item in items {
+        let span = if item.span.is_whole() { String::new() } else { item.span.to_string() };
+        let path = item.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        for part in [item.id.as_str(), item.modality.name(), &path, &span] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
     }
+    hex(&hash.finalize())
 }

@@ -24,7 +24,11 @@ fn go_on(_: Progress) -> Flow {
 fn options(manifest: &Path, split: Option<&str>) -> BuildOptions {
     let inputs =
         Inputs { manifest: Some(manifest.to_owned()), split: split.map(Into::into), ..Inputs::default() };
-    BuildOptions { inputs, embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 }, ffmpeg: None }
+    BuildOptions {
+        inputs,
+        embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 },
+        ..BuildOptions::default()
+    }
 }
 
 /// An index of eight pictures, eight sounds and sixteen captions.
@@ -114,6 +118,60 @@ fn damaged_and_mixed_up_indexes_are_refused() {
 
     let none = Index::open(made.dir.path()).unwrap_err().to_string();
     assert!(none.contains("this is no index"), "{none}");
+}
+
+#[test]
+fn no_change_of_a_byte_ends_in_a_panic() {
+    let made = made();
+    let mut random = 5u64;
+    let mut draw = |below: usize| {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (random >> 33) as usize % below
+    };
+    for name in ["index.json", "items.jsonl", "vectors.safetensors"] {
+        let whole = fs::read(made.index.join(name)).unwrap();
+        for case in 0..120 {
+            let mut bytes = whole.clone();
+            // Heads are short and say the most.
+            let at = draw(if case % 2 == 0 { bytes.len().min(400) } else { bytes.len() });
+            match case % 3 {
+                0 => bytes[at] = draw(256) as u8,
+                1 => bytes.truncate(at),
+                _ => bytes[at] = b'0' + draw(10) as u8,
+            }
+            fs::write(made.index.join(name), bytes).unwrap();
+            match Index::open(&made.index) {
+                // Numbers changed, counts and lengths did not: whatever is found is one of its items.
+                Ok(index) => {
+                    let hits = index.search(&[0.5; support::DIM], 5, &[]).unwrap();
+                    assert!(hits.iter().all(|hit| hit.index < index.items().len()));
+                }
+                Err(e) => {
+                    assert!(!e.to_string().contains('\n') && e.to_string().contains("idx"), "{name}: {e}")
+                }
+            }
+        }
+        fs::write(made.index.join(name), whole).unwrap();
+    }
+}
+
+#[test]
+fn an_index_of_before_repeats_its_texts_and_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, index) = (model_dir(dir.path()), dir.path().join("idx"));
+    let inputs = Inputs { texts: vec!["a red bus".into(), "un chat".into()], ..Inputs::default() };
+    let options = BuildOptions { inputs, ..BuildOptions::default() };
+    build(&model, Device::Cpu, &index, &options, &mut go_on).unwrap();
+    let path = index.join("index.json");
+    let mut header: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(header["built"]["inputs"].get("texts").is_none());
+    assert_eq!(header["built"]["texts"]["count"], 2);
+    assert_eq!(Index::open(&index).unwrap().header().built.texts(), 2);
+    header["built"].as_object_mut().unwrap().remove("texts");
+    header["built"]["inputs"]["texts"] = serde_json::json!(["a red bus", "un chat"]);
+    fs::write(&path, header.to_string()).unwrap();
+    assert_eq!(Index::open(&index).unwrap().header().built.texts(), 2);
+    build(&model, Device::Cpu, &index, &options, &mut go_on).unwrap();
 }
 
 #[test]

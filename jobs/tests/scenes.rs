@@ -5,6 +5,10 @@
 mod again;
 #[path = "support/scenes.rs"]
 mod media;
+#[path = "support/scenes_shared.rs"]
+mod shared;
+#[path = "support/scenes_streams.rs"]
+mod streams;
 mod support;
 
 use media::{golden, video};
@@ -12,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use support::{TOWERS, model};
 use tch::Device;
-use unisono_datasets::video::{Time, VideoLimits};
+use unisono_datasets::video::Time;
 use unisono_jobs::scenes::write::{Output, read};
 use unisono_jobs::scenes::{Models, SceneJob, SceneReport, Shard, Source, list, scenes};
 use unisono_jobs::{Embedder, Error, Flow, Index, Modality, Result, identity};
@@ -35,7 +39,7 @@ fn job<'a>(out: &'a Path, settings: &'a SceneSettings) -> SceneJob<'a> {
         fresh: false,
         ffmpeg: None,
         transnet: None,
-        limits: VideoLimits::default(),
+        limits: Default::default(),
     }
 }
 

@@ -106,7 +106,7 @@ fn an_index_finds_videos_by_videos_and_words() {
     let manifest = collection(dir.path());
     let place = support::model_dir(dir.path());
     let inputs = Inputs { manifest: Some(manifest), ..Inputs::default() };
-    let options = BuildOptions { inputs, embed: EmbedOptions::default(), ffmpeg: None };
+    let options = BuildOptions { inputs, ..BuildOptions::default() };
     let report =
         build(&place, Device::Cpu, &dir.path().join("idx"), &options, &mut |_| Flow::Continue).unwrap();
     // A part is not its whole.

@@ -28,6 +28,9 @@ pub enum Error {
         /// What was expected and found.
         message: String,
     },
+    /// A text of the user's that cannot be read.
+    #[error(transparent)]
+    Files(unisono_files::Error),
     /// The operating system refused to read or write.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {
@@ -38,6 +41,16 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl From<unisono_files::Error> for Error {
+    fn from(error: unisono_files::Error) -> Self {
+        match error {
+            unisono_files::Error::Io { path, action, source } => Self::Io { path, action, source },
+            unisono_files::Error::Format { path, message } => Self::Format { path, message },
+            other => Self::Files(other),
+        }
+    }
 }
 
 impl Error {

@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
+use unisono_files::{Budget, read_text};
 
 /// What a set's labels are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,20 +55,12 @@ impl LabelSet {
             return Self::parse(name, text, Path::new(name));
         }
         let path = Path::new(named);
-        let meta = match std::fs::metadata(path) {
-            Ok(meta) => meta,
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-                let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-                let expected = format!("a file, or one of {}", names.join(", "));
-                return Err(Error::setting("labels.sets", expected, format!("{named:?}")));
-            }
-            Err(source) => return Err(Error::io(path, "read")(source)),
-        };
-        if meta.len() > MAX_BYTES {
-            let message = format!("expected a text of labels, at most 1 MiB, found {} bytes", meta.len());
-            return Err(Error::format(path, message));
+        if !path.exists() {
+            let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+            let expected = format!("a file, or one of {}", names.join(", "));
+            return Err(Error::setting("labels.sets", expected, format!("{named:?}")));
         }
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        let text = read_text(path, &Budget { bytes: MAX_BYTES, ..Budget::CONFIG })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::parse(&name, &text, path)
     }

@@ -5,7 +5,7 @@ use crate::write::forms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_datasets::video::{Ratio, Time};
+use unisono_datasets::video::{Jump, Ratio, Time};
 
 /// A frame's place: its number, counted from 0 in the order of showing, and the container's own time of it. In JSON: the number, the time
 /// as an exact fraction of seconds and as a decimal to read, and the ticks and their base, which are what is read back.
@@ -25,6 +25,9 @@ pub struct VideoRecord {
     pub path: PathBuf,
     /// Width and height of a frame as it is shown, in pixels.
     pub size: (u32, u32),
+    /// Where that changes; the first 1000 places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<Resized>,
     /// The container's average rate, frames a second; absent where it tells none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "forms::rate")]
     pub rate: Option<Ratio>,
@@ -43,10 +46,19 @@ pub struct VideoRecord {
     pub detector: String,
 }
 
-/// What could not be decoded.
+/// From which frame on frames are of another size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resized {
+    /// The first of them.
+    pub frame: u64,
+    /// Width and height, in pixels.
+    pub size: (u32, u32),
+}
+
+/// What could not be decoded, or not be believed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FailureRecord {
-    /// Complaints of the decoder and the container's reader.
+    /// Complaints of the decoder and the container's reader; each jump of the clock is one.
     pub count: usize,
     /// The words of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +66,9 @@ pub struct FailureRecord {
     /// Times that the container promises a frame for and for which none came; the first 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "forms::times")]
     pub places: Vec<Time>,
+    /// Where the container's clock goes back or jumps, the first 1000: times run on there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "forms::jumps")]
+    pub jumps: Vec<Jump>,
 }
 
 impl VideoRecord {

@@ -9,6 +9,13 @@ use crate::group::GroupSettings;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use unisono_datasets::video::VideoLimits;
+use unisono_files::{Budget, read_text};
+
+mod documented;
+mod idle;
+
+pub use idle::Uses;
 
 /// All settings with their defaults, explained: what `--print-settings` prints.
 pub const DOCUMENTED: &str = include_str!("../settings.toml");
@@ -167,6 +174,8 @@ pub struct SceneSettings {
     pub group: GroupSettings,
     /// Zero-shot labels.
     pub labels: LabelSettings,
+    /// What a file may cost.
+    pub limits: VideoLimits,
 }
 
 impl Default for SceneSettings {
@@ -184,6 +193,7 @@ impl Default for SceneSettings {
             sample: Default::default(),
             group: Default::default(),
             labels: Default::default(),
+            limits: Default::default(),
         }
     }
 }
@@ -197,7 +207,7 @@ impl SceneSettings {
         let mut table = match file {
             None => toml::Table::new(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+                let text = read_text(path, &Budget::CONFIG)?;
                 // Once from the text, for a message with the line.
                 let one_line = |e: toml::de::Error| {
                     let line =
@@ -244,6 +254,13 @@ impl SceneSettings {
         within("gradual.max_bend", self.gradual.max_bend.into(), 0.0, 1.0)?;
         within("gradual.flash_rise", self.gradual.flash_rise.into(), 1.0, 255.0)?;
         within("labels.top", self.labels.top as f64, 1.0, 1000.0)?;
+        let limits = &self.limits;
+        within("limits.max_pixels", limits.max_pixels as f64, 1.0, 4e9)?;
+        within("limits.max_total_pixels", limits.max_total_pixels as f64, 1.0, 9e15)?;
+        within("limits.max_frames", limits.max_frames as f64, 1.0, 1e9)?;
+        within("limits.max_seconds", limits.max_seconds, 1.0, 1e7)?;
+        within("limits.max_silence", limits.max_silence, 1.0, 1e5)?;
+        within("limits.max_memory", limits.max_memory as f64, 256.0, 1e7)?;
         self.group.validate()
     }
 

@@ -6,8 +6,8 @@
 #[path = "write/cases.rs"]
 mod cases;
 
-use unisono_datasets::video::Time;
-use unisono_scenes::record::{Moment, VideoScenes};
+use unisono_datasets::video::{Jump, Time};
+use unisono_scenes::record::{Moment, Resized, VideoScenes};
 use unisono_scenes::write::{self, Cut, Options, Output, Unit};
 
 fn golden(name: &str, found: &str) {
@@ -48,6 +48,21 @@ fn what_is_written_is_read_back() {
         let (found, base) = (write::read(dir.path()).unwrap().video.end.time, video.video.end.time);
         assert_eq!((found.pts, found.base), (base.pts, base.base));
     }
+    // A clock that breaks, frames of another size.
+    let (dir, mut broken) = (tempfile::tempdir().unwrap(), case("film"));
+    let at = |pts| Time { pts, base: "1/90000".parse().unwrap() };
+    broken.video.failures.count = 1;
+    broken.video.failures.jumps = vec![Jump { frame: 75, from: at(399_600), to: at(-3600) }];
+    broken.video.sizes = vec![Resized { frame: 80, size: (160, 96) }];
+    write::all(dir.path(), &broken, &Options::default()).unwrap();
+    assert_eq!(write::read(dir.path()).unwrap(), broken);
+    let text = std::fs::read_to_string(dir.path().join("video.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["sizes"], serde_json::json!([{ "frame": 80, "size": [160, 96] }]));
+    assert_eq!(
+        (&json["failures"]["jumps"][0]["frame"], &json["failures"]["jumps"][0]["to"]["time"]),
+        (&75.into(), &"-1/25".into())
+    );
 }
 
 #[test]
@@ -119,7 +134,7 @@ fn clips_are_cut_by_the_containers_times() {
     };
     let exact = words(&Cut::default());
     assert!(exact.contains("|-copyts|-i|file:/films/My broadcast film.mp4|"), "{exact}");
-    assert!(exact.contains("|-vf|trim=start=1.800000:end=2.600000,setpts=PTS-STARTPTS|"), "{exact}");
+    assert!(exact.contains("|-vf|trim=start=1.800000:end=2.600000,setpts='round(PTS-(9/5)/TB)'|"), "{exact}");
     assert!(exact.contains("|-enc_time_base|1/90000|") && exact.contains("|-an|"), "{exact}");
     assert!(exact.ends_with("|file:-out:1.mp4"), "{exact}");
     let copied = words(&Cut::Copy);
@@ -127,6 +142,23 @@ fn clips_are_cut_by_the_containers_times() {
         copied.contains("|-seek_timestamp|1|-ss|1.800000|-i|") && copied.contains("|-t|0.800000|"),
         "{copied}"
     );
+    // Where the clock breaks, frames are counted.
+    let mut broken = case("broadcast").video;
+    let at = |pts| Time { pts, base: "1/90000".parse().unwrap() };
+    broken.failures.jumps = vec![Jump { frame: 5, from: at(9000), to: at(0) }];
+    let shot = &of.shots[1];
+    let counted = write::clip(&broken, shot.start, shot.end, &Cut::default(), "o.mp4".as_ref());
+    let counted: Vec<_> = counted.iter().map(|w| w.to_string_lossy()).collect();
+    assert!(
+        counted.iter().any(|w| w.starts_with("trim=start_frame=10:end_frame=30,setpts='if(")),
+        "{counted:?}"
+    );
+    assert!(!counted.iter().any(|w| w == "-ss"), "{counted:?}");
+    assert!(
+        write::uncuttable(&broken, &Cut::Copy).is_some()
+            && write::uncuttable(&broken, &Cut::default()).is_none()
+    );
+    assert!(write::uncuttable(&of.video, &Cut::Copy).is_none());
     let mut video = of.video.clone();
     video.path = "/x/../\"; rm -rf %d\u{202e}.mp4".into();
     assert_eq!(write::clip_name(&video, "scene", 11, "mp4"), "rm_-rf__d-scene-012.mp4");

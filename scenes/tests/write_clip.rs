@@ -45,6 +45,7 @@ fn check(dir: &Path, name: &str, words: &str) {
     let video = VideoRecord {
         path: path.clone(),
         size: (64, 48),
+        sizes: Vec::new(),
         rate: None,
         variable_rate: false,
         start: moment(0),

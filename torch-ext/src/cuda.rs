@@ -72,7 +72,7 @@ pub fn device(name: &str) -> Result<tch::Device> {
         other => other
             .strip_prefix("cuda:")
             .and_then(|i| i.parse::<usize>().ok())
-            .ok_or_else(|| refuse("expected cpu, cuda, cuda:N or auto".into()))?,
+            .ok_or_else(|| Error::Device { name: name.to_owned() })?,
     };
     match load() {
         Status::Ready { devices } if index < *devices => Ok(tch::Device::Cuda(index)),
@@ -96,8 +96,9 @@ mod tests {
     #[test]
     fn devices_by_name() {
         assert_eq!(device("cpu").unwrap(), tch::Device::Cpu);
-        assert!(device("tpu").is_err());
-        assert!(device("cuda:x").is_err());
+        for wrong in ["tpu", "gpu", "cuda:x", "cuda:", ""] {
+            assert!(matches!(device(wrong), Err(Error::Device { .. })), "{wrong}");
+        }
         match load() {
             Status::Ready { devices } => {
                 assert_eq!(device("auto").unwrap(), tch::Device::Cuda(0));

@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod generator;
 pub mod library;
 pub mod optim;
+pub mod threads;
 
 pub use dispatch::{Arg, call, call_one};
 
@@ -38,6 +39,12 @@ pub enum Error {
         expected: usize,
         /// How many came.
         found: usize,
+    },
+    /// A device that no machine has.
+    #[error("device {name:?}: expected cpu, cuda, cuda:N or auto")]
+    Device {
+        /// What was asked for.
+        name: String,
     },
     /// CUDA parts are there but would not load.
     #[error("the CUDA part of libtorch at {path} did not load: {message}; run `unisono doctor`")]

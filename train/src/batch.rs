@@ -5,7 +5,7 @@ use crate::data::Sample;
 use image::RgbImage;
 use std::collections::BTreeMap;
 use tch::Tensor;
-use unisono_encoders::clips::{Clips, Tokens, unit};
+use unisono_encoders::clips::{Clips, Tokens, joined, unit};
 use unisono_encoders::video::Heard;
 use unisono_encoders::{Modality, Mode, Model};
 use unisono_fusion::{Items, View};
@@ -91,11 +91,15 @@ pub fn forward(
     let rows = rows_of(|s| !s.squares.is_empty());
     if !rows.is_empty() {
         let squares: Vec<RgbImage> = samples.iter().flat_map(|s| s.squares.iter().cloned()).collect();
-        let pixels = model.image_processor()?.batch(&squares, model.device())?;
         shapes.images = squares.len() as i64;
         let counts: Vec<usize> = rows.iter().map(|i| samples[*i].squares.len()).collect();
         let clips = Clips::new(&counts, model.device())?;
-        let out = model.forward_frames(&pixels, &clips, mode(Modality::Image))?;
+        let out = if model.mixes_frames() {
+            let pixels = model.image_processor()?.batch(&squares, model.device())?;
+            model.forward_frames(&pixels, &clips, mode(Modality::Image))?
+        } else {
+            model.forward_pictures(&squares, mode(Modality::Image))?
+        };
         if fused.contains(&Modality::Image) {
             let frames = match clips.are_pictures() {
                 true => vec![(out.tokens, out.mask)],
@@ -229,23 +233,13 @@ fn in_buckets<T>(
     }
     let all = Tensor::f_cat(&parts, 0)?;
     let back = Tensor::f_from_slice(&back)?.f_to_device(all.device())?;
-    let tokens = if tokens.is_empty() { None } else { Some(padded(&tokens, &back)?) };
+    let tokens = match tokens.as_slice() {
+        [] => None,
+        parts => {
+            let (tokens, mask) = joined(parts)?;
+            let ordered = |t: &Tensor| t.f_index_select(0, &back);
+            Some((ordered(&tokens)?, mask.as_ref().map(ordered).transpose()?))
+        }
+    };
     Ok((all.f_index_select(0, &back)?, tokens))
-}
-
-/// The parts' tokens as one tensor, padded to the longest part's, in the order of the samples.
-fn padded(parts: &[Tokens], back: &Tensor) -> Result<Tokens> {
-    let longest = parts.iter().map(|(t, _)| t.size().get(1).copied().unwrap_or(0)).max().unwrap_or(0);
-    let (mut tokens, mut masks) = (Vec::with_capacity(parts.len()), Vec::with_capacity(parts.len()));
-    for (x, mask) in parts {
-        let (n, t, _) = x.size3()?;
-        tokens.push(x.f_constant_pad_nd([0, 0, 0, longest - t])?);
-        let real = match mask {
-            Some(mask) => mask.shallow_clone(),
-            None => Tensor::f_ones([n, t], (tch::Kind::Bool, x.device()))?,
-        };
-        masks.push(real.f_constant_pad_nd([0, longest - t])?);
-    }
-    let order = |all: Tensor| all.f_index_select(0, back);
-    Ok((order(Tensor::f_cat(&tokens, 0)?)?, Some(order(Tensor::f_cat(&masks, 0)?)?)))
 }

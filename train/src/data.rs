@@ -10,8 +10,8 @@ use std::sync::Arc;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
-use unisono_datasets::{Draw, Limits, Record};
+use unisono_datasets::video::{Ffmpeg, Span};
+use unisono_datasets::{Draw, MediaLimits, Record, words};
 use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
 use unisono_encoders::{Modality, Model};
 use unisono_eval::inputs;
@@ -34,7 +34,7 @@ pub struct Sample {
     pub(crate) mel: Option<Vec<f32>>,
 }
 
-/// Pictures are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
+/// Pictures that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
 
 enum Medium {
@@ -57,17 +57,32 @@ impl Medium {
     }
 }
 
+/// How pictures are seen.
+struct Eye {
+    /// As in inference.
+    processor: ImageProcessor,
+    /// As they are decoded and kept: the same, unless a crop or a rotation wants pixels to choose from.
+    wide: ImageProcessor,
+}
+
+impl Eye {
+    fn new(processor: &ImageProcessor, augment: &ImageAugment) -> Self {
+        let wide = if augment.moves() { processor.scaled(CACHE_SCALE) } else { processor.clone() };
+        Self { processor: processor.clone(), wide }
+    }
+}
+
 /// Prepares samples; shared by the loader's threads.
 pub struct Preparer {
     sources: Vec<DataConfig>,
     text: Option<TextProcessor>,
-    image: Option<ImageProcessor>,
+    image: Option<Eye>,
     audio: Option<LogMel>,
     augment_image: ImageAugment,
     augment_sound: SoundAugment,
     augment_mel: SpectrogramAugment,
     cache: MediaCache<Medium>,
-    limits: Limits,
+    limits: MediaLimits,
     frames: usize,
     listens: bool,
     seed: u64,
@@ -81,13 +96,13 @@ impl Preparer {
         Self {
             sources: recipe.data.clone(),
             text: p.text.clone(),
-            image: p.image.clone(),
+            image: p.image.as_ref().map(|image| Eye::new(image, &recipe.augment.image)),
             audio: p.audio.clone(),
             augment_image: ImageAugment { fill: background, ..recipe.augment.image.clone() },
             augment_sound: recipe.augment.sound.clone(),
             augment_mel: recipe.augment.spectrogram.clone(),
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
-            limits: Limits::default(),
+            limits: recipe.limits,
             frames: recipe.frames(model),
             listens: model.listens(),
             seed: recipe.seed,
@@ -117,16 +132,20 @@ impl Preparer {
         if let (Some(processor), true) = (&self.text, uses(Modality::Text) && !r.text.is_empty()) {
             let caption = caption(r, &source.caption, &mut stream(Purpose::Pick));
             sample.ids = Some(processor.encode(&caption)?);
-            sample.text = Some(hash(&caption.trim().to_lowercase()));
+            sample.text = Some(hash(&words::folded(&caption)));
+        } else if let Some(name) = r.text.first() {
+            // Not read, but known: records of one caption are no negatives of each other.
+            sample.text = Some(hash(&words::folded(name)));
         }
-        if let (Some(processor), true) = (&self.image, uses(Modality::Image) || uses(Modality::Video)) {
+        if let (Some(eye), true) = (&self.image, uses(Modality::Image) || uses(Modality::Video)) {
             // The same stream anew for each frame: a video is cropped and coloured as one.
             let apply = |p: &RgbImage| {
-                self.augment_image.apply(p, processor.longest_side(), &mut stream(Purpose::Augment))
+                let size = eye.processor.size_of_scaled(&eye.wide, p);
+                self.augment_image.apply(p, size, &mut stream(Purpose::Augment))
             };
             let medium = match (&r.image, &r.video) {
-                (Some(path), _) if uses(Modality::Image) => Some(self.picture(path, processor)?),
-                (_, Some(path)) => Some(self.video(path, &r.span, processor)?),
+                (Some(path), _) if uses(Modality::Image) => Some(self.picture(path, eye)?),
+                (_, Some(path)) => Some(self.video(path, &r.span, eye)?),
                 _ => None,
             };
             match medium.as_deref() {
@@ -152,19 +171,18 @@ impl Preparer {
         Ok(sample)
     }
 
-    fn picture(&self, path: &Path, processor: &ImageProcessor) -> Result<Arc<Medium>> {
+    fn picture(&self, path: &Path, eye: &Eye) -> Result<Arc<Medium>> {
         let key = path.display().to_string();
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            Ok(Medium::Picture(inputs::picture(path, &processor.scaled(CACHE_SCALE), self.limits)?))
+            Ok(Medium::Picture(inputs::picture(path, &eye.wide, self.limits.files())?))
         })
     }
 
-    fn video(&self, path: &Path, span: &Span, processor: &ImageProcessor) -> Result<Arc<Medium>> {
+    fn video(&self, path: &Path, span: &Span, eye: &Eye) -> Result<Arc<Medium>> {
         let key = part_key(path, span);
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
-            let scaled = processor.scaled(CACHE_SCALE);
-            Ok(Medium::Frames(inputs::frames_in(path, span, &scaled, &ffmpeg, self.frames, &limits)?))
+            let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
+            Ok(Medium::Frames(inputs::frames_in(path, span, &eye.wide, &ffmpeg, self.frames, &limits)?))
         })
     }
 
@@ -184,11 +202,11 @@ impl Preparer {
         let medium = self.cache.get_or_try_insert(&key, Medium::bytes, || -> Result<Medium> {
             let samples = match sound {
                 Sound::File(path) if !waveform => {
-                    return Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits)?.0));
+                    return Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits.files())?.0));
                 }
-                Sound::File(path) => inputs::sound(path, processor, &self.limits)?.0.samples,
+                Sound::File(path) => inputs::sound(path, processor, &self.limits.files())?.0.samples,
                 Sound::Track(path, span) => {
-                    let (ffmpeg, limits) = (Ffmpeg::find(None)?, VideoLimits::default());
+                    let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
                     match inputs::track(path, span, processor, &ffmpeg, &limits)? {
                         Some(sound) => sound.samples,
                         None => return Ok(Medium::Silence),
@@ -257,3 +275,7 @@ fn caption(r: &Record, config: &CaptionConfig, rng: &mut impl Rng) -> String {
 fn hash(s: &str) -> u64 {
     s.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
+
+#[cfg(test)]
+#[path = "tests/data.rs"]
+mod tests;

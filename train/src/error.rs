@@ -55,6 +55,9 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
+    /// A file or folder that is not ours, is no regular file, or is being written by another run.
+    #[error(transparent)]
+    Files(#[from] unisono_files::Error),
     /// The model's error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),

@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod flops;
+mod folder;
 mod fusing;
 mod learner;
 pub mod optimizer;

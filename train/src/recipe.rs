@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use unisono_datasets::MediaLimits;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_encoders::config::TransformerConfig;
 use unisono_encoders::processors::{ImageProcessor, MelConfig, Vocabulary};
@@ -67,6 +68,14 @@ pub struct Recipe {
     /// What `unisono report` shows of the run.
     #[serde(default)]
     pub report: ReportConfig,
+    /// What a media file may cost, of the data and of the evaluations: `max_pixels = "200M"`, `max_seconds = "2h"`,
+    /// `max_file_bytes = "2G"`, `max_frames`, `max_silence`, `truncated = "use"`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: MediaLimits,
+}
+
+fn is_default(limits: &MediaLimits) -> bool {
+    *limits == MediaLimits::default()
 }
 
 fn auto() -> String {

@@ -9,22 +9,25 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Cursor;
 use std::path::Path;
 use tch::Device;
-use unisono_datasets::{ImageOptions, Record, decode};
+use unisono_datasets::{ImageOptions, MediaLimits, Record, decode};
 use unisono_encoders::{Modality, Model, files};
 use unisono_eval::captioning::PreparedCaptions;
-use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Spoken, gather};
+use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Skipped, Spoken, gather};
 use unisono_eval::report::{
     CaptionCard, CaptionRow, Curves, DataSet, Fact, Header, Headline, Hit, Media, Mistake, Notes, Query,
     RecallRow, ReportData, Search, Throughput, TimeSpent, TrainPoint, ValPoint,
 };
 use unisono_eval::retrieval::{Embeddings, top};
 use unisono_eval::stats::Bootstrap;
+use unisono_files::Budget;
 use unisono_fusion::FusionModel;
 
 /// Items that are embedded at once.
 const BATCH: usize = 256;
 /// Longest edge of a picture in the page, in pixels.
 const THUMBNAIL: u32 = 128;
+/// Larger sounds are left out of the page, in bytes.
+const LARGEST_SOUND: u64 = 4 << 20;
 /// Items that are captioned at once.
 const CAPTIONS: usize = 64;
 /// Captions shown of a protocol.
@@ -57,7 +60,8 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     let recipe = recipe_of(run, progress.recipe)?;
     let summary: Summary = files::read_json(&run.join("summary.json"))?;
     let model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
-    let mut show = Show { model, manifests: Manifests::default(), thumbnails: HashMap::new() };
+    let limits = recipe.limits;
+    let mut show = Show { model, limits, manifests: Manifests::default(), thumbnails: HashMap::new() };
     let lines = tracking::read(&run.join("metrics.jsonl"))?;
 
     let (mut recall, mut mistakes) = (Vec::new(), Vec::new());
@@ -65,11 +69,11 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     for p in &recipe.report.protocol {
         tell(format!("measuring {}: {} to {}", p.name, p.from, p.to));
         let manifest = show.manifests.get(&p.manifest)?;
-        let prepared = Prepared::new(p, &manifest, &show.model)?;
+        let prepared = Prepared::new(p, &manifest, &show.model, &show.limits)?;
         let outcome = prepared.run(&show.model, BATCH, &Bootstrap::default())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
-            let training =
-                spoken.entry(p.manifest.clone()).or_insert_with(|| Spoken::measure(&manifest.split("train")));
+            let measure = || Spoken::measure(&manifest.split("train"), &show.limits);
+            let training = spoken.entry(p.manifest.clone()).or_insert_with(measure);
             prepared.duration_control(training, &Bootstrap::default())?
         } else {
             None
@@ -113,28 +117,51 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     })
 }
 
-/// The recipe as the run's directory has it: its `[report]` may be edited after the training.
+/// The recipe as the run's directory has it: its `[report]` and `[limits]` may be edited after the training.
 fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
     let path = run.join("recipe.toml");
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Recipe { report: Recipe::parse(&text, &path)?.report, ..trained }),
+        Ok(text) => {
+            let edited = Recipe::parse(&text, &path)?;
+            Ok(Recipe { report: edited.report, limits: edited.limits, ..trained })
+        }
         Err(_) => Ok(trained),
+    }
+}
+
+/// A sound as the page carries it: its bytes; a large one is left out, and shows as a placeholder.
+fn carried(path: &Path) -> Result<Media> {
+    match unisono_files::read(path, &Budget { bytes: LARGEST_SOUND, ..Budget::CONFIG }) {
+        Err(unisono_files::Error::Budget { .. }) => Ok(Media::new(Vec::new())),
+        bytes => Ok(Media::new(bytes?)),
     }
 }
 
 /// The model, and what is shown of its items.
 struct Show {
     model: Model,
+    limits: MediaLimits,
     manifests: Manifests,
     thumbnails: HashMap<std::path::PathBuf, Media>,
 }
 
 impl Show {
+    fn gather(
+        &self,
+        records: &[&Record],
+        modality: Modality,
+        langs: &[String],
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Side> {
+        Ok(gather(&self.model, records, modality, langs, Captions::First, &self.limits, skipped)?)
+    }
+
     fn picture(&mut self, path: &Path) -> Result<Media> {
         if let Some(media) = self.thumbnails.get(path) {
             return Ok(media.clone());
         }
-        let options = ImageOptions { svg_size: THUMBNAIL, ..ImageOptions::default() };
+        let limits = self.limits.files();
+        let options = ImageOptions { svg_size: THUMBNAIL, limits, ..ImageOptions::default() };
         let full = decode::image(path, &options)?;
         let (w, h) = full.dimensions();
         let scale = (f64::from(THUMBNAIL) / f64::from(w.max(h))).min(1.0);
@@ -166,7 +193,7 @@ impl Show {
         Ok(match (&item.text, &item.path) {
             (Some(text), _) => Query::Text { text: text.clone(), lang },
             (None, Some(path)) if item.seconds.is_some() => {
-                let media = Media::new(std::fs::read(path).map_err(|e| Error::io(path, e))?);
+                let media = carried(path)?;
                 Query::Sound { media, text: caption, lang, seconds: item.seconds }
             }
             (None, path) => Query::Picture {
@@ -193,7 +220,7 @@ impl Show {
         for p in &recipe.report.captions {
             tell(format!("captions {}", p.name));
             let manifest = self.manifests.get(&p.manifest)?;
-            let prepared = PreparedCaptions::new(p, &manifest, &model)?;
+            let prepared = PreparedCaptions::new(p, &manifest, &model, &recipe.limits)?;
             let (scores, mut captioned) = prepared.run(&model, &options, CAPTIONS)?;
             let baselines = prepared.baselines(&manifest, &model, BATCH)?;
             rows.push(CaptionRow {
@@ -208,7 +235,7 @@ impl Show {
                 let query = if p.from == Modality::Image {
                     Query::Picture { media: self.picture(&path)?, text: None }
                 } else {
-                    let media = Media::new(std::fs::read(&path).map_err(|e| Error::io(&path, e))?);
+                    let media = carried(&path)?;
                     Query::Sound { media, text: None, lang: None, seconds: None }
                 };
                 let truth = c.references.first().cloned().unwrap_or_default();
@@ -233,7 +260,7 @@ impl Show {
         if same_lang {
             found.retain(|(i, _)| side.items[*i].lang == item.lang);
         }
-        let right = |i: usize| side.items[i].key == item.key;
+        let right = |i: usize| side.items[i].answers(item);
         let rank = found.iter().position(|(i, _)| right(*i)).map(|r| (r + 1) as f64);
         let size = found.len();
         let mut hits = Vec::with_capacity(HITS);
@@ -248,7 +275,7 @@ impl Show {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
         let mut skipped = Vec::new();
-        let gallery = gather(&self.model, &held_out, Modality::Image, &[], Captions::First, &mut skipped)?;
+        let gallery = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
         let vectors = gallery.embed(&self.model, BATCH)?;
         let keys: HashSet<&str> = held_out.iter().map(|r| r.key()).collect();
         let mut asked: HashSet<String> = HashSet::new();
@@ -263,7 +290,7 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let texts = gather(&self.model, &[r], Modality::Text, &[], Captions::First, &mut skipped)?;
+            let texts = self.gather(&[r], Modality::Text, &[], &mut skipped)?;
             let query = texts.embed(&self.model, BATCH)?;
             if let Some(item) = texts.items.first() {
                 out.push(self.search(item, &query, None, &gallery, &vectors, false)?);
@@ -277,8 +304,8 @@ impl Show {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
         let mut skipped = Vec::new();
-        let pictures = gather(&self.model, &held_out, Modality::Image, &[], Captions::First, &mut skipped)?;
-        let texts = gather(&self.model, &held_out, Modality::Text, &c.langs, Captions::First, &mut skipped)?;
+        let pictures = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
+        let texts = self.gather(&held_out, Modality::Text, &c.langs, &mut skipped)?;
         let (picture_vectors, text_vectors) =
             (pictures.embed(&self.model, BATCH)?, texts.embed(&self.model, BATCH)?);
         let (mut to_pictures, mut to_texts) = (Vec::new(), Vec::new());
@@ -292,24 +319,20 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let sounds = gather(&self.model, &[r], Modality::Audio, &[], Captions::First, &mut skipped)?;
+            let sounds = self.gather(&[r], Modality::Audio, &[], &mut skipped)?;
             let vector = sounds.embed(&self.model, BATCH)?;
             let Some(item) = sounds.items.first() else { continue };
             let caption = r.text.first().cloned();
-            // A lone record knows nothing of the captions that join labels: the gallery's key of the same thing counts.
-            let key =
-                texts.items.iter().find(|t| t.text == caption && t.lang == item.lang).map(|t| t.key.clone());
-            let item = Item { key: key.unwrap_or_else(|| item.key.clone()), ..item.clone() };
             let dim = self.model.config().embed_dim as usize;
             to_pictures.push(self.search(
-                &item,
+                item,
                 &vector[..dim],
                 caption.clone(),
                 &pictures,
                 &picture_vectors,
                 false,
             )?);
-            to_texts.push(self.search(&item, &vector[..dim], caption, &texts, &text_vectors, true)?);
+            to_texts.push(self.search(item, &vector[..dim], caption, &texts, &text_vectors, true)?);
         }
         Ok((to_pictures, to_texts))
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
 use unisono_datasets::{Manifest, Record, Sampler, Source};
-use unisono_encoders::processors::{LogMel, TextProcessor, train_tokenizer};
+use unisono_encoders::config::{ImageConfig, StemConfig};
+use unisono_encoders::processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
 use unisono_encoders::video::FramePooling;
 use unisono_encoders::{Modality, Model, Processors};
 
@@ -131,8 +132,28 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
     fitting(recipe, Model::new(config.clone(), processors, recipe.seed, device)?)
 }
 
+/// Pictures in whole patches of their own number are for a tower that takes them, of the same patches.
+fn check_patches(image: &ImageConfig, processor: &ImageProcessor) -> Result<()> {
+    if processor.fit != Fit::Patches {
+        return Ok(());
+    }
+    if !image.flexible {
+        let message = "patches gives pictures of many sizes, and the tower takes one: set model.image.flexible, or another fit";
+        return Err(Error::setting("processor.image.fit", message));
+    }
+    match (&image.stem, processor.patch) {
+        (StemConfig::Patch { size: [h, w], .. }, Some(p)) if [*h, *w] != [i64::from(p); 2] => Err(
+            Error::setting("processor.image.patch", format!("{p}, and the tower's patches are {h} x {w}")),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// The fusion part may not ask for more frames of a video than its video tower has places for.
 fn fitting(recipe: &Recipe, model: Model) -> Result<Model> {
+    if let (Some(image), Some(processor)) = (&model.config().image, &model.processors().image) {
+        check_patches(image, processor)?;
+    }
     let (asked, most) = (recipe.frames(&model), model.frames());
     let pooling = model.config().video.as_ref().map(|v| &v.pooling);
     if asked > most && pooling.is_some_and(|p| *p != FramePooling::Mean) {

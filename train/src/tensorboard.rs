@@ -1,6 +1,6 @@
 //! TensorBoard event files: TFRecords of `Event` protocol buffers, written without a protocol-buffer library.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -10,9 +10,9 @@ pub struct EventWriter(File);
 impl EventWriter {
     /// Opens `events.out.tfevents.<start>` in `dir`, made when missing; a new file begins with the format's version.
     pub fn open(dir: &Path, start: u64) -> io::Result<Self> {
-        std::fs::create_dir_all(dir)?;
+        unisono_files::own_folder(dir).map_err(io::Error::other)?;
         let path = dir.join(format!("events.out.tfevents.{start:010}.unisono"));
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = unisono_files::open_own(&path).map_err(io::Error::other)?;
         if file.metadata()?.len() == 0 {
             let mut event = field_double(1, now());
             event.extend(field_bytes(3, b"brain.Event:2"));

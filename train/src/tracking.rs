@@ -4,7 +4,6 @@ use crate::tensorboard::{self, EventWriter};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use unisono_eval::captioning::Scores;
@@ -89,7 +88,7 @@ impl Tracker {
     /// No space.
     pub fn write(&mut self, line: &Line) -> Result<()> {
         let io = |e| Error::io(&self.path, e);
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.path).map_err(io)?;
+        let mut file = unisono_files::open_own(&self.path)?;
         file.write_all(to_json(line, &self.path)?.as_bytes()).map_err(io)?;
         self.events.scalars(tensorboard::now(), line.step(), &line.scalars()).map_err(io)
     }

@@ -6,7 +6,7 @@ use crate::data::{Preparer, Sample};
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Manifests};
 use crate::tracking::{EvalLine, Line, Tracker, TrainLine};
-use crate::{Error, Learner, Recipe, Result, flops, fusing, schedule};
+use crate::{Error, Learner, Recipe, Result, flops, folder, fusing, schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::protocol::{Prepared, Skipped};
 use unisono_eval::stats::Bootstrap;
 use unisono_fusion::Contrastive;
-use unisono_torch_ext::{autograd, cuda, library, optim};
+use unisono_torch_ext::{autograd, cuda, library, optim, threads};
 
 /// How a run is started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -112,10 +112,9 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
     // ==== start: resume from last/ when asked and there is one, otherwise from scratch ================================
     let device = cuda::device(&recipe.device)?;
-    let threads = if recipe.threads > 0 { recipe.threads } else { cores() };
-    tch::set_num_threads(threads as i32);
+    let threads = threads::set((recipe.threads > 0).then_some(recipe.threads));
     library::keep_freed_memory();
-    std::fs::create_dir_all(run).map_err(|e| Error::io(run, e))?;
+    let _held = folder::claim(run)?;
     let before = begin(recipe, run, options)?;
     let mut manifests = Manifests::default();
     let sampler = Arc::new(setup::sampler(recipe, &mut manifests)?);
@@ -147,6 +146,12 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         Some(progress) => {
             checkpoint::restore(run, &model, &mut optimizer)?;
             tell(Event::Note(format!("resumed at step {} of {}", progress.step, recipe.steps)));
+            if progress.recipe.steps != recipe.steps {
+                tell(Event::Note(format!(
+                    "the run was to have {} steps: from here on the learning rate is that of {}",
+                    progress.recipe.steps, recipe.steps
+                )));
+            }
             Progress { recipe: recipe.clone(), ..progress }
         }
         None => Progress::new(recipe),
@@ -159,7 +164,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let captions = prepare_captions(recipe, &model, &mut manifests, tell)?;
     let objective = objective(recipe);
     let preparer = Preparer::new(recipe, towers);
-    let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { cores() };
+    let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() };
     let loader = LoaderOptions {
         workers,
         prefetch: recipe.loader.prefetch.max(1),
@@ -169,7 +174,10 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     };
     let mut loader = Loader::start(sampler, loader, move |draw| preparer.prepare(draw))?;
     let mut tracker = Tracker::open(run, progress.step)?;
-    files::write_atomically(&run.join("recipe.toml"), recipe.to_toml()?.as_bytes())?;
+    files::write_atomically(
+        &run.join("recipe.toml"),
+        (folder::MARK.to_owned() + &recipe.to_toml()?).as_bytes(),
+    )?;
     let mut window = Window::default();
     let mut saved = progress.step;
     clock.lap(&mut progress.parts, "start");
@@ -317,11 +325,7 @@ impl Progress {
 /// What the directory holds, and whether this run may use it.
 fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progress>> {
     if options.fresh {
-        for dir in [checkpoint::last(run), checkpoint::best(run), run.join("tensorboard")] {
-            if dir.exists() {
-                std::fs::remove_dir_all(&dir).map_err(|e| Error::io(dir, e))?;
-            }
-        }
+        folder::clear(run)?;
         return Ok(None);
     }
     let Some(progress) = checkpoint::progress(run)? else { return Ok(None) };
@@ -331,6 +335,10 @@ fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progres
         return refuse(format!(
             "holds a run at step {step}; go on with --resume, begin again with --fresh, or choose another --out"
         ));
+    }
+    if recipe.steps < progress.step {
+        let (step, steps) = (progress.step, recipe.steps);
+        return refuse(format!("is at step {step} already: expected steps = {step} or more, found {steps}"));
     }
     if let Some(key) = difference(&progress.recipe, recipe) {
         return refuse(format!(
@@ -345,13 +353,10 @@ fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progres
 fn difference(a: &Recipe, b: &Recipe) -> Option<String> {
     let table = |r: &Recipe| toml::Table::try_from(r).unwrap_or_default();
     let (a, b) = (table(a), table(b));
-    // How often it saves and how many workers read does not change what is learned.
-    let free = ["checkpoint", "loader", "device", "threads", "report"];
+    // How often it saves and how many workers read does not change what is learned. More steps are a longer run: what was learned so
+    // far stays, and from here on the schedule is the new one's.
+    let free = ["checkpoint", "loader", "device", "threads", "report", "steps"];
     a.keys().chain(b.keys()).find(|k| !free.contains(&k.as_str()) && a.get(*k) != b.get(*k)).cloned()
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn objective(recipe: &Recipe) -> Contrastive {
@@ -394,7 +399,7 @@ fn prepare_captions(
                 "needs a [fusion] table: towers write no captions",
             ));
         };
-        let prepared = PreparedCaptions::new(p, &*manifests.get(&p.manifest)?, fusion)?;
+        let prepared = PreparedCaptions::new(p, &*manifests.get(&p.manifest)?, fusion, &recipe.limits)?;
         tell(Event::Note(format!("captions {}: {} {}", p.name, prepared.len(), p.from)));
         for Skipped { id, reason } in &prepared.skipped {
             tell(Event::Skipped(&Skip { id: id.clone(), reason: reason.clone(), first: true }));
@@ -412,7 +417,7 @@ fn prepare_protocols(
 ) -> Result<Vec<Prepared>> {
     let mut out = Vec::new();
     for p in &recipe.evaluate.protocol {
-        let prepared = Prepared::new(p, &*manifests.get(&p.manifest)?, model.towers())?;
+        let prepared = Prepared::new(p, &*manifests.get(&p.manifest)?, model.towers(), &recipe.limits)?;
         let (asking, answering) = (prepared.queries.items.len(), prepared.gallery.items.len());
         tell(Event::Note(format!("evaluation {}: {asking} {} ask {answering} {}", p.name, p.from, p.to)));
         for Skipped { id, reason } in &prepared.skipped {

@@ -53,6 +53,31 @@ fn one_seed_is_one_result_and_an_interruption_changes_nothing() {
         assert!(bytes(&a, file) == bytes(&b, file), "two runs differ in {file}");
         assert!(bytes(&a, file) == bytes(&c, file), "the interrupted run differs in {file}");
     }
+    // Lengthened: at a learning rate that the number of steps does not change, the longer run is the one that was long from the first.
+    let flat = |steps| {
+        let mut recipe = Recipe { steps, ..recipe.clone() };
+        (recipe.optimizer.final_lr, recipe.evaluate.every) = (1.0, 0);
+        recipe
+    };
+    let [d, e] = ["d", "e"].map(|n| dir.path().join(n));
+    run(&flat(14), &d, Options::default()).unwrap();
+    run(&flat(6), &e, Options::default()).unwrap();
+    let refused = run(&flat(5), &e, resume).unwrap_err().to_string();
+    assert!(refused.contains("at step 6 already: expected steps = 6 or more, found 5"), "{refused}");
+    let mut notes = Vec::new();
+    let longer = train(&flat(14), &e, resume, &mut |event| {
+        if let Event::Note(text) = event {
+            notes.push(text);
+        }
+    });
+    assert_eq!(longer.unwrap().step, 14);
+    assert!(notes.iter().any(|n| n.contains("was to have 6 steps")), "{notes:?}");
+    for file in ["training.safetensors", "model.safetensors"] {
+        assert!(bytes(&d, file) == bytes(&e, file), "the lengthened run differs in {file}");
+    }
+    // With a schedule that falls to its end, what follows is the new one's: a run of its own.
+    let longer = Recipe { steps: 20, ..recipe.clone() };
+    assert_eq!(run(&longer, &b, resume).unwrap().step, 20);
     let other = Recipe { seed: 4, ..recipe.clone() };
     let refused = run(&other, &c, resume).unwrap_err().to_string();
     assert!(refused.contains("`seed` differs"), "{refused}");

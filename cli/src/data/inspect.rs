@@ -2,27 +2,33 @@
 
 use crate::error::Error;
 use crate::inputs::watch;
+use crate::limits::LimitArgs;
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
 use std::path::PathBuf;
 use unisono_datasets::Manifest;
 use unisono_eval::table::{Align, Table};
-use unisono_jobs::inspect::{Counts, Inspection, inspect};
+use unisono_jobs::inspect::{Counts, Inspection, Opening, inspect};
 
 /// Count a manifest's records and look for its files
 ///
 /// Exit code 1 when a file is missing or broken.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The manifest (JSON Lines)
+    /// The manifest (JSON Lines), or MSR-VTT's own JSON or CSV file
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
-    /// Open and decode every picture and sound
+    /// Decode every picture and sound, and of every video the beginning and the parts that records name
     #[arg(long)]
     check_files: bool,
+    /// With --check-files: the ffmpeg program that decodes videos [default: UNISONO_FFMPEG, the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE", requires = "check_files")]
+    ffmpeg: Option<PathBuf>,
     /// Print the counts and every problem as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// Problems printed in full.
@@ -30,10 +36,22 @@ const SHOWN: usize = 20;
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
+    let opening = Opening { limits: args.limits.get(), ffmpeg: args.ffmpeg.clone() };
+    if !args.check_files {
+        args.limits.none("--check-files, which opens files")?;
+    }
     let manifest = Manifest::load(&args.manifest)?;
+    if args.ffmpeg.is_some() && manifest.records.iter().all(|r| r.video.is_none()) {
+        return Err(Error::Usage("--ffmpeg: it decodes videos, and the manifest names none".into()));
+    }
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
-    let found = inspect(&manifest, args.check_files, workers, &mut watch(&mut meter))?;
+    let opening = args.check_files.then_some(&opening);
+    let found = inspect(&manifest, opening, workers, &mut watch(&mut meter)).map_err(|e| match e {
+        // A program that is missing has an exit code of its own.
+        unisono_jobs::Error::Datasets(e) => e.into(),
+        other => Error::from(other),
+    })?;
     meter.finish();
     if args.json {
         out::json(&found)?;
@@ -81,6 +99,12 @@ fn report(found: &Inspection) -> String {
     }
     if found.problems.is_empty() {
         text += if found.files_opened { "every file opens\n" } else { "every file is there\n" };
+    }
+    for file in found.misnamed.iter().take(SHOWN) {
+        text += &format!("note: {}: is {}, not what its ending says\n", file.path, file.content);
+    }
+    if found.misnamed.len() > SHOWN {
+        text += &format!("and {} more such files (--json lists them all)\n", found.misnamed.len() - SHOWN);
     }
     for problem in found.problems.iter().take(SHOWN) {
         text += &format!("problem: {}: {}\n", problem.id, problem.reason);

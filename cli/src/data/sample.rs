@@ -39,6 +39,7 @@ enum Set {
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
+    interrupt::keeps(interrupt::Kept::Words(FETCHED));
     let begun = Instant::now();
     if let Some(missing) = args.archive.iter().find(|path| !path.exists()) {
         return Err(Error::Failed(format!("{}: --archive names no file or folder", missing.display())));
@@ -56,19 +57,21 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let report = match args.set {
         Set::Stamps => sample::stamps(&options, &mut show),
         Set::Emoji => sample::emoji(&options, &mut show),
-    }?;
+    };
+    let report = report.map_err(|e| match e {
+        unisono_datasets::Error::Options(message) => Error::Usage(format!("--archive {message}")),
+        other => other.into(),
+    })?;
     meter.finish();
     if args.json { out::json(&report) } else { out::print(&summary(&report, begun)) }
 }
 
+const FETCHED: &str = "the same command goes on with what was fetched";
+
 /// The work below offers no way out, but every file it makes gets its name last: ending here leaves only temporary ones,
 /// which the next run uses or replaces.
 fn stop() -> ! {
-    let error = Error::Interrupted("the same command goes on with what was fetched");
-    if let Some(line) = error.line() {
-        out::note(&line);
-    }
-    std::process::exit(error.code().into())
+    interrupt::farewell(&format!("error: interrupted; {FETCHED}"))
 }
 
 fn summary(report: &SampleReport, begun: Instant) -> String {

@@ -50,7 +50,11 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 
 /// Program, what lacks without it, and how to get it.
 const PROGRAMS: [(&str, &str, &str); 3] = [
-    ("ffmpeg", "video files cannot be read", "cargo xtask setup fetches one; or install ffmpeg"),
+    (
+        "ffmpeg",
+        "videos cannot be read, nor sounds but WAV, OGG Vorbis, MP3 and FLAC",
+        "cargo xtask setup fetches one; or install ffmpeg",
+    ),
     (
         "npm",
         "`unisono data sample emoji` needs it",
@@ -130,11 +134,24 @@ fn cpu(facts: &Facts) -> Check {
 }
 
 fn threads(facts: &Facts) -> Check {
-    let (threads, logical) = (facts.libtorch.threads, facts.cpu.logical_cores);
-    let physical = facts.cpu.physical_cores.map(|n| format!("{n} physical cores, ")).unwrap_or_default();
-    let value = format!("{physical}{logical} logical; libtorch runs {threads} threads");
-    // One thread on many cores comes from the environment, and is easily forgotten there.
-    if threads == 1 && logical > 1 {
+    let (torch, cpu) = (&facts.libtorch, &facts.cpu);
+    let (threads, usable, all) = (torch.threads, cpu.logical_cores, cpu.machine_cores);
+    let physical = cpu.physical_cores.map(|n| format!("{n} physical cores, ")).unwrap_or_default();
+    let logical = match usable < all {
+        true => format!(
+            "{all} logical, of which this process may use {usable} (its affinity, or a container's quota)"
+        ),
+        false => format!("{usable} logical"),
+    };
+    let mut value = format!(
+        "{physical}{logical}; libtorch runs {threads} {}",
+        if threads == 1 { "thread" } else { "threads" }
+    );
+    if !torch.waits.is_empty() {
+        value += &format!("; they wait by {}", torch.waits.join(" "));
+    }
+    // One thread on many cores comes from the environment, and is easily forgotten there; so do more threads than cores.
+    if torch.threads_are_chosen && (threads == 1 && usable > 1 || threads > usable) {
         return poor("threads", value, "unset OMP_NUM_THREADS MKL_NUM_THREADS");
     }
     good("threads", value)
@@ -189,7 +206,7 @@ mod tests {
         facts.libtorch.version = "2.11.0".into();
         facts.libtorch.threads = 8;
         facts.cuda.status = "absent";
-        facts.cpu.logical_cores = 8;
+        (facts.cpu.logical_cores, facts.cpu.machine_cores) = (8, 8);
         facts.cpu.features = BTreeMap::from([("avx2", true), ("amx", false)]);
         facts.programs =
             PROGRAMS.iter().map(|(name, ..)| (*name, Some("tool version 5.1 (c)".into()))).collect();
@@ -223,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_the_machine_is_named() {
+        let mut facts = healthy();
+        (facts.cpu.machine_cores, facts.cpu.logical_cores, facts.libtorch.threads) = (64, 1, 1);
+        facts.libtorch.waits = vec!["GOMP_SPINCOUNT=1000".into()];
+        let check = of(&facts, "threads");
+        assert_eq!(check.status, Status::Good);
+        assert_eq!(
+            check.value,
+            "64 logical, of which this process may use 1 (its affinity, or a container's quota); libtorch runs 1 thread; they wait by \
+             GOMP_SPINCOUNT=1000"
+        );
+    }
+
+    #[test]
     fn every_problem_has_its_command() {
         let problem = |change: &dyn Fn(&mut Facts), name: &str, status: Status, part: &str| {
             let mut facts = healthy();
@@ -236,7 +267,9 @@ mod tests {
         problem(&|f| f.libtorch.version = "2.10.1".into(), "libtorch", Broken, "xtask setup");
         problem(&|f| f.cuda.driver = true, "CUDA", Poor, "setup --cuda");
         problem(&|f| (f.cuda.status, f.cuda.driver) = ("broken", true), "CUDA", Poor, "setup --cuda");
-        problem(&|f| f.libtorch.threads = 1, "threads", Poor, "OMP_NUM_THREADS");
+        let chosen = |n| move |f: &mut Facts| (f.libtorch.threads, f.libtorch.threads_are_chosen) = (n, true);
+        problem(&chosen(1), "threads", Poor, "OMP_NUM_THREADS");
+        problem(&chosen(9), "threads", Poor, "OMP_NUM_THREADS");
         problem(
             &|f| {
                 f.programs.insert("ffmpeg", None);

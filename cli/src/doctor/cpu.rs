@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
+use unisono_torch_ext::threads;
 
 /// What the processor can do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -9,8 +10,10 @@ pub(super) struct Cpu {
     pub(super) model: String,
     pub(super) architecture: &'static str,
     pub(super) physical_cores: Option<usize>,
-    /// Those that this process may use.
+    /// Those that this process may use: by its affinity and a container's quota.
     pub(super) logical_cores: usize,
+    /// All of the machine.
+    pub(super) machine_cores: usize,
     /// By name: `avx2`, `avx512`, `vnni`, `amx`; on other architectures only what is known there.
     pub(super) features: BTreeMap<&'static str, bool>,
 }
@@ -29,7 +32,8 @@ pub(super) fn gather() -> Cpu {
         model: field("model name").unwrap_or_default(),
         architecture: std::env::consts::ARCH,
         physical_cores: sysinfo::System::physical_core_count(),
-        logical_cores: std::thread::available_parallelism().map_or(1, usize::from),
+        logical_cores: threads::available(),
+        machine_cores: threads::of_machine(),
         features: features(&flags),
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use unisono_datasets::video::Ffmpeg;
-use unisono_torch_ext::{cuda, library};
+use unisono_torch_ext::{cuda, library, threads};
 
 /// Everything that `doctor` looks at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -27,7 +27,11 @@ pub(super) struct Libtorch {
     pub(super) version: String,
     pub(super) path: PathBuf,
     pub(super) cpu_capability: String,
-    pub(super) threads: i32,
+    pub(super) threads: usize,
+    /// Whether the environment says how many.
+    pub(super) threads_are_chosen: bool,
+    /// The variables that say how threads wait for each other, as `NAME=value`.
+    pub(super) waits: Vec<String>,
     /// What went wrong in a small matrix product; null when its result is right.
     pub(super) failure: Option<String>,
 }
@@ -72,7 +76,9 @@ pub(super) fn gather() -> Facts {
             version: library::version(),
             path: library::path(),
             cpu_capability: library::cpu_capability(),
-            threads: tch::get_num_threads(),
+            threads: threads::set(None),
+            threads_are_chosen: threads::are_chosen(),
+            waits: threads::waits(),
             failure: product().err(),
         },
         cuda: describe(status),

@@ -1,44 +1,60 @@
-//! `unisono ask`: an answer to a question about each picture or sound.
+//! `unisono ask`: an answer to a question about each picture, sound or video.
 
-use super::{FileArgs, GenerationArgs, LineArgs, Stage};
+use super::generation::{GenerationArgs, TextLength};
+use super::{FileArgs, FrameArgs, LineArgs, Stage};
 use crate::error::Error;
+use crate::interrupt;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use unisono_fusion::Ability;
 use unisono_jobs::Error as JobError;
 
-/// Answer a question about each picture or sound
+/// Answer a question about each picture, sound or video
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-vqa-base
+    #[arg(long, value_name = "DIR_OR_ID")]
+    model: PathBuf,
+    /// Pictures, sounds, videos, and folders with all that lies below them
+    #[arg(value_name = "FILE", required_unless_present = "manifest")]
+    files: Vec<PathBuf>,
     #[command(flatten)]
-    files: FileArgs,
+    how: FileArgs,
+    #[command(flatten)]
+    frames: FrameArgs,
     /// The question
     #[arg(long, value_name = "TEXT")]
     question: String,
     /// An answer that may be right; given several times, they are ranked and none is made up
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["GenerationArgs", "TextLength"])]
     answer: Vec<String>,
     #[command(flatten)]
     lines: LineArgs,
     #[command(flatten)]
     generation: GenerationArgs,
+    #[command(flatten)]
+    length: TextLength,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let ready = args.files.ready(Ability::Ask)?;
+    let _held = args.lines.claim(&args.files, &args.how)?;
+    let ready = args.how.ready(&args.model, &args.files, Ability::Ask)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
-    let options = args.generation.over(&ready.model.config().generation)?;
+    let options =
+        args.length.over(args.generation.over(&ready.model.config().generation, false)?, ready.room())?;
     ready.model.fits("a question", &args.question).map_err(failed)?;
     for answer in &args.answer {
         ready.model.fits("an answer", answer).map_err(failed)?;
     }
     let settings = format!("ask {options:?} {:?} {:?}", args.question, args.answer);
-    let stage = Stage { name: "ask", whole: false, quiet: false };
-    let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
+    let stage = Stage { name: "ask", frames: args.frames.get(&ready)?, quiet: false, audio_track: None };
+    let found = args.how.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, first| {
             let (ids, real) = model.batch(&vec![&args.question; items.len()])?;
             let considered = model.consider(&ids, &real, &media.tokens(model)?)?;
             if args.answer.is_empty() {
-                let texts = model.answer(&considered, &options, first, None)?;
+                let texts =
+                    model.answer(&considered, &options, first, Some(&mut |_| interrupt::flow().into()))?;
                 let one = |t| Ok(Ok(json!({ "answer": model.say(t)?, "score": t.score })));
                 return texts.iter().map(one).collect();
             }

@@ -1,31 +1,45 @@
 //! `unisono caption`: a sentence about each picture, sound or video.
 
-use super::{FileArgs, GenerationArgs, LineArgs, Stage};
+use super::generation::{GenerationArgs, TextLength};
+use super::{FileArgs, FrameArgs, LineArgs, Stage};
 use crate::error::Error;
-use crate::out;
+use crate::{interrupt, out};
 use serde_json::json;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use unisono_fusion::Ability;
 use unisono_jobs::Error as JobError;
 
 /// Write a sentence about each picture, sound or video
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-image-captioning-base
+    #[arg(long, value_name = "DIR_OR_ID")]
+    model: PathBuf,
+    /// Pictures, sounds, videos, and folders with all that lies below them
+    #[arg(value_name = "FILE", required_unless_present = "manifest")]
+    files: Vec<PathBuf>,
     #[command(flatten)]
-    files: FileArgs,
+    how: FileArgs,
+    #[command(flatten)]
+    frames: FrameArgs,
     /// How every caption begins, such as "a photo of"
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prompt: String,
     #[command(flatten)]
     lines: LineArgs,
     #[command(flatten)]
     generation: GenerationArgs,
+    #[command(flatten)]
+    length: TextLength,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let ready = args.files.ready(Ability::Caption)?;
+    let _held = args.lines.claim(&args.files, &args.how)?;
+    let ready = args.how.ready(&args.model, &args.files, Ability::Caption)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
-    let options = args.generation.over(&ready.model.config().generation)?;
+    let options =
+        args.length.over(args.generation.over(&ready.model.config().generation, false)?, ready.room())?;
     if !args.prompt.is_empty() {
         ready.model.fits("a prompt", &args.prompt).map_err(failed)?;
     }
@@ -37,17 +51,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         && args.lines.out.is_none()
         && std::io::stdout().is_terminal();
     let settings = format!("caption {options:?} {prompt:?}");
-    let stage = Stage { name: "caption", whole: false, quiet: live };
-    let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
+    let stage = Stage { name: "caption", frames: args.frames.get(&ready)?, quiet: live, audio_track: None };
+    let found = args.how.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |_, media, first| {
             let memory = model.remember(&media.tokens(model)?)?;
             let mut words = Words::default();
             if live && !args.prompt.is_empty() {
                 out::print(&format!("{} ", args.prompt)).map_err(|e| JobError::Input(e.to_string()))?;
             }
-            let mut show = |_, id| words.push(model, id);
-            let watch: Option<unisono_fusion::generate::Watch> = if live { Some(&mut show) } else { None };
-            let texts = model.caption(&memory, &prompt, &options, first, watch)?;
+            let mut watch = |new: &[(usize, i64)]| {
+                new.iter().filter(|_| live).for_each(|(_, id)| words.push(model, *id));
+                interrupt::flow().into()
+            };
+            let texts = model.caption(&memory, &prompt, &options, first, Some(&mut watch))?;
             let one = |t| Ok(Ok(json!({ "caption": model.say(t)?, "score": t.score })));
             texts.iter().map(one).collect()
         })

@@ -1,17 +1,26 @@
-//! `unisono match`: do a text and a picture or sound belong together?
+//! `unisono match`: do a text and a picture, sound or video belong together?
 
-use super::{FileArgs, LineArgs, Stage};
+use super::{FileArgs, FrameArgs, LineArgs, Stage};
 use crate::error::Error;
 use crate::style;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use unisono_fusion::Ability;
 use unisono_jobs::Error as JobError;
 
-/// Say how probable it is that a text and each picture or sound belong together
+/// Say how probable it is that a text and each picture, sound or video belong together
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-itm-base-coco
+    #[arg(long, value_name = "DIR_OR_ID")]
+    model: PathBuf,
+    /// Pictures, sounds, videos, and folders with all that lies below them
+    #[arg(value_name = "FILE", required_unless_present = "manifest")]
+    files: Vec<PathBuf>,
     #[command(flatten)]
-    files: FileArgs,
+    how: FileArgs,
+    #[command(flatten)]
+    frames: FrameArgs,
     /// A text; may be given several times
     #[arg(long, value_name = "TEXT", required = true)]
     text: Vec<String>,
@@ -20,13 +29,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let ready = args.files.ready(Ability::Match)?;
+    let _held = args.lines.claim(&args.files, &args.how)?;
+    let ready = args.how.ready(&args.model, &args.files, Ability::Match)?;
     for text in &args.text {
         ready.model.fits("a text", text).map_err(|e| Error::Jobs(JobError::from(e)))?;
     }
     let settings = format!("match {:?}", args.text);
-    let stage = Stage { name: "match", whole: false, quiet: false };
-    let found = args.files.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
+    let stage = Stage { name: "match", frames: args.frames.get(&ready)?, quiet: false, audio_track: None };
+    let found = args.how.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |items, media, _| {
             let tokens = media.tokens(model)?;
             let mut rows = vec![Vec::with_capacity(args.text.len()); items.len()];

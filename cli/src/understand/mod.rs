@@ -2,42 +2,60 @@
 
 pub(crate) mod ask;
 pub(crate) mod caption;
+mod generation;
 pub(crate) mod matching;
 pub(crate) mod transcribe;
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_skipped, watch};
+use crate::inputs::{WorkArgs, name_others, name_skipped, refuse_input, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use unisono_fusion::{Ability, FusionModel, Generation};
+use unisono_files::Lock;
+use unisono_fusion::{Ability, FusionModel};
 use unisono_jobs::understand::{How, Lines, Understood, Work, sees, understand};
-use unisono_jobs::{Inputs, Listing, identity_with_fusion};
+use unisono_jobs::{Inputs, Listing, Modality, identity_with_fusion};
 
-/// The model and the files.
+/// Files and how they are worked on. `WHOLE`: as for [`WorkArgs`].
 #[derive(clap::Args, Debug)]
-pub(crate) struct FileArgs {
-    /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-image-captioning-base
-    #[arg(long, value_name = "DIR_OR_ID")]
-    model: PathBuf,
-    /// Pictures, sounds, videos, and folders with all that lies below them
-    #[arg(value_name = "FILE", required_unless_present = "manifest")]
-    files: Vec<PathBuf>,
-    /// A manifest (JSON Lines): its records' pictures, sounds and videos
+pub(crate) struct FileArgs<const WHOLE: bool = false> {
+    /// A manifest (JSON Lines), or MSR-VTT's own JSON and CSV files: its records' files
     #[arg(long, visible_alias = "data", value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// Only the manifest's records of this split
     #[arg(long, value_name = "NAME", requires = "manifest")]
     split: Option<String>,
-    /// Frames of a video that the model looks at, at most, spread evenly over it
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
-    frames: u16,
-    /// The ffmpeg program that decodes videos [default: the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE", env = "UNISONO_FFMPEG")]
+    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
     #[command(flatten)]
-    how: WorkArgs,
+    how: WorkArgs<WHOLE>,
+}
+
+/// Frames that are looked at.
+#[derive(clap::Args, Debug)]
+pub(crate) struct FrameArgs {
+    /// Frames of a video that the model looks at, at most, spread evenly over it [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    frames: Option<u16>,
+}
+
+impl FrameArgs {
+    /// How many, after seeing that the option has something to say.
+    fn get(&self, ready: &Ready) -> Result<u16, Error> {
+        const FRAMES: u16 = 8;
+        let Some(frames) = self.frames else { return Ok(FRAMES) };
+        if !sees(&ready.model).contains(&Modality::Image) {
+            return Err(Error::Usage(
+                "--frames: this model hears and does not see: it looks at no frame".into(),
+            ));
+        }
+        if !ready.listing.items.iter().any(|item| item.video) {
+            out::note("note: --frames changes nothing, no video is among the inputs");
+        }
+        Ok(frames)
+    }
 }
 
 /// Where results go when there are many.
@@ -54,70 +72,16 @@ pub(crate) struct LineArgs {
     json: bool,
 }
 
-/// How texts are generated; what is not given is the model's own.
-#[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Generation")]
-pub(crate) struct GenerationArgs {
-    /// Beams of a beam search; 1 takes the best token each time
-    #[arg(long, value_name = "N")]
-    beams: Option<usize>,
-    /// Most tokens, the prompt's included
-    #[arg(long, value_name = "N")]
-    max_length: Option<usize>,
-    /// Least tokens, the prompt's included
-    #[arg(long, value_name = "N")]
-    min_length: Option<usize>,
-    /// Beam scores are divided by length to this power: above 0 favours long texts
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    length_penalty: Option<f64>,
-    /// Tokens that were used lose by this factor; 1 is none
-    #[arg(long, value_name = "X")]
-    repetition_penalty: Option<f64>,
-    /// No run of so many tokens twice; 0 allows all
-    #[arg(long, value_name = "N")]
-    no_repeat_ngram: Option<usize>,
-    /// Draw tokens at this temperature; 0 draws none
-    #[arg(long, value_name = "T")]
-    temperature: Option<f64>,
-    /// Draw from the so many best tokens only; 0 from all
-    #[arg(long, value_name = "K")]
-    top_k: Option<usize>,
-    /// Draw from the best tokens that have this probability together
-    #[arg(long, value_name = "P")]
-    top_p: Option<f64>,
-    /// Of the draws
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-}
-
-impl GenerationArgs {
-    fn over(&self, base: &Generation) -> Result<Generation, Error> {
-        let made = Generation {
-            beams: self.beams.unwrap_or(base.beams),
-            max_length: self.max_length.unwrap_or(base.max_length),
-            min_length: self.min_length.unwrap_or(base.min_length),
-            length_penalty: self.length_penalty.unwrap_or(base.length_penalty),
-            repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
-            no_repeat_ngram: self.no_repeat_ngram.unwrap_or(base.no_repeat_ngram),
-            temperature: self.temperature.unwrap_or(base.temperature),
-            top_k: self.top_k.unwrap_or(base.top_k),
-            top_p: self.top_p.unwrap_or(base.top_p),
-            seed: self.seed,
-            ..base.clone()
-        };
-        made.validate().map_err(|e| Error::Usage(e.to_string()))?;
-        Ok(made)
-    }
-}
-
 /// What a command does with its files.
 struct Stage {
     /// In a word.
     name: &'static str,
-    /// Sounds keep their length.
-    whole: bool,
+    /// Frames of a video that are looked at, at most.
+    frames: u16,
     /// Shows no progress: the result appears as it comes.
     quiet: bool,
+    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    audio_track: Option<u16>,
 }
 
 /// A model that is loaded, and its files that are listed.
@@ -127,12 +91,19 @@ struct Ready {
     listing: Listing,
 }
 
-impl FileArgs {
+impl Ready {
+    /// The longest text that the model writes, in tokens.
+    fn room(&self) -> Option<usize> {
+        self.model.writer().and_then(|w| usize::try_from(w.config().context_length).ok())
+    }
+}
+
+impl<const WHOLE: bool> FileArgs<WHOLE> {
     /// Loads the model and lists the files; what can be refused is refused before anything is decoded.
-    fn ready(&self, ability: Ability) -> Result<Ready, Error> {
+    fn ready(&self, model: &Path, files: &[PathBuf], ability: Ability) -> Result<Ready, Error> {
         interrupt::install();
         let device = self.how.device.get()?;
-        let dir = place::model(&self.model)?;
+        let dir = place::model(model)?;
         let model = self.how.understands(&dir, device)?;
         model.require(ability).map_err(|e| Error::Failed(format!("{}: {e}", dir.display())))?;
         let modalities = sees(&model);
@@ -140,10 +111,11 @@ impl FileArgs {
             manifest: self.manifest.clone(),
             split: self.split.clone(),
             videos: true,
-            paths: self.files.clone(),
+            paths: files.to_vec(),
             ..Inputs::default()
         };
         let listing = inputs.list(&modalities)?;
+        name_others(listing.others().as_deref());
         Ok(Ready { dir, model, listing })
     }
 
@@ -159,21 +131,21 @@ impl FileArgs {
         ) -> Result<Understood, Error>,
     ) -> Result<Understood, Error> {
         let Ready { dir, model, listing } = ready;
-        let Stage { name: stage, whole, quiet } = stage;
-        let mut options = self.how.options();
-        if whole {
-            // An hour of sound is a hundred megabytes of spectrogram: few of them at once, whose windows go together.
-            options.batch = options.batch.min(4);
-        }
+        let Stage { name: stage, frames, quiet, audio_track } = stage;
+        let options = self.how.options();
         let mut meter = Meter::new();
         let settings = match lines {
             Some((_, _, settings)) => {
                 let (identity, precision) = (identity_with_fusion(&dir)?, self.how.precision_name());
-                format!("{identity} {precision} {} frames {settings}", self.frames)
+                let limits = self.how.limits.get().fingerprint();
+                format!("{identity} {precision} {frames} frames {settings}{limits}")
             }
             None => String::new(),
         };
         let lines = lines.map(|(out, fresh, _)| Lines { out, settings: &settings, fresh });
+        if let Some(lines) = lines {
+            interrupt::keeps(interrupt::Kept::Lines(unisono_jobs::resume::partial(lines.out)));
+        }
         let mut listing = Some(listing);
         let found = work(&model, &mut |work| {
             let partial = lines.map(|l| unisono_jobs::resume::partial(l.out));
@@ -189,21 +161,18 @@ impl FileArgs {
                 How {
                     stage,
                     options: &options,
-                    whole,
-                    frames: self.frames.into(),
+                    whole: WHOLE,
+                    frames: frames.into(),
                     ffmpeg: self.ffmpeg.as_deref(),
+                    limits: self.how.limits.get(),
+                    audio_track,
                     lines,
                 },
                 work,
                 &mut resumed,
                 &mut |p| if quiet { interrupt::flow() } else { watch(&mut meter)(p) },
             )
-            .map_err(|e| match (e, &partial) {
-                (unisono_jobs::Error::Interrupted, Some(_)) => {
-                    Error::Interrupted("what is done is kept; the same command goes on there")
-                }
-                (e, _) => e.into(),
-            })
+            .map_err(Error::from)
         })?;
         meter.finish();
         Ok(found)
@@ -211,10 +180,15 @@ impl FileArgs {
 }
 
 impl LineArgs {
-    fn lines<'a>(&'a self, settings: &'a str) -> Result<Option<(&'a Path, bool, &'a str)>, Error> {
+    /// Takes the output, where there is one, before a model is loaded.
+    fn claim(&self, files: &[PathBuf], how: &FileArgs) -> Result<Option<Lock>, Error> {
         let Some(out) = &self.out else { return Ok(None) };
-        unisono_jobs::output::writable(out)?;
-        Ok(Some((out.as_path(), self.fresh, settings)))
+        refuse_input(out, files.iter().chain(&how.manifest))?;
+        Ok(Some(unisono_jobs::output::claim(out)?))
+    }
+
+    fn lines<'a>(&'a self, settings: &'a str) -> Result<Option<(&'a Path, bool, &'a str)>, Error> {
+        Ok(self.out.as_deref().map(|out| (out, self.fresh, settings)))
     }
 
     /// Prints what was found: `text` makes a line of an id and its value.

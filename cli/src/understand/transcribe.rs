@@ -1,52 +1,78 @@
-//! `unisono transcribe`: what is said in sounds, as text, subtitles or JSON.
+//! `unisono transcribe`: what is said in sounds and videos, as text, subtitles or JSON.
 
-use super::{FileArgs, GenerationArgs, Stage};
+use super::generation::{GenerationArgs, lengths};
+use super::{FileArgs, Stage};
 use crate::error::Error;
 use crate::inputs::name_skipped;
-use crate::{out, style};
+use crate::{interrupt, out, style};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use unisono_encoders::files::write_atomically;
-use unisono_fusion::Ability;
 use unisono_fusion::speech::{Task, Transcription};
-use unisono_jobs::Error as JobError;
+use unisono_fusion::{Ability, FusionModel};
+use unisono_jobs::transcripts::{self, Transcripts};
 use unisono_jobs::understand::Media;
+use unisono_jobs::{Error as JobError, Skip, identity_with_fusion};
 
-/// Write down what is said in sounds
+/// Write down what is said in sounds and videos
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/whisper-base
+    #[arg(long, value_name = "DIR_OR_ID")]
+    model: PathBuf,
+    /// Sounds, videos, and folders with all that lies below them
+    #[arg(value_name = "FILE", required_unless_present = "manifest")]
+    files: Vec<PathBuf>,
     #[command(flatten)]
-    files: FileArgs,
-    /// Form of what is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// A folder for one file a sound, named after it; what lies there is not done again
+    how: FileArgs<true>,
+    /// Form of what is written: text, srt or vtt (subtitles), or json (segments with their times, and the language) [default: text, or
+    /// json with --json]
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    format: Option<Format>,
+    /// A folder for one file a sound, named after it, in folders as the sounds are; what lies there is not done again
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write what lies in DIR again
+    /// Write again what this command wrote in DIR and nobody changed since
     #[arg(long, requires = "out")]
     fresh: bool,
     /// The language that is spoken, by its code (de) [default: found out]
     #[arg(long, value_name = "CODE")]
     language: Option<String>,
+    /// The sound track that is heard, counted from 1 [default: the one that the file calls its default]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    audio_track: Option<u16>,
     /// Write English, whatever is spoken
     #[arg(long)]
     translate: bool,
     /// Text that comes before: its names and spelling are followed
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prompt: String,
     /// Show each window of 30 seconds what was written before it: more of one piece, and mistakes go on too
     #[arg(long)]
     condition: bool,
-    /// Take each window's first text, however bad it seems: faster, repeats itself on noise
+    /// Take each window's first text, however bad it seems: faster, repeats itself on noise. Without this, bad ones are drawn again at
+    /// temperatures from --temperature up to 1
     #[arg(long)]
     no_fallback: bool,
-    /// Print JSON (the same as --format json)
+    /// Print JSON: the transcripts, or with --out a summary
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     generation: GenerationArgs,
+    #[command(flatten)]
+    length: WindowLength,
+}
+
+/// How long the texts of windows are.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Generation")]
+struct WindowLength {
+    /// Most tokens of a window of 30 seconds, not counting what it begins with
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_length: Option<u32>,
+    /// Least tokens of a window, not counting what it begins with
+    #[arg(long, value_name = "N")]
+    min_length: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -109,63 +135,56 @@ fn clock(seconds: f64, point: char) -> String {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let format = if args.json { Format::Json } else { args.format };
-    let mut ready = args.files.ready(Ability::Transcribe)?;
+    let format = args.format()?;
+    lengths(args.length.min_length, args.length.max_length)?;
+    args.how.how.limits.only_heard()?;
+    // Before a model is loaded.
+    let held = args.out.as_deref().map(transcripts::claim).transpose()?;
+    let mut ready = args.how.ready(&args.model, &args.files, Ability::Transcribe)?;
     let failed = |e: unisono_fusion::Error| Error::Jobs(JobError::from(e));
-    let mut options = Transcription::new(args.generation.over(&ready.model.config().generation)?);
-    options.language = args.language.clone();
-    options.task = if args.translate { Task::Translate } else { Task::Transcribe };
-    options.condition = args.condition;
-    if args.no_fallback {
-        options.temperatures = vec![options.generation.temperature];
-    }
-    if !args.prompt.is_empty() {
-        options.prompt = ready.model.speech_prompt(&args.prompt).map_err(failed)?;
-    }
+    let options = args.options(&ready.model)?;
     ready.model.check_speech(&options).map_err(failed)?;
-    // Folders may hold a.mp3 and a.wav: the whole name stays, the form's ending is added.
-    let place = |id: &str| -> Option<PathBuf> {
-        let name = Path::new(id).file_name()?.to_str()?;
-        Some(args.out.as_ref()?.join(format!("{name}.{}", format.ending())))
-    };
-    if let Some(dir) = &args.out {
-        std::fs::create_dir_all(dir)
-            .map_err(|e| Error::Failed(format!("{}: cannot create: {e}", dir.display())))?;
-        let names: Vec<Option<PathBuf>> = ready.listing.items.iter().map(|i| place(&i.id)).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        if let Some(twice) = names.iter().flatten().find(|n| !seen.insert((*n).clone())) {
-            let name = twice.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            return Err(Error::Failed(format!(
-                "two sounds are named {name}, in different folders: one would overwrite the other; transcribe them into two folders"
-            )));
-        }
-        if !args.fresh {
-            let before = ready.listing.items.len();
-            ready.listing.items.retain(|i| place(&i.id).is_none_or(|p| !p.is_file()));
-            let done = before - ready.listing.items.len();
+    let mut before_now = 0;
+    let mut folder = match (&args.out, held) {
+        (Some(dir), Some(held)) => {
+            let (identity, precision) = (identity_with_fusion(&ready.dir)?, args.how.how.precision_name());
+            let limits = args.how.how.limits.get().fingerprint();
+            let settings = format!(
+                "{identity} {precision} {} {options:?} {:?}{limits}",
+                format.ending(),
+                args.audio_track
+            );
+            let mut folder = Transcripts::open(dir, held, &settings)?;
+            let done = folder.plan(&mut ready.listing, &args.files, format.ending(), args.fresh)?;
             if done > 0 {
                 out::note(&format!("{} done already, in {}", style::count(done, "sound"), dir.display()));
+                interrupt::keeps(interrupt::Kept::Work);
             }
             if ready.listing.items.is_empty() && ready.listing.skipped.is_empty() {
-                return Ok(());
+                return if args.json { out::json(&summary(dir, 0, done, &[])) } else { Ok(()) };
             }
+            before_now = done;
+            Some(folder)
         }
-    }
+        _ => None,
+    };
     let mut unwritten = None;
-    let stage = Stage { name: "transcribe", whole: true, quiet: false };
-    let found = args.files.run(stage, ready, None, |model, run| {
+    // Of a video the sound is heard: no frame is looked at.
+    let stage = Stage { name: "transcribe", frames: 1, quiet: false, audio_track: args.audio_track };
+    let found = args.how.run(stage, ready, None, |model, run| {
         run(&mut |items, media, _| {
-            let Media::Spectrograms(mels) = media else { return Ok(Vec::new()) };
-            let all = model.transcribe(&mels, &options, &mut |_, _| {})?;
+            let Media::Spectrograms(mels, heard) = media else { return Ok(Vec::new()) };
+            let all = model.transcribe(&mels, &options, &mut |_, _| interrupt::flow().into())?;
             let mut values = Vec::with_capacity(all.len());
-            for (item, transcript) in items.iter().zip(all) {
+            for ((item, mut transcript), heard) in items.iter().zip(all).zip(heard) {
+                transcript.end_at(heard.whole_millis());
                 let mut segments = Vec::with_capacity(transcript.segments.len());
                 for s in &transcript.segments {
                     let text = model.segment_text(s)?;
                     if !text.trim().is_empty() {
-                        segments.push(
-                            json!({ "start": round(s.start), "end": round(s.end), "text": text.trim() }),
-                        );
+                        // On the clock of the file, as its pictures are.
+                        let (start, end) = (round(heard.start + s.start), round(heard.start + s.end));
+                        segments.push(json!({ "start": start, "end": end, "text": text.trim() }));
                     }
                 }
                 if segments.is_empty() {
@@ -175,14 +194,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
                 let text: Vec<&str> = segments.iter().filter_map(|s| s["text"].as_str()).collect();
                 let value =
                     json!({ "language": transcript.language, "text": text.join(" "), "segments": segments });
-                if let Some(path) = place(&item.id) {
-                    let written = format.render(&value).and_then(|text| {
-                        write_atomically(&path, text.as_bytes()).map_err(|e| Error::Jobs(e.into()))
-                    });
+                if let Some(folder) = &mut folder {
+                    let written = format.render(&value).and_then(|text| Ok(folder.write(item, &text)?));
                     if let Err(e) = written {
                         unwritten = Some(e);
                         return Err(JobError::Input("a transcript could not be written".into()));
                     }
+                    interrupt::keeps(interrupt::Kept::Work);
                 }
                 values.push(Ok(value));
             }
@@ -192,8 +210,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if let Some(e) = unwritten {
         return Err(e);
     }
-    let found = found?;
+    let kept = folder.as_ref().is_some_and(|folder| folder.written() > 0);
+    let found = found.map_err(|e| match e {
+        Error::Interrupted(_) if kept => {
+            Error::Interrupted("what is written stays; the same command goes on there")
+        }
+        e => e,
+    })?;
     if let Some(dir) = &args.out {
+        if args.json {
+            return out::json(&summary(dir, found.done.len(), before_now, &found.skipped));
+        }
         name_skipped(&found.skipped);
         let line = format!("{}: {}", dir.display(), style::count(found.done.len(), "transcript"));
         return out::print(&(line + "\n"));
@@ -216,6 +243,70 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         text += &format.render(value)?;
     }
     out::print(&text)
+}
+
+/// What was written into `dir` now and before, and what could not be.
+fn summary(dir: &Path, count: usize, before: usize, skipped: &[Skip]) -> Value {
+    json!({ "out": dir, "count": count, "done_before": before, "skipped": skipped })
+}
+
+impl Args {
+    /// The form that is asked for.
+    fn format(&self) -> Result<Format, Error> {
+        match (self.format, self.json) {
+            (Some(format), true) if format != Format::Json && self.out.is_none() => Err(Error::Usage(
+                "--json prints JSON and --format another form; give one of them, or --out DIR for files of that form".into(),
+            )),
+            (Some(format), _) => Ok(format),
+            (None, true) => Ok(Format::Json),
+            (None, false) => Ok(Format::Text),
+        }
+    }
+
+    /// How the model writes; what it cannot do is wrong usage.
+    fn options(&self, model: &FusionModel) -> Result<Transcription, Error> {
+        let usage = |message: String| Err(Error::Usage(message));
+        let mut options =
+            Transcription::new(self.generation.over(&model.config().generation, !self.no_fallback)?);
+        let first = options.generation.temperature;
+        if self.no_fallback {
+            options.temperatures = vec![first];
+        } else {
+            // Warmer and warmer, beginning where the user says.
+            options.temperatures.retain(|t| *t > first);
+            options.temperatures.insert(0, first);
+        }
+        (options.least, options.most) = lengths(self.length.min_length, self.length.max_length)?;
+        let longest = options.most.unwrap_or(options.generation.max_length);
+        if let Some(least) = options.least.filter(|least| *least > longest) {
+            return usage(format!("--min-length {least}: a window has at most {longest} tokens here"));
+        }
+        let Some(speech) = &model.config().speech else { return Ok(options) };
+        if let Some(code) = &self.language {
+            let known: Vec<&str> = speech.languages.keys().map(String::as_str).collect();
+            if known.is_empty() && code != "en" {
+                return usage(format!("--language {code}: this model knows English only"));
+            }
+            if !known.is_empty() && !known.contains(&code.as_str()) {
+                return usage(format!("--language {code}: expected one of {}", known.join(", ")));
+            }
+        }
+        if self.translate && speech.translate.is_none() {
+            return usage("--translate: this model does not translate".into());
+        }
+        for (option, given) in [("--prompt", !self.prompt.is_empty()), ("--condition", self.condition)] {
+            if given && speech.previous.is_none() {
+                return usage(format!("{option}: this model has no token for earlier text"));
+            }
+        }
+        options.language.clone_from(&self.language);
+        options.task = if self.translate { Task::Translate } else { Task::Transcribe };
+        options.condition = self.condition;
+        if !self.prompt.is_empty() {
+            options.prompt = model.speech_prompt(&self.prompt).map_err(|e| Error::Jobs(e.into()))?;
+        }
+        Ok(options)
+    }
 }
 
 /// To the millisecond: times are steps of 20 ms, their sums are not.

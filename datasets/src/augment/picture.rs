@@ -105,10 +105,16 @@ impl ImageAugment {
         shares.into_iter().try_for_each(|(name, value)| check_value(name, value, [0.0, 1.0]))
     }
 
-    /// A `[size, size]` version of `img`. With the defaults this is a plain resize (a copy when `img` has that size).
-    /// `size` 0 is taken as 1.
-    pub fn apply(&self, img: &RgbImage, size: u32, rng: &mut impl Rng) -> RgbImage {
-        let size = size.max(1);
+    /// Whether pixels are read anywhere but in their places (a flip aside): such a picture may be larger than what comes of it, so
+    /// that a crop has pixels to choose from; any other is best given at the size that it has in the end, and keeps each of its pixels.
+    pub fn moves(&self) -> bool {
+        self.crop != Crop::default() || self.rotate != 0.0
+    }
+
+    /// A version of `img` of so many pixels in width and height. With the defaults this is a plain resize (a copy when `img` has that
+    /// size). A side of 0 is taken as 1.
+    pub fn apply(&self, img: &RgbImage, size: (u32, u32), rng: &mut impl Rng) -> RgbImage {
+        let size = (size.0.max(1), size.1.max(1));
         let window = self.draw_window(img, rng);
         let mut out = warp::warp(img, &window, size, self.fill);
         if let Some(matrix) = self.draw_colour(&out, rng) {

@@ -13,19 +13,19 @@ pub(super) struct Window {
     pub flip: bool,
 }
 
-/// Samples the window at `size` x `size` points; outside the picture lies `fill`.
-pub(super) fn warp(img: &RgbImage, window: &Window, size: u32, fill: [u8; 3]) -> RgbImage {
+/// Samples the window at `width` x `height` points; outside the picture lies `fill`.
+pub(super) fn warp(img: &RgbImage, window: &Window, (width, height): (u32, u32), fill: [u8; 3]) -> RgbImage {
     if img.is_empty() {
-        return RgbImage::from_pixel(size, size, image::Rgb(fill));
+        return RgbImage::from_pixel(width, height, image::Rgb(fill));
     }
-    let whole =
-        window.size == [img.width() as f32, img.height() as f32] && window.angle == 0.0 && !window.flip;
-    if whole && img.dimensions() == (size, size) {
-        return img.clone();
+    let whole = window.size == [img.width() as f32, img.height() as f32] && window.angle == 0.0;
+    if whole && img.dimensions() == (width, height) {
+        // Every pixel is read at its centre: it is itself.
+        return if window.flip { image::imageops::flip_horizontal(img) } else { img.clone() };
     }
     // Source pixels a target pixel spans. Bilinear sampling reads 2 x 2 pixels: beyond that it would skip some (aliasing),
     // so large pictures are halved first and the rest is averaged over 2 x 2 points.
-    let mut span = (window.size[0].max(window.size[1])) / size as f32;
+    let mut span = (window.size[0] / width as f32).max(window.size[1] / height as f32);
     let mut source = Cow::Borrowed(img);
     let mut shrink = 1.0;
     while span >= 2.0 && source.width() >= 2 && source.height() >= 2 {
@@ -44,15 +44,15 @@ pub(super) fn warp(img: &RgbImage, window: &Window, size: u32, fill: [u8; 3]) ->
     let (cx, cy) = (window.centre[0] * sx, window.centre[1] * sy);
 
     let canvas = Canvas::new(&source, fill);
-    let step = 1.0 / (size * points) as f32;
+    let (across, down) = (1.0 / (width * points) as f32, 1.0 / (height * points) as f32);
     let weight = 1.0 / (points * points) as f32;
-    let mut out = RgbImage::new(size, size);
-    for (row, line) in out.chunks_exact_mut(3 * size as usize).enumerate() {
+    let mut out = RgbImage::new(width, height);
+    for (row, line) in out.chunks_exact_mut(3 * width as usize).enumerate() {
         for (column, pixel) in line.chunks_exact_mut(3).enumerate() {
             let mut sum = [0.0f32; 4];
             for i in 0..points * points {
-                let u = ((column as u32 * points + i % points) as f32 + 0.5) * step - 0.5;
-                let v = ((row as u32 * points + i / points) as f32 + 0.5) * step - 0.5;
+                let u = ((column as u32 * points + i % points) as f32 + 0.5) * across - 0.5;
+                let v = ((row as u32 * points + i / points) as f32 + 0.5) * down - 0.5;
                 let value = canvas.sample(cx + ux * u + vx * v, cy + uy * u + vy * v);
                 sum = std::array::from_fn(|k| sum[k] + value[k]);
             }

@@ -1,14 +1,23 @@
 //! Pictures: PNG, JPEG, WebP, GIF (first frame), BMP, TIFF through `image`, SVG through `resvg`.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Pixel, RgbImage, RgbaImage};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Pixel, RgbImage, RgbaImage,
+};
 use serde::{Deserialize, Serialize};
 
-use super::vector;
+use super::reduced::{self, BYTES_A_PIXEL};
+use super::{part, vector};
 use crate::files::read_media;
+use crate::limits::Truncated;
 use crate::{Error, Limits, Result};
+
+/// Most bytes of a PNG's profile, texts and rows.
+pub(crate) const PNG_BESIDE: u64 = 64 << 20;
 
 const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG picture";
 
@@ -44,8 +53,11 @@ impl Default for ImageOptions {
 /// resizes first, colours weighted by their opacity, palettes and bits by the nearest pixel, inks as they are, and converts then: neither
 /// option gives its bytes for such pictures.
 ///
+/// A JPEG or PNG of more than [`Limits::max_pixels`] is read at a half, a quarter or an eighth of its size.
+///
 /// # Errors
-/// [`Error::Io`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole picture.
+/// [`Error::Io`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole picture; one that is cut off is
+/// used as far as it goes where [`Limits::truncated`] says so.
 pub fn image(path: &Path, options: &ImageOptions) -> Result<RgbImage> {
     Ok(match decode(path, options)? {
         picture if picture.color().has_alpha() && !options.drop_alpha => {
@@ -76,23 +88,49 @@ fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<Dyn
     let Ok(format) = image::guess_format(bytes) else {
         return Err(Error::media(path, EXPECTED, describe(bytes)));
     };
-    let broken = |e: ImageError| Error::media(path, format!("a whole {format:?} picture"), e.to_string());
-    let mut header = ImageReader::with_format(Cursor::new(bytes), format);
-    // Our own limit is checked on the next line, with a better message than the decoder's.
-    header.no_limits();
-    let (width, height) = header.into_dimensions().map_err(broken)?;
-    check_size(path, width, height, &options.limits)?;
-
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = image::Limits::default();
-    // 16 bytes a pixel is the widest format (RGBA of f32); decoders may need about as much again for themselves.
-    limits.max_alloc = Some(options.limits.max_pixels.saturating_mul(32).max(1 << 20));
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(broken)?;
-    let orientation = decoder.orientation().map_err(broken)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    let limits = &options.limits;
+    let bytes = match part::whole(path, bytes, format, limits)? {
+        Some(mended) => Cow::Owned(mended),
+        None => Cow::Borrowed(bytes),
+    };
+    let broken = |e: ImageError| part::broken(path, &bytes, format, &e, limits);
+    let mut decoder = open(&bytes, format, limits).map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    not_empty(path, width, height)?;
+    let orientation = match decoder.orientation() {
+        Err(_) if limits.truncated == Truncated::Use => Orientation::NoTransforms,
+        told => told.map_err(broken)?,
+    };
+    let mut picture = if u64::from(width) * u64::from(height) > limits.max_pixels {
+        drop(decoder);
+        reduced::reduced(path, &bytes, format, (width, height), limits)?
+    } else {
+        match DynamicImage::from_decoder(decoder) {
+            Err(e) if limits.truncated == Truncated::Use && part::is_cut(&e) => {
+                part::read(open(&bytes, format, limits).map_err(broken)?).ok_or_else(|| broken(e))?
+            }
+            told => told.map_err(broken)?,
+        }
+    };
     picture.apply_orientation(orientation);
     Ok(high_bytes(picture))
+}
+
+/// Reads the header only.
+fn open<'a>(
+    bytes: &'a [u8],
+    format: ImageFormat,
+    limits: &Limits,
+) -> image::ImageResult<impl ImageDecoder + 'a> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut bounds = image::Limits::default();
+    bounds.max_alloc = Some(match format {
+        // Only what lies beside the pixels counts against it: a colour profile of a megabyte may inflate to one of a gigabyte.
+        ImageFormat::Png => PNG_BESIDE,
+        _ => limits.max_pixels.saturating_mul(2 * BYTES_A_PIXEL).max(1 << 20),
+    });
+    reader.limits(bounds);
+    reader.into_decoder()
 }
 
 /// 16-bit channels → their high bytes, as libpng's readers strip them; the crate's own conversion rounds.
@@ -115,21 +153,35 @@ fn high_bytes(picture: DynamicImage) -> DynamicImage {
     stripped.unwrap_or(picture)
 }
 
-/// Refuses empty and too large pictures by their header.
-pub(super) fn check_size(path: &Path, width: u32, height: u32, limits: &Limits) -> Result<()> {
+fn not_empty(path: &Path, width: u32, height: u32) -> Result<()> {
     if width == 0 || height == 0 {
         return Err(Error::media(path, "a picture with pixels", format!("one of {width} x {height}")));
     }
+    Ok(())
+}
+
+/// Refuses empty and too large pictures.
+pub(super) fn check_size(path: &Path, width: u32, height: u32, limits: &Limits) -> Result<()> {
+    not_empty(path, width, height)?;
     if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(Error::Limit {
-            path: path.to_path_buf(),
-            what: "the picture",
-            found: format!("{width} x {height} pixels"),
-            limit: format!("{} pixels in all", limits.max_pixels),
-            option: "max_pixels",
-        });
+        return Err(over(path, size(width, height), limits));
     }
     Ok(())
+}
+
+pub(super) fn size(width: u32, height: u32) -> String {
+    format!("{width} x {height} pixels")
+}
+
+/// A picture of more pixels than it may have.
+pub(super) fn over(path: &Path, found: String, limits: &Limits) -> Error {
+    Error::Limit {
+        path: path.to_path_buf(),
+        what: "the picture",
+        found,
+        limit: format!("{} pixels in all", limits.max_pixels),
+        option: "max_pixels",
+    }
 }
 
 /// Lays straight-alpha pixels over a colour, rounding to nearest.

@@ -1,18 +1,30 @@
-//! Sounds: WAV through `hound`; OGG Vorbis, MP3 and FLAC through `symphonia`.
+//! Sounds: WAV by its chunks and `hound`, OGG Vorbis, MP3 and FLAC through `symphonia`; whatever else through FFmpeg, where it is there.
+//! What a file is, its first bytes say.
 
-use std::io::Cursor;
+mod adpcm;
+mod law;
+mod mix;
+mod mpeg;
+mod ogg;
+mod packets;
+mod riff;
+mod wav;
+
+pub(crate) use mix::Mix;
+pub(crate) use ogg::shows_pictures as ogg_shows_pictures;
+pub(crate) use wav::piped;
+
+use std::io::Read;
 use std::path::Path;
 
-use symphonia::core::codecs::audio::AudioDecoderOptions;
-use symphonia::core::errors::Error as Symphonia;
-use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::MediaSourceStream;
-use symphonia::core::meta::MetadataOptions;
-
 use super::picture::describe;
-use crate::files::read_media;
+use super::resample;
+use crate::files::{check_bytes, read_media};
+use crate::video::{Ffmpeg, Time, VideoLimits};
 use crate::{Error, Limits, Result};
+use ogg::Stream;
+use packets::Container;
+use wav::{Coding, Wave};
 
 const EXPECTED: &str = "a WAV, OGG Vorbis, MP3 or FLAC sound";
 /// Sample rates outside are mistakes in a header; resampling from 1 Hz would make a small file enormous.
@@ -34,123 +46,267 @@ impl Sound {
     }
 }
 
-/// Decodes a sound and mixes its channels to one (their mean). Samples beyond full scale are clipped, as a player would.
+/// Decodes a sound and mixes its channels to one (their mean). Samples beyond full scale are clipped, as a player would. What the kept
+/// decoders do not know goes through FFmpeg, which is looked for then.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Limit`], [`Error::Media`] for anything that is not a whole sound of finite samples.
+/// [`Error::Io`], [`Error::Limit`], [`Error::ToolMissing`] where only FFmpeg could read it, [`Error::Media`] for anything that is not a whole
+/// sound of finite samples.
 pub fn sound(path: &Path, limits: &Limits) -> Result<Sound> {
-    let bytes = read_media(path, EXPECTED, limits)?;
-    let mut sound = match bytes.get(..4) {
-        Some(b"RIFF") if bytes.get(8..12) == Some(b"WAVE") => wav(path, &bytes, limits)?,
-        Some(b"OggS" | b"fLaC") => compressed(path, bytes, limits)?,
-        Some([b'I', b'D', b'3', _]) => compressed(path, bytes, limits)?,
-        // The first eleven bits of an MPEG audio frame are set.
-        Some([0xff, second, ..]) if second & 0xe0 == 0xe0 => compressed(path, bytes, limits)?,
-        _ => return Err(Error::media(path, EXPECTED, describe(&bytes))),
-    };
-    if sound.samples.is_empty() {
-        return Err(Error::media(path, "at least one sample of sound", "none"));
-    }
-    for (index, sample) in sound.samples.iter_mut().enumerate() {
-        if !sample.is_finite() {
-            return Err(Error::media(path, "finite samples", format!("{sample} at sample {index}")));
-        }
-        *sample = sample.clamp(-1.0, 1.0);
-    }
-    Ok(sound)
+    sound_by(path, limits, None)
 }
 
-fn wav(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Sound> {
-    let broken = |e: hound::Error| {
-        let found = match e {
-            hound::Error::IoError(_) => "one that is cut off".into(),
-            other => other.to_string(),
-        };
-        Error::media(path, "a whole WAV sound of 8 to 32-bit integers or 32-bit floats", found)
-    };
-    let reader = hound::WavReader::new(Cursor::new(bytes)).map_err(broken)?;
-    let spec = reader.spec();
-    let channels = usize::from(spec.channels).max(1);
-    check_rate(path, spec.sample_rate)?;
-    check_length(path, u64::from(reader.duration()), spec.sample_rate, limits)?;
-    let samples: Vec<f32> = match spec.sample_format {
-        hound::SampleFormat::Float => reader.into_samples::<f32>().collect::<std::result::Result<_, _>>(),
-        hound::SampleFormat::Int => {
-            let scale = 1.0 / (1u64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
-            reader.into_samples::<i32>().map(|s| s.map(|s| s as f32 * scale)).collect()
-        }
+/// [`sound`], by the FFmpeg that the user named, who may have chosen a track.
+///
+/// # Errors
+/// As [`sound`]; a track that the file does not have.
+pub fn sound_by(path: &Path, limits: &Limits, ffmpeg: Option<&Ffmpeg>) -> Result<Sound> {
+    let ears = Ears { path, limits, ffmpeg };
+    match ears.listen()? {
+        Heard::Sound(sound) => ears.check(sound),
+        Heard::Foreign(what) => Ok(ears.foreign(&what)?.0),
     }
-    .map_err(broken)?;
-    Ok(Sound { samples: mix(&samples, channels), sample_rate: spec.sample_rate })
 }
 
-fn compressed(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Sound> {
-    let broken = |e: Symphonia| {
-        let found = match e {
-            Symphonia::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-                "one that is cut off".into()
+/// [`sound_by`], and when the sound begins, in seconds on the clock of its container: 0 where that has none.
+///
+/// # Errors
+/// As [`sound_by`].
+pub fn sound_on_clock(path: &Path, limits: &Limits, ffmpeg: Option<&Ffmpeg>) -> Result<(Sound, f64)> {
+    let ears = Ears { path, limits, ffmpeg };
+    match ears.listen()? {
+        Heard::Sound(sound) => Ok((ears.check(sound)?, 0.0)),
+        Heard::Foreign(what) => {
+            let (sound, ffmpeg) = ears.foreign(&what)?;
+            let limits = ears.video_limits();
+            let start = ffmpeg.sound_start(&ffmpeg.probe(path, &limits)?, &limits)?;
+            Ok((sound, start.map_or(0.0, Time::seconds)))
+        }
+    }
+}
+
+/// The kept decoders alone, from memory; `None` for what only FFmpeg may read. `path` is for messages.
+///
+/// # Errors
+/// As [`sound`].
+pub fn kept_sound(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Option<Sound>> {
+    let ears = Ears { path, limits, ffmpeg: None };
+    match ears.kept(bytes)? {
+        Heard::Sound(sound) => ears.check(sound).map(Some),
+        Heard::Foreign(_) => Ok(None),
+    }
+}
+
+/// What the kept decoders make of a file.
+enum Heard {
+    Sound(Sound),
+    /// It is theirs not: what it seems to be, in words that follow "found".
+    Foreign(String),
+}
+
+struct Ears<'a> {
+    path: &'a Path,
+    limits: &'a Limits,
+    ffmpeg: Option<&'a Ffmpeg>,
+}
+
+impl Ears<'_> {
+    /// Reads the file, unless its first bytes say that it is FFmpeg's to do.
+    fn listen(&self) -> Result<Heard> {
+        let mut head = Vec::new();
+        let file = unisono_files::open(self.path)?;
+        file.take(512).read_to_end(&mut head).map_err(Error::io(self.path, "read"))?;
+        match foreign(&head) {
+            Some(what) => check_bytes(self.path, self.limits).map(|()| Heard::Foreign(what.to_owned())),
+            None => self.kept(&read_media(self.path, EXPECTED, self.limits)?),
+        }
+    }
+
+    fn kept(&self, bytes: &[u8]) -> Result<Heard> {
+        let only = |sound: Sound| self.only_track().map(|()| Heard::Sound(sound));
+        let start = mpeg::tags(bytes);
+        let rest = bytes.get(start..).unwrap_or_default();
+        if riff::is_wave(rest) {
+            let wave = Wave::read(self.path, rest)?;
+            return match wave.coding {
+                Coding::Mpeg => match mpeg::first(wave.data) {
+                    Some(first) => only(self.mpeg(wave.data, first)?),
+                    None => Ok(Heard::Foreign("a WAV sound whose MPEG frames are not found".into())),
+                },
+                // What FFmpeg takes these two for is not what they are.
+                Coding::Other(0x38) => Err(Error::media(self.path, EXPECTED, "a WAV sound of NMS ADPCM")),
+                Coding::Other(0x40) => Err(Error::media(self.path, EXPECTED, "a WAV sound of G.721 ADPCM")),
+                Coding::Other(tag) => Ok(Heard::Foreign(format!("a WAV sound of coding {tag:#06x}"))),
+                _ => only(self.wave(&wave)?),
+            };
+        }
+        if rest.starts_with(b"fLaC") {
+            return only(packets::decode(self.path, rest, Container::Flac, self.limits)?);
+        }
+        if rest.starts_with(b"OggS") {
+            return self.ogg(rest);
+        }
+        match mpeg::first(rest) {
+            Some(first) if first == 0 || start > 0 || foreign(rest).is_none() => {
+                only(self.mpeg(rest, first)?)
             }
-            other => other.to_string(),
-        };
-        Error::media(path, "a whole OGG Vorbis, MP3 or FLAC sound", found)
-    };
-    let missing = |what: &str| Error::media(path, EXPECTED, format!("no {what}"));
-    let source = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
-    let mut format = symphonia::default::get_probe()
-        .probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default())
-        .map_err(broken)?;
-    let track = format.default_track(TrackType::Audio).ok_or_else(|| missing("audio track"))?;
-    let (id, promised) = (track.id, track.num_frames);
-    let parameters =
-        track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(|| missing("known audio codec"))?;
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(broken)?;
-    let (mut samples, mut packet_samples, mut rate) = (Vec::new(), Vec::<f32>::new(), 0);
-    while let Some(packet) = format.next_packet().map_err(broken)? {
-        if packet.track_id != id {
-            continue;
+            _ => Ok(Heard::Foreign(foreign(rest).map_or_else(|| describe(rest), str::to_owned))),
         }
-        let buffer = match decoder.decode(&packet) {
-            Ok(buffer) => buffer,
-            // MP3 frames borrow bits from the ones before: after a cut, the first few cannot be decoded.
-            Err(Symphonia::DecodeError(_)) if samples.is_empty() => continue,
-            Err(e) => return Err(broken(e)),
-        };
-        let channels = buffer.spec().channels().count().max(1);
-        if rate == 0 {
-            rate = buffer.spec().rate();
-            check_rate(path, rate)?;
-        } else if rate != buffer.spec().rate() {
-            return Err(Error::media(
-                path,
-                format!("one sample rate ({rate} Hz)"),
-                format!("also {} Hz", buffer.spec().rate()),
-            ));
-        }
-        packet_samples.resize(buffer.samples_interleaved(), 0.0);
-        buffer.copy_to_slice_interleaved(&mut packet_samples);
-        samples.extend(mix(&packet_samples, channels));
-        // While decoding, not after: a small file can decompress to days of silence.
-        check_length(path, samples.len() as u64, rate, limits)?;
     }
-    match promised {
-        Some(frames) if (samples.len() as u64) < frames => {
-            Err(Error::media(path, format!("{frames} samples"), format!("{}: it is cut off", samples.len())))
+
+    fn wave(&self, wave: &Wave) -> Result<Sound> {
+        check_rate(self.path, wave.rate)?;
+        check_length(self.path, wave.frames(), wave.rate, self.limits)?;
+        let mut mix = Mix::new(wave.channels);
+        wave.samples(self.path, &mut |samples| {
+            mix.push(samples);
+            check_length(self.path, mix.len() as u64, wave.rate, self.limits)
+        })?;
+        Ok(Sound { samples: mix.finish(), sample_rate: wave.rate })
+    }
+
+    fn mpeg(&self, bytes: &[u8], first: usize) -> Result<Sound> {
+        let parts = mpeg::parts(bytes, first).into_iter().map(|part| {
+            packets::decode(self.path, &part.bytes, Container::Mpeg { broken: part.broken }, self.limits)
+        });
+        self.joined(parts)
+    }
+
+    fn ogg(&self, bytes: &[u8]) -> Result<Heard> {
+        let (links, whole) = ogg::links(bytes);
+        if !whole {
+            return Err(Error::media(self.path, "a whole OGG sound", "one that is cut off"));
         }
-        _ => Ok(Sound { samples, sample_rate: rate }),
+        let sounds = |streams: &[Stream]| streams.iter().filter(|s| matches!(s, Stream::Kept)).count();
+        let foreign = links.iter().flat_map(|link| &link.streams).find_map(|stream| match stream {
+            Stream::Sound(name) => Some(format!("{name} in OGG")),
+            Stream::Picture => Some("an OGG video".into()),
+            Stream::Kept | Stream::Other => None,
+        });
+        if let Some(what) = foreign {
+            return Ok(Heard::Foreign(what));
+        }
+        if links.iter().any(|link| sounds(&link.streams) > 1) {
+            return Ok(Heard::Foreign("OGG with several sounds at a time".into()));
+        }
+        let parts = links
+            .iter()
+            .filter(|link| sounds(&link.streams) == 1 || links.len() == 1)
+            .map(|link| packets::decode(self.path, &bytes[link.bytes.clone()], Container::Ogg, self.limits));
+        let sound = self.joined(parts)?;
+        self.only_track().map(|()| Heard::Sound(sound))
+    }
+
+    /// Sounds one after another, at the rate of the first.
+    fn joined(&self, parts: impl Iterator<Item = Result<Sound>>) -> Result<Sound> {
+        let mut whole: Option<Sound> = None;
+        for part in parts {
+            let part = part?;
+            match &mut whole {
+                None => whole = Some(part),
+                // Nothing was decoded of it.
+                Some(_) if part.samples.is_empty() => {}
+                Some(whole) if whole.samples.is_empty() => *whole = part,
+                Some(whole) => {
+                    whole.samples.extend(resample(&part, whole.sample_rate)?.samples);
+                    check_length(self.path, whole.samples.len() as u64, whole.sample_rate, self.limits)?;
+                }
+            }
+        }
+        Ok(whole.unwrap_or(Sound { samples: Vec::new(), sample_rate: 0 }))
+    }
+
+    /// Refuses a chosen track where there is one only.
+    fn only_track(&self) -> Result<()> {
+        match self.ffmpeg.and_then(Ffmpeg::track) {
+            Some(track) if track > 1 => {
+                Err(Error::media(self.path, format!("sound track {track}"), "one sound track"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self, mut sound: Sound) -> Result<Sound> {
+        if sound.samples.is_empty() {
+            return Err(Error::media(self.path, "at least one sample of sound", "none"));
+        }
+        for (index, sample) in sound.samples.iter_mut().enumerate() {
+            if !sample.is_finite() {
+                return Err(Error::media(self.path, "finite samples", format!("{sample} at sample {index}")));
+            }
+            *sample = sample.clamp(-1.0, 1.0);
+        }
+        Ok(sound)
+    }
+
+    fn video_limits(&self) -> VideoLimits {
+        VideoLimits { max_seconds: self.limits.max_seconds, ..VideoLimits::default() }
+    }
+
+    /// Through FFmpeg, where it is there.
+    fn foreign(&self, what: &str) -> Result<(Sound, Ffmpeg)> {
+        let expected = || format!("{EXPECTED}, or any other that FFmpeg reads");
+        // No program makes a sound of them.
+        if ["text", PICTURE].contains(&what) {
+            return Err(Error::media(self.path, EXPECTED, what));
+        }
+        let ffmpeg = match self.ffmpeg {
+            Some(ffmpeg) => ffmpeg.clone(),
+            None => match Ffmpeg::find(None) {
+                Ok(ffmpeg) => ffmpeg,
+                Err(Error::ToolMissing { tool, .. }) if tool == "ffmpeg" && foreign_words(what) => {
+                    return Err(Error::NeedsFfmpeg { path: self.path.to_owned(), found: what.to_owned() });
+                }
+                Err(Error::ToolMissing { tool, .. }) if tool == "ffmpeg" => {
+                    return Err(Error::media(self.path, EXPECTED, what));
+                }
+                Err(e) => return Err(e),
+            },
+        };
+        let sound = ffmpeg.listen(self.path, &self.video_limits(), &|found| {
+            // FFmpeg's words say less than the first bytes do, where it does not know the file at all.
+            Error::media(self.path, expected(), if found == "something else" { what } else { found })
+        })?;
+        check_rate(self.path, sound.sample_rate)?;
+        Ok((self.check(sound)?, ffmpeg))
     }
 }
 
-fn mix(interleaved: &[f32], channels: usize) -> Vec<f32> {
-    if channels == 1 {
-        return interleaved.to_vec();
-    }
-    let scale = 1.0 / channels as f32;
-    interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() * scale).collect()
+const PICTURE: &str = "a picture";
+
+/// Whether words tell what a file is, and not only what it is not.
+fn foreign_words(what: &str) -> bool {
+    !what.starts_with("a file of an unknown format")
 }
 
-fn check_rate(path: &Path, rate: u32) -> Result<()> {
+/// What a file that is none of the kept decoders' seems to be.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    Some(match bytes {
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a sound or video in MP4 (AAC, ALAC or another)",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "a sound or video in Matroska or WebM",
+        [0x30, 0x26, 0xb2, 0x75, ..] => "a sound or video of Windows Media",
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => "an AIFF sound",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "an AVI video",
+        [0, 0, 1, 0xba | 0xb3, ..] => "an MPEG video",
+        [0x0b, 0x77, ..] => "an AC-3 sound",
+        [0xff, second, ..] if second & 0xf6 == 0xf0 => "an AAC sound",
+        [0x47, ..] if bytes.get(188) == Some(&0x47) => "a transport stream",
+        b if b.starts_with(b"caff") => "a CAF sound",
+        b if b.starts_with(b".snd") || b.starts_with(b"dns.") => "an AU sound",
+        b if b.starts_with(b"riff\x2e\x91\xcf\x11") => "a Wave64 sound",
+        b if b.starts_with(b"#!AMR") => "an AMR sound",
+        b if b.starts_with(b"MAC ") => "a Monkey's Audio sound",
+        b if b.starts_with(b"wvpk") => "a WavPack sound",
+        b if b.starts_with(b"TTA1") => "a True Audio sound",
+        b if b.starts_with(b"MPCK") || b.starts_with(b"MP+") => "a Musepack sound",
+        b if b.starts_with(b"\x7f\xfe\x80\x01") => "a DTS sound",
+        b if b.starts_with(b"FLV") => "a Flash video",
+        b if image::guess_format(b).is_ok() => PICTURE,
+        _ => return None,
+    })
+}
+
+pub(crate) fn check_rate(path: &Path, rate: u32) -> Result<()> {
     if RATES.contains(&rate) {
         return Ok(());
     }
@@ -158,9 +314,9 @@ fn check_rate(path: &Path, rate: u32) -> Result<()> {
     Err(Error::media(path, expected, format!("{rate} Hz")))
 }
 
-fn check_length(path: &Path, samples: u64, rate: u32, limits: &Limits) -> Result<()> {
+pub(crate) fn check_length(path: &Path, samples: u64, rate: u32, limits: &Limits) -> Result<()> {
     let seconds = samples as f64 / f64::from(rate);
-    if seconds <= limits.max_seconds {
+    if seconds <= limits.max_seconds || samples == 0 {
         return Ok(());
     }
     Err(Error::Limit {

@@ -1,8 +1,21 @@
-//! SVG without the outside world: no files, no fonts, no network, bounded size.
+//! SVG without the outside world: no files, no fonts, no network, and nothing that costs more than a drawing may.
+//!
+//! A few hundred bytes can ask the renderer for hours, gigabytes or a million levels of recursion: references multiply, filters work on every
+//! pixel. So the cost is counted before it is spent, by rules that give the same verdict on every machine:
+//!
+//! ```text
+//! text -> (entities, attributes) -> XML -> (references followed, styles matched) -> usvg's tree -> (layers, filters, strokes) -> pixels
+//! ```
+
+mod references;
+mod styles;
+mod text;
+mod work;
 
 use std::path::Path;
 
 use image::RgbaImage;
+use resvg::usvg::roxmltree::Document;
 use resvg::{tiny_skia, usvg};
 
 use super::ImageOptions;
@@ -11,8 +24,11 @@ use crate::{Error, Result};
 
 /// Most XML nodes in a drawing. Honest ones hold some thousands; entity expansion (`&lol9;`) would make billions.
 const MAX_NODES: u32 = 1_000_000;
-/// Deepest nesting of elements: the renderer recurses once a level, and worker threads have small stacks.
-const MAX_DEPTH: usize = 256;
+/// Levels that are drawn on the caller's stack, which may be a worker's of a megabyte or two: parser and renderer recurse once a level,
+/// through references too, with up to 16 kB.
+const SHALLOW: u32 = 32;
+/// Stack of the thread that draws what is deeper, in bytes. Pages that are not touched cost nothing.
+const STACK: usize = 256 << 20;
 
 /// Whether the bytes are an XML text that holds an `<svg` element.
 pub(super) fn is_svg(bytes: &[u8]) -> bool {
@@ -24,15 +40,39 @@ pub(super) fn is_svg(bytes: &[u8]) -> bool {
 pub(super) fn render(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<RgbaImage> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Error::media(path, "an SVG in UTF-8", "other bytes"))?;
-    let tree = parse(text).map_err(|found| Error::media(path, "a whole SVG drawing", found))?;
+    let broken = |found: String| Error::media(path, "a whole SVG drawing", found);
+    text::check(text).map_err(broken)?;
+    // Drawing programs write a DTD with namespace entities; the parser refuses recursive ones itself.
+    let xml =
+        usvg::roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
+    let document = Document::parse_with_options(text, xml).map_err(|e| broken(e.to_string()))?;
+    if references::check(&document).map_err(broken)? <= SHALLOW {
+        return draw(path, &document, options);
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("svg".into()).stack_size(STACK);
+        let drawing = thread
+            .spawn_scoped(scope, || draw(path, &document, options))
+            .map_err(Error::io(path, "start a thread to draw"))?;
+        match drawing.join() {
+            Ok(drawn) => drawn,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn draw(path: &Path, document: &Document, options: &ImageOptions) -> Result<RgbaImage> {
+    let broken = |found: String| Error::media(path, "a whole SVG drawing", found);
+    let tree = convert(document).map_err(broken)?;
     let (width, height) = (tree.size().width(), tree.size().height());
     let scale = options.svg_size as f32 / width.max(height);
     let pixels = |edge: f32| ((edge * scale).round() as u32).max(1);
     let (columns, rows) = (pixels(width), pixels(height));
     check_size(path, columns, rows, &options.limits)?;
+    let fit = tiny_skia::Transform::from_scale(columns as f32 / width, rows as f32 / height);
+    work::check(&tree, fit, (columns, rows)).map_err(broken)?;
     let mut canvas = tiny_skia::Pixmap::new(columns, rows)
         .ok_or_else(|| Error::media(path, "a drawable size", format!("{columns} x {rows} pixels")))?;
-    let fit = tiny_skia::Transform::from_scale(columns as f32 / width, rows as f32 / height);
     resvg::render(&tree, fit, &mut canvas.as_mut());
     let mut out = RgbaImage::new(columns, rows);
     for (to, from) in out.pixels_mut().zip(canvas.pixels()) {
@@ -42,12 +82,7 @@ pub(super) fn render(path: &Path, bytes: &[u8], options: &ImageOptions) -> Resul
     Ok(out)
 }
 
-fn parse(text: &str) -> std::result::Result<usvg::Tree, String> {
-    // Drawing programs write a DTD with namespace entities; the parser refuses recursive ones itself.
-    let xml =
-        usvg::roxmltree::ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, ..Default::default() };
-    let document = usvg::roxmltree::Document::parse_with_options(text, xml).map_err(|e| e.to_string())?;
-    check_depth(&document)?;
+fn convert(document: &Document) -> std::result::Result<usvg::Tree, String> {
     let options = usvg::Options {
         // By default `<image href>` opens local files: a stranger's drawing must not read ours.
         image_href_resolver: usvg::ImageHrefResolver {
@@ -56,18 +91,9 @@ fn parse(text: &str) -> std::result::Result<usvg::Tree, String> {
         },
         ..usvg::Options::default()
     };
-    usvg::Tree::from_xmltree(&document, &options).map_err(|e| e.to_string())
+    usvg::Tree::from_xmltree(document, &options).map_err(|e| e.to_string())
 }
 
-/// Bounds nesting; a parent comes before its children in document order, so one pass over the nodes is enough.
-fn check_depth(document: &usvg::roxmltree::Document) -> std::result::Result<(), String> {
-    let mut depths = std::collections::HashMap::new();
-    for node in document.descendants().filter(|n| n.is_element()) {
-        let depth = node.parent().and_then(|p| depths.get(&p.id())).map_or(1, |d: &usize| d + 1);
-        if depth > MAX_DEPTH {
-            return Err(format!("elements nested deeper than {MAX_DEPTH}"));
-        }
-        depths.insert(node.id(), depth);
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "../tests/vector.rs"]
+mod tests;

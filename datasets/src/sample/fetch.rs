@@ -7,9 +7,11 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
+use unisono_files::{Lock, own_folder};
 
 use super::watch::{Report, watch};
 use super::{Progress, SampleOptions, Unit, tool};
+use crate::files::from_files;
 use crate::{Error, Result};
 
 /// One version of one package.
@@ -32,6 +34,25 @@ pub(super) struct Archive {
 pub(super) enum Registry {
     Debian,
     Npm,
+}
+
+/// Refuses archives that were given and are none of those wanted: they would be fetched all the same.
+pub(super) fn check_given(options: &SampleOptions, wanted: &[&Archive]) -> Result<()> {
+    for given in &options.archives {
+        let is = |archive: &&Archive| match given.is_dir() {
+            true => given.join(archive.file).is_file(),
+            false => given.file_name().is_some_and(|name| name == archive.file),
+        };
+        if !wanted.iter().any(is) {
+            let names: Vec<&str> = wanted.iter().map(|archive| archive.file).collect();
+            return Err(Error::Options(format!(
+                "{}: is or holds none of this data set's packages, which are named {}",
+                given.display(),
+                names.join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The archive's path, fetched when it is neither given nor cached.
@@ -80,8 +101,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// Fetches into a folder beside and renames, so a broken download never stands under the final name.
 fn download(archive: &Archive, cache: &Path, report: Report) -> Result<()> {
+    let target = cache.join(archive.file);
+    own(cache)?;
+    // Two runs that need the same archive do not fetch it into one folder.
+    let _held = Lock::take(&target).map_err(|e| from_files(&target, e))?;
     let part = cache.join(format!("{}.part", archive.file));
-    create(&part)?;
+    own(&part)?;
     let stage = format!("download {}", archive.spec);
     let mut tick = |part: &Path| {
         report(Progress {
@@ -117,7 +142,6 @@ fn download(archive: &Archive, cache: &Path, report: Report) -> Result<()> {
             format!("the download of {} did not leave this file", archive.spec),
         ));
     }
-    let target = cache.join(archive.file);
     fs::rename(&fetched, &target).map_err(Error::io(&target, "write"))?;
     fs::remove_dir_all(&part).map_err(Error::io(&part, "remove"))
 }
@@ -137,8 +161,10 @@ fn explain(error: Error) -> Error {
 /// `apt-get` with the system's sources and keys but lists and archives of its own: it needs no root and changes nothing.
 fn apt(state: &Path) -> Result<Command> {
     let state = std::path::absolute(state).map_err(Error::io(state, "resolve"))?;
+    own(&state)?;
     for folder in ["lists/partial", "cache/archives/partial"] {
-        create(&state.join(folder))?;
+        let folder = state.join(folder);
+        fs::create_dir_all(&folder).map_err(Error::io(&folder, "create folder"))?;
     }
     let status = state.join("status");
     if !status.exists() {
@@ -166,8 +192,9 @@ fn apt(state: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn create(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(Error::io(folder, "create folder"))
+/// The cache may lie where others can write: a folder that they laid, or a link, is not used.
+fn own(folder: &Path) -> Result<()> {
+    own_folder(folder).map_err(|e| from_files(folder, e))
 }
 
 /// Bytes in a folder's files.

@@ -6,51 +6,109 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use tempfile::TempDir;
+use unisono_files::{Budget, Lock, folder_beside, place_folder, sweep};
+
 use super::groups::verify_groups;
 use super::{SampleOptions, SampleReport};
+use crate::files::from_files;
 use crate::{Error, Manifest, Record, Result, write_atomic};
 
 const MANIFEST: &str = "manifest.jsonl";
-/// Written last: its presence says that everything else is there.
+const SOURCES: &str = "SOURCES.txt";
+/// Written last: its report says that everything else is there.
 const STAMP: &str = "sample.json";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Stamp {
     /// Name and version of what made the folder; another one makes it anew.
     recipe: String,
-    report: SampleReport,
+    /// None while the folder is being filled.
+    report: Option<SampleReport>,
 }
 
 /// The report of a folder that `recipe` completed earlier and that has lost nothing since.
 pub(super) fn complete(options: &SampleOptions, recipe: &str) -> Option<SampleReport> {
-    let text = fs::read_to_string(options.out.join(STAMP)).ok()?;
-    let stamp: Stamp = serde_json::from_str(&text).ok()?;
+    let stamp = stamp(&options.out)?;
+    let report = stamp.report?;
     let manifest = Manifest::load(&options.out.join(MANIFEST)).ok()?;
     let whole = |path: &Path| fs::metadata(path).is_ok_and(|m| m.len() > 0);
     let media: BTreeSet<&PathBuf> =
         manifest.records.iter().flat_map(|r| r.image.iter().chain(&r.audio)).collect();
     let same = stamp.recipe == recipe && media.into_iter().all(|p| whole(p));
-    same.then(|| SampleReport { manifest: options.out.join(MANIFEST), up_to_date: true, ..stamp.report })
+    same.then(|| SampleReport { manifest: options.out.join(MANIFEST), up_to_date: true, ..report })
 }
 
-/// An empty folder `name.part` in the output folder; remains of an interrupted run are removed.
-pub(super) fn begin(out: &Path, name: &str) -> Result<PathBuf> {
-    let part = out.join(format!("{name}.part"));
-    // Whatever follows, the folder is not complete any more.
-    for old in [out.join(STAMP), out.join(MANIFEST)] {
-        remove(&old)?;
+fn stamp(out: &Path) -> Option<Stamp> {
+    unisono_files::read_json(&out.join(STAMP), &Budget::CONFIG).ok()
+}
+
+/// Takes the output folder, whose media lie in `name`, until the lock is dropped: it is made where it is missing. One that holds such files but was
+/// not made here, or whose media have company, is refused: all of that would be replaced.
+pub(super) fn claim(out: &Path, name: &str) -> Result<Lock> {
+    let lock = Lock::within(out).map_err(|e| from_files(out, e))?;
+    let there = |file: &str| fs::symlink_metadata(out.join(file)).is_ok();
+    let foreign = |path: &Path| {
+        let what = "this name free, or a sample data set that this command made here";
+        Err(Error::media(path, what, "something else; nothing is replaced: choose another folder"))
+    };
+    if stamp(out).is_none() {
+        if let Some(file) = [STAMP, MANIFEST, SOURCES, name].into_iter().find(|file| there(file)) {
+            return foreign(&out.join(file));
+        }
+    } else if let (true, Ok(manifest)) = (there(name), Manifest::load(&out.join(MANIFEST))) {
+        let media = manifest.records.iter().flat_map(|r| r.image.iter().chain(&r.audio));
+        let known: BTreeSet<PathBuf> = media.filter_map(|path| std::path::absolute(path).ok()).collect();
+        for entry in WalkFiles::new(&out.join(name)) {
+            if !std::path::absolute(&entry).is_ok_and(|path| known.contains(&path)) {
+                return foreign(&entry);
+            }
+        }
     }
-    remove(&part)?;
-    fs::create_dir_all(&part).map_err(Error::io(&part, "create folder"))?;
-    Ok(part)
+    // What a run that was killed left half made.
+    sweep(out);
+    Ok(lock)
 }
 
-/// Gives the finished media folder its final name.
-pub(super) fn publish(part: &Path, out: &Path, name: &str) -> Result<PathBuf> {
+/// The files below a folder, in no order; links are not followed.
+struct WalkFiles(Vec<PathBuf>);
+
+impl WalkFiles {
+    fn new(folder: &Path) -> Self {
+        Self(vec![folder.to_path_buf()])
+    }
+}
+
+impl Iterator for WalkFiles {
+    type Item = PathBuf;
+
+    fn next(&mut self) -> Option<PathBuf> {
+        loop {
+            let path = self.0.pop()?;
+            if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+                return Some(path);
+            }
+            self.0.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        }
+    }
+}
+
+/// An empty folder beside the media's place, which vanishes with what is in it unless it is [published](publish).
+pub(super) fn begin(out: &Path, name: &str) -> Result<TempDir> {
+    folder_beside(&out.join(name)).map_err(|e| from_files(out, e))
+}
+
+/// Gives the finished media folder its final name. From here on the output is not complete until [`finish`].
+pub(super) fn publish(part: TempDir, out: &Path, name: &str, recipe: &str) -> Result<PathBuf> {
+    write_stamp(out, &Stamp { recipe: recipe.to_owned(), report: None })?;
+    remove(&out.join(MANIFEST))?;
     let target = out.join(name);
-    remove(&target)?;
-    fs::rename(part, &target).map_err(Error::io(&target, "write"))?;
+    place_folder(part, &target).map_err(|e| from_files(&target, e))?;
     Ok(target)
+}
+
+fn write_stamp(out: &Path, stamp: &Stamp) -> Result<()> {
+    unisono_files::write_json(&out.join(STAMP), stamp).map_err(|e| from_files(out, e))
 }
 
 /// Writes the manifest, a note on sources and licences, and last the mark of completeness. Near-copies that cross from one
@@ -76,12 +134,11 @@ pub(super) fn finish(
         "Made from these packages; their licences hold for the media here.\n\n{}\n",
         licences.join("\n")
     );
-    write_atomic(&options.out.join("SOURCES.txt"), |w| w.write_all(text.as_bytes()))?;
+    write_atomic(&options.out.join(SOURCES), |w| w.write_all(text.as_bytes()))?;
     let report = summarise(manifest, records, pictures, licences);
     // The stamp's own path would be wrong after the folder moves: it is filled in when read.
     let portable = SampleReport { manifest: MANIFEST.into(), ..report.clone() };
-    let stamp = Stamp { recipe: recipe.to_owned(), report: portable };
-    write_atomic(&options.out.join(STAMP), |w| Ok(serde_json::to_writer_pretty(w, &stamp)?))?;
+    write_stamp(&options.out, &Stamp { recipe: recipe.to_owned(), report: Some(portable) })?;
     Ok(report)
 }
 
@@ -103,10 +160,70 @@ fn summarise(manifest: PathBuf, records: &[Record], pictures: usize, licences: V
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let result = match fs::symlink_metadata(path) {
-        Err(_) => return Ok(()),
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    };
-    result.map_err(Error::io(path, "remove"))
+    match fs::symlink_metadata(path) {
+        Err(_) => Ok(()),
+        Ok(_) => fs::remove_file(path).map_err(Error::io(path, "remove")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(out: &Path) -> SampleOptions {
+        SampleOptions { out: out.to_path_buf(), ..SampleOptions::default() }
+    }
+
+    fn made(out: &Path) {
+        let _held = claim(out, "media").unwrap();
+        let part = begin(out, "media").unwrap();
+        fs::write(part.path().join("a.png"), "picture").unwrap();
+        let media = publish(part, out, "media", "r1").unwrap();
+        let record = Record { id: "a".into(), image: Some(media.join("a.png")), ..Record::default() };
+        finish(&options(out), "r1", &[record], |_| "seen", 1, vec!["a: CC0".into()]).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_made_and_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("deep/stamps");
+        made(&out);
+        assert!(complete(&options(&out), "r1").is_some_and(|report| report.up_to_date));
+        assert!(complete(&options(&out), "r2").is_none());
+        made(&out);
+        let mut names: Vec<_> =
+            fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["SOURCES.txt", "manifest.jsonl", "media", "sample.json"]);
+        let held = claim(&out, "media").unwrap();
+        assert!(claim(&out, "media").unwrap_err().to_string().contains("is being written by another run"));
+        drop(held);
+        // Stopped between the media and the manifest.
+        let held = claim(&out, "media").unwrap();
+        publish(begin(&out, "media").unwrap(), &out, "media", "r1").unwrap();
+        drop(held);
+        assert!(complete(&options(&out), "r1").is_none());
+        made(&out);
+    }
+
+    #[test]
+    fn what_was_not_made_here_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [MANIFEST, SOURCES, STAMP] {
+            let out = dir.path().join(name);
+            fs::create_dir(&out).unwrap();
+            fs::write(out.join(name), "a user's").unwrap();
+            let said = claim(&out, "media").unwrap_err().to_string();
+            assert!(said.contains(name) && said.contains("nothing is replaced"), "{said}");
+            assert_eq!(fs::read_to_string(out.join(name)).unwrap(), "a user's");
+        }
+        let out = dir.path().join("company");
+        made(&out);
+        fs::write(out.join("media/holiday.png"), "a user's").unwrap();
+        assert!(claim(&out, "media").unwrap_err().to_string().contains("holiday.png"));
+        fs::write(out.join("notes.txt"), "beside").unwrap();
+        fs::remove_file(out.join("media/holiday.png")).unwrap();
+        made(&out);
+        assert!(out.join("notes.txt").exists());
+    }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Rgb, RgbImage, Rgba};
+use std::fs::File;
 use std::io::Cursor;
 
 const RED: [u8; 4] = [255, 0, 0, 255];
@@ -251,6 +252,12 @@ fn bounds_hold() {
         matches!(error, Error::Limit { .. }) && error.to_string().contains("more than 2 frames"),
         "{error}"
     );
+    // Frames of some bytes fill a canvas each: their pixels are counted together.
+    let little = VideoLimits { max_total_pixels: 2 * 24, ..limits() };
+    let found: Vec<_> = animation(&path, &little).unwrap().collect();
+    let error = found.last().unwrap().as_ref().unwrap_err().to_string();
+    assert!(found.len() == 3 && error.contains("more than 48 pixels in all its frames"), "{error}");
+    assert!(error.contains("raise `max_total_pixels`"), "{error}");
     let small = VideoLimits { max_pixels: 23, ..limits() };
     let wide = dir.path().join("a.webp");
     webp(&wide, &[(plain(RED), 40), (plain(BLUE), 40)]);
@@ -296,7 +303,8 @@ fn a_folders_pictures_come_in_the_order_of_their_numbers() {
     std::fs::write(dir.path().join("notes.txt"), "no picture").unwrap();
     std::fs::write(dir.path().join(".frame5.png"), "hidden").unwrap();
     std::fs::create_dir(dir.path().join("frame3.png")).unwrap();
-    let found: Vec<Frame> = folder(dir.path(), 24, &limits()).unwrap().collect::<Result<_>>().unwrap();
+    let found: Vec<Frame> =
+        folder(dir.path(), 24, &limits(), &Limits::default()).unwrap().collect::<Result<_>>().unwrap();
     assert_eq!(
         found.iter().map(|f| f.picture.get_pixel(0, 0)[0]).collect::<Vec<_>>(),
         [0, 10, 20, 30, 40, 50, 60]
@@ -305,9 +313,9 @@ fn a_folders_pictures_come_in_the_order_of_their_numbers() {
         assert_eq!((frame.time, frame.ticks), (Time { pts: i as i64, base: Ratio { num: 1, den: 24 } }, 1));
     }
     let empty = tempfile::tempdir().unwrap();
-    let error = folder(empty.path(), 24, &limits()).err().unwrap().to_string();
+    let error = folder(empty.path(), 24, &limits(), &Limits::default()).err().unwrap().to_string();
     assert!(error.contains("expected a folder of pictures, found none"), "{error}");
-    assert!(folder(&empty.path().join("none"), 24, &limits()).is_err());
+    assert!(folder(&empty.path().join("none"), 24, &limits(), &Limits::default()).is_err());
 }
 
 #[test]
@@ -315,9 +323,10 @@ fn a_folders_broken_pictures_are_told_and_the_rest_comes() {
     let dir = tempfile::tempdir().unwrap();
     pictures(dir.path(), &["1.png", "2.png", "3.png", "4.png"]);
     std::fs::write(dir.path().join("2.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
-    RgbImage::new(70, 70).save(dir.path().join("3.png")).unwrap();
+    // More than a smaller scale helps with.
+    RgbImage::new(200, 200).save(dir.path().join("3.png")).unwrap();
     let bounds = VideoLimits { max_pixels: 1000, ..limits() };
-    let found: Vec<Result<Frame>> = folder(dir.path(), 10, &bounds).unwrap().collect();
+    let found: Vec<Result<Frame>> = folder(dir.path(), 10, &bounds, &Limits::default()).unwrap().collect();
     assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true]);
     // Times count the places of all.
     assert_eq!(found[3].as_ref().unwrap().time.pts, 3);
@@ -325,7 +334,7 @@ fn a_folders_broken_pictures_are_told_and_the_rest_comes() {
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
     }
     let few = VideoLimits { max_frames: 3, ..limits() };
-    let error = folder(dir.path(), 10, &few).err().unwrap();
+    let error = folder(dir.path(), 10, &few, &Limits::default()).err().unwrap();
     assert!(matches!(error, Error::Limit { .. }) && error.to_string().contains("4 frames"), "{error}");
 }
 

@@ -36,7 +36,7 @@ fn worst(a: &RgbImage, b: &RgbImage) -> u8 {
 #[test]
 fn the_default_changes_nothing() {
     let img = noise(24, 24);
-    assert_eq!(ImageAugment::default().apply(&img, 24, &mut random(0)), img);
+    assert_eq!(ImageAugment::default().apply(&img, (24, 24), &mut random(0)), img);
     assert_eq!(from_json("{}"), ImageAugment::default());
 }
 
@@ -56,7 +56,7 @@ fn unknown_parameters_are_refused() {
 fn resizing_is_bilinear() {
     // Enlarging: no averaging comes in.
     let img = noise(20, 13);
-    let out = ImageAugment::default().apply(&img, 24, &mut random(0));
+    let out = ImageAugment::default().apply(&img, (24, 24), &mut random(0));
     assert!(worst(&out, &naive(&img, [0.0, 0.0, 20.0, 13.0], 24)) <= 1);
 }
 
@@ -64,7 +64,7 @@ fn resizing_is_bilinear() {
 fn shrinking_averages() {
     // By whole powers of two the result is the mean of each block.
     let img = noise(64, 64);
-    let out = ImageAugment::default().apply(&img, 16, &mut random(0));
+    let out = ImageAugment::default().apply(&img, (16, 16), &mut random(0));
     let mean = RgbImage::from_fn(16, 16, |x, y| {
         let block = imageops::crop_imm(&img, 4 * x, 4 * y, 4, 4).to_image();
         Rgb(std::array::from_fn(|k| {
@@ -74,7 +74,7 @@ fn shrinking_averages() {
     assert!(worst(&out, &mean) <= 1);
     // Any other factor keeps a flat picture flat and odd sizes do not shift it.
     let half = RgbImage::from_fn(101, 101, |x, _| if x < 50 { Rgb([0; 3]) } else { Rgb([200; 3]) });
-    let out = ImageAugment::default().apply(&half, 20, &mut random(0));
+    let out = ImageAugment::default().apply(&half, (20, 20), &mut random(0));
     assert_eq!((out.get_pixel(8, 3).0, out.get_pixel(11, 3).0), ([0; 3], [200; 3]));
 }
 
@@ -83,7 +83,7 @@ fn a_crop_is_a_window_of_the_picture() {
     let img = noise(40, 40);
     let augment =
         ImageAugment { crop: Crop { scale: [0.25; 2], ratio: [1.0; 2] }, ..ImageAugment::default() };
-    let out = augment.apply(&img, 20, &mut random(5));
+    let out = augment.apply(&img, (20, 20), &mut random(5));
     // The window's corner is drawn evenly: x first, then y, both in 0..=20.
     let mut rng = random(5);
     let (x, y): (f32, f32) = (rng.random_range(0.0..=20.0), rng.random_range(0.0..=20.0));
@@ -94,14 +94,14 @@ fn a_crop_is_a_window_of_the_picture() {
 fn a_flip_mirrors_and_a_quarter_turn_turns() {
     let img = noise(16, 16);
     let flip = ImageAugment { flip: 1.0, ..ImageAugment::default() };
-    assert_eq!(flip.apply(&img, 16, &mut random(0)), imageops::flip_horizontal(&img));
+    assert_eq!(flip.apply(&img, (16, 16), &mut random(0)), imageops::flip_horizontal(&img));
     let window = warp::Window {
         centre: [8.0, 8.0],
         size: [16.0, 16.0],
         angle: std::f32::consts::FRAC_PI_2,
         flip: false,
     };
-    let turned = warp::warp(&img, &window, 16, [0; 3]);
+    let turned = warp::warp(&img, &window, (16, 16), [0; 3]);
     assert!(worst(&turned, &imageops::rotate270(&img)) <= 1);
 }
 
@@ -114,7 +114,7 @@ fn outside_lies_the_fill() {
         ..ImageAugment::default()
     };
     for n in 0..20 {
-        let out = zoom_out.apply(&img, 32, &mut random(n));
+        let out = zoom_out.apply(&img, (32, 32), &mut random(n));
         let inside = out.pixels().filter(|p| p.0 == [10, 20, 30]).count();
         let fill = out.pixels().filter(|p| p.0 == [1, 2, 3]).count();
         // The picture fills a quarter of the window; only a border may blend.
@@ -144,13 +144,14 @@ fn colour_changes_match_their_definitions() {
 #[test]
 fn grayscale_and_erase() {
     let img = noise(16, 16);
-    let grey = ImageAugment { grayscale: 1.0, ..ImageAugment::default() }.apply(&img, 16, &mut random(0));
+    let grey =
+        ImageAugment { grayscale: 1.0, ..ImageAugment::default() }.apply(&img, (16, 16), &mut random(0));
     assert!(grey.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]));
     let flat = RgbImage::from_pixel(32, 32, Rgb([7; 3]));
     for n in 0..50 {
         let erase =
             ImageAugment { erase: Erase { probability: 1.0, area: [0.25; 2] }, ..ImageAugment::default() };
-        let out = erase.apply(&flat, 32, &mut random(n));
+        let out = erase.apply(&flat, (32, 32), &mut random(n));
         let painted = out.pixels().filter(|p| p.0 != [7; 3]).count();
         assert!((180..=330).contains(&painted), "{painted}");
     }
@@ -174,12 +175,12 @@ fn equal_streams_give_equal_pictures_of_the_size_asked_for() {
     for (width, height) in [(1, 1), (1, 50), (50, 1), (33, 57), (300, 200)] {
         let img = noise(width, height);
         for n in 0..20 {
-            let out = augment.apply(&img, 24, &mut random(n));
+            let out = augment.apply(&img, (24, 24), &mut random(n));
             assert_eq!(out.dimensions(), (24, 24));
-            assert_eq!(out, augment.apply(&img, 24, &mut random(n)));
+            assert_eq!(out, augment.apply(&img, (24, 24), &mut random(n)));
         }
     }
-    assert_eq!(augment.apply(&RgbImage::new(0, 0), 4, &mut random(0)).dimensions(), (4, 4));
+    assert_eq!(augment.apply(&RgbImage::new(0, 0), (4, 4), &mut random(0)).dimensions(), (4, 4));
 }
 
 #[test]
@@ -195,4 +196,24 @@ fn impossible_parameters_are_named() {
         "flip must be within [0, 1], found 1.5"
     );
     assert!(error(ImageAugment { rotate: f32::NAN, ..Default::default() }).contains("rotate"));
+}
+
+#[test]
+fn results_need_not_be_square() {
+    // The middle of a picture twice as wide: its own pixels, in a shape of its own.
+    let img = noise(48, 20);
+    assert_eq!(ImageAugment::default().apply(&img, (48, 20), &mut random(0)), img);
+    let out = ImageAugment::default().apply(&img, (24, 10), &mut random(0));
+    let mean = RgbImage::from_fn(24, 10, |x, y| {
+        let block = imageops::crop_imm(&img, 2 * x, 2 * y, 2, 2).to_image();
+        Rgb(std::array::from_fn(|k| ((block.pixels().map(|p| u32::from(p.0[k])).sum::<u32>() + 2) / 4) as u8))
+    });
+    assert!(worst(&out, &mean) <= 1);
+    // A rotation stays one: half a turn is both flips.
+    let turned = ImageAugment { flip: 1.0, ..ImageAugment::default() }.apply(&img, (48, 20), &mut random(0));
+    assert_eq!(turned, imageops::flip_horizontal(&img));
+    let window =
+        warp::Window { centre: [24.0, 10.0], size: [48.0, 20.0], angle: std::f32::consts::PI, flip: false };
+    let out = warp::warp(&img, &window, (48, 20), [0; 3]);
+    assert!(worst(&out, &imageops::rotate180(&img)) <= 1);
 }

@@ -6,6 +6,7 @@ use crate::rng::{Purpose, rng};
 use ::image::{ImageFormat, Rgb, RgbImage};
 use rand::Rng;
 use std::io::Cursor;
+use std::path::Path;
 
 /// Cuts, overwrites and swaps bytes; the header, where most decisions are made, is hit more often.
 fn damage(bytes: &[u8], rng: &mut impl Rng) -> Vec<u8> {
@@ -43,8 +44,6 @@ fn wav() -> Vec<u8> {
 #[test]
 fn damaged_sounds_never_panic() {
     let limits = Limits { max_seconds: 10.0, ..Limits::default() };
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("sound");
     let files: [&[u8]; 4] = [
         &wav(),
         include_bytes!("../../fixtures/tone.flac"),
@@ -53,8 +52,9 @@ fn damaged_sounds_never_panic() {
     ];
     for (format, bytes) in files.into_iter().enumerate() {
         for n in 0..300 {
-            std::fs::write(&path, damage(bytes, &mut rng(n, format as u64, 0, Purpose::Other))).unwrap();
-            if let Ok(sound) = sound(&path, &limits) {
+            // What is not known any more would be FFmpeg's, which has a process of its own.
+            let damaged = damage(bytes, &mut rng(n, format as u64, 0, Purpose::Other));
+            if let Ok(Some(sound)) = kept_sound(Path::new("sound"), &damaged, &limits) {
                 assert!(!sound.samples.is_empty() && sound.seconds() <= 10.0);
                 assert!(sound.samples.iter().all(|s| (-1.0..=1.0).contains(s)));
             }

@@ -51,7 +51,37 @@ fn errors_name_the_line_and_the_cause() {
             r#"m.jsonl:2: "text" must be a string or a list of strings, found a list with an object"#,
         ),
         (r#"{"id": "b", "image": ["x"]}"#, r#"m.jsonl:2: "image" must be a string, found a list"#),
-        (r#"{"id": 5, "text": "x"}"#, r#"m.jsonl:2: "id" must be a string, found a number"#),
+        (r#"{"id": 5, "text": "x"}"#, r#"m.jsonl:2: "id" must be a string, found a number: write "5""#),
+        (r#"{"id": "b", "text": "x", "text": "y"}"#, r#"m.jsonl:2: the key "text" stands twice"#),
+        (
+            r#"{"id": "b", "image": ""}"#,
+            r#"m.jsonl:2: "image" is empty: leave it out, or give a file's path"#,
+        ),
+        (
+            r#"{"id": "b", "image": "a\u0000.png"}"#,
+            r#"m.jsonl:2: "image": a path cannot hold NUL, found "a\0.png""#,
+        ),
+        (r#"{"id": "b", "text": NaN}"#, "m.jsonl:2: NaN is no JSON: write null where there is no number"),
+        (
+            r#"{"id": "b", "text": "x", "score": -Infinity}"#,
+            "m.jsonl:2: Infinity is no JSON: write null where there is no number",
+        ),
+        (
+            r#"{"id": "b", "text": "x", "n": 1e999}"#,
+            "m.jsonl:2: not valid JSON: number out of range (column 35)",
+        ),
+        (
+            "{\n",
+            "m.jsonl:2: a record stands on one line of its own (JSON Lines); this is JSON over several lines",
+        ),
+        (
+            r#"{"id": "b", "audio": ["a.wav", "https://example.org/a.wav"]}"#,
+            r#"m.jsonl:2: "audio": "https://example.org/a.wav" is a web address: download the file first and give its path"#,
+        ),
+        (
+            r#"{"id": "b", "video": "s3://bucket/a.mp4"}"#,
+            r#"m.jsonl:2: "video": "s3://bucket/a.mp4" is an address of a remote store: download the file first and give its path"#,
+        ),
         (r#"{"text": "x"}"#, r#"m.jsonl:2: the record has no "id""#),
         (r#"{"id": "", "text": "x"}"#, r#"m.jsonl:2: "id" is empty"#),
         (
@@ -87,12 +117,37 @@ fn errors_name_the_line_and_the_cause() {
 #[test]
 fn hostile_files_are_refused() {
     let (_dir, result) = load(b"{\"id\": \"a\", \"text\": \"\xff\"}\n");
-    assert!(result.unwrap_err().to_string().ends_with("m.jsonl:1: the line is not UTF-8 text"));
+    assert!(result.unwrap_err().to_string().contains("m.jsonl:1: the line is not UTF-8 text; save"));
+    let wide: Vec<u8> = "\u{feff}{\"id\":\"a\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (_dir, result) = load(&wide);
+    assert!(
+        result.unwrap_err().to_string().ends_with("m.jsonl:1: the file is UTF-16 text; save it as UTF-8")
+    );
+    let (_dir, result) = load(&wide[2..]);
+    assert!(result.unwrap_err().to_string().contains("m.jsonl:1: the line holds NUL bytes: is this UTF-16"));
     let deep = format!("{{\"id\": \"a\", \"x\": {}", "[".repeat(100_000));
-    assert!(error(&deep).starts_with("m.jsonl:1: not valid JSON: recursion limit exceeded"));
+    assert!(
+        error(&deep).starts_with("m.jsonl:1: the line has 65 levels of nesting or more"),
+        "{}",
+        error(&deep)
+    );
+    let wide = format!("{{\"id\": \"a\", \"x\": [{}0]}}", "0,".repeat(1 << 20));
+    assert!(error(&wide).contains("more than the 1048576 values that a record may have"));
+    let long = format!("{{\"id\": \"{}\", \"n\": 1}}", "x".repeat(1 << 20));
+    assert!(error(&long).len() < 300);
     let endless = vec![b'x'; MAX_LINE as usize + 10];
     let (_dir, result) = load(&endless);
     assert!(result.unwrap_err().to_string().contains("is this a JSON Lines file?"));
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |path: &Path| Manifest::load(path).unwrap_err().to_string();
+    assert!(refused(dir.path()).ends_with("expected a regular file, found a folder"));
+    #[cfg(unix)]
+    for (name, target) in [("m.jsonl", "/dev/zero"), ("m.csv", "/dev/zero"), ("m.json", "/dev/zero")] {
+        let link = dir.path().join(name);
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        assert!(refused(&link).ends_with("expected a regular file, found a device"));
+    }
+    assert!(refused(Path::new("https://example.org/m.jsonl")).contains("is a web address: download"));
     let missing = Manifest::load(Path::new("/nonexistent/m.jsonl")).unwrap_err().to_string();
     assert!(missing.starts_with("/nonexistent/m.jsonl: cannot read: "), "{missing}");
 }

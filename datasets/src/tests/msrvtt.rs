@@ -122,7 +122,7 @@ fn what_is_wrong_is_said_in_a_line() {
         (
             "t.csv",
             "a,b\n1,2\n".into(),
-            "t.csv:1: expected the columns key, vid_key, video_id, sentence; found a, b",
+            "t.csv:1: expected the columns key, vid_key, video_id, sentence of MSR-VTT's test table; key, video_id, sentence missing; found \"a\", \"b\"",
         ),
         ("t.csv", "key,vid_key,video_id,sentence\nr,m,v\n".into(), "t.csv:2: expected 4 columns, found 3"),
         ("t.csv", "key,vid_key,video_id,sentence\nr,m,v,\"x\n".into(), "t.csv:2: a quoted field has no end"),
@@ -140,4 +140,110 @@ fn what_is_wrong_is_said_in_a_line() {
     let path = dir.path().join("t.csv");
     std::fs::write(&path, b"key\xff").unwrap();
     assert!(Manifest::load(&path).unwrap_err().to_string().contains("not UTF-8"));
+}
+
+#[test]
+fn tables_as_spreadsheets_save_them() {
+    let csv = "\u{feff}key;vid_key;video_id;sentence\r\nr;m;v;x\r\n";
+    let said = load_as("t.csv", csv).1.unwrap_err().to_string();
+    assert!(said.contains("found \"key;vid_key;video_id;sentence\""), "{said}");
+    let csv = "\u{feff}sentence,video_id,key\r\n\"two\r\nlines\",video1,a\r\nplain,video1,b";
+    let records = load_as("t.csv", csv).1.unwrap().records;
+    assert_eq!((records[0].text[0].as_str(), records[1].text[0].as_str()), ("two\r\nlines", "plain"));
+    // The same video twice: both captions are of one thing.
+    assert_eq!((records[0].key(), records[1].key()), ("video1", "video1"));
+    let bytes = |name: &str, bytes: &[u8]| {
+        let dir = folder();
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Manifest::load(&path).unwrap_err().to_string()
+    };
+    let head = b"key,vid_key,video_id,sentence\na,m,video1,";
+    assert!(bytes("t.csv", &[head, &b"caf\xe9\n"[..]].concat()).contains("t.csv:2: the line is not UTF-8"));
+    assert!(bytes("t.csv", &[head, &b"x\0\n"[..]].concat()).contains("t.csv:2: the line holds NUL"));
+    assert!(bytes("t.csv", b"\xff\xfek\0e\0y\0").contains("t.csv:1: the file is UTF-16 text"));
+    assert!(bytes("d.json", b"\xff\xfe{\0}\0").contains("d.json:1: the file is UTF-16 text"));
+}
+
+#[test]
+fn large_files_are_bounded() {
+    let commas = ",".repeat(BUDGET.values as usize + 2);
+    let said = load_as("t.csv", &commas).1.unwrap_err().to_string();
+    assert!(said.contains("t.csv:1: 4194305 values or more, more than the 4194304 values"), "{said}");
+    let dir = folder();
+    let path = dir.path().join("t.csv");
+    // Nothing of it is on the disk, and nothing is read.
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    let said = Manifest::load(&path).unwrap_err().to_string();
+    assert!(said.contains("bytes") && said.lines().count() == 1, "{said}");
+    let long = "x".repeat(1 << 20);
+    for content in [
+        json!({"videos": [{"video_id": [&long], "split": "test"}], "sentences": []}),
+        json!({"videos": [{"video_id": format!("../{long}"), "split": "test"}], "sentences": []}),
+        json!({"videos": [], "sentences": [{"video_id": &long, "caption": "x"}]}),
+    ] {
+        let said = load_as("d.json", &content.to_string()).1.unwrap_err().to_string();
+        assert!(said.len() < 400, "{}", said.len());
+    }
+}
+
+#[test]
+fn a_table_of_many_records_named_json_is_a_manifest() {
+    let content = "\n\u{feff}{\"id\":\"a\",\"text\":\"x\",\"videos\":[],\"sentences\":[]}\n";
+    assert_eq!(load_as("m.json", content).1.unwrap().records.len(), 1);
+}
+
+mod any_bytes {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn never_panics(name: &str, content: &[u8]) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        if let Err(e) = Manifest::load(&path) {
+            assert_eq!(e.to_string().lines().count(), 1, "{e}");
+        }
+    }
+
+    /// `content` with some of its bytes changed, cut, or put elsewhere.
+    fn spoilt(content: &'static str) -> impl Strategy<Value = Vec<u8>> {
+        let n = content.len();
+        prop::collection::vec((0..n, any::<u8>(), 0..n), 0..6).prop_map(move |changes| {
+            let mut bytes = content.as_bytes().to_vec();
+            for (at, byte, from) in changes {
+                let at = at.min(bytes.len().saturating_sub(1));
+                match byte % 4 {
+                    0 => bytes.truncate(at),
+                    1 => bytes.insert(at, byte),
+                    2 => bytes.extend_from_within(from.min(bytes.len())..),
+                    _ if bytes.is_empty() => {}
+                    _ => bytes[at] = byte,
+                }
+            }
+            bytes
+        })
+    }
+
+    const CSV: &str = "key,vid_key,video_id,sentence\r\na,m,video1,\"x, \"\"y\"\"\nz\"\nb,n,video2,w\n";
+    const DATA: &str = r#"{"videos":[{"video_id":"video1","split":"test","id":1}],"sentences":[{"video_id":"video1","caption":"x","sen_id":-3}]}"#;
+    const LINES: &str = "{\"id\":\"a\",\"text\":[\"x\",\"\"],\"image\":\"a.png\",\"n\":1e3}\n{\"id\":\"b\",\"video\":\"v.mp4\",\"start\":12.5,\"end\":\"1001/24\"}\n";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for name in ["a.csv", "a.json", "a.jsonl"] {
+                never_panics(name, &bytes);
+            }
+        }
+
+        #[test]
+        fn no_spoilt_file_panics(csv in spoilt(CSV), data in spoilt(DATA), lines in spoilt(LINES)) {
+            for (name, bytes) in [("a.csv", csv), ("a.json", data), ("a.jsonl", lines)] {
+                never_panics(name, &bytes);
+            }
+        }
+    }
 }

@@ -173,7 +173,22 @@ fn broken_files_say_what_they_are() {
             .contains("expected a whole SVG drawing, found ")
     );
     let folder = image(Path::new("/"), &ImageOptions::default()).unwrap_err().to_string();
-    assert!(folder.contains("not a regular file"), "{folder}");
+    assert!(folder.ends_with("found a folder"), "{folder}");
+    #[cfg(unix)]
+    {
+        // Opening a pipe would wait for a writer, a device may have no end.
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe.png");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
+        let endless = dir.path().join("endless.png");
+        std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+        for (path, what) in [(pipe, "a named pipe"), (endless, "a device")] {
+            let error = image(&path, &ImageOptions::default()).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("found {what}")), "{error}");
+            assert!(crate::video::is_animation(&path).is_err());
+        }
+    }
     let missing = image(Path::new("/no/such.png"), &ImageOptions::default()).unwrap_err();
     assert!(matches!(missing, Error::Io { .. }));
 }
@@ -187,6 +202,31 @@ fn a_pixel_bomb_is_refused_from_its_header() {
     png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
     let text = error(&png);
     assert!(text.ends_with("the picture is 50000 x 50000 pixels, the limit is 100000000 pixels in all: raise `max_pixels` if the file is meant to be that large"), "{text}");
+}
+
+#[test]
+fn what_a_png_carries_beside_its_pixels_is_bounded() {
+    use std::io::Write;
+    let png = encode(RgbImage::new(4, 4), ImageFormat::Png);
+    let zeros = |n: usize| {
+        let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        out.write_all(&vec![0; n]).unwrap();
+        out.finish().unwrap()
+    };
+    let carrying = |kind: &[u8; 4], n: usize| {
+        let data = [b"x\0\0", &zeros(n)[..]].concat();
+        let named = [&kind[..], &data].concat();
+        let length = (data.len() as u32).to_be_bytes();
+        // After the header, whose length is known.
+        [&png[..33], &length, &named, &crc32(&named).to_be_bytes(), &png[33..]].concat()
+    };
+    for kind in [b"iCCP", b"zTXt"] {
+        assert!(decode_bytes_of(&carrying(kind, 1 << 20), &ImageOptions::default()).is_ok());
+        // More than is ever held of it: refused, or left aside.
+        if let Err(e) = decode_bytes_of(&carrying(kind, 80 << 20), &ImageOptions::default()) {
+            assert!(e.to_string().contains("a whole Png picture"), "{e}");
+        }
+    }
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

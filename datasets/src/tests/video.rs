@@ -325,3 +325,72 @@ fn frames_are_spread_over_the_middles_of_equal_parts() {
     assert_eq!(spread(0, 4), Vec::<usize>::new());
     assert_eq!(spread(100, 8), [6, 18, 31, 43, 56, 68, 81, 93]);
 }
+
+#[test]
+fn parts_of_a_sound_whose_clock_goes_back_are_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let part = |name: &str, frequency: &str| {
+        let tone = format!("sine=frequency={frequency}:sample_rate=16000:duration=2");
+        let words = [
+            "-f",
+            "lavfi",
+            "-i",
+            GREYS,
+            "-f",
+            "lavfi",
+            "-i",
+            &tone,
+            "-t",
+            "2",
+            "-c:v",
+            "mpeg2video",
+            "-c:a",
+            "mp2",
+        ];
+        std::fs::read(make(dir.path(), name, &words)).unwrap()
+    };
+    let path = dir.path().join("both.ts");
+    std::fs::write(&path, [part("a.ts", "400"), part("b.ts", "1600")].concat()).unwrap();
+    let video = ffmpeg().probe(&path, &limits()).unwrap();
+    let start = all(&path).0[0].time.seconds();
+    // Half a second each, in the first and in the second recording.
+    let crossings = |from: f64| {
+        let side = |at: f64| Some(format!("{}", start + at).parse().unwrap());
+        let span = Span { start: side(from), end: side(from + 0.5) };
+        let sound = ffmpeg().sound_span(&video, &span, &limits()).unwrap();
+        assert_eq!(sound.samples.len(), 8000);
+        sound.samples.windows(2).filter(|w| w[0] < 0.0 && w[1] >= 0.0).count()
+    };
+    assert!((190..=210).contains(&crossings(1.0)), "{}", crossings(1.0));
+    assert!((780..=820).contains(&crossings(3.0)), "{}", crossings(3.0));
+}
+
+#[test]
+fn only_regular_files_are_given_to_ffmpeg() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.mp4");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(refused(&pipe).contains("found a named pipe, which is not a regular file"));
+    let device = dir.path().join("endless.mp4");
+    std::os::unix::fs::symlink("/dev/zero", &device).unwrap();
+    assert!(refused(&device).contains("found a device"));
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = greys(dir.path(), "v.mp4", "10", &[]);
+    let video = ffmpeg().probe(&path, &limits()).unwrap();
+    // Between the look at its times and that at its frames.
+    let program = dir.path().join("fake-ffmpeg");
+    let lines =
+        format!("#!/bin/sh\necho >> '{}'\nexec '{}' \"$@\"\n", path.display(), ffmpeg().program().display());
+    std::fs::write(&program, lines).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let changing = Ffmpeg::find(Some(&program)).unwrap();
+    let error = changing.sample(&video, 2, &limits()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("expected a file that stays as it is, found one that changed while it was read"),
+        "{error}"
+    );
+}

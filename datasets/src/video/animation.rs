@@ -1,15 +1,18 @@
 //! Pictures that move (GIF, WebP, PNG) and folders of pictures, without FFmpeg.
 
 use super::{Frame, Ratio, Time, VideoLimits};
-use crate::{Error, Result};
+use crate::decode::PNG_BESIDE;
+use crate::files::open_media;
+use crate::{Error, Limits, Result};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbaImage};
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Ticks a second of animations: delays are written in hundredths (GIF), thousandths (WebP) or fractions (PNG) of a second.
 const TICKS: u32 = 1_000_000;
+
+const EXPECTED: &str = "a GIF, WebP or PNG that moves";
 
 /// Whether a file is a GIF, WebP or PNG with more than one frame. Only its headers are read.
 ///
@@ -17,7 +20,7 @@ const TICKS: u32 = 1_000_000;
 /// It cannot be read.
 pub fn is_animation(path: &Path) -> Result<bool> {
     let mut head = Vec::new();
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let file = open_media(path, EXPECTED)?;
     file.take(1 << 16).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
     Ok(match image::guess_format(&head) {
         // A second picture stands beyond the headers: decoding tells.
@@ -40,16 +43,15 @@ pub type Animation = Box<dyn Iterator<Item = Result<Frame>>>;
 /// # Errors
 /// Another format, or a picture beyond the limits; later, a frame that is broken.
 pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
-    let file = || Ok::<_, Error>(BufReader::new(File::open(path).map_err(Error::io(path, "read"))?));
-    let wrong = |e: image::ImageError| Error::media(path, "a GIF, WebP or PNG that moves", e.to_string());
+    let file = || Ok::<_, Error>(BufReader::new(open_media(path, EXPECTED)?));
+    let wrong = |e: image::ImageError| Error::media(path, EXPECTED, e.to_string());
     let mut reader = ImageReader::new(file()?);
     reader = reader.with_guessed_format().map_err(Error::io(path, "read"))?;
     let mut bounds = image::Limits::default();
     bounds.max_alloc = Some(limits.max_memory << 20);
-    let small = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) <= limits.max_pixels
-    {
-        true => Ok(()),
-        false => Err(Error::Limit {
+    let small = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) {
+        pixels if pixels <= limits.max_pixels => Ok(pixels),
+        _ => Err(Error::Limit {
             path: path.to_owned(),
             what: "a frame",
             found: format!("{width} x {height} pixels"),
@@ -57,29 +59,32 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
             option: "max_pixels",
         }),
     };
-    let frames = match reader.format() {
+    let (frames, pixels) = match reader.format() {
         Some(ImageFormat::Gif) => {
             let mut decoder = GifDecoder::new(file()?).map_err(wrong)?;
-            small(decoder.dimensions())?;
+            let pixels = small(decoder.dimensions())?;
             decoder.set_limits(bounds).map_err(wrong)?;
-            decoder.into_frames()
+            (decoder.into_frames(), pixels)
         }
         Some(ImageFormat::WebP) => {
             let mut decoder = WebPDecoder::new(file()?).map_err(wrong)?;
-            small(decoder.dimensions())?;
+            let pixels = small(decoder.dimensions())?;
             decoder.set_limits(bounds).map_err(wrong)?;
-            decoder.into_frames()
+            (decoder.into_frames(), pixels)
         }
         Some(ImageFormat::Png) => {
-            let mut decoder = PngDecoder::new(file()?).map_err(wrong)?;
-            small(decoder.dimensions())?;
+            let mut beside = image::Limits::default();
+            beside.max_alloc = Some(PNG_BESIDE);
+            let mut decoder = PngDecoder::with_limits(file()?, beside).map_err(wrong)?;
+            let pixels = small(decoder.dimensions())?;
             decoder.set_limits(bounds).map_err(wrong)?;
-            decoder.apng().map_err(wrong)?.into_frames()
+            (decoder.apng().map_err(wrong)?.into_frames(), pixels)
         }
-        _ => return Err(Error::media(path, "a GIF, WebP or PNG that moves", "another format")),
+        _ => return Err(Error::media(path, EXPECTED, "another format")),
     };
     let path = path.to_owned();
-    let (mut ticks, most, mut count) = (0i64, limits.max_frames, 0u64);
+    let (mut ticks, mut count) = (0i64, 0u64);
+    let (most, most_pixels) = (limits.max_frames, limits.max_total_pixels);
     let next = move |frame: image::ImageResult<image::Frame>| {
         let frame = frame.map_err(|e| Error::media(&path, "frames that are whole", e.to_string()))?;
         count += 1;
@@ -90,6 +95,16 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
                 found: format!("more than {most} frames"),
                 limit: format!("{most} frames"),
                 option: "max_frames",
+            });
+        }
+        // Every frame is laid over the whole canvas, however few bytes tell it.
+        if count.saturating_mul(pixels) > most_pixels {
+            return Err(Error::Limit {
+                path: path.clone(),
+                what: "the animation",
+                found: format!("more than {most_pixels} pixels in all its frames"),
+                limit: format!("{most_pixels} pixels"),
+                option: "max_total_pixels",
             });
         }
         let time = Time { pts: ticks, base: Ratio { num: 1, den: TICKS } };
@@ -104,11 +119,12 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
     Ok(Box::new(frames.map(next).take_while(move |frame| !std::mem::replace(&mut broken, frame.is_err()))))
 }
 
-/// Pictures of a folder in the order of their names (numbers by their value), at `rate` frames a second.
+/// Pictures of a folder in the order of their names (numbers by their value), at `rate` frames a second. `limits` bound what they are as
+/// frames, `each` the files.
 ///
 /// # Errors
 /// The folder cannot be read or holds no picture; later, a picture that is broken.
-pub fn folder(path: &Path, rate: u32, limits: &VideoLimits) -> Result<Animation> {
+pub fn folder(path: &Path, rate: u32, limits: &VideoLimits, each: &Limits) -> Result<Animation> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(path).map_err(Error::io(path, "read"))? {
         let file = entry.map_err(Error::io(path, "read"))?.path();
@@ -130,7 +146,7 @@ pub fn folder(path: &Path, rate: u32, limits: &VideoLimits) -> Result<Animation>
         });
     }
     files.sort_by_cached_key(|f| natural(&f.file_name().unwrap_or_default().to_string_lossy()));
-    let bounds = crate::Limits { max_pixels: limits.max_pixels, ..crate::Limits::default() };
+    let bounds = Limits { max_pixels: limits.max_pixels, ..*each };
     let options =
         crate::ImageOptions { background: [0; 3], drop_alpha: false, svg_size: 512, limits: bounds };
     let base = Ratio { num: 1, den: rate.max(1) };

@@ -1,8 +1,9 @@
 //! Frames as they come, each with its time; decoding runs ahead in its own process.
 
+use super::graph::Branch;
 use super::probe::EXPECTED;
-use super::stream::{Branch, Ending, Layout, Track};
-use super::{Ffmpeg, Time, Video, VideoLimits};
+use super::stream::{Ending, Layout, Track};
+use super::{Ffmpeg, Jump, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use image::RgbImage;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 /// Which frames, and how large.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FrameOptions {
-    /// Only those at exactly these times, of one base; `None`: all.
+    /// Only those at exactly these times, of one base, as [`index`](Ffmpeg::index) tells them; `None`: all.
     pub only: Option<Vec<Time>>,
     /// Width and height to scale to; `None`: as they are, turned as the container says.
     pub size: Option<(u32, u32)>,
@@ -35,6 +36,8 @@ pub struct Failures {
     /// The words of the first of them. Their places are the times of the [`index`](Ffmpeg::index) for which no frame came: the decoder
     /// runs ahead of what it shows, so a line of its log has no place.
     pub first: Option<String>,
+    /// Where the container's clock goes back or jumps, each of them one complaint; the first thousand. Frames' times run on there.
+    pub jumps: Vec<Jump>,
 }
 
 /// Frames of a video in the order in which they are shown. Ends at the video's end, or with one error. Dropping it ends the decoder.
@@ -52,14 +55,11 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; ffmpeg cannot be started.
     pub fn frames(&self, video: &Video, options: &FrameOptions, limits: &VideoLimits) -> Result<Frames> {
-        let select = options.only.as_ref().map(|times| {
-            let equal: Vec<String> = times.iter().map(|t| format!("eq(pts,{})", t.pts)).collect();
-            format!("select='{}'", equal.join("+"))
-        });
-        let most = options.only.as_ref().map_or(limits.max_frames + 1, |times| times.len() as u64);
+        let only = options.only.as_deref();
+        let most = only.map_or(limits.max_frames + 1, |times| times.len() as u64);
         let scale = options.size.map(|size| (size, "area"));
-        let branch = Branch { select, scale, layout: Layout::Rgb, most };
-        let (tracks, ending) = self.branches(video, &[branch], None, limits)?;
+        let branch = Branch { every: None, scale, layout: Layout::Rgb, most };
+        let (tracks, ending) = self.branches(video, &[branch], only, None, limits)?;
         Ok(Frames {
             path: video.path.clone(),
             track: tracks.into_iter().next(),

@@ -1,5 +1,6 @@
 //! Frame times without decoding: what the container says of its packets.
 
+use super::clock::apart;
 use super::ffmpeg::reason;
 use super::probe::EXPECTED;
 use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};
@@ -15,7 +16,7 @@ pub fn spread(n: usize, count: usize) -> Vec<usize> {
 
 impl Ffmpeg {
     /// Presentation times of all frames in their order, from the packets' headers; `None` where the container does not tell them
-    /// (raw streams, AVI with reordered frames).
+    /// (raw streams, AVI with reordered frames), or where its clock goes back or jumps: only frames tell their order then.
     ///
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; the system's.
@@ -24,13 +25,22 @@ impl Ffmpeg {
         let text = String::from_utf8_lossy(&output.stdout);
         let mut base: Option<Ratio> = None;
         let mut times = Vec::new();
+        let mut before: Option<i64> = None;
         for line in text.lines() {
             if let Some(found) = line.strip_prefix("#tb 0: ") {
                 base = found.trim().parse().ok();
             } else if !line.starts_with('#') {
-                let pts = line.split(',').nth(2).and_then(|pts| pts.trim().parse::<i64>().ok());
-                match (pts, base) {
-                    (Some(pts), Some(base)) if pts != i64::MIN => times.push(Time { pts, base }),
+                let mut numbers = line.split(',').skip(1).map(|n| n.trim().parse::<i64>().ok());
+                let (dts, pts) = (numbers.next().flatten(), numbers.next().flatten());
+                match (dts, pts, base) {
+                    (Some(dts), Some(pts), Some(base)) if pts != i64::MIN => {
+                        // FFmpeg writes a decoding time that goes back as the one before, and moves what is shown then.
+                        if before.is_some_and(|before| dts <= before || apart(before, dts, base)) {
+                            return Ok(None);
+                        }
+                        before = Some(dts);
+                        times.push(Time { pts, base });
+                    }
                     _ => return Ok(None),
                 }
             }
@@ -46,6 +56,32 @@ impl Ffmpeg {
         // Two frames at one time cannot be told apart by it.
         let distinct = times.windows(2).all(|w| w[0] != w[1]);
         Ok((distinct && !times.is_empty()).then_some(times))
+    }
+
+    /// Packets of pictures in the file: as many as frames, or more where two fields of one are stored apart.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn stored(&self, video: &Video, limits: &VideoLimits) -> Result<usize> {
+        let output = self.packets(video, limits)?;
+        Ok(output
+            .stdout
+            .split(|b| *b == b'\n')
+            .filter(|line| line.first().is_some_and(|b| *b != b'#'))
+            .count())
+    }
+
+    /// How long the packets last, in seconds: steps of the clock that are of one recording, together.
+    pub(super) fn lasts(&self, video: &Video, limits: &VideoLimits) -> Result<Option<f64>> {
+        let output = self.packets(video, limits)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let base = text.lines().find_map(|line| line.strip_prefix("#tb 0: ")?.trim().parse::<Ratio>().ok());
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let times: Option<Vec<i64>> = lines.map(|line| line.split(',').nth(1)?.trim().parse().ok()).collect();
+        let (Some(base), Some(times)) = (base, times) else { return Ok(None) };
+        let steps = times.windows(2).filter(|w| !apart(w[0], w[1], base));
+        let ticks: f64 = steps.map(|w| w[1].saturating_sub(w[0]).max(0) as f64).sum();
+        Ok((!times.is_empty()).then_some(ticks * base.value()))
     }
 
     /// The number of packets through the sum of their lengths, frames a second, from their headers: the average rate of containers that tell
@@ -103,6 +139,20 @@ impl Ffmpeg {
         count: usize,
         limits: &VideoLimits,
     ) -> Result<Vec<Frame>> {
+        let before = stamp(&video.path);
+        let found = self.sampled(video, span, count, limits);
+        // What was cut, or replaced by another file, between two looks at it is neither the one nor the other.
+        if before != stamp(&video.path) {
+            return Err(Error::media(
+                &video.path,
+                "a file that stays as it is",
+                "one that changed while it was read",
+            ));
+        }
+        found
+    }
+
+    fn sampled(&self, video: &Video, span: &Span, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
         if let Some(times) = self.index(video, limits)? {
             let part = &times[span.within(&times)];
             let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();
@@ -132,6 +182,12 @@ impl Ffmpeg {
         }
         Ok(frames)
     }
+}
+
+/// What tells that a file is still the same: its length and when it was written.
+fn stamp(path: &std::path::Path) -> Option<(u64, std::time::SystemTime)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.len(), meta.modified().ok()?))
 }
 
 /// Why no frame was found.

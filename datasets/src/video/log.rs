@@ -1,8 +1,8 @@
 //! The decoder's log: lines about frames go on at once, complaints are counted, the rest is kept.
 
-use super::{Failures, Layout, Ratio};
+use super::desk::{Desk, Listener};
+use super::{Failures, Layout, Ratio, Time};
 use std::io::{BufRead, BufReader, Read};
-use std::sync::mpsc::Sender;
 
 /// A broken file's log may be endless: so much of it is kept.
 const KEPT: usize = 1 << 16;
@@ -10,13 +10,13 @@ const KEPT: usize = 1 << 16;
 /// Our outputs have no times, so that two frames within a tick of the average rate are no mistake; FFmpeg says so of each, and writes it.
 const OWN: &str = "non monotonically increasing dts to muxer";
 
-/// What `showinfo` says of a frame.
+/// What is known of a frame before it comes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shown {
-    /// Presentation time stamp, in ticks of `base`.
-    pub(super) pts: Option<i64>,
+    /// Frames before it, of all that were decoded.
+    pub(super) frame: u64,
+    pub(super) time: Time,
     pub(super) ticks: i64,
-    pub(super) base: Ratio,
     pub(super) rate: Ratio,
     pub(super) size: (u32, u32),
     /// FFmpeg's name of the pixel format.
@@ -45,7 +45,7 @@ impl Shown {
 
 impl Shown {
     /// With what `pc color_space:bt709 color_primaries:…` says.
-    fn coloured(mut self, words: &str) -> Self {
+    pub(super) fn coloured(mut self, words: &str) -> Self {
         let mut parts = words.split_whitespace();
         self.full_range = parts.next() == Some("pc");
         let named = parts.find_map(|part| part.strip_prefix("color_space:"));
@@ -62,46 +62,35 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Reads to the end. What `showinfo@TAG2` says goes to the third of `tracks`, for the `tag` TAG.
-    pub(super) fn follow(from: impl Read, tag: &str, tracks: &[Sender<Shown>]) -> Self {
+    /// Reads to the end. What `showinfo@TAG0` says is of all frames, what `showinfo@TAG3` says of those of the third of `tracks`, for the
+    /// `tag` TAG.
+    pub(super) fn follow(from: impl Read, tag: &str, tracks: &[Listener]) -> Self {
         let mut lines = BufReader::new(from);
         let mut log = Self::default();
-        let second = Ratio { num: 1, den: 1 };
-        let mut clocks = vec![(second, Ratio { num: 25, den: 1 }); tracks.len()];
-        // A frame's colours are told in a line after its time.
-        let mut waiting: Vec<Option<Shown>> = vec![None; tracks.len()];
+        let mut desk = Desk::new(tracks);
         let mut line = Vec::new();
         loop {
             line.clear();
             // A line without an end is cut.
             match lines.by_ref().take(1 << 16).read_until(b'\n', &mut line) {
                 Ok(n) if n > 0 => {}
-                _ => {
-                    for (sender, shown) in tracks.iter().zip(waiting) {
-                        shown.map(|shown| sender.send(shown).ok());
-                    }
-                    return log;
-                }
+                _ => break,
             }
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
-            if let Some((track, words)) = of_track(text, tag) {
-                if let (Some(sender), Some((base, rate)), Some(waiting)) =
-                    (tracks.get(track), clocks.get_mut(track), waiting.get_mut(track))
-                {
-                    // Where nobody wants more, the rest is read so that the decoder can end.
-                    let send = |shown: Option<Shown>| shown.map(|shown| sender.send(shown).ok());
-                    if let Some(config) = words.strip_prefix("config in time_base: ") {
-                        let mut parts = config.split(", frame_rate: ");
-                        *base = parts.next().and_then(|t| t.parse().ok()).unwrap_or(*base);
-                        *rate = parts.next().and_then(|t| t.parse().ok()).unwrap_or(*rate);
-                    } else if let Some(shown) = shown(words, *base, *rate) {
-                        send(waiting.replace(shown));
-                    } else if let Some(colours) = words.strip_prefix("color_range:") {
-                        send(waiting.take().map(|shown| shown.coloured(colours)));
-                    }
+            if let Some((teller, words)) = of_track(text, tag) {
+                if let Some(config) = words.strip_prefix("config in time_base: ") {
+                    desk.config(teller, config);
+                } else if let Some(colours) = words.strip_prefix("color_range:") {
+                    desk.colours(teller, colours);
+                } else {
+                    desk.frame(teller, words);
                 }
                 log.complained(between(words));
+                continue;
+            }
+            if let Some(picked) = picked(text) {
+                desk.picked(picked);
                 continue;
             }
             log.complained(complaint(text).map(str::to_owned));
@@ -110,6 +99,13 @@ impl Log {
                 log.text.push('\n');
             }
         }
+        let (jumps, broken) = desk.end();
+        log.failures.count += broken;
+        if let (None, Some(jump)) = (&log.failures.first, jumps.first()) {
+            log.failures.first = Some(jump.to_string());
+        }
+        log.failures.jumps = jumps;
+        log
     }
 }
 
@@ -132,7 +128,9 @@ fn between(words: &str) -> Option<String> {
     } else {
         return None;
     };
-    (!said.is_empty()).then_some(said)
+    // A demuxer's warning, whose level was cut off with its first word: what it costs is counted where frames are.
+    let warning = said.contains("corrupt (stream = ");
+    (!said.is_empty() && !warning).then_some(said)
 }
 
 /// A name for this run's parts that no file can know: a path with a line end in it, which the log repeats, speaks for none of them.
@@ -156,64 +154,91 @@ fn of_track<'a>(line: &'a str, tag: &str) -> Option<(usize, &'a str)> {
     Some((track.parse().ok()?, rest.split_once("] [info] ")?.1))
 }
 
-fn shown(words: &str, base: Ratio, rate: Ratio) -> Option<Shown> {
-    if !words.starts_with("n:") {
-        return None;
-    }
-    let value = |name: &str| words.split_once(name)?.1.split_whitespace().next();
-    let number = |name: &str| value(name)?.parse::<i64>().ok();
-    let (width, height) = value(" s:")?.split_once('x')?;
-    Some(Shown {
-        pts: number(" pts:"),
-        ticks: number(" duration:").unwrap_or(0).max(0),
-        base,
-        rate,
-        size: (width.parse().ok()?, height.parse().ok()?),
-        form: value(" fmt:")?.to_owned(),
-        full_range: false,
-        matrix: "unknown",
-    })
+/// `[Eval @ 0x7f15] [info] 75.000000`: what the expression of a filter prints.
+fn picked(line: &str) -> Option<u64> {
+    let number = line.strip_prefix("[Eval @ ")?.split_once("] [info] ")?.1;
+    number.split_once('.')?.0.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::desk::Frames;
     use super::*;
     use std::sync::mpsc::channel;
+
+    fn listener(of: Frames) -> (Listener, std::sync::mpsc::Receiver<Shown>) {
+        let (to, from) = channel();
+        (Listener { to, of }, from)
+    }
 
     #[test]
     fn lines_about_frames_go_to_their_tracks_and_complaints_are_counted() {
         let text = "[info] Input #0, mov, from 'file:[showinfo@t0 @ 1] [info] n:0.mp4':\n\
-            [showinfo@t1 @ 0x7f] [info] config in time_base: 1/12800, frame_rate: 25/1\n\
-            [showinfo@t1 @ 0x7f] [info] n:   7 pts:   3584 pts_time:0.28    duration:    512 duration_time:0.04    fmt:yuv420p cl:left sar:1/1 s:1280x720 i:P iskey:0 type:P \n\
-            [showinfo@t1 @ 0x7f] [info]   side data - nothing\n\
-            [showinfo@t1 @ 0x7f] [info] color_range:pc color_space:bt709 color_primaries:unknown color_trc:unknown\n\
-            [showinfo@t0 @ 0x7f] [info] n:   0 pts:    NOPTS pts_time:NOPTS    fmt:yuvj420p sar:1/1 s:3x2 i:P iskey:0 type:P \n\
+            [showinfo@t0 @ 0x7f] [info] config in time_base: 1/12800, frame_rate: 25/1\n\
+            [showinfo@t0 @ 0x7f] [info] n:   0 pts:   3584 pts_time:0.28    duration:    512 duration_time:0.04    fmt:yuv420p cl:left sar:1/1 s:1280x720 i:P iskey:0 type:P \n\
+            [showinfo@t0 @ 0x7f] [info]   side data - nothing\n\
+            [showinfo@t0 @ 0x7f] [info] color_range:pc color_space:bt709 color_primaries:unknown color_trc:unknown\n\
+            [showinfo@t0 @ 0x7f] [info] n:   1 pts:    NOPTS pts_time:NOPTS    fmt:yuvj420p sar:1/1 s:3x2 i:P iskey:0 type:P \n\
             [showinfo@t9 @ 0x7f] [info] n:   0 pts:    0 fmt:gray s:3x2 \n\
             [h264 @ 0x1] [error] error while decoding MB 3 4\n[vist#0:0/h264 @ 0x2] [dec:h264 @ 0x1] [fatal] more\n\
             [info]     title           : [error] no complaint\n\
             [rawvideo @ 0x1] [error] Application provided invalid, non monotonically increasing dts to muxer in stream 0: 4 >= 4\n";
-        let ((a, first), (b, second)) = (channel(), channel());
+        let ((a, first), (b, second)) = (listener(Frames::All), listener(Frames::All));
         let log = Log::follow(text.as_bytes(), "t", &[a, b]);
-        let shown: Vec<Shown> = second.try_iter().collect();
-        assert_eq!(shown.len(), 1);
-        let base = Ratio { num: 1, den: 12_800 };
+        let shown: Vec<Shown> = first.try_iter().collect();
+        assert_eq!(shown, second.try_iter().collect::<Vec<_>>());
+        let at = |pts| Time { pts, base: Ratio { num: 1, den: 12_800 } };
         assert_eq!(
-            (shown[0].pts, shown[0].ticks, shown[0].base, shown[0].size),
-            (Some(3584), 512, base, (1280, 720))
+            (shown.len(), shown[0].time, shown[0].ticks, shown[0].size),
+            (2, at(3584), 512, (1280, 720))
         );
         assert_eq!(
             (shown[0].yuv420(), shown[0].matrix),
             (Some(Layout::Yuv420 { full_range: true }), "bt709")
         );
-        let shown: Vec<Shown> = first.try_iter().collect();
-        assert_eq!(
-            (shown.len(), shown[0].pts, shown[0].yuv420()),
-            (1, None, None),
-            "odd sizes are converted"
-        );
+        assert_eq!((shown[1].time, shown[1].yuv420()), (at(4096), None), "odd sizes are converted");
         assert_eq!(
             (log.failures.count, log.failures.first.as_deref()),
             (2, Some("error while decoding MB 3 4"))
+        );
+    }
+
+    #[test]
+    fn frames_keep_their_number_and_time_when_filters_are_built_anew_and_clocks_break() {
+        let config =
+            |teller| format!("[showinfo@t{teller} @ 1] [info] config in time_base: 1/10, frame_rate: 10/1\n");
+        let frame = |teller, pts, size| {
+            format!("[showinfo@t{teller} @ 1] [info] n: 0 pts: {pts} duration: 1 fmt:yuv420p s:{size} \n")
+        };
+        let picked = |n| format!("[Eval @ 0x7] [info] {n}.000000\n");
+        let text = [
+            config(0),
+            config(2),
+            frame(0, 50, "4x4"),
+            picked(0),
+            frame(2, 50, "4x4"),
+            frame(0, 51, "4x4"),
+            // Another recording, of another size.
+            config(0),
+            config(2),
+            frame(0, 3, "6x6"),
+            picked(0),
+            frame(2, 3, "6x6"),
+            frame(0, 4, "6x6"),
+            frame(0, 5, "6x6"),
+            picked(2),
+            frame(2, 5, "6x6"),
+        ];
+        let ((a, all), (b, some)) = (listener(Frames::All), listener(Frames::Some));
+        let log = Log::follow(text.concat().as_bytes(), "t", &[a, b]);
+        let told = |from: &std::sync::mpsc::Receiver<Shown>| {
+            from.try_iter().map(|s| (s.frame, s.time.pts, s.size.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&all), [(0, 50, 4), (1, 51, 4), (2, 52, 6), (3, 53, 6), (4, 54, 6)]);
+        assert_eq!(told(&some), [(0, 50, 4), (2, 52, 6), (4, 54, 6)]);
+        assert_eq!((log.failures.count, log.failures.jumps.len()), (1, 1));
+        assert!(
+            log.failures.first.unwrap().starts_with("the clock goes back from 5.100 to 0.300 s at frame 2")
         );
     }
 }

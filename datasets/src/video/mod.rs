@@ -6,21 +6,30 @@
 //! ```
 
 mod animation;
+mod clock;
+mod desk;
 mod ffmpeg;
 mod frames;
+mod graph;
 mod index;
+mod joined;
 mod log;
+mod look;
 mod probe;
 mod process;
 mod sound;
 pub mod span;
 mod stream;
 mod time;
+mod watch;
 
 pub use animation::{Animation, animation, folder, is_animation};
+pub use clock::Jump;
 pub use ffmpeg::{Ffmpeg, VideoLimits};
 pub use frames::{Failures, Frame, FrameOptions, Frames};
 pub use index::spread;
+pub use joined::unread;
+pub use look::shows_pictures;
 pub use probe::Video;
 pub use span::Span;
 pub use stream::{Ending, Layout, Shape, Stream, StreamOptions, Track};

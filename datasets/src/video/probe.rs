@@ -22,8 +22,10 @@ pub struct Video {
     pub duration: Option<f64>,
     /// The average of frames a second, as FFmpeg tells it: two decimals.
     pub rate: Option<f64>,
-    /// Samples per second of the first sound track, if there is one.
+    /// Samples per second of the sound track that is heard, if there is one.
     pub sample_rate: Option<u32>,
+    /// Which of the sound tracks is heard, counted from 0: the chosen one, or the one that the container calls its default, or the first.
+    pub sound: usize,
 }
 
 impl Video {
@@ -42,29 +44,49 @@ impl Ffmpeg {
     /// Reads the headers of `path`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Media`] for anything but a video or sound file, [`Error::Limit`].
+    /// [`Error::Io`], [`Error::Media`] for anything but a video or sound file, or one without the chosen sound track, [`Error::Limit`].
     pub fn probe(&self, path: &Path, limits: &VideoLimits) -> Result<Video> {
-        let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
-        if !meta.is_file() {
-            return Err(Error::media(path, EXPECTED, "something that is not a regular file"));
-        }
-        if meta.len() == 0 {
-            return Err(Error::media(path, EXPECTED, "an empty file"));
+        Ok(self.headers(path, limits, &|found| Error::media(path, EXPECTED, found))?.0)
+    }
+
+    /// [`probe`](Self::probe), and what ffmpeg said; `refuse` makes an error of what was found.
+    pub(super) fn headers(
+        &self,
+        path: &Path,
+        limits: &VideoLimits,
+        refuse: &dyn Fn(&str) -> Error,
+    ) -> Result<(Video, String)> {
+        crate::address::refuse(path)?;
+        // A pipe has no headers to go back to, a device may have no end: FFmpeg is not given them.
+        let file = unisono_files::open(path).map_err(|e| match e {
+            unisono_files::Error::NotRegular { found, .. } => {
+                refuse(&format!("{found}, which is not a regular file"))
+            }
+            unisono_files::Error::Io { source, .. } => Error::io(path, "read")(source),
+            e => refuse(&e.to_string()),
+        })?;
+        if file.metadata().map_err(Error::io(path, "read"))?.len() == 0 {
+            return Err(refuse("an empty file"));
         }
         // Without an output ffmpeg reads the headers, tells of them, and ends.
         let output = self.on(path, limits, &[]).output().map_err(self.cannot_start())?;
-        let log = String::from_utf8_lossy(&output.stderr);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.code().is_none() {
             // A signal: the process that it is in is there for this.
-            return Err(Error::media(path, EXPECTED, format!("one that crashes it ({})", output.status)));
+            return Err(refuse(&format!("one that crashes it ({})", output.status)));
         }
-        let video = parse(path, &log).ok_or_else(|| Error::media(path, EXPECTED, reason(&log)))?;
+        let (mut video, sounds) = parse(path, &log).ok_or_else(|| refuse(&reason(&log)))?;
+        if let Some(track) = self.track() {
+            let place = usize::from(track).checked_sub(1).filter(|place| *place < sounds.len());
+            video.sound = place.ok_or_else(|| no_track(path, track, &sounds))?;
+        }
+        video.sample_rate = sounds.get(video.sound).and_then(|sound| sound.rate);
         if video.size.is_none() && video.sample_rate.is_none() {
-            return Err(Error::media(path, EXPECTED, "one without a picture or sound track"));
+            return Err(refuse("one without a picture or sound track"));
         }
         if let Some((width, height)) = video.size {
             if width == 0 || height == 0 {
-                return Err(Error::media(path, EXPECTED, "a picture track without a size"));
+                return Err(refuse("a picture track without a size"));
             }
             if u64::from(width) * u64::from(height) > limits.max_pixels {
                 return Err(Error::Limit {
@@ -76,20 +98,58 @@ impl Ffmpeg {
                 });
             }
         }
+        if video.size.is_some() && video.duration.is_some_and(|seconds| seconds > limits.max_seconds) {
+            // A clock that jumps makes minutes a day: what the headers claim is from the first time to the last.
+            video.duration = self.lasts(&video, limits)?.or(video.duration);
+        }
         match video.duration {
             Some(seconds) if seconds > limits.max_seconds => Err(Error::Limit {
                 path: path.to_path_buf(),
-                what: "the video",
+                what: if video.size.is_some() { "the video" } else { "the sound" },
                 found: format!("{seconds:.1} seconds"),
                 limit: format!("{} seconds", limits.max_seconds),
                 option: "max_seconds",
             }),
-            _ => Ok(video),
+            _ => Ok((video, log)),
         }
     }
 }
 
-fn parse(path: &Path, log: &str) -> Option<Video> {
+/// A sound track as its line tells of it.
+#[derive(Debug)]
+struct SoundTrack {
+    rate: Option<u32>,
+    default: bool,
+    /// `eng, aac, stereo`.
+    about: String,
+}
+
+fn no_track(path: &Path, wanted: u16, sounds: &[SoundTrack]) -> Error {
+    let list = sounds.iter().enumerate().map(|(i, sound)| format!("{} ({})", i + 1, sound.about));
+    let found = match sounds.len() {
+        0 => "none".to_owned(),
+        n => format!("{n}: {}", list.take(16).collect::<Vec<_>>().join(", ")),
+    };
+    Error::media(path, format!("sound track {wanted}"), found)
+}
+
+/// `  Stream #0:1[0x2](eng): Audio: aac (LC), 44100 Hz, stereo, fltp, 128 kb/s (default)`.
+fn sound_track(line: &str, about: &str) -> SoundTrack {
+    let language = line.split(": Audio: ").next().and_then(|head| head.strip_suffix(')')?.rsplit_once('('));
+    let codec = about.split([' ', ',']).next();
+    let mut parts = about.split(", ").skip_while(|part| !part.ends_with(" Hz"));
+    let rate = parts.next().and_then(|part| part.strip_suffix(" Hz")?.parse().ok());
+    let default = about.contains("(default)");
+    let words = [language.map(|(_, code)| code).filter(|code| *code != "und"), codec, parts.next()];
+    let mut about = words.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if default {
+        about += ", default";
+    }
+    SoundTrack { rate, default, about }
+}
+
+/// The file, and its sound tracks; the heard one is the container's choice.
+fn parse(path: &Path, log: &str) -> Option<(Video, Vec<SoundTrack>)> {
     if !log.lines().any(|l| l.starts_with("[info] Input #0")) {
         return None;
     }
@@ -101,7 +161,9 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
         duration: None,
         rate: None,
         sample_rate: None,
+        sound: 0,
     };
+    let mut sounds = Vec::new();
     let mut turned = false;
     for line in log.lines() {
         let Some(line) = line.strip_prefix("[info] ") else { continue };
@@ -123,15 +185,14 @@ fn parse(path: &Path, log: &str) -> Option<Video> {
                     video.plain = even && form == Some("yuv420p") && !about.contains("yuv420p(pc");
                     video.rate = about.split(", ").find_map(|part| number(part.strip_suffix(" fps")?));
                 }
-            } else if let Some((_, about)) = line.split_once(": Audio: ")
-                && video.sample_rate.is_none()
-            {
-                video.sample_rate = about.split(", ").find_map(|part| part.strip_suffix(" Hz")?.parse().ok());
+            } else if let Some((_, about)) = line.split_once(": Audio: ") {
+                sounds.push(sound_track(line, about));
             }
         }
     }
     video.plain &= !turned;
-    Some(video)
+    video.sound = sounds.iter().position(|sound| sound.default).unwrap_or(0);
+    Some((video, sounds))
 }
 
 /// `640x272 [SAR 1:1 DAR 40:17]`.

@@ -20,6 +20,8 @@ pub(super) struct End {
     pub(super) silent: bool,
     /// Frames that came, of all its outputs.
     pub(super) frames: u64,
+    /// Outputs that ended in the middle of a frame, or before one that the log tells of.
+    pub(super) missed: u64,
     pub(super) log: Log,
 }
 
@@ -41,6 +43,7 @@ struct Pulse {
     /// Readers that have not come to their end.
     readers: AtomicUsize,
     frames: AtomicU64,
+    missed: AtomicU64,
     silent: AtomicBool,
 }
 
@@ -87,6 +90,11 @@ impl Process {
         self.pulse.frames.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A frame that was told did not come.
+    pub(super) fn missed(&self) {
+        self.pulse.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A reader has come to its end, or wants no more.
     pub(super) fn leave(&self) {
         self.pulse.readers.fetch_sub(1, Ordering::SeqCst);
@@ -108,13 +116,13 @@ impl Process {
             status: status.map_or_else(|e| e.to_string(), |s| s.to_string()),
             silent: self.pulse.silent.load(Ordering::Relaxed),
             frames: self.pulse.frames.load(Ordering::Relaxed),
+            missed: self.pulse.missed.load(Ordering::Relaxed),
             log,
         }
     }
 
     fn kill(&self) {
-        // It may have ended already.
-        drop(self.child.lock().unwrap_or_else(PoisonError::into_inner).kill());
+        super::watch::kill(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

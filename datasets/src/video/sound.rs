@@ -1,12 +1,18 @@
-//! The sound of a video file.
+//! The sound of a video file, and of sounds that the kept decoders do not read.
 
 use super::ffmpeg::reason;
+use super::log::Log;
+use super::watch::Watched;
 use super::{Ffmpeg, Ratio, Span, Time, Video, VideoLimits};
+use crate::decode::{Mix, piped};
 use crate::{Error, Result, Sound};
 use std::io::Read;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::thread::JoinHandle;
 
 impl Ffmpeg {
-    /// When the first sound track begins, on the container's clock; `None` where there is none or it has no times.
+    /// When the sound track begins, on the container's clock; `None` where there is none or it has no times.
     ///
     /// # Errors
     /// The system's.
@@ -14,7 +20,8 @@ impl Ffmpeg {
         if video.sample_rate.is_none() {
             return Ok(None);
         }
-        let first = ["-copyts", "-map", "0:a:0", "-af", "ashowinfo", "-frames:a", "1", "-f", "null", "-"];
+        let first =
+            ["-copyts", "-map", &track(video), "-af", "ashowinfo", "-frames:a", "1", "-f", "null", "-"];
         let output = self.on(&video.path, limits, &first).output().map_err(self.cannot_start())?;
         let log = String::from_utf8_lossy(&output.stderr);
         let line = log.lines().find(|l| l.starts_with("[Parsed_ashowinfo") && l.contains(" pts:"));
@@ -27,7 +34,7 @@ impl Ffmpeg {
             .and_then(|(pts, den)| (den > 0).then_some(Time { pts, base: Ratio { num: 1, den } })))
     }
 
-    /// The first sound track, mixed to one channel, at its own rate.
+    /// The sound track, mixed to one channel, at its own rate.
     ///
     /// # Errors
     /// [`Error::Media`] where there is none or nothing of it can be decoded, [`Error::Limit`].
@@ -54,55 +61,183 @@ impl Ffmpeg {
     pub fn hear(&self, video: &Video, span: &Span, limits: &VideoLimits) -> Result<Option<Sound>> {
         let path = &video.path;
         let Some(rate) = video.sample_rate else { return Ok(None) };
-        let rate_text = rate.to_string();
-        let trim = trim(span);
-        let mut after = vec!["-map", "0:a:0"];
+        let (rate_text, track, trim) = (rate.to_string(), track(video), trim(span));
+        let mut after = vec!["-map", &track];
         if !span.is_whole() {
             // The container's own clock, as frames have it.
             after.extend(["-copyts", "-af", &trim]);
         }
         after.extend(["-ac", "1", "-ar", &rate_text, "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"]);
-        let mut child = self.on(path, limits, &after).spawn().map_err(self.cannot_start())?;
-        let log = child.stderr.take().map(|mut stderr| {
-            std::thread::spawn(move || {
-                let mut log = Vec::new();
-                // What cannot be read is not said.
-                drop(stderr.read_to_end(&mut log));
-                String::from_utf8_lossy(&log).into_owned()
-            })
+        let mut run = Run::start(self, path, limits, &after)?;
+        let mut samples: Vec<f32> = Vec::new();
+        let most = (limits.max_seconds * f64::from(rate)) as usize;
+        let read = run.samples(Vec::new(), &mut |block| {
+            samples.extend(block.iter().map(|s| s.clamp(-1.0, 1.0)));
+            samples.len() <= most
         });
-        let most = (limits.max_seconds * f64::from(rate)) as u64 * 4;
-        let mut bytes = Vec::new();
-        let read = match child.stdout.take() {
-            Some(stdout) => stdout.take(most + 4).read_to_end(&mut bytes),
-            None => Ok(0),
-        };
-        let over = bytes.len() as u64 > most;
-        if over || read.is_err() {
-            drop(child.kill());
-        }
-        let ended = child.wait();
+        let (log, status) = run.end(samples.len() > most || read.is_err());
         read.map_err(Error::io(path, "decode"))?;
-        if over {
-            return Err(Error::Limit {
-                path: path.clone(),
-                what: "the sound",
-                found: format!("more than {} seconds", limits.max_seconds),
-                limit: format!("{} seconds", limits.max_seconds),
-                option: "max_seconds",
-            });
+        if samples.len() > most {
+            return Err(too_long(path, limits));
         }
-        let samples: Vec<f32> =
-            bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b).clamp(-1.0, 1.0)).collect();
         if samples.is_empty() || samples.iter().any(|s| !s.is_finite()) {
-            let log = log.and_then(|thread| thread.join().ok()).unwrap_or_default();
-            if samples.is_empty() && !span.is_whole() && ended.is_ok_and(|status| status.success()) {
+            if samples.is_empty() && !span.is_whole() && status.is_ok_and(|status| status.success()) {
                 return Ok(None);
             }
-            return Err(Error::media(path, "a sound track of finite samples", reason(&log)));
+            return Err(Error::media(path, "a sound track of finite samples", reason(&log.text)));
         }
         Ok(Some(Sound { samples, sample_rate: rate }))
     }
+
+    /// The sound of a file that is one: whole, its channels mixed to their mean. `refuse` makes an error of what was found.
+    ///
+    /// # Errors
+    /// [`Error::Limit`], [`Error::Io`], and what `refuse` makes: also where the file is cut off.
+    pub(crate) fn listen(
+        &self,
+        path: &Path,
+        limits: &VideoLimits,
+        refuse: &dyn Fn(&str) -> Error,
+    ) -> Result<Sound> {
+        let (video, headers) = self.headers(path, limits, refuse)?;
+        if video.sample_rate.is_none() {
+            return Err(refuse("one without a sound track"));
+        }
+        let track = track(&video);
+        let after = [
+            "-map",
+            &track,
+            "-map_metadata",
+            "-1",
+            "-fflags",
+            "+bitexact",
+            "-c:a",
+            "pcm_f32le",
+            "-f",
+            "wav",
+            "pipe:1",
+        ];
+        let mut run = Run::start(self, path, limits, &after)?;
+        // The number of channels and the rate are the decoder's, not the container's: headers of some codecs tell half of both.
+        let head = run.head().map_err(Error::io(path, "decode"))?;
+        let Some((channels, rate, start)) = piped(&head) else {
+            let (log, _) = run.end(true);
+            return Err(refuse(&reason(&log.text)));
+        };
+        let mut mix = Mix::new(channels);
+        let most = (limits.max_seconds * f64::from(rate)) as usize;
+        let read = run.samples(head[start..].to_vec(), &mut |block| {
+            mix.push(block);
+            mix.len() <= most
+        });
+        let over = mix.len() > most;
+        let (log, status) = run.end(over || read.is_err());
+        read.map_err(Error::io(path, "decode"))?;
+        if over {
+            return Err(too_long(path, limits));
+        }
+        let sound = Sound { samples: mix.finish(), sample_rate: rate };
+        if sound.samples.is_empty() || !status.is_ok_and(|status| status.success()) {
+            return Err(refuse(&reason(&log.text)));
+        }
+        match cut(&video, &headers, &log.text, sound.seconds()) {
+            Some(found) => Err(refuse(&found)),
+            None => Ok(sound),
+        }
+    }
+}
+
+/// What ffmpeg calls the sound track that is heard.
+fn track(video: &Video) -> String {
+    format!("0:a:{}", video.sound)
+}
+
+fn too_long(path: &Path, limits: &VideoLimits) -> Error {
+    Error::Limit {
+        path: path.to_path_buf(),
+        what: "the sound",
+        found: format!("more than {} seconds", limits.max_seconds),
+        limit: format!("{} seconds", limits.max_seconds),
+        option: "max_seconds",
+    }
+}
+
+/// A decoder whose samples come through a pipe.
+struct Run {
+    child: Watched,
+    log: Option<JoinHandle<Log>>,
+}
+
+impl Run {
+    fn start(ffmpeg: &Ffmpeg, path: &Path, limits: &VideoLimits, output: &[&str]) -> Result<Self> {
+        let mut child = ffmpeg.on(path, limits, output).spawn().map_err(ffmpeg.cannot_start())?;
+        let log = child.stderr.take().map(|err| std::thread::spawn(move || Log::follow(err, "", &[])));
+        Ok(Self { child, log })
+    }
+
+    /// What comes first: enough for any head.
+    fn head(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        if let Some(stdout) = &mut self.child.stdout {
+            stdout.take(4096).read_to_end(&mut head)?;
+        }
+        Ok(head)
+    }
+
+    /// Hands on the samples that come behind `bytes`, until the end or until `more` says no.
+    fn samples(&mut self, mut bytes: Vec<u8>, more: &mut dyn FnMut(&[f32]) -> bool) -> std::io::Result<()> {
+        let Some(stdout) = &mut self.child.stdout else { return Ok(()) };
+        let mut samples = Vec::new();
+        loop {
+            let (whole, rest) = bytes.as_chunks::<4>();
+            samples.clear();
+            samples.extend(whole.iter().map(|b| f32::from_le_bytes(*b)));
+            if !more(&samples) {
+                return Ok(());
+            }
+            bytes = rest.to_vec();
+            if stdout.take(1 << 18).read_to_end(&mut bytes)? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the end, or makes it.
+    fn end(mut self, now: bool) -> (Log, std::io::Result<ExitStatus>) {
+        if now {
+            // It may have ended already.
+            drop(self.child.kill());
+        }
+        // Nothing more is read: it must not wait for that.
+        drop(self.child.stdout.take());
+        let status = self.child.wait();
+        (self.log.take().and_then(|thread| thread.join().ok()).unwrap_or_default(), status)
+    }
+}
+
+/// Formats without a head for the whole: frames follow each other until they end, in the middle of one where a recording was stopped.
+const STREAMS: [&str; 12] =
+    ["aac", "ac3", "amr", "dts", "dtshd", "eac3", "loas", "mp3", "mpeg", "mpegts", "flac", "wav"];
+
+/// Whether the end of a file is missing, in words.
+fn cut(video: &Video, headers: &str, log: &str, seconds: f64) -> Option<String> {
+    let format = headers.split_once("Input #0, ").and_then(|(_, rest)| rest.split([',', ' ']).next())?;
+    if STREAMS.contains(&format) {
+        return None;
+    }
+    let marks = ["partial file", "File ended prematurely", "Packet corrupt", "Error during demuxing"];
+    if marks.iter().any(|mark| log.contains(mark)) {
+        return Some("one that is cut off".into());
+    }
+    // The length of the whole is that of the one track, and told, not guessed.
+    let tracks =
+        |kind: &str| headers.lines().filter(|l| l.contains("Stream #0:") && l.contains(kind)).count();
+    let alone = video.size.is_none() && tracks(": Audio: ") == 1;
+    let told = video.duration.filter(|_| alone && !headers.contains("Estimating duration"))?;
+    let start =
+        headers.split_once(", start: ").and_then(|(_, rest)| rest.split(',').next()?.parse::<f64>().ok());
+    let missing = told - seconds - start.unwrap_or(0.0).max(0.0);
+    (missing > 0.25 + told / 100.0).then(|| format!("one that is cut off: {seconds:.1} of {told:.1} seconds"))
 }
 
 /// The filter that keeps a part of the sound.
@@ -110,5 +245,7 @@ fn trim(span: &Span) -> String {
     let side = |name: &str, time: Option<super::Time>| {
         time.map_or_else(String::new, |t| format!(":{name}={:.6}", t.seconds()))
     };
-    format!("atrim{}{}", side("start", span.start), side("end", span.end)).replacen(':', "=", 1)
+    let trim = format!("atrim{}{}", side("start", span.start), side("end", span.end)).replacen(':', "=", 1);
+    // Parts are told by times that run on, as frames' do.
+    format!("{},{trim}", super::clock::SOUND)
 }

@@ -1,6 +1,8 @@
 //! One decoder, several readers: every output of the process is a pipe of raw frames, and its log tells the time, the size and the
 //! form of each before it comes.
 
+use super::desk::{Frames, Listener};
+use super::graph::{Branch, graph};
 use super::log::{Log, Shown, tag};
 use super::probe::EXPECTED;
 use super::process::{Process, wide};
@@ -46,7 +48,10 @@ impl Layout {
 /// What is known of a frame besides its bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
-    /// When it is shown.
+    /// Frames before it, of all that were decoded.
+    pub frame: u64,
+    /// When it is shown. Never before the frame that came before it: where the container's clock goes back or jumps, times run on, and
+    /// [`Failures::jumps`](super::Failures::jumps) has the place.
     pub time: Time,
     /// For how long, in ticks of the time's base; 0 where the container does not tell.
     pub ticks: i64,
@@ -67,14 +72,16 @@ pub struct Shape {
 /// Which frames of a video are wanted, in which form. All come from one decoding.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StreamOptions {
-    /// Every frame as it was decoded, turned upright: [`Layout::Yuv420`] where the file is of that form, else [`Layout::Bgr`].
+    /// Every frame as it was decoded, turned upright: [`Layout::Yuv420`] where the file is of that form, else [`Layout::Bgr`]. Frames that
+    /// are of another size or form than the first one are scaled (bicubic) and converted to it.
     pub whole: bool,
     /// Of the whole frames only this many pixels across and down, taken evenly (each the one at the middle of its share), as
     /// [`Layout::Yuv444`]: a twenty-fifth of the bytes where a detector looks at no more. Not possible for every video: see [`Video::plain`].
     pub picked: Option<(u32, u32)>,
     /// Every frame scaled to this width and height by FFmpeg's bicubic filter, [`Layout::Rgb`].
     pub small: Option<(u32, u32)>,
-    /// The first frame and then those at least so many seconds after the one before, whole, [`Layout::Rgb`].
+    /// The first frame and then those at least so many seconds after the one before, whole and each of its own size, [`Layout::Rgb`]; also
+    /// the first after the container's clock went back, and after the size changed.
     pub every: Option<f64>,
     /// Threads of the decoder; absent: one for each core.
     pub threads: Option<usize>,
@@ -100,7 +107,10 @@ pub struct Track {
     path: PathBuf,
     pipe: std::io::PipeReader,
     shown: Receiver<Shown>,
+    /// Of all its frames; `None`: each has its own.
     size: Option<(u32, u32)>,
+    /// The first frame's size and form are those of all.
+    fixed: bool,
     layout: Layout,
     process: Arc<Process>,
     limits: VideoLimits,
@@ -116,23 +126,13 @@ pub struct Ending {
     limits: VideoLimits,
 }
 
-/// One output: what is done to the frames, and what comes of it.
-pub(super) struct Branch {
-    /// A filter before everything else, which leaves frames out.
-    pub(super) select: Option<String>,
-    /// The size that frames are scaled to, and how.
-    pub(super) scale: Option<((u32, u32), &'static str)>,
-    pub(super) layout: Layout,
-    pub(super) most: u64,
-}
-
 impl Ffmpeg {
     /// Decodes `video` once for all that `options` ask for.
     ///
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; ffmpeg cannot be started.
     pub fn stream(&self, video: &Video, options: &StreamOptions, limits: &VideoLimits) -> Result<Stream> {
-        let branch = |layout, scale, select| Branch { select, scale, layout, most: limits.max_frames + 1 };
+        let branch = |layout, scale, every| Branch { every, scale, layout, most: limits.max_frames + 1 };
         let mut branches = Vec::new();
         if options.whole {
             branches.push(match options.picked.filter(|_| video.plain) {
@@ -144,10 +144,9 @@ impl Ffmpeg {
             branches.push(branch(Layout::Rgb, Some((size, "bicubic")), None));
         }
         if let Some(seconds) = options.every {
-            let select = format!("select='isnan(prev_selected_t)+gte(t-prev_selected_t,{seconds})'");
-            branches.push(branch(Layout::Rgb, None, Some(select)));
+            branches.push(branch(Layout::Rgb, None, Some(seconds)));
         }
-        let (tracks, ending) = self.branches(video, &branches, options.threads, limits)?;
+        let (tracks, ending) = self.branches(video, &branches, None, options.threads, limits)?;
         let mut tracks = tracks.into_iter();
         let mut next = |wanted: bool| if wanted { tracks.next() } else { None };
         Ok(Stream {
@@ -158,11 +157,12 @@ impl Ffmpeg {
         })
     }
 
-    /// Starts a decoder with these outputs.
+    /// Starts a decoder with these outputs; of `only` the frames at these times.
     pub(super) fn branches(
         &self,
         video: &Video,
         branches: &[Branch],
+        only: Option<&[Time]>,
         threads: Option<usize>,
         limits: &VideoLimits,
     ) -> Result<(Vec<Track>, Ending)> {
@@ -171,7 +171,7 @@ impl Ffmpeg {
             return Err(Error::media(&path, "a picture track", "only sound"));
         }
         let tag = tag();
-        let (mut words, graph) = (vec!["-copyts".to_owned()], graph(branches, video.layout(), &tag));
+        let (mut words, graph) = (vec!["-copyts".to_owned()], graph(branches, only, video.layout(), &tag));
         words.extend(["-filter_complex".to_owned(), graph]);
         let (mut pipes, mut mappings) = (Vec::new(), Vec::new());
         let cannot = || Error::io(&path, "open a pipe to decode");
@@ -182,9 +182,11 @@ impl Ffmpeg {
             pipes.push(read);
             mappings.push(FdMapping { parent_fd: write.into(), child_fd });
             let most = branch.most.to_string();
+            // Else FFmpeg scales frames to the size of the first.
+            let own = if branch.own_size() { &["-noautoscale"][..] } else { &[] };
+            words.extend(["-map".to_owned(), format!("[o{i}]")]);
+            words.extend(own.iter().map(|word| (*word).to_owned()));
             for word in [
-                "-map",
-                &format!("[o{i}]"),
                 "-fps_mode",
                 "passthrough",
                 "-frames:v",
@@ -210,14 +212,24 @@ impl Ffmpeg {
         let child = command.spawn().map_err(self.cannot_start())?;
         // The parent's ends of the pipes to write to close here: else no reader would ever see an end.
         drop(command);
-        let (senders, receivers): (Vec<_>, Vec<_>) = branches.iter().map(|_| mpsc::channel()).unzip();
+        let listen = |branch: &Branch| {
+            let (to, from) = mpsc::channel();
+            let of = match (only, branch.every) {
+                (Some(_), _) => Frames::Chosen,
+                (None, Some(_)) => Frames::Some,
+                (None, None) => Frames::All,
+            };
+            (Listener { to, of }, from)
+        };
+        let (listeners, receivers): (Vec<_>, Vec<_>) = branches.iter().map(listen).unzip();
         let process =
-            Process::new(child, branches.len(), limits, move |err| Log::follow(err, &tag, &senders));
+            Process::new(child, branches.len(), limits, move |err| Log::follow(err, &tag, &listeners));
         let tracks = pipes.into_iter().zip(receivers).zip(branches).map(|((pipe, shown), branch)| Track {
             path: path.clone(),
             pipe,
             shown,
             size: branch.scale.map(|(size, _)| size),
+            fixed: false,
             layout: branch.layout,
             process: Arc::clone(&process),
             limits: *limits,
@@ -227,35 +239,6 @@ impl Ffmpeg {
         let tracks = tracks.collect();
         Ok((tracks, Ending { path, process, limits: *limits }))
     }
-}
-
-/// `showinfo` stands where a frame has its own size and form still: what is told of it is the file's.
-fn graph(branches: &[Branch], layout: Layout, tag: &str) -> String {
-    let mut graph = "[0:V:0]".to_owned();
-    if let Layout::Yuv420 { .. } = layout {
-        // One form for all branches: where FFmpeg turns frames first, it would take the form that most of them end in.
-        graph += "format=yuv420p|yuvj420p,";
-    }
-    graph += &format!("split={}", branches.len());
-    graph.extend((0..branches.len()).map(|i| format!("[s{i}]")));
-    for (i, branch) in branches.iter().enumerate() {
-        graph += &format!(";[s{i}]");
-        if let Some(select) = &branch.select {
-            graph += &format!("{select},");
-        }
-        graph += &format!("showinfo@{tag}{i}=checksum=0");
-        if let Some(((width, height), flags)) = branch.scale {
-            graph += &format!(",scale={width}:{height}:flags={flags}");
-        }
-        graph += match branch.layout {
-            Layout::Yuv420 { .. } => "",
-            Layout::Yuv444 { .. } => ",format=yuv444p",
-            Layout::Bgr => ",format=bgr24",
-            Layout::Rgb => ",format=rgb24",
-        };
-        graph += &format!("[o{i}]");
-    }
-    graph
 }
 
 impl Track {
@@ -277,34 +260,32 @@ impl Track {
 
     fn read(&mut self, data: &mut Vec<u8>) -> Result<Option<Shape>> {
         // Without a line of the log there is no frame: it is written before the frame is.
-        let Some(shown) = self.process.waiting(|| self.shown.recv().ok()) else { return Ok(None) };
+        let Some(shown) = self.process.waiting(|| self.shown.recv().ok()) else {
+            // Nor bytes.
+            if self.process.waiting(|| self.pipe.read(&mut [0])).is_ok_and(|n| n > 0) {
+                self.process.missed();
+            }
+            return Ok(None);
+        };
+        if !self.fixed {
+            self.fix(&shown)?;
+        }
         let (width, height) = self.size.unwrap_or(shown.size);
         if u64::from(width) * u64::from(height) > self.limits.max_pixels {
             return Err(Error::media(&self.path, EXPECTED, format!("a frame of {width} x {height} pixels")));
         }
-        let layout = match self.layout {
-            // A stream may change in its middle.
-            Layout::Yuv420 { .. } => shown.yuv420().ok_or_else(|| {
-                Error::media(&self.path, "frames of one form", format!("{} in its middle", shown.form))
-            })?,
-            Layout::Yuv444 { .. } => match shown.yuv420() {
-                Some(Layout::Yuv420 { full_range }) => Layout::Yuv444 { full_range },
-                _ => {
-                    let found = format!("{} in its middle", shown.form);
-                    return Err(Error::media(&self.path, "frames of one form", found));
-                }
-            },
-            other => other,
-        };
+        let layout = self.layout;
         let bytes = layout.bytes(width, height);
         data.resize(bytes, 0);
         let mut got = 0;
         while got < bytes {
             match self.process.waiting(|| self.pipe.read(&mut data[got..])) {
-                Ok(0) => return Ok(None),
-                Ok(n) => got += n,
+                Ok(n) if n > 0 => got += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return Ok(None),
+                _ => {
+                    self.process.missed();
+                    return Ok(None);
+                }
             }
         }
         self.count += 1;
@@ -318,17 +299,10 @@ impl Track {
                 option: "max_frames",
             });
         }
-        // No time at all (raw streams): counted at the stream's rate.
-        let time = match shown.pts {
-            Some(pts) => Time { pts, base: shown.base },
-            None => {
-                Time { pts: self.count as i64 - 1, base: Ratio { num: shown.rate.den, den: shown.rate.num } }
-            }
-        };
-        let ticks = if shown.pts.is_some() { shown.ticks } else { 1 };
         Ok(Some(Shape {
-            time,
-            ticks,
+            frame: shown.frame,
+            time: shown.time,
+            ticks: shown.ticks,
             width,
             height,
             source: shown.size,
@@ -336,6 +310,25 @@ impl Track {
             matrix: shown.matrix,
             rate: shown.rate,
         }))
+    }
+
+    /// FFmpeg turns all frames of an output into the form of the first, and scales them to its size unless it is told not to.
+    fn fix(&mut self, first: &Shown) -> Result<()> {
+        let form = || {
+            let found = format!("{} of {} x {}", first.form, first.size.0, first.size.1);
+            Error::media(&self.path, "frames of the form that the file's headers tell", found)
+        };
+        self.layout = match (self.layout, first.yuv420()) {
+            (Layout::Yuv420 { .. }, Some(layout)) => layout,
+            (Layout::Yuv444 { .. }, Some(Layout::Yuv420 { full_range })) => Layout::Yuv444 { full_range },
+            (Layout::Yuv420 { .. } | Layout::Yuv444 { .. }, _) => return Err(form()),
+            (other, _) => other,
+        };
+        if self.size.is_none() && self.layout != Layout::Rgb {
+            self.size = Some(first.size);
+        }
+        self.fixed = true;
+        Ok(())
     }
 }
 
@@ -379,6 +372,10 @@ impl Ending {
             // Ended from outside, for its memory or time: it says nothing, but what came is not the whole video.
             failures.count = 1;
             failures.first = Some(format!("ffmpeg ended before the video did ({})", end.status));
+        }
+        if end.missed > 0 && failures.count == 0 {
+            failures.count = 1;
+            failures.first = Some("frames were decoded that did not come".into());
         }
         Ok(failures)
     }

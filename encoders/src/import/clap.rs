@@ -5,7 +5,6 @@ use super::{Map, Plan, Source, activation};
 use crate::config::{ModelConfig, Pooling, ProjectionConfig, TextConfig};
 use crate::htsat::HtsatConfig;
 use crate::{Error, Result};
-use serde_json::Value;
 
 const AROUND: &str = include_str!("../../maps/htsat_audio.map");
 const STAGE: &str = include_str!("../../maps/htsat_stage.map");
@@ -16,9 +15,7 @@ pub(super) fn clap(source: &Source) -> Result<Plan> {
     let projection = |act| ProjectionConfig::Mlp { hidden: dim, activation: act, bias: true };
     let (tower, rows) = super::text::tower(text, source.dir, "clap")?;
     let list = |key: &str, default: [i64; 4]| -> Result<Vec<i64>> {
-        let Some(v) = audio.get(key) else { return Ok(default.to_vec()) };
-        let all = v.as_array().and_then(|a| a.iter().map(Value::as_i64).collect::<Option<Vec<_>>>());
-        all.ok_or_else(|| Error::format(audio.path, format!("{key}: expected a list of integers, found {v}")))
+        Ok(audio.ints(key, 8)?.unwrap_or_else(|| default.to_vec()))
     };
     let fuses = audio.bool("enable_fusion", false)?;
     if audio.text("fusion_type", "aff_2d")? == "channel_map"

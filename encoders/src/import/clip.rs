@@ -24,7 +24,7 @@ pub(super) fn blocks(
     let (width, hidden, depth, heads) = defaults;
     let width = json.int("hidden_size", width)?;
     Ok(TransformerConfig {
-        mlp_ratio: json.int("intermediate_size", hidden)? as f64 / width.max(1) as f64,
+        mlp_ratio: json.ratio("intermediate_size", hidden, width)?,
         activation: activation(json, "hidden_act", act)?,
         norm_eps: json.float("layer_norm_eps", eps)?,
         ..TransformerConfig::new(

@@ -1,6 +1,7 @@
 //! Reading other libraries' configuration files: every key has the default of the library that wrote it, since files may leave
 //! defaults out.
 
+use super::ranges;
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -12,12 +13,28 @@ pub struct Json<'a> {
     pub path: &'a Path,
     /// The object.
     pub value: &'a Value,
+    /// The keys that lead to it, the last ones, empty ones first.
+    keys: [&'a str; 3],
 }
 
+/// Longest value of a stranger's file that a message shows.
+const SHOWN: usize = 80;
+
 impl<'a> Json<'a> {
-    fn wrong(&self, key: &str, expected: &str) -> Error {
+    /// The whole of a file.
+    pub fn new(path: &'a Path, value: &'a Value) -> Self {
+        Self { path, value, keys: [""; 3] }
+    }
+
+    /// An error at `key` that says what was expected and what is there.
+    pub fn wrong(&self, key: &str, expected: impl std::fmt::Display) -> Error {
         let found = self.value.get(key).map_or_else(|| "none".to_owned(), Value::to_string);
-        Error::format(self.path, format!("{key}: expected {expected}, found {found}"))
+        let found = match found.char_indices().nth(SHOWN) {
+            Some((at, _)) => format!("{}…", &found[..at]),
+            None => found,
+        };
+        let at: String = self.keys.iter().filter(|k| !k.is_empty()).flat_map(|k| [*k, "."]).collect();
+        Error::format(self.path, format!("{at}{key}: expected {expected}, found {found}"))
     }
 
     /// The value of `key`, unless it is absent or null.
@@ -26,27 +43,63 @@ impl<'a> Json<'a> {
     }
 
     /// The object at `key`; an empty one when absent.
-    pub fn object(&self, key: &str) -> Json<'a> {
+    pub fn object(&self, key: &'a str) -> Json<'a> {
         const EMPTY: &Value = &Value::Null;
-        Json { path: self.path, value: self.value.get(key).unwrap_or(EMPTY) }
+        let [_, b, c] = self.keys;
+        Json { path: self.path, value: self.value.get(key).unwrap_or(EMPTY), keys: [b, c, key] }
     }
 
-    /// An integer.
+    /// Whether `v` is an integer that `key` may have.
+    fn ranged(&self, key: &str, v: &Value) -> Result<i64> {
+        let range = ranges::integer(key);
+        let whole = v.as_i64().filter(|i| range.contains(i));
+        whole.ok_or_else(|| self.wrong(key, format_args!("an integer, {} to {}", range.start(), range.end())))
+    }
+
+    /// An integer that `key` may have.
     ///
     /// # Errors
     /// Something else.
     pub fn int(&self, key: &str, default: i64) -> Result<i64> {
-        let Some(v) = self.get(key) else { return Ok(default) };
-        v.as_i64().ok_or_else(|| self.wrong(key, "an integer"))
+        self.get(key).map_or(Ok(default), |v| self.ranged(key, v))
     }
 
-    /// A number.
+    /// Integers that `key` may have; `None` when absent.
+    ///
+    /// # Errors
+    /// Something else than a list of them, or more than `most`.
+    pub fn ints(&self, key: &str, most: usize) -> Result<Option<Vec<i64>>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Array(all)) if all.len() <= most => {
+                all.iter().map(|v| self.ranged(key, v)).collect::<Result<_>>().map(Some)
+            }
+            Some(_) => Err(self.wrong(key, format_args!("a list of at most {most} integers"))),
+        }
+    }
+
+    /// A number that `key` may have.
     ///
     /// # Errors
     /// Something else.
     pub fn float(&self, key: &str, default: f64) -> Result<f64> {
         let Some(v) = self.get(key) else { return Ok(default) };
-        v.as_f64().ok_or_else(|| self.wrong(key, "a number"))
+        let range = ranges::number(key);
+        let number = v.as_f64().filter(|v| range.contains(v));
+        number.ok_or_else(|| self.wrong(key, format_args!("a number, {} to {}", range.start(), range.end())))
+    }
+
+    /// How many times as wide as `width` something is whose width stands at `key`.
+    ///
+    /// # Errors
+    /// Something else, or more than 64 times.
+    pub fn ratio(&self, key: &str, default: i64, width: i64) -> Result<f64> {
+        let ratio = self.int(key, default)? as f64 / width.max(1) as f64;
+        if ratio <= 64.0 {
+            Ok(ratio)
+        } else {
+            Err(self.wrong(key, format_args!("at most 64 times the width {width}")))
+        }
     }
 
     /// True or false.
@@ -74,12 +127,40 @@ impl<'a> Json<'a> {
     pub fn pair(&self, key: &str, default: i64) -> Result<[i64; 2]> {
         match self.get(key) {
             None => Ok([default, default]),
-            Some(Value::Array(a)) => match a.iter().map(Value::as_i64).collect::<Option<Vec<_>>>().as_deref()
-            {
-                Some(&[h, w]) => Ok([h, w]),
+            Some(Value::Array(all)) => match all.as_slice() {
+                [h, w] => Ok([self.ranged(key, h)?, self.ranged(key, w)?]),
                 _ => Err(self.wrong(key, "one integer or two")),
             },
-            Some(v) => v.as_i64().map(|v| [v, v]).ok_or_else(|| self.wrong(key, "one integer or two")),
+            Some(v) => self.ranged(key, v).map(|v| [v, v]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_out_of_range_are_told_by_their_whole_key() {
+        let text = r#"{"vision_config": {"hidden_size": 0, "norm": {"eps": 1e300}, "image_size": [16, 99999], "heads": "x",
+            "depths": [1, 2, -3], "eos_token_id": 4611686018427387904, "other": 9e18, "patch_size": 16}}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let json = Json::new(Path::new("config.json"), &value).object("vision_config");
+        let said = |r: Result<()>| r.unwrap_err().to_string();
+        assert_eq!(
+            said(json.int("hidden_size", 1).map(drop)),
+            "config.json: vision_config.hidden_size: expected an integer, 1 to 65536, found 0"
+        );
+        let eps = said(json.object("norm").float("eps", 1.0).map(drop));
+        assert!(eps.starts_with("config.json: vision_config.norm.eps: expected a number, "), "{eps}");
+        assert!(said(json.pair("image_size", 1).map(drop)).contains("1 to 16384, found [16,99999]"));
+        assert!(said(json.int("heads", 1).map(drop)).contains("found \"x\""));
+        assert!(said(json.ints("depths", 8).map(drop)).contains("vision_config.depths"));
+        assert!(said(json.ints("depths", 2).map(drop)).contains("a list of at most 2 integers"));
+        assert!(said(json.int("eos_token_id", 1).map(drop)).contains("-1 to 16777216"));
+        assert!(json.int("other", 1).is_err());
+        assert_eq!((json.pair("patch_size", 1).unwrap(), json.int("none", 7).unwrap()), ([16, 16], 7));
+        let long: Value = serde_json::json!({"width": "x".repeat(1000)});
+        assert!(said(Json::new(Path::new("a"), &long).int("width", 1).map(drop)).len() < 200);
     }
 }

@@ -101,8 +101,9 @@ impl Map {
             };
             let expression = expression.replace("{l}", &block);
             let mut eval = Eval { weights, used: &mut used, missing: Vec::new(), shape: param.tensor.size() };
-            let value = eval.expression(&expression)?;
+            let value = eval.expression(&expression);
             let missing = eval.missing;
+            let value = value.map_err(|e| unfit(weights, name, &expression, e))?;
             if !missing.is_empty() {
                 report.missing.extend(missing);
                 continue;
@@ -132,6 +133,21 @@ impl Map {
         }
         Ok(report)
     }
+}
+
+/// What libtorch says of shapes that do not fit each other, in terms of the file.
+fn unfit(weights: &Weights, name: &str, expression: &str, e: Error) -> Error {
+    if !matches!(e, Error::Tch(_)) {
+        return e;
+    }
+    let names = expression
+        .split(['(', ')', ',', ' '])
+        .filter_map(|n| Some((n, weights.shape(n.trim_end_matches('?'))?)));
+    let shapes: Vec<String> = names.map(|(n, shape)| format!("{n} {shape:?}")).collect();
+    Error::format(
+        weights.path(),
+        format!("{name} cannot be made of {}: their shapes do not fit", shapes.join(" and ")),
+    )
 }
 
 fn parts(names: &[String]) -> String {

@@ -7,6 +7,7 @@ mod clip;
 mod json;
 mod map;
 mod open_clip;
+mod ranges;
 mod single;
 mod text;
 mod xclip;
@@ -79,7 +80,7 @@ impl Source<'_> {
 }
 
 pub(crate) fn optional_json(path: &Path) -> Result<Option<Value>> {
-    if path.is_file() { crate::files::read_json(path).map(Some) } else { Ok(None) }
+    if path.exists() { crate::files::read_json(path).map(Some) } else { Ok(None) }
 }
 
 /// The family of the checkpoint in `dir`: `unisono`, `open_clip`, or a `model_type` of `config.json`.
@@ -88,10 +89,10 @@ pub(crate) fn optional_json(path: &Path) -> Result<Option<Value>> {
 /// No configuration there, or none of a known family.
 pub fn family(dir: &Path) -> Result<String> {
     let config = dir.join("config.json");
-    if dir.join("open_clip_config.json").is_file() && (Weights::has_open_clip(dir) || !config.is_file()) {
+    if dir.join("open_clip_config.json").exists() && (Weights::has_open_clip(dir) || !config.exists()) {
         return Ok("open_clip".to_owned());
     }
-    if !config.is_file() {
+    if !config.exists() {
         return Err(Error::format(
             dir,
             "not a model: neither config.json nor open_clip_config.json is there",
@@ -119,18 +120,19 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
         let (model, report) = Model::load_own(dir, device)?;
         return Ok(Imported { family, model, report });
     }
+    let path = dir.join(if family == "open_clip" { "open_clip_config.json" } else { "config.json" });
     let plan = if family == "open_clip" {
         open_clip::plan(dir)?
     } else {
-        let path = dir.join("config.json");
         let value: Value = crate::files::read_json(&path)?;
-        let source = Source { dir, config: Json { path: &path, value: &value }, family: &family };
+        let source = Source { dir, config: Json::new(&path, &value), family: &family };
         let Some((_, plan)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
             return Err(Error::format(&path, format!("model_type {family:?} is no other library's")));
         };
         plan(&source)?
     };
-    let model = Model::blank(plan.config, plan.processors, device)?;
+    plan.config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
+    let model = Model::blank(plan.config, plan.processors, device, plan.weights.room())?;
     let report = plan.map.fill(model.params(), &plan.weights)?;
     Ok(Imported { family, model, report })
 }
@@ -160,7 +162,7 @@ pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<O
     let Some(image) = &config.image else { return Ok(None) };
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
-    ImageProcessor::from_hugging_face(Json { path: &path, value: &value }, image.size).map(Some)
+    ImageProcessor::from_hugging_face(Json::new(&path, &value), image.size).map(Some)
 }
 
 /// The checkpoint's audio front end; `None` where its file is not there.
@@ -170,7 +172,7 @@ pub(crate) fn audio_processor(source: &Source, config: &ModelConfig) -> Result<O
     }
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
-    LogMel::new(MelConfig::from_hugging_face(Json { path: &path, value: &value })?).map(Some)
+    LogMel::new(MelConfig::from_hugging_face(Json::new(&path, &value))?).map(Some)
 }
 
 /// The checkpoint's tokenizer as its library uses it; `None` where its files are not there.
@@ -185,7 +187,7 @@ pub(crate) fn text_processor(
         rules.fixed_pad = Some(pad_id(dir)?);
         let path = dir.join("tokenizer_config.json");
         let value = optional_json(&path)?.unwrap_or(Value::Null);
-        let json = Json { path: &path, value: &value };
+        let json = Json::new(&path, &value);
         let gemma = !json.text("tokenizer_class", "SiglipTokenizer")?.starts_with("SiglipTokenizer");
         let lower =
             json.text("tokenizer_class", "")?.starts_with("Siglip2") || json.bool("do_lower_case", false)?;

@@ -21,7 +21,7 @@ const TIMM: &str = include_str!("../../maps/timm_image.map");
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("open_clip_config.json");
     let value: Value = crate::files::read_json(&path)?;
-    let whole = Json { path: &path, value: &value };
+    let whole = Json::new(&path, &value);
     // Older files hold the model's configuration alone.
     let model = if whole.get("model_cfg").is_some() { whole.object("model_cfg") } else { whole };
     let weights = Weights::open_open_clip(dir)?;
@@ -106,7 +106,7 @@ fn own_blocks(json: Json, sizes: [i64; 3], quick: bool) -> Result<TransformerCon
             _ => Activation::Gelu,
         },
         norm_eps: json.object("norm_kwargs").float("eps", 1e-5)?,
-        layer_scale: json.get("ls_init_value").and_then(Value::as_f64),
+        layer_scale: json.get("ls_init_value").map(|_| json.float("ls_init_value", 1.0)).transpose()?,
         ..TransformerConfig::new(width, depth, heads)
     })
 }

@@ -67,9 +67,7 @@ pub(super) fn dinov2(source: &Source) -> Result<Plan> {
     let size = match source.json("preprocessor_config.json")? {
         Some(value) => {
             let path = source.dir.join("preprocessor_config.json");
-            ImageProcessor::from_hugging_face(Json { path: &path, value: &value }, Size { sides: trained })?
-                .size
-                .sides
+            ImageProcessor::from_hugging_face(Json::new(&path, &value), Size { sides: trained })?.size.sides
         }
         None => trained,
     };
@@ -166,7 +164,7 @@ pub(super) fn whisper(source: &Source) -> Result<Plan> {
             grid: false,
             prefix: 0,
             transformer: TransformerConfig {
-                mlp_ratio: json.int("encoder_ffn_dim", 1536)? as f64 / width.max(1) as f64,
+                mlp_ratio: json.ratio("encoder_ffn_dim", 1536, width)?,
                 activation: activation(json, "activation_function", "gelu")?,
                 ..TransformerConfig::new(
                     width,

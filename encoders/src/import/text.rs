@@ -37,9 +37,11 @@ pub(super) fn tower(json: Json, dir: &Path, family: &str) -> Result<(TextConfig,
         _ => 0,
     };
     let rows = json.int("max_position_embeddings", 512)? - first;
-    let limit = optional_json(&dir.join("sentence_bert_config.json"))?
-        .and_then(|v| v.get("max_seq_length").and_then(serde_json::Value::as_i64));
-    let context = limit.unwrap_or(rows).min(rows);
+    let path = dir.join("sentence_bert_config.json");
+    let context = match optional_json(&path)? {
+        Some(value) => Json::new(&path, &value).int("max_seq_length", rows)?.min(rows),
+        None => rows,
+    };
     let vocab = if family == "mpnet" { 30527 } else { 30522 };
     let config = TextConfig {
         vocab_size: json.int("vocab_size", vocab)?,
@@ -111,14 +113,19 @@ fn sentence_pooling(source: &Source) -> Result<Option<Pooling>> {
     let path = source.dir.join("modules.json");
     let mut pooling = None;
     for module in modules.as_array().into_iter().flatten() {
-        let json = Json { path: &path, value: module };
+        let json = Json::new(&path, module);
         let kind = json.text("type", "")?;
         match kind.rsplit('.').next().unwrap_or_default() {
             "Transformer" | "Normalize" => {}
             "Pooling" => {
-                let at = source.dir.join(json.text("path", "1_Pooling")?).join("config.json");
+                let folder = json.text("path", "1_Pooling")?;
+                // A name from a stranger's file must not lead out of the folder.
+                if !Path::new(folder).components().all(|c| matches!(c, std::path::Component::Normal(_))) {
+                    return Err(json.wrong("path", "a folder below this one"));
+                }
+                let at = source.dir.join(folder).join("config.json");
                 let value = crate::files::read_json(&at)?;
-                pooling = Some(pooling_mode(Json { path: &at, value: &value })?);
+                pooling = Some(pooling_mode(Json::new(&at, &value))?);
             }
             other => {
                 return Err(Error::format(

@@ -17,7 +17,7 @@ pub(super) fn xclip(source: &Source) -> Result<Plan> {
     let image = clip_vision(vision)?;
     let width = vision.int("mit_hidden_size", 512)?;
     let integration = TransformerConfig {
-        mlp_ratio: vision.int("mit_intermediate_size", 2048)? as f64 / width.max(1) as f64,
+        mlp_ratio: vision.ratio("mit_intermediate_size", 2048, width)?,
         depth: vision.int("mit_num_hidden_layers", 1)?,
         heads: vision.int("mit_num_attention_heads", 8)?,
         width,

@@ -91,6 +91,22 @@ pub struct Frontend {
     pub fusion: bool,
 }
 
+impl Frontend {
+    pub(super) fn validate(&self) -> Result<()> {
+        let bad = |field: &str, why: String| Err(Error::config(format!("audio.frontend.{field}"), why));
+        if !(1..=1 << 25).contains(&self.samples) {
+            return bad("samples", format!("expected 1 to {}, found {}", 1 << 25, self.samples));
+        }
+        if !(0.0..=1.0).contains(&self.preemphasis) {
+            return bad("preemphasis", format!("expected 0 to 1, found {}", self.preemphasis));
+        }
+        if let Some(range) = self.range.filter(|r| !(*r > 0.0 && *r <= 1e6)) {
+            return bad("range", format!("expected more than 0 and at most 1000000, found {range}"));
+        }
+        Ok(())
+    }
+}
+
 /// The prepared transform.
 #[derive(Clone)]
 pub(super) struct Plan {
@@ -274,13 +290,17 @@ impl MelConfig {
     /// From Hugging Face's `preprocessor_config.json` of CLAP, AST and Whisper.
     ///
     /// # Errors
-    /// Another extractor, or a setting of another form.
+    /// Another extractor, or a setting of another form or that is out of range.
     pub fn from_hugging_face(json: Json) -> Result<Self> {
+        let made = Self::extractor(json)?;
+        made.validate().map_err(|e| Error::format(json.path, e.to_string()))?;
+        Ok(made)
+    }
+
+    fn extractor(json: Json) -> Result<Self> {
         let size = |key: &str, default: i64| -> Result<usize> {
-            let found = json.int(key, default)?;
-            usize::try_from(found).ok().filter(|v| *v > 0).ok_or_else(|| {
-                Error::format(json.path, format!("{key}: expected a positive integer, found {found}"))
-            })
+            // The ranges of these keys begin at 1.
+            usize::try_from(json.int(key, default)?).map_err(|_| json.wrong(key, "a positive integer"))
         };
         let kind = json.text("feature_extractor_type", "")?;
         let rate = |default: i64| -> Result<u32> { Ok(size("sampling_rate", default)? as u32) };

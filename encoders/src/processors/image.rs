@@ -155,8 +155,14 @@ impl ImageProcessor {
         if self.fit == Fit::Patches && !self.patch.is_some_and(fits) {
             return Err(Error::config("image.patch", format!("expected a divisor of size {}", self.size)));
         }
-        if self.std.iter().any(|s| !s.is_finite() || *s == 0.0) {
-            return Err(Error::config("image.std", format!("expected numbers but 0, found {:?}", self.std)));
+        if self.std.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
+            return Err(Error::config(
+                "image.std",
+                format!("expected numbers above 0, found {:?}", self.std),
+            ));
+        }
+        if self.mean.iter().any(|m| !m.is_finite()) {
+            return Err(Error::config("image.mean", format!("expected numbers, found {:?}", self.mean)));
         }
         Ok(())
     }
@@ -274,13 +280,30 @@ impl ImageProcessor {
         (side(low, w) as u32, side(low, h) as u32)
     }
 
-    /// The same processor with a larger output, for pictures that are cropped at random afterwards.
+    /// The same processor with a larger output, for pictures that are cropped at random afterwards. Where the output depends on the picture
+    /// (`patches`), it has as many patches as before, larger ones.
     pub fn scaled(&self, by: f64) -> Self {
         let larger = |s: i64| (s as f64 * by).round() as i64;
+        if let (Fit::Patches, Some(patch)) = (self.fit, self.patch.filter(|p| *p > 0)) {
+            let wide = larger(i64::from(patch)).max(1);
+            let sides = self.size.sides.map(|s| s / i64::from(patch) * wide);
+            return Self { size: Size { sides }, patch: Some(wide as u32), ..self.clone() };
+        }
         Self {
             size: Size { sides: self.size.sides.map(larger) },
             edge: self.edge.map(|e| larger(i64::from(e)) as u32),
             ..self.clone()
+        }
+    }
+
+    /// Width and height of what this processor makes of a picture that a [`scaled`](Self::scaled) one made `picture` of.
+    pub fn size_of_scaled(&self, scaled: &Self, picture: &RgbImage) -> (u32, u32) {
+        match (self.output_size(), self.patch, scaled.patch.filter(|p| *p > 0)) {
+            (Some([h, w]), ..) => (w, h),
+            (None, Some(patch), Some(wide)) => {
+                (picture.width() / wide * patch, picture.height() / wide * patch)
+            }
+            _ => picture.dimensions(),
         }
     }
 
@@ -366,6 +389,30 @@ mod tests {
             for fit in [Fit::Pad, Fit::Crop, Fit::Stretch] {
                 let p = ImageProcessor { fit, ..ImageProcessor::new(8) };
                 assert_eq!(p.prepare(&one).dimensions(), (8, 8));
+            }
+        }
+    }
+
+    #[test]
+    fn scaled_pictures_know_their_size() {
+        let base = ImageProcessor { size: Size { sides: [24, 40] }, ..ImageProcessor::new(1) };
+        let naflex = ImageProcessor {
+            size: Size { sides: [24, 24] },
+            fit: Fit::Patches,
+            patch: Some(6),
+            ..ImageProcessor::new(1)
+        };
+        let edge = ImageProcessor { fit: Fit::Crop, edge: Some(30), ..base.clone() };
+        let stretch = ImageProcessor { fit: Fit::Stretch, ..base.clone() };
+        for p in [base, naflex, edge, stretch] {
+            let wide = p.scaled(1.25);
+            wide.validate().unwrap();
+            for (w, h) in [(40, 40), (64, 20), (20, 64), (7, 90), (301, 173), (1, 1), (24, 24), (48, 12)] {
+                let picture = RgbImage::from_pixel(w, h, Rgb([9; 3]));
+                let (small, large) = (p.prepare(&picture), wide.prepare(&picture));
+                assert!(large.width() > small.width() && large.height() > small.height());
+                assert_eq!(p.size_of_scaled(&wide, &large), small.dimensions(), "{p:?} {w}x{h}");
+                assert_eq!(p.size_of_scaled(&p, &small), small.dimensions(), "{p:?} {w}x{h}");
             }
         }
     }

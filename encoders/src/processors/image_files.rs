@@ -28,8 +28,11 @@ fn three(json: Json, key: &str, default: [f32; 3]) -> Result<[f32; 3]> {
         v => one(v).map(|v| vec![v; 3]),
     };
     match found.as_deref() {
-        Some(&[a, b, c]) => Ok([a, b, c]),
-        _ => Err(Error::format(json.path, format!("{key}: expected three numbers, found {v}"))),
+        Some(&[a, b, c]) if !key.ends_with("std") || [a, b, c].iter().all(|s| *s > 0.0 && *s <= 1e6) => {
+            Ok([a, b, c])
+        }
+        _ if key.ends_with("std") => Err(json.wrong(key, "three numbers above 0 and at most 1000000")),
+        _ => Err(json.wrong(key, "three numbers")),
     }
 }
 
@@ -153,6 +156,13 @@ impl ImageProcessor {
                     format!("max_num_patches: expected a square number, found {most}"),
                 ));
             }
+            // The pixels of as many patches as are allowed are a picture's.
+            if side * patch > 1 << 14 {
+                return Err(json.wrong(
+                    "max_num_patches",
+                    format_args!("pictures of at most 16384 pixels a side with patches of {patch}"),
+                ));
+            }
             let size = Size { sides: [side * patch; 2] };
             Self { size, fit: Fit::Patches, patch: u32::try_from(patch).ok(), ..base }
         } else {
@@ -205,7 +215,7 @@ impl ImageProcessor {
                 (None, _) => base,
             }
         };
-        made.validate()?;
+        made.validate().map_err(|e| Error::format(json.path, e.to_string()))?;
         Ok(made)
     }
 
@@ -227,7 +237,7 @@ impl ImageProcessor {
                 return Err(Error::format(json.path, message));
             }
         };
-        let fill = json.int("fill_color", 0)?.clamp(0, 255) as u8;
+        let fill = json.int("fill_color", 0)? as u8;
         let base = Self {
             size,
             fit: Fit::Crop,
@@ -256,7 +266,7 @@ impl ImageProcessor {
                 ));
             }
         };
-        made.validate()?;
+        made.validate().map_err(|e| Error::format(json.path, e.to_string()))?;
         Ok(made)
     }
 }

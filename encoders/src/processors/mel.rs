@@ -102,22 +102,23 @@ impl MelConfig {
         }
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Refuses sizes that no spectrogram can have or that would cost gigabytes.
+    ///
+    /// # Errors
+    /// The first impossible value, with its key.
+    pub fn validate(&self) -> Result<()> {
         let bad = |field: &str, why: String| Err(Error::config(format!("audio.{field}"), why));
-        if !(1..=1 << 16).contains(&self.n_fft) || self.window == 0 || self.window > self.n_fft {
-            return bad(
-                "window",
-                format!("expected 1 to n_fft ({}, at most 65536), found {}", self.n_fft, self.window),
-            );
-        }
-        if self.hop == 0 || self.sample_rate == 0 || self.max_frames == 0 {
-            return bad("hop", "hop, sample_rate and max_frames must be at least 1".into());
-        }
-        if self.mels == 0 || self.mels > self.n_fft / 2 {
-            return bad(
-                "mels",
-                format!("expected 1 to {} (half of n_fft), found {}", self.n_fft / 2, self.mels),
-            );
+        for (field, value, least, most) in [
+            ("sample_rate", self.sample_rate as usize, 100, 384_000),
+            ("n_fft", self.n_fft, 2, 1 << 16),
+            ("window", self.window, 1, self.n_fft),
+            ("hop", self.hop, 1, 1 << 16),
+            ("mels", self.mels, 1, self.n_fft / 2),
+            ("max_frames", self.max_frames, 1, 1 << 20),
+        ] {
+            if !(least..=most).contains(&value) {
+                return bad(field, format!("expected {least} to {most}, found {value}"));
+            }
         }
         let nyquist = self.sample_rate as f32 / 2.0;
         if !(self.f_min >= 0.0 && self.f_min < self.f_max && self.f_max <= nyquist) {
@@ -126,13 +127,37 @@ impl MelConfig {
                 format!("expected f_min < f_max <= {nyquist} Hz, found {} and {}", self.f_min, self.f_max),
             );
         }
-        if let Some(f) = &self.frontend
-            && (f.samples == 0 || f.samples > 1 << 28)
-        {
-            return bad("frontend.samples", format!("expected 1 to {}, found {}", 1 << 28, f.samples));
-        }
         if !(self.floor > 0.0 && self.std > 0.0 && self.mean.is_finite()) {
             return bad("floor", "floor and std must be positive".into());
+        }
+        // A long sound that is gone through window by window has so many values for each of its samples.
+        if self.mels > 4 * self.hop {
+            return bad(
+                "hop",
+                format!("expected at least a quarter of the {} bands, found {}", self.mels, self.hop),
+            );
+        }
+        let mut frames = self.max_frames;
+        if let Some(f) = &self.frontend {
+            f.validate()?;
+            frames = frames.max(f.samples / self.hop);
+        }
+        let (values, most) = (frames.saturating_mul(self.mels), 1 << 24);
+        if values > most {
+            return bad(
+                "max_frames",
+                format!(
+                    "{frames} frames of {} bands are {values} values, expected at most {most}",
+                    self.mels
+                ),
+            );
+        }
+        let (work, most) = (frames.saturating_mul(self.n_fft), 1 << 30);
+        if work > most {
+            return bad(
+                "n_fft",
+                format!("{frames} frames of {} samples are {work}, expected at most {most}", self.n_fft),
+            );
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use crate::{Error, Result};
 use std::path::Path;
+use unisono_files::{Budget, Left};
 
 /// What tokenising needs of a model file.
 #[derive(Debug, Default)]
@@ -64,13 +65,13 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Reads a model file.
+/// Reads a model file of these `bytes`.
 ///
 /// # Errors
-/// Not there, broken, or no unigram model.
-pub(crate) fn read(path: &Path) -> Result<Model> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let model = parse(&bytes).filter(|m| !m.pieces.is_empty()).ok_or_else(|| {
+/// Broken, too large, or no unigram model.
+pub(crate) fn read(path: &Path, bytes: &[u8]) -> Result<Model> {
+    let mut left = Budget::VOCABULARY.of(path);
+    let model = parse(bytes, &mut left)?.filter(|m| !m.pieces.is_empty()).ok_or_else(|| {
         Error::format(path, format!("{} bytes that are no SentencePiece model", bytes.len()))
     })?;
     if !model.unigram {
@@ -83,106 +84,41 @@ pub(crate) fn read(path: &Path) -> Result<Model> {
     Ok(model)
 }
 
-/// SentencePiece's normaliser: at each place the longest key of a double-array trie (Aoe 1989) is replaced by its value. (The
-/// `tokenizers` crate looks keys up a cluster of combining marks at a time and loses marks.)
-#[derive(Debug, Clone)]
-pub(crate) struct Charsmap {
-    trie: Vec<u32>,
-    values: Vec<u8>,
-}
-
-impl Charsmap {
-    /// From the bytes in a model file; `None` when they are broken.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        let (size, rest) = bytes.split_first_chunk::<4>()?;
-        let (trie, values) = rest.split_at_checked(u32::from_le_bytes(*size) as usize)?;
-        let trie = trie.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
-        Some(Self { trie, values: values.to_vec() })
-    }
-
-    /// The normalised text, single spaces, none at its ends.
-    pub fn normalize(&self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(c) = rest.chars().next() {
-            match self.longest(rest.as_bytes()) {
-                Some((n, value)) if rest.is_char_boundary(n) => {
-                    let value = &self.values[value.min(self.values.len())..];
-                    let end = value.iter().position(|b| *b == 0).unwrap_or(value.len());
-                    out.push_str(&String::from_utf8_lossy(&value[..end]));
-                    rest = &rest[n..];
-                }
-                _ => {
-                    out.push(c);
-                    rest = &rest[c.len_utf8()..];
-                }
-            }
-        }
-        out.split(' ').filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
-    }
-
-    /// Length of the longest key that `text` begins with, and where its value stands.
-    fn longest(&self, text: &[u8]) -> Option<(usize, usize)> {
-        let offset = |unit: u32| ((unit >> 10) << ((unit & (1 << 9)) >> 6)) as usize;
-        let mut at = offset(*self.trie.first()?);
-        let mut found = None;
-        for (i, byte) in text.iter().enumerate() {
-            at ^= usize::from(*byte);
-            let Some(unit) = self.trie.get(at).copied() else { break };
-            if unit & ((1 << 31) | 0xff) != u32::from(*byte) {
-                break;
-            }
-            at ^= offset(unit);
-            if (unit >> 8) & 1 == 1 {
-                let Some(leaf) = self.trie.get(at) else { break };
-                found = Some((i + 1, (leaf & 0x7fff_ffff) as usize));
-            }
-        }
-        found
-    }
-}
-
-fn parse(bytes: &[u8]) -> Option<Model> {
+/// `None` when it is broken.
+fn parse(bytes: &[u8], left: &mut Left) -> Result<Option<Model>> {
     let mut model = Model { unigram: true, ..Model::default() };
     let mut message = Message(bytes);
     while !message.0.is_empty() {
-        match message.next()? {
-            (1, Field::Bytes(piece)) => {
-                let (mut text, mut score, mut kind) = (String::new(), 0.0, 1);
-                let mut fields = Message(piece);
-                while !fields.0.is_empty() {
-                    match fields.next()? {
-                        (1, Field::Bytes(b)) => text = String::from_utf8(b.to_vec()).ok()?,
-                        (2, Field::Float(f)) => score = f64::from(f),
-                        (3, Field::Int(i)) => kind = i,
-                        _ => {}
-                    }
-                }
-                if kind == 2 {
-                    model.unknown = model.pieces.len();
-                }
-                model.pieces.push((text, score));
+        left.values(1)?;
+        let (number, bytes) = match message.next() {
+            Some((number @ 1..=3, Field::Bytes(bytes))) => (number, bytes),
+            Some(_) => continue,
+            None => return Ok(None),
+        };
+        let mut fields = Message(bytes);
+        let (mut piece, mut score, mut kind) = ("", 0.0, 1);
+        while !fields.0.is_empty() {
+            left.values(1)?;
+            let Some(field) = fields.next() else { return Ok(None) };
+            match (number, field) {
+                (1, (1, Field::Bytes(text))) => match std::str::from_utf8(text) {
+                    Ok(text) => piece = text,
+                    Err(_) => return Ok(None),
+                },
+                (1, (2, Field::Float(f))) => score = f64::from(f),
+                (1, (3, Field::Int(i))) => kind = i,
+                (2, (3, Field::Int(i))) => model.unigram = i == 1,
+                (2, (35, Field::Int(i))) => model.byte_fallback = i != 0,
+                (3, (2, Field::Bytes(map))) => model.charsmap = Some(map.to_vec()),
+                _ => {}
             }
-            (2, Field::Bytes(trainer)) => {
-                let mut fields = Message(trainer);
-                while !fields.0.is_empty() {
-                    match fields.next()? {
-                        (3, Field::Int(i)) => model.unigram = i == 1,
-                        (35, Field::Int(i)) => model.byte_fallback = i != 0,
-                        _ => {}
-                    }
-                }
+        }
+        if number == 1 {
+            if kind == 2 {
+                model.unknown = model.pieces.len();
             }
-            (3, Field::Bytes(normalizer)) => {
-                let mut fields = Message(normalizer);
-                while !fields.0.is_empty() {
-                    if let (2, Field::Bytes(map)) = fields.next()? {
-                        model.charsmap = Some(map.to_vec());
-                    }
-                }
-            }
-            _ => {}
+            model.pieces.push((piece.to_owned(), score));
         }
     }
-    Some(model)
+    Ok(Some(model))
 }

@@ -1,7 +1,8 @@
 //! Strings → token ids, through a `tokenizer.json` of the `tokenizers` crate.
 
+use super::charsmap::Charsmap;
 use super::clean::Cleaning;
-use super::sentencepiece::Charsmap;
+use super::lengths;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +27,10 @@ const END: &str = "<|end|>";
 pub struct TextProcessor {
     tokenizer: Tokenizer,
     context_length: usize,
+    /// Rows of the embedding.
+    rows: i64,
+    /// Bytes of the longest text.
+    longest: usize,
     rules: TextRules,
     /// For [`Cleaning::Siglip`].
     bare: Option<Box<Bare>>,
@@ -92,8 +97,24 @@ pub struct TextRules {
     pub fixed_pad: Option<i64>,
 }
 
+impl TextRules {
+    /// Refuses an id that the embedding of `vocab_size` rows has not; `at`: the key of this table.
+    ///
+    /// # Errors
+    /// The id, with its key.
+    pub fn validate(&self, at: &str, vocab_size: i64) -> Result<()> {
+        match self.fixed_pad {
+            Some(pad) if !(0..vocab_size).contains(&pad) => Err(Error::config(
+                format!("{at}.fixed_pad"),
+                format!("expected 0 to {}, found {pad}", vocab_size - 1),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Longer texts are refused: no context holds a thousandth of them, and they are a mistake (a file's content for its name).
-const MOST_BYTES: usize = 256 << 10;
+pub(super) const MOST_BYTES: usize = 256 << 10;
 
 fn wrong(e: tokenizers::Error) -> Error {
     Error::Tokenizer(e.to_string())
@@ -103,7 +124,7 @@ impl TextProcessor {
     /// A tokenizer with the model's context length, in tokens.
     ///
     /// # Errors
-    /// The vocabulary is larger than the embedding of `vocab_size` rows.
+    /// The vocabulary is larger than the embedding of `vocab_size` rows, or texts grow too much in the tokenizer.
     pub fn new(tokenizer: Tokenizer, context_length: usize, vocab_size: i64) -> Result<Self> {
         let found = tokenizer.get_vocab_size(true) as i64;
         if found > vocab_size {
@@ -112,7 +133,16 @@ impl TextProcessor {
                 format!("the tokenizer has {found} tokens, the embedding only {vocab_size} rows"),
             ));
         }
-        Ok(Self { tokenizer, context_length: context_length.max(1), rules: TextRules::default(), bare: None })
+        let longest = lengths::longest(&tokenizer).map_err(|(key, message)| Error::config(key, message))?;
+        let rules = TextRules::default();
+        Ok(Self {
+            tokenizer,
+            context_length: context_length.max(1),
+            rows: vocab_size,
+            longest,
+            rules,
+            bare: None,
+        })
     }
 
     /// Reads `tokenizer.json`.
@@ -120,9 +150,7 @@ impl TextProcessor {
     /// # Errors
     /// Not there, not a tokenizer, or too large a vocabulary.
     pub fn load(path: &Path, context_length: usize, vocab_size: i64) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let tokenizer = Tokenizer::from_bytes(&bytes)
-            .map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?;
+        let tokenizer = super::tokenizer_files::read_json(path)?;
         Self::new(tokenizer, context_length, vocab_size)
     }
 
@@ -184,10 +212,11 @@ impl TextProcessor {
     }
 
     fn all_ids(&self, text: &str) -> Result<Vec<i64>> {
-        if text.len() > MOST_BYTES {
+        if text.len() > self.longest {
             return Err(Error::Input(format!(
-                "a text of {} bytes, at most {MOST_BYTES} are taken; split it",
-                text.len()
+                "a text of {} bytes, at most {} are taken; split it",
+                text.len(),
+                self.longest
             )));
         }
         let encoding = match (&self.bare, self.rules.clean) {
@@ -202,6 +231,13 @@ impl TextProcessor {
         let ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
         if ids.is_empty() {
             return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
+        }
+        // Its files may number tokens as they like; libtorch would look them up all the same.
+        if let Some(id) = ids.iter().find(|id| **id >= self.rows) {
+            let rows = self.rows;
+            return Err(Error::Input(format!(
+                "the tokenizer gives token {id}, the model's embedding has {rows} rows"
+            )));
         }
         Ok(ids)
     }
@@ -250,6 +286,11 @@ impl TextProcessor {
     }
 }
 
+/// The processor of a `tokenizer.json` with these `bytes`, 64 tokens of a million.
+pub(crate) fn of_bytes(path: &Path, bytes: &[u8]) -> Result<TextProcessor> {
+    TextProcessor::new(super::tokenizer_files::parse_json(path, bytes)?, 64, 1 << 20)
+}
+
 /// The normaliser of a tokenizer that was made from a SentencePiece model.
 fn charsmap(tokenizer: &Tokenizer) -> Option<Charsmap> {
     use base64::Engine;
@@ -261,7 +302,7 @@ fn charsmap(tokenizer: &Tokenizer) -> Option<Charsmap> {
     }
     let json = serde_json::to_value(tokenizer.get_normalizer()?).ok()?;
     let bytes = base64::engine::general_purpose::STANDARD.decode(find(&json)?).ok()?;
-    Charsmap::new(&bytes)
+    Charsmap::new(&bytes).ok()
 }
 
 /// How texts are cut into tokens; either way over bytes, so that no language has an unknown token.

@@ -2,12 +2,13 @@
 //! MPNet's `vocab.txt`, SentencePiece models. The older formats hold a vocabulary only; what their libraries add in code is put
 //! together here as the `tokenizer.json` that those libraries would write.
 
-use super::sentencepiece;
+use super::{guard, sentencepiece};
 use crate::import::{Json, optional_json};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenizers::Tokenizer;
+use unisono_files::Budget;
 
 /// How a family's vocabulary is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,20 +55,15 @@ impl Kind {
 /// A file that is not what its name says.
 pub(crate) fn read(dir: &Path, family: &str) -> Result<Option<Tokenizer>> {
     let path = dir.join("tokenizer.json");
-    if path.is_file() {
-        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes)
-            .map_err(|e| Error::format(&path, format!("expected a tokenizers JSON file: {e}")))?;
-        // Cutting and padding are this crate's: some files were saved with settings of a training run.
-        tokenizer.with_truncation(None).map_err(|e| Error::Tokenizer(e.to_string()))?;
-        tokenizer.with_padding(None);
-        return Ok(Some(tokenizer));
+    if path.exists() {
+        return read_json(&path).map(Some);
     }
     let config_path = dir.join("tokenizer_config.json");
     let config = optional_json(&config_path)?.unwrap_or(Value::Null);
-    let config = Json { path: &config_path, value: &config };
+    let config = Json::new(&config_path, &config);
     let class = config.text("tokenizer_class", "")?;
-    let file = |name: &str| Some(dir.join(name)).filter(|p| p.is_file());
+    let bytes = |path: &Path| unisono_files::read(path, &Budget::VOCABULARY);
+    let file = |name: &str| Some(dir.join(name)).filter(|p| p.exists());
     let kind = Kind::find(class, family);
     let (path, value) = if let (Some(vocab), Some(merges)) = (file("vocab.json"), file("merges.txt")) {
         let value = match kind {
@@ -86,8 +82,8 @@ pub(crate) fn read(dir: &Path, family: &str) -> Result<Option<Tokenizer>> {
         ["sentencepiece.bpe.model", "spiece.model", "tokenizer.model"].iter().find_map(|n| file(n))
     {
         let value = match kind {
-            Some(Kind::XlmRoberta) => xlm_roberta(&model)?,
-            Some(Kind::Siglip) => siglip(&model, config)?,
+            Some(Kind::XlmRoberta) => xlm_roberta(&model, &bytes(&model)?)?,
+            Some(Kind::Siglip) => siglip(&model, &bytes(&model)?, config)?,
             _ => {
                 return Err(Error::format(
                     &model,
@@ -103,10 +99,33 @@ pub(crate) fn read(dir: &Path, family: &str) -> Result<Option<Tokenizer>> {
     } else {
         return Ok(None);
     };
-    let text = value.to_string();
-    let tokenizer = Tokenizer::from_bytes(text.as_bytes())
-        .map_err(|e| Error::format(&path, format!("the vocabulary makes no tokenizer: {e}")))?;
-    Ok(Some(tokenizer))
+    guard::make(&path, value).map(Some)
+}
+
+/// The tokenizer of a `tokenizer.json`.
+///
+/// # Errors
+/// Not there, too large, or no tokenizer that can be run safely.
+pub(super) fn read_json(path: &Path) -> Result<Tokenizer> {
+    parse_json(path, &unisono_files::read(path, &Budget::VOCABULARY)?)
+}
+
+/// What [`read_json`] does with the bytes of `path`.
+pub(super) fn parse_json(path: &Path, bytes: &[u8]) -> Result<Tokenizer> {
+    Budget::VOCABULARY.json(path, bytes)?;
+    let value = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    guard::make(
+        path,
+        value.map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?,
+    )
+}
+
+/// Both tokenizers of a SentencePiece model with these `bytes`.
+pub(crate) fn from_sentencepiece(path: &Path, bytes: &[u8]) {
+    let config = Json::new(path, &Value::Null);
+    for made in [xlm_roberta(path, bytes), siglip(path, bytes, config)] {
+        let _ = made.and_then(|value| guard::make(path, value)).map(|t| t.encode_fast("a red bus", true));
+    }
 }
 
 fn added(vocab: &Value, tokens: &[&str], left_strip: &str) -> Vec<Value> {
@@ -164,15 +183,16 @@ fn between(path: &Path, vocab: &Value, [first, last]: [&str; 2]) -> Result<Value
 
 /// `vocab.json` and the merges of `merges.txt`.
 fn byte_pairs(vocab: &Path, merges: &Path, suffix: &str, unknown: Value) -> Result<(Value, Value)> {
-    let table: Value = crate::files::read_json(vocab)?;
-    let text = std::fs::read_to_string(merges).map_err(|e| Error::io(merges, e))?;
+    let table: Value = unisono_files::read_json(vocab, &Budget::VOCABULARY)?;
+    let text = unisono_files::read_text(merges, &Budget::VOCABULARY)?;
+    Budget::VOCABULARY.of(merges).values(text.bytes().filter(|b| *b == b'\n').count() as u64)?;
     let pairs: Vec<Value> = text
         .lines()
         .filter(|l| !l.starts_with("#version") && !l.is_empty())
         .map(|l| {
             l.split_once(' ')
                 .map(|(a, b)| json!([a, b]))
-                .ok_or_else(|| Error::format(merges, format!("expected two pieces a line, found {l:?}")))
+                .ok_or_else(|| Error::format(merges, format!("expected two pieces a line, found {l:.80?}")))
         })
         .collect::<Result<_>>()?;
     let model = json!({"type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": "",
@@ -220,7 +240,8 @@ fn roberta(vocab: &Path, merges: &Path) -> Result<Value> {
 }
 
 fn word_pieces(path: &Path, config: Json, ends: [&str; 2]) -> Result<Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let text = unisono_files::read_text(path, &Budget::VOCABULARY)?;
+    Budget::VOCABULARY.of(path).values(text.bytes().filter(|b| *b == b'\n').count() as u64)?;
     // Lines end at line feeds only: some vocabularies hold other separators as tokens.
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
     let table: serde_json::Map<String, Value> =
@@ -255,8 +276,8 @@ fn ids(pieces: &[(String, f64)]) -> Value {
 }
 
 /// fairseq's ids: four special tokens before the model's pieces (less its own three), the mask after them.
-fn xlm_roberta(path: &Path) -> Result<Value> {
-    let model = sentencepiece::read(path)?;
+fn xlm_roberta(path: &Path, bytes: &[u8]) -> Result<Value> {
+    let model = sentencepiece::read(path, bytes)?;
     let mut pieces: Vec<(String, f64)> =
         ["<s>", "<pad>", "</s>", "<unk>"].map(|t| (t.to_owned(), 0.0)).to_vec();
     pieces.extend(model.pieces.iter().skip(3).cloned());
@@ -271,8 +292,8 @@ fn xlm_roberta(path: &Path) -> Result<Value> {
 }
 
 /// SigLIP: lower case, no ASCII punctuation, single spaces; the end token after every text.
-fn siglip(path: &Path, config: Json) -> Result<Value> {
-    let model = sentencepiece::read(path)?;
+fn siglip(path: &Path, bytes: &[u8], config: Json) -> Result<Value> {
+    let model = sentencepiece::read(path, bytes)?;
     let table = ids(&model.pieces);
     let end = id(path, &table, "</s>")?;
     let mut steps = Vec::new();

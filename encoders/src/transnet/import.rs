@@ -43,5 +43,5 @@ pub fn import(dir: &Path, device: Device) -> Result<TransNet> {
             map.add(LAYER, &[("s", &stage.to_string()), ("l", &layer.to_string()), ("p", &prefix)])?;
         }
     }
-    TransNet::build(config, device, |params| map.fill(params, &weights))
+    TransNet::build(config, device, &weights, |params| map.fill(params, &weights))
 }

@@ -17,6 +17,7 @@ mod tiles;
 
 use crate::files::{read_json, write_json};
 use crate::layers::Linear;
+use crate::weights::Weights;
 use crate::{Error, LoadReport, Params, Precision, Result, Scope, tensors};
 pub use config::{FRAME, HEIGHT, TransNetConfig, WIDTH};
 use gemm::LANES;
@@ -68,10 +69,11 @@ impl TransNet {
     fn build(
         config: TransNetConfig,
         device: Device,
+        weights: &Weights,
         fill: impl FnOnce(&Params) -> Result<LoadReport>,
     ) -> Result<Self> {
         config.validate()?;
-        let root = Scope::blank(device);
+        let root = Scope::blank(device, weights.room());
         let stages: Result<_> =
             (0..config.stages).map(|s| Stage::new(&root.child("stages").child(s), &config, s)).collect();
         let (seen, hidden) = (config.features() + 2 * config.compared, config.hidden);
@@ -102,7 +104,7 @@ impl TransNet {
     /// A missing or broken file, another network's, weights that do not fit.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
         let path = dir.join(CONFIG);
-        if !path.is_file() && dir.join(ARCHIVE).is_file() {
+        if !path.exists() && dir.join(ARCHIVE).exists() {
             return import(dir, device);
         }
         let value: serde_json::Value = read_json(&path)?;
@@ -118,12 +120,8 @@ impl TransNet {
         }
         let file: ConfigFile =
             serde_json::from_value(value).map_err(|e| Error::format(&path, e.to_string()))?;
-        let path = dir.join(WEIGHTS);
-        let (source, _) = tensors::read(&path)?;
-        Self::build(file.model, device, |params| {
-            params.copy_from(&source).map_err(|report| Error::Weights { path, report: Box::new(report) })?;
-            Ok(LoadReport { loaded: source.len(), ..LoadReport::default() })
-        })
+        let weights = Weights::open_file(&dir.join(WEIGHTS))?;
+        Self::build(file.model, device, &weights, |params| weights.fill(params))
     }
 
     /// Writes the network to `dir`, which is made when missing; the weights come last.

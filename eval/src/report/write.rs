@@ -1,6 +1,6 @@
 //! Writing a page so that no half file ever stands under its name.
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 use super::{ReportData, render};
 use crate::{Error, Result};
@@ -23,16 +23,11 @@ pub fn write_text(path: impl AsRef<Path>, text: &str) -> Result<()> {
     // A bare file name has the empty parent: that is the current folder.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".report-").suffix(".tmp");
-    // Temporary files are private by default; a report gets what the umask grants to any new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    let written = unisono_files::write_atomic(path, |w| w.write_all(text.as_bytes()));
+    written.map_err(|e| match e {
+        unisono_files::Error::Io { source, .. } => failed(source),
+        other => failed(std::io::Error::other(other.to_string())),
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::QueryRank;
+use super::{QueryRank, Right};
 use crate::{Error, Result, chance};
 
 /// One value for every query and one for every gallery item; a query meets only items of its own value.
@@ -25,10 +25,9 @@ const BLOCK_SCORES: usize = 4 << 20;
 /// More rows a block no longer speed the matrix product up, and leave threads without work on small sets.
 const BLOCK_ROWS: usize = 64;
 
-/// Who is ranked against whom, with keys as numbers: comparing strings for every pair would cost more than scoring.
+/// Who is ranked against whom, with groups as numbers: comparing strings for every pair would cost more than scoring.
 pub(crate) struct Pool<'a> {
-    query_keys: &'a [&'a str],
-    keys: Numbered,
+    right: &'a Right,
     within: Option<Numbered>,
     skip_self: bool,
 }
@@ -52,12 +51,19 @@ impl Numbered {
     }
 }
 
+/// What a thread needs for one block after another.
+#[derive(Default)]
+struct Room {
+    scores: Vec<f32>,
+    /// Which items of the gallery are right for the query at hand.
+    right: Vec<bool>,
+}
+
 impl<'a> Pool<'a> {
     pub(crate) fn new(
         queries: usize,
-        query_keys: &'a [&'a str],
         gallery: usize,
-        gallery_keys: &[&str],
+        right: &'a Right,
         within: Within,
         skip_self: bool,
     ) -> Result<Self> {
@@ -65,15 +71,15 @@ impl<'a> Pool<'a> {
             true => Ok(()),
             false => Err(Error::Count { what, expected, found }),
         };
-        check("query keys", queries, query_keys.len())?;
-        check("gallery keys", gallery, gallery_keys.len())?;
+        let (asking, answering) = right.sizes();
+        check("query keys", queries, asking)?;
+        check("gallery keys", gallery, answering)?;
         if let Some((of_queries, of_gallery)) = within {
             check("query groups", queries, of_queries.len())?;
             check("gallery groups", gallery, of_gallery.len())?;
         }
-        let keys = Numbered::new(query_keys, gallery_keys);
         let within = within.map(|(of_queries, of_gallery)| Numbered::new(of_queries, of_gallery));
-        Ok(Self { query_keys, keys, within, skip_self })
+        Ok(Self { right, within, skip_self })
     }
 
     /// Whether `item` stands in `query`'s gallery.
@@ -85,15 +91,22 @@ impl<'a> Pool<'a> {
         same_group && !(self.skip_self && query == item)
     }
 
-    fn rank(&self, query: usize, scores: &[f32]) -> Option<QueryRank> {
-        let key = self.keys.queries[query]?;
+    /// `is_right` is all false before and after.
+    fn rank(&self, query: usize, scores: &[f32], is_right: &mut [bool]) -> Option<QueryRank> {
+        self.right.answers(query).next()?;
+        self.right.answers(query).for_each(|item| is_right[item] = true);
+        let outcome = self.rank_marked(query, scores, is_right);
+        self.right.answers(query).for_each(|item| is_right[item] = false);
+        outcome
+    }
+
+    fn rank_marked(&self, query: usize, scores: &[f32], is_right: &[bool]) -> Option<QueryRank> {
         let (mut gallery, mut relevant) = (0, 0);
         let (mut right, mut wrong): (Option<usize>, Option<usize>) = (None, None);
         for item in (0..scores.len()).filter(|&item| self.meets(query, item)) {
             gallery += 1;
-            let is_relevant = self.keys.gallery[item] == key;
-            relevant += usize::from(is_relevant);
-            let best = if is_relevant { &mut right } else { &mut wrong };
+            relevant += usize::from(is_right[item]);
+            let best = if is_right[item] { &mut right } else { &mut wrong };
             if best.is_none_or(|best| scores[item] > scores[best]) {
                 *best = Some(item);
             }
@@ -102,7 +115,7 @@ impl<'a> Pool<'a> {
         let bar = scores[right];
         let (mut above, mut tied, mut tied_relevant) = (0, 0, 0);
         for item in (0..scores.len()).filter(|&item| scores[item] >= bar && self.meets(query, item)) {
-            match self.keys.gallery[item] == key {
+            match is_right[item] {
                 true => tied_relevant += 1,
                 false if scores[item] > bar => above += 1,
                 false => tied += 1,
@@ -126,19 +139,20 @@ impl<'a> Pool<'a> {
 
 /// Ranks every query; `score` fills `[rows, gallery]` for a block of queries, higher is nearer, all finite.
 pub(crate) fn rank_all(pool: &Pool, score: impl Fn(Range<usize>, &mut [f32]) + Sync) -> Result<Ranks> {
-    let (queries, gallery) = (pool.keys.queries.len(), pool.keys.gallery.len());
+    let (queries, gallery) = pool.right.sizes();
     let rows = (BLOCK_SCORES / gallery.max(1)).clamp(1, BLOCK_ROWS);
     let outcomes: Vec<Option<QueryRank>> = (0..queries.div_ceil(rows))
         .into_par_iter()
-        .map_init(Vec::new, |scores, block| {
+        .map_init(Room::default, |room, block| {
             let range = block * rows..((block + 1) * rows).min(queries);
-            scores.resize(range.len() * gallery, 0.0);
-            score(range.clone(), scores);
+            room.scores.resize(range.len() * gallery, 0.0);
+            room.right.resize(gallery, false);
+            score(range.clone(), &mut room.scores);
             range
                 .clone()
                 .map(|query| {
                     let row = (query - range.start) * gallery;
-                    pool.rank(query, &scores[row..row + gallery])
+                    pool.rank(query, &room.scores[row..row + gallery], &mut room.right)
                 })
                 .collect::<Vec<_>>()
         })
@@ -148,7 +162,7 @@ pub(crate) fn rank_all(pool: &Pool, score: impl Fn(Range<usize>, &mut [f32]) + S
         outcomes.iter().enumerate().filter(|(_, o)| o.is_none()).map(|(query, _)| query).collect();
     let queries: Vec<QueryRank> = outcomes.into_iter().flatten().collect();
     if queries.is_empty() {
-        let first = pool.query_keys.first().copied().unwrap_or_default().to_owned();
+        let first = pool.right.first().to_owned();
         return Err(Error::NoRelevant { queries: left_out.len(), gallery, first });
     }
     Ok(Ranks { queries, left_out })

@@ -9,6 +9,7 @@ use crate::stack::{Cache, Remembered, Stack};
 use crate::{Error, Result, See};
 pub use options::{EarlyStopping, Generation};
 pub use rules::Rule;
+use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::Mode;
 
@@ -34,8 +35,17 @@ impl Generated {
     }
 }
 
-/// What watches a generation: called with the text's number and its new token, as each is chosen (greedy and drawn texts).
-pub type Watch<'a> = &'a mut dyn FnMut(usize, i64);
+/// What watches a generation: called before each step with the tokens that the step before it chose, each with its text's number (a beam
+/// search chooses none before its end). `Break` ends the generation with [`Error::Stopped`].
+pub type Watch<'a> = &'a mut dyn FnMut(&[(usize, i64)]) -> ControlFlow<()>;
+
+/// Tells a watch, if there is one.
+fn tell(watch: &mut Option<Watch>, new: &[(usize, i64)]) -> Result<()> {
+    match watch.as_mut().map(|watch| watch(new)) {
+        Some(ControlFlow::Break(())) => Err(Error::Stopped),
+        _ => Ok(()),
+    }
+}
 
 /// One generation: a text about each item of a memory.
 pub struct Generator<'a> {
@@ -55,7 +65,7 @@ impl Generator<'_> {
     /// A text for each of `prompts`, which are of one length; one a memory item, where there is a memory.
     ///
     /// # Errors
-    /// Prompts of unequal lengths or longer than the stack's context, impossible options, or libtorch's.
+    /// Prompts of unequal lengths or longer than the stack's context, impossible options, [`Error::Stopped`], or libtorch's.
     pub fn run(&self, prompts: &[Vec<i64>], watch: Option<Watch>) -> Result<Vec<Generated>> {
         self.options.validate()?;
         let Some(length) = prompts.first().map(Vec::len) else { return Ok(Vec::new()) };
@@ -75,7 +85,7 @@ impl Generator<'_> {
         let options = Generation { max_length: most, ..self.options.clone() };
         let part = Generator { options: &options, ..*self };
         tch::no_grad(|| {
-            if options.beams > 1 { beam::run(&part, prompts) } else { part.one_by_one(prompts, watch) }
+            if options.beams > 1 { beam::run(&part, prompts, watch) } else { part.one_by_one(prompts, watch) }
         })
     }
 
@@ -86,7 +96,10 @@ impl Generator<'_> {
         let mut sums = vec![0f64; texts.len()];
         let mut running = vec![true; texts.len()];
         let mut engine = Engine::new(self, texts.len())?;
+        let mut new = Vec::with_capacity(texts.len());
         while running.iter().any(|r| *r) && texts.iter().any(|t| t.len() < o.max_length) {
+            tell(&mut watch, &new)?;
+            new.clear();
             let scores = engine.next(&texts)?;
             let mut scores = Scores::new(&scores)?;
             for (i, text) in texts.iter_mut().enumerate() {
@@ -106,15 +119,17 @@ impl Generator<'_> {
                 };
                 sums[i] += f64::from(row[id as usize]) - log_sum;
                 text.push(id);
-                if let Some(watch) = &mut watch {
-                    watch(i, id);
-                }
+                new.push((i, id));
                 if o.end.contains(&id) || text.len() >= o.max_length {
                     running[i] = false;
                     let n = (text.len() - prompt) as f64;
                     sums[i] /= n;
                 }
             }
+        }
+        if let (Some(watch), false) = (watch, new.is_empty()) {
+            // Nothing is left that could be stopped.
+            let _ = watch(&new);
         }
         let cut = |(text, score): (Vec<i64>, f64)| {
             let end = text.iter().skip(prompt).position(|id| o.end.contains(id));

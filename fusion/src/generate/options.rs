@@ -1,5 +1,6 @@
 //! What a generation may do.
 
+use crate::config::{VOCABULARY, range};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,23 @@ impl Generation {
     /// The first impossible value.
     pub fn validate(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::Config(what));
+        for (key, value, least) in [
+            ("max_length", self.max_length, 1),
+            ("min_length", self.min_length, 0),
+            ("no_repeat_ngram", self.no_repeat_ngram, 0),
+            ("top_k", self.top_k, 0),
+        ] {
+            range(key, i64::try_from(value).unwrap_or(i64::MAX), least, 1 << 20)?;
+        }
+        for (key, ids) in
+            [("end", &self.end), ("suppress", &self.suppress), ("begin_suppress", &self.begin_suppress)]
+        {
+            range(&format!("{key}: number of ids"), ids.len() as i64, 0, 1 << 16)?;
+            ids.iter().try_for_each(|id| range(key, *id, -1, VOCABULARY))?;
+        }
+        for (key, id) in [("forced_begin", self.forced_begin), ("forced_end", self.forced_end)] {
+            id.map_or(Ok(()), |id| range(key, id, 0, VOCABULARY))?;
+        }
         if !(1..=64).contains(&self.beams) {
             return wrong(format!("beams: expected 1 to 64, found {}", self.beams));
         }

@@ -21,7 +21,7 @@ fn stack(json: Json, memory: i64, head: Option<LanguageHead>) -> Result<StackCon
         vocab_size: json.int("vocab_size", 30524)?,
         context_length: json.int("max_position_embeddings", 512)?,
         transformer: TransformerConfig {
-            mlp_ratio: json.int("intermediate_size", 3072)? as f64 / width.max(1) as f64,
+            mlp_ratio: json.ratio("intermediate_size", 3072, width)?,
             activation: activation(json, "hidden_act", "gelu")?,
             norm: NormPlace::Post,
             norm_eps: json.float("layer_norm_eps", 1e-12)?,
@@ -43,7 +43,7 @@ fn stack(json: Json, memory: i64, head: Option<LanguageHead>) -> Result<StackCon
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("config.json");
     let value: Value = read_json(&path)?;
-    let json = Json { path: &path, value: &value };
+    let json = Json::new(&path, &value);
     let text = json.object("text_config");
     let weights = Weights::open(dir)?;
     let (reads, writes) = (

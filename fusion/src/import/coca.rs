@@ -31,7 +31,7 @@ pub(super) fn is(dir: &Path) -> Result<bool> {
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("open_clip_config.json");
     let value = config_file(dir)?;
-    let json = Json { path: &path, value: &value };
+    let json = Json::new(&path, &value);
     let (lower, upper) = (json.object("text_cfg"), json.object("multimodal_cfg"));
     let weights = Weights::open_open_clip(dir)?;
     let width = lower.int("width", 512)?;

@@ -53,10 +53,16 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
             )));
         }
     };
+    plan.config.validate().map_err(|e| told(dir, &e))?;
     let towers = import::load(dir, device)?.model;
-    let model = FusionModel::blank(plan.config, towers, plan.text)?;
+    let model = FusionModel::blank(plan.config, towers, plan.text, plan.weights.room())?;
     let report = plan.map.fill(model.params(), &plan.weights)?;
     Ok(Imported { family, model, report })
+}
+
+/// An impossible value told with the folder that it was read from.
+fn told(dir: &Path, e: &Error) -> Error {
+    unisono_encoders::Error::format(dir, e.to_string()).into()
 }
 
 /// The generation settings that a checkpoint of Hugging Face brings along.
@@ -64,11 +70,12 @@ fn generation(dir: &Path) -> Result<crate::Generation> {
     use serde_json::Value;
     let mut made = crate::Generation::default();
     let path = dir.join("generation_config.json");
-    if !path.is_file() {
+    if !path.exists() {
         return Ok(made);
     }
     let value: Value = unisono_encoders::files::read_json(&path)?;
-    let json = import::Json { path: &path, value: &value };
+    let json = import::Json::new(&path, &value);
+    // The ranges of these keys begin at 0 or 1.
     let size = |key: &str, default: usize| -> Result<usize> {
         Ok(usize::try_from(json.int(key, default as i64)?).unwrap_or(default))
     };

@@ -21,11 +21,11 @@ const MAP: &str = include_str!("../../maps/whisper.map");
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("config.json");
     let value: Value = read_json(&path)?;
-    let json = Json { path: &path, value: &value };
+    let json = Json::new(&path, &value);
     let saved_path = dir.join("generation_config.json");
     let saved_value: Value =
-        if saved_path.is_file() { read_json(&saved_path)? } else { Value::Object(Default::default()) };
-    let saved = Json { path: &saved_path, value: &saved_value };
+        if saved_path.exists() { read_json(&saved_path)? } else { Value::Object(Default::default()) };
+    let saved = Json::new(&saved_path, &saved_value);
     let weights = Weights::open(dir)?;
     let p = if weights.has("model.decoder.embed_tokens.weight") { "model." } else { "" };
     let mut map = Map::default();
@@ -45,14 +45,15 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         let pairs = object.into_iter().flatten();
         pairs.filter_map(|(k, v)| Some((k.trim_matches(['<', '|', '>']).to_owned(), v.as_i64()?))).collect()
     };
-    let list = |key: &str| -> Vec<i64> {
-        let found = saved.get(key).or_else(|| json.get(key)).and_then(Value::as_array);
-        found.into_iter().flatten().filter_map(Value::as_i64).collect()
+    let list = |key: &str| -> Result<Vec<i64>> {
+        let of = if saved.get(key).is_some() { saved } else { json };
+        Ok(of.ints(key, 1 << 16)?.unwrap_or_default())
     };
+    let id = |key: &str| saved.get(key).map(|_| saved.int(key, 0)).transpose();
     let tasks = map_of("task_to_id");
     let end = saved.int("eos_token_id", json.int("eos_token_id", 50256)?)?;
     let start = saved.int("decoder_start_token_id", json.int("decoder_start_token_id", 50257)?)?;
-    let no_timestamps = match saved.get("no_timestamps_token_id").and_then(Value::as_i64) {
+    let no_timestamps = match id("no_timestamps_token_id")? {
         Some(id) => id,
         // English models have 50362, multilingual ones 50363, the third large one 50364.
         None => token("<|notimestamps|>").unwrap_or(vocab - 1502),
@@ -64,7 +65,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
             vocab_size: vocab,
             context_length: positions,
             transformer: TransformerConfig {
-                mlp_ratio: json.int("decoder_ffn_dim", 1536)? as f64 / width.max(1) as f64,
+                mlp_ratio: json.ratio("decoder_ffn_dim", 1536, width)?,
                 activation: activation(json, "activation_function", "gelu")?,
                 causal: true,
                 ..TransformerConfig::new(
@@ -85,8 +86,8 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         generation: Generation {
             max_length: usize::try_from(saved.int("max_length", positions)?).unwrap_or(context).min(context),
             end: vec![end],
-            suppress: list("suppress_tokens"),
-            begin_suppress: list("begin_suppress_tokens"),
+            suppress: list("suppress_tokens")?,
+            begin_suppress: list("begin_suppress_tokens")?,
             ..Generation::default()
         },
         speech: Some(SpeechConfig {
@@ -94,12 +95,10 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
             transcribe: tasks.get("transcribe").copied(),
             translate: tasks.get("translate").copied(),
             no_timestamps,
-            previous: saved
-                .get("prev_sot_token_id")
-                .and_then(Value::as_i64)
+            previous: id("prev_sot_token_id")?
                 .or_else(|| token("<|startofprev|>"))
                 .or_else(|| token("<|startoflm|>").map(|id| id + 1)),
-            max_initial_timestamp: saved.get("max_initial_timestamp_index").and_then(Value::as_i64),
+            max_initial_timestamp: id("max_initial_timestamp_index")?,
             frames: usize::try_from(2 * json.int("max_source_positions", 1500)?).unwrap_or(3000),
             stride: 2,
         }),

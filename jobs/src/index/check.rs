@@ -3,13 +3,20 @@
 use crate::search::top;
 use crate::vectors::similarity;
 use crate::{EmbedOptions, Embedded, Embedder, Error, Flow, Listing, Progress, Result, embed};
+use unisono_encoders::Precision;
 
 /// Items embedded again.
 const ITEMS: usize = 32;
-/// What their cosine with themselves must reach. Another batch adds in another order: 1e-6 is usual, 1e-4 is a mistake.
-const SAME: f32 = 0.9999;
-/// An item with a twin (the same picture under two names) may find the twin first, by no more than rounding.
-const ROUNDING: f32 = 1e-5;
+/// What their cosine with themselves must reach, and by how much a twin (the same picture under two names) may be found before them.
+/// Another batch adds in another order: in single precision 1e-6 is usual and 1e-4 is a mistake; with bytes the scale of the activations
+/// is found for every batch, and a vector moves with its neighbours.
+fn bounds(precision: Precision) -> (f32, f32) {
+    match precision {
+        Precision::Fp32 => (0.9999, 1e-5),
+        Precision::Bf16 => (0.999, 1e-3),
+        Precision::Int8 => (0.95, 0.05),
+    }
+}
 
 /// Embeds items spread over the index a second time, in other batches; each must be its own nearest neighbour. Returns
 /// how many were looked at.
@@ -30,16 +37,17 @@ pub(super) fn finds_itself(
     let options = EmbedOptions { batch: 3, max_skip: 0, ..*options };
     let again = embed(embedder, listing, &options, &mut |p| progress(Progress { stage: "self-check", ..p }))?;
     let vectors = &embedded.vectors;
+    let (same, rounding) = bounds(embedder.precision());
     for (row, vector) in rows.iter().zip(again.vectors.rows()) {
         let id = &embedded.items[*row].id;
         let own = similarity(vector, &vectors.data[row * vectors.dim..(row + 1) * vectors.dim]);
-        if own < SAME {
+        if own < same {
             return Err(Error::SelfCheck(format!(
-                "{id} embedded twice has cosine {own:.6} with itself, expected at least {SAME}"
+                "{id} embedded twice has cosine {own:.6} with itself, expected at least {same}"
             )));
         }
         match top(&vectors.data, vector, 1, |_| true).first() {
-            Some(best) if best.score <= own + ROUNDING => (),
+            Some(best) if best.score <= own + rounding => (),
             best => {
                 let other = best.map_or("nothing", |hit| embedded.items[hit.index].id.as_str());
                 return Err(Error::SelfCheck(format!("{id} is not its own nearest neighbour, {other} is")));

@@ -1,17 +1,19 @@
 //! Opening an index and searching it.
 
-use super::{FORMAT_VERSION, HEADER, Header, ITEMS, SUM, VECTORS, build};
+use super::{FORMAT_VERSION, Files, HEADER, Header, ITEMS, ModelState, SUM, VECTORS, build};
 use crate::output::TENSOR;
 use crate::search::{self, Hit};
 use crate::{Embedder, Error, Item, Result, identity};
 use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
-use std::fs::{self, File};
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::Modality;
+use unisono_files::Budget;
 
 /// An open index. Its vectors stay on the disk, mapped: pages that are searched are cached by the system.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub fn open(folder: &Path) -> Result<Index> {
     let header = read_header(&folder.join(HEADER))?;
     let items = read_items(&folder.join(ITEMS), &header)?;
     let path = folder.join(VECTORS);
-    let file = File::open(&path).map_err(Error::io(&path, "read"))?;
+    let file = unisono_files::open(&path)?;
     // SAFETY: an index is replaced by renaming, never written in place, so the mapped file does not change; a process that
     // cuts it all the same would make any reader fault.
     let map = unsafe { Mmap::map(&file) }.map_err(Error::io(&path, "map"))?;
@@ -93,6 +95,23 @@ impl Index {
         Embedder::load(path, device)
     }
 
+    /// Whether the model that made this index is still where it was.
+    pub fn model_state(&self) -> ModelState {
+        match identity(&self.header.model.path) {
+            Ok(found) if found == self.header.model.sha256 => ModelState::Unchanged,
+            Ok(_) => ModelState::Changed,
+            Err(_) => ModelState::Missing,
+        }
+    }
+
+    /// The items' files, and how many are gone.
+    pub fn files(&self) -> Files {
+        let paths: HashSet<&Path> = self.items.iter().filter_map(|item| item.path.as_deref()).collect();
+        let paths: Vec<&Path> = paths.into_iter().collect();
+        let missing = paths.par_iter().filter(|path| !path.exists()).count();
+        Files { count: paths.len(), missing }
+    }
+
     /// What a query of this modality looks through when nobody says otherwise: everything, but texts do not search texts where
     /// there is anything else, since words are always nearest to words.
     pub fn searched(&self, query: Modality) -> Vec<Modality> {
@@ -121,21 +140,21 @@ impl Index {
 }
 
 fn read_header(path: &Path) -> Result<Header> {
-    let text = fs::read_to_string(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::format(path, "not there: this is no index; `unisono index build` makes one")
+    let broken = |e: String| Error::format(path, format!("{e}; build the index again"));
+    let value: serde_json::Value = match unisono_files::read_json(path, &Budget::VOCABULARY) {
+        Err(unisono_files::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::format(path, "not there: this is no index; `unisono index build` makes one"));
         }
-        _ => Error::io(path, "read")(e),
-    })?;
-    let broken = |e: serde_json::Error| Error::format(path, format!("{e}; build the index again"));
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(broken)?;
+        Err(unisono_files::Error::Format { message, .. }) => return Err(broken(message)),
+        found => found?,
+    };
     let version = value.get("format_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
     if version != u64::from(FORMAT_VERSION) {
         let message =
             format!("format version {version}, this build reads {FORMAT_VERSION}; build the index again");
         return Err(Error::format(path, message));
     }
-    let header: Header = serde_json::from_value(value).map_err(broken)?;
+    let header: Header = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
     let sum: usize = header.modalities.values().fold(0, |a, b| a.saturating_add(*b));
     if header.dim == 0 || header.count == 0 || sum != header.count {
         let (n, d) = (header.count, header.dim);
@@ -146,7 +165,8 @@ fn read_header(path: &Path) -> Result<Header> {
 }
 
 fn read_items(path: &Path, header: &Header) -> Result<Vec<Item>> {
-    let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    let mut text = String::new();
+    unisono_files::open(path)?.read_to_string(&mut text).map_err(Error::io(path, "read"))?;
     let lines: Vec<&str> = text.lines().collect();
     if lines.len() != header.count {
         let (expected, found) = (header.count, lines.len());
@@ -163,7 +183,16 @@ fn read_items(path: &Path, header: &Header) -> Result<Vec<Item>> {
     let parse = |(i, line): (usize, &&str)| {
         serde_json::from_str(line).map_err(|e| Error::format(path, format!("line {}: {e}", i + 1)))
     };
-    lines.par_iter().enumerate().map(parse).collect()
+    let items: Vec<Item> = lines.par_iter().enumerate().map(parse).collect::<Result<_>>()?;
+    let mut counts = BTreeMap::new();
+    items.iter().for_each(|item| *counts.entry(item.modality).or_insert(0) += 1);
+    if counts != header.modalities {
+        return Err(Error::format(
+            path,
+            "its items' modalities are not those of index.json; build the index again",
+        ));
+    }
+    Ok(items)
 }
 
 /// Where the floats lie, after every length has been checked.

@@ -2,7 +2,9 @@
 
 use super::Source;
 use super::keep::Keeper;
+use super::losses::{complain, unseen};
 use super::watcher::{Watched, Watcher};
+use crate::understand::Heard;
 use crate::{Error, Result};
 use image::RgbImage;
 use std::fs::File;
@@ -10,20 +12,21 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
-use unisono_datasets::video::{
-    self, Ffmpeg, Layout, Ratio, Shape, StreamOptions, Time, Track, Video, VideoLimits,
-};
-use unisono_datasets::{Sound, decode};
+use unisono_datasets::video::{self, Ffmpeg, Ratio, StreamOptions, Time, Track, Video, VideoLimits};
+use unisono_datasets::{Limits, Sound, decode};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_encoders::transnet::{TransNet, TransNetStream};
+use unisono_files::Lock;
 use unisono_scenes::detect::{Found, Shrink};
 use unisono_scenes::gradual::Gradual;
-use unisono_scenes::record::FailureRecord;
+use unisono_scenes::record::{FailureRecord, Resized};
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::shots::Times;
 
+/// Frames a second of what tells no rate.
+pub const FRAMES: u32 = 25;
 /// Width and height of TransNetV2's frames.
-const TINY: (u32, u32) = (48, 27);
+pub(super) const TINY: (u32, u32) = (48, 27);
 
 /// What is looked at in every video.
 pub(super) struct Wanted<'a> {
@@ -45,6 +48,8 @@ pub(super) struct Wanted<'a> {
     /// Folder for a temporary file.
     pub(super) spool: &'a Path,
     pub(super) limits: &'a VideoLimits,
+    /// Of the pictures in folders.
+    pub(super) files: &'a Limits,
     pub(super) rate: u32,
     pub(super) threads: usize,
     pub(super) stop: &'a AtomicBool,
@@ -57,12 +62,14 @@ pub(super) enum Message {
     /// A frame for the embedding model, the next of the video `at`.
     Picture { at: usize, picture: RgbImage },
     /// A video is over, which was as [`of`](super::store::of) says.
-    Done { at: usize, of: serde_json::Value, found: Box<Result<Analysis>> },
+    Done { at: usize, of: serde_json::Value, found: Box<Result<(Analysis, Lock)>> },
 }
 
 /// A frame that was kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
+    /// Frames before it.
+    pub(super) frame: u64,
     pub(super) time: Time,
     pub(super) from: u64,
     pub(super) length: usize,
@@ -73,6 +80,7 @@ pub(super) struct Analysis {
     pub(super) video: Option<Video>,
     pub(super) times: Times,
     pub(super) size: (u32, u32),
+    pub(super) sizes: Vec<Resized>,
     pub(super) rate: Option<Ratio>,
     pub(super) found: Option<Found>,
     /// TransNetV2's probabilities of each frame: of a transition's middle, and of being within one.
@@ -83,8 +91,8 @@ pub(super) struct Analysis {
     pub(super) sound: bool,
     /// Mono samples for the embedding model, and the time of the first in seconds.
     pub(super) samples: Option<(Sound, f64)>,
-    /// A spectrogram for the speech model, and the time of its first frame in seconds.
-    pub(super) speech: Option<(Vec<f32>, f64)>,
+    /// A spectrogram for the speech model, and when its sound is.
+    pub(super) speech: Option<(Vec<f32>, Heard)>,
     pub(super) failures: FailureRecord,
 }
 
@@ -100,11 +108,12 @@ impl Analysis {
     }
 }
 
-/// Watches one video. Frames for the model go to `sender` as they come.
+/// Watches one video, which was as `of` says before. Frames for the model go to `sender` as they come.
 pub(super) fn analyse(
     source: &Source,
     at: usize,
     bytes: u64,
+    of: &serde_json::Value,
     wanted: &Wanted,
     sender: &SyncSender<Message>,
 ) -> Result<Analysis> {
@@ -119,13 +128,21 @@ pub(super) fn analyse(
         (Source::Animation(path), _) => {
             eyes.pictures(video::animation(path, wanted.limits)?, source, net.as_ref())
         }
-        (Source::Folder(path), _) => {
-            eyes.pictures(video::folder(path, wanted.rate, wanted.limits)?, source, net.as_ref())
-        }
+        (Source::Folder(path), _) => eyes.pictures(
+            video::folder(path, wanted.rate, wanted.limits, wanted.files)?,
+            source,
+            net.as_ref(),
+        ),
         (Source::Video(_), None) => Err(Error::Input("no ffmpeg".into())),
     };
     gone.all();
-    made
+    made.map(|mut made| {
+        // What was read is of the one or the other file, or of both.
+        if *of != super::store::of(source) {
+            complain(&mut made.failures, 1, || "it changed while it was read".into());
+        }
+        made
+    })
 }
 
 /// How much of a file is behind.
@@ -155,7 +172,7 @@ pub(super) struct Eyes<'a> {
 }
 
 impl Eyes<'_> {
-    fn go_on(&self) -> Result<()> {
+    pub(super) fn go_on(&self) -> Result<()> {
         if self.wanted.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
@@ -192,17 +209,12 @@ impl Eyes<'_> {
         if watched.times.frames.is_empty() {
             return Err(Error::format(path, "expected at least one frame, found none"));
         }
-        let mut failures = FailureRecord { count: failures.count, first: failures.first, places: Vec::new() };
-        if failures.count > 0
-            && let Some(promised) = ffmpeg.index(&video, limits)?
-        {
-            let came: std::collections::BTreeSet<Time> = watched.times.frames.iter().copied().collect();
-            failures.places = promised.into_iter().filter(|t| !came.contains(t)).take(100).collect();
-        }
+        let failures = unseen(&video, ffmpeg, limits, &watched, failures)?;
         let (samples, speech) = self.listen(&video, ffmpeg)?;
         Ok(Analysis {
             times: watched.times,
             size: watched.size,
+            sizes: watched.sizes,
             rate: watched.rate,
             found: watched.found,
             gradual: watched.gradual,
@@ -276,7 +288,7 @@ impl Eyes<'_> {
             self.go_on()?;
             let pixels = std::mem::take(&mut data);
             if let Some(picture) = RgbImage::from_raw(shape.width, shape.height, pixels) {
-                keeper.push(shape.time, &picture)?;
+                keeper.push(shape.frame, shape.time, &picture)?;
                 data = picture.into_raw();
             }
         }
@@ -284,12 +296,12 @@ impl Eyes<'_> {
     }
 
     /// The sound track, as far as models want it.
-    #[expect(clippy::type_complexity, reason = "two optional tracks with their starts")]
+    #[expect(clippy::type_complexity, reason = "two optional tracks with their times")]
     fn listen(
         &self,
         video: &Video,
         ffmpeg: &Ffmpeg,
-    ) -> Result<(Option<(Sound, f64)>, Option<(Vec<f32>, f64)>)> {
+    ) -> Result<(Option<(Sound, f64)>, Option<(Vec<f32>, Heard)>)> {
         let wanted = self.wanted;
         if video.sample_rate.is_none() || (wanted.sound_rate.is_none() && wanted.speech.is_none()) {
             return Ok((None, None));
@@ -303,93 +315,13 @@ impl Eyes<'_> {
         let at = |rate: u32| {
             if sound.sample_rate == rate { Ok(sound.clone()) } else { decode::resample(&sound, rate) }
         };
+        let heard = Heard { start, seconds: sound.seconds() };
         let samples = wanted.sound_rate.map(at).transpose()?.map(|sound| (sound, start));
         let speech = match wanted.speech {
-            Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, start)),
+            Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, heard)),
             None => None,
         };
         Ok((samples, speech))
-    }
-
-    /// Frames that are pictures already.
-    fn pictures(&self, frames: video::Animation, of: &Source, net: Option<&TransNet>) -> Result<Analysis> {
-        let mut watcher = Watcher::new(self.wanted, None);
-        let mut keeper = Keeper::new(self)?;
-        let mut network = net.map(|net| TransNetStream::new(net, 1));
-        let (mut learned, mut failures, mut last) = (Vec::new(), FailureRecord::default(), None::<Time>);
-        let mut bgr = Vec::new();
-        for frame in frames {
-            self.go_on()?;
-            let frame = match frame {
-                Ok(frame) => frame,
-                // Nothing of it can be seen, or it is more than may be.
-                Err(e)
-                    if matches!(of, Source::Animation(_))
-                        && (last.is_none() || matches!(e, unisono_datasets::Error::Limit { .. })) =>
-                {
-                    return Err(e.into());
-                }
-                Err(e) => {
-                    failures.count += 1;
-                    failures.first.get_or_insert_with(|| e.to_string());
-                    // A broken picture in a folder is one frame less; what follows a broken frame of an animation is not known.
-                    if matches!(of, Source::Folder(_)) {
-                        continue;
-                    }
-                    break;
-                }
-            };
-            let (width, height) = frame.picture.dimensions();
-            bgr.clear();
-            bgr.extend(frame.picture.pixels().flat_map(|p| [p[2], p[1], p[0]]));
-            let rate = Ratio { num: self.wanted.rate, den: 1 };
-            let (time, ticks, source) = (frame.time, frame.ticks, (width, height));
-            let (layout, matrix) = (Layout::Bgr, "unknown");
-            let shape = Shape { time, ticks, width, height, source, layout, matrix, rate };
-            watcher.push(&shape, &bgr)?;
-            if let Some(stream) = &mut network {
-                let tiny = image::imageops::resize(
-                    &frame.picture,
-                    TINY.0,
-                    TINY.1,
-                    image::imageops::FilterType::CatmullRom,
-                );
-                learned.extend(stream.push(tiny.as_raw())?);
-            }
-            let due = last.is_none_or(|last| {
-                frame.time.seconds() - last.seconds() >= self.wanted.settings.sample.every
-            });
-            if due {
-                if self.wanted.pictures {
-                    keeper.push(frame.time, &frame.picture)?;
-                }
-                last = Some(frame.time);
-            }
-            self.wanted.frames.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(stream) = network {
-            learned.extend(stream.finish()?);
-        }
-        let watched = watcher.finish()?;
-        if watched.times.frames.is_empty() {
-            let first = failures.first.map_or_else(String::new, |first| format!(" ({first})"));
-            return Err(Error::format(of.path(), format!("expected at least one frame, found none{first}")));
-        }
-        Ok(Analysis {
-            video: None,
-            rate: matches!(of, Source::Folder(_)).then_some(watched.rate).flatten(),
-            times: watched.times,
-            size: watched.size,
-            found: watched.found,
-            learned: learned.iter().map(|b| (b.single, b.many_hot)).collect(),
-            gradual: watched.gradual,
-            kept: keeper.kept,
-            spool: Some(keeper.spool),
-            sound: false,
-            samples: None,
-            speech: None,
-            failures,
-        })
     }
 }
 

@@ -1,16 +1,18 @@
 //! Pieces of videos as files of their own.
 
+use super::store::filed;
 use crate::{Error, Result};
 use std::path::Path;
-use std::process::Stdio;
-use unisono_datasets::video::{Ffmpeg, Ratio, Span, Time, VideoLimits};
-use unisono_scenes::record::{FailureRecord, Moment, VideoRecord};
-use unisono_scenes::write::{Cut, clip, clip_name};
+use unisono_datasets::video::{Ffmpeg, Span, StreamOptions, Time, Video, VideoLimits};
+use unisono_files::folder_beside;
+use unisono_scenes::record::{FailureRecord, Moment, Resized, VideoRecord};
+use unisono_scenes::shots::Times;
+use unisono_scenes::write::{Cut, clip, clip_name, uncuttable};
 
 /// Cuts a part of a video out into the folder `out`, named after the video and `number` (counted from 0); returns the file's name.
 ///
 /// # Errors
-/// As [`Ffmpeg::probe`]; FFmpeg refuses, in its words.
+/// As [`Ffmpeg::probe`]; a part that [cannot be cut](uncuttable); FFmpeg refuses, in its words.
 pub fn cut_span(
     ffmpeg: &Ffmpeg,
     path: &Path,
@@ -21,32 +23,68 @@ pub fn cut_span(
 ) -> Result<String> {
     let limits = VideoLimits::default();
     let video = ffmpeg.probe(path, &limits)?;
-    let first = match ffmpeg.index(&video, &limits)? {
-        Some(times) => times.first().copied(),
-        None => None,
+    let (times, record) = match ffmpeg.index(&video, &limits)? {
+        Some(frames) => {
+            let end = frames.last().copied().unwrap_or(Times::default().end);
+            (Times { frames, end }, record(&video))
+        }
+        // Nothing but its frames tells the times of them all.
+        None => watched(ffmpeg, &video, &limits)?,
     };
-    let zero = Time { pts: 0, base: Ratio { num: 1, den: 1000 } };
-    let begins = first.unwrap_or(zero);
-    let start = span.start.unwrap_or(begins);
+    let first = times.at(0);
+    let begins = span.start.unwrap_or(first.time);
+    let place = |time: Time| times.frames.partition_point(|t| *t < time) as u64;
+    let start = Moment { frame: place(begins), time: begins };
     // Beyond any end: the limits allow no longer file.
-    let beyond =
-        Time { pts: (start.seconds() + limits.max_seconds).ceil() as i64, base: Ratio { num: 1, den: 1 } };
-    let at = |time| Moment { frame: 0, time };
-    let record = VideoRecord {
-        path: path.to_owned(),
+    let beyond = || Time {
+        pts: begins.pts.saturating_add((limits.max_seconds / begins.base.value()) as i64),
+        ..begins
+    };
+    let end = match span.end {
+        Some(time) => Moment { frame: place(time), time },
+        None => Moment { frame: times.count(), time: beyond() },
+    };
+    let record = VideoRecord { start: first, end, ..record };
+    std::fs::create_dir_all(out).map_err(Error::io(out, "create"))?;
+    let name = clip_name(&record, "hit", number, "mp4");
+    cut_out(ffmpeg, &record, start, end, cut, &out.join(&name), &limits)?;
+    Ok(name)
+}
+
+/// What cutting has to know of a video.
+fn record(video: &Video) -> VideoRecord {
+    VideoRecord {
+        path: video.path.clone(),
         size: video.size.unwrap_or((2, 2)),
+        sizes: Vec::new(),
         rate: None,
         variable_rate: false,
-        start: at(begins),
-        end: at(beyond),
+        start: Times::default().at(0),
+        end: Times::default().at(0),
         sound: video.sample_rate.is_some(),
         failures: FailureRecord::default(),
         detector: String::new(),
-    };
-    std::fs::create_dir_all(out).map_err(Error::io(out, "create"))?;
-    let name = clip_name(&record, "hit", number, "mp4");
-    cut_out(ffmpeg, &record, at(start), at(span.end.unwrap_or(beyond)), cut, &out.join(&name))?;
-    Ok(name)
+    }
+}
+
+/// The times of all frames as they come, and where the clock breaks and the size changes.
+fn watched(ffmpeg: &Ffmpeg, video: &Video, limits: &VideoLimits) -> Result<(Times, VideoRecord)> {
+    let options = StreamOptions { small: Some((16, 16)), ..StreamOptions::default() };
+    let mut stream = ffmpeg.stream(video, &options, limits)?;
+    let (mut times, mut made, mut data) = (Times::default(), record(video), Vec::new());
+    let mut size = None;
+    if let Some(mut track) = stream.small.take() {
+        while let Some(shape) = track.next(&mut data)? {
+            if size.replace(shape.source).is_some_and(|before| before != shape.source) {
+                made.sizes.push(Resized { frame: shape.frame, size: shape.source });
+            }
+            made.rate = Some(shape.rate);
+            times.frames.push(shape.time);
+            times.end = Time { pts: shape.time.pts.saturating_add(shape.ticks.max(1)), ..shape.time };
+        }
+    }
+    made.failures.jumps = stream.ending.failures()?.jumps;
+    Ok((times, made))
 }
 
 /// Cuts a stretch of a video out into the file `out`, which appears whole.
@@ -57,22 +95,24 @@ pub(super) fn cut_out(
     end: Moment,
     cut: &Cut,
     out: &Path,
+    limits: &VideoLimits,
 ) -> Result<()> {
-    // The ending tells FFmpeg the container.
-    let half =
-        out.with_extension(format!("part.{}", out.extension().and_then(|e| e.to_str()).unwrap_or("mp4")));
-    let output = ffmpeg
-        .guarded(&VideoLimits::default())
-        .args(clip(video, start, end, cut, &half))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::io(ffmpeg.program(), "start"))?;
-    if output.status.success() {
-        return std::fs::rename(&half, out).map_err(Error::io(out, "write"));
+    let cannot = |why: &str| Error::format(&video.path, format!("no clip can be cut: {why}"));
+    if let Some(why) = uncuttable(video, cut) {
+        return Err(cannot(why));
     }
-    // What was begun is no clip.
-    drop(std::fs::remove_file(&half));
-    let log = String::from_utf8_lossy(&output.stderr);
-    let last = log.lines().last().unwrap_or("it says nothing").trim().to_owned();
-    Err(Error::format(out, format!("ffmpeg cannot write this clip: {last}")))
+    // FFmpeg opens what it is told to write by its name, through any link that lies there: so in a folder where only we lay something.
+    // The ending tells it the container.
+    let folder = folder_beside(out).map_err(filed)?;
+    let half = folder.path().join("clip").with_extension(out.extension().unwrap_or("mp4".as_ref()));
+    let mut command = ffmpeg.guarded(limits);
+    command.args(clip(video, start, end, cut, &half));
+    let output = ffmpeg.run(command, &video.path, limits)?;
+    if !output.status.success() {
+        let log = String::from_utf8_lossy(&output.stderr);
+        let last = log.lines().last().unwrap_or("it says nothing").trim();
+        return Err(cannot(&format!("ffmpeg says {last}")));
+    }
+    // A link that lies at its place is replaced, not followed.
+    std::fs::rename(&half, out).map_err(Error::io(out, "write"))
 }

@@ -3,6 +3,7 @@
 use crate::classify::{Table, table};
 use crate::{Embedder, Error, Modality, Result, Vectors};
 use image::RgbImage;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_fusion::config::MemoryConfig;
@@ -24,6 +25,7 @@ pub struct Models {
     caption: Option<(FusionModel, Generation, String)>,
     speech: Option<(FusionModel, Transcription, String)>,
     arithmetic: String,
+    stop: Option<fn() -> bool>,
 }
 
 /// An embedding model with the vectors of labels.
@@ -43,6 +45,19 @@ pub(super) struct Look {
 }
 
 impl Models {
+    /// Asked while a text is written, which may take long: whether the job should stop.
+    pub fn stop_when(&mut self, wanted: fn() -> bool) {
+        self.stop = Some(wanted);
+    }
+
+    fn flow(&self) -> ControlFlow<()> {
+        if self.stop.is_some_and(|wanted| wanted()) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
     /// Names the arithmetic that the models were prepared for: results of another are not mixed with theirs.
     pub fn arithmetic(&mut self, name: &str) {
         name.clone_into(&mut self.arithmetic);
@@ -227,16 +242,17 @@ impl Models {
         }
         let memory = model.remember(&model.watch(&[frames])?)?;
         let prompt = model.caption_prompt("")?;
-        let texts = model.caption(&memory, &prompt, generation, 0, None)?;
+        let texts = model.caption(&memory, &prompt, generation, 0, Some(&mut |_| self.flow()))?;
         let text = texts.first().map(|t| model.say(t)).transpose()?;
         Ok(text.filter(|t| !t.trim().is_empty()))
     }
 
-    /// What is said in a sound; times in seconds from its beginning.
-    pub(super) fn write_down(&self, mel: Vec<f32>) -> Result<Vec<Spoken>> {
+    /// What is said in a sound of so many seconds; times in seconds from its beginning.
+    pub(super) fn write_down(&self, mel: Vec<f32>, seconds: f64) -> Result<Vec<Spoken>> {
         let Some((model, options, _)) = &self.speech else { return Ok(Vec::new()) };
         let mut spoken = Vec::new();
-        for transcript in model.transcribe(&[mel], options, &mut |_, _| {})? {
+        for mut transcript in model.transcribe(&[mel], options, &mut |_, _| self.flow())? {
+            transcript.end_at(seconds);
             for segment in &transcript.segments {
                 let text = model.segment_text(segment)?.trim().to_owned();
                 if !text.is_empty() {

@@ -4,6 +4,7 @@ use super::analyse::Analysis;
 use super::clips::cut_out;
 use super::eyes::{Look, Models};
 use super::keep::{jpeg, shrunk};
+use super::store::{CLIPS, THUMBNAILS};
 use super::{SceneJob, Source};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
@@ -12,12 +13,10 @@ use unisono_datasets::video::{Ffmpeg, Time};
 use unisono_encoders::transnet;
 use unisono_scenes::group::{ShotView, group};
 use unisono_scenes::labels::LabelInput;
-use unisono_scenes::record::{Moment, Scene, Shot, VideoRecord, VideoScenes};
+use unisono_scenes::record::{Scene, Shot, VideoRecord, VideoScenes};
 use unisono_scenes::shots::{Boundary, events, shots};
-use unisono_scenes::write::clip_name;
+use unisono_scenes::write::{clip_name, uncuttable};
 
-/// Folder of thumbnails, beside a video's files.
-const THUMBNAILS: &str = "thumbnails";
 /// Columns of the network's probabilities.
 const LEARNED: [&str; 2] = ["transnet", "transnet_within"];
 
@@ -51,7 +50,7 @@ pub(super) fn finish(
     let seen = see(models, &analysis, &shots, &rows)?;
     for (shot, seen) in shots.iter_mut().zip(&seen) {
         if let Some(kept) = stands_for(seen, &rows, shot, &analysis) {
-            shot.key = at(&times.frames, analysis.kept[kept].time);
+            shot.key = times.at(analysis.kept[kept].frame);
         }
     }
     let views: Vec<ShotView> = shots
@@ -65,10 +64,10 @@ pub(super) fn finish(
         .collect();
     let ranges = group(&views, &job.settings.group);
     let spoken = match analysis.speech.take() {
-        Some((mel, start)) => {
-            let mut spoken = models.write_down(mel)?;
+        Some((mel, heard)) => {
+            let mut spoken = models.write_down(mel, heard.whole_millis())?;
             for line in &mut spoken {
-                (line.start, line.end) = (millis(line.start + start), millis(line.end + start));
+                (line.start, line.end) = (millis(line.start + heard.start), millis(line.end + heard.start));
             }
             spoken
         }
@@ -133,8 +132,8 @@ pub(super) fn finish(
     }
     let scores = scores(&mut analysis, &times);
     let video = record(job, source, &analysis, &times);
-    let made = VideoScenes { video, events, shots, scenes, scores };
-    clips(job, &made, folder, ffmpeg, &analysis)?;
+    let mut made = VideoScenes { video, events, shots, scenes, scores };
+    clips(job, &mut made, folder, ffmpeg, &analysis)?;
     let dim = of_scenes.first().map(Vec::len);
     Ok((made, dim.map(|dim| Vectors { dim, data: of_scenes.concat() })))
 }
@@ -197,7 +196,7 @@ fn see(models: &Models, analysis: &Analysis, shots: &[Shot], rows: &[&[f32]]) ->
     let mut next = 0;
     let seen = shots.iter().zip(sounds).map(|(shot, sound)| {
         let from = next;
-        while next < analysis.kept.len() && analysis.kept[next].time < shot.end.time {
+        while next < analysis.kept.len() && analysis.kept[next].frame < shot.end.frame {
             next += 1;
         }
         let kept = from..next;
@@ -234,7 +233,7 @@ fn show(
         return Ok(());
     }
     let path = folder.join(THUMBNAILS).join(format!("scene-{:04}.jpg", scene.index + 1));
-    let picture = kept_at(analysis, scene.key.time)?;
+    let picture = kept_at(analysis, scene.key.frame)?;
     let side = job.settings.sample.thumbnail;
     let bytes = jpeg(shrunk(&picture, side).as_ref().unwrap_or(&picture));
     let bytes = bytes.map_err(|e| Error::Input(format!("a thumbnail as JPEG: {e}")))?;
@@ -244,17 +243,16 @@ fn show(
     if models.says() {
         let mut frames = Vec::new();
         for shot in shots {
-            frames.push(kept_at(analysis, shot.key.time)?);
+            frames.push(kept_at(analysis, shot.key.frame)?);
         }
         scene.caption = models.say(&frames)?;
     }
     Ok(())
 }
 
-/// The frame kept at a time, or else the one nearest to it.
-fn kept_at(analysis: &mut Analysis, time: Time) -> Result<RgbImage> {
-    let far = |t: Time| (t.seconds() - time.seconds()).abs();
-    let nearest = analysis.kept.iter().min_by(|a, b| far(a.time).total_cmp(&far(b.time))).copied();
+/// The picture kept of a frame, or else of the one nearest to it.
+fn kept_at(analysis: &mut Analysis, frame: u64) -> Result<RgbImage> {
+    let nearest = analysis.kept.iter().min_by_key(|kept| kept.frame.abs_diff(frame)).copied();
     let kept = nearest.ok_or_else(|| Error::Input("no frame was kept".into()))?;
     let broken = |e: String| Error::Input(format!("a frame that was kept cannot be read back: {e}"));
     let bytes = analysis.jpeg(kept).map_err(|e| broken(e.to_string()))?;
@@ -292,6 +290,7 @@ fn record(
     VideoRecord {
         path: source.path().to_owned(),
         size: analysis.size,
+        sizes: analysis.sizes.clone(),
         rate: analysis.rate,
         variable_rate: varies(&times.frames),
         start: times.at(0),
@@ -312,25 +311,33 @@ fn varies(frames: &[Time]) -> bool {
 /// A file for each scene.
 fn clips(
     job: &SceneJob,
-    made: &VideoScenes,
+    made: &mut VideoScenes,
     folder: &Path,
     ffmpeg: Option<&Ffmpeg>,
     analysis: &Analysis,
 ) -> Result<()> {
     let (Some(cut), Some(ffmpeg), Some(_)) = (&job.clips, ffmpeg, &analysis.video) else { return Ok(()) };
-    let dir = folder.join("clips");
+    if let Some(why) = uncuttable(&made.video, cut) {
+        // Of all that is to be said, this is what was asked for and is not there.
+        made.video.failures.count += 1;
+        made.video.failures.first = Some(format!("no clips: {why}"));
+        return Ok(());
+    }
+    let dir = folder.join(CLIPS);
     std::fs::create_dir_all(&dir).map_err(Error::io(&dir, "create"))?;
     for scene in &made.scenes {
         let out = dir.join(clip_name(&made.video, "scene", scene.index, "mp4"));
-        cut_out(ffmpeg, &made.video, scene.start, scene.end, cut, &out)?;
+        cut_out(
+            ffmpeg,
+            &made.video,
+            scene.start,
+            scene.end,
+            cut,
+            &out,
+            &job.limits.over(job.settings.limits),
+        )?;
     }
     Ok(())
-}
-
-/// The frame shown at a time.
-fn at(frames: &[Time], time: Time) -> Moment {
-    let frame = frames.partition_point(|t| *t <= time).saturating_sub(1);
-    Moment { frame: frame as u64, time: frames.get(frame).copied().unwrap_or(time) }
 }
 
 /// The unit vector along a weighted sum; `None` of nothing, or where it has no direction.
@@ -370,10 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_units() {
-        let times: Vec<Time> = (0..10).map(|pts| Time { pts, base: Ratio { num: 1, den: 10 } }).collect();
-        assert_eq!(at(&times, Time { pts: 25, base: Ratio { num: 1, den: 100 } }).frame, 2);
-        assert_eq!(at(&times, times[9]).frame, 9);
+    fn units() {
         let (a, b) = ([3.0f32, 0.0], [0.0f32, 4.0]);
         assert_eq!(unit([(&a[..], 4.0), (&b[..], 0.0)].into_iter()), Some(vec![1.0, 0.0]));
         assert_eq!(unit(std::iter::empty()), None);

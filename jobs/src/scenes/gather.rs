@@ -1,13 +1,13 @@
 //! All videos' scenes in one file, and their vectors in one index.
 
-use super::store::{Store, VECTORS};
+use super::store::{Store, VECTORS, filed};
 use super::{Shard, Source, eyes::Models};
-use crate::files::Pending;
 use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 use unisono_datasets::video::Span;
+use unisono_files::write_atomic;
 use unisono_scenes::record::VideoScenes;
 use unisono_scenes::write;
 
@@ -39,15 +39,15 @@ pub(super) fn gather(
             None => {}
         }
     }
-    let scenes = store.out().join("scenes.jsonl");
+    let scenes = store.gathered();
     let mut count = 0;
-    Pending::write(&scenes, |out| {
+    write_atomic(&scenes, |out| {
         for folder in &folders {
             std::io::copy(&mut BufReader::new(File::open(folder.join("scenes.jsonl"))?), out)?;
         }
         Ok(())
-    })?
-    .place()?;
+    })
+    .map_err(filed)?;
     let (mut items, mut data) = (Vec::new(), Vec::new());
     for folder in &folders {
         let made = write::read(folder)?;

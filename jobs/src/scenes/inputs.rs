@@ -57,17 +57,32 @@ impl Shard {
         item % self.count.max(1) == self.index
     }
 
-    /// The launcher's rank (`RANK`, `WORLD_SIZE`, as torchrun sets them; `SLURM_PROCID`, `SLURM_NTASKS`), or all.
-    pub fn of_launcher() -> Self {
-        let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    /// The launcher's rank (`RANK`, `WORLD_SIZE`, as torchrun sets them; `SLURM_PROCID`, `SLURM_NTASKS`), or all where there is no
+    /// launcher. Empty variables count as absent.
+    ///
+    /// # Errors
+    /// A rank without a size, or what is no rank of that size: each of many processes would silently do everything.
+    pub fn of_launcher() -> std::result::Result<Self, String> {
+        Self::of_variables(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
+    }
+
+    fn of_variables(get: impl Fn(&str) -> Option<String>) -> std::result::Result<Self, String> {
         for (rank, size) in [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")] {
-            if let (Some(index), Some(count)) = (number(rank), number(size))
-                && index < count
-            {
-                return Self { index, count };
-            }
+            let value = |name| get(name).filter(|v| !v.is_empty());
+            let (index, count) = match (value(rank), value(size)) {
+                (Some(index), Some(count)) => (index, count),
+                (Some(index), None) if rank == "RANK" => (index, String::new()),
+                // A size without a rank is an allocation without its launcher; a batch script of Slurm's has a number and no size.
+                _ => continue,
+            };
+            return match (index.trim().parse::<usize>(), count.trim().parse::<usize>()) {
+                (Ok(index), Ok(count)) if index < count => Ok(Self { index, count }),
+                _ => Err(format!(
+                    "{rank}={index:?} and {size}={count:?}: expected a rank from 0 to below the size; set both, unset both, or give --shard i/n"
+                )),
+            };
         }
-        Self::WHOLE
+        Ok(Self::WHOLE)
     }
 }
 
@@ -91,6 +106,7 @@ impl std::str::FromStr for Shard {
 pub fn list(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<Skip>)> {
     let (mut sources, mut skipped, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
+        unisono_datasets::address::refuse(path)?;
         let path = std::path::absolute(path).map_err(Error::io(path, "resolve"))?;
         let meta = std::fs::metadata(&path).map_err(Error::io(&path, "read"))?;
         let mut add = |source: Source| {
@@ -165,6 +181,36 @@ mod tests {
         }
         for wrong in ["0/3", "4/3", "3", "a/b", "1/0", "-1/2"] {
             assert!(wrong.parse::<Shard>().unwrap_err().contains("as 2/8"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn launchers_say_which_part_is_whose() {
+        let of = |set: &'static [(&str, &str)]| {
+            Shard::of_variables(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        };
+        assert_eq!(of(&[("RANK", "2"), ("WORLD_SIZE", "8")]), Ok(Shard { index: 2, count: 8 }));
+        assert_eq!(of(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "2")]), Ok(Shard { index: 0, count: 2 }));
+        for nobody in [
+            &[][..],
+            &[("RANK", ""), ("WORLD_SIZE", "")],
+            &[("WORLD_SIZE", "8")],
+            &[("SLURM_NTASKS", "8")],
+            &[("SLURM_PROCID", "0")],
+        ] {
+            assert_eq!(of(nobody), Ok(Shard::WHOLE), "{nobody:?}");
+        }
+        for wrong in [
+            &[("RANK", "x")][..],
+            &[("RANK", "x"), ("WORLD_SIZE", "4")],
+            &[("RANK", "4"), ("WORLD_SIZE", "4")],
+            &[("RANK", "-1"), ("WORLD_SIZE", "4")],
+            &[("RANK", "0")],
+            &[("RANK", "0"), ("WORLD_SIZE", "many")],
+            &[("SLURM_PROCID", "9"), ("SLURM_NTASKS", "2")],
+        ] {
+            let e = of(wrong).unwrap_err();
+            assert!(e.contains(wrong[0].1) && e.contains("--shard i/n"), "{e}");
         }
     }
 

@@ -23,13 +23,13 @@ impl<'a> Keeper<'a> {
         Ok(Self { eyes, spool, end: 0, kept: Vec::new() })
     }
 
-    pub(super) fn push(&mut self, time: Time, picture: &RgbImage) -> Result<()> {
+    pub(super) fn push(&mut self, frame: u64, time: Time, picture: &RgbImage) -> Result<()> {
         let wanted = self.eyes.wanted;
         let small = shrunk(picture, wanted.spool_side);
         let small = small.as_ref().unwrap_or(picture);
         let jpeg = jpeg(small).map_err(|e| Error::Input(format!("a frame as JPEG: {e}")))?;
         self.spool.write_all(&jpeg).map_err(Error::io(wanted.spool, "write"))?;
-        self.kept.push(Kept { time, from: self.end, length: jpeg.len() });
+        self.kept.push(Kept { frame, time, from: self.end, length: jpeg.len() });
         self.end += jpeg.len() as u64;
         if let Some(processor) = wanted.image {
             let picture = processor.prepare(picture);

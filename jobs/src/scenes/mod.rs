@@ -8,15 +8,19 @@
 //! ```
 
 mod analyse;
+mod claim;
 mod clips;
 mod eyes;
 mod finish;
 mod gather;
 mod inputs;
 mod keep;
+mod losses;
+mod pictures;
 mod store;
 mod watcher;
 
+pub use analyse::FRAMES;
 pub use clips::cut_span;
 pub use eyes::Models;
 pub use gather::Gathered;
@@ -33,7 +37,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use store::Store;
-use unisono_datasets::video::{Ffmpeg, VideoLimits};
+use unisono_datasets::MediaLimits;
+use unisono_datasets::video::Ffmpeg;
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::write::{Cut, Output};
 
@@ -50,7 +55,7 @@ pub struct SceneJob<'a> {
     pub outputs: &'a [Output],
     /// A file for each scene, cut so.
     pub clips: Option<Cut>,
-    /// Frames a second of animations and folders that tell none.
+    /// Frames a second of folders of pictures; [`FRAMES`] is usual.
     pub rate: u32,
     /// Videos at a time; absent: one for each core.
     pub workers: Option<usize>,
@@ -63,7 +68,7 @@ pub struct SceneJob<'a> {
     /// The folder of TransNetV2's weights; absent: set-up's.
     pub transnet: Option<&'a Path>,
     /// What a file may cost.
-    pub limits: VideoLimits,
+    pub limits: MediaLimits,
 }
 
 /// How far a job is.
@@ -102,6 +107,9 @@ pub struct VideoDone {
     pub scenes: usize,
     /// Complaints of the decoder.
     pub failures: usize,
+    /// The first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complaint: Option<String>,
     /// An earlier run did it.
     pub before: bool,
 }
@@ -124,7 +132,8 @@ pub struct SceneReport {
 /// Analyses `sources`; with a `shard`, only its part of them.
 ///
 /// # Errors
-/// Work of other settings in `out`, more unusable videos than allowed, none usable at all, the models', or [`Error::Interrupted`].
+/// Work of other settings in `out`, or of other programs where something would be replaced; another run that does the same; more unusable
+/// videos than allowed, none usable at all, the models', or [`Error::Interrupted`].
 pub fn scenes(
     job: &SceneJob,
     models: &Models,
@@ -134,6 +143,8 @@ pub fn scenes(
 ) -> Result<SceneReport> {
     job.settings.validate().map_err(Error::from)?;
     let store = Store::open(job, models)?;
+    let _alone = store.lock_run(shard)?;
+    store.sweep();
     // Clips that an earlier run cut may lie below a folder that was named.
     let sources: Vec<Source> = sources.iter().filter(|s| !store.made(s.path())).cloned().collect();
     let mine: Vec<&Source> =
@@ -141,7 +152,8 @@ pub fn scenes(
     let mut done: BTreeMap<usize, VideoDone> = BTreeMap::new();
     let mut rest = Vec::new();
     for (i, source) in mine.iter().enumerate() {
-        match if job.fresh { None } else { store.done(source)? } {
+        let before = if job.fresh { store.check(source).map(|()| None)? } else { store.done(source)? };
+        match before {
             Some(video) => drop(done.insert(i, video)),
             None => rest.push(i),
         }
@@ -164,6 +176,18 @@ pub fn scenes(
         });
     }
     let unusable: Vec<&str> = skipped.iter().map(|s| s.id.as_str()).collect();
+    // Shards that end together wait for each other: each finds what was done meanwhile.
+    let _gathering = loop {
+        match store.lock_gathered()? {
+            Some(lock) => break lock,
+            None => {
+                let (videos, total, skipped) = (done.len(), mine.len(), skipped.len());
+                let now = SceneProgress { videos, total, frames: 0, bytes: 0, all_bytes: 0, skipped };
+                progress(now).check()?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+    };
     let gathered = gather::gather(&store, models, &sources, &unusable, shard)?;
     Ok(SceneReport { videos: done.into_values().collect(), skipped, gathered })
 }
@@ -200,6 +224,7 @@ impl Work<'_> {
         if rest.is_empty() {
             return Ok(());
         }
+        let (limits, files) = (self.job.limits.over(self.job.settings.limits), self.job.limits.files());
         let wanted = Wanted {
             settings: self.job.settings,
             image: self.models.image_processor(),
@@ -211,7 +236,8 @@ impl Work<'_> {
             ffmpeg: self.ffmpeg,
             transnet: self.transnet,
             spool: self.store.out(),
-            limits: &self.job.limits,
+            limits: &limits,
+            files: &files,
             rate: self.job.rate,
             threads: (cores / workers).max(1),
             stop: &stop,
@@ -223,6 +249,7 @@ impl Work<'_> {
             let (sender, messages) = sync_channel::<Message>(32);
             for worker in 0..workers {
                 let (sender, wanted, next, stop, bytes) = (sender.clone(), &wanted, &next, &stop, &bytes);
+                let store = self.store;
                 let body = move || {
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
@@ -232,7 +259,10 @@ impl Work<'_> {
                         let source = mine[rest[at]];
                         // As it is now: a file that changes from here on is not what was looked at.
                         let of = store::of(source);
-                        let work = || analyse::analyse(source, at, bytes[at], wanted, &sender);
+                        let work = || {
+                            let lock = store.lock(source)?;
+                            Ok((analyse::analyse(source, at, bytes[at], &of, wanted, &sender)?, lock))
+                        };
                         let found = match catch_unwind(AssertUnwindSafe(work)) {
                             Ok(found) => found,
                             Err(_) => Err(Error::Input(
@@ -264,12 +294,14 @@ impl Work<'_> {
                             let source = mine[rest[at]];
                             let look = looks.remove(&at).unwrap_or_default();
                             let made = match *found {
-                                Ok(analysis) => self.finish(source, of, analysis, look),
+                                Ok((analysis, _lock)) => self.finish(source, of, analysis, look),
                                 Err(e) => Err(e),
                             };
                             match made {
                                 Ok(video) => drop(done.insert(rest[at], video)),
-                                Err(e) if ends(&e, self.store.out()) => return Err(e),
+                                Err(e) if ends(&e, self.store.out(), &self.store.folder(source)) => {
+                                    return Err(e);
+                                }
                                 Err(e) => {
                                     let (id, text) = (source.id(), e.to_string());
                                     let reason = text
@@ -310,14 +342,17 @@ impl Work<'_> {
 }
 
 /// Whether an error ends the job: those of the models, and those of what is written. The others are about one video, which is left out.
-fn ends(error: &Error, out: &Path) -> bool {
+fn ends(error: &Error, out: &Path, folder: &Path) -> bool {
     use unisono_datasets::Error as Data;
     use unisono_scenes::Error as Scenes;
     match error {
         Error::Interrupted | Error::Encoders(_) | Error::Fusion(_) => true,
         Error::Io { path, .. }
+        | Error::Files(unisono_files::Error::Io { path, .. })
         | Error::Scenes(Scenes::Io { path, .. } | Scenes::Datasets(Data::Io { path, .. }))
         | Error::Datasets(Data::Io { path, .. }) => path.starts_with(out),
+        // The video's place is another run's, or another program's.
+        Error::Format { path, .. } => path.starts_with(folder),
         _ => false,
     }
 }

@@ -1,21 +1,27 @@
 //! Where a job's work lies: a folder for each video, which appears whole.
 
+use super::claim::MARK;
 use super::{SceneJob, Source, VideoDone, eyes::Models};
-use crate::files::{folder_beside, place_folder};
 use crate::identity::hex;
 use crate::output::safetensors;
 use crate::{Error, Result, Vectors};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use tempfile::TempDir;
+use unisono_files::{Budget, folder_beside, place_folder, read_text, write_atomic};
 use unisono_scenes::detect::Settings as Detector;
 use unisono_scenes::record::VideoScenes;
 use unisono_scenes::report::{Curve, Options as Page};
 use unisono_scenes::write::{self, VideoFile};
 
+/// Folder of thumbnails, beside a video's files.
+pub(super) const THUMBNAILS: &str = "thumbnails";
+/// Folder of clips, there too.
+pub(super) const CLIPS: &str = "clips";
 /// Vectors of a video's scenes.
 pub(super) const VECTORS: &str = "vectors.safetensors";
 
@@ -32,7 +38,10 @@ impl Store {
             return Err(Error::format(&out, "expected a folder, found a file; choose another name"));
         }
         std::fs::create_dir_all(&out).map_err(Error::io(&out, "create"))?;
-        let settings = serde_json::to_string(job.settings).map_err(|e| Error::Input(e.to_string()))?;
+        // What a file may cost changes no result.
+        let mut settings = serde_json::to_value(job.settings).map_err(|e| Error::Input(e.to_string()))?;
+        settings.as_object_mut().map(|settings| settings.shift_remove("limits"));
+        let settings = settings.to_string();
         let mut hash = Sha256::new();
         let pictures = models.looks() || job.outputs.contains(&write::Output::Report);
         for part in [
@@ -43,7 +52,19 @@ impl Store {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        Ok(Self { out, fingerprint: hex(&hash.finalize()) })
+        let store = Self { out, fingerprint: hex(&hash.finalize()) };
+        store.check_gathered()?;
+        Ok(store)
+    }
+
+    /// The file of all scenes.
+    pub(super) fn gathered(&self) -> PathBuf {
+        self.out.join("scenes.jsonl")
+    }
+
+    /// Where videos' folders lie.
+    pub(super) fn videos(&self) -> PathBuf {
+        self.out.join("videos")
     }
 
     pub(super) fn out(&self) -> &Path {
@@ -52,7 +73,7 @@ impl Store {
 
     /// Whether a file is one of those that a job has written into a video's folder. What else lies in `OUT` are inputs as any.
     pub(super) fn made(&self, path: &Path) -> bool {
-        let videos = self.out.join("videos");
+        let videos = self.videos();
         let mut within = path.strip_prefix(&videos).into_iter().flat_map(Path::components);
         let folder = within.next().map(|name| videos.join(name));
         within.next().is_some() && folder.is_some_and(|f| f.join("video.json").is_file())
@@ -60,15 +81,7 @@ impl Store {
 
     /// The folder of a video's files: its name and a sum over its place, so that equal names do not meet.
     pub(super) fn folder(&self, source: &Source) -> PathBuf {
-        let path = source.path();
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let safe: String = stem
-            .chars()
-            .map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' })
-            .take(60)
-            .collect();
-        let sum = hex(&Sha256::digest(path.as_os_str().as_encoded_bytes()));
-        self.out.join("videos").join(format!("{}-{}", safe.trim_start_matches('.'), &sum[..8]))
+        self.videos().join(folder_name(source.path()))
     }
 
     /// What an earlier run made of a video; `None` where there is none, or the file has changed since.
@@ -77,12 +90,7 @@ impl Store {
     /// A run with other settings made it.
     pub(super) fn done(&self, source: &Source) -> Result<Option<VideoDone>> {
         let folder = self.folder(source);
-        let path = folder.join("video.json");
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let text = std::fs::read(&path).map_err(Error::io(&path, "read"))?;
-        let Ok(file) = serde_json::from_slice::<VideoFile>(&text) else { return Ok(None) };
+        let Some(file) = written(&folder) else { return self.check(source).map(|()| None) };
         if file.settings["of"] != of(source) {
             return Ok(None);
         }
@@ -98,13 +106,19 @@ impl Store {
             shots: file.shots,
             scenes: file.scenes,
             failures: file.video.failures.count,
+            complaint: file.video.failures.first,
             before: true,
         }))
     }
 
     /// A folder to work in; it vanishes unless it is [placed](Self::place).
-    pub(super) fn begin(&self, source: &Source) -> Result<TempDir> {
-        folder_beside(&self.folder(source))
+    pub(super) fn begin(&self, source: &Source) -> Result<Begun> {
+        let name = folder_name(source.path());
+        let around = folder_beside(&self.videos().join(&name)).map_err(filed)?;
+        let mark = |out: &mut dyn Write| out.write_all(name.as_bytes());
+        write_atomic(&around.path().join(MARK), mark).map_err(filed)?;
+        let made = folder_beside(&around.path().join("made")).map_err(filed)?;
+        Ok(Begun { made, _around: around })
     }
 
     /// Writes a video's files and gives their folder its name. The file was as [`of`] says when it was opened.
@@ -112,7 +126,7 @@ impl Store {
         &self,
         source: &Source,
         of: Value,
-        folder: TempDir,
+        folder: Begun,
         made: &VideoScenes,
         vectors: Option<Vectors>,
         job: &SceneJob,
@@ -129,7 +143,8 @@ impl Store {
         };
         write::all(folder.path(), made, &options)?;
         let place = self.folder(source);
-        place_folder(folder, &place)?;
+        self.check(source)?;
+        place_folder(folder.made, &place).map_err(filed)?;
         Ok(VideoDone {
             path: source.path().to_owned(),
             folder: place,
@@ -138,8 +153,49 @@ impl Store {
             shots: made.shots.len(),
             scenes: made.scenes.len(),
             failures: made.video.failures.count,
+            complaint: made.video.failures.first.clone(),
             before: false,
         })
+    }
+}
+
+/// A folder in work.
+pub(super) struct Begun {
+    made: TempDir,
+    /// It lies in this one, with the mark beside it, which is no part of what is made.
+    _around: TempDir,
+}
+
+impl Begun {
+    pub(super) fn path(&self) -> &Path {
+        self.made.path()
+    }
+}
+
+/// Its name and a sum over its place, so that equal names do not meet.
+pub(super) fn folder_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let safe: String = stem
+        .chars()
+        .map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .take(60)
+        .collect();
+    let sum = hex(&Sha256::digest(path.as_os_str().as_encoded_bytes()));
+    format!("{}-{}", safe.trim_start_matches('.'), &sum[..8])
+}
+
+/// What this program wrote of a video into a folder; `None`: it did not.
+pub(super) fn written(folder: &Path) -> Option<VideoFile> {
+    let path = folder.join("video.json");
+    serde_json::from_str(&read_text(&path, &Budget::CONFIG).ok()?).ok()
+}
+
+/// A file's error as this crate's.
+pub(super) fn filed(error: unisono_files::Error) -> Error {
+    match error {
+        unisono_files::Error::Io { path, action, source } => Error::Io { path, action, source },
+        unisono_files::Error::Format { path, message } => Error::Format { path, message },
+        e => Error::Input(e.to_string()),
     }
 }
 

@@ -6,13 +6,19 @@ use unisono_datasets::video::{Layout, Ratio, Shape, Time, Video};
 use unisono_scenes::Mini;
 use unisono_scenes::detect::{Clock, Detection, Found, Matrix, Picture, Shrink, average_rate};
 use unisono_scenes::gradual::{Gradual, GradualFinder};
+use unisono_scenes::record::Resized;
 use unisono_scenes::shots::Times;
+
+/// So many changes of the size are kept.
+const KEPT: usize = 1000;
 
 /// What detectors saw of every frame.
 #[derive(Default)]
 pub(super) struct Watched {
     pub(super) times: Times,
+    /// The first frame's.
     pub(super) size: (u32, u32),
+    pub(super) sizes: Vec<Resized>,
     pub(super) rate: Option<Ratio>,
     pub(super) found: Option<Found>,
     pub(super) gradual: Vec<Gradual>,
@@ -24,6 +30,8 @@ pub(super) struct Watcher<'a> {
     gradual: Option<GradualFinder>,
     picture: Picture,
     times: Vec<Time>,
+    size: (u32, u32),
+    sizes: Vec<Resized>,
     last: Option<Shape>,
     /// The file, where it is one that FFmpeg decodes.
     file: Option<&'a Video>,
@@ -41,46 +49,46 @@ impl<'a> Watcher<'a> {
             gradual: some.then(|| GradualFinder::new(looked_for)),
             picture: Picture::default(),
             times: Vec::new(),
+            size: (0, 0),
+            sizes: Vec::new(),
             last: None,
             file,
             average: None,
         }
     }
 
+    /// `data` of all frames is of one size, whatever that of the file's is: PySceneDetect leaves out frames of another, which may be most.
     pub(super) fn push(&mut self, shape: &Shape, data: &[u8]) -> Result<()> {
-        let size = (shape.source.0 as usize, shape.source.1 as usize);
-        // PySceneDetect leaves out frames of another size; here they keep their place and time.
-        let other = self.detection.as_ref().is_some_and(|(_, shrink)| shrink.size() != size);
-        if !other {
-            if self.detection.is_none() {
-                let shrink = Shrink::new(size.0, size.1)?;
-                let rate = self.rate(shape)?;
-                self.average = Some(rate);
-                let clock = Clock::new(rate, shape.time);
-                let settings = self.wanted.settings.classical();
-                let detection = Detection::new(&settings, clock, shrink.small(), self.wanted.scores)?;
-                self.picture = Picture::new(shrink.small().0, shrink.small().1);
-                self.detection = Some((detection, shrink));
-            }
-            if let Some((_, shrink)) = &mut self.detection {
-                match shape.layout {
-                    Layout::Yuv420 { full_range } => {
-                        shrink.set_matrix(Matrix::named(shape.matrix));
-                        shrink.yuv420(data, full_range, &mut self.picture)?;
-                    }
-                    Layout::Yuv444 { full_range } => {
-                        shrink.set_matrix(Matrix::named(shape.matrix));
-                        shrink.yuv444(data, full_range, &mut self.picture)?;
-                    }
-                    // Whole frames that are no YUV come in this order.
-                    Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,
-                }
-            }
+        if self.detection.is_none() {
+            // Of pixels that were picked only the headers tell what they were picked from.
+            let headers = self
+                .file
+                .and_then(|file| file.size)
+                .filter(|_| matches!(shape.layout, Layout::Yuv444 { .. }));
+            let size = headers.unwrap_or((shape.width, shape.height));
+            let shrink = Shrink::new(size.0 as usize, size.1 as usize)?;
+            let rate = self.rate(shape)?;
+            self.average = Some(rate);
+            let clock = Clock::new(rate, shape.time);
+            let settings = self.wanted.settings.classical();
+            let detection = Detection::new(&settings, clock, shrink.small(), self.wanted.scores)?;
+            self.picture = Picture::new(shrink.small().0, shrink.small().1);
+            self.detection = Some((detection, shrink));
         }
-        match &mut self.detection {
-            Some((detection, _)) if other => detection.skip(shape.time),
-            Some((detection, _)) => detection.push(&self.picture, shape.time),
-            None => {}
+        if let Some((detection, shrink)) = &mut self.detection {
+            match shape.layout {
+                Layout::Yuv420 { full_range } => {
+                    shrink.set_matrix(Matrix::named(shape.matrix));
+                    shrink.yuv420(data, full_range, &mut self.picture)?;
+                }
+                Layout::Yuv444 { full_range } => {
+                    shrink.set_matrix(Matrix::named(shape.matrix));
+                    shrink.yuv444(data, full_range, &mut self.picture)?;
+                }
+                // Whole frames that are no YUV come in this order.
+                Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,
+            }
+            detection.push(&self.picture, shape.time);
         }
         if let Some(finder) = &mut self.gradual {
             finder.push(Mini::of_picture(&self.picture));
@@ -110,6 +118,13 @@ impl<'a> Watcher<'a> {
     }
 
     fn note(&mut self, shape: &Shape) {
+        match self.last {
+            None => self.size = shape.source,
+            Some(last) if last.source != shape.source && self.sizes.len() < KEPT => {
+                self.sizes.push(Resized { frame: self.times.len() as u64, size: shape.source });
+            }
+            Some(_) => {}
+        }
         self.times.push(shape.time);
         self.last = Some(*shape);
     }
@@ -133,7 +148,8 @@ impl<'a> Watcher<'a> {
         let end = Time { pts: last.time.pts + ticks, base: last.time.base };
         Ok(Watched {
             times: Times { frames: self.times, end },
-            size: last.source,
+            size: self.size,
+            sizes: self.sizes,
             rate: Some(rate),
             found: self.detection.map(|(detection, _)| detection.finish()),
             gradual: self.gradual.map(GradualFinder::finish).unwrap_or_default(),

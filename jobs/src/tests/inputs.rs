@@ -93,9 +93,26 @@ fn records_give_pictures_sounds_texts() {
 }
 
 #[test]
+fn what_is_passed_over_is_counted_by_kind() {
+    let dir = tree(&["a.png", "b.HEIC", "c.heic", "d.txt", "README", "e.not an ending", ".hidden.txt"]);
+    let listing = of(dir.path()).list(&[Image]).unwrap();
+    assert_eq!((listing.items.len(), listing.left_out), (1, 5));
+    let line = listing.others().unwrap();
+    assert_eq!(line, "5 other files: 2 .heic, 2 without an ending, 1 .txt");
+    assert_eq!(Listing::default().others(), None);
+    #[cfg(unix)]
+    {
+        let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe.png")).status().unwrap();
+        assert!(made.success());
+        let listing = of(dir.path()).list(&[Image]).unwrap();
+        assert_eq!((listing.items.len(), listing.left_out_kinds["pipe or device"]), (1, 1));
+    }
+}
+
+#[test]
 fn nothing_to_embed_is_said() {
     let dir = tree(&["a.txt", "b.md"]);
     let e = of(dir.path()).list(&[Image]).unwrap_err().to_string();
-    assert!(e.contains("no image (2 other files lie there)"), "{e}");
+    assert!(e.contains("no image (2 other files: 1 .md, 1 .txt)"), "{e}");
     assert!(Inputs::default().list(&ALL).is_err());
 }

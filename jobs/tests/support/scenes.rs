@@ -84,3 +84,30 @@ pub fn names(dir: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Three shots of a second, 25 frames each: `words` are options of what is made.
+pub fn recording(dir: &Path, name: &str, size: &str, words: &[&str]) -> PathBuf {
+    let sources = ["testsrc2", "smptehdbars", "mandelbrot"].map(|s| format!("{s}=r=25:s={size}"));
+    let mut all = Vec::new();
+    for source in &sources {
+        all.extend(["-f", "lavfi", "-t", "1", "-i", source]);
+    }
+    all.extend([
+        "-filter_complex",
+        "[0:v][1:v][2:v]concat=n=3:v=1,format=yuv420p[v]",
+        "-map",
+        "[v]",
+        "-pix_fmt",
+        "yuv420p",
+    ]);
+    all.extend(words);
+    let path = dir.join(name);
+    ffmpeg(all, &path);
+    path
+}
+
+/// One file after another, as `cat` joins them.
+pub fn joined(path: &Path, parts: &[&Path]) {
+    let bytes: Vec<u8> = parts.iter().flat_map(|part| std::fs::read(part).unwrap()).collect();
+    std::fs::write(path, bytes).unwrap();
+}

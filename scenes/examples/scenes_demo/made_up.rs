@@ -80,6 +80,7 @@ fn record() -> VideoRecord {
     VideoRecord {
         path: Path::new("/archive/films/restorations/1950-1959").join(name),
         size: (1920, 804),
+        sizes: Vec::new(),
         rate: Some(Ratio { num: 24_000, den: 1001 }),
         variable_rate: false,
         start: at(0),
@@ -89,6 +90,7 @@ fn record() -> VideoRecord {
             count: 14,
             first: Some("error while decoding MB 37 21, bytestream -5 <b>not bold</b>".into()),
             places: vec![at(88_211).time, at(88_212).time],
+            jumps: Vec::new(),
         },
         detector: "content, threshold, transnet; content.min_length = 12".into(),
     }

@@ -74,7 +74,10 @@ fn failures(h: &mut Html, of: &VideoScenes) {
         return;
     }
     h.el("div", &[("class", "failures"), ("role", "note")], |h| {
-        h.say("strong", &[], "Not all of this file could be decoded.");
+        let broken = failures.places.is_empty() && failures.count <= failures.jumps.len();
+        let what =
+            if broken { "The clock of this file breaks." } else { "Not all of this file could be decoded." };
+        h.say("strong", &[], what);
         h.text(" ");
         if failures.count > 0 {
             h.text(&format!("The decoder complained {}", counted(failures.count, "time", "times")));

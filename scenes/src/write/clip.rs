@@ -35,8 +35,17 @@ impl Default for Cut {
 /// Seconds before the start at which decoding begins: containers that seek badly land within them.
 const EARLY: i128 = 10;
 
+/// Why pieces cannot be cut out of a video in this way; `None`: they can.
+pub fn uncuttable(video: &VideoRecord, cut: &Cut) -> Option<&'static str> {
+    let broken = *cut == Cut::Copy && !video.failures.jumps.is_empty();
+    broken.then_some(
+        "its clock goes back or jumps, and what is copied is found by its time; cut exactly, which counts frames",
+    )
+}
+
 /// FFmpeg's arguments that write the frames of `[start, end)` to `out`, which is replaced. The names of both files are taken as they are:
-/// a dash, colon or percent sign in them means nothing; for `out` use [`clip_name`]. Times are the container's own, whatever it starts at.
+/// a dash, colon or percent sign in them means nothing; for `out` use [`clip_name`]. Times are the container's own, whatever it starts at;
+/// where its clock breaks, frames and samples are counted from the beginning. Not for what is [`uncuttable`].
 pub fn clip(video: &VideoRecord, start: Moment, end: Moment, cut: &Cut, out: &Path) -> Vec<OsString> {
     let mut words = Words(Vec::new());
     words.add("-hide_banner -nostdin -loglevel error -y");
@@ -49,17 +58,32 @@ pub fn clip(video: &VideoRecord, start: Moment, end: Moment, cut: &Cut, out: &Pa
     let source = file(&video.path);
     match cut {
         Cut::Frames { picture, sound } => {
+            let (first, last) = (seconds(from), seconds(to));
+            let counted = !video.failures.jumps.is_empty();
             // Times stay the container's, so that the filters can name the frames by them. A seek lands at a key frame: what it
             // gives too early, they drop.
             let early = from.minus(Exact::new(EARLY, 1));
-            if Exact::of(video.start.time).minus(early).num < 0 {
+            if !counted && Exact::of(video.start.time).minus(early).num < 0 {
                 words.add("-noaccurate_seek -seek_timestamp 1 -ss");
                 words.add(&seconds(early));
             }
+            if counted && !video.sizes.is_empty() {
+                // FFmpeg would build its filters anew where the size changes, and they would count from there. One that scales takes every
+                // size; one that turns frames does not.
+                words.add("-reinit_filter 0 -noautorotate");
+            }
             words.add("-copyts -i");
             words.0.push(source);
-            let (first, last) = (seconds(from), seconds(to));
-            let mut filter = format!("trim=start={first}:end={last},setpts=PTS-STARTPTS");
+            let mut filter = if counted {
+                let (width, height) = video.size;
+                let scale =
+                    if video.sizes.is_empty() { String::new() } else { format!("scale={width}:{height},") };
+                let frames = format!("trim=start_frame={}:end_frame={}", start.frame, end.frame);
+                format!("{scale}{frames},setpts='{}'", running(video, start))
+            } else {
+                // Not from the first frame that comes: filters that are built anew, where the size changes, would begin again.
+                format!("trim=start={first}:end={last},setpts='round(PTS-({from})/TB)'")
+            };
             if video.size.0 % 2 == 1 || video.size.1 % 2 == 1 {
                 // The usual encoders halve the colour planes.
                 filter += ",pad=ceil(iw/2)*2:ceil(ih/2)*2";
@@ -77,7 +101,8 @@ pub fn clip(video: &VideoRecord, start: Moment, end: Moment, cut: &Cut, out: &Pa
             if video.sound {
                 words.add("-map 0:a:0? -af");
                 // Where the sound starts later than the picture, it does so in the piece.
-                words.add(&format!("atrim=start={first}:end={last},asetpts=PTS-({from})/TB"));
+                let samples = if counted { "asetpts=STARTPTS+N/SR/TB," } else { "" };
+                words.add(&format!("{samples}atrim=start={first}:end={last},asetpts=PTS-({from})/TB"));
                 words.0.extend(sound.iter().map(OsString::from));
             } else {
                 words.add("-an");
@@ -96,6 +121,14 @@ pub fn clip(video: &VideoRecord, start: Moment, end: Moment, cut: &Cut, out: &Pa
     }
     words.0.push(file(out));
     words.0
+}
+
+/// An expression for times from 0 that run on where the container's break, as those of the records do.
+fn running(video: &VideoRecord, start: Moment) -> String {
+    let base = start.time.base.value();
+    let frame = video.rate.map_or(1.0, |rate| (1.0 / (rate.value() * base)).round().max(1.0));
+    let hour = 3600.0 / base;
+    format!("if(isnan(PREV_INPTS),0,PREV_OUTPTS+if(between(PTS-PREV_INPTS,0,{hour}),PTS-PREV_INPTS,{frame}))")
 }
 
 /// `NAME-scene-012.mp4`: a name for a piece that every system takes. `what` is `scene` or `shot`, `index` counted from 0, `kind` the

@@ -3,7 +3,7 @@
 use super::exact::micros;
 use crate::record::Moment;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use unisono_datasets::video::{Ratio, Time};
+use unisono_datasets::video::{Jump, Ratio, Time};
 
 /// What is written of a time. `pts` and `base` are read back; `time` is checked against them, `seconds` is for people.
 #[derive(Serialize, Deserialize)]
@@ -69,6 +69,31 @@ pub(crate) mod times {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Time>, D::Error> {
         Vec::<Form>::deserialize(deserializer)?.iter().map(Form::read).collect()
+    }
+}
+
+/// Where a clock breaks: the frame, and the container's times before and at it.
+pub(crate) mod jumps {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Break {
+        frame: u64,
+        from: Form,
+        to: Form,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(jumps: &[Jump], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(jumps.iter().map(|jump| Break {
+            frame: jump.frame,
+            from: Form::of(None, jump.from),
+            to: Form::of(None, jump.to),
+        }))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Jump>, D::Error> {
+        let read = |of: &Break| Ok(Jump { frame: of.frame, from: of.from.read()?, to: of.to.read()? });
+        Vec::<Break>::deserialize(deserializer)?.iter().map(read).collect()
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) mod text;
 mod timecode;
 
 pub use chapters::chapters;
-pub use clip::{Cut, clip, clip_name};
+pub use clip::{Cut, clip, clip_name, uncuttable};
 pub use edits::Unit;
 pub use edl::edl;
 pub use json::{Line, VERSION, VideoFile, read};
@@ -53,6 +53,23 @@ pub enum Output {
     /// `report.html`.
     Report,
 }
+
+/// Names of all files that are ever written of a video.
+pub const FILES: [&str; 13] = [
+    "video.json",
+    "scenes.jsonl",
+    "shots.jsonl",
+    "events.jsonl",
+    "scenes.csv",
+    "shots.csv",
+    "scores.csv",
+    "scenes.edl",
+    "shots.edl",
+    "scenes.otio",
+    "shots.otio",
+    "chapters.ffmeta",
+    "report.html",
+];
 
 impl Output {
     /// All, in the order in which they are written.

@@ -76,6 +76,7 @@ impl Case {
             video: VideoRecord {
                 path: format!("/films/My {} film.mp4", self.name).into(),
                 size: (1280, 720),
+                sizes: Vec::new(),
                 rate: self.rate.as_ref().map(|r| r.parse().unwrap()),
                 variable_rate: self.variable,
                 start: self.at(0),

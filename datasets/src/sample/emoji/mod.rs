@@ -160,12 +160,15 @@ enum Source<'a> {
 /// that vendor; `unused`, those concepts by the other vendors.
 ///
 /// # Errors
-/// [`Error::ToolMissing`] without `npm`, [`Error::Command`] when a package cannot be had, [`Error::Checksum`],
+/// [`Error::Options`] for archives that are none of it, [`Error::ToolMissing`] without `npm`, [`Error::Command`] when a package cannot be had, [`Error::Checksum`],
 /// [`Error::Io`].
 pub fn emoji(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
+    let packages: Vec<&Archive> = VENDORS.iter().map(|(_, archive)| archive).chain([&CHARTS]).collect();
+    fetch::check_given(options, &packages)?;
     if let Some(report) = layout::complete(options, RECIPE) {
         return Ok(report);
     }
+    let _held = layout::claim(&options.out, MEDIA)?;
     let charts = fetch::locate(&CHARTS, options, progress)?;
     let archives = VENDORS
         .iter()
@@ -177,7 +180,7 @@ pub fn emoji(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Res
 
     let mut concepts = charts.concepts.clone();
     let sources = drawings(&mut concepts, &charts, &sets, &webp);
-    let looks = draw(&part, &concepts, &sources, progress)?;
+    let looks = draw(part.path(), &concepts, &sources, progress)?;
     let groups = watch(progress, "compare concepts", (None, Unit::Items), |_| {
         let mut by_vendor: BTreeMap<&str, Vec<Option<Look>>> = BTreeMap::new();
         for (drawing, look) in sources.iter().zip(&looks) {
@@ -186,7 +189,7 @@ pub fn emoji(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Res
         }
         group::group(&concepts, &by_vendor)
     });
-    let media = layout::publish(&part, &options.out, MEDIA)?;
+    let media = layout::publish(part, &options.out, MEDIA, RECIPE)?;
     let records = records(&concepts, &groups, &sources, &media);
     let licences = std::iter::once(&CHARTS).chain(VENDORS.iter().map(|(_, a)| a));
     let licences = licences.map(|a| format!("{}: {}", a.spec, a.licence)).collect();

@@ -40,21 +40,23 @@ const ARCHIVE: Archive = Archive {
 /// there is the sound of the thing itself. Splits `train`, `val`, `test` are made of whole groups of near-copies.
 ///
 /// # Errors
-/// [`crate::Error::ToolMissing`] without `apt-get` or `dpkg-deb`, [`crate::Error::Command`] when the package cannot be had,
+/// [`crate::Error::Options`] for archives that are none of it, [`crate::Error::ToolMissing`] without `apt-get` or `dpkg-deb`, [`crate::Error::Command`] when the package cannot be had,
 /// [`crate::Error::Checksum`], [`crate::Error::Io`].
 pub fn stamps(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
+    fetch::check_given(options, &[&ARCHIVE])?;
     if let Some(report) = layout::complete(options, RECIPE) {
         return Ok(report);
     }
+    let _held = layout::claim(&options.out, MEDIA)?;
     let archive = fetch::locate(&ARCHIVE, options, progress)?;
     let part = layout::begin(&options.out, MEDIA)?;
-    let unpacked = unpack::unpack(&archive, &part, progress)?;
-    let mut stamps = catalog::read(&part, unpacked)?;
-    let looks = draw(&part, &mut stamps, progress)?;
+    let unpacked = unpack::unpack(&archive, part.path(), progress)?;
+    let mut stamps = catalog::read(part.path(), unpacked)?;
+    let looks = draw(part.path(), &mut stamps, progress)?;
     let total = (Some(stamps.len() as u64), Unit::Items);
     let (groups, splits) =
-        watch(progress, "compare stamps", total, |_| group::split(&part, &stamps, &looks))?;
-    let media = layout::publish(&part, &options.out, MEDIA)?;
+        watch(progress, "compare stamps", total, |_| group::split(part.path(), &stamps, &looks))?;
+    let media = layout::publish(part, &options.out, MEDIA, RECIPE)?;
     let mut records: Vec<Record> = Vec::new();
     for (index, stamp) in stamps.iter().enumerate() {
         for mut record in records_of(stamp, &media) {

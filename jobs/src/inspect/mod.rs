@@ -1,14 +1,19 @@
 //! What a manifest holds, and what is wrong with it.
 
+mod check;
+mod form;
+
+pub use check::Opening;
+
 use crate::item::Skip;
 use crate::ordered::ordered;
 use crate::{Error, Flow, Progress, Result};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use unisono_datasets::sample::verify_groups;
-use unisono_datasets::{ImageOptions, Limits, Manifest, Record, decode};
+use unisono_datasets::video::Ffmpeg;
+use unisono_datasets::{Manifest, Record};
 
 /// Counts of one split, or of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -38,19 +43,31 @@ pub struct Inspection {
     pub languages: BTreeMap<String, usize>,
     /// Files that are missing or, where all were opened, broken.
     pub problems: Vec<Skip>,
+    /// Files whose content is not what their names' endings promise, where all were opened. They are read by their content.
+    pub misnamed: Vec<Misnamed>,
     /// Groups of near-copies that stand in two splits, with those: what was learned would be tested.
     pub crossing_groups: Vec<(String, String, String)>,
     /// Whether every file was opened and decoded.
     pub files_opened: bool,
 }
 
-/// Counts a manifest and looks for its files; `open` decodes every one, on `workers` threads.
+/// A file with another ending than its content has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Misnamed {
+    /// The file.
+    pub path: String,
+    /// What it is: "a JPEG picture".
+    pub content: &'static str,
+}
+
+/// Counts a manifest and looks for its files; with `opening` each is decoded, on `workers` threads: pictures and sounds whole, of videos the
+/// beginning and every part that is named.
 ///
 /// # Errors
-/// [`Error::Interrupted`] when `progress` says stop.
+/// [`Error::Interrupted`] when `progress` says stop; videos to open and no ffmpeg.
 pub fn inspect(
     manifest: &Manifest,
-    open: bool,
+    opening: Option<&Opening>,
     workers: usize,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Inspection> {
@@ -60,72 +77,38 @@ pub fn inspect(
         by_split.entry(record.split.clone().unwrap_or_default()).or_default().push(record);
         *languages.entry(record.lang.clone().unwrap_or_default()).or_insert(0) += 1;
     }
-    let files: Vec<(&Path, Kind)> = files(&manifest.records).into_iter().collect();
-    let mut problems = Vec::new();
-    let stage = if open { "open files" } else { "look for files" };
+    let ffmpeg = match opening {
+        Some(opening) if check::any_video(&manifest.records) => {
+            Some(Ffmpeg::find(opening.ffmpeg.as_deref())?)
+        }
+        _ => None,
+    };
+    let files = check::files(manifest);
+    let (mut problems, mut misnamed) = (Vec::new(), Vec::new());
+    let stage = if opening.is_some() { "open files" } else { "look for files" };
     let total = files.len();
-    let check = |(path, kind): &(&Path, Kind)| check(path, *kind, open);
+    let id = |index: usize| -> String { files[index].path.display().to_string() };
     ordered(
         &files,
         workers,
         16,
-        check,
-        |index, outcome| {
-            if let Err(reason) = outcome {
-                problems.push(Skip { id: files[index].0.display().to_string(), reason });
-            }
+        |file| check::check(file, opening.map(|opening| (opening, ffmpeg.as_ref()))),
+        |index, seen| {
+            problems.extend(seen.problems.into_iter().map(|reason| Skip { id: id(index), reason }));
+            misnamed.extend(seen.misnamed.map(|content| Misnamed { path: id(index), content }));
             progress(Progress { stage, done: index + 1, total, skipped: problems.len() }).check()
         },
-        |index| Error::Worker { id: files[index].0.display().to_string() },
+        |index| Error::Worker { id: id(index) },
     )?;
     Ok(Inspection {
         total: counts(&manifest.records.iter().collect::<Vec<_>>()),
         splits: by_split.iter().map(|(split, records)| (split.clone(), counts(records))).collect(),
         languages,
         problems,
+        misnamed,
         crossing_groups: verify_groups(&manifest.records, |s| Some(s.to_owned())).err().unwrap_or_default(),
-        files_opened: open,
+        files_opened: opening.is_some(),
     })
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Picture,
-    Sound,
-    Video,
-}
-
-fn files(records: &[Record]) -> BTreeSet<(&Path, Kind)> {
-    let mut files = BTreeSet::new();
-    for record in records {
-        files.extend(record.image.iter().map(|p| (p.as_path(), Kind::Picture)));
-        files.extend(record.audio.iter().map(|p| (p.as_path(), Kind::Sound)));
-        files.extend(record.video.iter().map(|p| (p.as_path(), Kind::Video)));
-    }
-    files
-}
-
-fn check(path: &Path, kind: Kind, open: bool) -> std::result::Result<(), String> {
-    let meta = std::fs::metadata(path).map_err(|e| e.to_string())?;
-    if !meta.is_file() {
-        return Err("not a file".into());
-    }
-    if meta.len() == 0 {
-        return Err("an empty file".into());
-    }
-    if !open {
-        return Ok(());
-    }
-    let decoded = catch_unwind(AssertUnwindSafe(|| match kind {
-        Kind::Picture => decode::image(path, &ImageOptions::default()).map(drop),
-        Kind::Sound => decode::sound(path, &Limits::default()).map(drop),
-        Kind::Video => Ok(()),
-    }));
-    let prefix = format!("{}: ", path.display());
-    match decoded {
-        Ok(outcome) => outcome.map_err(|e| e.to_string().replacen(&prefix, "", 1)),
-        Err(_) => Err("its decoder panicked (this is a bug, please report it)".into()),
-    }
 }
 
 fn counts(records: &[&Record]) -> Counts {
@@ -160,8 +143,9 @@ mod tests {
         ];
         fs::write(&path, lines.join("\n")).unwrap();
         let manifest = Manifest::load(&path).unwrap();
+        let opening = Opening::default();
         let look = |open| inspect(&manifest, open, 2, &mut |_| Flow::Continue).unwrap();
-        let found = look(false);
+        let found = look(None);
         assert_eq!(found.total, Counts { records: 4, labels: 3, text: 2, image: 2, audio: 2, video: 0 });
         assert_eq!(
             found.splits["train"],
@@ -174,8 +158,39 @@ mod tests {
             i.problems.iter().map(|p| p.id.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names(&found), ["empty.wav", "gone.wav"]);
-        assert_eq!(names(&look(true)), ["broken.png", "empty.wav", "gone.wav"]);
-        let stopped = inspect(&manifest, false, 1, &mut |_| Flow::Stop);
+        assert_eq!(names(&look(Some(&opening))), ["broken.png", "empty.wav", "gone.wav"]);
+        let stopped = inspect(&manifest, None, 1, &mut |_| Flow::Stop);
         assert!(matches!(stopped, Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn files_are_judged_by_their_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        image::RgbImage::new(2, 2).save(at("ok.png")).unwrap();
+        fs::copy(at("ok.png"), at("picture.jpg")).unwrap();
+        fs::copy(at("ok.png"), at("ok")).unwrap();
+        fs::write(at("words.png"), "not found").unwrap();
+        fs::write(at("words.wav"), "not found").unwrap();
+        let lines = [
+            r#"{"id":"1","image":"ok.png"}"#,
+            r#"{"id":"2","image":"picture.jpg"}"#,
+            r#"{"id":"3","image":"ok"}"#,
+            r#"{"id":"4","image":"words.png"}"#,
+            r#"{"id":"5","audio":"words.wav"}"#,
+            r#"{"id":"6","image":"."}"#,
+        ];
+        fs::write(at("m.jsonl"), lines.join("\n")).unwrap();
+        let manifest = Manifest::load(&at("m.jsonl")).unwrap();
+        let found = inspect(&manifest, Some(&Opening::default()), 2, &mut |_| Flow::Continue).unwrap();
+        let said = |name: &str| {
+            found.problems.iter().find(|p| p.id.ends_with(name)).map_or("", |p| p.reason.as_str()).to_owned()
+        };
+        assert_eq!(found.problems.len(), 3, "{:?}", found.problems);
+        assert!(said("/.").contains("a folder"), "{}", said("/."));
+        assert!(said("words.png").ends_with("found text") && said("words.wav").ends_with("found text"));
+        assert_eq!(found.misnamed.len(), 1);
+        assert!(found.misnamed[0].path.ends_with("picture.jpg"));
+        assert_eq!(found.misnamed[0].content, "a PNG picture");
     }
 }

@@ -1,0 +1,92 @@
+//! Every tower of a model, from made-up inputs to unit vectors.
+
+use super::{Args, cosine, difference, text};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+use unisono_encoders::clips::Clips;
+use unisono_encoders::{Modality, Mode, Model, Result, import, to_vec};
+
+pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, String> {
+    let mut there = import::load(dir, device).map_err(text)?.model;
+    there.prepare(args.precision).map_err(text)?;
+    let here = match args.no_compare {
+        true => None,
+        false => Some(import::load(dir, Device::Cpu).map_err(text)?.model),
+    };
+    let batch = i64::from(args.batch);
+    let mut all = serde_json::Map::new();
+    for modality in there.embeds() {
+        let one = || -> Result<Value, String> {
+            let found = vectors(&there, modality, batch).map_err(text)?;
+            let mut value = json!({});
+            if let Some(here) = &here {
+                let want = to_vec(&vectors(here, modality, batch).map_err(text)?).map_err(text)?;
+                let found = to_vec(&found).map_err(text)?;
+                let dim = usize::try_from(here.config().embed_dim).unwrap_or(1);
+                value["difference"] = json!(difference(&found, &want));
+                value["cosine"] = json!(cosine(&found, &want, dim));
+            }
+            if args.rounds > 0 {
+                let begun = Instant::now();
+                let mut last = None;
+                for _ in 0..args.rounds {
+                    last = Some(vectors(&there, modality, batch).map_err(text)?);
+                }
+                // Reading the last one waits for all of them.
+                last.as_ref().map(to_vec).transpose().map_err(text)?;
+                let seconds = begun.elapsed().as_secs_f64();
+                value["items_per_second"] = json!(batch as f64 * f64::from(args.rounds) / seconds);
+            }
+            Ok(value)
+        };
+        // One tower's fault does not hide the others.
+        let value = one().unwrap_or_else(|e| json!({ "fault": crate::error::one_line(&e) }));
+        all.insert(modality.name().into(), value);
+    }
+    Ok(Value::Object(all))
+}
+
+/// `[B, D]` unit vectors of made-up inputs, the same on every device.
+fn vectors(model: &Model, modality: Modality, batch: i64) -> Result<Tensor> {
+    let (c, device) = (model.config(), model.device());
+    tch::no_grad(|| {
+        let pooled = match (modality, &c.text, &c.image) {
+            (Modality::Text, Some(text), _) => {
+                let t = text.context_length.min(16);
+                let ids: Vec<i64> = (0..batch * t).map(|i| i * 7919 % text.vocab_size).collect();
+                let ids = Tensor::f_from_slice(&ids)?.f_view([batch, t])?.f_to_device(device)?;
+                let mask = Tensor::f_ones([batch, t], (Kind::Bool, device))?;
+                model.forward_text(&ids, &mask, Mode::Eval)?.pooled
+            }
+            (Modality::Image, _, Some(image)) => {
+                let [h, w] = image.size.sides;
+                model.forward_image(&wave(&[batch, 3, h, w], device)?, Mode::Eval)?.pooled
+            }
+            (Modality::Video, _, Some(image)) => {
+                let ([h, w], frames) = (image.size.sides, model.frames());
+                let clips = Clips::new(&vec![frames; batch as usize], device)?;
+                let pixels = wave(&[batch * frames as i64, 3, h, w], device)?;
+                let seen = model.forward_frames(&pixels, &clips, Mode::Eval)?.pooled;
+                model.forward_video(&seen, &clips, None, Mode::Eval)?
+            }
+            _ => {
+                let plain = c.audio.as_ref().map(|a| (a.max_frames, a.mels));
+                let (frames, mels) = plain
+                    .or(c.htsat.as_ref().map(|h| (h.frames(), h.mels)))
+                    .ok_or_else(|| model.no_tower(modality))?;
+                let lengths = Tensor::f_full([batch], frames, (Kind::Int64, device))?;
+                model.forward_audio(&wave(&[batch, frames, mels], device)?, &lengths, Mode::Eval)?.pooled
+            }
+        };
+        model.project(modality, &pooled)
+    })
+}
+
+/// Numbers between -1 and 1, computed on the CPU wherever they go.
+pub(super) fn wave(shape: &[i64], device: Device) -> Result<Tensor> {
+    let n: i64 = shape.iter().product();
+    let x = Tensor::f_arange(n, (Kind::Float, Device::Cpu))?.f_mul_scalar(0.37)?.f_sin()?;
+    Ok(x.f_view(shape)?.f_to_device(device)?)
+}

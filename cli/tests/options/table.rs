@@ -1,0 +1,140 @@
+//! For every option of every command: how it is given, and what it changes. An option without a line here fails the tests.
+#![allow(dead_code)]
+
+#[path = "embedding.rs"]
+mod embedding;
+#[path = "models.rs"]
+mod models;
+#[path = "understanding.rs"]
+mod understanding;
+
+/// What an option changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// Output, messages, exit code or files are others than without it.
+    Differs,
+    /// This is said, and is not said without it.
+    Says(&'static str),
+    /// The command ends with this code and says this: what the option names is looked for.
+    Ends(i32, &'static str),
+    /// Nothing that a run shows, for this reason.
+    Unseen(&'static str),
+}
+
+pub use Shows::{Differs, Ends, Says, Unseen};
+
+/// A way to give an option.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// `--name`.
+    pub option: &'static str,
+    /// What stands beside it, in both runs; after `=` instead of the command's own line.
+    pub with: &'static str,
+    /// The option with its value.
+    pub given: &'static str,
+    pub shows: Shows,
+    /// A command of the same name that runs before each of both.
+    pub first: &'static str,
+}
+
+const fn option(option: &'static str, with: &'static str, given: &'static str, shows: Shows) -> Scenario {
+    Scenario { option, with, given, shows, first: "" }
+}
+
+impl Scenario {
+    const fn after(self, first: &'static str) -> Self {
+        Self { first, ..self }
+    }
+}
+
+pub struct Command {
+    /// `index build`.
+    pub name: &'static str,
+    /// The shortest line that does something.
+    pub line: &'static str,
+    pub options: &'static [Scenario],
+    /// Where pictures and sounds are read, and where a film is (nothing: nowhere): what the limits of media are seen with. Absent for
+    /// commands that read none.
+    pub media: Option<(&'static str, &'static str)>,
+    /// Pairs that the parser refuses.
+    pub refused: &'static [(&'static str, &'static str)],
+}
+
+impl Command {
+    /// Its options, and the limits that all commands which read media have.
+    pub fn all(&self) -> Vec<Scenario> {
+        let mut all = self.options.to_vec();
+        let Some((files, film)) = self.media else { return all };
+        let of_film = |part| {
+            if film.is_empty() {
+                Unseen("no film is read; limits.rs sees that it is taken")
+            } else {
+                Says(part)
+            }
+        };
+        // A speech model looks at no picture.
+        let heard = self.name == "transcribe";
+        let seen = |shows| if heard { Ends(2, "is for pictures and frames") } else { shows };
+        all.extend([
+            option("--max-pixels", files, "--max-pixels 10", Says("--max-pixels")),
+            option(
+                "--max-file-bytes",
+                if heard { "" } else { files },
+                "--max-file-bytes 10B",
+                Says("--max-file-bytes"),
+            ),
+            option("--max-seconds", film, "--max-seconds 1", of_film("--max-seconds")),
+            option(
+                "--max-frames",
+                film,
+                "--max-frames 3",
+                seen(Unseen("frames that are picked from a film are not counted; those of `scenes` are")),
+            ),
+            option("--max-silence", film, "--max-silence 9", Unseen("no decoder hangs on purpose")),
+            option(
+                "--truncated",
+                files,
+                "--truncated use",
+                seen(Unseen("the decoders' tests have cut pictures")),
+            ),
+        ]);
+        all
+    }
+}
+
+const SPEED: Shows = Unseen("how many threads work changes the time alone");
+const NO_FFMPEG: Shows = Ends(3, "`/none/ffmpeg` is not installed");
+
+/// All commands.
+pub fn commands() -> impl Iterator<Item = &'static Command> {
+    [embedding::COMMANDS, understanding::COMMANDS, models::COMMANDS].into_iter().flatten()
+}
+
+/// Lines that are refused for what the model or the options together say, each with a part of the message.
+pub const REFUSED: &[(&str, &str)] = &[
+    ("search --index IDX --image picture.png --rerank matches", "cannot be used with"),
+    ("search --index IDX --sound sound.wav --rerank matches", "cannot be used with"),
+    ("search --index IDX --video clip.mp4 --rerank matches", "cannot be used with"),
+    ("caption --model captions --top-k 3 picture.png", "--top-k changes nothing"),
+    ("caption --model captions --temperature 0 --top-p 0.5 picture.png", "--top-p changes nothing"),
+    ("caption --model captions --seed 3 picture.png", "--seed changes nothing"),
+    ("caption --model captions --length-penalty 2 picture.png", "--length-penalty changes nothing"),
+    ("caption --model captions --beams 2 --temperature 1 picture.png", "exclude each other"),
+    (
+        "caption --model captions --min-length 9 --max-length 8 picture.png",
+        "--min-length 9 is above --max-length 8",
+    ),
+    ("ask --model answers --question x --answer red --beams 2 picture.png", "cannot be used with"),
+    ("transcribe --model speech --no-fallback --seed 2 sound.wav", "--seed changes nothing"),
+    (
+        "transcribe --model speech --min-length 9 --max-length 8 sound.wav",
+        "--min-length 9 is above --max-length 8",
+    ),
+    ("transcribe --model speech --json --format srt sound.wav", "--json prints JSON"),
+    ("transcribe --model speech --language xx sound.wav", "--language xx: expected one of de, en, fr"),
+    ("transcribe --model speech --frames 3 sound.wav", "unexpected argument '--frames'"),
+    ("train recipe.toml --out run --set stepz=3", "did you mean `steps`"),
+    ("train recipe.toml --out run --set optimizer.lr=-1", "optimizer.lr: expected a positive number"),
+    ("train recipe.toml --out run --without NOBODY", "no [[data]] or protocol of that name"),
+    ("embed --model model --out v.npy --ffmpeg= photos", "--ffmpeg"),
+];

@@ -1,0 +1,133 @@
+//! The items of a side: what is in a manifest of one modality, and what each is known by.
+
+use crate::protocol::Captions;
+use crate::retrieval::words_mark;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use unisono_datasets::video::Span;
+use unisono_datasets::{Record, words};
+use unisono_encoders::Modality;
+
+/// One item of a side.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The record's id.
+    pub id: String,
+    /// Identity of the thing: the record's label, or its id.
+    pub key: String,
+    /// What it is known by: the keys of the records that name it and the words of their captions, each with its language. Items with a
+    /// mark in common are each other's right answers.
+    pub marks: Vec<String>,
+    /// Language, empty when unknown.
+    pub lang: String,
+    /// The caption, for a text.
+    pub text: Option<String>,
+    /// The file, for a picture, sound or video.
+    pub path: Option<PathBuf>,
+    /// The part of the file, for a video.
+    pub span: Span,
+    /// Length, for a sound.
+    pub seconds: Option<f64>,
+}
+
+impl Item {
+    /// Whether the two are right answers for each other: they are of one thing, or said with the same words in one language.
+    pub fn answers(&self, other: &Self) -> bool {
+        self.marks.iter().any(|mark| other.marks.contains(mark))
+    }
+}
+
+/// Which items make a side.
+pub(crate) struct Choice<'a> {
+    pub(crate) modality: Modality,
+    /// Of these languages; empty: all.
+    pub(crate) langs: &'a [String],
+    pub(crate) captions: Captions,
+    /// A file that records of several languages name is an item of each.
+    pub(crate) by_lang: bool,
+}
+
+impl Choice<'_> {
+    /// The items among `records`, in their order.
+    pub(crate) fn items(&self, records: &[&Record]) -> Vec<Item> {
+        let asked = |r: &&&Record| self.langs.is_empty() || self.langs.contains(&lang(r));
+        match self.modality {
+            Modality::Text => texts(records.iter().filter(asked), self.captions),
+            _ => media(records, asked, self),
+        }
+    }
+}
+
+fn lang(record: &Record) -> String {
+    record.lang.clone().unwrap_or_default()
+}
+
+fn texts<'a>(records: impl Iterator<Item = &'a &'a Record>, captions: Captions) -> Vec<Item> {
+    let mut seen = BTreeSet::new();
+    let mut items = Vec::new();
+    for r in records {
+        let lang = lang(r);
+        for text in captions.of(&r.text) {
+            if r.label.is_some() && !seen.insert((r.key(), lang.clone(), words::folded(&text))) {
+                continue;
+            }
+            items.push(Item {
+                id: r.id.clone(),
+                key: r.key().to_owned(),
+                marks: vec![r.key().to_owned(), words_mark(&lang, &text)],
+                lang: lang.clone(),
+                text: Some(text),
+                path: None,
+                span: Span::WHOLE,
+                seconds: None,
+            });
+        }
+    }
+    items
+}
+
+/// The files of a record, and the part that is meant.
+fn files(record: &Record, modality: Modality) -> Vec<(&Path, Span)> {
+    match modality {
+        Modality::Text => Vec::new(),
+        Modality::Image => record.image.iter().map(|p| (p.as_path(), Span::WHOLE)).collect(),
+        Modality::Audio => record.audio.iter().map(|p| (p.as_path(), Span::WHOLE)).collect(),
+        Modality::Video => record.video.iter().map(|p| (p.as_path(), record.span)).collect(),
+    }
+}
+
+fn media(records: &[&Record], asked: impl Fn(&&&Record) -> bool, choice: &Choice) -> Vec<Item> {
+    let Choice { modality, captions, by_lang, .. } = *choice;
+    // A file is what all its records say of it, those of other languages too.
+    let mut marks: BTreeMap<(&Path, String), BTreeSet<String>> = BTreeMap::new();
+    for r in records {
+        for (path, span) in files(r, modality) {
+            let known = marks.entry((path, span.to_string())).or_default();
+            known.insert(r.key().to_owned());
+            known.extend(captions.of(&r.text).iter().map(|text| words_mark(&lang(r), text)));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let mut items = Vec::new();
+    for r in records.iter().filter(asked) {
+        for (path, span) in files(r, modality) {
+            let (place, lang) = ((path, span.to_string()), lang(r));
+            if !seen.insert((place.clone(), if by_lang { lang.clone() } else { String::new() })) {
+                continue;
+            }
+            // Its own key comes first: messages show it.
+            let others = marks.get(&place).into_iter().flatten().filter(|mark| *mark != r.key());
+            items.push(Item {
+                id: r.id.clone(),
+                key: r.key().to_owned(),
+                marks: std::iter::once(r.key().to_owned()).chain(others.cloned()).collect(),
+                lang,
+                text: None,
+                path: Some(path.to_owned()),
+                span,
+                seconds: None,
+            });
+        }
+    }
+    items
+}

@@ -1,0 +1,283 @@
+//! One side of an evaluation: the items of a modality, decoded, processed and embedded.
+
+use crate::control::Caption;
+use crate::inputs::ClipInput;
+use crate::items::{Choice, Item};
+use crate::protocol::Captions;
+use crate::{Error, Result, inputs};
+use image::RgbImage;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::Path;
+use unisono_datasets::video::Ffmpeg;
+use unisono_datasets::{MediaLimits, Record};
+use unisono_encoders::{Clip, Modality, Model, to_vec};
+
+#[derive(Debug, Clone)]
+enum Input {
+    Text(Vec<Vec<i64>>),
+    Image(Vec<RgbImage>),
+    Audio(Vec<Vec<f32>>),
+    Video(Vec<Clip>),
+}
+
+/// The items of one modality, decoded and processed once, to be embedded by a model as often as it changes.
+#[derive(Debug, Clone)]
+pub struct Side {
+    /// Its modality.
+    pub modality: Modality,
+    /// Its items; row `i` of the embedding is item `i`.
+    pub items: Vec<Item>,
+    input: Input,
+}
+
+/// A medium that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Skipped {
+    /// The record's id.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Reads and processes every item of `modality` among `records`; media that are broken or beyond `limits` are named in `skipped`.
+///
+/// A file, or a part of a video, that several records name is one item. Every record's captions are items of their own, except that the
+/// same words about one label are one item: a label's records are many drawings or recordings of one thing.
+///
+/// # Errors
+/// The model lacks the tower.
+pub fn gather(
+    model: &Model,
+    records: &[&Record],
+    modality: Modality,
+    langs: &[String],
+    captions: Captions,
+    limits: &MediaLimits,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Side> {
+    let reading = Reading { limits: *limits, ffmpeg: None };
+    gather_by(model, records, &Choice { modality, langs, captions, by_lang: false }, &reading, skipped)
+}
+
+/// How media are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading<'a> {
+    /// What they may cost.
+    pub limits: MediaLimits,
+    /// The program that decodes videos; `None`: it is looked for.
+    pub ffmpeg: Option<&'a Path>,
+}
+
+/// [`gather`] for any choice.
+pub(crate) fn gather_by(
+    model: &Model,
+    records: &[&Record],
+    choice: &Choice,
+    reading: &Reading,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Side> {
+    process(model, choice.modality, choice.items(records), reading, skipped)
+}
+
+type Processed<T> = Vec<std::result::Result<T, String>>;
+
+fn process(
+    model: &Model,
+    modality: Modality,
+    items: Vec<Item>,
+    reading: &Reading,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Side> {
+    let limits = reading.limits.files();
+    match modality {
+        Modality::Text => {
+            let p = model.text_processor()?;
+            let ids: Processed<Vec<i64>> = items
+                .par_iter()
+                .map(|i| p.encode(i.text.as_deref().unwrap_or_default()).map_err(|e| e.to_string()))
+                .collect();
+            let (items, ids) = keep(items, ids, skipped, |_, _| ());
+            Ok(Side { modality, items, input: Input::Text(ids) })
+        }
+        Modality::Image => {
+            let p = model.image_processor()?;
+            let squares: Processed<RgbImage> = items
+                .par_iter()
+                .map(|i| {
+                    inputs::picture(i.path.as_deref().unwrap_or("".as_ref()), p, limits)
+                        .map_err(|e| e.to_string())
+                })
+                .collect();
+            let (items, squares) = keep(items, squares, skipped, |_, _| ());
+            Ok(Side { modality, items, input: Input::Image(squares) })
+        }
+        Modality::Audio => {
+            let p = model.audio_processor()?;
+            let mels: Processed<(Vec<f32>, f64)> = items
+                .par_iter()
+                .map(|i| {
+                    inputs::spectrogram(i.path.as_deref().unwrap_or("".as_ref()), p, &limits)
+                        .map_err(|e| e.to_string())
+                })
+                .collect();
+            let (items, mels) =
+                keep(items, mels, skipped, |item, (_, seconds)| item.seconds = Some(*seconds));
+            Ok(Side { modality, items, input: Input::Audio(mels.into_iter().map(|(m, _)| m).collect()) })
+        }
+        Modality::Video => {
+            let input = ClipInput::of(model)?;
+            let (ffmpeg, limits) = (Ffmpeg::find(reading.ffmpeg)?, reading.limits.videos());
+            let clips: Processed<Clip> = items
+                .par_iter()
+                .map(|i| {
+                    let path = i.path.as_deref().unwrap_or("".as_ref());
+                    input.read(path, &i.span, &ffmpeg, &limits).map_err(|e| e.to_string())
+                })
+                .collect();
+            let (items, clips) = keep(items, clips, skipped, |_, _| ());
+            Ok(Side { modality, items, input: Input::Video(clips) })
+        }
+    }
+}
+
+fn keep<T>(
+    items: Vec<Item>,
+    processed: Processed<T>,
+    skipped: &mut Vec<Skipped>,
+    note: impl Fn(&mut Item, &T),
+) -> (Vec<Item>, Vec<T>) {
+    let (mut kept, mut values) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for (mut item, value) in items.into_iter().zip(processed) {
+        match value {
+            Ok(value) => {
+                note(&mut item, &value);
+                kept.push(item);
+                values.push(value);
+            }
+            Err(reason) => skipped.push(Skipped { id: item.id, reason }),
+        }
+    }
+    (kept, values)
+}
+
+impl Side {
+    /// Embeds every item, `batch` at a time; sounds of like length share a batch. Returns `[N, D]` row-major.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn embed(&self, model: &Model, batch: usize) -> Result<Vec<f32>> {
+        let dim = model.config().embed_dim as usize;
+        let mut order: Vec<usize> = (0..self.items.len()).collect();
+        match &self.input {
+            Input::Text(ids) => order.sort_by_key(|i| ids[*i].len()),
+            Input::Audio(mels) => order.sort_by_key(|i| mels[*i].len()),
+            Input::Image(_) | Input::Video(_) => {}
+        }
+        let mut out = vec![0f32; self.items.len() * dim];
+        for chunk in order.chunks(batch.max(1)) {
+            let vectors = tch::no_grad(|| self.embed_chunk(model, chunk))?;
+            for (row, at) in to_vec(&vectors)?.chunks(dim).zip(chunk) {
+                out[at * dim..(at + 1) * dim].copy_from_slice(row);
+            }
+        }
+        Ok(out)
+    }
+
+    fn embed_chunk(&self, model: &Model, chunk: &[usize]) -> unisono_encoders::Result<tch::Tensor> {
+        use unisono_encoders::Mode::Eval;
+        match &self.input {
+            Input::Text(ids) => {
+                let rows: Vec<Vec<i64>> = chunk.iter().map(|i| ids[*i].clone()).collect();
+                let (ids, mask) = model.text_processor()?.batch(&rows, model.device())?;
+                model.project(Modality::Text, &model.forward_text(&ids, &mask, Eval)?.pooled)
+            }
+            Input::Image(squares) => {
+                let rows: Vec<RgbImage> = chunk.iter().map(|i| squares[*i].clone()).collect();
+                model.project(Modality::Image, &model.pool_images(&rows)?)
+            }
+            Input::Audio(mels) => {
+                let rows: Vec<&[f32]> = chunk.iter().map(|i| mels[*i].as_slice()).collect();
+                model.embed_spectrograms(&rows)
+            }
+            Input::Video(clips) => {
+                let rows: Vec<&Clip> = chunk.iter().map(|i| &clips[*i]).collect();
+                model.project(Modality::Video, &model.pool_clips(&rows)?)
+            }
+        }
+    }
+
+    /// The tower's tokens of some of the items, for a fusion Transformer.
+    ///
+    /// # Errors
+    /// Texts, or libtorch's.
+    pub fn tokens(
+        &self,
+        model: &unisono_fusion::FusionModel,
+        items: std::ops::Range<usize>,
+    ) -> Result<unisono_fusion::Sequence> {
+        match &self.input {
+            Input::Image(squares) => Ok(model.see(&squares[items])?),
+            Input::Audio(mels) => Ok(model.hear(&mels[items])?),
+            Input::Text(_) | Input::Video(_) => {
+                Err(Error::Input("expected pictures or sounds to caption, found texts or videos".into()))
+            }
+        }
+    }
+
+    pub(crate) fn marks(&self) -> Vec<&[String]> {
+        self.items.iter().map(|i| i.marks.as_slice()).collect()
+    }
+
+    /// A name for each item that it has in common with every item that it hangs together with by marks: these are resampled together.
+    pub(crate) fn clusters(&self) -> Vec<&str> {
+        fn root(up: &mut [usize], mut at: usize) -> usize {
+            while up[at] != at {
+                up[at] = up[up[at]];
+                at = up[at];
+            }
+            at
+        }
+        let mut up: Vec<usize> = (0..self.items.len()).collect();
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (i, item) in self.items.iter().enumerate() {
+            for mark in &item.marks {
+                let there = *first.entry(mark).or_insert(i);
+                let (a, b) = (root(&mut up, there), root(&mut up, i));
+                up[a.max(b)] = a.min(b);
+            }
+        }
+        (0..up.len()).map(|i| self.items[root(&mut up, i)].id.as_str()).collect()
+    }
+
+    /// Refuses vectors that are not finite, naming the item.
+    pub(crate) fn check(&self, vectors: &[f32], dim: usize) -> Result<()> {
+        match vectors.chunks(dim.max(1)).zip(&self.items).find(|(row, _)| row.iter().any(|v| !v.is_finite()))
+        {
+            None => Ok(()),
+            Some((_, item)) => Err(Error::BrokenVector {
+                modality: self.modality.name(),
+                id: item.id.clone(),
+                what: match &item.path {
+                    Some(path) => path.display().to_string(),
+                    None => format!("{:?}", item.text.as_deref().unwrap_or_default()),
+                },
+            }),
+        }
+    }
+
+    pub(crate) fn langs(&self) -> Vec<&str> {
+        self.items.iter().map(|i| i.lang.as_str()).collect()
+    }
+
+    pub(crate) fn captions(&self) -> Vec<Caption<'_>> {
+        self.items
+            .iter()
+            .map(|i| Caption { text: i.text.as_deref().unwrap_or_default(), lang: &i.lang })
+            .collect()
+    }
+
+    pub(crate) fn seconds(&self) -> Vec<f64> {
+        self.items.iter().map(|i| i.seconds.unwrap_or_default()).collect()
+    }
+}

@@ -1,0 +1,45 @@
+//! How long captions take to say: what the duration control learns from.
+
+use crate::control::Caption;
+use rayon::prelude::*;
+use std::path::PathBuf;
+use unisono_datasets::{MediaLimits, Record};
+
+/// Captions that are spoken, and for how long: what the duration control learns from.
+#[derive(Debug, Clone, Default)]
+pub struct Spoken {
+    captions: Vec<(String, String)>,
+    pub(crate) seconds: Vec<f64>,
+}
+
+impl Spoken {
+    /// The first caption and the length of every sound among `records`; sounds that cannot be decoded are left out.
+    pub fn measure(records: &[&Record], limits: &MediaLimits) -> Self {
+        let limits = limits.files();
+        let clips: Vec<(&Record, &PathBuf)> = records
+            .iter()
+            .filter(|r| !r.text.is_empty())
+            .flat_map(|r| r.audio.iter().map(move |a| (*r, a)))
+            .collect();
+        let lengths: Vec<Option<f64>> = clips
+            .par_iter()
+            .map(|(_, a)| unisono_datasets::decode::sound(a, &limits).ok().map(|s| s.seconds()))
+            .collect();
+        let mut out = Self::default();
+        for ((r, _), seconds) in clips.into_iter().zip(lengths) {
+            if let Some(seconds) = seconds {
+                out.captions.push((r.text[0].clone(), r.lang.clone().unwrap_or_default()));
+                out.seconds.push(seconds);
+            }
+        }
+        out
+    }
+
+    /// Without the languages every clip is fitted by one line.
+    pub(crate) fn captions(&self, languages: bool) -> Vec<Caption<'_>> {
+        self.captions
+            .iter()
+            .map(|(text, lang)| Caption { text, lang: if languages { lang } else { "" } })
+            .collect()
+    }
+}

@@ -1,0 +1,220 @@
+//! What asks, what answers and what is right, over small manifests and a random model.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../jobs/tests/support/mod.rs"]
+mod tiny;
+
+use std::fs;
+use std::path::Path;
+use unisono_datasets::{Manifest, MediaLimits};
+use unisono_encoders::{Modality, Model};
+use unisono_eval::chance;
+use unisono_eval::protocol::{Captions, Outcome, Prepared, Protocol, Spoken};
+use unisono_eval::stats::Bootstrap;
+
+/// A manifest of these lines beside four pictures and three sounds.
+fn manifest(dir: &Path, lines: &[&str]) -> Manifest {
+    for i in 0..4u8 {
+        tiny::picture(&dir.join(format!("p{i}.png")), i);
+        tiny::sound(&dir.join(format!("s{i}.wav")), u32::from(i));
+    }
+    let path = dir.join("m.jsonl");
+    fs::write(&path, lines.join("\n")).unwrap();
+    Manifest::load(&path).unwrap()
+}
+
+fn protocol(from: Modality, to: Modality) -> Protocol {
+    Protocol {
+        name: "test".into(),
+        manifest: "m.jsonl".into(),
+        split: "test".into(),
+        distractors: Vec::new(),
+        from,
+        to,
+        query_lang: Vec::new(),
+        gallery_lang: Vec::new(),
+        same_lang: false,
+        captions: Captions::First,
+    }
+}
+
+fn model() -> Model {
+    tiny::model(7, &tiny::TOWERS)
+}
+
+fn outcome(p: &Protocol, manifest: &Manifest) -> (Prepared, Outcome) {
+    let model = model();
+    let prepared = Prepared::new(p, manifest, &model, &MediaLimits::default()).unwrap();
+    let outcome = prepared.run(&model, 4, &Bootstrap::default()).unwrap();
+    (prepared, outcome)
+}
+
+const TO_IMAGE: (Modality, Modality) = (Modality::Text, Modality::Image);
+const TO_TEXT: (Modality, Modality) = (Modality::Image, Modality::Text);
+
+/// For each query, how many of the gallery are right.
+fn relevant(o: &Outcome) -> Vec<usize> {
+    o.ranks.queries.iter().map(|q| q.relevant).collect()
+}
+
+#[test]
+fn the_same_words_under_two_pictures_are_both_right_and_all_ask() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = manifest(
+        dir.path(),
+        &[
+            r#"{"id":"a","image":"p0.png","text":"A plain  café","split":"test"}"#,
+            r#"{"id":"b","image":"p1.png","text":"a plain cafe\u0301 ","split":"test"}"#,
+            r#"{"id":"c","image":"p2.png","text":"another square","split":"test"}"#,
+        ],
+    );
+    for (from, to) in [TO_IMAGE, TO_TEXT] {
+        let (_, o) = outcome(&protocol(from, to), &m);
+        assert_eq!((o.metrics.queries, o.metrics.left_out, o.metrics.gallery), (3, 0, 3.0), "{from}");
+        assert_eq!(relevant(&o), [2, 2, 1]);
+        // The exact chance of queries with two and with one right answer among three.
+        let expected = (2.0 * chance::recall_at(1, 3, 2) + chance::recall_at(1, 3, 1)) / 3.0;
+        assert!((o.metrics.chance_r1 - expected).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn one_caption_in_common_does_not_make_two_things_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = manifest(
+        dir.path(),
+        &[
+            r#"{"id":"a","image":"p0.png","text":["a square","red"],"split":"test"}"#,
+            r#"{"id":"b","image":"p1.png","text":["a square","green"],"split":"test"}"#,
+            r#"{"id":"c","image":"p2.png","text":["a ship","a ship"],"split":"test"}"#,
+        ],
+    );
+    let all = |(from, to)| Protocol { captions: Captions::All, ..protocol(from, to) };
+    let (prepared, o) = outcome(&all(TO_IMAGE), &m);
+    // Every caption asks, those said twice, too.
+    assert_eq!(prepared.queries.items.len(), 6);
+    assert_eq!(relevant(&o), [2, 1, 2, 1, 1, 1]);
+    let (_, o) = outcome(&all(TO_TEXT), &m);
+    assert_eq!(relevant(&o), [3, 3, 2]);
+    // Captions that take no part join nothing.
+    let m = manifest(
+        dir.path(),
+        &[
+            r#"{"id":"a","image":"p0.png","text":["a cat","animal"],"split":"test"}"#,
+            r#"{"id":"b","image":"p1.png","text":["animal","a cat"],"split":"test"}"#,
+        ],
+    );
+    assert_eq!(relevant(&outcome(&protocol(Modality::Text, Modality::Image), &m).1), [1, 1]);
+}
+
+#[test]
+fn labels_files_and_languages_decide_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = manifest(
+        dir.path(),
+        &[
+            // One thing drawn twice: its name is one text, both pictures are right.
+            r#"{"id":"a1","image":"p0.png","text":"a cat","label":"cat","split":"test","lang":"en"}"#,
+            r#"{"id":"a2","image":"p1.png","text":"a cat","label":"cat","split":"test","lang":"en"}"#,
+            // One picture with two captions, each on a line of its own.
+            r#"{"id":"b1","image":"p2.png","text":"ein Geschenk","split":"test","lang":"de"}"#,
+            r#"{"id":"b2","image":"p2.png","text":"gift","split":"test","lang":"en"}"#,
+            // The same letters in another language say something else.
+            r#"{"id":"c","image":"p3.png","text":"Gift","split":"test","lang":"de"}"#,
+        ],
+    );
+    let (prepared, o) = outcome(&protocol(Modality::Text, Modality::Image), &m);
+    let texts: Vec<&str> = prepared.queries.items.iter().map(|i| i.text.as_deref().unwrap()).collect();
+    assert_eq!(texts, ["a cat", "ein Geschenk", "gift", "Gift"]);
+    assert_eq!((prepared.gallery.items.len(), relevant(&o)), (4, vec![2, 1, 1, 1]));
+    assert_eq!(relevant(&outcome(&protocol(Modality::Image, Modality::Text), &m).1), [1, 1, 2, 1]);
+    // By language a picture stands in each gallery that it has a caption of.
+    let own = Protocol { same_lang: true, ..protocol(Modality::Text, Modality::Image) };
+    let o = outcome(&own, &m).1;
+    assert_eq!(o.ranks.queries.iter().map(|q| q.gallery).collect::<Vec<_>>(), [3, 2, 3, 2]);
+}
+
+#[test]
+fn recordings_of_the_same_words_answer_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = manifest(
+        dir.path(),
+        &[
+            r#"{"id":"a","image":"p0.png","audio":"s0.wav","text":"a frog","split":"test"}"#,
+            r#"{"id":"b","image":"p1.png","audio":["s1.wav","s2.wav"],"text":"a frog","split":"test"}"#,
+            r#"{"id":"c","image":"p2.png","audio":"s3.wav","text":"a longer caption than that","split":"test"}"#,
+        ],
+    );
+    let (_, o) = outcome(&protocol(Modality::Audio, Modality::Image), &m);
+    assert_eq!(relevant(&o), [2, 2, 2, 1]);
+    let (prepared, o) = outcome(&protocol(Modality::Audio, Modality::Text), &m);
+    assert_eq!(relevant(&o), [2, 2, 2, 1]);
+    let spoken = Spoken::measure(&m.split("test"), &MediaLimits::default());
+    let controls = prepared.duration_control(&spoken, &Bootstrap::default()).unwrap().unwrap();
+    assert_eq!((controls.duration.queries, controls.duration.relevant), (4, 1.75));
+    let none = outcome(&protocol(Modality::Audio, Modality::Image), &m).0;
+    assert_eq!(none.duration_control(&spoken, &Bootstrap::default()).unwrap(), None);
+}
+
+#[test]
+fn what_cannot_be_measured_is_said_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = manifest(
+        dir.path(),
+        &[
+            r#"{"id":"a","image":"p0.png","text":"one","split":"test"}"#,
+            r#"{"id":"b","image":"p1.png","text":"two","split":"train"}"#,
+            r#"{"id":"c","text":"three","split":"words"}"#,
+        ],
+    );
+    let said =
+        |p: &Protocol| Prepared::new(p, &m, &model(), &MediaLimits::default()).unwrap_err().to_string();
+    let text_image = protocol(Modality::Text, Modality::Image);
+    let none = said(&Protocol { distractors: vec!["trian".into()], ..text_image.clone() });
+    assert!(
+        none.ends_with(
+            "no record is of split \"trian\" of the distractors; its splits are: test, train, words"
+        ),
+        "{none}"
+    );
+    let none = said(&Protocol { split: "words".into(), ..text_image.clone() });
+    assert!(none.contains("no image in split \"words\""), "{none}");
+    let none = said(&protocol(Modality::Text, Modality::Text));
+    assert!(none.contains("two different modalities"), "{none}");
+    // One record: found, as chance finds it.
+    let (_, o) = outcome(&text_image, &m);
+    assert_eq!((o.metrics.queries, o.metrics.r1.value, o.metrics.chance_r1), (1, 1.0, 1.0));
+    let more = Protocol { distractors: vec!["train".into()], ..text_image };
+    assert_eq!(outcome(&more, &m).1.metrics.gallery, 2.0);
+}
+
+#[test]
+fn all_of_one_label_is_chance() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |n: usize| {
+        format!(r#"{{"id":"{n}","image":"p{n}.png","text":"words {n}","label":"x","split":"test"}}"#)
+    };
+    let lines: Vec<String> = (0..4).map(line).collect();
+    let m = manifest(dir.path(), &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let m = outcome(&protocol(Modality::Text, Modality::Image), &m).1.metrics;
+    assert_eq!((m.r1.value, m.chance_r1, m.relevant, m.gallery), (1.0, 1.0, 4.0, 4.0));
+    assert_eq!((m.r1.low, m.r1.high), (1.0, 1.0));
+}
+
+#[test]
+fn a_model_that_gives_no_numbers_is_told_by_the_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = manifest(dir.path(), &[r#"{"id":"a","image":"p0.png","text":"one","split":"test"}"#]);
+    let model = model();
+    for (_, mut tensor) in model.params().trainable() {
+        tch::no_grad(|| drop(tensor.fill_(f64::NAN)));
+    }
+    let prepared =
+        Prepared::new(&protocol(Modality::Text, Modality::Image), &m, &model, &MediaLimits::default())
+            .unwrap();
+    let said = prepared.run(&model, 4, &Bootstrap::default()).unwrap_err().to_string();
+    assert!(
+        said.starts_with("record \"a\": the model's vector of its text (\"one\") is not finite"),
+        "{said}"
+    );
+}

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Small hostile inputs of the kinds that were reported, one file each, into corpus-kept/. They are what the fuzzer starts from, too."""
+import base64, io, json, pathlib, struct, zipfile
+
+HERE = pathlib.Path(__file__).parent / "corpus-kept"
+
+
+def keep(target, name, data):
+    (HERE / target).mkdir(parents=True, exist_ok=True)
+    (HERE / target / name).write_bytes(data if isinstance(data, bytes) else json.dumps(data).encode())
+
+
+def archive(program, storage=None, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as z:
+        z.writestr("m/data.pkl", program)
+        if storage is not None:
+            z.writestr("m/data/0", storage)
+    return out.getvalue()
+
+
+def text(s):
+    return b"X" + struct.pack("<I", len(s)) + s.encode()
+
+
+def tensor(offset, elements, shape, strides):
+    integer = lambda i: b"J" + struct.pack("<i", i)
+    integers = lambda all: b"(" + b"".join(map(integer, all)) + b"t"
+    return (b"\x80\x02}" + text("w") + b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu")
+            + integer(elements) + b"tQ" + integer(offset) + integers(shape) + integers(strides) + b"\x89ccollections\nOrderedDict\n)RtRs.")
+
+
+itself = b"\x80\x02}q\x00" + text("state_dict") + b"h\x00s."
+keep("pickle", "itself", archive(itself))
+keep("pickle", "deep", archive(b"\x80\x02)" + b"\x85" * 4000 + b"."))
+keep("pickle", "lists", archive(b"\x80\x02" + b"]" * 2000 + b"a" * 1999 + b"."))
+keep("pickle", "deflated", archive(b"\x80\x02" + b"]" * 2_000_000 + b".", method=zipfile.ZIP_DEFLATED))
+keep("pickle", "whole", archive(tensor(0, 16, [4, 4], [4, 1]), bytes(64)))
+keep("pickle", "view", archive(tensor(4, 16, [3, 2], [2, 5]), bytes(64)))
+keep("pickle", "stride-0", archive(tensor(0, 16, [1 << 30, 1 << 20], [0, 0]), bytes(64)))
+keep("pickle", "overflow", archive(tensor(1, 16, [2**31 - 1] * 3, [2**31 - 1] * 3), bytes(64)))
+keep("pickle", "program", tensor(0, 16, [4, 4], [4, 1]))
+
+header = lambda h, n=0: struct.pack("<Q", len(h)) + h.encode() + bytes(n)
+entry = '{"a":{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}}'
+keep("safetensors", "whole", header(entry % ("[2]", 0, 8), 8))
+keep("safetensors", "long", struct.pack("<Q", 2**64 - 1))
+keep("safetensors", "nested", header("[" * 200))
+keep("safetensors", "axes", header(entry % ("[0,4611686018427387904,4611686018427387904]", 0, 0)))
+keep("safetensors", "offsets", header(entry % ("[2]", 2**63, 8), 8))
+
+varint = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+field = lambda number, data: varint(number << 3 | 2) + varint(len(data)) + data
+piece = lambda s, score, kind=1: field(1, field(1, s.encode()) + b"\x15" + struct.pack("<f", score) + b"\x18" + varint(kind))
+pieces = [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("\u2581a", -1, 1), ("a", -2, 1), ("\u2581", -3, 1)]
+model = b"".join(piece(*p) for p in pieces)
+keep("sentencepiece", "whole", model + field(2, b"\x18\x01") + field(3, b""))
+keep("sentencepiece", "map-lies", model + field(3, field(2, b"\x04\0\0\0\xff\xff\xff\xff")))
+keep("sentencepiece", "long", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")
+keep("sentencepiece", "scores", b"".join(piece(s, float("nan"), k) for s, _, k in pieces))
+
+
+def tokenizer(**parts):
+    base = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None, "pre_tokenizer": None,
+            "post_processor": None, "decoder": None, "model": {"type": "WordLevel", "vocab": {"a": 0, "<unk>": 1}, "unk_token": "<unk>"}}
+    return {**base, **parts}
+
+
+replace = lambda a, b: {"type": "Replace", "pattern": {"String": a}, "content": b}
+chain = lambda steps: {"type": "Sequence", "normalizers": steps}
+keep("tokenizer", "whole", tokenizer(pre_tokenizer={"type": "Whitespace"}))
+keep("tokenizer", "doubling", tokenizer(normalizer=chain([replace("a", "aa")] * 30)))
+keep("tokenizer", "prepending", tokenizer(normalizer=chain([{"type": "Prepend", "prepend": "x" * 400}, replace("x", "x" * 400)])))
+keep("tokenizer", "nothing", tokenizer(normalizer=chain([replace("", "xxxxxxxx")] * 9)))
+keep("tokenizer", "map-empty", tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": ""}))
+keep("tokenizer", "map-missing", tokenizer(normalizer={"type": "Precompiled"}))
+keep("tokenizer", "map-lies", tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": base64.b64encode(b"\x04\0\0\0\xff\xff\xff\x7f").decode()}))
+keep("tokenizer", "regex", tokenizer(pre_tokenizer={"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Isolated", "invert": False}))
+keep("tokenizer", "regex-back", tokenizer(pre_tokenizer={"type": "Split", "pattern": {"Regex": "(a+)+\\1b"}, "behavior": "Isolated", "invert": False}))
+keep("tokenizer", "pieces", tokenizer(pre_tokenizer={"type": "FixedLength", "length": 0}))
+keep("tokenizer", "template", tokenizer(post_processor={"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[X]", "type_id": 0}}],
+     "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}], "special_tokens": {}}))
+keep("tokenizer", "prefix", tokenizer(model={"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]], "continuing_subword_prefix": "####"}))
+keep("tokenizer", "ids", tokenizer(model={"type": "WordLevel", "vocab": {"a": 4294967295, "<unk>": 1}, "unk_token": "<unk>"}))
+
+sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+clip = {"model_type": "clip", "projection_dim": 8, "text_config": {**sizes, "vocab_size": 9, "max_position_embeddings": 4},
+        "vision_config": {**sizes, "image_size": 8, "patch_size": 4}}
+keep("configuration", "clip", clip)
+keep("configuration", "huge", {**clip, "text_config": {**clip["text_config"], "vocab_size": 1 << 24, "hidden_size": 1 << 16}})
+keep("configuration", "whisper", json.dumps({"model_type": "whisper", "d_model": 8, "max_source_positions": 2**62}).encode() + b"\0"
+     + json.dumps({"feature_extractor_type": "WhisperFeatureExtractor", "sampling_rate": 2**31}).encode() + b"\0"
+     + json.dumps({"suppress_tokens": [-2, 2**40], "num_beams": 10**9}).encode())
+own = {"model_type": "unisono", "format_version": 1, "model": {"embed_dim": 8, "text": {"vocab_size": 9, "context_length": 4,
+       "transformer": {"width": 8, "depth": 1, "heads": 2}, "pooling": "mean"}}}
+keep("configuration", "own", json.dumps(own).encode() + b"\0" + json.dumps({"text": {"context_length": 10**9, "tokens": 3}}).encode())
+keep("configuration", "nested", b'{"model_type":' + b"[" * 300)

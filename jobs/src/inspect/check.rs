@@ -1,0 +1,161 @@
+//! A look at one file of a manifest: whether it is there, and whether it can be decoded.
+
+use super::form::{Form, HEAD};
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use unisono_datasets::video::{Ffmpeg, FrameOptions, Span, Time, VideoLimits};
+use unisono_datasets::{ImageOptions, Manifest, MediaLimits, Record, decode};
+
+/// With what files are opened.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// What a file may cost.
+    pub limits: MediaLimits,
+    /// The program that decodes videos; `None`: it is looked for where there are any.
+    pub ffmpeg: Option<PathBuf>,
+}
+
+/// What a record names a file as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Picture,
+    Sound,
+    Video,
+}
+
+/// A file, and the parts of it that records name.
+#[derive(Debug)]
+pub(super) struct File<'a> {
+    pub(super) path: &'a Path,
+    kind: Kind,
+    parts: Vec<Span>,
+}
+
+/// Every file that the manifest names, once for each kind that it is named as, in the order of their paths.
+pub(super) fn files(manifest: &Manifest) -> Vec<File<'_>> {
+    let mut named: Vec<(&Path, Kind, Span)> = Vec::new();
+    for r in &manifest.records {
+        named.extend(r.image.iter().map(|p| (p.as_path(), Kind::Picture, Span::WHOLE)));
+        named.extend(r.audio.iter().map(|p| (p.as_path(), Kind::Sound, Span::WHOLE)));
+        named.extend(r.video.iter().map(|p| (p.as_path(), Kind::Video, r.span)));
+    }
+    named.sort_by_key(|(path, kind, _)| (*path, *kind));
+    let mut files: Vec<File> = Vec::new();
+    for (path, kind, part) in named {
+        match files.last_mut() {
+            Some(last) if last.path == path && last.kind == kind => {
+                if !last.parts.contains(&part) {
+                    last.parts.push(part);
+                }
+            }
+            _ => files.push(File { path, kind, parts: vec![part] }),
+        }
+    }
+    files
+}
+
+/// Whether any record has a video.
+pub(super) fn any_video(records: &[Record]) -> bool {
+    records.iter().any(|r| r.video.is_some())
+}
+
+/// What was seen of a file.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// What is wrong with it.
+    pub(super) problems: Vec<String>,
+    /// What it is, where its ending promises something else.
+    pub(super) misnamed: Option<&'static str>,
+}
+
+/// Looks at a file; `opening` decodes it: pictures and sounds whole, of videos the first frames, the first seconds of the sound, and a frame
+/// of every part that is named.
+pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -> Seen {
+    let mut seen = Seen::default();
+    let head = match head(file.path) {
+        Ok(head) => head,
+        Err(reason) => {
+            seen.problems.push(reason);
+            return seen;
+        }
+    };
+    let Some((opening, ffmpeg)) = opening else { return seen };
+    if let Some(form) = Form::of(&head) {
+        let ending = file.path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        seen.misnamed = form.belied_by(&ending).then_some(form.name);
+    }
+    let prefix = format!("{}: ", file.path.display());
+    let mut note = |outcome: unisono_datasets::Result<()>| {
+        seen.problems.extend(outcome.err().map(|e| e.to_string().replacen(&prefix, "", 1)));
+    };
+    let decoded = catch_unwind(AssertUnwindSafe(|| match (file.kind, ffmpeg) {
+        (Kind::Picture, _) => {
+            let options = ImageOptions { limits: opening.limits.files(), ..ImageOptions::default() };
+            note(decode::image(file.path, &options).map(drop));
+        }
+        (Kind::Sound, _) => note(decode::sound(file.path, &opening.limits.files()).map(drop)),
+        (Kind::Video, Some(ffmpeg)) => video(file, ffmpeg, &opening.limits.videos(), &mut note),
+        (Kind::Video, None) => {}
+    }));
+    if decoded.is_err() {
+        seen.problems.push("its decoder panicked (this is a bug, please report it)".into());
+    }
+    seen
+}
+
+/// The first bytes of a regular file that is not empty.
+fn head(path: &Path) -> Result<Vec<u8>, String> {
+    let plain = |e: unisono_files::Error| match e {
+        unisono_files::Error::Io { source, .. } => source.to_string(),
+        other => other.to_string().replacen(&format!("{}: ", path.display()), "", 1),
+    };
+    let mut head = Vec::new();
+    unisono_files::open(path).map_err(plain)?.take(HEAD).read_to_end(&mut head).map_err(|e| e.to_string())?;
+    if head.is_empty() { Err("an empty file".into()) } else { Ok(head) }
+}
+
+/// Frames that are decoded from the beginning: enough to leave the first key frame.
+const FRAMES: usize = 10;
+/// Seconds of sound that are.
+const SECONDS: i64 = 5;
+
+fn video(
+    file: &File,
+    ffmpeg: &Ffmpeg,
+    limits: &VideoLimits,
+    note: &mut impl FnMut(unisono_datasets::Result<()>),
+) {
+    let video = match ffmpeg.probe(file.path, limits) {
+        Ok(video) => video,
+        Err(e) => return note(Err(e)),
+    };
+    let frames = || -> unisono_datasets::Result<()> {
+        let options = FrameOptions { only: None, size: Some((16, 16)) };
+        let mut shown = 0;
+        for frame in ffmpeg.frames(&video, &options, limits)?.take(FRAMES) {
+            frame?;
+            shown += 1;
+        }
+        if shown == 0 {
+            let (path, expected) = (file.path.to_owned(), "a video with frames".to_owned());
+            return Err(unisono_datasets::Error::Media { path, expected, found: "none".into() });
+        }
+        // A frame of the whole video is one of its first: nothing is shown where that is missing.
+        for part in file.parts.iter().filter(|part| !part.is_whole()) {
+            ffmpeg.sample_span(&video, part, 1, limits)?;
+        }
+        Ok(())
+    };
+    note(frames());
+    let sound = || -> unisono_datasets::Result<()> {
+        let end = ffmpeg.sound_start(&video, limits)?.map(|start| {
+            let second = i64::from(start.base.den) / i64::from(start.base.num).max(1);
+            Time { pts: start.pts.saturating_add(SECONDS * second), ..start }
+        });
+        ffmpeg.hear(&video, &Span { start: None, end }, limits).map(drop)
+    };
+    if video.sample_rate.is_some() {
+        note(sound());
+    }
+}
