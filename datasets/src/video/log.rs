@@ -119,7 +119,7 @@ impl Log {
 }
 
 /// What another thread of FFmpeg said while `showinfo` was saying a line, which it says in pieces: it stands between them, without its
-/// level. While frames come nothing but complaints is said.
+/// level, and so may be a warning as well as a complaint: its words decide. (Frames that are lost are counted besides.)
 fn between(words: &str) -> Option<String> {
     let said = if words.starts_with("n:") {
         words.split_once(" type:")?.1.get(1..)?.trim().to_owned()
@@ -128,9 +128,19 @@ fn between(words: &str) -> Option<String> {
     } else {
         return None;
     };
-    // A demuxer's warning, whose level was cut off with its first word: what it costs is counted where frames are.
-    let warning = said.contains("corrupt (stream = ");
-    (!said.is_empty() && !warning).then_some(said)
+    const COMPLAINTS: [&str; 9] = [
+        "error",
+        "invalid",
+        "conceal",
+        "corrupt decoded",
+        "damaged",
+        "missing",
+        "truncat",
+        "overread",
+        "fail",
+    ];
+    let lower = said.to_lowercase();
+    COMPLAINTS.iter().any(|word| lower.contains(word)).then_some(said)
 }
 
 /// A name for this run's parts that no file can know: a path with a line end in it, which the log repeats, speaks for none of them.
@@ -169,6 +179,16 @@ mod tests {
     fn listener(of: Frames) -> (Listener, std::sync::mpsc::Receiver<Shown>) {
         let (to, from) = channel();
         (Listener { to, of }, from)
+    }
+
+    #[test]
+    fn what_stands_between_the_pieces_of_a_line_is_judged_by_its_words() {
+        let of = |said: &str| between(&format!("n: 1 pts: 2 i:P iskey:0 type:P {said}"));
+        assert_eq!(of("error while decoding MB 3 4").unwrap(), "error while decoding MB 3 4");
+        assert!(of("concealing 12 DC, 12 AC, 12 MV errors in P frame").is_some());
+        for warning in ["", "corrupt (stream = 0, dts = 392400).", "File extends beyond end of segment."] {
+            assert_eq!(of(warning), None);
+        }
     }
 
     #[test]
