@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Small hostile inputs of the kinds that were reported, one file each, into corpus-kept/. They are what the fuzzer starts from, too."""
-import base64, io, json, pathlib, struct, zipfile
+import base64, hashlib, io, json, pathlib, struct, zipfile
 
 HERE = pathlib.Path(__file__).parent / "corpus-kept"
 
@@ -13,9 +13,10 @@ def keep(target, name, data):
 def archive(program, storage=None, method=zipfile.ZIP_STORED):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as z:
-        z.writestr("m/data.pkl", program)
+        # Of no time: the same bytes whenever they are made.
+        z.writestr(zipfile.ZipInfo("m/data.pkl"), program, method)
         if storage is not None:
-            z.writestr("m/data/0", storage)
+            z.writestr(zipfile.ZipInfo("m/data/0"), storage, method)
     return out.getvalue()
 
 
@@ -95,3 +96,20 @@ own = {"model_type": "unisono", "format_version": 1, "model": {"embed_dim": 8, "
        "transformer": {"width": 8, "depth": 1, "heads": 2}, "pooling": "mean"}}}
 keep("configuration", "own", json.dumps(own).encode() + b"\0" + json.dumps({"text": {"context_length": 10**9, "tokens": 3}}).encode())
 keep("configuration", "nested", b'{"model_type":' + b"[" * 300)
+
+header = {"format_version": 1, "model": {"path": "/none", "sha256": "00"}, "dim": 2, "count": 1, "modalities": {"text": 1}, "sum": "",
+          "built": {"at": "2026-01-01T00:00:00Z", "unisono": "0.1.0", "inputs": {}, "batch": 32, "skipped": 0, "recalls": []}}
+item = {"id": "a", "modality": "text", "text": "a"}
+lines = lambda *all: b"".join(json.dumps(one).encode() + b"\n" for one in all)
+keep("index", "whole", lines(header) + b"\0" + lines(item))
+keep("index", "counts", lines({**header, "count": 2**63, "dim": 2**63, "modalities": {"text": 2**63}}) + b"\0" + lines(item))
+keep("index", "parts", lines(header) + b"\0" + lines({**item, "start": "1/0", "end": -1e300, "path": "\u0000"}))
+keep("index", "nested", b"[" * 300 + b"\0" + b"[" * 300)
+
+total = lambda data: hashlib.sha256(data).hexdigest()[:32]
+chunk = {"done": 3, "files": total(b"\0"), "rows": total(bytes(24))}
+keep("ledger", "chunk", b"\1" + lines(chunk))
+keep("ledger", "skips", b"\1" + lines({**chunk, "skipped": [[2**63, ""], [0, ""], [0, ""]]}))
+keep("ledger", "lines", b"\1" + lines({"file": "", "done": {"caption": "a"}}, {"file": "", "skipped": "b"}, {"file": "", "done": [[]]}))
+keep("ledger", "transcripts", b"\0" + lines({"file": "../a.txt", "id": "a", "source": "", "work": "", "sum": ""}))
+keep("ledger", "torn", b'\0{"unisono":"embed","version":1,"wo')

@@ -70,7 +70,7 @@ pub(crate) struct Args {
     /// auto, cpu, cuda, cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// The ffmpeg program that decodes videos [default: UNISONO_FFMPEG, the one on PATH, or set-up's].
+    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's].
     #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
     /// Print JSON.

@@ -46,11 +46,11 @@ pub(crate) struct Args {
     set: Vec<String>,
     /// Print every setting as it would be used, as a file that explains each, and end
     #[arg(long, conflicts_with_all = ["write_labels", "files", "out", "model", "caption_model", "speech_model", "language", "transnet",
-        "precision", "formats", "clips", "shard", "workers", "rate", "max_skip", "fresh"])]
+        "precision", "audio_track", "formats", "clips", "shard", "workers", "rate", "max_skip", "fresh"])]
     print_settings: bool,
     /// Write the shipped label sets into a folder, for editing, and end
     #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "out", "detectors", "settings", "set", "model", "caption_model",
-        "speech_model", "language", "labels", "transnet", "precision", "formats", "clips", "shard", "workers", "rate", "max_skip", "fresh"])]
+        "speech_model", "language", "labels", "transnet", "precision", "audio_track", "formats", "clips", "shard", "workers", "rate", "max_skip", "fresh"])]
     write_labels: Option<PathBuf>,
     #[command(flatten)]
     models: ModelArgs,
@@ -144,6 +144,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let (sources, unlisted) = list(&args.files)?;
     args.check_sources(&sources)?;
     let mut models = args.models.load(&settings, device)?;
+    if args.models.audio_track.is_some() && !models.listen() {
+        return Err(Error::Usage(
+            "--audio-track is for a --speech-model, or a --model that hears, and there is none".into(),
+        ));
+    }
     models.stop_when(interrupt::wanted);
     for (set, warning) in models.warnings() {
         out::note(&format!("label set {set}: {warning}"));
@@ -166,6 +171,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         max_skip: args.max_skip,
         fresh: args.fresh,
         ffmpeg: args.ffmpeg.as_deref(),
+        audio_track: args.models.audio_track,
         transnet: args.models.transnet.as_deref(),
         limits: MediaLimits { max_total_pixels: args.max_total_pixels, ..args.limits.get() },
     };

@@ -104,7 +104,10 @@ fn what_cannot_be_had_is_refused_by_name() {
             &["--duration-control", "train"][..],
             "audio → text and text → audio, and what is measured is text → image",
         ),
-        (&["--ffmpeg", "/usr/bin/ffmpeg"], "it decodes videos, and what is measured is text → image"),
+        (
+            &["--ffmpeg", "/usr/bin/ffmpeg"],
+            "it decodes videos and sounds, and what is measured is text → image",
+        ),
         (&["--distractors", "bare"], "nothing that joins a gallery of text → image"),
     ] {
         let said = refused(&eval(&model, &data, &[&to_image[..], more].concat()));
@@ -150,6 +153,22 @@ fn each_option_changes_what_is_measured() {
     assert!(with(&["--duration-control", "train"])["duration_language_control"].is_object());
     // A picture is of each language that it has records of.
     assert_eq!(size(&row(&["--from", "text", "--to", "image", "--same-lang"])), (4, 2.0));
+    // What has nothing to choose from is said.
+    let plain = written(
+        dir.path(),
+        "plain.jsonl",
+        &(0..4)
+            .map(|n| format!("{{\"id\":\"{n}\",\"text\":\"t{n}\",\"image\":\"p{n}.png\",\"lang\":\"en\",\"split\":\"test\"}}\n"))
+            .collect::<String>(),
+    );
+    for (option, why) in [
+        ("--same-lang", "all records are of one language"),
+        ("--all-captions", "no record has a second caption"),
+        ("--joined-captions", "no record has a second caption"),
+    ] {
+        let (code, _, stderr) = outcome(&mut unisono(eval(&model, &plain, &[option])));
+        assert!(code == 0 && stderr.contains(&format!("note: {option} changes nothing, {why}")), "{stderr}");
+    }
     let all = json(eval(&model, &data, &["--json"]));
     assert_eq!(all.as_array().unwrap().len(), 6);
 }

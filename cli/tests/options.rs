@@ -32,6 +32,13 @@ fn shared() -> &'static Path {
         room::fill(&dir);
         let write = |name: &str, text: &[u8]| fs::write(dir.join(name), text).unwrap();
         room::link(&room::fixture("checkpoints/clip-gelu"), &dir.join("clip"));
+        let noisy = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * y) as u8, (x * 7) as u8, (y * 3) as u8]));
+        noisy.save(dir.join("cut.png")).unwrap();
+        let whole = fs::read(dir.join("cut.png")).unwrap();
+        write("cut.png", &whole[..whole.len() / 2]);
+        fs::create_dir(dir.join("frames")).unwrap();
+        fs::copy(dir.join("cut.png"), dir.join("frames/1.png")).unwrap();
+        noisy.save(dir.join("frames/0.png")).unwrap();
         write("broken.jsonl", b"{\"id\": \"a\", \"image\": \"mixed/broken.png\", \"split\": \"test\"}\n");
         write("broken.wav", b"RIFF\0\0\0\0WAVEfmt ");
         write("broken.mp4", b"no film");
@@ -39,6 +46,8 @@ fn shared() -> &'static Path {
         write("stages.json", b"{\"stages\": {\"build\": 61.5}}");
         let pairs = fs::read_to_string(dir.join("media/manifest.jsonl")).unwrap();
         let pairs = pairs.replace("\"p0", "\"media/p0").replace("\"s0", "\"media/s0");
+        let cut = "{\"id\":\"cut\",\"text\":\"half of it\",\"image\":\"cut.png\",\"split\":\"test\"}\n";
+        write("cut.jsonl", (pairs.clone() + cut).as_bytes());
         let more: String = (0..3)
             .map(|i| format!("{{\"id\":\"x{i}\",\"text\":\"extra {i}\",\"image\":\"photos/p{i}.png\",\"split\":\"extra\"}}\n"))
             .collect();

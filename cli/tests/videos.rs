@@ -89,4 +89,9 @@ fn videos_are_embedded_found_and_measured() {
     ]));
     assert_eq!(code, 3, "{none}");
     assert!(none.contains("/nonexistent") && none.contains("--ffmpeg"), "{none}");
+    // Nor is there a vector of films alone.
+    let (out, film) = (at("none.npy"), at("videos/video2.mkv"));
+    let words = ["embed", "--model", s(&model), "--out", s(&out), s(&film), "--ffmpeg", "/nonexistent"];
+    let (code, _, none) = outcome(&mut unisono(words));
+    assert!(code == 3 && none.contains("/nonexistent") && !out.exists(), "{code} {none}");
 }

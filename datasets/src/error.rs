@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// A file that cannot be opened or read within bounds.
     #[error(transparent)]
-    Files(#[from] unisono_files::Error),
+    Files(unisono_files::Error),
     /// An address where a file's path is expected.
     #[error("{}: is {advice}", path.display())]
     Address {
@@ -136,7 +136,15 @@ pub enum Error {
     },
 }
 
-/// Files are opened with care elsewhere; what goes wrong there is a file's fault here.
+impl From<unisono_files::Error> for Error {
+    fn from(error: unisono_files::Error) -> Self {
+        match error {
+            unisono_files::Error::Io { path, action, source } => Self::Io { path, action, source },
+            other => Self::Files(other),
+        }
+    }
+}
+
 impl Error {
     /// For `map_err`: an [`Error::Io`] that knows its path and action.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {

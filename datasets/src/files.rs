@@ -24,30 +24,15 @@ pub fn cache_folder() -> PathBuf {
 /// [`Error::Io`] when the folder is missing or cannot be written, or no space is left; the old file, if any, stays and
 /// the temporary one is removed.
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    unisono_files::write_atomic(path, write).map_err(|e| from_files(path, e))
-}
-
-/// An error of the crate below, as this crate's.
-pub(crate) fn from_files(path: &Path, error: unisono_files::Error) -> Error {
-    match error {
-        unisono_files::Error::Io { path, action, source } => Error::Io { path, action, source },
-        // Its line begins with the path already.
-        other => {
-            let line = other.to_string();
-            let prefix = format!("{}: ", path.display());
-            let reason = line.strip_prefix(&prefix).unwrap_or(&line);
-            Error::io(path, "use it")(std::io::Error::other(reason.to_owned()))
-        }
-    }
+    Ok(unisono_files::write_atomic(path, write)?)
 }
 
 /// Opens a media file, which must be a regular one: a pipe would block until somebody writes, a device may have no end.
 pub(crate) fn open_media(path: &Path, expected: &str) -> Result<File> {
     crate::address::refuse(path)?;
     unisono_files::open(path).map_err(|e| match e {
-        unisono_files::Error::Io { path, action, source } => Error::Io { path, action, source },
         unisono_files::Error::NotRegular { path, found } => Error::media(&path, expected, found),
-        other => Error::media(path, expected, other.to_string()),
+        other => other.into(),
     })
 }
 

@@ -15,6 +15,8 @@ pub mod cache;
 pub mod decode;
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod limits;
 pub mod loader;
 pub mod manifest;

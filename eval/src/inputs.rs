@@ -26,12 +26,17 @@ pub fn picture(path: &Path, processor: &ImageProcessor, limits: Limits) -> Resul
     Ok(processor.prepare(&decode::image(path, &image_options(processor, limits))?))
 }
 
-/// A sound file → mono samples at the rate of `processor`, and its length in seconds.
+/// A sound file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and its length in seconds.
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn sound(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Sound, f64)> {
-    let sound = decode::sound(path, limits)?;
+pub fn sound(
+    path: &Path,
+    processor: &LogMel,
+    limits: &Limits,
+    ffmpeg: Option<&Ffmpeg>,
+) -> Result<(Sound, f64)> {
+    let sound = decode::sound_by(path, limits, ffmpeg)?;
     let seconds = sound.seconds();
     Ok((at_rate(sound, processor)?, seconds))
 }
@@ -51,27 +56,18 @@ pub fn sound_on_clock(
     Ok((at_rate(sound, processor)?, start))
 }
 
-/// A sound file → its log-mel spectrogram `[T, M]`, and its length in seconds.
+/// A sound file, by the FFmpeg that the user named → its log-mel spectrogram `[T, M]`, and its length in seconds.
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn spectrogram(path: &Path, processor: &LogMel, limits: &Limits) -> Result<(Vec<f32>, f64)> {
-    let (sound, seconds) = sound(path, processor, limits)?;
-    Ok((processor.process(&sound.samples)?, seconds))
-}
-
-/// [`spectrogram`] by the FFmpeg that the user named.
-///
-/// # Errors
-/// The decoder's, naming the file.
-pub fn spectrogram_by(
+pub fn spectrogram(
     path: &Path,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
-) -> Result<Vec<f32>> {
-    let sound = at_rate(decode::sound_by(path, limits, ffmpeg)?, processor)?;
-    Ok(processor.process(&sound.samples)?)
+) -> Result<(Vec<f32>, f64)> {
+    let (sound, seconds) = sound(path, processor, limits, ffmpeg)?;
+    Ok((processor.process(&sound.samples)?, seconds))
 }
 
 /// A video file → up to `count` frames, spread evenly over it, as the image tower sees them.

@@ -65,7 +65,7 @@ pub fn gather(
 pub struct Reading<'a> {
     /// What they may cost.
     pub limits: MediaLimits,
-    /// The program that decodes videos; `None`: it is looked for.
+    /// The program that decodes videos, and sounds that nothing else does; `None`: it is looked for.
     pub ffmpeg: Option<&'a Path>,
 }
 
@@ -114,10 +114,12 @@ fn process(
         }
         Modality::Audio => {
             let p = model.audio_processor()?;
+            // Named by the user; else it is looked for when a sound is met that needs it.
+            let ears = reading.ffmpeg.map(|named| Ffmpeg::find(Some(named))).transpose()?;
             let mels: Processed<(Vec<f32>, f64)> = items
                 .par_iter()
                 .map(|i| {
-                    inputs::spectrogram(i.path.as_deref().unwrap_or("".as_ref()), p, &limits)
+                    inputs::spectrogram(i.path.as_deref().unwrap_or("".as_ref()), p, &limits, ears.as_ref())
                         .map_err(|e| e.to_string())
                 })
                 .collect();

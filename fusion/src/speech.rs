@@ -93,12 +93,24 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// No segment lies beyond the end of a sound of so many seconds: windows go on in silence, and times with them.
+    /// No segment lies beyond the end of a sound of so many seconds: windows go on in silence, and times with them. What is said to begin
+    /// there was said before: it ends the segment before it.
     pub fn end_at(&mut self, seconds: f64) {
-        for segment in &mut self.segments {
-            segment.start = segment.start.min(seconds);
-            segment.end = segment.end.clamp(segment.start, seconds);
+        let mut kept: Vec<Segment> = Vec::with_capacity(self.segments.len());
+        for mut segment in self.segments.drain(..) {
+            segment.end = segment.end.clamp(segment.start.min(seconds), seconds);
+            match kept.last_mut() {
+                Some(last) if segment.start >= seconds => {
+                    last.ids.append(&mut segment.ids);
+                    last.end = segment.end;
+                }
+                _ => {
+                    segment.start = if segment.start < seconds { segment.start } else { 0.0 };
+                    kept.push(segment);
+                }
+            }
         }
+        self.segments = kept;
     }
 }
 
@@ -577,5 +589,29 @@ impl FusionModel {
 impl Track<'_> {
     fn empty() -> Self {
         Self { mel: &[], frames: 0, seek: 0, language: None, reliable: false, segments: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_after_the_end() {
+        let segment = |start, end, id| Segment { start, end, ids: vec![id] };
+        let ended = |segments: &[Segment], at| {
+            let mut transcript = Transcript { language: None, segments: segments.to_vec() };
+            transcript.end_at(at);
+            transcript.segments
+        };
+        let said = [segment(0.0, 2.0, 1), segment(2.0, 5.5, 2), segment(5.5, 6.0, 3)];
+        assert_eq!(ended(&said, 6.0), said);
+        assert_eq!(ended(&said, 5.8)[2], segment(5.5, 5.8, 3));
+        // Words that would begin after it end the segment before: a cue that lasts no time is not shown.
+        let joined = Segment { start: 2.0, end: 5.2, ids: vec![2, 3] };
+        assert_eq!(ended(&said, 5.2), [said[0].clone(), joined.clone()]);
+        assert_eq!(ended(&said[1..], 5.2), [joined]);
+        assert_eq!(ended(&said[2..], 5.2), [Segment { start: 0.0, end: 5.2, ids: vec![3] }]);
+        assert_eq!(ended(&[], 5.2), []);
     }
 }

@@ -3,6 +3,4 @@
 
 mod file;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = unisono_datasets::Manifest::load(&file::file("m.jsonl", bytes));
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_datasets::fuzzing::manifest(file::folder(), bytes));

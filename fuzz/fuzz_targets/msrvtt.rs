@@ -3,7 +3,4 @@
 
 mod file;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let name = if bytes.first() == Some(&b'{') { "m.json" } else { "m.csv" };
-    let _ = unisono_datasets::msrvtt::load(&file::file(name, bytes));
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_datasets::fuzzing::msrvtt(file::folder(), bytes));

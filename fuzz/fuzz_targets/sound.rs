@@ -1,9 +1,6 @@
 #![no_main]
-//! Sounds, WAV above all.
+//! Sounds that the kept decoders read, WAV above all.
 
 mod file;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let limits = unisono_datasets::Limits { max_seconds: 60.0, ..Default::default() };
-    let _ = unisono_datasets::decode::sound(&file::file("s.wav", bytes), &limits);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_datasets::fuzzing::sound(file::folder(), bytes));

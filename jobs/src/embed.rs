@@ -59,11 +59,7 @@ pub fn embed(
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Embedded> {
     let Listing { items, mut skipped, .. } = listing;
-    for modality in Modality::ALL {
-        if items.iter().any(|item| item.modality == modality) {
-            embedder.require(modality)?;
-        }
-    }
+    possible(embedder, &items)?;
     let (total, unlisted) = (items.len() + skipped.len(), skipped.len());
     check_skips(&skipped, options.max_skip)?;
     let mut report = |done, skipped| progress(Progress { stage: "embed", done, total, skipped }).check();
@@ -80,6 +76,21 @@ pub fn embed(
     let mut items: Vec<Option<Item>> = items.into_iter().map(Some).collect();
     let items = embedded.iter().filter_map(|(index, _)| items[*index].take()).collect();
     Ok(Embedded { vectors: Vectors { dim, data }, items, skipped })
+}
+
+/// Whether a job can be done at all.
+///
+/// # Errors
+/// A modality that the model lacks; nothing but videos, and nothing that decodes them.
+pub(crate) fn possible(embedder: &Embedder, items: &[Item]) -> Result<()> {
+    let has = |modality| items.iter().any(|item| item.modality == modality);
+    for modality in Modality::ALL.into_iter().filter(|m| has(*m)) {
+        embedder.require(modality)?;
+    }
+    if !items.is_empty() && items.iter().all(|item| item.modality == Modality::Video) {
+        embedder.ffmpeg()?;
+    }
+    Ok(())
 }
 
 /// Embeds `items`; a row for each that can be used, by its index, in order. The others join `skipped`. `report` is told how many are

@@ -190,6 +190,18 @@ fn sum(before: &str, text: &str) -> String {
     sum
 }
 
+/// A record of the work `work` of a kind, whose entries are these lines.
+pub(crate) fn signed(kind: &str, work: &str, lines: &str) -> String {
+    let head = Head { unisono: kind.to_owned(), version: VERSION, work: work.to_owned() };
+    let mut text = to_line(&head).unwrap_or_default();
+    let mut before = sum("", &text);
+    for line in lines.lines() {
+        before = sum(&before, &format!("{line}\n"));
+        text += &format!("{before} {line}\n");
+    }
+    text
+}
+
 /// Why a head is not the expected one.
 fn other(first: &str, expected: &Head) -> &'static str {
     match serde_json::from_str::<Head>(first) {

@@ -11,6 +11,8 @@ pub mod crossmodal;
 mod embed;
 mod embedder;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hub;
 mod identity;
 pub mod index;

@@ -22,7 +22,7 @@ pub(crate) fn spectrogram(
     ffmpeg: Option<&Ffmpeg>,
     limits: &MediaLimits,
 ) -> Result<Vec<f32>> {
-    Ok(inputs::spectrogram_by(path, processor, &limits.files(), ffmpeg)?)
+    Ok(inputs::spectrogram(path, processor, &limits.files(), ffmpeg)?.0)
 }
 
 /// A log-mel spectrogram `[T, M]`, and the sound that it is of.

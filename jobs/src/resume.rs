@@ -5,7 +5,7 @@
 //! Nothing in that folder is believed: `ledger.jsonl` has a sum over every chunk and all before it, `rows.f32` is compared with them,
 //! and a file that changed since is embedded again. One run at a time: the caller holds the lock on the output.
 
-use crate::embed::{EmbedOptions, Embedded, check_skips, embed_part};
+use crate::embed::{EmbedOptions, Embedded, check_skips, embed_part, possible};
 use crate::identity::hex;
 use crate::ledger::{DAMAGED, Ledger, stamp};
 use crate::{Embedder, Error, Flow, Item, Listing, Progress, Result, Skip, Vectors};
@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use unisono_encoders::Modality;
 use unisono_files::{only_holds, open_own, own_folder};
 
 /// Items between two points where a job can be taken up again: half a minute to a few minutes of work.
@@ -84,11 +83,7 @@ pub fn embed_resumable(
             progress,
         );
     }
-    for modality in Modality::ALL {
-        if items.iter().any(|item| item.modality == modality) {
-            embedder.require(modality)?;
-        }
-    }
+    possible(embedder, &items)?;
     let work = fingerprint(&items, job.settings, options.batch);
     let mut work = Work::open(&dir, &work, &items, embedder.dim())?;
     if work.done > 0 {
@@ -202,13 +197,13 @@ fn unchanged(chunks: &[Chunk], items: &[Item]) -> Option<usize> {
     Some(chunks.len())
 }
 
-struct Work {
+pub(crate) struct Work {
     dir: PathBuf,
     /// Stands before the folder's guard: it vanishes first.
     ledger: Ledger,
     file: File,
     dim: usize,
-    done: usize,
+    pub(crate) done: usize,
     /// Indices of the items that have a row, in the order of the rows.
     rows: Vec<usize>,
     skipped: Vec<(usize, String)>,
@@ -230,7 +225,7 @@ impl Drop for Empty {
 }
 
 impl Work {
-    fn open(dir: &Path, work: &str, items: &[Item], dim: usize) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, work: &str, items: &[Item], dim: usize) -> Result<Self> {
         own_folder(dir)?;
         if dir.join(OLD).exists() {
             return Err(Error::format(dir, "holds the work of another version of unisono; give --fresh"));

@@ -17,7 +17,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use unisono_files::{Budget, Lock, open_own, read, safe_name, short_sum, sweep, write_atomic};
 
-const LEDGER: &str = ".unisono-transcripts.jsonl";
+pub(crate) const LEDGER: &str = ".unisono-transcripts.jsonl";
 /// A transcript of a day of speech is some megabytes.
 const LARGEST: u64 = 256 << 20;
 

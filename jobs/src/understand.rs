@@ -10,6 +10,7 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use unisono_datasets::MediaLimits;
@@ -71,6 +72,10 @@ pub struct Understood {
     pub done: Vec<(String, Value)>,
     /// The others.
     pub skipped: Vec<Skip>,
+    /// Files of folders that nobody asked for: see [`Listing::left_out`].
+    pub left_out: usize,
+    /// How many of each kind: see [`Listing::left_out_kinds`].
+    pub left_out_kinds: BTreeMap<String, usize>,
 }
 
 /// Where a job's lines lie until they are whole, and what they are of.
@@ -128,9 +133,9 @@ pub fn understand(
     resumed: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Understood> {
-    let Listing { items, skipped: unlisted, .. } = listing;
+    let Listing { items, skipped: unlisted, left_out, left_out_kinds } = listing;
     let total = items.len() + unlisted.len();
-    let mut made = Understood { done: Vec::new(), skipped: unlisted };
+    let mut made = Understood { done: Vec::new(), skipped: unlisted, left_out, left_out_kinds };
     check_skips(&made.skipped, options.max_skip)?;
     let find = || Ok::<_, Error>(Some(Ffmpeg::find(ffmpeg)?.hearing(audio_track)));
     let videos = if items.iter().any(|item| item.video) { find()? } else { None };
@@ -138,7 +143,10 @@ pub fn understand(
     let ears = if sounds && (ffmpeg.is_some() || audio_track.is_some()) { find()? } else { None };
     let frames = frames.clamp(1, model.most_frames());
     let mut store = match lines {
-        Some(lines) => Some(Store::open(&lines, &items, options.batch, &mut made)?),
+        Some(lines) => {
+            let work = fingerprint(lines.settings, &items, options.batch);
+            Some(Store::open(&lines, &work, &items, options.batch, &mut made)?)
+        }
         None => None,
     };
     let start = store.as_ref().map_or(0, |s| s.done);
@@ -354,20 +362,26 @@ struct Kept {
 }
 
 /// The work so far, in a file beside the output.
-struct Store {
+pub(crate) struct Store {
     ledger: Ledger,
     /// Items behind us.
-    done: usize,
+    pub(crate) done: usize,
 }
 
 impl Store {
-    fn open(lines: &Lines, items: &[Item], batch: usize, made: &mut Understood) -> Result<Self> {
+    /// The work `work` as far as an earlier run has done it, which `made` gets.
+    pub(crate) fn open(
+        lines: &Lines,
+        work: &str,
+        items: &[Item],
+        batch: usize,
+        made: &mut Understood,
+    ) -> Result<Self> {
         let path = crate::resume::partial(lines.out);
         if lines.fresh {
             forget(&path)?;
         }
-        let work = fingerprint(lines.settings, items, batch);
-        let (mut ledger, mut kept) = Ledger::open::<Kept>(&path, "lines", &work, items.len())?;
+        let (mut ledger, mut kept) = Ledger::open::<Kept>(&path, "lines", work, items.len())?;
         if kept.iter().any(|k| k.done.is_some() == k.skipped.is_some()) {
             return Err(Error::format(&path, DAMAGED));
         }

@@ -37,6 +37,7 @@ fn job<'a>(out: &'a Path, settings: &'a SceneSettings) -> SceneJob<'a> {
         workers: None,
         max_skip: 0,
         fresh: false,
+        audio_track: None,
         ffmpeg: None,
         transnet: None,
         limits: Default::default(),

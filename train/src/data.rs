@@ -202,9 +202,11 @@ impl Preparer {
         let medium = self.cache.get_or_try_insert(&key, Medium::bytes, || -> Result<Medium> {
             let samples = match sound {
                 Sound::File(path) if !waveform => {
-                    return Ok(Medium::Mel(inputs::spectrogram(path, processor, &self.limits.files())?.0));
+                    return Ok(Medium::Mel(
+                        inputs::spectrogram(path, processor, &self.limits.files(), None)?.0,
+                    ));
                 }
-                Sound::File(path) => inputs::sound(path, processor, &self.limits.files())?.0.samples,
+                Sound::File(path) => inputs::sound(path, processor, &self.limits.files(), None)?.0.samples,
                 Sound::Track(path, span) => {
                     let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
                     match inputs::track(path, span, processor, &ffmpeg, &limits)? {

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Decode every picture and sound, and of every video the beginning and the parts that records name
     #[arg(long)]
     check_files: bool,
-    /// With --check-files: the ffmpeg program that decodes videos [default: UNISONO_FFMPEG, the one on PATH, or set-up's]
+    /// With --check-files: the ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE", requires = "check_files")]
     ffmpeg: Option<PathBuf>,
     /// Print the counts and every problem as JSON
@@ -41,8 +41,10 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         args.limits.none("--check-files, which opens files")?;
     }
     let manifest = Manifest::load(&args.manifest)?;
-    if args.ffmpeg.is_some() && manifest.records.iter().all(|r| r.video.is_none()) {
-        return Err(Error::Usage("--ffmpeg: it decodes videos, and the manifest names none".into()));
+    if args.ffmpeg.is_some() && manifest.records.iter().all(|r| r.video.is_none() && r.audio.is_empty()) {
+        return Err(Error::Usage(
+            "--ffmpeg: it decodes videos and sounds, and the manifest names none".into(),
+        ));
     }
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();

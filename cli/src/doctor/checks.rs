@@ -243,13 +243,13 @@ mod tests {
     fn a_part_of_the_machine_is_named() {
         let mut facts = healthy();
         (facts.cpu.machine_cores, facts.cpu.logical_cores, facts.libtorch.threads) = (64, 1, 1);
-        facts.libtorch.waits = vec!["GOMP_SPINCOUNT=1000".into()];
+        facts.libtorch.waits = vec!["GOMP_SPINCOUNT=10000".into()];
         let check = of(&facts, "threads");
         assert_eq!(check.status, Status::Good);
         assert_eq!(
             check.value,
             "64 logical, of which this process may use 1 (its affinity, or a container's quota); libtorch runs 1 thread; they wait by \
-             GOMP_SPINCOUNT=1000"
+             GOMP_SPINCOUNT=10000"
         );
     }
 

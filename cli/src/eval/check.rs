@@ -2,6 +2,7 @@
 
 use super::Args;
 use crate::error::Error;
+use crate::out;
 use std::collections::BTreeSet;
 use unisono_datasets::{Manifest, Record};
 use unisono_encoders::Modality;
@@ -29,7 +30,20 @@ pub(super) fn manifest(args: &Args, manifest: &Manifest) -> Result<(), Error> {
         )));
     }
     records.extend(args.distractors.iter().flat_map(|name| manifest.split(name)));
-    languages("--gallery-lang", &args.gallery_lang, &records)
+    languages("--gallery-lang", &args.gallery_lang, &records)?;
+    // They name a protocol, which scripts run over many data sets: said, not refused.
+    let one_language = records.windows(2).all(|w| w[0].lang == w[1].lang);
+    let one_caption = records.iter().all(|r| r.text.len() <= 1);
+    for (given, name, idle, why) in [
+        (args.same_lang, "--same-lang", one_language, "all records are of one language"),
+        (args.all_captions, "--all-captions", one_caption, "no record has a second caption"),
+        (args.joined_captions, "--joined-captions", one_caption, "no record has a second caption"),
+    ] {
+        if given && idle {
+            out::note(&format!("note: {name} changes nothing, {why}"));
+        }
+    }
+    Ok(())
 }
 
 /// What the options say of the pairs that are measured: the distractors join a gallery, the control stands beside a result.
@@ -47,8 +61,12 @@ pub(super) fn pairs(args: &Args, manifest: &Manifest, pairs: &[(Modality, Modali
             )));
         }
     }
-    if args.ffmpeg.is_some() && !pairs.iter().any(|(from, to)| [from, to].contains(&&Modality::Video)) {
-        return Err(usage(format!("--ffmpeg: it decodes videos, and what is measured is {}", measured())));
+    let decoded = |m: &Modality| [Modality::Video, Modality::Audio].contains(m);
+    if args.ffmpeg.is_some() && !pairs.iter().any(|(from, to)| decoded(from) || decoded(to)) {
+        return Err(usage(format!(
+            "--ffmpeg: it decodes videos and sounds, and what is measured is {}",
+            measured()
+        )));
     }
     let about_texts = [(args.all_captions, "--all-captions"), (args.joined_captions, "--joined-captions")];
     if let Some((_, name)) = about_texts.into_iter().find(|(given, _)| *given)

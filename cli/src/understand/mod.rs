@@ -206,10 +206,14 @@ impl LineArgs {
                 })
                 .collect();
             return match &self.out {
-                Some(out) => {
-                    out::json(&json!({ "out": out, "count": files.len(), "skipped": found.skipped }))
-                }
-                None => out::json(&json!({ "files": files, "skipped": found.skipped })),
+                Some(out) => out::json(&json!({
+                    "out": out, "count": files.len(), "skipped": found.skipped,
+                    "left_out": found.left_out, "left_out_kinds": found.left_out_kinds,
+                })),
+                None => out::json(&json!({
+                    "files": files, "skipped": found.skipped,
+                    "left_out": found.left_out, "left_out_kinds": found.left_out_kinds,
+                })),
             };
         }
         name_skipped(&found.skipped);

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use unisono_fusion::speech::{Task, Transcription};
 use unisono_fusion::{Ability, FusionModel};
 use unisono_jobs::transcripts::{self, Transcripts};
-use unisono_jobs::understand::Media;
-use unisono_jobs::{Error as JobError, Skip, identity_with_fusion};
+use unisono_jobs::understand::{Media, Understood};
+use unisono_jobs::{Error as JobError, Listing, identity_with_fusion};
 
 /// Write down what is said in sounds and videos
 #[derive(clap::Args, Debug)]
@@ -161,7 +161,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
                 interrupt::keeps(interrupt::Kept::Work);
             }
             if ready.listing.items.is_empty() && ready.listing.skipped.is_empty() {
-                return if args.json { out::json(&summary(dir, 0, done, &[])) } else { Ok(()) };
+                return if args.json {
+                    out::json(&summary(dir, done, &nothing_left(&ready.listing)))
+                } else {
+                    Ok(())
+                };
             }
             before_now = done;
             Some(folder)
@@ -219,7 +223,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     })?;
     if let Some(dir) = &args.out {
         if args.json {
-            return out::json(&summary(dir, found.done.len(), before_now, &found.skipped));
+            return out::json(&summary(dir, before_now, &found));
         }
         name_skipped(&found.skipped);
         let line = format!("{}: {}", dir.display(), style::count(found.done.len(), "transcript"));
@@ -231,7 +235,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             .iter()
             .map(|(id, v)| json!({ "id": id, "language": v["language"], "text": v["text"], "segments": v["segments"] }))
             .collect();
-        return out::json(&json!({ "files": files, "skipped": found.skipped }));
+        return out::json(&json!({
+            "files": files, "skipped": found.skipped,
+            "left_out": found.left_out, "left_out_kinds": found.left_out_kinds,
+        }));
     }
     name_skipped(&found.skipped);
     let many = found.done.len() > 1;
@@ -246,8 +253,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 }
 
 /// What was written into `dir` now and before, and what could not be.
-fn summary(dir: &Path, count: usize, before: usize, skipped: &[Skip]) -> Value {
-    json!({ "out": dir, "count": count, "done_before": before, "skipped": skipped })
+fn summary(dir: &Path, before: usize, found: &Understood) -> Value {
+    json!({
+        "out": dir, "count": found.done.len(), "done_before": before, "skipped": found.skipped,
+        "left_out": found.left_out, "left_out_kinds": found.left_out_kinds,
+    })
+}
+
+/// Of a listing whose files are all done.
+fn nothing_left(listing: &Listing) -> Understood {
+    Understood {
+        left_out: listing.left_out,
+        left_out_kinds: listing.left_out_kinds.clone(),
+        ..Understood::default()
+    }
 }
 
 impl Args {

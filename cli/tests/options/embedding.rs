@@ -1,6 +1,6 @@
 //! Looking, embedding, finding.
 
-use super::{Command, Differs, Ends, NO_FFMPEG, SPEED, Says, Unseen, option};
+use super::{Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -34,7 +34,11 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data inspect",
         line: "broken.jsonl",
-        media: Some(("=media/manifest.jsonl --check-files", "")),
+        media: Some(Reads {
+            files: "=media/manifest.jsonl --check-files",
+            film: "=films.jsonl --check-files",
+            cut: "=cut.jsonl --check-files",
+        }),
         options: &[
             option("--check-files", "", "--check-files", Says("broken.png")),
             option("--ffmpeg", "=films.jsonl --check-files", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
@@ -45,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "embed",
         line: "--model model --out v.npy photos",
-        media: Some(("", "clip.mp4")),
+        media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model model2", Differs),
             option("--out", "", "--out w.npy", Says("w.npy: 3 vectors")),
@@ -70,7 +74,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "index build",
         line: "--model model --out new photos",
-        media: Some(("", "clip.mp4")),
+        media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model model2", Differs),
             option("--out", "", "--out other", Says("other: 3 items")),
@@ -99,7 +103,11 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "search",
         line: "--index IDX 'number 2'",
-        media: Some(("=--index IDX --image picture.png", "=--index IDX --video clip.mp4")),
+        media: Some(Reads {
+            files: "=--index IDX --image picture.png",
+            film: "=--index IDX --video clip.mp4",
+            cut: "=--index IDX --image cut.png",
+        }),
         options: &[
             option("--index", "", "--index /none", Ends(1, "/none/index.json")),
             option("--image", "=--index IDX", "--image photos/p0.png", Differs),
@@ -127,7 +135,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "classify",
         line: "--model model --labels labels.txt photos",
-        media: Some(("", "")),
+        media: Some(Reads { files: "", film: "", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model model2", Differs),
             option("--labels", "", "--labels labels2.txt", Says("cat")),

@@ -1,6 +1,6 @@
 //! Scenes, models, training.
 
-use super::{Command, Differs, Ends, NO_FFMPEG, Says, Unseen, option};
+use super::{Command, Differs, Ends, NO_FFMPEG, Reads, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -63,7 +63,13 @@ pub const COMMANDS: &[Command] = &[
                 Unseen("the decoders' tests have large animations"),
             ),
             option("--max-silence", "", "--max-silence 9", Unseen("no decoder hangs on purpose")),
-            option("--truncated", "", "--truncated use", Unseen("the decoders' tests have cut pictures")),
+            option("--truncated", "frames", "--truncated use", Differs),
+            option(
+                "--audio-track",
+                "--speech-model speech",
+                "--audio-track 9",
+                Says("expected sound track 9"),
+            ),
         ],
         refused: &[
             ("--print-settings", "--labels"),
@@ -76,6 +82,8 @@ pub const COMMANDS: &[Command] = &[
             ("--print-settings", "--language"),
             ("--print-settings", "--transnet"),
             ("--print-settings", "--precision"),
+            ("--print-settings", "--audio-track"),
+            ("--print-settings", "--truncated"),
             ("--print-settings", "--format"),
             ("--print-settings", "--clips"),
             ("--print-settings", "--shard"),
@@ -90,6 +98,8 @@ pub const COMMANDS: &[Command] = &[
             ("--write-labels", "--language"),
             ("--write-labels", "--transnet"),
             ("--write-labels", "--precision"),
+            ("--write-labels", "--audio-track"),
+            ("--write-labels", "--truncated"),
             ("--write-labels", "--format"),
             ("--write-labels", "--clips"),
             ("--write-labels", "--shard"),
@@ -139,7 +149,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "eval retrieval",
         line: "--model model --data media/manifest.jsonl",
-        media: Some(("", "")),
+        media: Some(Reads { files: "", film: "", cut: "=--model model --data cut.jsonl" }),
         options: &[
             option("--ffmpeg", "--data films.jsonl", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--model", "", "--model model2", Differs),

@@ -47,15 +47,25 @@ impl Scenario {
     }
 }
 
+/// Lines (as [`Scenario::with`]) that read media.
+#[derive(Debug, Clone, Copy)]
+pub struct Reads {
+    /// Pictures and sounds.
+    pub files: &'static str,
+    /// A film; nothing where none is read.
+    pub film: &'static str,
+    /// A picture whose file is cut off.
+    pub cut: &'static str,
+}
+
 pub struct Command {
     /// `index build`.
     pub name: &'static str,
     /// The shortest line that does something.
     pub line: &'static str,
     pub options: &'static [Scenario],
-    /// Where pictures and sounds are read, and where a film is (nothing: nowhere): what the limits of media are seen with. Absent for
-    /// commands that read none.
-    pub media: Option<(&'static str, &'static str)>,
+    /// What the limits of media are seen with. Absent for commands that read none.
+    pub media: Option<Reads>,
     /// Pairs that the parser refuses.
     pub refused: &'static [(&'static str, &'static str)],
 }
@@ -64,7 +74,7 @@ impl Command {
     /// Its options, and the limits that all commands which read media have.
     pub fn all(&self) -> Vec<Scenario> {
         let mut all = self.options.to_vec();
-        let Some((files, film)) = self.media else { return all };
+        let Some(Reads { files, film, cut }) = self.media else { return all };
         let of_film = |part| {
             if film.is_empty() {
                 Unseen("no film is read; limits.rs sees that it is taken")
@@ -84,19 +94,9 @@ impl Command {
                 Says("--max-file-bytes"),
             ),
             option("--max-seconds", film, "--max-seconds 1", of_film("--max-seconds")),
-            option(
-                "--max-frames",
-                film,
-                "--max-frames 3",
-                seen(Unseen("frames that are picked from a film are not counted; those of `scenes` are")),
-            ),
+            option("--max-frames", film, "--max-frames 3", seen(of_film("--max-frames"))),
             option("--max-silence", film, "--max-silence 9", Unseen("no decoder hangs on purpose")),
-            option(
-                "--truncated",
-                files,
-                "--truncated use",
-                seen(Unseen("the decoders' tests have cut pictures")),
-            ),
+            option("--truncated", cut, "--truncated use", seen(Differs)),
         ]);
         all
     }

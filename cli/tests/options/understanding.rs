@@ -1,12 +1,12 @@
 //! Captions, matches, answers, transcripts.
 
-use super::{Command, Differs, Ends, NO_FFMPEG, SPEED, Says, Unseen, option};
+use super::{Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "caption",
         line: "--model captions photos",
-        media: Some(("", "clip.mp4")),
+        media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model matches", Ends(1, "no captioning head")),
             option("--manifest", "", "--manifest media/manifest.jsonl", Differs),
@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "match",
         line: "--model matches --text red photos",
-        media: Some(("", "clip.mp4")),
+        media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model captions", Ends(1, "no matching head")),
             option("--text", "", "--text 'a blue bus'", Differs),
@@ -64,7 +64,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "ask",
         line: "--model answers --question what photos",
-        media: Some(("", "clip.mp4")),
+        media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model captions", Ends(1, "no answering head")),
             option("--question", "--json", "--question 'how many'", Differs),
@@ -110,7 +110,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "transcribe",
         line: "--model speech --no-fallback talks",
-        media: Some(("clip.mp4", "clip.mp4")),
+        media: Some(Reads { files: "clip.mp4", film: "clip.mp4", cut: "" }),
         options: &[
             option("--model", "", "--model captions", Ends(1, "no speech head")),
             option("--manifest", "", "--manifest media/manifest.jsonl", Differs),

@@ -11,7 +11,6 @@ use unisono_files::{Lock, own_folder};
 
 use super::watch::{Report, watch};
 use super::{Progress, SampleOptions, Unit, tool};
-use crate::files::from_files;
 use crate::{Error, Result};
 
 /// One version of one package.
@@ -104,7 +103,7 @@ fn download(archive: &Archive, cache: &Path, report: Report) -> Result<()> {
     let target = cache.join(archive.file);
     own(cache)?;
     // Two runs that need the same archive do not fetch it into one folder.
-    let _held = Lock::take(&target).map_err(|e| from_files(&target, e))?;
+    let _held = Lock::take(&target)?;
     let part = cache.join(format!("{}.part", archive.file));
     own(&part)?;
     let stage = format!("download {}", archive.spec);
@@ -194,7 +193,7 @@ fn apt(state: &Path) -> Result<Command> {
 
 /// The cache may lie where others can write: a folder that they laid, or a link, is not used.
 fn own(folder: &Path) -> Result<()> {
-    own_folder(folder).map_err(|e| from_files(folder, e))
+    Ok(own_folder(folder)?)
 }
 
 /// Bytes in a folder's files.

@@ -11,7 +11,6 @@ use unisono_files::{Budget, Lock, folder_beside, place_folder, sweep};
 
 use super::groups::verify_groups;
 use super::{SampleOptions, SampleReport};
-use crate::files::from_files;
 use crate::{Error, Manifest, Record, Result, write_atomic};
 
 const MANIFEST: &str = "manifest.jsonl";
@@ -46,7 +45,7 @@ fn stamp(out: &Path) -> Option<Stamp> {
 /// Takes the output folder, whose media lie in `name`, until the lock is dropped: it is made where it is missing. One that holds such files but was
 /// not made here, or whose media have company, is refused: all of that would be replaced.
 pub(super) fn claim(out: &Path, name: &str) -> Result<Lock> {
-    let lock = Lock::within(out).map_err(|e| from_files(out, e))?;
+    let lock = Lock::within(out)?;
     let there = |file: &str| fs::symlink_metadata(out.join(file)).is_ok();
     let foreign = |path: &Path| {
         let what = "this name free, or a sample data set that this command made here";
@@ -95,7 +94,7 @@ impl Iterator for WalkFiles {
 
 /// An empty folder beside the media's place, which vanishes with what is in it unless it is [published](publish).
 pub(super) fn begin(out: &Path, name: &str) -> Result<TempDir> {
-    folder_beside(&out.join(name)).map_err(|e| from_files(out, e))
+    Ok(folder_beside(&out.join(name))?)
 }
 
 /// Gives the finished media folder its final name. From here on the output is not complete until [`finish`].
@@ -103,12 +102,12 @@ pub(super) fn publish(part: TempDir, out: &Path, name: &str, recipe: &str) -> Re
     write_stamp(out, &Stamp { recipe: recipe.to_owned(), report: None })?;
     remove(&out.join(MANIFEST))?;
     let target = out.join(name);
-    place_folder(part, &target).map_err(|e| from_files(&target, e))?;
+    place_folder(part, &target)?;
     Ok(target)
 }
 
 fn write_stamp(out: &Path, stamp: &Stamp) -> Result<()> {
-    unisono_files::write_json(&out.join(STAMP), stamp).map_err(|e| from_files(out, e))
+    Ok(unisono_files::write_json(&out.join(STAMP), stamp)?)
 }
 
 /// Writes the manifest, a note on sources and licences, and last the mark of completeness. Near-copies that cross from one

@@ -259,6 +259,12 @@ fn bounds_hold() {
     assert!(tight(&|l| l.max_pixels = 1000).contains("a frame is 64 x 48 pixels, the limit is 1000 pixels"));
     assert!(tight(&|l| l.max_seconds = 1.0).contains("the video is 1.2 seconds"));
     assert!(tight(&|l| l.max_frames = 29).contains("more than 29 frames"));
+    // Also where a few frames are picked: those of the beginning would stand for the whole.
+    let few = VideoLimits { max_frames: 29, ..limits() };
+    let video = ffmpeg().probe(&path, &few).unwrap();
+    let error = ffmpeg().sample(&video, 4, &few).unwrap_err().to_string();
+    assert!(error.contains("the video is more than 29 frames, the limit is 29 frames"), "{error}");
+    assert_eq!(ffmpeg().sample(&video, 4, &VideoLimits { max_frames: 30, ..few }).unwrap().len(), 4);
     // A reader that waits for ever is not the decoder's fault; one frame read and the rest dropped ends it.
     let video = ffmpeg().probe(&path, &limits()).unwrap();
     let mut frames = ffmpeg().frames(&video, &FrameOptions::default(), &limits()).unwrap();

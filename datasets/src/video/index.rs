@@ -3,6 +3,7 @@
 use super::clock::apart;
 use super::ffmpeg::reason;
 use super::probe::EXPECTED;
+use super::stream::too_many;
 use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};
 use crate::{Error, Result};
 
@@ -110,7 +111,8 @@ impl Ffmpeg {
 
     /// A line of each packet's times and length.
     fn packets(&self, video: &Video, limits: &VideoLimits) -> Result<std::process::Output> {
-        let most = limits.max_frames.to_string();
+        // One more, to see that there are more.
+        let most = limits.max_frames.saturating_add(1).to_string();
         #[rustfmt::skip]
         let headers = [
             "-map", "0:V:0", "-frames:v", &most, "-c", "copy", "-copyts", "-avoid_negative_ts", "disabled",
@@ -154,6 +156,10 @@ impl Ffmpeg {
 
     fn sampled(&self, video: &Video, span: &Span, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
         if let Some(times) = self.index(video, limits)? {
+            if times.len() as u64 > limits.max_frames {
+                // A part that is known is not spread over the whole.
+                return Err(too_many(&video.path, limits));
+            }
             let part = &times[span.within(&times)];
             let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();
             if wanted.is_empty() {

@@ -62,8 +62,7 @@ impl Ffmpeg {
             unisono_files::Error::NotRegular { found, .. } => {
                 refuse(&format!("{found}, which is not a regular file"))
             }
-            unisono_files::Error::Io { source, .. } => Error::io(path, "read")(source),
-            e => refuse(&e.to_string()),
+            other => other.into(),
         })?;
         if file.metadata().map_err(Error::io(path, "read"))?.len() == 0 {
             return Err(refuse("an empty file"));

@@ -10,7 +10,7 @@ use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use command_fds::{CommandFdExt, FdMapping};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -291,13 +291,7 @@ impl Track {
         self.count += 1;
         self.process.came();
         if self.count > self.limits.max_frames {
-            return Err(Error::Limit {
-                path: self.path.clone(),
-                what: "the video",
-                found: format!("more than {} frames", self.limits.max_frames),
-                limit: format!("{} frames", self.limits.max_frames),
-                option: "max_frames",
-            });
+            return Err(too_many(&self.path, &self.limits));
         }
         Ok(Some(Shape {
             frame: shown.frame,
@@ -329,6 +323,17 @@ impl Track {
         }
         self.fixed = true;
         Ok(())
+    }
+}
+
+/// Why a video of too many frames is refused.
+pub(super) fn too_many(path: &Path, limits: &VideoLimits) -> Error {
+    Error::Limit {
+        path: path.to_path_buf(),
+        what: "the video",
+        found: format!("more than {} frames", limits.max_frames),
+        limit: format!("{} frames", limits.max_frames),
+        option: "max_frames",
     }
 }
 

@@ -167,7 +167,7 @@ fn write(
 }
 
 /// [`Header::sum`] of these lines and this model.
-pub(super) fn sum(lines: &[u8], model: &str) -> String {
+pub(crate) fn sum(lines: &[u8], model: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(model.as_bytes());
     hash.update(lines);

@@ -10,8 +10,8 @@ mod build;
 mod check;
 mod open;
 
-pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
+pub(crate) use build::{sum, write_whole};
 pub use open::{Index, open};
 
 use crate::crossmodal::Recall;
@@ -27,11 +27,11 @@ use unisono_encoders::{Modality, Precision};
 /// The version of the folder's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
 
-const HEADER: &str = "index.json";
-const VECTORS: &str = "vectors.safetensors";
-const ITEMS: &str = "items.jsonl";
+pub(crate) const HEADER: &str = "index.json";
+pub(crate) const VECTORS: &str = "vectors.safetensors";
+pub(crate) const ITEMS: &str = "items.jsonl";
 /// The key in the vectors' metadata that holds [`Header::sum`].
-const SUM: &str = "unisono.index";
+pub(crate) const SUM: &str = "unisono.index";
 
 /// `index.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

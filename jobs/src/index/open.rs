@@ -8,7 +8,6 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashSet};
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -26,19 +25,23 @@ pub struct Index {
     values: Range<usize>,
 }
 
+/// Bytes that an item may have in the mean of all: a path and a label, or a text, have some hundreds.
+const MOST_ITEM: u64 = 1 << 20;
+
 /// Opens the index in `folder` and checks that its three files are whole and belong together.
 ///
 /// # Errors
 /// Not an index, another format version, a file that is cut or of another index.
 pub fn open(folder: &Path) -> Result<Index> {
     let header = read_header(&folder.join(HEADER))?;
-    let items = read_items(&folder.join(ITEMS), &header)?;
     let path = folder.join(VECTORS);
     let file = unisono_files::open(&path)?;
     // SAFETY: an index is replaced by renaming, never written in place, so the mapped file does not change; a process that
     // cuts it all the same would make any reader fault.
     let map = unsafe { Mmap::map(&file) }.map_err(Error::io(&path, "map"))?;
     let values = locate(&path, &map, &header)?;
+    // After the vectors, which have as many rows: what is read into memory is bounded by that.
+    let items = read_items(&folder.join(ITEMS), &header)?;
     Ok(Index { folder: folder.to_owned(), header, items, map, values })
 }
 
@@ -165,8 +168,8 @@ fn read_header(path: &Path) -> Result<Header> {
 }
 
 fn read_items(path: &Path, header: &Header) -> Result<Vec<Item>> {
-    let mut text = String::new();
-    unisono_files::open(path)?.read_to_string(&mut text).map_err(Error::io(path, "read"))?;
+    let bytes = (header.count as u64).saturating_mul(MOST_ITEM);
+    let text = unisono_files::read_text(path, &Budget { bytes, ..Budget::LINE })?;
     let lines: Vec<&str> = text.lines().collect();
     if lines.len() != header.count {
         let (expected, found) = (header.count, lines.len());

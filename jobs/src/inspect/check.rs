@@ -1,6 +1,7 @@
 //! A look at one file of a manifest: whether it is there, and whether it can be decoded.
 
 use super::form::{Form, HEAD};
+use crate::Result;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use unisono_datasets::{ImageOptions, Manifest, MediaLimits, Record, decode};
 pub struct Opening {
     /// What a file may cost.
     pub limits: MediaLimits,
-    /// The program that decodes videos; `None`: it is looked for where there are any.
+    /// The program that decodes videos, and sounds that nothing else does; `None`: it is looked for where one is met.
     pub ffmpeg: Option<PathBuf>,
 }
 
@@ -55,9 +56,14 @@ pub(super) fn files(manifest: &Manifest) -> Vec<File<'_>> {
     files
 }
 
-/// Whether any record has a video.
-pub(super) fn any_video(records: &[Record]) -> bool {
-    records.iter().any(|r| r.video.is_some())
+/// The program, where files are met that it decodes: any video, or a sound where the user named it.
+///
+/// # Errors
+/// It is not there.
+pub(super) fn ffmpeg(records: &[Record], opening: &Opening) -> Result<Option<Ffmpeg>> {
+    let named = opening.ffmpeg.as_deref();
+    let wanted = |r: &Record| r.video.is_some() || (named.is_some() && !r.audio.is_empty());
+    Ok(if records.iter().any(wanted) { Some(Ffmpeg::find(named)?) } else { None })
 }
 
 /// What was seen of a file.
@@ -94,7 +100,7 @@ pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -
             let options = ImageOptions { limits: opening.limits.files(), ..ImageOptions::default() };
             note(decode::image(file.path, &options).map(drop));
         }
-        (Kind::Sound, _) => note(decode::sound(file.path, &opening.limits.files()).map(drop)),
+        (Kind::Sound, _) => note(decode::sound_by(file.path, &opening.limits.files(), ffmpeg).map(drop)),
         (Kind::Video, Some(ffmpeg)) => video(file, ffmpeg, &opening.limits.videos(), &mut note),
         (Kind::Video, None) => {}
     }));
@@ -105,7 +111,7 @@ pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -
 }
 
 /// The first bytes of a regular file that is not empty.
-fn head(path: &Path) -> Result<Vec<u8>, String> {
+fn head(path: &Path) -> std::result::Result<Vec<u8>, String> {
     let plain = |e: unisono_files::Error| match e {
         unisono_files::Error::Io { source, .. } => source.to_string(),
         other => other.to_string().replacen(&format!("{}: ", path.display()), "", 1),

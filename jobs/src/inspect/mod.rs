@@ -12,7 +12,6 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use unisono_datasets::sample::verify_groups;
-use unisono_datasets::video::Ffmpeg;
 use unisono_datasets::{Manifest, Record};
 
 /// Counts of one split, or of all.
@@ -78,10 +77,8 @@ pub fn inspect(
         *languages.entry(record.lang.clone().unwrap_or_default()).or_insert(0) += 1;
     }
     let ffmpeg = match opening {
-        Some(opening) if check::any_video(&manifest.records) => {
-            Some(Ffmpeg::find(opening.ffmpeg.as_deref())?)
-        }
-        _ => None,
+        Some(opening) => check::ffmpeg(&manifest.records, opening)?,
+        None => None,
     };
     let files = check::files(manifest);
     let (mut problems, mut misnamed) = (Vec::new(), Vec::new());

@@ -209,8 +209,8 @@ impl Eyes<'_> {
         if watched.times.frames.is_empty() {
             return Err(Error::format(path, "expected at least one frame, found none"));
         }
-        let failures = unseen(&video, ffmpeg, limits, &watched, failures)?;
-        let (samples, speech) = self.listen(&video, ffmpeg)?;
+        let mut failures = unseen(&video, ffmpeg, limits, &watched, failures)?;
+        let (samples, speech) = self.listen(&video, ffmpeg, &mut failures)?;
         Ok(Analysis {
             times: watched.times,
             size: watched.size,
@@ -301,6 +301,7 @@ impl Eyes<'_> {
         &self,
         video: &Video,
         ffmpeg: &Ffmpeg,
+        failures: &mut FailureRecord,
     ) -> Result<(Option<(Sound, f64)>, Option<(Vec<f32>, Heard)>)> {
         let wanted = self.wanted;
         if video.sample_rate.is_none() || (wanted.sound_rate.is_none() && wanted.speech.is_none()) {
@@ -308,9 +309,15 @@ impl Eyes<'_> {
         }
         self.go_on()?;
         let start = ffmpeg.sound_start(video, wanted.limits)?.map_or(0.0, Time::seconds);
-        let Ok(sound) = ffmpeg.sound(video, wanted.limits) else {
-            // A track that cannot be decoded is a scene without sound, as the picture is there.
-            return Ok((None, None));
+        let sound = match ffmpeg.sound(video, wanted.limits) {
+            Ok(sound) => sound,
+            // As the picture is there, the scenes are: without sound, which is said.
+            Err(e) => {
+                let line = e.to_string();
+                let reason = line.strip_prefix(&format!("{}: ", video.path.display())).unwrap_or(&line);
+                complain(failures, 1, || format!("the sound is left out: {reason}"));
+                return Ok((None, None));
+            }
         };
         let at = |rate: u32| {
             if sound.sample_rate == rate { Ok(sound.clone()) } else { decode::resample(&sound, rate) }

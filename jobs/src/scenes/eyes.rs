@@ -181,6 +181,11 @@ impl Models {
         if model.modalities().contains(&Modality::Audio) { model.processors().audio.as_ref() } else { None }
     }
 
+    /// Whether any of them listens to the sound.
+    pub fn listen(&self) -> bool {
+        self.sound_rate().is_some() || self.speech_processor().is_some()
+    }
+
     pub(super) fn sound_rate(&self) -> Option<u32> {
         self.audio_processor().map(|p| p.config().sample_rate)
     }

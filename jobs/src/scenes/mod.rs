@@ -65,6 +65,8 @@ pub struct SceneJob<'a> {
     pub fresh: bool,
     /// The program that decodes; absent: looked for.
     pub ffmpeg: Option<&'a Path>,
+    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    pub audio_track: Option<u16>,
     /// The folder of TransNetV2's weights; absent: set-up's.
     pub transnet: Option<&'a Path>,
     /// What a file may cost.
@@ -159,7 +161,11 @@ pub fn scenes(
         }
     }
     let needs_ffmpeg = rest.iter().any(|i| mine[*i].needs_ffmpeg());
-    let ffmpeg = if needs_ffmpeg || job.clips.is_some() { Some(Ffmpeg::find(job.ffmpeg)?) } else { None };
+    let ffmpeg = if needs_ffmpeg || job.clips.is_some() {
+        Some(Ffmpeg::find(job.ffmpeg)?.hearing(job.audio_track))
+    } else {
+        None
+    };
     let transnet = if job.settings.learned() && !rest.is_empty() {
         Some(crate::shots::transnet_dir(job.transnet)?)
     } else {

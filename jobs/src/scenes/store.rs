@@ -43,11 +43,12 @@ impl Store {
         settings.as_object_mut().map(|settings| settings.shift_remove("limits"));
         let settings = settings.to_string();
         let mut hash = Sha256::new();
+        let track = job.audio_track.map_or_else(String::new, |n| format!(" track {n}"));
         let pictures = models.looks() || job.outputs.contains(&write::Output::Report);
         for part in [
             settings,
             models.fingerprint(),
-            format!("{:?} {:?} {} {pictures}", job.outputs, job.clips, job.rate),
+            format!("{:?} {:?} {} {pictures}{track}", job.outputs, job.clips, job.rate),
         ] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());

@@ -106,7 +106,7 @@ fn without_augmentation_every_pixel_and_sound_is_that_of_inference() {
     }
     let audio = preparer.audio.clone().unwrap();
     for (_, draw) in &draws {
-        let heard = inputs::spectrogram(&draw.record.audio[0], &audio, &Limits::default()).unwrap().0;
+        let heard = inputs::spectrogram(&draw.record.audio[0], &audio, &Limits::default(), None).unwrap().0;
         assert!(preparer.prepare(draw).unwrap().mel == Some(heard), "{}", draw.record.id);
     }
 }
