@@ -1,9 +1,12 @@
 //! Every failure of the command: one line on stderr and an exit code.
 
 use unisono_datasets::Error as DataError;
+use unisono_eval::Error as EvalError;
 use unisono_jobs::Error as JobError;
+use unisono_media::Error as MediaError;
 use unisono_scenes::Error as SceneError;
 use unisono_torch_ext::Error as TorchError;
+use unisono_train::Error as TrainError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -12,9 +15,11 @@ pub(crate) enum Error {
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
-    Eval(#[from] unisono_eval::Error),
+    Media(#[from] MediaError),
     #[error(transparent)]
-    Train(#[from] unisono_train::Error),
+    Eval(#[from] EvalError),
+    #[error(transparent)]
+    Train(#[from] TrainError),
     #[error(transparent)]
     Torch(#[from] TorchError),
     /// The command line is impossible in a way that the parser cannot see.
@@ -45,9 +50,10 @@ impl Error {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Torch(TorchError::Device { .. }) => 2,
+            _ if matches!(self.data(), Some(DataError::ToolMissing { .. })) => 3,
             _ if matches!(
-                self.data(),
-                Some(DataError::ToolMissing { .. } | DataError::NeedsFfmpeg { .. })
+                self.media(),
+                Some(MediaError::ToolMissing { .. } | MediaError::NeedsFfmpeg { .. })
             ) =>
             {
                 3
@@ -59,18 +65,32 @@ impl Error {
         }
     }
 
-    /// What went wrong with a file, whichever crate it came through.
+    /// What went wrong with data, whichever crate it came through.
     fn data(&self) -> Option<&DataError> {
         match self {
             Self::Data(e)
-            | Self::Jobs(
-                JobError::Datasets(e)
-                | JobError::Eval(unisono_eval::Error::Datasets(e))
-                | JobError::Scenes(SceneError::Datasets(e)),
-            )
-            | Self::Eval(unisono_eval::Error::Datasets(e))
-            | Self::Train(unisono_train::Error::Datasets(e)) => Some(e),
+            | Self::Jobs(JobError::Datasets(e) | JobError::Eval(EvalError::Datasets(e)))
+            | Self::Eval(EvalError::Datasets(e))
+            | Self::Train(TrainError::Datasets(e)) => Some(e),
             _ => None,
+        }
+    }
+
+    /// What went wrong with a medium.
+    fn media(&self) -> Option<&MediaError> {
+        match self {
+            Self::Media(e)
+            | Self::Jobs(
+                JobError::Media(e)
+                | JobError::Eval(EvalError::Media(e))
+                | JobError::Scenes(SceneError::Media(e)),
+            )
+            | Self::Eval(EvalError::Media(e))
+            | Self::Train(TrainError::Media(e)) => Some(e),
+            _ => match self.data()? {
+                DataError::Media(e) => Some(e),
+                _ => None,
+            },
         }
     }
 
@@ -106,6 +126,9 @@ mod tests {
         assert_eq!(Error::from(tool()).code(), 3);
         // Wherever it was looked for.
         assert_eq!(Error::from(JobError::from(tool())).code(), 3);
+        let decoder = || MediaError::ToolMissing { tool: "ffmpeg".into(), what: "decode".into() };
+        assert_eq!(Error::from(JobError::from(EvalError::from(decoder()))).code(), 3);
+        assert_eq!(Error::from(DataError::from(decoder())).code(), 3);
         assert_eq!(Error::from(TorchError::Device { name: "gpu".into() }).code(), 2);
     }
 }

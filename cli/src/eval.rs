@@ -98,6 +98,7 @@ struct Row<'a> {
 fn failed(error: EvalError) -> Error {
     match error {
         EvalError::Datasets(e) => e.into(),
+        EvalError::Media(e) => e.into(),
         other => other.into(),
     }
 }

@@ -1,8 +1,8 @@
 //! Options that bound what a media file may cost: the same for every command that reads media.
 
 use crate::error::Error;
-use unisono_datasets::MediaLimits;
-use unisono_datasets::limits::{self, Spelling, Truncated};
+use unisono_media::MediaLimits;
+use unisono_media::limits::{self, Spelling, Truncated};
 
 /// What files may cost.
 #[derive(clap::Args, Debug, Clone)]

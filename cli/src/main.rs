@@ -31,7 +31,7 @@ mod walk;
 use clap::{Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
-use unisono_datasets::limits::{Spelling, spell};
+use unisono_media::limits::{Spelling, spell};
 use unisono_torch_ext::threads;
 
 /// Text, images, sound and video in one embedding space: train aligned encoders, embed, search, understand, evaluate.

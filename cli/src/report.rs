@@ -2,9 +2,9 @@
 
 use crate::{error::Error, out};
 use std::path::PathBuf;
-use unisono_datasets::limits::{self, Spelling};
 use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::table::{self, Align, Table};
+use unisono_media::limits::{self, Spelling};
 use unisono_train::report::{Context, gather_report};
 
 /// Write a run's report: one self-contained HTML page with curves, recalls, searches, mistakes and times.

@@ -4,10 +4,10 @@ use crate::error::Error;
 use crate::inputs::name_skipped;
 use serde_json::json;
 use std::path::Path;
-use unisono_datasets::MediaLimits;
 use unisono_fusion::{Ability, FusionModel};
 use unisono_jobs::understand::{How, sees, understand};
 use unisono_jobs::{Device, EmbedOptions, Error as JobError, Hit, Index, Item, Listing, Modality, Skip};
+use unisono_media::MediaLimits;
 
 /// What a hit's score says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

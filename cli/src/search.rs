@@ -10,12 +10,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
 use unisono_jobs::scenes::cut_span;
 use unisono_jobs::scenes::write::Cut;
 use unisono_jobs::{Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
+use unisono_media::video::{Ffmpeg, Span};
 use unisono_train::checkpoint::model_dir;
 
 /// Find what is nearest to a sentence, a picture, a sound or a video
@@ -184,9 +184,8 @@ fn table(index: &Index, hits: &[Hit], before: usize, score: &'static str) -> Str
 
 /// `0:01:02.345 - 0:01:10.000`.
 fn stretch(span: &Span) -> String {
-    let side = |t: Option<unisono_datasets::video::Time>| {
-        t.map_or_else(String::new, |t| style::timecode(t.seconds()))
-    };
+    let side =
+        |t: Option<unisono_media::video::Time>| t.map_or_else(String::new, |t| style::timecode(t.seconds()));
     format!("{} - {}", side(span.start), side(span.end))
 }
 

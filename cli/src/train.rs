@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use unisono_datasets::limits::{self, Spelling};
+use unisono_media::limits::{self, Spelling};
 use unisono_train::{Event, Options, Recipe, StepReport};
 
 /// Follow a training recipe: aligned encoders from a TOML file.

@@ -80,7 +80,7 @@ fn a_broken_manifest_is_named_with_its_line() {
 
 /// A small video of two seconds, with a tone or without.
 fn video(path: &std::path::Path, sound: bool) {
-    let program = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let program = unisono_media::video::Ffmpeg::find(None).unwrap();
     let mut command = std::process::Command::new(program.program());
     command.args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=2"]);
     if sound {

@@ -7,7 +7,7 @@ mod tiny;
 
 use std::fs;
 use support::{outcome, s, succeeds, unisono};
-use unisono_datasets::limits::NAMES;
+use unisono_media::limits::NAMES;
 
 /// Commands that read media, besides `train`, whose recipe holds the limits.
 const COMMANDS: [&[&str]; 11] = [

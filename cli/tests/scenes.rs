@@ -237,8 +237,8 @@ fn clips_hold_their_scenes() {
             let scene: Value = serde_json::from_str(line).unwrap();
             let frames = scene["end"]["frame"].as_u64().unwrap() - scene["start"]["frame"].as_u64().unwrap();
             // What decodes it is this library, on the clip alone.
-            let ffmpeg = unisono_datasets::video::Ffmpeg::find(None).unwrap();
-            let limits = unisono_datasets::video::VideoLimits::default();
+            let ffmpeg = unisono_media::video::Ffmpeg::find(None).unwrap();
+            let limits = unisono_media::video::VideoLimits::default();
             let clip = ffmpeg.probe(&folder.join("clips").join(clip), &limits).unwrap();
             let frames_of = ffmpeg.frames(&clip, &Default::default(), &limits).unwrap();
             let count = frames_of.collect::<Result<Vec<_>, _>>().unwrap().len() as u64;
@@ -476,7 +476,7 @@ fn a_second_run_into_the_same_folder_is_refused_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let (out, go, waits) = (dir.path().join("out"), dir.path().join("go"), dir.path().join("ffmpeg"));
     // The first decodes only once the second has been refused.
-    let real = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let real = unisono_media::video::Ffmpeg::find(None).unwrap();
     let lines = format!(
         "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\nexec '{}' \"$@\"\n",
         go.display(),

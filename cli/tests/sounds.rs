@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{fails, json, outcome, s, succeeds, unisono};
-use unisono_datasets::video::Ffmpeg;
+use unisono_media::video::Ffmpeg;
 
 fn speech_model() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion/whisper-speech").display().to_string()

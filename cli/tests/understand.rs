@@ -268,7 +268,7 @@ fn a_converted_model_writes_the_same() {
 
 /// A video of the given pictures, losslessly, at 5 frames a second; `sound` seconds of a tone with it.
 fn video(path: &Path, pattern: &Path, sound: u32) {
-    let ffmpeg = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let ffmpeg = unisono_media::video::Ffmpeg::find(None).unwrap();
     let mut command = std::process::Command::new(ffmpeg.program());
     command.args(["-loglevel", "error", "-y", "-framerate", "5", "-i"]).arg(pattern);
     if sound > 0 {

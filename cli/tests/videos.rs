@@ -12,7 +12,7 @@ use support::{json, outcome, s, succeeds, unisono};
 
 fn video(path: &Path, plane: &str) {
     let source = format!("nullsrc=s=64x48:r=10,geq={plane},format=yuv420p");
-    let program = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let program = unisono_media::video::Ffmpeg::find(None).unwrap();
     let words = ["-loglevel", "error", "-y", "-f", "lavfi", "-i", &source, "-frames:v", "12", "-crf", "10"];
     assert!(Command::new(program.program()).args(words).arg(path).status().unwrap().success());
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use unisono_datasets::augment::{Crop, ImageAugment};
-use unisono_datasets::image::{Rgb, RgbImage};
 use unisono_datasets::rng::{Purpose, rng};
+use unisono_media::image::{Rgb, RgbImage};
 
 fn main() {
     let img = RgbImage::from_fn(96, 96, |x, y| Rgb([x as u8 * 2, y as u8 * 2, (x * y) as u8]));

@@ -8,6 +8,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A medium cannot be decoded.
+    #[error(transparent)]
+    Media(#[from] unisono_media::Error),
     /// The operating system refused to read or write.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {
@@ -21,14 +24,6 @@ pub enum Error {
     /// A file that cannot be opened or read within bounds.
     #[error(transparent)]
     Files(unisono_files::Error),
-    /// An address where a file's path is expected.
-    #[error("{}: is {advice}", path.display())]
-    Address {
-        /// As it was given.
-        path: PathBuf,
-        /// What it is and what to do.
-        advice: &'static str,
-    },
     /// A line of a manifest is not a valid record.
     #[error("{}:{line}: {message}", path.display())]
     Manifest {
@@ -38,30 +33,6 @@ pub enum Error {
         line: usize,
         /// What was expected and found.
         message: String,
-    },
-    /// A picture or sound cannot be decoded.
-    #[error("{}: expected {expected}, found {found}", path.display())]
-    Media {
-        /// The file.
-        path: PathBuf,
-        /// What the decoder needs.
-        expected: String,
-        /// What the file holds instead.
-        found: String,
-    },
-    /// A file is larger than the limits allow; the limits protect memory and time from hostile or mistaken files.
-    #[error("{}: {what} is {found}, the limit is {limit}{}", path.display(), crate::limits::advice(option))]
-    Limit {
-        /// The file.
-        path: PathBuf,
-        /// The measure that is too large.
-        what: &'static str,
-        /// The file's value, with its unit.
-        found: String,
-        /// The allowed value, with its unit.
-        limit: String,
-        /// One of [`crate::limits::NAMES`]; the message spells it as the user sets it.
-        option: &'static str,
     },
     /// An option or a combination of options is impossible.
     #[error("{0}")]
@@ -93,18 +64,6 @@ pub enum Error {
         tool: String,
         /// What it is needed for.
         what: String,
-    },
-    /// A sound that only FFmpeg reads, and there is none.
-    #[error(
-        "{}: found {found}, which FFmpeg has to read, and there is none: `cargo xtask setup` fetches it; or install it, or name it by --ffmpeg \
-         or UNISONO_FFMPEG",
-        path.display()
-    )]
-    NeedsFfmpeg {
-        /// The file.
-        path: PathBuf,
-        /// What it seems to be.
-        found: String,
     },
     /// A program that fetches or unpacks data failed.
     #[error("`{command}` failed ({status}): {stderr}")]
@@ -150,10 +109,6 @@ impl Error {
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_path_buf();
         move |source| Error::Io { path, action, source }
-    }
-
-    pub(crate) fn media(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        Error::Media { path: path.to_path_buf(), expected: expected.into(), found: one_line(&found.into()) }
     }
 
     pub(crate) fn archive(path: &Path, message: impl Into<String>) -> Error {

@@ -20,8 +20,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use unisono_files::Budget;
 
-use crate::video::Span;
-use crate::{Error, Result, address, msrvtt, plain, write_atomic};
+use crate::{Error, Result, msrvtt, plain};
+use unisono_files::write_atomic;
+use unisono_media::address;
+use unisono_media::video::Span;
 
 /// Longest line accepted, in bytes: a binary file given by mistake fails at once instead of filling memory.
 const MAX_LINE: u64 = Budget::LINE.bytes;
@@ -145,13 +147,13 @@ impl Manifest {
     pub fn write(path: &Path, records: &[Record]) -> Result<()> {
         let absolute = std::path::absolute(path).map_err(Error::io(path, "resolve"))?;
         let folder = absolute.parent().unwrap_or(Path::new("/"));
-        write_atomic(path, |out| {
+        Ok(write_atomic(path, |out| {
             for record in records {
                 serde_json::to_writer(&mut *out, &write::to_json(record, folder)?)?;
                 out.write_all(b"\n")?;
             }
             Ok(())
-        })
+        })?)
     }
 }
 

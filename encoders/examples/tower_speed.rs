@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let photo = RgbImage::from_fn(640, 480, |x, y| Rgb([(x * y) as u8, x as u8, (y * 3) as u8]));
     let begun = Instant::now();
     for _ in 0..50 {
-        let _ = processor.batch(&[processor.prepare(&photo)], Device::Cpu)?;
+        let _ = unisono_encoders::batch::images(processor, &[processor.prepare(&photo)], Device::Cpu)?;
     }
     let process = 50.0 / begun.elapsed().as_secs_f64();
     println!("{:.2} {:.2} {process:.1}", rate(seconds[rounds / 2]), rate(seconds[0]));

@@ -4,6 +4,7 @@ use crate::htsat::HtsatConfig;
 use crate::video::VideoConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+pub use unisono_processors::Size;
 
 /// A model: up to three towers and the space that they share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -236,49 +237,6 @@ pub struct ClassToken {
     /// padding, itself when the last token is none. OpenCLIP's published CoCa weights were trained so.
     #[serde(default)]
     pub shifted: bool,
-}
-
-/// Height and width in pixels; one number when both are equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "SizeForm", into = "SizeForm")]
-pub struct Size {
-    /// Height, then width.
-    pub sides: [i64; 2],
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum SizeForm {
-    Square(i64),
-    Sides([i64; 2]),
-}
-
-impl From<SizeForm> for Size {
-    fn from(form: SizeForm) -> Self {
-        match form {
-            SizeForm::Square(s) => Self { sides: [s, s] },
-            SizeForm::Sides(sides) => Self { sides },
-        }
-    }
-}
-
-impl From<Size> for SizeForm {
-    fn from(size: Size) -> Self {
-        let [h, w] = size.sides;
-        if h == w { Self::Square(h) } else { Self::Sides([h, w]) }
-    }
-}
-
-impl From<i64> for Size {
-    fn from(side: i64) -> Self {
-        Self { sides: [side, side] }
-    }
-}
-
-impl std::fmt::Display for Size {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} x {}", self.sides[0], self.sides[1])
-    }
 }
 
 /// The image tower: stem, position embeddings, blocks, final norm, pooling.

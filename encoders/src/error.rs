@@ -52,9 +52,9 @@ pub enum Error {
     /// An input that a tower or processor cannot take.
     #[error("{}", printable(.0))]
     Input(String),
-    /// The tokenizer's own error.
-    #[error("tokenizer: {}", printable(.0))]
-    Tokenizer(String),
+    /// Of processors.
+    #[error(transparent)]
+    Processors(#[from] unisono_processors::Error),
     /// A file that cannot be opened, read or written, or that costs too much to read.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),

@@ -5,13 +5,12 @@ use crate::config::{
     Activation, FinalNorm, ImageConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
     TransformerConfig,
 };
-use crate::files::{write_atomically, write_json};
 use crate::import::Map;
-use crate::processors::{Cleaning, Fit, ImageProcessor, Interpolation, Rounding, TextProcessor};
 use crate::{Error, Model, Result, tensors};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
+use unisono_processors::{Cleaning, Fit, ImageProcessor, Interpolation, Rounding, TextProcessor};
 
 const CLIP: &str = include_str!("../maps/to_clip.map");
 const CLIP_BLOCKS: &str = include_str!("../maps/to_clip_blocks.map");
@@ -189,14 +188,14 @@ fn hf_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
         "vision_config": with(tower(v), vision)});
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
     let mut notes = tokenizer(model, dir)?;
-    if model.processors().text.as_ref().is_some_and(|p| p.rules() != crate::processors::TextRules::default())
+    if model.processors().text.as_ref().is_some_and(|p| p.rules() != unisono_processors::TextRules::default())
     {
         notes.push("texts are cleaned or padded before the tokenizer here, which its file cannot say".into());
     }
     if let Some(p) = &model.processors().image {
-        write_json(&dir.join("preprocessor_config.json"), &hf_processor(p, &mut notes))?;
+        unisono_files::write_json(&dir.join("preprocessor_config.json"), &hf_processor(p, &mut notes))?;
     }
-    write_json(&dir.join("config.json"), &config)?;
+    unisono_files::write_json(&dir.join("config.json"), &config)?;
     tensors::write(&dir.join("model.safetensors"), &all, HashMap::from([("format".into(), "pt".into())]))?;
     Ok(notes)
 }
@@ -204,14 +203,14 @@ fn hf_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
 /// The tokenizer as `PreTrainedTokenizerFast` reads it.
 fn tokenizer(model: &Model, dir: &Path) -> Result<Vec<String>> {
     let Some(p) = &model.processors().text else { return Ok(Vec::new()) };
-    write_atomically(&dir.join("tokenizer.json"), p.to_json()?.as_bytes())?;
+    unisono_files::write(&dir.join("tokenizer.json"), p.to_json()?)?;
     let mut notes = Vec::new();
     let pad = padding(p);
     if pad.is_none() {
         notes.push("the tokenizer has no special token that could pad texts: none is named, so padded batches are refused there".into());
     }
     let config = json!({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": p.context_length(), "pad_token": pad});
-    write_json(&dir.join("tokenizer_config.json"), &config)?;
+    unisono_files::write_json(&dir.join("tokenizer_config.json"), &config)?;
     Ok(notes)
 }
 
@@ -343,7 +342,10 @@ fn open_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
     notes.extend(tokenizer(model, dir)?);
     let preprocess = model.processors().image.as_ref().map(|p| open_clip_processor(p, &mut notes));
-    write_json(&dir.join("open_clip_config.json"), &json!({"model_cfg": cfg, "preprocess_cfg": preprocess}))?;
+    unisono_files::write_json(
+        &dir.join("open_clip_config.json"),
+        &json!({"model_cfg": cfg, "preprocess_cfg": preprocess}),
+    )?;
     let path = dir.join("open_clip_model.safetensors");
     tensors::write(&path, &all, HashMap::from([("format".into(), "pt".into())]))?;
     Ok(notes)

@@ -1,16 +1,14 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
 use crate::config::{ModelConfig, within};
-use crate::processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Model, Processors, Result, import, tensors};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use tch::{Device, Tensor};
-use unisono_files::Budget;
+use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
 
 /// The version of the directory's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
@@ -60,7 +58,7 @@ impl TextContract {
             i64::try_from(self.context_length).unwrap_or(i64::MAX),
             context_length,
         )?;
-        self.rules.validate("text.rules", vocab_size)
+        Ok(self.rules.validate("text.rules", vocab_size)?)
     }
 }
 
@@ -78,7 +76,7 @@ impl Model {
         let p = self.processors();
         let text = match (&p.text, &self.config().text) {
             (Some(processor), Some(config)) => {
-                write_atomically(&dir.join(TOKENIZER), processor.to_json()?.as_bytes())?;
+                unisono_files::write(&dir.join(TOKENIZER), processor.to_json()?)?;
                 let tokens = processor.tokenizer().get_vocab_size(true);
                 Some(TextContract {
                     context_length: config.context_length as usize,
@@ -89,13 +87,16 @@ impl Model {
             _ => None,
         };
         let audio = p.audio.as_ref().map(|a| a.config().clone());
-        write_json(&dir.join(PREPROCESSOR), &Contract { text, image: p.image.clone(), audio })?;
+        unisono_files::write_json(
+            &dir.join(PREPROCESSOR),
+            &Contract { text, image: p.image.clone(), audio },
+        )?;
         let config = ConfigFile {
             model_type: MODEL_TYPE.into(),
             format_version: FORMAT_VERSION,
             model: self.config().clone(),
         };
-        write_json(&dir.join(CONFIG), &config)?;
+        unisono_files::write_json(&dir.join(CONFIG), &config)?;
         let all: Vec<(String, Tensor)> =
             self.params().iter().map(|(n, p)| (n.to_owned(), p.tensor.shallow_clone())).collect();
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -116,21 +117,23 @@ impl Model {
         let path = dir.join(CONFIG);
         let config: ConfigFile = read_config(&path)?;
         let contract_path = dir.join(PREPROCESSOR);
-        let contract: Contract = read_json(&contract_path)?;
+        let contract: Contract = unisono_processors::read_json(&contract_path)?;
         let told = |path: &Path| {
             let path = path.to_owned();
-            move |e: Error| Error::format(&path, e.to_string())
+            move |reason: String| Error::format(&path, reason)
         };
-        config.model.validate().map_err(told(&path))?;
+        config.model.validate().map_err(|e| e.to_string()).map_err(told(&path))?;
         if let Some(image) = &contract.image {
-            image.validate().map_err(told(&contract_path))?;
+            image.validate().map_err(|e| e.to_string()).map_err(told(&contract_path))?;
         }
         if let Some(audio) = &contract.audio {
-            audio.validate().map_err(told(&contract_path))?;
+            audio.validate().map_err(|e| e.to_string()).map_err(told(&contract_path))?;
         }
         let mut processors = Processors { image: contract.image, ..Processors::default() };
         if let (Some(text), Some(c)) = (&contract.text, &config.model.text) {
-            text.validate(c.context_length, c.vocab_size).map_err(told(&contract_path))?;
+            text.validate(c.context_length, c.vocab_size)
+                .map_err(|e| e.to_string())
+                .map_err(told(&contract_path))?;
             let path = dir.join(TOKENIZER);
             let processor = TextProcessor::load(&path, text.context_length, c.vocab_size)?;
             let found = processor.tokenizer().get_vocab_size(true);
@@ -154,7 +157,7 @@ impl Model {
 }
 
 fn read_config(path: &Path) -> Result<ConfigFile> {
-    let value: serde_json::Value = read_json(path)?;
+    let value: serde_json::Value = unisono_processors::read_json(path)?;
     let found = value.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
     if found != MODEL_TYPE {
         return Err(Error::format(
@@ -172,33 +175,4 @@ fn read_config(path: &Path) -> Result<ConfigFile> {
         ));
     }
     serde_json::from_value(value).map_err(|e| Error::format(path, e.to_string()))
-}
-
-/// Reads a configuration into `T`: a regular JSON file within [`Budget::CONFIG`].
-///
-/// # Errors
-/// Not there, no regular file, too large, or not of `T`'s shape.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    Ok(unisono_files::read_json(path, &Budget::CONFIG)?)
-}
-
-/// Writes `value` as indented JSON, atomically.
-///
-/// # Errors
-/// No space, no permission.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::format(path, e.to_string()))?;
-    text.push('\n');
-    write_atomically(path, text.as_bytes())
-}
-
-/// Writes `bytes` to a file beside `path` under a random name, syncs it, and renames it: `path` holds all of it or what it held before.
-///
-/// # Errors
-/// No space, no permission; the file beside is removed then.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    unisono_files::write_atomic(path, |w| w.write_all(bytes)).map_err(|e| match e {
-        unisono_files::Error::Io { path, source, .. } => Error::Io { path, source },
-        other => Error::format(path, other.to_string()),
-    })
 }

@@ -1,10 +1,10 @@
 //! Every parser of a model file, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
-use crate::processors::{read_sentencepiece, tokenizer_of};
 use crate::weights::Entry;
 use crate::{import, pickle, tensors};
 use std::path::Path;
 pub use tch::Device;
+use unisono_processors::{read_sentencepiece, tokenizer_of};
 
 /// Places that were believed must lie in the file.
 fn lie_within(found: crate::Result<Vec<(String, Entry)>>, length: usize) {

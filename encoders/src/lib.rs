@@ -3,6 +3,7 @@
 //! Start at [`Model`]: it loads a model directory and embeds strings, pictures and samples.
 
 mod archive;
+pub mod batch;
 pub mod clips;
 pub mod config;
 mod embed;
@@ -19,7 +20,6 @@ pub mod params;
 mod pickle;
 pub mod pool;
 pub mod precision;
-pub mod processors;
 mod prompts;
 mod sizes;
 pub mod stem;
@@ -33,10 +33,10 @@ pub mod weights;
 pub use config::ModelConfig;
 pub use embed::{similarity, to_vec};
 pub use error::{Error, Result};
-pub use model::{Modality, Model, Processors};
+pub use model::{Modality, Model};
 pub use params::{Init, LoadReport, Mode, Params, Scope};
 pub use precision::Precision;
 pub use prompts::PromptConfig;
 pub use towers::TowerOutput;
+pub use unisono_processors::{Processors, prepare::Clip};
 pub use video::VideoConfig;
-pub use watch::Clip;

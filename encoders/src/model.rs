@@ -1,10 +1,10 @@
 //! A model: towers, projections and processors together, and the vectors they give. Videos are in `watch.rs`.
 
+use crate::batch;
 use crate::config::{Activation, ModelConfig, ProjectionConfig};
 use crate::htsat::Htsat;
 use crate::layers::Linear;
 use crate::precision::Precision;
-use crate::processors::{ImageProcessor, LogMel, TextProcessor};
 use crate::towers::{AudioTower, ImageTower, TextTower, TowerOutput};
 use crate::video::{VideoConfig, VideoTower};
 use crate::{Error, Init, Mode, Params, Result, Scope};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use tch::{Device, Tensor};
+use unisono_processors::{ImageProcessor, LogMel, Processors, TextProcessor};
 
 /// A kind of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,17 +68,6 @@ impl std::str::FromStr for Modality {
         let found = Self::ALL.into_iter().find(|m| m.name() == s);
         found.ok_or_else(|| format!("unknown modality {s:?}: expected text, image, audio or video"))
     }
-}
-
-/// What turns media into the towers' inputs; each present when its tower is.
-#[derive(Debug, Clone, Default)]
-pub struct Processors {
-    /// For the text tower.
-    pub text: Option<TextProcessor>,
-    /// For the image tower.
-    pub image: Option<ImageProcessor>,
-    /// For the audio tower.
-    pub audio: Option<LogMel>,
 }
 
 /// Towers that project into one space.
@@ -368,7 +358,8 @@ impl Model {
     /// As [`embed_text`](Self::embed_text).
     pub fn pool_texts<S: AsRef<str>>(&self, texts: &[S]) -> Result<Tensor> {
         let processor = self.text_processor()?;
-        let ids: Vec<Vec<i64>> = texts.iter().map(|t| processor.encode(t.as_ref())).collect::<Result<_>>()?;
+        let ids: Vec<Vec<i64>> =
+            texts.iter().map(|t| processor.encode(t.as_ref())).collect::<Result<_, _>>()?;
         self.pool_token_ids(&ids)
     }
 
@@ -377,7 +368,7 @@ impl Model {
     /// # Errors
     /// No text tower, an empty or too long list, or libtorch's.
     pub fn pool_token_ids(&self, ids: &[Vec<i64>]) -> Result<Tensor> {
-        let (ids, mask) = self.text_processor()?.batch(ids, self.device)?;
+        let (ids, mask) = batch::token_ids(self.text_processor()?, ids, self.device)?;
         inference(|| Ok(self.forward_text(&ids, &mask, Mode::Eval)?.pooled))
     }
 
@@ -403,7 +394,7 @@ impl Model {
             groups.entry(p.dimensions()).or_default().push(i);
         }
         let run = |part: &[RgbImage]| {
-            let pixels = processor.batch(part, self.device)?;
+            let pixels = batch::images(processor, part, self.device)?;
             inference(|| Ok(self.forward_image(&pixels, Mode::Eval)?.pooled))
         };
         if groups.len() < 2 {
@@ -426,7 +417,7 @@ impl Model {
     pub fn embed_sounds<S: AsRef<[f32]>>(&self, sounds: &[S]) -> Result<Tensor> {
         let processor = self.audio_processor()?;
         let mels: Vec<Vec<f32>> =
-            sounds.iter().map(|s| processor.process(s.as_ref())).collect::<Result<_>>()?;
+            sounds.iter().map(|s| processor.process(s.as_ref())).collect::<Result<_, _>>()?;
         self.embed_spectrograms(&mels)
     }
 
@@ -444,7 +435,7 @@ impl Model {
     /// As [`embed_sounds`](Self::embed_sounds).
     pub fn pool_spectrograms<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Tensor> {
         let rows: Vec<&[f32]> = mels.iter().map(AsRef::as_ref).collect();
-        let (mel, lengths) = self.audio_processor()?.batch(&rows, 1, self.device)?;
+        let (mel, lengths) = batch::spectrograms(self.audio_processor()?, &rows, 1, self.device)?;
         inference(|| Ok(self.forward_audio(&mel, &lengths, Mode::Eval)?.pooled))
     }
 }

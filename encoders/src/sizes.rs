@@ -20,13 +20,13 @@ impl Model {
             sizes.entry(picture.dimensions()).or_default().push(i);
         }
         if sizes.len() < 2 {
-            return self.forward_image(&processor.batch(prepared, self.device())?, mode);
+            return self.forward_image(&crate::batch::images(processor, prepared, self.device())?, mode);
         }
         let (mut tokens, mut pooled, mut back, mut next) =
             (Vec::new(), Vec::new(), vec![0i64; prepared.len()], 0);
         for rows in sizes.into_values() {
             let part: Vec<RgbImage> = rows.iter().map(|i| prepared[*i].clone()).collect();
-            let out = self.forward_image(&processor.batch(&part, self.device())?, mode)?;
+            let out = self.forward_image(&crate::batch::images(processor, &part, self.device())?, mode)?;
             tokens.push((out.tokens, out.mask));
             pooled.push(out.pooled);
             for row in rows {

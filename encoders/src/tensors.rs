@@ -178,7 +178,7 @@ pub fn write(path: &Path, tensors: &[(String, Tensor)], metadata: HashMap<String
     }
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|e| Error::format(path, format!("could not be put together: {e}")))?;
-    crate::files::write_atomically(path, &bytes)
+    Ok(unisono_files::write(path, &bytes)?)
 }
 
 #[cfg(test)]

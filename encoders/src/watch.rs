@@ -8,18 +8,11 @@ use crate::{Error, Modality, Mode, Model, Result, Scope};
 use image::RgbImage;
 use std::borrow::Borrow;
 use tch::Tensor;
+use unisono_processors::Contract;
+use unisono_processors::prepare::Clip;
 
 /// Frames that go through the image tower at once: memory does not grow with the number of videos.
 const AT_ONCE: usize = 64;
-
-/// A clip as the towers take it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Clip {
-    /// Its frames in their order, from the image processor; at least one.
-    pub frames: Vec<RgbImage>,
-    /// The log-mel spectrogram `[T, M]` of its sound, where the model [listens](Model::listens) and the clip has one.
-    pub sound: Option<Vec<f32>>,
-}
 
 impl Model {
     /// Frames of a clip that this model looks at; a clip with fewer shows all it has.
@@ -31,6 +24,11 @@ impl Model {
     /// Whether a clip's sound is a part of its vector.
     pub fn listens(&self) -> bool {
         self.config().video.as_ref().is_some_and(|v| v.sound.is_some())
+    }
+
+    /// How this model is fed, with the usual limits.
+    pub fn contract(&self) -> Contract<'_> {
+        Contract { frames: self.frames(), listens: self.listens(), ..Contract::new(self.processors()) }
     }
 
     /// Whether the tokens of a frame depend on the other frames of its clip: such frames go through
@@ -79,7 +77,7 @@ impl Model {
             pooled.push(inference(|| {
                 let frames = match self.mixes_frames() {
                     true => {
-                        let pixels = self.image_processor()?.batch(&flat, self.device())?;
+                        let pixels = crate::batch::images(self.image_processor()?, &flat, self.device())?;
                         self.forward_frames(&pixels, &clips, Mode::Eval)?.pooled
                     }
                     false => self.pool_images(&flat)?,
@@ -164,7 +162,7 @@ impl Model {
         for part in parts(&clips) {
             let counts: Vec<usize> = part.iter().map(|(frames, _)| frames.len()).collect();
             let flat: Vec<RgbImage> = part.iter().flat_map(|(frames, _)| frames.iter().cloned()).collect();
-            let pixels = self.image_processor()?.batch(&flat, self.device())?;
+            let pixels = crate::batch::images(self.image_processor()?, &flat, self.device())?;
             let clips = Clips::new(&counts, self.device())?;
             logits.push(inference(|| self.logits_of_frames(texts, &pixels, &clips))?);
         }

@@ -5,9 +5,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Tensor};
-use unisono_encoders::import::Json;
-use unisono_encoders::processors::{LogMel, MelConfig};
+use unisono_encoders::batch;
 use unisono_encoders::tensors;
+use unisono_processors::Json;
+use unisono_processors::{LogMel, MelConfig};
 
 fn sound(n: usize, rate: u32) -> Vec<f32> {
     let mut state = n as u64;
@@ -73,8 +74,8 @@ fn fused_sounds_share_a_batch_with_short_ones() {
     let mel = front_end("clap-fusion-repeatpad");
     let (short, long) =
         (mel.process(&sound(1500, 8000)).unwrap(), mel.process(&sound(20_011, 8000)).unwrap());
-    let (batch, own) = mel.batch(&[&short, &long], 1, Device::Cpu).unwrap();
+    let (batch, own) = batch::spectrograms(&mel, &[&short, &long], 1, Device::Cpu).unwrap();
     assert_eq!((batch.size(), Vec::<i64>::try_from(&own).unwrap()), (vec![2, 4, 81, 64], vec![1, 4]));
     assert_eq!(batch.get(0).get(0), batch.get(0).get(3));
-    assert!(mel.batch(&[&short[1..]], 1, Device::Cpu).is_err());
+    assert!(batch::spectrograms(&mel, &[&short[1..]], 1, Device::Cpu).is_err());
 }

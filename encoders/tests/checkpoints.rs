@@ -269,10 +269,8 @@ fn what_is_wrong_with_a_checkpoint_is_said_in_a_line() {
 /// A CLIP-shaped model of this project: its own tokenizer, pooling at the last token, a stem with a trained bias.
 #[test]
 fn a_model_trained_here_exports_with_its_tokenizer_and_processor() {
-    use unisono_encoders::processors::{
-        Fit, ImageProcessor, Rounding, TextProcessor, Vocabulary, train_tokenizer,
-    };
     use unisono_encoders::{ModelConfig, Processors};
+    use unisono_processors::{Fit, ImageProcessor, Rounding, TextProcessor, Vocabulary, train_tokenizer};
     let blocks = |width: i64, more: &str| {
         format!(r#"{{"width": {width}, "depth": 2, "heads": 3, "mlp_ratio": 2.0 {more}}}"#)
     };

@@ -144,7 +144,8 @@ fn sounds_ask_for_no_gigabytes() {
         let mut json = base(kind);
         json[key] = value.clone();
         let path = Path::new("preprocessor_config.json");
-        let made = unisono_encoders::processors::MelConfig::from_hugging_face(import::Json::new(path, &json));
+        let made =
+            unisono_processors::MelConfig::from_hugging_face(unisono_processors::Json::new(path, &json));
         let said = made.unwrap_err().to_string();
         assert!(
             said.starts_with("preprocessor_config.json: ") && said.len() < 300,

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Kind};
-use unisono_encoders::config::Size;
-use unisono_encoders::import::Json;
-use unisono_encoders::processors::{Alpha, Fit, ImageProcessor, Interpolation};
+use unisono_encoders::batch;
 use unisono_encoders::tensors;
+use unisono_processors::Json;
+use unisono_processors::Size;
+use unisono_processors::{Alpha, Fit, ImageProcessor, Interpolation};
 
 fn picture(w: u32, h: u32) -> RgbImage {
     let mut state = u64::from(w * 7919 + h);
@@ -41,7 +42,7 @@ fn cases() -> BTreeMap<String, Value> {
     serde_json::from_str(&std::fs::read_to_string(fixtures().join("cases.json")).unwrap()).unwrap()
 }
 
-fn of_library(kind: &str, value: &Value) -> unisono_encoders::Result<ImageProcessor> {
+fn of_library(kind: &str, value: &Value) -> unisono_processors::Result<ImageProcessor> {
     let (path, size) = (fixtures().join("cases.json"), Size::from(224));
     let json = Json::new(&path, value);
     match kind {
@@ -99,7 +100,7 @@ fn floats_are_those_of_the_libraries() {
     for (name, want) in floats {
         let parts: Vec<&str> = name.split('/').collect();
         let processor = of_library(parts[1], &cases[&format!("{}/{}", parts[1], parts[2])]).unwrap();
-        let found = processor.batch(&[processor.prepare(&picture(53, 37))], Device::Cpu).unwrap();
+        let found = batch::images(&processor, &[processor.prepare(&picture(53, 37))], Device::Cpu).unwrap();
         let worst = (found.squeeze_dim(0) - want).abs().max().double_value(&[]);
         println!("{name}: {worst:e}");
         assert!(worst <= 1e-6, "{name}: {worst:e}");
@@ -166,7 +167,7 @@ fn a_batch_is_normalised_to_the_last_digit() {
         ..ImageProcessor::new(16)
     };
     let q = picture(16, 16);
-    let batch = p.batch(std::slice::from_ref(&q), Device::Cpu).unwrap();
+    let batch = batch::images(&p, std::slice::from_ref(&q), Device::Cpu).unwrap();
     for (x, y, pixel) in q.enumerate_pixels() {
         for c in 0..3 {
             let want = (f64::from(pixel.0[c]) / 255.0 - f64::from(p.mean[c])) / f64::from(p.std[c]);

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::path::PathBuf;
-use unisono_encoders::processors::{Cleaning, TextProcessor, TextRules};
+use unisono_processors::{Cleaning, TextProcessor, TextRules};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/tokenizers")
@@ -139,7 +139,7 @@ fn a_vocabulary_beyond_the_embedding_and_a_megabyte_are_refused() {
 fn fixed_padding_is_attended_to() {
     let p = processor("siglip", "", TextRules { clean: Cleaning::None, fixed_pad: Some(1) });
     let ids = vec![p.encode("a red bus").unwrap(), p.encode("hello").unwrap()];
-    let (ids, mask) = p.batch(&ids, tch::Device::Cpu).unwrap();
+    let (ids, mask) = unisono_encoders::batch::token_ids(&p, &ids, tch::Device::Cpu).unwrap();
     assert_eq!(ids.size(), [2, 77]);
     assert_eq!(ids.int64_value(&[1, 76]), 1);
     assert_eq!(mask.all().int64_value(&[]), 1);

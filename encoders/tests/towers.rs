@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::processors::{
-    ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
-};
 use unisono_encoders::{Modality, Mode, Model, ModelConfig, Processors, TowerOutput, tensors};
+use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/towers")

@@ -5,11 +5,9 @@ use image::{Rgb, RgbImage};
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
-use unisono_encoders::processors::{
-    ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
-};
 use unisono_encoders::video::Heard;
 use unisono_encoders::{Clip, Modality, Mode, Model, ModelConfig, Processors, VideoConfig, to_vec};
+use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
 
 /// Three towers, the image tower without messages; `video` is the JSON of the video table.
 fn model(video: Option<&str>) -> Result<Model, unisono_encoders::Error> {

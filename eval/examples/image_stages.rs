@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::Instant;
 use tch::Device;
-use unisono_datasets::{Limits, decode};
-use unisono_encoders::config::Size;
-use unisono_encoders::import::Json;
-use unisono_encoders::processors::ImageProcessor;
-use unisono_eval::inputs;
+use unisono_media::{Limits, decode};
+use unisono_processors::ImageProcessor;
+use unisono_processors::Json;
+use unisono_processors::Size;
+use unisono_processors::prepare;
 
 const ROUNDS: usize = 5;
 
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     unisono_torch_ext::library::keep_freed_memory();
     let defaults = Json::new(Path::new("defaults"), &serde_json::Value::Null);
     let processor = ImageProcessor::from_open_clip(defaults, Size::from(224))?;
-    let options = inputs::image_options(&processor, Limits::default());
+    let options = prepare::image_options(&processor, Limits::default());
     let mut best = [f64::INFINITY; 4];
     for _ in 0..ROUNDS {
         let mut spent = [0.0; 4];
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let decoded = begun.elapsed().as_secs_f64();
             let prepared = processor.prepare(&picture);
             let resized = begun.elapsed().as_secs_f64();
-            let _ = processor.batch(&[prepared], Device::Cpu)?;
+            let _ = unisono_encoders::batch::images(&processor, &[prepared], Device::Cpu)?;
             let whole = begun.elapsed().as_secs_f64();
             for (sum, s) in spent.iter_mut().zip([decoded, resized - decoded, whole - resized, whole]) {
                 *sum += s;

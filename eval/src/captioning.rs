@@ -6,9 +6,10 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use unisono_datasets::{Manifest, MediaLimits, Record};
+use unisono_datasets::{Manifest, Record};
 use unisono_encoders::Modality;
 use unisono_fusion::{FusionModel, Generation};
+use unisono_media::MediaLimits;
 
 /// What is captioned, as a recipe's `[[evaluate.captions]]` states it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

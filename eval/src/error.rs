@@ -11,15 +11,21 @@ pub enum Error {
     /// The model's own error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
+    /// Of processors.
+    #[error(transparent)]
+    Processors(unisono_processors::Error),
     /// Of models that write.
     #[error(transparent)]
     Fusion(#[from] unisono_fusion::Error),
     /// What was asked for cannot be done with what there is.
     #[error("{0}")]
     Input(String),
-    /// A manifest or a medium could not be read.
+    /// A manifest could not be read.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
+    /// A medium could not be read.
+    #[error(transparent)]
+    Media(#[from] unisono_media::Error),
     /// A protocol found nothing on one of its sides.
     #[error("{}: no {modality} in split {split:?} (protocol {name:?}){hint}", manifest.display())]
     NothingToEmbed {
@@ -143,6 +149,15 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl From<unisono_processors::Error> for Error {
+    fn from(error: unisono_processors::Error) -> Self {
+        match error {
+            unisono_processors::Error::Media(e) => Self::Media(e),
+            other => Self::Processors(other),
+        }
+    }
 }
 
 impl Error {

@@ -4,9 +4,10 @@ use crate::protocol::Captions;
 use crate::retrieval::words_mark;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use unisono_datasets::video::Span;
 use unisono_datasets::{Record, words};
 use unisono_encoders::Modality;
+use unisono_media::video::Span;
+use unisono_processors::Medium;
 
 /// One item of a side.
 #[derive(Debug, Clone)]
@@ -31,6 +32,17 @@ pub struct Item {
 }
 
 impl Item {
+    /// What is to be decoded of it.
+    pub(crate) fn medium(&self, modality: Modality) -> Medium<'_> {
+        let path = self.path.as_deref().unwrap_or("".as_ref());
+        match modality {
+            Modality::Text => Medium::Text(self.text.as_deref().unwrap_or_default()),
+            Modality::Image => Medium::Image(path),
+            Modality::Audio => Medium::Audio(path),
+            Modality::Video => Medium::Video(path, self.span),
+        }
+    }
+
     /// Whether the two are right answers for each other: they are of one thing, or said with the same words in one language.
     pub fn answers(&self, other: &Self) -> bool {
         self.marks.iter().any(|mark| other.marks.contains(mark))

@@ -24,7 +24,6 @@ pub mod captions;
 pub mod chance;
 pub mod control;
 mod error;
-pub mod inputs;
 mod items;
 pub mod metrics;
 pub mod protocol;

@@ -9,8 +9,9 @@ use crate::stats::Bootstrap;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use unisono_datasets::{Manifest, MediaLimits};
+use unisono_datasets::Manifest;
 use unisono_encoders::{Modality, Model};
+use unisono_media::MediaLimits;
 
 pub use crate::items::Item;
 pub use crate::side::{Reading, Side, Skipped, gather};

@@ -1,17 +1,19 @@
 //! One side of an evaluation: the items of a modality, decoded, processed and embedded.
 
 use crate::control::Caption;
-use crate::inputs::ClipInput;
 use crate::items::{Choice, Item};
 use crate::protocol::Captions;
-use crate::{Error, Result, inputs};
+use crate::{Error, Result};
 use image::RgbImage;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
-use unisono_datasets::video::Ffmpeg;
-use unisono_datasets::{MediaLimits, Record};
+use unisono_datasets::Record;
+use unisono_encoders::batch;
 use unisono_encoders::{Clip, Modality, Model, to_vec};
+use unisono_media::MediaLimits;
+use unisono_media::video::Ffmpeg;
+use unisono_processors::{Contract, Prepared};
 
 #[derive(Debug, Clone)]
 enum Input {
@@ -80,8 +82,6 @@ pub(crate) fn gather_by(
     process(model, choice.modality, choice.items(records), reading, skipped)
 }
 
-type Processed<T> = Vec<std::result::Result<T, String>>;
-
 fn process(
     model: &Model,
     modality: Modality,
@@ -89,78 +89,45 @@ fn process(
     reading: &Reading,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Side> {
-    let limits = reading.limits.files();
+    // A tower that is not there is no item's fault.
     match modality {
-        Modality::Text => {
-            let p = model.text_processor()?;
-            let ids: Processed<Vec<i64>> = items
-                .par_iter()
-                .map(|i| p.encode(i.text.as_deref().unwrap_or_default()).map_err(|e| e.to_string()))
-                .collect();
-            let (items, ids) = keep(items, ids, skipped, |_, _| ());
-            Ok(Side { modality, items, input: Input::Text(ids) })
-        }
-        Modality::Image => {
-            let p = model.image_processor()?;
-            let squares: Processed<RgbImage> = items
-                .par_iter()
-                .map(|i| {
-                    inputs::picture(i.path.as_deref().unwrap_or("".as_ref()), p, limits)
-                        .map_err(|e| e.to_string())
-                })
-                .collect();
-            let (items, squares) = keep(items, squares, skipped, |_, _| ());
-            Ok(Side { modality, items, input: Input::Image(squares) })
-        }
-        Modality::Audio => {
-            let p = model.audio_processor()?;
-            // Named by the user; else it is looked for when a sound is met that needs it.
-            let ears = reading.ffmpeg.map(|named| Ffmpeg::find(Some(named))).transpose()?;
-            let mels: Processed<(Vec<f32>, f64)> = items
-                .par_iter()
-                .map(|i| {
-                    inputs::spectrogram(i.path.as_deref().unwrap_or("".as_ref()), p, &limits, ears.as_ref())
-                        .map_err(|e| e.to_string())
-                })
-                .collect();
-            let (items, mels) =
-                keep(items, mels, skipped, |item, (_, seconds)| item.seconds = Some(*seconds));
-            Ok(Side { modality, items, input: Input::Audio(mels.into_iter().map(|(m, _)| m).collect()) })
-        }
-        Modality::Video => {
-            let input = ClipInput::of(model)?;
-            let (ffmpeg, limits) = (Ffmpeg::find(reading.ffmpeg)?, reading.limits.videos());
-            let clips: Processed<Clip> = items
-                .par_iter()
-                .map(|i| {
-                    let path = i.path.as_deref().unwrap_or("".as_ref());
-                    input.read(path, &i.span, &ffmpeg, &limits).map_err(|e| e.to_string())
-                })
-                .collect();
-            let (items, clips) = keep(items, clips, skipped, |_, _| ());
-            Ok(Side { modality, items, input: Input::Video(clips) })
-        }
+        Modality::Text => drop(model.text_processor()?),
+        Modality::Image | Modality::Video => drop(model.image_processor()?),
+        Modality::Audio => drop(model.audio_processor()?),
     }
-}
-
-fn keep<T>(
-    items: Vec<Item>,
-    processed: Processed<T>,
-    skipped: &mut Vec<Skipped>,
-    note: impl Fn(&mut Item, &T),
-) -> (Vec<Item>, Vec<T>) {
-    let (mut kept, mut values) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-    for (mut item, value) in items.into_iter().zip(processed) {
-        match value {
-            Ok(value) => {
-                note(&mut item, &value);
-                kept.push(item);
-                values.push(value);
+    let ffmpeg = reading.ffmpeg.map(|named| Ffmpeg::find(Some(named))).transpose()?;
+    let ffmpeg = match modality {
+        // Without it there is nothing to look at.
+        Modality::Video if ffmpeg.is_none() => Some(Ffmpeg::find(None)?),
+        _ => ffmpeg,
+    };
+    let contract = Contract { limits: reading.limits, ffmpeg, ..model.contract() };
+    let prepared: Vec<_> = items.par_iter().map(|item| contract.prepare(item.medium(modality))).collect();
+    let mut kept = Vec::with_capacity(items.len());
+    let mut input = match modality {
+        Modality::Text => Input::Text(Vec::new()),
+        Modality::Image => Input::Image(Vec::new()),
+        Modality::Audio => Input::Audio(Vec::new()),
+        Modality::Video => Input::Video(Vec::new()),
+    };
+    for (mut item, prepared) in items.into_iter().zip(prepared) {
+        match (prepared, &mut input) {
+            (Ok(Prepared::Text(ids)), Input::Text(all)) => all.push(ids),
+            (Ok(Prepared::Image(picture)), Input::Image(all)) => all.push(picture),
+            (Ok(Prepared::Audio(mel, heard)), Input::Audio(all)) => {
+                item.seconds = Some(heard.seconds);
+                all.push(mel);
             }
-            Err(reason) => skipped.push(Skipped { id: item.id, reason }),
+            (Ok(Prepared::Video(clip)), Input::Video(all)) => all.push(clip),
+            (Ok(_), _) => continue,
+            (Err(e), _) => {
+                skipped.push(Skipped { id: item.id, reason: e.to_string() });
+                continue;
+            }
         }
+        kept.push(item);
     }
-    (kept, values)
+    Ok(Side { modality, items: kept, input })
 }
 
 impl Side {
@@ -191,7 +158,7 @@ impl Side {
         match &self.input {
             Input::Text(ids) => {
                 let rows: Vec<Vec<i64>> = chunk.iter().map(|i| ids[*i].clone()).collect();
-                let (ids, mask) = model.text_processor()?.batch(&rows, model.device())?;
+                let (ids, mask) = batch::token_ids(model.text_processor()?, &rows, model.device())?;
                 model.project(Modality::Text, &model.forward_text(&ids, &mask, Eval)?.pooled)
             }
             Input::Image(squares) => {

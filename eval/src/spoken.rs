@@ -3,7 +3,8 @@
 use crate::control::Caption;
 use rayon::prelude::*;
 use std::path::PathBuf;
-use unisono_datasets::{MediaLimits, Record};
+use unisono_datasets::Record;
+use unisono_media::MediaLimits;
 
 /// Captions that are spoken, and for how long: what the duration control learns from.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +24,7 @@ impl Spoken {
             .collect();
         let lengths: Vec<Option<f64>> = clips
             .par_iter()
-            .map(|(_, a)| unisono_datasets::decode::sound(a, &limits).ok().map(|s| s.seconds()))
+            .map(|(_, a)| unisono_media::decode::sound(a, &limits).ok().map(|s| s.seconds()))
             .collect();
         let mut out = Self::default();
         for ((r, _), seconds) in clips.into_iter().zip(lengths) {

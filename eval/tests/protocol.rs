@@ -6,11 +6,12 @@ mod tiny;
 
 use std::fs;
 use std::path::Path;
-use unisono_datasets::{Manifest, MediaLimits};
+use unisono_datasets::Manifest;
 use unisono_encoders::{Modality, Model};
 use unisono_eval::chance;
 use unisono_eval::protocol::{Captions, Outcome, Prepared, Protocol, Spoken};
 use unisono_eval::stats::Bootstrap;
+use unisono_media::MediaLimits;
 
 /// A manifest of these lines beside four pictures and three sounds.
 fn manifest(dir: &Path, lines: &[&str]) -> Manifest {

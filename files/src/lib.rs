@@ -5,6 +5,7 @@
 
 mod alive;
 mod budget;
+mod cache;
 mod error;
 mod folder;
 mod lock;
@@ -16,6 +17,7 @@ mod write;
 
 pub use alive::abandon;
 pub use budget::{Budget, Left};
+pub use cache::cache_folder;
 pub use error::{Error, Result};
 pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};
 pub use lock::Lock;
@@ -23,4 +25,4 @@ pub use name::{safe_name, short_sum};
 pub use own::{is_empty_folder, only_holds, open_own, own_folder};
 pub use printable::{Printable, printable};
 pub use read::{open, read, read_json, read_text};
-pub use write::{Pending, write_atomic, write_json};
+pub use write::{Pending, write, write_atomic, write_json};

@@ -62,6 +62,14 @@ pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::
     Pending::write(path, write)?.place()
 }
 
+/// [`std::fs::write`], atomically.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    write_atomic(path, |w| w.write_all(bytes.as_ref()))
+}
+
 /// Writes `value` as indented JSON and a newline, atomically.
 ///
 /// # Errors

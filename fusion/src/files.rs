@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Tensor};
 use unisono_encoders::config::within;
-use unisono_encoders::files::{read_json, write_atomically, write_json};
-use unisono_encoders::processors::{TextProcessor, TextRules};
 use unisono_encoders::weights::Weights;
 use unisono_encoders::{Model, tensors};
+use unisono_files::write_json;
+use unisono_processors::read_json;
+use unisono_processors::{TextProcessor, TextRules};
 
 const CONFIG: &str = "fusion.json";
 const WEIGHTS: &str = "fusion.safetensors";
@@ -55,7 +56,7 @@ impl FusionModel {
         let own = self.towers().processors().text.is_none();
         let text = match self.text() {
             Ok(text) if own => {
-                write_atomically(&dir.join(TOKENIZER), text.to_json()?.as_bytes())?;
+                unisono_files::write(&dir.join(TOKENIZER), text.to_json()?)?;
                 Some(TextFile { context_length: text.context_length(), rules: text.rules() })
             }
             _ => None,
@@ -85,7 +86,7 @@ pub(crate) fn load(dir: &Path, device: Device) -> Result<Imported> {
         let stack = file.fusion.decoder.as_ref().or(file.fusion.encoder.as_ref());
         let (longest, vocab) = stack.map_or((0, 0), |c| (c.context_length, c.vocab_size));
         within("text.context_length", i64::try_from(text.context_length).unwrap_or(i64::MAX), longest)
-            .and_then(|()| text.rules.validate("text.rules", vocab))
+            .and_then(|()| Ok(text.rules.validate("text.rules", vocab)?))
             .map_err(|e| told(&e))?;
     }
     let towers = Model::load(dir, device)?;

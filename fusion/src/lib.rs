@@ -29,6 +29,12 @@ pub enum Error {
     /// The encoders' error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
+    /// Of processors.
+    #[error(transparent)]
+    Processors(#[from] unisono_processors::Error),
+    /// A file that cannot be opened, read or written.
+    #[error(transparent)]
+    Files(#[from] unisono_files::Error),
     /// Whoever watches a generation asked it to stop.
     #[error("stopped")]
     Stopped,

@@ -7,10 +7,11 @@ use crate::{Error, Result, See};
 use std::fmt;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+use unisono_encoders::batch;
 use unisono_encoders::clips::{Clips, joined};
 use unisono_encoders::layers::Linear;
-use unisono_encoders::processors::TextProcessor;
 use unisono_encoders::{Init, LoadReport, Modality, Mode, Model, Params, Precision, Scope};
+use unisono_processors::TextProcessor;
 
 /// What a model can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -314,7 +315,7 @@ impl FusionModel {
     /// [`see`](Self::see) for the frames of one clip, which hear each other in the image tower.
     fn see_clip(&self, frames: &[image::RgbImage]) -> Result<Sequence> {
         let (towers, device) = (&self.towers, self.towers.device());
-        let pixels = towers.image_processor()?.batch(frames, device)?;
+        let pixels = batch::images(towers.image_processor()?, frames, device)?;
         let clip = Clips::new(&[frames.len()], device)?;
         let out = tch::no_grad(|| towers.forward_frames(&pixels, &clip, Mode::Eval))?;
         Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
@@ -363,7 +364,8 @@ impl FusionModel {
     /// No audio tower, or libtorch's.
     pub fn hear<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Sequence> {
         let rows: Vec<&[f32]> = mels.iter().map(AsRef::as_ref).collect();
-        let (mel, lengths) = self.towers.audio_processor()?.batch(&rows, 1, self.towers.device())?;
+        let (mel, lengths) =
+            batch::spectrograms(self.towers.audio_processor()?, &rows, 1, self.towers.device())?;
         let out = tch::no_grad(|| self.towers.forward_audio(&mel, &lengths, Mode::Eval))?;
         Ok(Sequence { modality: Modality::Audio, tokens: out.tokens, mask: out.mask, frame: 0 })
     }
@@ -451,7 +453,7 @@ impl FusionModel {
         let special: Vec<i64> = special.chain(self.config.tokens.first).collect();
         let ids: Vec<u32> = ids.into_iter().filter(|i| !special.contains(&i64::from(*i))).collect();
         let text = self.text()?.tokenizer().decode(&ids, true);
-        let text = text.map_err(|e| unisono_encoders::Error::Tokenizer(e.to_string()))?;
+        let text = text.map_err(|e| unisono_processors::Error::Tokenizer(e.to_string()))?;
         // CLIP's vocabulary ends its words so.
         Ok(text.replace("</w>", " ").trim().to_owned())
     }
@@ -511,7 +513,7 @@ impl FusionModel {
         for text in texts {
             ids.push(processor.encode(text.as_ref())?);
         }
-        Ok(processor.batch(&ids, self.towers.device())?)
+        Ok(batch::token_ids(processor, &ids, self.towers.device())?)
     }
 
     /// What the reader makes of questions about the items of a memory: the memory of their answers.

@@ -544,7 +544,7 @@ impl FusionModel {
         let words = segment.ids.iter().filter(|id| **id < speech.no_timestamps);
         let ids: Vec<u32> = words.filter_map(|id| u32::try_from(*id).ok()).collect();
         let text = self.text()?.tokenizer().decode(&ids, true);
-        Ok(text.map_err(|e| unisono_encoders::Error::Tokenizer(e.to_string()))?)
+        Ok(text.map_err(|e| unisono_processors::Error::Tokenizer(e.to_string()))?)
     }
 }
 
@@ -559,7 +559,7 @@ impl FusionModel {
             return Err(Error::Config("this model takes no prompt: it has no token for earlier text".into()));
         }
         let encoding = self.text()?.tokenizer().encode_fast(format!(" {}", text.trim()), false);
-        let encoding = encoding.map_err(|e| unisono_encoders::Error::Tokenizer(e.to_string()))?;
+        let encoding = encoding.map_err(|e| unisono_processors::Error::Tokenizer(e.to_string()))?;
         Ok(encoding.get_ids().iter().map(|i| i64::from(*i)).collect())
     }
 

@@ -5,11 +5,11 @@ use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{
     ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig, TextConfig, TransformerConfig,
 };
-use unisono_encoders::processors::{ImageProcessor, TextProcessor, Vocabulary, train_tokenizer};
 use unisono_encoders::{Modality, Mode, Model, Processors};
 use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
 use unisono_fusion::objective::{MatchPairs, caption_loss, match_loss};
 use unisono_fusion::{FusionModel, Generation, See, Sequence};
+use unisono_processors::{ImageProcessor, TextProcessor, Vocabulary, train_tokenizer};
 use unisono_torch_ext::autograd;
 
 const CAPTIONS: [&str; 16] = [

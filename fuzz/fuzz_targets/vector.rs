@@ -3,4 +3,4 @@
 
 mod file;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_datasets::fuzzing::vector(file::folder(), bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_media::fuzzing::vector(file::folder(), bytes));

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 use tch::Device;
-use unisono_datasets::{Limits, decode};
 use unisono_encoders::{Model, Precision};
-use unisono_eval::inputs;
+use unisono_media::{Limits, decode};
+use unisono_processors::prepare;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -16,11 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let processor = model.image_processor()?;
     let begun = Instant::now();
     for file in files {
-        let picture = inputs::picture(Path::new(file), processor, Limits::default())?;
-        let _ = processor.batch(&[picture], Device::Cpu)?;
+        let picture = prepare::picture(Path::new(file), processor, Limits::default())?;
+        let _ = unisono_encoders::batch::images(processor, &[picture], Device::Cpu)?;
     }
     let whole = files.len() as f64 / begun.elapsed().as_secs_f64();
-    let options = inputs::image_options(processor, Limits::default());
+    let options = prepare::image_options(processor, Limits::default());
     let begun = Instant::now();
     for file in files {
         let _ = decode::image(Path::new(file), &options)?;

@@ -1,13 +1,10 @@
 //! Many inputs → vectors: worker threads decode and process, this thread runs the model, meanwhile.
 
 use crate::ordered::ordered;
-use crate::{Embedder, Error, Flow, Item, Listing, Progress, Result, Skip, Vectors, media};
+use crate::{Embedder, Error, Flow, Item, Listing, Progress, Result, Skip, Vectors};
 use image::RgbImage;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use unisono_datasets::MediaLimits;
-use unisono_datasets::video::Ffmpeg;
-use unisono_encoders::{Clip, Modality, Processors};
-use unisono_eval::inputs::ClipInput;
+use unisono_encoders::{Clip, Modality};
+use unisono_processors::{Contract, Prepared};
 
 /// How to work; none of it changes a vector by more than rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +34,6 @@ pub struct Embedded {
     pub items: Vec<Item>,
     /// What could not be used, each with its reason.
     pub skipped: Vec<Skip>,
-}
-
-/// Ready for the model.
-enum Prepared {
-    Text(Vec<i64>),
-    Square(RgbImage),
-    Spectrogram(Vec<f32>),
-    Clip(Clip),
 }
 
 /// Embeds a listing, keeping its order. A file that cannot be used is left out and listed in [`Embedded::skipped`].
@@ -88,7 +77,7 @@ pub(crate) fn possible(embedder: &Embedder, items: &[Item]) -> Result<()> {
         embedder.require(modality)?;
     }
     if !items.is_empty() && items.iter().all(|item| item.modality == Modality::Video) {
-        embedder.ffmpeg()?;
+        embedder.decoder()?;
     }
     Ok(())
 }
@@ -102,24 +91,15 @@ pub(crate) fn embed_part(
     skipped: &mut Vec<Skip>,
     report: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<(usize, Vec<f32>)>> {
-    let processors = embedder.model().processors();
-    // Looked for once, and only where it is needed; that it is missing is a reason for each video.
-    let videos = items.iter().any(|item| item.modality == Modality::Video);
-    let decoder = videos.then(|| Ok((ClipInput::of(embedder.model())?, embedder.ffmpeg()?)));
-    let decoder = decoder.map(|d: Result<_>| d.map_err(|e| e.to_string()));
-    let sounds = items.iter().any(|item| item.modality == Modality::Audio);
-    let ears = if sounds { embedder.hearing()? } else { None };
+    let contract = embedder.contract()?;
     let mut batches = Batches::new(embedder, options.batch, items.len());
     let before = skipped.len();
-    // The model itself stays on this thread.
-    let limits = *embedder.limits();
-    let prepare = |item: &Item| prepare(item, processors, decoder.as_ref(), ears.as_ref(), &limits);
     let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
     ordered(
         items,
         options.workers,
         ahead,
-        prepare,
+        |item| prepare(item, &contract),
         |index, prepared| {
             match prepared {
                 Ok(prepared) => batches.push(index, prepared)?,
@@ -145,57 +125,10 @@ pub(crate) fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
     }
 }
 
-/// How videos are decoded, or why they are not.
-type Decoder<'a> = std::result::Result<(ClipInput<'a>, Ffmpeg), String>;
-
 /// Decodes and processes one item; what is wrong with it is a line for the user.
-fn prepare(
-    item: &Item,
-    processors: &Processors,
-    videos: Option<&Decoder>,
-    ears: Option<&Ffmpeg>,
-    limits: &MediaLimits,
-) -> std::result::Result<Prepared, String> {
-    let read = || match (item.modality, &item.path) {
-        (Modality::Text, _) => with(&processors.text, |p| {
-            Ok(Prepared::Text(p.encode(item.text.as_deref().unwrap_or_default())?))
-        }),
-        (Modality::Image, Some(path)) => {
-            with(&processors.image, |p| media::picture(path, p, limits).map(Prepared::Square))
-        }
-        (Modality::Audio, Some(path)) => {
-            with(&processors.audio, |p| media::spectrogram(path, p, ears, limits).map(Prepared::Spectrogram))
-        }
-        (Modality::Video, Some(path)) => match videos {
-            Some(Ok((input, ffmpeg))) => {
-                media::clip(path, &item.span, input, ffmpeg, limits).map(Prepared::Clip)
-            }
-            Some(Err(reason)) => Err(Error::Input(reason.clone())),
-            None => Err(Error::Input("nothing decodes videos".into())),
-        },
-        (_, None) => Err(Error::Input("it has no file".into())),
-    };
-    let work = || regular(item).and_then(|()| read());
-    // A decoder's bug on a stranger's file costs that file, not the job.
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|e| without_id(&e.to_string(), &item.id)),
-        Err(_) => Err("its decoder panicked (this is a bug, please report it)".into()),
-    }
-}
-
-/// A manifest may name a pipe, which would be waited for, or a device, which has no end; whoever decodes it.
-pub(crate) fn regular(item: &Item) -> Result<()> {
-    match &item.path {
-        Some(path) => Ok(unisono_files::open(path).map(drop)?),
-        None => Ok(()),
-    }
-}
-
-fn with<P, T>(processor: &Option<P>, work: impl FnOnce(&P) -> Result<T>) -> Result<T> {
-    match processor {
-        Some(processor) => work(processor),
-        None => Err(Error::Input("the model has no processor for it".into())),
-    }
+pub(crate) fn prepare(item: &Item, contract: &Contract) -> std::result::Result<Prepared, String> {
+    let done = item.medium().and_then(|medium| Ok(contract.prepare(medium)?));
+    done.map_err(|e| without_id(&e.to_string(), &item.id))
 }
 
 /// A file's path is its id, which stands before the reason already.
@@ -235,15 +168,15 @@ impl<'a> Batches<'a> {
                 self.texts.0.push(index);
                 self.texts.1.push(text);
             }
-            Prepared::Square(square) => {
+            Prepared::Image(square) => {
                 self.squares.0.push(index);
                 self.squares.1.push(square);
             }
-            Prepared::Spectrogram(mel) => {
+            Prepared::Audio(mel, _) => {
                 self.spectrograms.0.push(index);
                 self.spectrograms.1.push(mel);
             }
-            Prepared::Clip(clip) => {
+            Prepared::Video(clip) => {
                 self.clips.0.push(index);
                 self.clips.1.push(clip);
             }

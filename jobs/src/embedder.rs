@@ -1,13 +1,13 @@
 //! A model that takes strings and files.
 
-use crate::{Error, Result, Vectors, media};
+use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
-use unisono_datasets::MediaLimits;
-use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_encoders::{Clip, Modality, Model, Precision, to_vec};
-use unisono_eval::inputs::ClipInput;
+use unisono_media::MediaLimits;
+use unisono_media::video::{Ffmpeg, Span};
+use unisono_processors::{Contract, Medium, Prepared};
 
 /// A loaded model that turns strings, picture files, sound files and video files into unit vectors of one space.
 #[derive(Debug)]
@@ -53,13 +53,14 @@ impl Embedder {
     }
 
     /// The program that decodes videos.
-    pub(crate) fn ffmpeg(&self) -> Result<Ffmpeg> {
+    pub(crate) fn decoder(&self) -> Result<Ffmpeg> {
         Ok(Ffmpeg::find(self.ffmpeg.as_deref())?)
     }
 
-    /// The program that decodes sounds which nothing else does, where one is named; else it is looked for when one is met.
-    pub(crate) fn hearing(&self) -> Result<Option<Ffmpeg>> {
-        self.ffmpeg.as_ref().map(|_| self.ffmpeg()).transpose()
+    /// How the model is fed, by the program that was named.
+    pub(crate) fn contract(&self) -> Result<Contract<'_>> {
+        let ffmpeg = self.ffmpeg.as_ref().map(|_| self.decoder()).transpose()?;
+        Ok(Contract { limits: self.limits, ffmpeg, ..self.model.contract() })
     }
 
     /// The model.
@@ -85,7 +86,6 @@ impl Embedder {
         if texts.is_empty() {
             return Ok(Vectors { dim: self.dim(), data: Vec::new() });
         }
-        self.prepared(Modality::Text)?;
         self.project(Modality::Text, &self.model.pool_texts(texts)?)
     }
 
@@ -94,9 +94,7 @@ impl Embedder {
     /// # Errors
     /// The model has no image tower, or the file is no whole picture.
     pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        self.prepared(Modality::Image)?;
-        let picture = media::picture(path.as_ref(), self.model.image_processor()?, &self.limits)?;
-        Ok(self.pictures(&[picture])?.data)
+        self.one(Modality::Image, Medium::Image(path.as_ref()))
     }
 
     /// A sound file → `[D]`.
@@ -104,10 +102,7 @@ impl Embedder {
     /// # Errors
     /// The model has no audio tower, or the file is no whole sound.
     pub fn sound(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        self.prepared(Modality::Audio)?;
-        let processor = self.model.audio_processor()?;
-        let mel = media::spectrogram(path.as_ref(), processor, self.hearing()?.as_ref(), &self.limits)?;
-        Ok(self.spectrograms(&[mel])?.data)
+        self.one(Modality::Audio, Medium::Audio(path.as_ref()))
     }
 
     /// A video file, or the part `span` of it → `[D]`.
@@ -115,9 +110,19 @@ impl Embedder {
     /// # Errors
     /// The model has no image tower, there is no ffmpeg, or nothing of the file can be seen.
     pub fn video(&self, path: impl AsRef<Path>, span: &Span) -> Result<Vec<f32>> {
-        let input = ClipInput::of(&self.model)?;
-        let clip = media::clip(path.as_ref(), span, &input, &self.ffmpeg()?, &self.limits)?;
-        Ok(self.clips(&[clip])?.data)
+        self.one(Modality::Video, Medium::Video(path.as_ref(), *span))
+    }
+
+    /// A medium → `[D]`.
+    fn one(&self, modality: Modality, medium: Medium) -> Result<Vec<f32>> {
+        self.require(modality)?;
+        let vectors = match self.contract()?.prepare(medium)? {
+            Prepared::Text(ids) => self.token_ids(&[ids])?,
+            Prepared::Image(picture) => self.pictures(&[picture])?,
+            Prepared::Audio(mel, _) => self.spectrograms(&[mel])?,
+            Prepared::Video(clip) => self.clips(&[clip])?,
+        };
+        Ok(vectors.data)
     }
 
     /// Id lists from the text processor → `[N, D]`.
@@ -146,20 +151,6 @@ impl Embedder {
             return Ok(());
         }
         Err(self.model.no_tower(modality).into())
-    }
-
-    /// A tower whose files came without those that say what it is fed with.
-    fn prepared(&self, modality: Modality) -> Result<()> {
-        let p = self.model.processors();
-        let (has, files) = match modality {
-            Modality::Text => (p.text.is_some(), "tokenizer's files (tokenizer.json, or its older ones)"),
-            Modality::Image | Modality::Video => (p.image.is_some(), "preprocessor_config.json"),
-            Modality::Audio => (p.audio.is_some(), "preprocessor_config.json"),
-        };
-        if has || !self.model.modalities().contains(&modality) {
-            return Ok(());
-        }
-        Err(Error::Input(format!("the model came without its {files}: its {modality} tower cannot be fed")))
     }
 
     fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Vectors> {

@@ -72,12 +72,18 @@ pub enum Error {
     /// Of models and processors.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
+    /// Of processors.
+    #[error(transparent)]
+    Processors(unisono_processors::Error),
     /// Of captions, matches, answers and transcripts.
     #[error(transparent)]
     Fusion(unisono_fusion::Error),
-    /// Of manifests and media.
+    /// Of manifests.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
+    /// Of media.
+    #[error(transparent)]
+    Media(#[from] unisono_media::Error),
     /// Of detectors, scenes and their files.
     #[error(transparent)]
     Scenes(#[from] unisono_scenes::Error),
@@ -91,6 +97,15 @@ impl From<unisono_fusion::Error> for Error {
         match error {
             unisono_fusion::Error::Stopped => Self::Interrupted,
             other => Self::Fusion(other),
+        }
+    }
+}
+
+impl From<unisono_processors::Error> for Error {
+    fn from(error: unisono_processors::Error) -> Self {
+        match error {
+            unisono_processors::Error::Media(e) => Self::Media(e),
+            other => Self::Processors(other),
         }
     }
 }

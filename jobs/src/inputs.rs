@@ -5,9 +5,9 @@ use crate::{Error, Result, kind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use unisono_datasets::video::Span;
 use unisono_datasets::{Manifest, Record};
 use unisono_encoders::Modality;
+use unisono_media::video::Span;
 use walkdir::{DirEntry, WalkDir};
 
 /// What to embed, as a user says it. The items come in this order: the manifest's, those of `paths`, `texts`.
@@ -195,7 +195,7 @@ fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut
 }
 
 fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing) -> Result<()> {
-    unisono_datasets::address::refuse(path)?;
+    unisono_media::address::refuse(path)?;
     let meta = std::fs::metadata(path).map_err(Error::io(path, "read"))?;
     if meta.is_dir() {
         walk(path, wanted, videos, listing);

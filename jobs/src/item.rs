@@ -1,9 +1,11 @@
 //! One thing to embed, and what is remembered of it.
 
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use unisono_datasets::video::Span;
 use unisono_encoders::Modality;
+use unisono_media::video::Span;
+use unisono_processors::Medium;
 
 /// One thing to embed: a text, a picture file, a sound file, or a video file or a part of one. Written as a line of `items.jsonl`, without its keys that
 /// say nothing.
@@ -64,6 +66,22 @@ impl Item {
     pub fn file(path: PathBuf, modality: Modality) -> Self {
         let id = path.display().to_string();
         Self { modality, path: Some(path), text: None, ..Self::text(id, "") }
+    }
+
+    /// What is to be decoded.
+    ///
+    /// # Errors
+    /// A text where a file should be.
+    pub(crate) fn medium(&self) -> Result<Medium<'_>> {
+        Ok(match (self.modality, &self.path) {
+            (Modality::Text, _) => Medium::Text(self.text.as_deref().unwrap_or_default()),
+            (Modality::Image, Some(path)) if self.video => Medium::Frames(path, self.span),
+            (Modality::Audio, Some(path)) if self.video => Medium::Track(path, self.span),
+            (Modality::Image, Some(path)) => Medium::Image(path),
+            (Modality::Audio, Some(path)) => Medium::Audio(path),
+            (Modality::Video, Some(path)) => Medium::Video(path, self.span),
+            (_, None) => return Err(Error::Input("it has no file".into())),
+        })
     }
 
     /// A video file: as itself, or seen as pictures are, or heard as sounds are.

@@ -4,8 +4,8 @@ use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use unisono_datasets::video;
 use unisono_encoders::Modality;
+use unisono_media::video;
 
 const IMAGE: [&str; 10] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif"];
 const AUDIO: [&str; 43] = [

@@ -21,7 +21,6 @@ pub mod inspect;
 mod item;
 mod kind;
 mod ledger;
-mod media;
 mod ordered;
 pub mod output;
 mod parquet;

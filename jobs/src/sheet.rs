@@ -5,11 +5,11 @@ use image::imageops::FilterType;
 use image::{ImageFormat, RgbImage};
 use std::io::Cursor;
 use std::path::Path;
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
-use unisono_datasets::{ImageOptions, decode};
 use unisono_encoders::Modality;
 use unisono_eval::report::{self, Fact, Media, Query, Search, SheetData};
 use unisono_files::Budget;
+use unisono_media::video::{Ffmpeg, Span, VideoLimits};
+use unisono_media::{ImageOptions, decode};
 
 /// Longest edge of a thumbnail, in pixels.
 const EDGE: u32 = 320;

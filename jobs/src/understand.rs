@@ -1,24 +1,25 @@
 //! Captions, matches, answers and transcripts of many files: worker threads decode, this thread runs the model, meanwhile; what is done
 //! is on the disk before the next batch begins, and a stopped job goes on there.
 
-use crate::embed::{check_skips, regular};
+use crate::embed::{check_skips, prepare};
 use crate::identity::hex;
 use crate::ledger::{DAMAGED, Ledger, forget, stamp};
 use crate::ordered::ordered;
-use crate::{EmbedOptions, Error, Flow, Item, Listing, Progress, Result, Skip, media};
+use crate::{EmbedOptions, Error, Flow, Item, Listing, Progress, Result, Skip};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use unisono_datasets::MediaLimits;
-use unisono_datasets::video::Ffmpeg;
-use unisono_encoders::{Modality, Processors};
+use unisono_encoders::Modality;
 use unisono_files::write_atomic;
 use unisono_fusion::config::MemoryConfig;
 use unisono_fusion::{FusionModel, Sequence};
+use unisono_media::MediaLimits;
+use unisono_media::video::Ffmpeg;
+pub use unisono_processors::Heard;
+use unisono_processors::{Contract, Prepared};
 
 /// Items of one modality, ready for the model.
 #[derive(Debug)]
@@ -29,22 +30,6 @@ pub enum Media {
     Spectrograms(Vec<Vec<f32>>, Vec<Heard>),
     /// Frames of videos from the image processor, each video's in their order.
     Videos(Vec<Vec<RgbImage>>),
-}
-
-/// When a sound is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Heard {
-    /// When it begins on its container's clock, in seconds.
-    pub start: f64,
-    /// How long it is.
-    pub seconds: f64,
-}
-
-impl Heard {
-    /// How long it is, in whole milliseconds, as times are written: none that is rounded lies beyond its end.
-    pub fn whole_millis(&self) -> f64 {
-        (self.seconds * 1000.0).floor() / 1000.0
-    }
 }
 
 impl Media {
@@ -137,11 +122,16 @@ pub fn understand(
     let total = items.len() + unlisted.len();
     let mut made = Understood { done: Vec::new(), skipped: unlisted, left_out, left_out_kinds };
     check_skips(&made.skipped, options.max_skip)?;
-    let find = || Ok::<_, Error>(Some(Ffmpeg::find(ffmpeg)?.hearing(audio_track)));
-    let videos = if items.iter().any(|item| item.video) { find()? } else { None };
-    let sounds = items.iter().any(|item| item.modality == Modality::Audio && !item.video);
-    let ears = if sounds && (ffmpeg.is_some() || audio_track.is_some()) { find()? } else { None };
-    let frames = frames.clamp(1, model.most_frames());
+    // Looked for before anything is done, where it is needed or was named.
+    let decoded = items.iter().any(|item| item.video) || ffmpeg.is_some() || audio_track.is_some();
+    let contract = Contract {
+        frames: frames.clamp(1, model.most_frames()),
+        whole,
+        limits,
+        ffmpeg: if decoded { Some(Ffmpeg::find(ffmpeg)?.hearing(audio_track)) } else { None },
+        // The model's tensors stay on this thread.
+        ..Contract::new(model.towers().processors())
+    };
     let mut store = match lines {
         Some(lines) => {
             let work = fingerprint(lines.settings, &items, options.batch);
@@ -157,8 +147,6 @@ pub fn understand(
     let rest = &items[start..];
     let batch = options.batch.max(1);
     let ahead = batch.div_ceil(options.workers.max(1)) + 1;
-    // The model's tensors stay on this thread.
-    let processors = model.towers().processors();
     let mut waiting: Vec<std::result::Result<Prepared, String>> = Vec::with_capacity(batch);
     let mut stamps = Vec::with_capacity(batch);
     progress(Progress { stage, done: unlisted + start, total, skipped: made.skipped.len() }).check()?;
@@ -169,8 +157,7 @@ pub fn understand(
         |item| {
             // Before it is read: a file that changes meanwhile is done again by the next run.
             let stamp = stamp_of(item);
-            let videos = videos.as_ref().map(|ffmpeg| (ffmpeg, frames));
-            (stamp, prepare(item, processors, whole, videos, ears.as_ref(), &limits))
+            (stamp, prepare(item, &contract))
         },
         |index, (stamp, prepared)| {
             stamps.push(stamp);
@@ -237,63 +224,6 @@ fn line(id: &str, value: &Value) -> Result<String> {
     Ok(text + "\n")
 }
 
-enum Prepared {
-    Picture(RgbImage),
-    Video(Vec<RgbImage>),
-    Spectrogram(media::Mel),
-}
-
-/// Decodes and processes one item; what is wrong with it is a line for the user.
-fn prepare(
-    item: &Item,
-    processors: &Processors,
-    whole: bool,
-    videos: Option<(&Ffmpeg, usize)>,
-    ears: Option<&Ffmpeg>,
-    limits: &MediaLimits,
-) -> std::result::Result<Prepared, String> {
-    let missing = || {
-        Error::Input("the model came without preprocessor_config.json, which says how it sees files".into())
-    };
-    let read = || match (item.modality, &item.path) {
-        (Modality::Image, Some(path)) if item.video => {
-            let (ffmpeg, frames) = videos.ok_or_else(missing)?;
-            let processor = processors.image.as_ref().ok_or_else(missing)?;
-            media::frames(path, &item.span, processor, ffmpeg, frames, limits).map(Prepared::Video)
-        }
-        (Modality::Audio, Some(path)) if item.video => {
-            let (ffmpeg, _) = videos.ok_or_else(missing)?;
-            let processor = processors.audio.as_ref().ok_or_else(missing)?;
-            media::sound_track(path, &item.span, processor, ffmpeg, whole, limits).map(Prepared::Spectrogram)
-        }
-        (Modality::Image, Some(path)) => {
-            media::picture(path, processors.image.as_ref().ok_or_else(missing)?, limits)
-                .map(Prepared::Picture)
-        }
-        (Modality::Audio, Some(path)) => {
-            let processor = processors.audio.as_ref().ok_or_else(missing)?;
-            Ok(Prepared::Spectrogram(if whole {
-                media::speech(path, processor, ears, limits)?
-            } else {
-                // Of a part of a sound no times are told.
-                (
-                    media::spectrogram(path, processor, ears, limits)?,
-                    Heard { start: 0.0, seconds: f64::INFINITY },
-                )
-            }))
-        }
-        _ => Err(Error::Input("it is neither a picture nor a sound".into())),
-    };
-    let work = || regular(item).and_then(|()| read());
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|e: Error| {
-            let text = e.to_string();
-            text.strip_prefix(&item.id).and_then(|r| r.strip_prefix(": ")).unwrap_or(&text).to_owned()
-        }),
-        Err(_) => Err("its decoder panicked (this is a bug, please report it)".into()),
-    }
-}
-
 /// Runs the work on one batch, each modality by itself.
 fn batch_of(
     items: &[Item],
@@ -306,19 +236,20 @@ fn batch_of(
     let mut videos = (Vec::new(), Vec::new());
     for (i, prepared) in prepared.into_iter().enumerate() {
         match prepared {
-            Ok(Prepared::Picture(picture)) => {
+            Ok(Prepared::Image(picture)) => {
                 pictures.0.push(i);
                 pictures.1.push(picture);
             }
-            Ok(Prepared::Video(frames)) => {
+            Ok(Prepared::Video(clip)) => {
                 videos.0.push(i);
-                videos.1.push(frames);
+                videos.1.push(clip.frames);
             }
-            Ok(Prepared::Spectrogram((mel, heard))) => {
+            Ok(Prepared::Audio(mel, heard)) => {
                 mels.0.push(i);
                 mels.1.push(mel);
                 mels.2.push(heard);
             }
+            Ok(Prepared::Text(_)) => values[i] = Some(Err("it is neither a picture nor a sound".into())),
             Err(reason) => values[i] = Some(Err(reason)),
         }
     }

@@ -16,10 +16,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use support::{TOWERS, model};
 use tch::Device;
-use unisono_datasets::video::Time;
 use unisono_jobs::scenes::write::{Output, read};
 use unisono_jobs::scenes::{Models, SceneJob, SceneReport, Shard, Source, list, scenes};
 use unisono_jobs::{Embedder, Error, Flow, Index, Modality, Result, identity};
+use unisono_media::video::Time;
 use unisono_scenes::record::{EventKind, Moment, VideoScenes};
 use unisono_scenes::settings::{DetectorName, SceneSettings};
 

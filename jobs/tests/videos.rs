@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{DIM, TOWERS, model, picture};
 use tch::Device;
-use unisono_datasets::video::{Ffmpeg, Span, VideoLimits};
 use unisono_jobs::index::{BuildOptions, build};
 use unisono_jobs::{EmbedOptions, Embedded, Embedder, Flow, Index, Inputs, Item, Modality, embed};
+use unisono_media::video::{Ffmpeg, Span, VideoLimits};
 
 /// A video of twenty frames whose grey, or whatever `plane` says, changes.
 fn video(path: &Path, plane: &str) {

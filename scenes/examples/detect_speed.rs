@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
-use unisono_datasets::video::{Ratio, Time};
+use unisono_media::video::{Ratio, Time};
 use unisono_scenes::detect::{
     AdaptiveSettings, Clock, ContentSettings, Detection, HashSettings, HistogramSettings, Picture, Settings,
     Shrink, ThresholdSettings, Weights,

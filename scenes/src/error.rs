@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// A video cannot be decoded.
     #[error(transparent)]
-    Datasets(#[from] unisono_datasets::Error),
+    Media(#[from] unisono_media::Error),
     /// A setting is impossible.
     #[error("{name}: expected {expected}, found {found}")]
     Setting {

@@ -130,7 +130,7 @@ pub fn write_shipped(dir: &Path) -> Result<Vec<String>> {
     for (name, text) in SHIPPED {
         let path = dir.join(format!("{name}.txt"));
         if !path.exists() {
-            unisono_datasets::write_atomic(&path, |out| out.write_all(text.as_bytes()))?;
+            unisono_files::write_atomic(&path, |out| out.write_all(text.as_bytes()))?;
             written.push(format!("{name}.txt"));
         }
     }

@@ -5,7 +5,7 @@ use crate::write::forms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_datasets::video::{Jump, Ratio, Time};
+use unisono_media::video::{Jump, Ratio, Time};
 
 /// A frame's place: its number, counted from 0 in the order of showing, and the container's own time of it. In JSON: the number, the time
 /// as an exact fraction of seconds and as a decimal to read, and the ticks and their base, which are what is read back.

@@ -9,8 +9,8 @@ use crate::group::GroupSettings;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use unisono_datasets::video::VideoLimits;
 use unisono_files::{Budget, read_text};
+use unisono_media::video::VideoLimits;
 
 mod documented;
 mod idle;

@@ -4,7 +4,7 @@ use crate::gradual::Gradual;
 use crate::record::{Event, EventKind, Moment, Shot};
 use crate::settings::{FlashUse, GradualUse, ShotSettings};
 use std::collections::BTreeSet;
-use unisono_datasets::video::{Ratio, Time};
+use unisono_media::video::{Ratio, Time};
 
 /// A detector's word that a shot begins.
 #[derive(Debug, Clone, PartialEq)]

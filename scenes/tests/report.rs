@@ -85,7 +85,7 @@ fn two_hours_of_scores_stay_small() {
     of.video.end.time.pts = i64::from(frames) * 256;
     of.scores.names = vec!["content_val".into(), "empty".into()];
     of.scores.times =
-        (0..frames).map(|n| unisono_datasets::video::Time { pts: i64::from(n) * 256, base }).collect();
+        (0..frames).map(|n| unisono_media::video::Time { pts: i64::from(n) * 256, base }).collect();
     of.scores.rows = (0..frames).map(|n| vec![f64::from(n % 97), f64::NAN]).collect();
     let bare = render(&of, Path::new(""), &Options::default());
     assert!(bare.contains("content_val") && !bare.contains(">empty<"));

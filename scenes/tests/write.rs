@@ -6,7 +6,7 @@
 #[path = "write/cases.rs"]
 mod cases;
 
-use unisono_datasets::video::{Jump, Time};
+use unisono_media::video::{Jump, Time};
 use unisono_scenes::record::{Moment, Resized, VideoScenes};
 use unisono_scenes::write::{self, Cut, Options, Output, Unit};
 

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use unisono_datasets::video::{Ffmpeg, Frame, FrameOptions, VideoLimits};
+use unisono_media::video::{Ffmpeg, Frame, FrameOptions, VideoLimits};
 use unisono_scenes::record::{FailureRecord, Moment, VideoRecord};
 use unisono_scenes::write::{Cut, clip};
 

@@ -6,7 +6,7 @@
 mod cases;
 
 use std::path::{Path, PathBuf};
-use unisono_datasets::video::{Ratio, Time};
+use unisono_media::video::{Ratio, Time};
 use unisono_scenes::record::{EventKind, Label, Moment, Spoken, VideoScenes};
 use unisono_scenes::write::{self, Cut, Options, Unit};
 

@@ -5,6 +5,7 @@ use crate::data::Sample;
 use image::RgbImage;
 use std::collections::BTreeMap;
 use tch::Tensor;
+use unisono_encoders::batch;
 use unisono_encoders::clips::{Clips, Tokens, joined, unit};
 use unisono_encoders::video::Heard;
 use unisono_encoders::{Modality, Mode, Model};
@@ -76,7 +77,7 @@ pub fn forward(
         let ids: Vec<&Vec<i64>> = samples.iter().filter_map(|s| s.ids.as_ref()).collect();
         let (vectors, _) = in_buckets(&ids, buckets, |part| {
             let part: Vec<Vec<i64>> = part.iter().map(|ids| (**ids).clone()).collect();
-            let (ids, mask) = model.text_processor()?.batch(&part, model.device())?;
+            let (ids, mask) = batch::token_ids(model.text_processor()?, &part, model.device())?;
             shapes.text.push(ids.size2()?);
             Ok((
                 model.project(
@@ -95,7 +96,7 @@ pub fn forward(
         let counts: Vec<usize> = rows.iter().map(|i| samples[*i].squares.len()).collect();
         let clips = Clips::new(&counts, model.device())?;
         let out = if model.mixes_frames() {
-            let pixels = model.image_processor()?.batch(&squares, model.device())?;
+            let pixels = batch::images(model.image_processor()?, &squares, model.device())?;
             model.forward_frames(&pixels, &clips, mode(Modality::Image))?
         } else {
             model.forward_pictures(&squares, mode(Modality::Image))?
@@ -132,7 +133,8 @@ pub fn forward(
         let keep = fused.contains(&Modality::Audio);
         let (vectors, heard) = in_buckets(&mels, buckets, |part| {
             let part: Vec<&[f32]> = part.iter().map(|m| m.as_slice()).collect();
-            let (mel, lengths) = model.audio_processor()?.batch(&part, FRAME_ROUND, model.device())?;
+            let (mel, lengths) =
+                batch::spectrograms(model.audio_processor()?, &part, FRAME_ROUND, model.device())?;
             shapes.audio.push((mel.size()[0], mel.size()[1]));
             let out = model.forward_audio(&mel, &lengths, mode(Modality::Audio))?;
             let vectors = model.project(Modality::Audio, &out.pooled)?;
@@ -206,7 +208,7 @@ fn hear(model: &Model, tracks: &[Option<&[f32]>], mode: Mode, shapes: &mut Shape
         return Ok(None);
     }
     let mels: Vec<&[f32]> = tracks.iter().copied().flatten().collect();
-    let (mel, lengths) = model.audio_processor()?.batch(&mels, FRAME_ROUND, model.device())?;
+    let (mel, lengths) = batch::spectrograms(model.audio_processor()?, &mels, FRAME_ROUND, model.device())?;
     shapes.audio.push((mel.size()[0], mel.size()[1]));
     let pooled = model.forward_audio(&mel, &lengths, mode)?.pooled;
     let vectors = model.project(Modality::Audio, &pooled)?;

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
-use unisono_datasets::video::{Ffmpeg, Span};
-use unisono_datasets::{Draw, MediaLimits, Record, words};
-use unisono_encoders::processors::{ImageProcessor, LogMel, TextProcessor};
+use unisono_datasets::{Draw, Record, words};
 use unisono_encoders::{Modality, Model};
-use unisono_eval::inputs;
+use unisono_media::MediaLimits;
+use unisono_media::video::{Ffmpeg, Span};
+use unisono_processors::prepare;
+use unisono_processors::{ImageProcessor, LogMel, TextProcessor};
 
 /// What a worker makes of a draw.
 #[derive(Debug, Clone)]
@@ -174,7 +175,7 @@ impl Preparer {
     fn picture(&self, path: &Path, eye: &Eye) -> Result<Arc<Medium>> {
         let key = path.display().to_string();
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            Ok(Medium::Picture(inputs::picture(path, &eye.wide, self.limits.files())?))
+            Ok(Medium::Picture(prepare::picture(path, &eye.wide, self.limits.files())?))
         })
     }
 
@@ -182,7 +183,7 @@ impl Preparer {
         let key = part_key(path, span);
         self.cache.get_or_try_insert(&key, Medium::bytes, || {
             let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
-            Ok(Medium::Frames(inputs::frames_in(path, span, &eye.wide, &ffmpeg, self.frames, &limits)?))
+            Ok(Medium::Frames(prepare::frames_in(path, span, &eye.wide, &ffmpeg, self.frames, &limits)?))
         })
     }
 
@@ -203,13 +204,13 @@ impl Preparer {
             let samples = match sound {
                 Sound::File(path) if !waveform => {
                     return Ok(Medium::Mel(
-                        inputs::spectrogram(path, processor, &self.limits.files(), None)?.0,
+                        prepare::spectrogram(path, processor, &self.limits.files(), None)?.0,
                     ));
                 }
-                Sound::File(path) => inputs::sound(path, processor, &self.limits.files(), None)?.0.samples,
+                Sound::File(path) => prepare::sound(path, processor, &self.limits.files(), None)?.0.samples,
                 Sound::Track(path, span) => {
                     let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
-                    match inputs::track(path, span, processor, &ffmpeg, &limits)? {
+                    match prepare::track(path, span, processor, &ffmpeg, &limits)? {
                         Some(sound) => sound.samples,
                         None => return Ok(Medium::Silence),
                     }

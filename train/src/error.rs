@@ -61,9 +61,15 @@ pub enum Error {
     /// The model's error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),
+    /// Of processors.
+    #[error(transparent)]
+    Processors(unisono_processors::Error),
     /// The data's error.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
+    /// A medium's error.
+    #[error(transparent)]
+    Media(#[from] unisono_media::Error),
     /// The objective's error.
     #[error(transparent)]
     Fusion(#[from] unisono_fusion::Error),
@@ -76,6 +82,15 @@ pub enum Error {
     /// libtorch's error.
     #[error("libtorch: {0}")]
     Tch(#[from] tch::TchError),
+}
+
+impl From<unisono_processors::Error> for Error {
+    fn from(error: unisono_processors::Error) -> Self {
+        match error {
+            unisono_processors::Error::Media(e) => Self::Media(e),
+            other => Self::Processors(other),
+        }
+    }
 }
 
 impl Error {

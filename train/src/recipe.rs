@@ -3,14 +3,14 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use unisono_datasets::MediaLimits;
 use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
 use unisono_encoders::config::TransformerConfig;
-use unisono_encoders::processors::{ImageProcessor, MelConfig, Vocabulary};
 use unisono_encoders::{Modality, Model, ModelConfig, VideoConfig};
 use unisono_eval::captioning::CaptionProtocol;
 use unisono_eval::protocol::Protocol;
 use unisono_fusion::config::LanguageHead;
+use unisono_media::MediaLimits;
+use unisono_processors::{ImageProcessor, MelConfig, Vocabulary};
 
 /// A training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

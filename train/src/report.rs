@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Cursor;
 use std::path::Path;
 use tch::Device;
-use unisono_datasets::{ImageOptions, MediaLimits, Record, decode};
-use unisono_encoders::{Modality, Model, files};
+use unisono_datasets::Record;
+use unisono_encoders::{Modality, Model};
 use unisono_eval::captioning::PreparedCaptions;
 use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Skipped, Spoken, gather};
 use unisono_eval::report::{
@@ -21,6 +21,7 @@ use unisono_eval::retrieval::{Embeddings, top};
 use unisono_eval::stats::Bootstrap;
 use unisono_files::Budget;
 use unisono_fusion::FusionModel;
+use unisono_media::{ImageOptions, MediaLimits, decode};
 
 /// Items that are embedded at once.
 const BATCH: usize = 256;
@@ -58,7 +59,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         });
     };
     let recipe = recipe_of(run, progress.recipe)?;
-    let summary: Summary = files::read_json(&run.join("summary.json"))?;
+    let summary: Summary = unisono_processors::read_json(&run.join("summary.json"))?;
     let model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
     let limits = recipe.limits;
     let mut show = Show { model, limits, manifests: Manifests::default(), thumbnails: HashMap::new() };

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tch::Device;
 use unisono_datasets::{Manifest, Record, Sampler, Source};
 use unisono_encoders::config::{ImageConfig, StemConfig};
-use unisono_encoders::processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
 use unisono_encoders::video::FramePooling;
 use unisono_encoders::{Modality, Model, Processors};
+use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
 
 /// Manifests read once, however many sources and protocols name them.
 #[derive(Debug, Default)]

@@ -76,7 +76,7 @@ impl Tracker {
         for line in kept.iter().filter(|l| l.step() <= step) {
             text.push_str(&to_json(line, &path)?);
         }
-        unisono_encoders::files::write_atomically(&path, text.as_bytes())?;
+        unisono_files::write(&path, text)?;
         let dir = run.join("tensorboard");
         let events = EventWriter::open(&dir, step).map_err(|e| Error::io(dir, e))?;
         Ok(Self { path, events })

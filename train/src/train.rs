@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tch::Tensor;
 use unisono_datasets::{Loader, LoaderOptions, Skip};
-use unisono_encoders::{Modality, Model, files};
+use unisono_encoders::{Modality, Model};
 use unisono_eval::captioning::PreparedCaptions;
 use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::protocol::{Prepared, Skipped};
@@ -174,10 +174,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     };
     let mut loader = Loader::start(sampler, loader, move |draw| preparer.prepare(draw))?;
     let mut tracker = Tracker::open(run, progress.step)?;
-    files::write_atomically(
-        &run.join("recipe.toml"),
-        (folder::MARK.to_owned() + &recipe.to_toml()?).as_bytes(),
-    )?;
+    unisono_files::write(&run.join("recipe.toml"), folder::MARK.to_owned() + &recipe.to_toml()?)?;
     let mut window = Window::default();
     let mut saved = progress.step;
     clock.lap(&mut progress.parts, "start");
@@ -303,7 +300,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         device: format!("{device:?}"),
         skipped: loader.skipped().clone(),
     };
-    files::write_json(&run.join("summary.json"), &summary)?;
+    unisono_files::write_json(&run.join("summary.json"), &summary)?;
     Ok(summary)
 }
 

@@ -183,7 +183,7 @@ fn videos_are_captioned_in_the_order_of_their_frames() {
     let manifest = things(dir.path());
     let things: Vec<serde_json::Value> =
         fs::read_to_string(&manifest).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let ffmpeg = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let ffmpeg = unisono_media::video::Ffmpeg::find(None).unwrap();
     // One thing, then another; every second video shows the other twice, so that lengths differ. The reverse of each is there too.
     let (mut lines, mut videos) = (String::new(), Vec::new());
     for i in 0..16 {
@@ -222,7 +222,7 @@ fn videos_are_captioned_in_the_order_of_their_frames() {
     run(&recipe, &out, Options::default()).unwrap();
     let model = FusionModel::load(&checkpoint::model_dir(&out), tch::Device::Cpu).unwrap();
     let processor = model.towers().image_processor().unwrap();
-    let limits = unisono_datasets::video::VideoLimits::default();
+    let limits = unisono_media::video::VideoLimits::default();
     let seen: Vec<Vec<_>> = videos
         .iter()
         .map(|(path, _)| {

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use unisono_datasets::video::Ffmpeg;
 use unisono_encoders::{Modality, Model};
+use unisono_media::video::Ffmpeg;
 use unisono_train::{Event, Options, Recipe, checkpoint, train};
 
 /// One training at a time: libtorch's random generator belongs to the process.

@@ -6,6 +6,8 @@ mod quickstart;
 mod setup;
 mod test;
 mod ui;
+#[cfg(test)]
+mod walls;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let found = inspect(&manifest, opening, workers, &mut watch(&mut meter)).map_err(|e| match e {
         // A program that is missing has an exit code of its own.
         unisono_jobs::Error::Datasets(e) => e.into(),
+        unisono_jobs::Error::Media(e) => e.into(),
         other => Error::from(other),
     })?;
     meter.finish();

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     if let Some(missing) = args.archive.iter().find(|path| !path.exists()) {
         return Err(Error::Failed(format!("{}: --archive names no file or folder", missing.display())));
     }
-    let cache = unisono_datasets::cache_folder().join("packages");
+    let cache = unisono_files::cache_folder().join("packages");
     let options = SampleOptions { out: args.out.clone(), archives: args.archive.clone(), cache };
     let mut meter = Meter::new();
     let mut show = |p: Progress| {

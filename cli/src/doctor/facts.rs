@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use unisono_datasets::video::Ffmpeg;
+use unisono_media::video::Ffmpeg;
 use unisono_torch_ext::{cuda, library, threads};
 
 /// Everything that `doctor` looks at.
@@ -90,7 +90,7 @@ pub(super) fn gather() -> Facts {
             // The one that decodes, wherever it lies.
             .chain([("ffmpeg", Ffmpeg::find(None).ok().and_then(|f| version(f.program(), "-version")))])
             .collect(),
-        cache: cache(&unisono_datasets::cache_folder()),
+        cache: cache(&unisono_files::cache_folder()),
     }
 }
 

@@ -177,7 +177,7 @@ fn clips(place: &Place, found: &Found) -> Checked {
 
 /// The network's weights are set-up's.
 fn network(place: &mut Place, line: &str) -> Checked {
-    if !unisono_datasets::cache_folder().join("transnetv2").is_dir() {
+    if !unisono_files::cache_folder().join("transnetv2").is_dir() {
         println!("not run, since set-up has not fetched TransNetV2's weights: {line}");
         return Ok(());
     }

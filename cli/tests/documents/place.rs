@@ -97,7 +97,7 @@ impl Place {
         let program = match words[0].as_str() {
             "unisono" => PathBuf::from(env!("CARGO_BIN_EXE_unisono")),
             "ffmpeg" => {
-                unisono_datasets::video::Ffmpeg::find(None).map_err(|e| e.to_string())?.program().to_owned()
+                unisono_media::video::Ffmpeg::find(None).map_err(|e| e.to_string())?.program().to_owned()
             }
             other => return Err(format!("`{other}` does not run here; say why in documents/known.rs")),
         };

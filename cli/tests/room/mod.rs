@@ -6,8 +6,8 @@ use crate::tiny;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use unisono_datasets::video::Ffmpeg;
 use unisono_encoders::Modality;
+use unisono_media::video::Ffmpeg;
 
 /// A fixture of the repository.
 pub fn fixture(name: &str) -> PathBuf {

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use unisono_files::Budget;
 
 use super::Record;
-use crate::video::{Span, Time};
-use crate::{address, plain};
+use crate::plain;
+use unisono_media::address;
+use unisono_media::video::{Span, Time};
 
 type Parsed<T> = std::result::Result<T, String>;
 

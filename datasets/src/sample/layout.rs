@@ -11,7 +11,8 @@ use unisono_files::{Budget, Lock, folder_beside, place_folder, sweep};
 
 use super::groups::verify_groups;
 use super::{SampleOptions, SampleReport};
-use crate::{Error, Manifest, Record, Result, write_atomic};
+use crate::{Error, Manifest, Record, Result};
+use unisono_files::write_atomic;
 
 const MANIFEST: &str = "manifest.jsonl";
 const SOURCES: &str = "SOURCES.txt";
@@ -48,8 +49,9 @@ pub(super) fn claim(out: &Path, name: &str) -> Result<Lock> {
     let lock = Lock::within(out)?;
     let there = |file: &str| fs::symlink_metadata(out.join(file)).is_ok();
     let foreign = |path: &Path| {
-        let what = "this name free, or a sample data set that this command made here";
-        Err(Error::media(path, what, "something else; nothing is replaced: choose another folder"))
+        let message = "expected this name free, or a sample data set that this command made here, found something else; nothing is replaced: \
+                       choose another folder";
+        Err(Error::archive(path, message))
     };
     if stamp(out).is_none() {
         if let Some(file) = [STAMP, MANIFEST, SOURCES, name].into_iter().find(|file| there(file)) {

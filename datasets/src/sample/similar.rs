@@ -4,7 +4,7 @@ use image::imageops::{self, FilterType};
 use image::{RgbImage, RgbaImage};
 use rayon::prelude::*;
 
-use crate::decode::flatten;
+use unisono_media::decode::flatten;
 
 /// Edge of the thumbnail that pictures are compared by.
 const EDGE: u32 = 16;

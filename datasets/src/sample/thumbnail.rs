@@ -6,7 +6,8 @@ use image::codecs::png::PngEncoder;
 use image::imageops::{self, FilterType};
 use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage};
 
-use crate::{Result, write_atomic};
+use crate::Result;
+use unisono_files::write_atomic;
 
 /// Shrinks a picture so its longest edge is at most `edge` pixels; smaller ones stay.
 pub(super) fn shrink(picture: RgbaImage, edge: u32) -> RgbaImage {
@@ -45,11 +46,11 @@ pub(super) fn square(picture: RgbaImage, edge: u32) -> RgbaImage {
 
 /// Writes a PNG, atomically.
 pub(super) fn save(picture: &RgbaImage, path: &Path) -> Result<()> {
-    write_atomic(path, |out| {
+    Ok(write_atomic(path, |out| {
         PngEncoder::new(out)
             .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgba8)
             .map_err(std::io::Error::other)
-    })
+    })?)
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use super::clip::{BASE, blocks, plan};
 use super::{Json, Map, Plan, Source};
 use crate::Result;
 use crate::config::{
-    FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, Size, StemConfig, TextConfig,
+    FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
     TransformerConfig,
 };
 use crate::weights::Weights;
+use unisono_processors::Size;
 
 const IMAGE: &str = include_str!("../../maps/blip_image.map");
 const TEXT: &str = include_str!("../../maps/bert_text.map");

@@ -2,11 +2,11 @@
 
 use super::{Json, Map, Plan, Source, activation};
 use crate::config::{
-    FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig, TextConfig,
-    TransformerConfig,
+    FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, TransformerConfig,
 };
 use crate::weights::Weights;
 use crate::{Processors, Result};
+use unisono_processors::Size;
 
 pub(super) const LOGITS: &str = include_str!("../../maps/logits.map");
 pub(super) const BLOCKS: &str = include_str!("../../maps/clip_blocks.map");

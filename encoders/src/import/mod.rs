@@ -4,23 +4,21 @@
 mod blip;
 mod clap;
 mod clip;
-mod json;
 mod map;
 mod open_clip;
-mod ranges;
 mod single;
 mod text;
 mod xclip;
 
 use crate::config::{Activation, ModelConfig};
-use crate::processors::{Cleaning, ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Model, Processors, Result};
-pub use json::Json;
 pub use map::Map;
 use serde_json::Value;
 use std::path::Path;
 use tch::Device;
+use unisono_processors::{Cleaning, ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
+use unisono_processors::{Json, optional_json};
 
 /// A checkpoint that was read.
 #[derive(Debug)]
@@ -75,12 +73,8 @@ pub(crate) struct Source<'a> {
 impl Source<'_> {
     /// A JSON file of the folder, if it is there.
     pub fn json(&self, name: &str) -> Result<Option<Value>> {
-        optional_json(&self.dir.join(name))
+        Ok(optional_json(&self.dir.join(name))?)
     }
-}
-
-pub(crate) fn optional_json(path: &Path) -> Result<Option<Value>> {
-    if path.exists() { crate::files::read_json(path).map(Some) } else { Ok(None) }
 }
 
 /// The family of the checkpoint in `dir`: `unisono`, `open_clip`, or a `model_type` of `config.json`.
@@ -98,7 +92,7 @@ pub fn family(dir: &Path) -> Result<String> {
             "not a model: neither config.json nor open_clip_config.json is there",
         ));
     }
-    let value: Value = crate::files::read_json(&config)?;
+    let value: Value = unisono_processors::read_json(&config)?;
     let found = value.get("model_type").and_then(Value::as_str).unwrap_or("none");
     if found == crate::files::MODEL_TYPE || FAMILIES.iter().any(|(name, _)| *name == found) {
         return Ok(found.to_owned());
@@ -124,7 +118,7 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
     let plan = if family == "open_clip" {
         open_clip::plan(dir)?
     } else {
-        let value: Value = crate::files::read_json(&path)?;
+        let value: Value = unisono_processors::read_json(&path)?;
         let source = Source { dir, config: Json::new(&path, &value), family: &family };
         let Some((_, plan)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
             return Err(Error::format(&path, format!("model_type {family:?} is no other library's")));
@@ -162,7 +156,7 @@ pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<O
     let Some(image) = &config.image else { return Ok(None) };
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
-    ImageProcessor::from_hugging_face(Json::new(&path, &value), image.size).map(Some)
+    Ok(Some(ImageProcessor::from_hugging_face(Json::new(&path, &value), image.size)?))
 }
 
 /// The checkpoint's audio front end; `None` where its file is not there.
@@ -172,7 +166,7 @@ pub(crate) fn audio_processor(source: &Source, config: &ModelConfig) -> Result<O
     }
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
-    LogMel::new(MelConfig::from_hugging_face(Json::new(&path, &value))?).map(Some)
+    Ok(Some(LogMel::new(MelConfig::from_hugging_face(Json::new(&path, &value))?)?))
 }
 
 /// The checkpoint's tokenizer as its library uses it; `None` where its files are not there.
@@ -201,7 +195,7 @@ pub(crate) fn text_processor(
         }
     }
     let context = usize::try_from(text.context_length).unwrap_or(1);
-    TextProcessor::from_checkpoint(dir, family, context, text.vocab_size, rules)
+    Ok(TextProcessor::from_checkpoint(dir, family, context, text.vocab_size, rules)?)
 }
 
 /// The id of the padding token that the tokenizer's files name; 1 where they name none, as SigLIP's do.
@@ -210,7 +204,7 @@ pub(crate) fn pad_id(dir: &Path) -> Result<i64> {
         let Some(value) = optional_json(&dir.join(name))? else { continue };
         let token = value.get("pad_token").map(|t| t.get("content").unwrap_or(t));
         let Some(token) = token.and_then(Value::as_str) else { continue };
-        let tokenizer = crate::processors::read_tokenizer(dir, "siglip")?;
+        let tokenizer = unisono_processors::read_tokenizer(dir, "siglip")?;
         if let Some(id) = tokenizer.and_then(|t| t.token_to_id(token)) {
             return Ok(i64::from(id));
         }

@@ -3,14 +3,15 @@
 use super::text::Rows;
 use super::{Json, Map, Plan};
 use crate::config::{
-    Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, Size,
+    Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig,
     StemConfig, TextConfig, TransformerConfig,
 };
-use crate::processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
 use crate::weights::Weights;
 use crate::{Error, Processors, Result};
 use serde_json::Value;
 use std::path::Path;
+use unisono_processors::Size;
+use unisono_processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
 
 const LOGITS: &str = include_str!("../../maps/logits.map");
 const BLOCKS: &str = include_str!("../../maps/open_clip_blocks.map");
@@ -20,7 +21,7 @@ const TIMM: &str = include_str!("../../maps/timm_image.map");
 
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("open_clip_config.json");
-    let value: Value = crate::files::read_json(&path)?;
+    let value: Value = unisono_processors::read_json(&path)?;
     let whole = Json::new(&path, &value);
     // Older files hold the model's configuration alone.
     let model = if whole.get("model_cfg").is_some() { whole.object("model_cfg") } else { whole };
@@ -77,7 +78,8 @@ fn text_processor(dir: &Path, json: Json, config: &ModelConfig) -> Result<Option
     let attends = json.bool("no_causal_mask", false)?;
     let fixed_pad = if attends { Some(super::pad_id(dir)?) } else { None };
     let context = usize::try_from(text.context_length).unwrap_or(1);
-    TextProcessor::from_checkpoint(dir, "open_clip", context, text.vocab_size, TextRules { clean, fixed_pad })
+    let rules = TextRules { clean, fixed_pad };
+    Ok(TextProcessor::from_checkpoint(dir, "open_clip", context, text.vocab_size, rules)?)
 }
 
 /// Settings that change the arithmetic and that no published checkpoint here has.

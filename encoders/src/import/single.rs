@@ -3,12 +3,13 @@
 use super::clip::{BASE, blocks, plan};
 use super::{Json, Map, Plan, Source, activation};
 use crate::config::{
-    Activation, AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig,
+    Activation, AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig,
     TransformerConfig,
 };
-use crate::processors::ImageProcessor;
 use crate::weights::Weights;
 use crate::{Error, Result};
+use unisono_processors::ImageProcessor;
+use unisono_processors::Size;
 
 const VIT_BLOCKS: &str = include_str!("../../maps/vit_blocks.map");
 const VIT: &str = include_str!("../../maps/vit_image.map");

@@ -121,10 +121,10 @@ fn sentence_pooling(source: &Source) -> Result<Option<Pooling>> {
                 let folder = json.text("path", "1_Pooling")?;
                 // A name from a stranger's file must not lead out of the folder.
                 if !Path::new(folder).components().all(|c| matches!(c, std::path::Component::Normal(_))) {
-                    return Err(json.wrong("path", "a folder below this one"));
+                    return Err(json.wrong("path", "a folder below this one").into());
                 }
                 let at = source.dir.join(folder).join("config.json");
-                let value = crate::files::read_json(&at)?;
+                let value = unisono_processors::read_json(&at)?;
                 pooling = Some(pooling_mode(Json::new(&at, &value))?);
             }
             other => {

@@ -15,7 +15,6 @@ mod stage;
 mod stream;
 mod tiles;
 
-use crate::files::{read_json, write_json};
 use crate::layers::Linear;
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Params, Precision, Result, Scope, tensors};
@@ -107,7 +106,7 @@ impl TransNet {
         if !path.exists() && dir.join(ARCHIVE).exists() {
             return import(dir, device);
         }
-        let value: serde_json::Value = read_json(&path)?;
+        let value: serde_json::Value = unisono_processors::read_json(&path)?;
         let found = value.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("none");
         let version = value.get("format_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
         if found != MODEL_TYPE || version != u64::from(FORMAT_VERSION) {
@@ -135,7 +134,7 @@ impl TransNet {
             format_version: FORMAT_VERSION,
             model: self.config.clone(),
         };
-        write_json(&dir.join(CONFIG), &config)?;
+        unisono_files::write_json(&dir.join(CONFIG), &config)?;
         let all: Vec<(String, Tensor)> =
             self.params.iter().map(|(n, p)| (n.to_owned(), p.tensor.shallow_clone())).collect();
         tensors::write(&dir.join(WEIGHTS), &all, HashMap::from([("format".to_owned(), "pt".to_owned())]))

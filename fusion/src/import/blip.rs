@@ -8,10 +8,11 @@ use serde_json::Value;
 use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_encoders::config::{FinalNorm, NormPlace, TransformerConfig};
-use unisono_encoders::files::read_json;
-use unisono_encoders::import::{Json, Map, activation};
-use unisono_encoders::processors::{TextProcessor, TextRules};
+use unisono_encoders::import::{Map, activation};
 use unisono_encoders::weights::Weights;
+use unisono_processors::Json;
+use unisono_processors::read_json;
+use unisono_processors::{TextProcessor, TextRules};
 
 const MAP: &str = include_str!("../../maps/blip.map");
 

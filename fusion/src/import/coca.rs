@@ -8,10 +8,11 @@ use serde_json::Value;
 use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_encoders::config::{Activation, TransformerConfig};
-use unisono_encoders::files::read_json;
-use unisono_encoders::import::{Json, Map};
-use unisono_encoders::processors::{Cleaning, TextProcessor, TextRules};
+use unisono_encoders::import::Map;
 use unisono_encoders::weights::Weights;
+use unisono_processors::Json;
+use unisono_processors::read_json;
+use unisono_processors::{Cleaning, TextProcessor, TextRules};
 
 const ENDS: &str = include_str!("../../maps/coca.map");
 const BLOCK: &str = include_str!("../../maps/coca_block.map");

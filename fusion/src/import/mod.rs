@@ -11,8 +11,8 @@ use crate::{Error, Result};
 use std::path::Path;
 use tch::Device;
 use unisono_encoders::import::{self, Map};
-use unisono_encoders::processors::TextProcessor;
 use unisono_encoders::weights::Weights;
+use unisono_processors::TextProcessor;
 
 /// A fusion part before its weights are read.
 struct Plan {
@@ -73,8 +73,8 @@ fn generation(dir: &Path) -> Result<crate::Generation> {
     if !path.exists() {
         return Ok(made);
     }
-    let value: Value = unisono_encoders::files::read_json(&path)?;
-    let json = import::Json::new(&path, &value);
+    let value: Value = unisono_processors::read_json(&path)?;
+    let json = unisono_processors::Json::new(&path, &value);
     // The ranges of these keys begin at 0 or 1.
     let size = |key: &str, default: usize| -> Result<usize> {
         Ok(usize::try_from(json.int(key, default as i64)?).unwrap_or(default))

@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_encoders::config::TransformerConfig;
-use unisono_encoders::files::read_json;
-use unisono_encoders::import::{Json, Map, activation};
-use unisono_encoders::processors::{TextProcessor, TextRules};
+use unisono_encoders::import::{Map, activation};
 use unisono_encoders::weights::Weights;
+use unisono_processors::Json;
+use unisono_processors::read_json;
+use unisono_processors::{TextProcessor, TextRules};
 
 const MAP: &str = include_str!("../../maps/whisper.map");
 

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_datasets::MediaLimits;
 use unisono_encoders::{Modality, Precision};
+use unisono_media::MediaLimits;
 
 /// The version of the folder's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;

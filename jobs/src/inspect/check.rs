@@ -5,8 +5,9 @@ use crate::Result;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use unisono_datasets::video::{Ffmpeg, FrameOptions, Span, Time, VideoLimits};
-use unisono_datasets::{ImageOptions, Manifest, MediaLimits, Record, decode};
+use unisono_datasets::{Manifest, Record};
+use unisono_media::video::{Ffmpeg, FrameOptions, Span, Time, VideoLimits};
+use unisono_media::{ImageOptions, MediaLimits, decode};
 
 /// With what files are opened.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +93,7 @@ pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -
         seen.misnamed = form.belied_by(&ending).then_some(form.name);
     }
     let prefix = format!("{}: ", file.path.display());
-    let mut note = |outcome: unisono_datasets::Result<()>| {
+    let mut note = |outcome: unisono_media::Result<()>| {
         seen.problems.extend(outcome.err().map(|e| e.to_string().replacen(&prefix, "", 1)));
     };
     let decoded = catch_unwind(AssertUnwindSafe(|| match (file.kind, ffmpeg) {
@@ -130,13 +131,13 @@ fn video(
     file: &File,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
-    note: &mut impl FnMut(unisono_datasets::Result<()>),
+    note: &mut impl FnMut(unisono_media::Result<()>),
 ) {
     let video = match ffmpeg.probe(file.path, limits) {
         Ok(video) => video,
         Err(e) => return note(Err(e)),
     };
-    let frames = || -> unisono_datasets::Result<()> {
+    let frames = || -> unisono_media::Result<()> {
         let options = FrameOptions { only: None, size: Some((16, 16)) };
         let mut shown = 0;
         for frame in ffmpeg.frames(&video, &options, limits)?.take(FRAMES) {
@@ -145,7 +146,7 @@ fn video(
         }
         if shown == 0 {
             let (path, expected) = (file.path.to_owned(), "a video with frames".to_owned());
-            return Err(unisono_datasets::Error::Media { path, expected, found: "none".into() });
+            return Err(unisono_media::Error::Media { path, expected, found: "none".into() });
         }
         // A frame of the whole video is one of its first: nothing is shown where that is missing.
         for part in file.parts.iter().filter(|part| !part.is_whole()) {
@@ -154,7 +155,7 @@ fn video(
         Ok(())
     };
     note(frames());
-    let sound = || -> unisono_datasets::Result<()> {
+    let sound = || -> unisono_media::Result<()> {
         let end = ffmpeg.sound_start(&video, limits)?.map(|start| {
             let second = i64::from(start.base.den) / i64::from(start.base.num).max(1);
             Time { pts: start.pts.saturating_add(SECONDS * second), ..start }

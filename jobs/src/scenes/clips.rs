@@ -3,8 +3,8 @@
 use super::store::filed;
 use crate::{Error, Result};
 use std::path::Path;
-use unisono_datasets::video::{Ffmpeg, Span, StreamOptions, Time, Video, VideoLimits};
 use unisono_files::folder_beside;
+use unisono_media::video::{Ffmpeg, Span, StreamOptions, Time, Video, VideoLimits};
 use unisono_scenes::record::{FailureRecord, Moment, Resized, VideoRecord};
 use unisono_scenes::shots::Times;
 use unisono_scenes::write::{Cut, clip, clip_name, uncuttable};

@@ -5,10 +5,10 @@ use crate::{Embedder, Error, Modality, Result, Vectors};
 use image::RgbImage;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use unisono_encoders::processors::{ImageProcessor, LogMel};
 use unisono_fusion::config::MemoryConfig;
 use unisono_fusion::speech::Transcription;
 use unisono_fusion::{Ability, FusionModel, Generation};
+use unisono_processors::{ImageProcessor, LogMel};
 use unisono_scenes::labels::{LabelInput, LabelSet};
 use unisono_scenes::record::{Label, Spoken};
 use unisono_scenes::settings::LabelSettings;
@@ -240,7 +240,7 @@ impl Models {
         let Some((model, generation, _)) = &self.caption else { return Ok(None) };
         let Some(processor) = &model.towers().processors().image else { return Ok(None) };
         let most = CAPTION_FRAMES.min(model.most_frames()).max(1);
-        let chosen = unisono_datasets::video::spread(frames.len(), most);
+        let chosen = unisono_media::video::spread(frames.len(), most);
         let frames: Vec<RgbImage> = chosen.into_iter().map(|i| processor.prepare(&frames[i])).collect();
         if frames.is_empty() {
             return Ok(None);

@@ -9,8 +9,8 @@ use super::{SceneJob, Source};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::Path;
-use unisono_datasets::video::{Ffmpeg, Time};
 use unisono_encoders::transnet;
+use unisono_media::video::{Ffmpeg, Time};
 use unisono_scenes::group::{ShotView, group};
 use unisono_scenes::labels::LabelInput;
 use unisono_scenes::record::{Scene, Shot, VideoRecord, VideoScenes};
@@ -358,7 +358,7 @@ fn millis(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unisono_datasets::video::Ratio;
+    use unisono_media::video::Ratio;
 
     #[test]
     fn rates_vary_when_more_than_rounding_does() {

@@ -6,8 +6,8 @@ use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
-use unisono_datasets::video::Span;
 use unisono_files::write_atomic;
+use unisono_media::video::Span;
 use unisono_scenes::record::VideoScenes;
 use unisono_scenes::write;
 

@@ -106,7 +106,7 @@ impl std::str::FromStr for Shard {
 pub fn list(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<Skip>)> {
     let (mut sources, mut skipped, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
-        unisono_datasets::address::refuse(path)?;
+        unisono_media::address::refuse(path)?;
         let path = std::path::absolute(path).map_err(Error::io(path, "resolve"))?;
         let meta = std::fs::metadata(&path).map_err(Error::io(&path, "read"))?;
         let mut add = |source: Source| {
@@ -166,7 +166,7 @@ fn moves(path: &Path) -> Result<bool> {
     if !["gif", "webp", "png", "apng"].contains(&ending.as_str()) {
         return Ok(false);
     }
-    unisono_datasets::video::is_animation(path).map_err(Error::from)
+    unisono_media::video::is_animation(path).map_err(Error::from)
 }
 
 #[cfg(test)]

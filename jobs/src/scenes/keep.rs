@@ -6,7 +6,7 @@ use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use std::fs::File;
 use std::io::Write;
-use unisono_datasets::video::Time;
+use unisono_media::video::Time;
 
 /// Puts frames aside as JPEG, and hands them to the model.
 pub(super) struct Keeper<'a> {

@@ -2,7 +2,7 @@
 
 use super::watcher::Watched;
 use crate::Result;
-use unisono_datasets::video::{self, Ffmpeg, Time, Video, VideoLimits};
+use unisono_media::video::{self, Ffmpeg, Time, Video, VideoLimits};
 use unisono_scenes::record::FailureRecord;
 
 /// So many things went wrong that no decoder tells.

@@ -37,8 +37,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use store::Store;
-use unisono_datasets::MediaLimits;
-use unisono_datasets::video::Ffmpeg;
+use unisono_media::MediaLimits;
+use unisono_media::video::Ffmpeg;
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::write::{Cut, Output};
 
@@ -349,14 +349,14 @@ impl Work<'_> {
 
 /// Whether an error ends the job: those of the models, and those of what is written. The others are about one video, which is left out.
 fn ends(error: &Error, out: &Path, folder: &Path) -> bool {
-    use unisono_datasets::Error as Data;
+    use unisono_media::Error as Media;
     use unisono_scenes::Error as Scenes;
     match error {
         Error::Interrupted | Error::Encoders(_) | Error::Fusion(_) => true,
         Error::Io { path, .. }
         | Error::Files(unisono_files::Error::Io { path, .. })
-        | Error::Scenes(Scenes::Io { path, .. } | Scenes::Datasets(Data::Io { path, .. }))
-        | Error::Datasets(Data::Io { path, .. }) => path.starts_with(out),
+        | Error::Scenes(Scenes::Io { path, .. } | Scenes::Media(Media::Io { path, .. }))
+        | Error::Media(Media::Io { path, .. }) => path.starts_with(out),
         // The video's place is another run's, or another program's.
         Error::Format { path, .. } => path.starts_with(folder),
         _ => false,

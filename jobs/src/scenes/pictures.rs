@@ -7,8 +7,8 @@ use super::watcher::Watcher;
 use crate::{Error, Result};
 use image::imageops::{FilterType, resize};
 use std::sync::atomic::Ordering;
-use unisono_datasets::video::{self, Layout, Ratio, Shape, Time};
 use unisono_encoders::transnet::{TransNet, TransNetStream};
+use unisono_media::video::{self, Layout, Ratio, Shape, Time};
 use unisono_scenes::record::FailureRecord;
 
 impl Eyes<'_> {
@@ -31,7 +31,7 @@ impl Eyes<'_> {
                 // Nothing of it can be seen, or it is more than may be.
                 Err(e)
                     if matches!(of, Source::Animation(_))
-                        && (last.is_none() || matches!(e, unisono_datasets::Error::Limit { .. })) =>
+                        && (last.is_none() || matches!(e, unisono_media::Error::Limit { .. })) =>
                 {
                     return Err(e.into());
                 }

@@ -2,7 +2,7 @@
 
 use super::analyse::Wanted;
 use crate::Result;
-use unisono_datasets::video::{Layout, Ratio, Shape, Time, Video};
+use unisono_media::video::{Layout, Ratio, Shape, Time, Video};
 use unisono_scenes::Mini;
 use unisono_scenes::detect::{Clock, Detection, Found, Matrix, Picture, Shrink, average_rate};
 use unisono_scenes::gradual::{Gradual, GradualFinder};

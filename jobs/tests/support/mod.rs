@@ -8,10 +8,8 @@ use unisono_encoders::config::{
     AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
     TransformerConfig,
 };
-use unisono_encoders::processors::{
-    ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
-};
 use unisono_encoders::{Modality, Model, Processors};
+use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
 
 pub const DIM: usize = 12;
 

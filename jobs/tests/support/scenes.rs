@@ -20,7 +20,7 @@ pub fn golden(name: &str) -> Value {
 
 /// Runs the program that decodes: makes a file of others.
 pub fn ffmpeg<'a>(words: impl IntoIterator<Item = &'a str>, out: &Path) {
-    let program = unisono_datasets::video::Ffmpeg::find(None).unwrap();
+    let program = unisono_media::video::Ffmpeg::find(None).unwrap();
     let mut command = Command::new(program.program());
     command.args(["-loglevel", "error", "-nostdin", "-y"]).args(words).arg(out);
     let output = command.output().unwrap();

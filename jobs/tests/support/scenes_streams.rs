@@ -2,9 +2,9 @@
 
 use super::media::{self, joined, recording};
 use super::*;
-use unisono_datasets::video::{Ffmpeg, Span};
 use unisono_jobs::scenes::cut_span;
 use unisono_jobs::scenes::write::Cut;
+use unisono_media::video::{Ffmpeg, Span};
 
 /// Six shots of 25 frames, by times that go on, each with its key frame.
 fn six_shots(made: &VideoScenes, name: &str) {
@@ -58,7 +58,7 @@ fn clocks_that_break_and_sizes_that_change_lose_nothing() {
         .iter()
         .map(|(name, codec, sizes, offset)| two(dir.path(), name, codec, *sizes, offset))
         .collect();
-    let learned = unisono_datasets::cache_folder().join("transnetv2").is_dir();
+    let learned = unisono_files::cache_folder().join("transnetv2").is_dir();
     if !learned {
         eprintln!("skipped: TransNetV2's weights are not there; `cargo xtask setup` fetches them");
     }

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 use std::path::Path;
-use unisono_datasets::video::{Ratio, Time};
+use unisono_media::video::{Ratio, Time};
 use unisono_scenes::record::{
     Event, EventKind, FailureRecord, Label, Moment, Scene, Scores, Shot, Spoken, VideoRecord, VideoScenes,
 };

@@ -1,7 +1,7 @@
 //! Times as PySceneDetect reckons with them: whole microseconds, which come from OpenCV's milliseconds.
 
 use super::length::Least;
-use unisono_datasets::video::{Ratio, Time};
+use unisono_media::video::{Ratio, Time};
 
 /// Turns the container's times into PySceneDetect's.
 #[derive(Debug, Clone, Copy, PartialEq)]

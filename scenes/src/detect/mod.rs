@@ -49,7 +49,7 @@ use crate::Result;
 use crate::record::Scores;
 use clock::Position;
 use flash::Scored;
-use unisono_datasets::video::Time;
+use unisono_media::video::Time;
 
 /// Where a shot begins.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,7 @@
 
 use crate::record::{Moment, VideoRecord};
 use crate::write::exact::{Exact, clock};
-use unisono_datasets::video::Time;
+use unisono_media::video::Time;
 
 /// A video's time as the width of the page.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use unisono_datasets::video::{Ffmpeg, Ratio};
+use unisono_media::video::{Ffmpeg, Ratio};
 
 pub(super) type Size = (usize, usize);
 

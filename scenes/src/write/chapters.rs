@@ -4,7 +4,7 @@ use super::exact::{Exact, common};
 use super::text::line;
 use crate::record::{Scene, VideoScenes};
 use std::fmt::Write;
-use unisono_datasets::video::Time;
+use unisono_media::video::Time;
 
 /// A scene a chapter in FFmpeg's metadata format, its title the caption, else the best label, else its number. Times are exact, as seen
 /// from `origin`: where the file's clock starts, for FFmpeg makes that 0 when it copies. `None`: at the first frame.

@@ -1,7 +1,7 @@
 //! Exact seconds: files count time in several units, and none may drift from the container's.
 
 use std::fmt;
-use unisono_datasets::video::Time;
+use unisono_media::video::Time;
 
 /// A number of seconds as a fraction in lowest terms, below the line positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

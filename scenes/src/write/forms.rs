@@ -3,7 +3,7 @@
 use super::exact::micros;
 use crate::record::Moment;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use unisono_datasets::video::{Jump, Ratio, Time};
+use unisono_media::video::{Jump, Ratio, Time};
 
 /// What is written of a time. `pts` and `base` are read back; `time` is checked against them, `seconds` is for people.
 #[derive(Serialize, Deserialize)]

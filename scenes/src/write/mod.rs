@@ -31,8 +31,8 @@ use crate::record::VideoScenes;
 use crate::{Error, Result, report};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use unisono_datasets::video::Time;
-use unisono_datasets::write_atomic;
+use unisono_files::write_atomic;
+use unisono_media::video::Time;
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use unisono_datasets::video::{Ratio, Time};
+use unisono_media::video::{Ratio, Time};
 use unisono_scenes::record::{
     Event, EventKind, FailureRecord, Moment, Scene, Scores, Shot, VideoRecord, VideoScenes,
 };

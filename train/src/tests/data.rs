@@ -6,10 +6,10 @@ use image::Rgb;
 use image::imageops::flip_horizontal;
 use std::fs;
 use std::path::PathBuf;
-use unisono_datasets::Limits;
 use unisono_datasets::augment::Crop;
-use unisono_encoders::config::Size;
-use unisono_encoders::processors::{Fit, Interpolation, Rounding};
+use unisono_media::Limits;
+use unisono_processors::Size;
+use unisono_processors::{Fit, Interpolation, Rounding};
 
 /// Pictures of every shape.
 const SHAPES: [(u32, u32); 6] = [(40, 40), (61, 23), (23, 61), (150, 90), (7, 5), (1, 64)];
@@ -100,13 +100,13 @@ fn without_augmentation_every_pixel_and_sound_is_that_of_inference() {
         preparer.cache = MediaCache::new(0);
         for (path, draw) in &draws {
             let sample = preparer.prepare(draw).unwrap();
-            let seen = inputs::picture(path, &processor, Limits::default()).unwrap();
+            let seen = prepare::picture(path, &processor, Limits::default()).unwrap();
             assert!(sample.squares == [seen], "{} {processor:?}", path.display());
         }
     }
     let audio = preparer.audio.clone().unwrap();
     for (_, draw) in &draws {
-        let heard = inputs::spectrogram(&draw.record.audio[0], &audio, &Limits::default(), None).unwrap().0;
+        let heard = prepare::spectrogram(&draw.record.audio[0], &audio, &Limits::default(), None).unwrap().0;
         assert!(preparer.prepare(draw).unwrap().mel == Some(heard), "{}", draw.record.id);
     }
 }
@@ -120,7 +120,7 @@ fn colours_and_flips_move_no_pixel() {
             preparer.image = Some(Eye::new(&processor, &preparer.augment_image));
             preparer.cache = MediaCache::new(0);
             for (path, draw) in &draws {
-                let seen = inputs::picture(path, &processor, Limits::default()).unwrap();
+                let seen = prepare::picture(path, &processor, Limits::default()).unwrap();
                 let sample = preparer.prepare(draw).unwrap();
                 assert_eq!(sample.squares[0].dimensions(), seen.dimensions());
                 if flipped {
@@ -142,7 +142,7 @@ fn moved_pictures_have_the_size_of_inference() {
         preparer.image = Some(Eye::new(&processor, &preparer.augment_image));
         preparer.cache = MediaCache::new(0);
         for (path, draw) in &draws {
-            let seen = inputs::picture(path, &processor, Limits::default()).unwrap();
+            let seen = prepare::picture(path, &processor, Limits::default()).unwrap();
             let sample = preparer.prepare(draw).unwrap();
             assert_eq!(sample.squares[0].dimensions(), seen.dimensions(), "{} {processor:?}", path.display());
         }

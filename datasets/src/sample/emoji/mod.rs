@@ -19,9 +19,10 @@ use super::groups::lot;
 use super::similar::Look;
 use super::watch::{Report, watch};
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
-use crate::decode;
-use crate::{Error, ImageOptions, Record, Result};
+use crate::{Error, Record, Result};
 use concepts::{Charts, Concept};
+use unisono_media::ImageOptions;
+use unisono_media::decode;
 use vendors::{IconSet, Names};
 
 /// Changes whenever the same archives would give another manifest.

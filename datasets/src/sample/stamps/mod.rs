@@ -14,9 +14,10 @@ use super::fetch::{self, Archive, Registry};
 use super::similar::Look;
 use super::watch::{Report, watch};
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
-use crate::decode;
-use crate::{ImageOptions, Record, Result};
+use crate::{Record, Result};
 use catalog::Stamp;
+use unisono_media::ImageOptions;
+use unisono_media::decode;
 
 /// Changes whenever the same archive would give another manifest.
 const RECIPE: &str = "stamps 2";

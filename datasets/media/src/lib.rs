@@ -1,0 +1,18 @@
+//! Pictures, sounds and videos of strangers: within limits, which are looked at first, decoded to [`image::RgbImage`] and `f32` samples.
+//!
+//! What a file is, its first bytes say. Decoders that are kept here read what they know; FFmpeg, a process of its own that opens one file,
+//! reads videos and whatever else there is.
+
+pub mod address;
+pub mod decode;
+mod error;
+mod files;
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod limits;
+pub mod video;
+
+pub use decode::{ImageOptions, Sound};
+pub use error::{Error, Result};
+pub use image;
+pub use limits::{Limits, MediaLimits};

@@ -1,0 +1,200 @@
+//! The `ffmpeg` program: where it lies, and how it is started on a stranger's file.
+
+use super::watch::{Idle, Run};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use unisono_files::cache_folder;
+
+/// What a video may cost. Sizes are found before a frame is decoded, the others end the decoding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VideoLimits {
+    /// Largest frame, in pixels (width times height).
+    pub max_pixels: u64,
+    /// Most frames decoded from one file.
+    pub max_frames: u64,
+    /// All frames of one GIF, WebP or PNG together, in pixels: some bytes of it fill a whole frame.
+    pub max_total_pixels: u64,
+    /// Longest file, in seconds.
+    pub max_seconds: f64,
+    /// Most seconds in which the decoder gives neither a frame nor its end, or, where it is asked for something else, does nothing at all.
+    pub max_silence: f64,
+    /// Most address space of the decoder, in MiB.
+    pub max_memory: u64,
+}
+
+impl Default for VideoLimits {
+    /// A frame of 8192 x 4320, two million frames, eight gigapixels of an animation, twelve hours, a minute, 8 GiB: what honest files stay
+    /// below.
+    fn default() -> Self {
+        Self {
+            max_pixels: 8192 * 4320,
+            max_frames: 2_000_000,
+            max_total_pixels: 8_000_000_000,
+            max_seconds: 43_200.0,
+            max_silence: 60.0,
+            max_memory: 8192,
+        }
+    }
+}
+
+/// Containers that hold their media themselves. Playlists (`hls`, `dash`, `concat`, …) and numbered pictures are not among them: they name
+/// other files.
+const CONTAINERS: &str = "aac,ac3,aiff,amr,ape,apng,asf,au,av1,avi,caf,dts,dtshd,dv,dvdvideo,eac3,flac,flv,gif,gxf,h261,h263,h264,\
+    hevc,ivf,ivr,loas,matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,swf,tak,tta,vc1,\
+    voc,vvc,w64,wav,webp_anim,wtv,wv,y4m,yuv4mpegpipe";
+
+/// The program. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ffmpeg {
+    program: PathBuf,
+    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    track: Option<u16>,
+}
+
+impl Ffmpeg {
+    /// The one named by the user, by `UNISONO_FFMPEG`, on `PATH`, or fetched by set-up, in this order.
+    ///
+    /// # Errors
+    /// [`Error::ToolMissing`] when there is none, or the named one is no file.
+    pub fn find(named: Option<&Path>) -> Result<Self> {
+        let variable = std::env::var_os("UNISONO_FFMPEG").filter(|v| !v.is_empty()).map(PathBuf::from);
+        if let Some(program) = named.map(Path::to_path_buf).or(variable) {
+            return if program.is_file() {
+                Ok(Self { program, track: None })
+            } else {
+                Err(Error::ToolMissing {
+                    tool: program.display().to_string(),
+                    what: "decode videos and sounds (named by --ffmpeg or UNISONO_FFMPEG)".into(),
+                })
+            };
+        }
+        let on_path = std::env::var_os("PATH")
+            .and_then(|path| std::env::split_paths(&path).map(|d| d.join("ffmpeg")).find(|f| f.is_file()));
+        let fetched = cache_folder().join("ffmpeg").join("ffmpeg");
+        on_path.or_else(|| Some(fetched).filter(|f| f.is_file())).map(|program| Self { program, track: None }).ok_or_else(|| {
+            Error::ToolMissing {
+                tool: "ffmpeg".into(),
+                what: "decode videos and most sounds: `cargo xtask setup` fetches one; or install it, or name it by --ffmpeg or UNISONO_FFMPEG".into(),
+            }
+        })
+    }
+
+    /// The same program, which hears the sound track of this number, counted from 1, in every file.
+    #[must_use]
+    pub fn hearing(self, track: Option<u16>) -> Self {
+        Self { track, ..self }
+    }
+
+    /// The sound track that was chosen, counted from 1.
+    pub fn track(&self) -> Option<u16> {
+        self.track
+    }
+
+    /// Where it lies.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
+    /// makes. It is watched: one that does nothing any more is ended.
+    pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Run {
+        // Headers, packets and sound of the longest file cost minutes of a processor at most.
+        let command = self.reading(self.bounded(limits, 1800), path, None, output);
+        Run { command, path: path.to_owned(), limits: *limits }
+    }
+
+    /// Runs a command made of [`guarded`](Self::guarded) on `path` to its end, watched alike.
+    ///
+    /// # Errors
+    /// It cannot be started; [`Error::Limit`] where it did nothing for so long that it was ended.
+    pub fn run(&self, mut command: Command, path: &Path, limits: &VideoLimits) -> Result<Output> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Run { command, path: path.to_owned(), limits: *limits }.output().map_err(self.cannot_start())
+    }
+
+    /// The same, with so many threads to decode.
+    pub(super) fn decoding(
+        &self,
+        path: &Path,
+        limits: &VideoLimits,
+        threads: Option<&str>,
+        output: &[&str],
+    ) -> Command {
+        self.reading(self.guarded(limits), path, threads, output)
+    }
+
+    fn reading(&self, mut command: Command, path: &Path, threads: Option<&str>, output: &[&str]) -> Command {
+        command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]);
+        if let Some(threads) = threads {
+            command.args(["-threads", threads, "-filter_complex_threads", threads]);
+        }
+        // `file:` keeps names with colons or a leading dash what they are.
+        let mut name = OsString::from("file:");
+        name.push(path);
+        command.arg("-i").arg(name).args(output);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The program, for a stranger's file: bounded memory and processor time, no network, no other file. Options of the input, `-i` and the
+    /// output follow.
+    pub fn guarded(&self, limits: &VideoLimits) -> Command {
+        self.bounded(limits, 86_400)
+    }
+
+    /// So many seconds of processor time at most.
+    fn bounded(&self, limits: &VideoLimits, seconds: u32) -> Command {
+        // The shell only sets the bounds and becomes ffmpeg; names reach it as words, never as text to read.
+        let mut command = Command::new("sh");
+        // A terminal's Ctrl-C is for this process, which ends ffmpeg then. Ended by it, ffmpeg would call what it has so far a whole video.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let bounds = format!("ulimit -v \"$0\" 2>/dev/null; ulimit -t {seconds} 2>/dev/null; exec \"$@\"");
+        command.args(["-c", &bounds]);
+        command.arg((limits.max_memory * 1024).to_string()).arg(&self.program);
+        command.args(["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]);
+        command.args(["-max_pixels", &limits.max_pixels.to_string()]);
+        command
+    }
+
+    pub(super) fn cannot_start(&self) -> impl Fn(std::io::Error) -> Error + '_ {
+        |source| match Idle::of(&source) {
+            Some(Idle { path, limits }) => Error::Limit {
+                path: path.clone(),
+                what: "the decoder's silence",
+                found: format!("over {} seconds in which it did nothing", limits.max_silence),
+                limit: format!("{} seconds", limits.max_silence),
+                option: "max_silence",
+            },
+            None => Error::Io { path: self.program.clone(), action: "start", source },
+        }
+    }
+}
+
+/// What a failed run says, in one line: its last error, without the addresses of its parts.
+pub(super) fn reason(log: &str) -> String {
+    let mut found = None;
+    for line in log.lines() {
+        if let Some(text) = super::log::complaint(line) {
+            // The causes come first, their consequences last.
+            if found.is_none() || text.contains("whitelist") {
+                found = Some(text);
+            }
+        }
+    }
+    match found {
+        Some(text) if text.contains("whitelist") => {
+            "a playlist or another format that names other files".into()
+        }
+        Some(text) if text.contains("Invalid data found") => "something else".into(),
+        Some(text) if text.contains("moov atom not found") => {
+            "something else, or an MP4 without its index".into()
+        }
+        Some(text) => text.rsplit_once("file:").map_or(text, |(before, _)| before.trim_end()).to_owned(),
+        None => "something that ffmpeg cannot open".into(),
+    }
+}

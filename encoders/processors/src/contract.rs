@@ -1,0 +1,250 @@
+//! What a model's towers see of a file: the one dispatch by modality, with one set of limits and one guard.
+
+use crate::prepare::{self, Clip, ClipInput};
+use crate::{Error, ImageProcessor, LogMel, Result, TextProcessor};
+use image::RgbImage;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use unisono_media::MediaLimits;
+use unisono_media::video::{Ffmpeg, Span};
+
+/// What turns media into the towers' inputs; each present when its tower is.
+#[derive(Debug, Clone, Default)]
+pub struct Processors {
+    /// For the text tower.
+    pub text: Option<TextProcessor>,
+    /// For the image tower.
+    pub image: Option<ImageProcessor>,
+    /// For the audio tower.
+    pub audio: Option<LogMel>,
+}
+
+impl Processors {
+    /// The text processor.
+    ///
+    /// # Errors
+    /// The model came without its tokenizer.
+    pub fn text(&self) -> Result<&TextProcessor> {
+        self.text.as_ref().ok_or_else(|| missing("tokenizer.json", "text"))
+    }
+
+    /// The image processor.
+    ///
+    /// # Errors
+    /// The model came without it.
+    pub fn image(&self) -> Result<&ImageProcessor> {
+        self.image.as_ref().ok_or_else(|| missing("preprocessor_config.json", "image"))
+    }
+
+    /// The audio processor.
+    ///
+    /// # Errors
+    /// The model came without it.
+    pub fn audio(&self) -> Result<&LogMel> {
+        self.audio.as_ref().ok_or_else(|| missing("preprocessor_config.json", "audio"))
+    }
+}
+
+fn missing(file: &str, tower: &str) -> Error {
+    Error::Input(format!("the model came without its {file}: its {tower} tower cannot be fed"))
+}
+
+/// One thing to be seen, heard or read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Medium<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A picture file.
+    Image(&'a Path),
+    /// A sound file.
+    Audio(&'a Path),
+    /// A part of a video: frames, and the sound where the contract [listens](Contract::listens).
+    Video(&'a Path, Span),
+    /// Frames of a part of a video.
+    Frames(&'a Path, Span),
+    /// The sound of a part of a video.
+    Track(&'a Path, Span),
+}
+
+/// A medium as a tower takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prepared {
+    /// Token ids.
+    Text(Vec<i64>),
+    /// A picture of the processor's size.
+    Image(RgbImage),
+    /// A log-mel spectrogram `[T, M]`, and when the sound is that it is of.
+    Audio(Vec<f32>, Heard),
+    /// Frames of the processor's size, and the sound's spectrogram.
+    Video(Clip),
+}
+
+/// When a sound is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Heard {
+    /// When it begins on its container's clock, in seconds.
+    pub start: f64,
+    /// How long it is.
+    pub seconds: f64,
+}
+
+impl Heard {
+    /// How long it is, in whole milliseconds, as times are written: none that is rounded lies beyond its end.
+    pub fn whole_millis(&self) -> f64 {
+        (self.seconds * 1000.0).floor() / 1000.0
+    }
+}
+
+/// How one model is fed. Shared by threads: a model's tensors are not.
+#[derive(Debug, Clone)]
+pub struct Contract<'a> {
+    /// The model's processors.
+    pub processors: &'a Processors,
+    /// Frames of a video, at most.
+    pub frames: usize,
+    /// A video's sound is a part of it.
+    pub listens: bool,
+    /// Sounds keep their length, however long they are, and tell when they begin.
+    pub whole: bool,
+    /// What files may cost.
+    pub limits: MediaLimits,
+    /// What decodes videos, and sounds that nothing else does; absent: it is looked for when one is met.
+    pub ffmpeg: Option<Ffmpeg>,
+}
+
+impl<'a> Contract<'a> {
+    /// With the usual limits, one frame of a video, and sounds cut to what the model takes.
+    pub fn new(processors: &'a Processors) -> Self {
+        Self {
+            processors,
+            frames: 1,
+            listens: false,
+            whole: false,
+            limits: MediaLimits::default(),
+            ffmpeg: None,
+        }
+    }
+
+    /// Decodes and processes a medium. A decoder's bug on a stranger's file costs that file, not the process.
+    ///
+    /// # Errors
+    /// The decoder's, naming the file; no processor for it; [`Error::Panicked`].
+    pub fn prepare(&self, medium: Medium) -> Result<Prepared> {
+        let work = || {
+            // A manifest may name a pipe, which would be waited for, or a device, which has no end; whoever decodes it.
+            if let Some(path) = medium.path() {
+                unisono_files::open(path)?;
+            }
+            self.decoded(medium)
+        };
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
+    }
+
+    fn decoded(&self, medium: Medium) -> Result<Prepared> {
+        let (files, videos) = (self.limits.files(), self.limits.videos());
+        match medium {
+            Medium::Text(text) => Ok(Prepared::Text(self.processors.text()?.encode(text)?)),
+            Medium::Image(path) => {
+                prepare::picture(path, self.processors.image()?, files).map(Prepared::Image)
+            }
+            Medium::Audio(path) if self.whole => {
+                let (processor, limits) = (self.processors.audio()?, self.limits.speech());
+                let (sound, start) = prepare::sound_on_clock(path, processor, &limits, self.ffmpeg.as_ref())?;
+                let heard = Heard { start, seconds: sound.seconds() };
+                Ok(Prepared::Audio(processor.whole(&sound.samples)?, heard))
+            }
+            Medium::Audio(path) => {
+                let processor = self.processors.audio()?;
+                let (mel, seconds) = prepare::spectrogram(path, processor, &files, self.ffmpeg.as_ref())?;
+                Ok(Prepared::Audio(mel, Heard { start: 0.0, seconds }))
+            }
+            Medium::Video(path, span) => {
+                let audio = if self.listens { Some(self.processors.audio()?) } else { None };
+                let input = ClipInput { image: self.processors.image()?, audio, frames: self.frames };
+                input.read(path, &span, &self.ffmpeg()?, &videos).map(Prepared::Video)
+            }
+            Medium::Frames(path, span) => {
+                let (processor, ffmpeg) = (self.processors.image()?, self.ffmpeg()?);
+                let frames = prepare::frames_in(path, &span, processor, &ffmpeg, self.frames, &videos)?;
+                Ok(Prepared::Video(Clip { frames, sound: None }))
+            }
+            Medium::Track(path, span) => {
+                let (processor, ffmpeg) = (self.processors.audio()?, self.ffmpeg()?);
+                let limits = self.limits.spoken_videos();
+                let (sound, start) = prepare::sound_track(path, &span, processor, &ffmpeg, &limits)?;
+                let heard = Heard { start, seconds: sound.seconds() };
+                let mel = match self.whole {
+                    true => processor.whole(&sound.samples)?,
+                    false => processor.process(&sound.samples)?,
+                };
+                Ok(Prepared::Audio(mel, heard))
+            }
+        }
+    }
+
+    fn ffmpeg(&self) -> Result<Ffmpeg> {
+        Ok(self.ffmpeg.clone().map_or_else(|| Ffmpeg::find(None), Ok)?)
+    }
+}
+
+impl<'a> Medium<'a> {
+    /// The file; texts have none.
+    pub fn path(&self) -> Option<&'a Path> {
+        match *self {
+            Self::Text(_) => None,
+            Self::Image(path)
+            | Self::Audio(path)
+            | Self::Video(path, _)
+            | Self::Frames(path, _)
+            | Self::Track(path, _) => Some(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MelConfig;
+
+    fn processors() -> Processors {
+        Processors {
+            text: None,
+            image: Some(ImageProcessor::new(8)),
+            audio: Some(LogMel::new(MelConfig::speech(8, 10)).unwrap()),
+        }
+    }
+
+    #[test]
+    fn each_kind_by_its_own_processor() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        RgbImage::new(20, 10).save(at("a.png")).unwrap();
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(at("a.wav"), spec).unwrap();
+        (0..32_000).for_each(|i| wav.write_sample((i % 100) as i16).unwrap());
+        wav.finalize().unwrap();
+        let processors = processors();
+        let short = Contract::new(&processors);
+        let Ok(Prepared::Image(picture)) = short.prepare(Medium::Image(&at("a.png"))) else { panic!() };
+        assert_eq!(picture.dimensions(), (8, 8));
+        let mel = |contract: &Contract| match contract.prepare(Medium::Audio(&at("a.wav"))) {
+            Ok(Prepared::Audio(mel, heard)) => (mel.len(), heard),
+            other => panic!("{other:?}"),
+        };
+        let heard = Heard { start: 0.0, seconds: 2.0 };
+        assert_eq!(mel(&short), (80, heard));
+        let (whole, same) = mel(&Contract { whole: true, ..short.clone() });
+        assert!(whole > 80 && same == heard);
+        // What it has no processor for, what is no file, what is beyond the limits.
+        let said = |contract: &Contract, medium| contract.prepare(medium).unwrap_err().to_string();
+        assert!(said(&short, Medium::Text("a")).contains("without its tokenizer.json"));
+        assert!(said(&short, Medium::Image(dir.path())).contains("regular file"));
+        let limits = MediaLimits { max_seconds: Some(1.0), ..MediaLimits::default() };
+        assert!(said(&Contract { limits, ..short }, Medium::Audio(&at("a.wav"))).contains("seconds"));
+    }
+}
