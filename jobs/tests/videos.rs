@@ -129,9 +129,11 @@ fn without_a_decoder_or_eyes_videos_are_named() {
     collection(dir.path());
     let mut embedder = Embedder::new(model(7, &TOWERS));
     embedder.set_ffmpeg(Some("/nonexistent/ffmpeg".into()));
-    let found = run(&embedder, &Inputs { paths: vec![dir.path().to_owned()], ..Inputs::default() }, 8);
-    assert_eq!((found.items.len(), found.skipped.len()), (1, 3));
-    assert!(found.skipped.iter().all(|s| s.reason.contains("/nonexistent/ffmpeg")), "{:?}", found.skipped);
+    // One that was named and is not there is no video's fault.
+    let inputs = Inputs { paths: vec![dir.path().to_owned()], ..Inputs::default() };
+    let listing = inputs.list(&embedder.model().embeds()).unwrap();
+    let refused = embed(&embedder, listing, &EmbedOptions::default(), &mut |_| Flow::Continue).unwrap_err();
+    assert!(refused.to_string().contains("/nonexistent/ffmpeg"), "{refused}");
     // A model that sees nothing leaves them in their folder, and says why where one is asked for.
     let deaf = model(7, &[Modality::Text]);
     assert_eq!(deaf.embeds(), [Modality::Text]);
