@@ -272,6 +272,16 @@ fn normal(seed: u64, name: &str, shape: &[i64], std: f64) -> Result<Tensor> {
     Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?)
 }
 
+/// Whether a name fits a glob with `*` for any run of characters.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
+            (0..=tail.len()).filter(|i| tail.is_char_boundary(*i)).any(|i| matches(rest, &tail[i..]))
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,5 +333,13 @@ mod tests {
         source.insert("b".into(), Tensor::from_slice(&[3f32]));
         params.copy_from(&source).unwrap();
         assert_eq!(params.get("w").unwrap().tensor.double_value(&[1]), 2.0);
+    }
+
+    #[test]
+    fn globs() {
+        assert!(
+            matches("*", "a.b") && matches("a.*.w", "a.b.c.w") && matches("a", "a") && matches("*.w", ".w")
+        );
+        assert!(!matches("a.*.w", "a.w") && !matches("a", "ab") && !matches("b*", "ab"));
     }
 }

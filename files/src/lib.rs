@@ -13,6 +13,7 @@ mod name;
 mod own;
 mod printable;
 mod read;
+mod set;
 mod write;
 
 pub use alive::abandon;
@@ -25,4 +26,5 @@ pub use name::{safe_name, short_sum};
 pub use own::{is_empty_folder, only_holds, open_own, own_folder};
 pub use printable::{Printable, printable};
 pub use read::{open, read, read_json, read_text};
+pub use set::set;
 pub use write::{Pending, write, write_atomic, write_json};

@@ -219,7 +219,8 @@ impl SceneSettings {
             }
         };
         for assignment in set {
-            apply(&mut table, assignment)?;
+            unisono_files::set(&mut table, assignment)
+                .map_err(|why| Error::format(Path::new("--set"), format!("{assignment}: {why}")))?;
         }
         let settings: Self = toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| {
             Error::setting("--set", "an option of the settings", e.message().replace('\n', " "))
@@ -287,31 +288,6 @@ impl SceneSettings {
     pub fn learned(&self) -> bool {
         self.detectors.contains(&DetectorName::Transnet)
     }
-}
-
-/// `content.threshold=30` into a table; the value is TOML, or else a bare word.
-fn apply(table: &mut toml::Table, assignment: &str) -> Result<()> {
-    let Some((path, value)) = assignment.split_once('=') else {
-        return Err(Error::setting(
-            "--set",
-            "NAME=VALUE, as content.threshold=30",
-            format!("{assignment:?}"),
-        ));
-    };
-    let (path, value) = (path.trim(), value.trim());
-    let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
-    let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let mut names: Vec<&str> = path.split('.').collect();
-    let last = names.pop().unwrap_or_default();
-    let mut here = table;
-    for name in names {
-        let next = here.entry(name).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        here = next
-            .as_table_mut()
-            .ok_or_else(|| Error::setting(path, "an option of the settings", "none of that name"))?;
-    }
-    here.insert(last.to_owned(), value);
-    Ok(())
 }
 
 #[cfg(test)]

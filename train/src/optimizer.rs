@@ -5,6 +5,7 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 use unisono_encoders::Params;
+use unisono_encoders::params::matches;
 use unisono_torch_ext::optim::{self, AdamW};
 
 struct Slot {
@@ -163,16 +164,6 @@ impl Optimizer {
     }
 }
 
-/// A glob with `*` for any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
-            (0..=tail.len()).filter(|i| tail.is_char_boundary(*i)).any(|i| matches(rest, &tail[i..]))
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,14 +182,6 @@ mod tests {
 
     fn config() -> OptimizerConfig {
         toml::from_str("lr = 0.1\nweight_decay = 0.5\nclip = 0.0").unwrap()
-    }
-
-    #[test]
-    fn globs() {
-        assert!(
-            matches("*", "a.b") && matches("a.*.w", "a.b.c.w") && matches("a", "a") && matches("*.w", ".w")
-        );
-        assert!(!matches("a.*.w", "a.w") && !matches("a", "ab") && !matches("b*", "ab"));
     }
 
     #[test]

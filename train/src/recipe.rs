@@ -561,54 +561,11 @@ mod overrides {
 
     /// `a.b=value`; an element of a list of tables is named by its `name` or its number.
     pub fn apply(table: &mut Table, assignment: &str) -> Result<()> {
-        let refuse = |why: String| Error::Recipe {
+        unisono_files::set(table, assignment).map_err(|message| Error::Recipe {
             path: "--set".into(),
             line: format!(" {assignment}"),
-            message: why,
-        };
-        let (path, raw) = assignment.split_once('=').ok_or_else(|| refuse("expected KEY=VALUE".into()))?;
-        let value = match format!("v = {raw}").parse::<Table>() {
-            Ok(mut t) => t.remove("v").ok_or_else(|| refuse("expected one value".into()))?,
-            // Bare words are strings: `--set device=cpu`.
-            Err(_) => Value::String(raw.to_owned()),
-        };
-        let keys: Vec<&str> = path.trim().split('.').collect();
-        let (last, way) = keys.split_last().ok_or_else(|| refuse("expected a key".into()))?;
-        let mut at = table;
-        for (depth, key) in way.iter().enumerate() {
-            let next = at.entry(*key).or_insert_with(|| Value::Table(Table::new()));
-            at = match next {
-                Value::Table(t) => t,
-                Value::Array(_) => return apply_to_list(next, &keys[depth + 1..], value, &refuse),
-                _ => return Err(refuse(format!("`{key}` is a value, not a table"))),
-            };
-        }
-        at.insert((*last).to_owned(), value);
-        Ok(())
-    }
-
-    fn apply_to_list(
-        list: &mut Value,
-        keys: &[&str],
-        value: Value,
-        refuse: &dyn Fn(String) -> Error,
-    ) -> Result<()> {
-        let (Some(list), [element, rest @ ..]) = (list.as_array_mut(), keys) else {
-            return Err(refuse("expected the name or number of an element".into()));
-        };
-        let names: Vec<String> = list.iter().map(name_of).collect();
-        let index = element.parse::<usize>().ok().or_else(|| names.iter().position(|n| n == element));
-        let Some(at) = index.and_then(|i| list.get_mut(i)).and_then(Value::as_table_mut) else {
-            return Err(refuse(format!("no element `{element}`; there are: {}", names.join(", "))));
-        };
-        let [way @ .., last] = rest else { return Err(refuse("expected a key of the element".into())) };
-        let mut inner = at;
-        for key in way {
-            let next = inner.entry(*key).or_insert_with(|| Value::Table(Table::new()));
-            inner = next.as_table_mut().ok_or_else(|| refuse(format!("`{key}` is a value, not a table")))?;
-        }
-        inner.insert((*last).to_owned(), value);
-        Ok(())
+            message,
+        })
     }
 
     fn name_of(v: &Value) -> String {

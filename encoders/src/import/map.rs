@@ -5,6 +5,7 @@
 //! behind knowingly. Lines whose left side the model does not have are passed over, so that one map serves variants; what such a
 //! line would have taken is then left over, and loading, which is strict, says so.
 
+use crate::params::matches;
 use crate::weights::Weights;
 use crate::{Error, LoadReport, Params, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,13 +153,6 @@ fn unfit(weights: &Weights, name: &str, expression: &str, e: Error) -> Error {
 
 fn parts(names: &[String]) -> String {
     names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        Some((start, end)) => name.starts_with(start) && name[start.len()..].ends_with(end),
-        None => name == pattern,
-    }
 }
 
 /// `text.blocks.7.norm1.weight` → (`text.blocks.{l}.norm1.weight`, `7`).

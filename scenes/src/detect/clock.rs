@@ -1,7 +1,7 @@
 //! Times as PySceneDetect reckons with them: whole microseconds, which come from OpenCV's milliseconds.
 
 use super::length::Least;
-use unisono_media::video::{Ratio, Time};
+use unisono_media::video::{Ratio, Time, gcd};
 
 /// Turns the container's times into PySceneDetect's.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,11 +104,8 @@ fn known_rate(num: i64, den: i64) -> (i64, i64) {
 
 /// The nearest fraction with a denominator of at most `most` (continued fractions).
 fn limited(num: i64, den: i64, most: i64) -> (i64, i64) {
-    let (mut a, mut b) = (num, den);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    let (num, den) = (num / a.max(1), den / a.max(1));
+    let by = gcd(num.into(), den.into()) as i64;
+    let (num, den) = (num / by, den / by);
     if den <= most {
         return (num, den);
     }

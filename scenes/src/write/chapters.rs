@@ -1,10 +1,10 @@
 //! Chapters for FFmpeg: `ffmpeg -i film.mkv -i chapters.ffmeta -map 0 -map_metadata 0 -map_chapters 1 -c copy out.mkv`.
 
-use super::exact::{Exact, common};
+use super::exact::Exact;
 use super::text::line;
 use crate::record::{Scene, VideoScenes};
 use std::fmt::Write;
-use unisono_media::video::Time;
+use unisono_media::video::{Time, gcd};
 
 /// A scene a chapter in FFmpeg's metadata format, its title the caption, else the best label, else its number. Times are exact, as seen
 /// from `origin`: where the file's clock starts, for FFmpeg makes that 0 when it copies. `None`: at the first frame.
@@ -15,7 +15,7 @@ pub fn chapters(of: &VideoScenes, origin: Option<Time>) -> String {
     for scene in &of.scenes {
         let [start, end] = since(scene);
         // FFmpeg's fractions have 31 bits; millionths of a second where they do not suffice.
-        let exact = start.den / common(start.den, end.den) * end.den;
+        let exact = start.den / gcd(start.den, end.den) * end.den;
         let base = if exact <= i128::from(i32::MAX) { exact } else { 1_000_000 };
         let [from, to] = [start, end].map(|time| time.times(base, 1).round());
         let _ = write!(out, "\n[CHAPTER]\nTIMEBASE=1/{base}\nSTART={from}\nEND={to}\n");

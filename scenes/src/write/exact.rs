@@ -1,7 +1,7 @@
 //! Exact seconds: files count time in several units, and none may drift from the container's.
 
 use std::fmt;
-use unisono_media::video::Time;
+use unisono_media::video::{Time, gcd};
 
 /// A number of seconds as a fraction in lowest terms, below the line positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ impl Exact {
     /// Below the line 0 counts as 1: a made-up time base must not end the program.
     pub(crate) fn new(num: i128, den: i128) -> Self {
         let den = den.max(1);
-        let shared = common(num, den);
+        let shared = gcd(num, den);
         Self { num: num / shared, den: den / shared }
     }
 
@@ -52,15 +52,6 @@ impl fmt::Display for Exact {
             den => write!(f, "{}/{den}", self.num),
         }
     }
-}
-
-/// The greatest common divisor, at least 1.
-pub(crate) fn common(a: i128, b: i128) -> i128 {
-    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    i128::try_from(a).unwrap_or(1).max(1)
 }
 
 /// Seconds to read, to a millionth.

@@ -4,6 +4,7 @@ use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
 use super::Sound;
+use crate::video::gcd;
 use crate::{Error, Result};
 
 /// Least length of a block on the side with fewer samples. The anti-aliasing filter is as long as a block, so this bounds
@@ -29,7 +30,7 @@ pub fn resample(sound: &Sound, rate: u32) -> Result<Sound> {
     let frames = sound.samples.len();
     // Blocks are multiples of the reduced ratio. An even multiple has its middle, the filter's delay, at a whole sample on
     // both sides; an odd one would shift the sound by a fraction of a sample.
-    let reduced = from / greatest_common_divisor(from, to);
+    let reduced = from / gcd(from as i128, to as i128) as usize;
     let multiple = BLOCK.div_ceil(reduced.min(to / (from / reduced))).next_multiple_of(2);
     let mut resampler =
         Fft::<f32>::new(from, to, reduced * multiple, 1, FixedSync::Both).map_err(|e| cannot(&e))?;
@@ -38,10 +39,6 @@ pub fn resample(sound: &Sound, rate: u32) -> Result<Sound> {
     // The resampler rounds the length up.
     samples.resize((frames as u64 * to as u64 + from as u64 / 2).div_euclid(from as u64) as usize, 0.0);
     Ok(Sound { samples, sample_rate: rate })
-}
-
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 #[cfg(test)]

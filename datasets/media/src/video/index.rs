@@ -4,6 +4,7 @@ use super::clock::apart;
 use super::ffmpeg::reason;
 use super::probe::EXPECTED;
 use super::stream::too_many;
+use super::time::gcd;
 use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};
 use crate::{Error, Result};
 
@@ -98,14 +99,10 @@ impl Ffmpeg {
         let lengths: Option<Vec<u64>> =
             lengths.map(|line| line.split(',').nth(3)?.trim().parse().ok()).collect();
         let (Some(base), Some(lengths)) = (base, lengths) else { return Ok(None) };
-        let (mut num, mut den) =
-            (lengths.len() as u64 * u64::from(base.den), lengths.iter().sum::<u64>() * u64::from(base.num));
-        let (mut a, mut b) = (num, den);
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        (num, den) = (num / a.max(1), den / a.max(1));
-        let ratio = u32::try_from(num).ok().zip(u32::try_from(den).ok());
+        let num = lengths.len() as i128 * i128::from(base.den);
+        let den = lengths.iter().map(|n| i128::from(*n)).sum::<i128>() * i128::from(base.num);
+        let by = gcd(num, den);
+        let ratio = u32::try_from(num / by).ok().zip(u32::try_from(den / by).ok());
         Ok(ratio.filter(|(num, den)| *num > 0 && *den > 0).map(|(num, den)| Ratio { num, den }))
     }
 

@@ -33,7 +33,7 @@ pub use look::shows_pictures;
 pub use probe::Video;
 pub use span::Span;
 pub use stream::{Ending, Layout, Shape, Stream, StreamOptions, Track};
-pub use time::{Ratio, Time};
+pub use time::{Ratio, Time, gcd};
 
 #[cfg(test)]
 #[path = "../tests/video.rs"]

@@ -74,17 +74,23 @@ impl PartialEq for Time {
     }
 }
 
+/// The greatest common divisor, at least 1: what a fraction is shortened by.
+pub fn gcd(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    i128::try_from(a).unwrap_or(1).max(1)
+}
+
 impl Eq for Time {}
 
 impl fmt::Display for Time {
     /// The exact number of seconds as a fraction in lowest terms: `1001/24000`, `2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (num, den) = (i128::from(self.pts) * i128::from(self.base.num), i128::from(self.base.den));
-        let (mut a, mut b) = (num.abs(), den);
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        match (num / a.max(1), den / a.max(1)) {
+        let by = gcd(num, den);
+        match (num / by, den / by) {
             (num, 1) => write!(f, "{num}"),
             (num, den) => write!(f, "{num}/{den}"),
         }
