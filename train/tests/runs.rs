@@ -82,7 +82,7 @@ fn recipes_refuse_what_they_do_not_know() {
         ("data.nothing.per_batch=1", "no element `nothing`; there are: things"),
         ("optimizer.lr=-1", "expected a positive number"),
         ("data.things.per_batch=0", "expected at least 1"),
-        ("steps", "expected KEY=VALUE"),
+        ("steps", "expected NAME=VALUE"),
     ] {
         let e = load(&good, &[set]).unwrap_err();
         assert!(e.contains(says), "{set}: {e}");

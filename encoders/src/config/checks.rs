@@ -1,0 +1,287 @@
+//! What of a configuration can be built; what cannot is told by its key.
+
+use super::*;
+
+/// Bounds that keep a configuration from a stranger's file buildable: no tensor can outgrow memory by its numbers alone.
+const MOST: i64 = 1 << 20;
+
+/// Refuses a `value` that is not 1 to `most`, by its key.
+///
+/// # Errors
+/// [`Error::Config`].
+pub fn within(field: &str, value: i64, most: i64) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::config(field, format!("expected 1 to {most}, found {value}")))
+}
+
+fn probability(field: &str, value: f64) -> Result<()> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::config(field, format!("expected a probability below 1, found {value}")))
+}
+
+impl ModelConfig {
+    /// Whether there is an audio tower of either kind.
+    pub fn hears(&self) -> bool {
+        self.audio.is_some() || self.htsat.is_some()
+    }
+
+    /// Checks every size before anything is allocated.
+    ///
+    /// # Errors
+    /// The first impossible value, with its key.
+    pub fn validate(&self) -> Result<()> {
+        within("embed_dim", self.embed_dim, 1 << 16)?;
+        if self.text.is_none() && self.image.is_none() && !self.hears() {
+            return Err(Error::config("model", "expected at least one of text, image, audio; found none"));
+        }
+        if let Some(t) = &self.text {
+            within("text.vocab_size", t.vocab_size, 1 << 24)?;
+            within("text.context_length", t.context_length, MOST)?;
+            probability("text.token_dropout", t.token_dropout)?;
+            t.transformer.validate("text.transformer")?;
+            no_messages("text.transformer", &t.transformer)?;
+            t.pooling.validate("text.pooling", 0)?;
+            if let Pooling::End(id) = t.pooling {
+                token_id("text.pooling.end", id)?;
+            }
+            if let Some(class) = t.class_token {
+                token_id("text.class_token.pad", class.pad)?;
+            }
+            if t.class_token.is_some() && (t.pooling != Pooling::Last || !t.transformer.causal) {
+                return Err(Error::config("text.class_token", "needs pooling \"last\" and causal blocks"));
+            }
+            t.projection.validate("text.projection", t.out_width(), self.embed_dim)?;
+        }
+        if let Some(i) = &self.image {
+            within("image.size", i.size.sides[0], 1 << 14)?;
+            within("image.size", i.size.sides[1], 1 << 14)?;
+            i.stem.validate("image.stem", i.size.sides)?;
+            i.transformer.validate("image.transformer")?;
+            prefix("image.prefix", i.prefix)?;
+            let t = &i.transformer;
+            if t.messages && (i.prefix == 0 || t.norm == NormPlace::Post || t.relative.is_some() || t.causal)
+            {
+                return Err(Error::config(
+                    "image.transformer.messages",
+                    "needs a prefix token and plain pre-norm blocks: neither relative nor causal",
+                ));
+            }
+            i.pooling.validate("image.pooling", i.prefix)?;
+            no_ids("image.pooling", i.pooling)?;
+            if matches!(i.stem, StemConfig::Frames { .. }) {
+                return Err(Error::config("image.stem.kind", "frames are of sounds; expected patch or conv"));
+            }
+            if i.flexible && !matches!(i.stem, StemConfig::Patch { stride: None, .. }) {
+                return Err(Error::config("image.flexible", "needs a patch stem without overlap"));
+            }
+            i.projection.validate("image.projection", i.out_width(), self.embed_dim)?;
+        }
+        if let Some(a) = &self.audio {
+            within("audio.mels", a.mels, 4096)?;
+            within("audio.max_frames", a.max_frames, MOST)?;
+            a.stem.validate("audio.stem", [a.max_frames, a.mels])?;
+            a.transformer.validate("audio.transformer")?;
+            no_messages("audio.transformer", &a.transformer)?;
+            prefix("audio.prefix", a.prefix)?;
+            a.pooling.validate("audio.pooling", a.prefix)?;
+            no_ids("audio.pooling", a.pooling)?;
+            if a.prefix > 0 && !a.grid {
+                return Err(Error::config("audio.prefix", "needs grid = true"));
+            }
+            if a.grid && !matches!(a.stem, StemConfig::Patch { .. }) {
+                return Err(Error::config("audio.grid", "needs a patch stem"));
+            }
+            a.projection.validate("audio.projection", a.out_width(), self.embed_dim)?;
+        }
+        if let Some(h) = &self.htsat {
+            if self.audio.is_some() {
+                return Err(Error::config("htsat", "expected one audio tower, found audio besides"));
+            }
+            h.validate()?;
+            h.projection.validate("htsat.projection", h.out_width(), self.embed_dim)?;
+        }
+        match &self.video {
+            Some(video) => video.validate(self),
+            None => Ok(()),
+        }
+    }
+
+    /// Width of the pooled vector of the audio tower; 0 without one.
+    pub(crate) fn heard_width(&self) -> i64 {
+        let audio = self.audio.as_ref().map(AudioConfig::out_width);
+        audio.or(self.htsat.as_ref().map(HtsatConfig::out_width)).unwrap_or(0)
+    }
+}
+
+fn no_messages(at: &str, t: &TransformerConfig) -> Result<()> {
+    if t.messages {
+        return Err(Error::config(format!("{at}.messages"), "belongs to an image tower"));
+    }
+    Ok(())
+}
+
+fn prefix(field: &str, value: i64) -> Result<()> {
+    if (0..=4096).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::config(field, format!("expected 0 to 4096, found {value}")))
+}
+
+/// Larger than any vocabulary is an id that no tokenizer gives.
+fn token_id(field: &str, id: i64) -> Result<()> {
+    if (-1..1 << 24).contains(&id) {
+        return Ok(());
+    }
+    Err(Error::config(field, format!("expected a token's id below 16777216, or -1 for none, found {id}")))
+}
+
+fn no_ids(field: &str, pooling: Pooling) -> Result<()> {
+    if matches!(pooling, Pooling::Highest | Pooling::End(_)) {
+        return Err(Error::config(field, "pools by token ids, which only texts have"));
+    }
+    Ok(())
+}
+
+impl Pooling {
+    fn validate(self, at: &str, prefix: i64) -> Result<()> {
+        if self == Self::Prefix && prefix == 0 {
+            return Err(Error::config(at, "the mean of the prefix tokens, of which there are none"));
+        }
+        if let Self::Queries { width, heads, count } = self {
+            within(&format!("{at}.width"), width, 1 << 16)?;
+            within(&format!("{at}.heads"), heads, 1 << 12)?;
+            within(&format!("{at}.count"), count, 1 << 16)?;
+            if width % heads != 0 {
+                return Err(Error::config(
+                    format!("{at}.heads"),
+                    format!("{heads} does not divide width {width}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Width of the pooled vector of tokens of this width.
+    pub fn out_width(self, tokens: i64) -> i64 {
+        if let Self::Queries { width, .. } = self { width } else { tokens }
+    }
+}
+
+impl ProjectionConfig {
+    fn validate(self, at: &str, width: i64, embed_dim: i64) -> Result<()> {
+        match self {
+            Self::None if width != embed_dim => Err(Error::config(
+                at,
+                format!("none, but the tower's width {width} is not embed_dim {embed_dim}"),
+            )),
+            Self::Mlp { hidden, .. } => within(&format!("{at}.hidden"), hidden, 1 << 16),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl TextConfig {
+    /// Width of the pooled vector.
+    pub fn out_width(&self) -> i64 {
+        self.pooling.out_width(self.transformer.width)
+    }
+}
+
+impl ImageConfig {
+    /// Width of the pooled vector.
+    pub fn out_width(&self) -> i64 {
+        self.pooling.out_width(self.transformer.width)
+    }
+}
+
+impl AudioConfig {
+    /// Width of the pooled vector.
+    pub fn out_width(&self) -> i64 {
+        self.pooling.out_width(self.transformer.width)
+    }
+}
+
+impl TransformerConfig {
+    /// Blocks of these sizes, everything else at its default.
+    pub fn new(width: i64, depth: i64, heads: i64) -> Self {
+        Self {
+            width,
+            depth,
+            heads,
+            mlp_ratio: four(),
+            dropout: 0.0,
+            drop_path: 0.0,
+            activation: Activation::default(),
+            gated: false,
+            norm: NormPlace::default(),
+            norm_eps: eps(),
+            input_norm: false,
+            final_norm: FinalNorm::default(),
+            layer_scale: None,
+            causal: false,
+            relative: None,
+            messages: false,
+        }
+    }
+
+    /// Checks every size; `at`: the key of this table.
+    ///
+    /// # Errors
+    /// The first impossible value, with its key.
+    pub fn validate(&self, at: &str) -> Result<()> {
+        within(&format!("{at}.width"), self.width, 1 << 16)?;
+        within(&format!("{at}.heads"), self.heads, 1 << 12)?;
+        if !(0..=1024).contains(&self.depth) {
+            return Err(Error::config(
+                format!("{at}.depth"),
+                format!("expected 0 to 1024, found {}", self.depth),
+            ));
+        }
+        if self.width % self.heads != 0 {
+            let (w, h) = (self.width, self.heads);
+            return Err(Error::config(
+                format!("{at}.heads"),
+                format!("{h} does not divide width {w}; choose a divisor, such as {}", nearest_divisor(w, h)),
+            ));
+        }
+        if !(self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0) {
+            let found = self.mlp_ratio;
+            return Err(Error::config(format!("{at}.mlp_ratio"), format!("expected 0 to 64, found {found}")));
+        }
+        if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
+            let found = self.norm_eps;
+            return Err(Error::config(format!("{at}.norm_eps"), format!("expected 0 to 1, found {found}")));
+        }
+        if let Some(r) = self.relative {
+            within(&format!("{at}.relative.buckets"), r.buckets, 1 << 16)?;
+            within(&format!("{at}.relative.max_distance"), r.max_distance, MOST)?;
+            if r.buckets % 4 != 0 || r.max_distance <= r.buckets / 4 {
+                return Err(Error::config(
+                    format!("{at}.relative"),
+                    "needs buckets divisible by 4 and a max_distance above a quarter of them",
+                ));
+            }
+        }
+        if let Some(init) = self.layer_scale.filter(|v| !(-1e6..=1e6).contains(v)) {
+            return Err(Error::config(
+                format!("{at}.layer_scale"),
+                format!("expected -1000000 to 1000000, found {init}"),
+            ));
+        }
+        probability(&format!("{at}.dropout"), self.dropout)?;
+        probability(&format!("{at}.drop_path"), self.drop_path)
+    }
+
+    /// Hidden width of the feed-forward part.
+    pub fn hidden(&self) -> i64 {
+        ((self.width as f64 * self.mlp_ratio).round() as i64).max(1)
+    }
+}
+
+fn nearest_divisor(n: i64, near: i64) -> i64 {
+    (1..=n).filter(|d| n % d == 0).min_by_key(|d| (d - near).abs()).unwrap_or(1)
+}
