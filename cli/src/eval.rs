@@ -94,15 +94,6 @@ struct Row<'a> {
     skipped_media: Vec<Skipped>,
 }
 
-/// An evaluation's failure; a program that is missing has an exit code of its own.
-fn failed(error: EvalError) -> Error {
-    match error {
-        EvalError::Datasets(e) => e.into(),
-        EvalError::Media(e) => e.into(),
-        other => other.into(),
-    }
-}
-
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
     let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref() };
@@ -155,10 +146,10 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
                 out::note(&format!("note: {from} → {to} is not measured: {e}"));
                 continue;
             }
-            measured => measured.map_err(failed)?,
+            measured => measured?,
         };
         let controls = match &spoken {
-            Some(spoken) => prepared.duration_control(spoken, &Bootstrap::default()).map_err(failed)?,
+            Some(spoken) => prepared.duration_control(spoken, &Bootstrap::default())?,
             None => None,
         };
         if outcome.metrics.chance_r1 >= 1.0 {

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use unisono_media::one_line;
 
 /// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -114,9 +115,4 @@ impl Error {
     pub(crate) fn archive(path: &Path, message: impl Into<String>) -> Error {
         Error::Archive { path: path.to_path_buf(), message: one_line(&message.into()) }
     }
-}
-
-/// Decoders' messages may hold line breaks; ours are one line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -11,9 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::error::one_line;
 use crate::sampler::{Draw, Sampler};
 use crate::{Error, Result};
+use unisono_media::one_line;
 
 /// How a [`Loader`] runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,12 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
     let opening = args.check_files.then_some(&opening);
-    let found = inspect(&manifest, opening, workers, &mut watch(&mut meter)).map_err(|e| match e {
-        // A program that is missing has an exit code of its own.
-        unisono_jobs::Error::Datasets(e) => e.into(),
-        unisono_jobs::Error::Media(e) => e.into(),
-        other => Error::from(other),
-    })?;
+    let found = inspect(&manifest, opening, workers, &mut watch(&mut meter))?;
     meter.finish();
     if args.json {
         out::json(&found)?;

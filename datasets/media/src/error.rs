@@ -55,7 +55,7 @@ pub enum Error {
     /// An option or a combination of options is impossible.
     #[error("{0}")]
     Options(String),
-    /// A program that fetches or unpacks data is not installed.
+    /// A program that decodes is not installed.
     #[error("`{tool}` is not installed; it is needed to {what}")]
     ToolMissing {
         /// The program's name.
@@ -99,7 +99,7 @@ impl Error {
     }
 }
 
-/// Decoders' messages may hold line breaks; ours are one line.
-fn one_line(text: &str) -> String {
+/// Other programs' messages may hold line breaks; ours are one line.
+pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

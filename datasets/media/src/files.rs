@@ -18,7 +18,10 @@ pub(crate) fn open_media(path: &Path, expected: &str) -> Result<File> {
 
 /// Refuses a file that is larger than the limit, without reading it.
 pub(crate) fn check_bytes(path: &Path, limits: &Limits) -> Result<()> {
-    let bytes = std::fs::metadata(path).map_err(Error::io(path, "read"))?.len();
+    fits(path, std::fs::metadata(path).map_err(Error::io(path, "read"))?.len(), limits)
+}
+
+fn fits(path: &Path, bytes: u64, limits: &Limits) -> Result<()> {
     if bytes <= limits.max_file_bytes {
         return Ok(());
     }
@@ -35,15 +38,7 @@ pub(crate) fn check_bytes(path: &Path, limits: &Limits) -> Result<()> {
 pub(crate) fn read_media(path: &Path, expected: &str, limits: &Limits) -> Result<Vec<u8>> {
     let file = open_media(path, expected)?;
     let meta = file.metadata().map_err(Error::io(path, "read"))?;
-    if meta.len() > limits.max_file_bytes {
-        return Err(Error::Limit {
-            path: path.to_path_buf(),
-            what: "the file",
-            found: format!("{} bytes", meta.len()),
-            limit: format!("{} bytes", limits.max_file_bytes),
-            option: "max_file_bytes",
-        });
-    }
+    fits(path, meta.len(), limits)?;
     let mut bytes = Vec::with_capacity(meta.len() as usize);
     // `take`: a file that grows while it is read stays within the limit.
     file.take(limits.max_file_bytes).read_to_end(&mut bytes).map_err(Error::io(path, "read"))?;

@@ -13,6 +13,6 @@ pub mod limits;
 pub mod video;
 
 pub use decode::{ImageOptions, Sound};
-pub use error::{Error, Result};
+pub use error::{Error, Result, one_line};
 pub use image;
 pub use limits::{Limits, MediaLimits};

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::watch::TICK;
-use crate::error::one_line;
 use crate::{Error, Result};
+use unisono_media::one_line;
 
 /// Runs a command to its end without a terminal, calling `tick` several times a second.
 ///

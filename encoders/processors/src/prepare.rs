@@ -68,21 +68,7 @@ pub fn spectrogram(
     Ok((processor.process(&sound.samples)?, seconds))
 }
 
-/// A video file → up to `count` frames, spread evenly over it, as the image tower sees them.
-///
-/// # Errors
-/// The decoder's, naming the file.
-pub fn frames(
-    path: &Path,
-    processor: &ImageProcessor,
-    ffmpeg: &Ffmpeg,
-    count: usize,
-    limits: &VideoLimits,
-) -> Result<Vec<RgbImage>> {
-    frames_in(path, &Span::WHOLE, processor, ffmpeg, count, limits)
-}
-
-/// [`frames`] of a part of the file.
+/// A part of a video file → up to `count` frames, spread evenly over it, as the image tower sees them.
 ///
 /// # Errors
 /// The decoder's, naming the file.

@@ -210,7 +210,7 @@ impl Eyes<'_> {
             return Err(Error::format(path, "expected at least one frame, found none"));
         }
         let mut failures = unseen(&video, ffmpeg, limits, &watched, failures)?;
-        let (samples, speech) = self.listen(&video, ffmpeg, &mut failures)?;
+        let Listened { samples, speech } = self.listen(&video, ffmpeg, &mut failures)?;
         Ok(Analysis {
             times: watched.times,
             size: watched.size,
@@ -296,16 +296,10 @@ impl Eyes<'_> {
     }
 
     /// The sound track, as far as models want it.
-    #[expect(clippy::type_complexity, reason = "two optional tracks with their times")]
-    fn listen(
-        &self,
-        video: &Video,
-        ffmpeg: &Ffmpeg,
-        failures: &mut FailureRecord,
-    ) -> Result<(Option<(Sound, f64)>, Option<(Vec<f32>, Heard)>)> {
+    fn listen(&self, video: &Video, ffmpeg: &Ffmpeg, failures: &mut FailureRecord) -> Result<Listened> {
         let wanted = self.wanted;
         if video.sample_rate.is_none() || (wanted.sound_rate.is_none() && wanted.speech.is_none()) {
-            return Ok((None, None));
+            return Ok(Listened::default());
         }
         self.go_on()?;
         let start = ffmpeg.sound_start(video, wanted.limits)?.map_or(0.0, Time::seconds);
@@ -316,7 +310,7 @@ impl Eyes<'_> {
                 let line = e.to_string();
                 let reason = line.strip_prefix(&format!("{}: ", video.path.display())).unwrap_or(&line);
                 complain(failures, 1, || format!("the sound is left out: {reason}"));
-                return Ok((None, None));
+                return Ok(Listened::default());
             }
         };
         let at = |rate: u32| {
@@ -328,8 +322,17 @@ impl Eyes<'_> {
             Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, heard)),
             None => None,
         };
-        Ok((samples, speech))
+        Ok(Listened { samples, speech })
     }
+}
+
+/// What models hear of a video.
+#[derive(Default)]
+struct Listened {
+    /// At the embedding model's rate, and when it begins.
+    samples: Option<(Sound, f64)>,
+    /// The speech model's spectrogram, and when it is.
+    speech: Option<(Vec<f32>, Heard)>,
 }
 
 /// What a thread found. One that panicked ends this video, whose worker says so.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::error::one_line;
 use crate::{Error, Result};
+use unisono_media::one_line;
 
 /// One stamp. Paths are relative to the media folder.
 #[derive(Debug, Clone, Default, PartialEq)]
