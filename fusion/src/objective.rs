@@ -3,12 +3,12 @@
 
 use crate::contrastive::Items;
 use crate::model::FusionModel;
-use crate::stack::Remembered;
-use crate::{Error, Result, See};
+use crate::{Error, Mask, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
 use unisono_encoders::Mode;
+use unisono_nn::CrossKv;
 
 /// Targets that count for nothing.
 const NONE: i64 = -100;
@@ -33,7 +33,7 @@ fn shifted(ids: &[&[i64]], start: i64, pad: i64) -> Result<(Tensor, Tensor)> {
 /// No writer, an empty caption, more tokens than positions, or libtorch's.
 pub fn caption_loss(
     model: &FusionModel,
-    memory: &Remembered,
+    memory: &CrossKv,
     captions: &[&[i64]],
     label_smoothing: f64,
     mode: Mode,
@@ -45,7 +45,7 @@ pub fn caption_loss(
     let tokens = &model.config().tokens;
     let (input, target) = shifted(captions, tokens.start, tokens.pad)?;
     let (input, target) = (input.f_to_device(writer.device())?, target.f_to_device(writer.device())?);
-    let hidden = writer.forward(&input, &See::Before, Some(memory), None, mode)?;
+    let hidden = writer.forward(&input, &Mask::Causal, Some(memory), None, mode)?;
     // Scores of real tokens only: a batch's padding is often half of it, and a row of scores is as wide as the vocabulary.
     let real = target.f_view([-1])?.f_ge(0)?.f_nonzero()?.f_squeeze_dim(1)?;
     let width = hidden.size3()?.2;
@@ -136,7 +136,7 @@ impl MatchPairs {
 /// No matching head, or libtorch's.
 pub fn match_loss(
     model: &FusionModel,
-    memory: &Remembered,
+    memory: &CrossKv,
     texts: &[&[i64]],
     pairs: &MatchPairs,
     mode: Mode,

@@ -59,7 +59,7 @@ pub fn losses(
             sequences.extend(forwarded.sequences(*kind, rows)?);
         }
         let (memory, mask) = model.memory(&sequences)?;
-        let memory = writer.remember(&memory, mask.as_ref())?;
+        let memory = writer.cross_kv(&memory, mask.as_ref())?;
         let most = usize::try_from(writer.config().context_length).unwrap_or(1);
         let ids: Vec<Vec<i64>> =
             rows.iter().map(|i| fitted(samples[*i].ids.as_deref(), model, most)).collect();
