@@ -1,6 +1,7 @@
 //! Every tower of a model, from made-up inputs to unit vectors.
 
-use super::{Args, cosine, difference, text};
+use super::args::Args;
+use super::compare::{cosine, difference, text};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
