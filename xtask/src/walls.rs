@@ -30,9 +30,7 @@ const LONG: &[(&str, usize)] = &[
     ("encoders/src/model.rs", 515),
     ("fusion/src/model.rs", 621),
     ("fusion/src/speech.rs", 617),
-    ("train/src/recipe.rs", 605),
     ("train/src/report.rs", 468),
-    ("train/src/train.rs", 568),
 ];
 
 fn root() -> PathBuf {
