@@ -14,6 +14,7 @@ mod own;
 mod printable;
 mod read;
 mod set;
+mod temporary;
 mod write;
 
 pub use alive::abandon;

@@ -1,7 +1,6 @@
 //! Understanding on top of aligned towers: objectives, the fusion Transformer, its heads, and generation.
 
 pub mod config;
-mod contrastive;
 pub mod files;
 pub mod generate;
 pub mod import;
@@ -10,9 +9,9 @@ pub mod objective;
 pub mod speech;
 mod stack;
 
-pub use contrastive::{Contrastive, ContrastiveLoss, Items, PairLoss, View};
 pub use generate::{Generated, Generation, Generator};
 pub use model::{Ability, FusionModel, Imported, Sequence};
+pub use objective::{Items, Objective, View};
 pub use stack::Stack;
 pub use unisono_nn::{Cache, CrossKv, Mask};
 
