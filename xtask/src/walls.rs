@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u32)] = &[
     ("files", 0),
     ("torch-ext", 0),
+    ("page", 1),
     ("datasets/media", 1),
     ("datasets", 2),
     ("encoders/processors", 2),
@@ -33,7 +34,6 @@ const LONG: &[(&str, usize)] = &[
     ("fusion/src/model.rs", 621),
     ("fusion/src/speech.rs", 617),
     ("train/src/recipe.rs", 605),
-    ("train/src/report.rs", 468),
     ("train/src/train.rs", 568),
 ];
 
