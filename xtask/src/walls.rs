@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("files", 0),
     ("torch-ext", 0),
+    ("page", 1),
     ("datasets/media", 1),
     ("encoders/nn", 1),
     ("datasets", 2),
@@ -30,7 +31,6 @@ const LONG: &[(&str, usize)] = &[
     ("encoders/src/model.rs", 515),
     ("fusion/src/model.rs", 621),
     ("fusion/src/speech.rs", 617),
-    ("train/src/report.rs", 468),
 ];
 
 fn root() -> PathBuf {
