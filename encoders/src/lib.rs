@@ -6,6 +6,7 @@ mod archive;
 pub mod batch;
 pub mod clips;
 pub mod config;
+mod directory;
 mod embed;
 mod error;
 pub mod export;
@@ -31,6 +32,7 @@ mod watch;
 pub mod weights;
 
 pub use config::ModelConfig;
+pub use directory::model_dir;
 pub use embed::{similarity, to_vec};
 pub use error::{Error, Result};
 pub use model::{Modality, Model};
