@@ -6,6 +6,7 @@
 mod alive;
 mod budget;
 mod cache;
+mod clean;
 mod error;
 mod folder;
 mod ledger;
@@ -15,11 +16,13 @@ mod own;
 mod printable;
 mod read;
 mod set;
+mod temporary;
 mod write;
 
 pub use alive::abandon;
 pub use budget::{Budget, Left};
 pub use cache::cache_folder;
+pub use clean::{clean, line};
 pub use error::{Error, Result};
 pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};
 #[doc(hidden)]

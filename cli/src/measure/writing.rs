@@ -1,7 +1,8 @@
 //! Texts that a model writes about made-up pictures and sounds: the same ids on both devices, and tokens a second.
 
+use super::args::Args;
+use super::compare::text;
 use super::towers::wave;
-use super::{Args, is_fusion, text};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use unisono_encoders::{Modality, Mode};
 use unisono_fusion::{FusionModel, Generation, Generator, Result, Sequence};
 
 pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, String> {
-    if !is_fusion(dir) {
+    if !unisono_fusion::import::is(dir).unwrap_or(false) {
         return Ok(Value::Null);
     }
     let load = |device| unisono_fusion::import::load(dir, device).map(|found| found.model).map_err(text);
@@ -73,7 +74,7 @@ fn ids(model: &FusionModel, batch: i64, options: &Generation) -> Result<Option<V
         }
         _ => return Ok(None),
     };
-    let memory = model.remember(&[Sequence { modality, tokens: out.tokens, mask: out.mask, frame: 0 }])?;
+    let memory = model.cross_kv(&[Sequence { modality, tokens: out.tokens, mask: out.mask, frame: 0 }])?;
     let prompts = vec![vec![model.config().tokens.start]; batch as usize];
     let generator = Generator { stack, memory: Some(&memory), options, rule: None, first: 0 };
     Ok(Some(generator.run(&prompts, None)?.into_iter().map(|t| t.ids).collect()))

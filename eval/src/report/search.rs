@@ -2,13 +2,9 @@
 
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
+use unisono_page::{Media, MediaKind, Section, show};
 
-use super::{
-    language,
-    media::{Media, MediaKind},
-    page::Section,
-    recall::rank,
-};
+use super::{language, recall::rank};
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,15 +17,15 @@ pub enum Query {
         /// Its language's code.
         lang: Option<String>,
     },
-    /// A picture.
-    Picture {
-        /// The picture.
+    /// An image.
+    Image {
+        /// The image.
         media: Media,
         /// Its name or caption.
         text: Option<String>,
     },
     /// A recording.
-    Sound {
+    Audio {
         /// The recording.
         media: Media,
         /// What is said or heard, for the reader only.
@@ -45,8 +41,8 @@ impl Query {
     /// The query's language, if it has one.
     pub fn lang(&self) -> Option<&str> {
         match self {
-            Self::Text { lang, .. } | Self::Sound { lang, .. } => lang.as_deref(),
-            Self::Picture { .. } => None,
+            Self::Text { lang, .. } | Self::Audio { lang, .. } => lang.as_deref(),
+            Self::Image { .. } => None,
         }
     }
 }
@@ -55,7 +51,7 @@ impl Query {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hit {
-    /// The picture or sound found; `None` when a text was found.
+    /// The image or sound found; `None` when a text was found.
     pub media: Option<Media>,
     /// Its caption, or the text found.
     pub text: Option<String>,
@@ -93,13 +89,13 @@ pub(super) fn section(
 
 /// The grid of cards; `sheet` adds ranks and ids.
 pub(super) fn cards(searches: &[Search], sheet: bool) -> Markup {
-    html! { div.searches.sheet[sheet] { @for search in searches { (card(search, sheet)) } } }
+    html! { div.cards.searches.sheet[sheet] { @for search in searches { (card(search, sheet)) } } }
 }
 
 fn card(search: &Search, sheet: bool) -> Markup {
-    let pictures = search.hits.iter().any(|hit| hit.media.as_ref().is_some_and(is_picture));
+    let images = search.hits.iter().any(|hit| hit.media.as_ref().is_some_and(is_image));
     html! {
-        article.search {
+        article.card.search {
             div.query {
                 (query(&search.query))
                 @if let Some(at) = search.rank {
@@ -111,7 +107,7 @@ fn card(search: &Search, sheet: bool) -> Markup {
             }
             @if search.hits.is_empty() {
                 p.empty { "Nothing found." }
-            } @else if pictures {
+            } @else if images {
                 ol.tiles { @for (index, hit) in search.hits.iter().enumerate() { (tile(hit, sheet.then_some(index + 1))) } }
             } @else {
                 ol.lines { @for (index, hit) in search.hits.iter().enumerate() { (line(hit, index + 1, sheet, search.query.lang())) } }
@@ -120,7 +116,7 @@ fn card(search: &Search, sheet: bool) -> Markup {
     }
 }
 
-/// The query as it was asked: words, picture or player.
+/// The query as it was asked: words, image or player.
 pub(super) fn query(query: &Query) -> Markup {
     html! {
         @match query {
@@ -128,27 +124,27 @@ pub(super) fn query(query: &Query) -> Markup {
                 (chip(lang.as_deref()))
                 p.words dir="auto" lang=[lang.as_deref().and_then(language::tag)] { (text) }
             }
-            Query::Picture { media, text } => {
-                div.asked { (show(media, text.as_deref().unwrap_or("query picture"))) }
+            Query::Image { media, text } => {
+                div.asked { (show(media, text.as_deref().unwrap_or("query image"))) }
                 @if let Some(text) = text { p.words dir="auto" { (text) } }
             }
-            Query::Sound { media, text, lang, seconds } => {
+            Query::Audio { media, text, lang, seconds } => {
                 (chip(lang.as_deref()))
                 @if let Some(seconds) = seconds { span.seconds { (format!("{seconds:.1} s")) } }
                 @if let Some(text) = text { p.words dir="auto" lang=[lang.as_deref().and_then(language::tag)] { (text) } }
-                (show(media, text.as_deref().unwrap_or("query sound")))
+                (show(media, text.as_deref().unwrap_or("query audio")))
             }
         }
     }
 }
 
-/// A result as a picture with its caption.
+/// A result as an image with its caption.
 pub(super) fn tile(hit: &Hit, rank: Option<usize>) -> Markup {
     let name = hit.text.as_deref().or(hit.id.as_deref()).unwrap_or("result");
     html! {
         li class=(class(hit)) {
             div.frame {
-                @match &hit.media { Some(media) => (show(media, name)), None => div.missing { "no picture" } }
+                @match &hit.media { Some(media) => (show(media, name)), None => div.missing { "no image" } }
                 @if hit.right == Some(true) { span.tick title="right" { "✓" } }
             }
             p.score { @if let Some(rank) = rank { span { (rank) } } @if let Some(score) = hit.score { (format!("{score:.2}")) } }
@@ -194,17 +190,6 @@ fn chip(lang: Option<&str>) -> Markup {
     html! { @if let Some(lang) = lang { span.chip { (language::name(lang)) } } }
 }
 
-fn is_picture(media: &Media) -> bool {
-    matches!(media.kind(), MediaKind::Picture(_))
-}
-
-/// A picture or a player; a plain note where the bytes are neither.
-fn show(media: &Media, name: &str) -> Markup {
-    html! {
-        @match (media.kind(), media.data_uri()) {
-            (MediaKind::Picture(_), Some(uri)) => img src=(uri) alt=(name) title=(name) loading="lazy" decoding="async";,
-            (MediaKind::Sound(_), Some(uri)) => audio controls preload="metadata" src=(uri) aria-label=(name) {},
-            _ => div.missing { "cannot be shown" },
-        }
-    }
+fn is_image(media: &Media) -> bool {
+    matches!(media.kind(), MediaKind::Image(_))
 }

@@ -2,11 +2,10 @@
 
 use maud::html;
 use serde::{Deserialize, Serialize};
+use unisono_page::{Fact, Page, banner, facts};
 
 use super::{
-    data::Fact,
-    header::facts,
-    page::page,
+    STYLE,
     search::{Search, cards},
 };
 
@@ -26,8 +25,8 @@ pub struct SheetData {
 pub fn contact_sheet(data: &SheetData) -> String {
     let title = if data.title.is_empty() { "Search" } else { &data.title };
     let body = html! {
-        header.top { p.eyebrow { "Unisono" } h1 dir="auto" { (title) } (facts(&data.facts)) }
+        (banner(Some("Search"), title, &facts(&data.facts)))
         main { (cards(&data.searches, true)) }
     };
-    page(title, &body)
+    Page { title, style: STYLE, body: &body }.render()
 }

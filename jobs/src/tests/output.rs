@@ -33,7 +33,7 @@ fn safetensors_round_trips() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("v.safetensors");
     write(&out, &embedded()).unwrap();
-    let (tensors, _) = unisono_encoders::tensors::read(&out).unwrap();
+    let (tensors, _) = unisono_nn::tensors::read(&out).unwrap();
     assert_eq!(tensors[TENSOR].size(), [3, 2]);
     assert_eq!(unisono_encoders::to_vec(&tensors[TENSOR]).unwrap(), embedded().vectors.data);
 }
@@ -80,4 +80,26 @@ fn heads_are_those_of_the_formats_own_library() {
         assert_eq!(npy_head(count, dim).len() as u64, NPY_HEAD);
     }
     assert_eq!(npy_head(usize::MAX, usize::MAX).len() as u64, NPY_HEAD);
+}
+
+#[test]
+fn parquet_is_written_a_group_at_a_time() {
+    use ::parquet::file::reader::{FileReader, SerializedFileReader};
+    use ::parquet::record::RowAccessor;
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("v.parquet");
+    let count = (16 << 10) + 3;
+    let vectors = Vectors { dim: 2, data: (0..2 * count).map(|i| i as f32).collect() };
+    let items = (0..count).map(|i| Item::text(format!("t{i}"), "a")).collect();
+    write(&out, &Embedded { vectors, items, skipped: vec![] }).unwrap();
+    let file = SerializedFileReader::new(fs::File::open(&out).unwrap()).unwrap();
+    let groups: Vec<i64> = file.metadata().row_groups().iter().map(|g| g.num_rows()).collect();
+    assert_eq!(groups, [16 << 10, 3]);
+    for (i, row) in file.get_row_iter(None).unwrap().enumerate().step_by(1023) {
+        let row = row.unwrap();
+        let list = row.get_list(4).unwrap();
+        let pair = [list.elements()[0].to_string(), list.elements()[1].to_string()];
+        assert_eq!(row.get_string(0).unwrap(), &format!("t{i}"));
+        assert_eq!(pair.map(|v| v.parse::<f32>().unwrap()), [2.0 * i as f32, 2.0 * i as f32 + 1.0]);
+    }
 }

@@ -54,7 +54,7 @@ impl Task for Caption<'_> {
         go_on: &mut dyn FnMut() -> Flow,
     ) -> Result<Vec<Outcome<Captioned>>> {
         let prompt = model.caption_prompt(&self.prompt)?;
-        let memory = model.remember(&tokens(model, batch.inputs)?)?;
+        let memory = model.cross_kv(&tokens(model, batch.inputs)?)?;
         let mut text = Growing::default();
         if let (Some(words), false) = (&mut self.words, self.prompt.is_empty()) {
             words(&format!("{} ", self.prompt));
