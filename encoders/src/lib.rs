@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod clips;
 pub mod config;
+mod directory;
 mod embed;
 mod error;
 pub mod export;
@@ -23,6 +24,7 @@ pub mod video;
 mod watch;
 
 pub use config::ModelConfig;
+pub use directory::model_dir;
 pub use embed::{similarity, to_vec};
 pub use error::{Error, Result};
 pub use model::{Modality, Model};

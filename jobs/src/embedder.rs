@@ -4,7 +4,7 @@ use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
-use unisono_encoders::{Clip, Modality, Model, Precision, to_vec};
+use unisono_encoders::{Modality, Model, Precision, to_vec};
 use unisono_media::MediaLimits;
 use unisono_media::video::{Ffmpeg, Span};
 use unisono_processors::{Contract, Medium, Prepared};
@@ -13,6 +13,8 @@ use unisono_processors::{Contract, Medium, Prepared};
 #[derive(Debug)]
 pub struct Embedder {
     model: Model,
+    /// The folder that it came from, which tells it from others.
+    folder: Option<PathBuf>,
     normalize: bool,
     ffmpeg: Option<PathBuf>,
     limits: MediaLimits,
@@ -24,12 +26,29 @@ impl Embedder {
     /// # Errors
     /// A missing or broken file; the message names it.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Ok(Self::new(Model::load(dir.as_ref(), device)?))
+        let mut embedder = Self::new(Model::load(dir.as_ref(), device)?);
+        embedder.set_folder(dir);
+        Ok(embedder)
     }
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
+        Self { model, folder: None, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
+    }
+
+    /// Says which folder a model in memory came from: what it made before is known again by that.
+    pub fn set_folder(&mut self, dir: impl AsRef<Path>) {
+        self.folder = Some(dir.as_ref().to_owned());
+    }
+
+    /// The [`identity`](crate::identity()) of its folder; none of a model that came from none.
+    pub fn identity(&self) -> Option<Result<String>> {
+        self.folder.as_deref().map(crate::identity)
+    }
+
+    /// Whether vectors have length 1.
+    pub fn normalizes(&self) -> bool {
+        self.normalize
     }
 
     /// Whether vectors have length 1 (the default) or the length that the projection gives.
@@ -116,18 +135,29 @@ impl Embedder {
     /// A medium → `[D]`.
     fn one(&self, modality: Modality, medium: Medium) -> Result<Vec<f32>> {
         self.require(modality)?;
-        let vectors = match self.contract()?.prepare(medium)? {
-            Prepared::Text(ids) => self.token_ids(&[ids])?,
-            Prepared::Image(picture) => self.pictures(&[picture])?,
-            Prepared::Audio(mel, _) => self.spectrograms(&[mel])?,
-            Prepared::Video(clip) => self.clips(&[clip])?,
-        };
-        Ok(vectors.data)
+        Ok(self.embed(vec![self.contract()?.prepare(medium)?])?.data)
     }
 
-    /// Id lists from the text processor → `[N, D]`.
-    pub(crate) fn token_ids(&self, ids: &[Vec<i64>]) -> Result<Vectors> {
-        self.project(Modality::Text, &self.model.pool_token_ids(ids)?)
+    /// What towers see of inputs of one kind → `[N, D]`.
+    pub(crate) fn embed(&self, inputs: Vec<Prepared>) -> Result<Vectors> {
+        let (mut ids, mut pictures, mut mels, mut clips) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for input in inputs {
+            match input {
+                Prepared::Text(text) => ids.push(text),
+                Prepared::Image(picture) => pictures.push(picture),
+                Prepared::Audio(mel, _) => mels.push(mel),
+                Prepared::Video(clip) => clips.push(clip),
+            }
+        }
+        if !ids.is_empty() {
+            self.project(Modality::Text, &self.model.pool_token_ids(&ids)?)
+        } else if !pictures.is_empty() {
+            self.pictures(&pictures)
+        } else if !mels.is_empty() {
+            self.spectrograms(&mels)
+        } else {
+            self.project(Modality::Video, &self.model.pool_clips(&clips)?)
+        }
     }
 
     /// Pictures from the image processor → `[N, D]`.
@@ -138,11 +168,6 @@ impl Embedder {
     /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.
     pub(crate) fn spectrograms(&self, mels: &[Vec<f32>]) -> Result<Vectors> {
         self.project(Modality::Audio, &self.model.pool_spectrograms(mels)?)
-    }
-
-    /// Clips from the processors → `[N, D]`.
-    pub(crate) fn clips(&self, clips: &[Clip]) -> Result<Vectors> {
-        self.project(Modality::Video, &self.model.pool_clips(clips)?)
     }
 
     /// The error of asking for a modality that the model lacks.

@@ -1,9 +1,10 @@
 //! Vectors as Parquet: what tables are made of elsewhere (pandas, DuckDB, clip-retrieval).
 
-use crate::{Embedded, Item};
+use super::Table;
+use crate::Item;
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType};
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
@@ -42,32 +43,49 @@ fn schema() -> Result<TypePtr> {
     Ok(Arc::new(Type::group_type_builder("schema").with_fields(fields).build()?))
 }
 
-/// Writes the rows and their items.
-pub(crate) fn write(out: &mut dyn Write, embedded: &Embedded) -> std::io::Result<()> {
-    // Put together in memory: the library's writer must be able to move between threads, which `out` cannot.
-    out.write_all(&file(embedded).map_err(std::io::Error::other)?)
+/// Writes the rows and their items, a group in memory at a time.
+pub(super) fn write(out: &mut (dyn Write + Send), table: Table<'_>) -> std::io::Result<()> {
+    groups(out, table).map_err(|e| match e {
+        // A full disk is told as one.
+        ParquetError::External(e) => match e.downcast::<std::io::Error>() {
+            Ok(e) => *e,
+            Err(e) => std::io::Error::other(e),
+        },
+        e => std::io::Error::other(e),
+    })
 }
 
-fn file(embedded: &Embedded) -> Result<Vec<u8>> {
+fn groups(out: &mut (dyn Write + Send), table: Table<'_>) -> Result<()> {
     // Floats of vectors do not compress; pages without a codec are read the fastest.
     let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
-    let mut file = SerializedFileWriter::new(Vec::new(), schema()?, Arc::new(properties))?;
-    let dim = embedded.vectors.dim.max(1);
-    for (items, rows) in embedded.items.chunks(GROUP).zip(embedded.vectors.data.chunks(GROUP * dim)) {
+    let mut file = SerializedFileWriter::new(out, schema()?, Arc::new(properties))?;
+    let dim = table.dim.max(1);
+    // Level 1 defines an element; a repetition of 0 begins a row's list.
+    let repetition: Vec<i16> = (0..GROUP.min(table.count) * dim).map(|i| i16::from(i % dim != 0)).collect();
+    let (mut rows, defined) = (vec![0f32; repetition.len()], vec![1; repetition.len()]);
+    let mut left = table.count;
+    while left > 0 {
+        let count = left.min(GROUP);
+        left -= count;
+        let values = &mut rows[..count * dim];
+        table.rows.read_exact(bytemuck::cast_slice_mut(values))?;
+        if cfg!(target_endian = "big") {
+            values.iter_mut().for_each(|v| *v = f32::from_bits(v.to_bits().swap_bytes()));
+        }
+        let items: Vec<Item> = (&mut *table.items).take(count).collect();
         let mut group = file.next_row_group()?;
         strings(&mut group, items.iter().map(|i| Some(i.id.clone())), false)?;
         strings(&mut group, items.iter().map(|i| Some(i.modality.name().to_owned())), false)?;
         strings(&mut group, items.iter().map(|i| i.path.as_ref().map(|p| p.display().to_string())), true)?;
         strings(&mut group, items.iter().map(|i: &Item| i.text.clone()), true)?;
         if let Some(mut column) = group.next_column()? {
-            // Level 1 defines an element; a repetition of 0 begins a row's list.
-            let repetition: Vec<i16> = (0..rows.len()).map(|i| i16::from(i % dim != 0)).collect();
-            column.typed::<FloatType>().write_batch(rows, Some(&vec![1; rows.len()]), Some(&repetition))?;
+            let levels = (&defined[..values.len()], &repetition[..values.len()]);
+            column.typed::<FloatType>().write_batch(values, Some(levels.0), Some(levels.1))?;
             column.close()?;
         }
         group.close()?;
     }
-    file.into_inner()
+    file.close().map(drop)
 }
 
 fn strings<W: Write + Send>(
