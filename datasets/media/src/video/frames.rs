@@ -2,8 +2,8 @@
 
 use super::graph::Branch;
 use super::probe::EXPECTED;
-use super::stream::{Ending, Layout, Track};
-use super::{Ffmpeg, Jump, Time, Video, VideoLimits};
+use super::stream::{Ending, Track};
+use super::{Ffmpeg, Jump, Layout, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use image::RgbImage;
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ impl Ffmpeg {
         let only = options.only.as_deref();
         let most = only.map_or(limits.max_frames + 1, |times| times.len() as u64);
         let scale = options.size.map(|size| (size, "area"));
-        let branch = Branch { every: None, scale, layout: Layout::Rgb, most };
+        let branch = Branch { every: None, scale, grid: None, layout: Layout::Rgb, most };
         let (tracks, ending) = self.branches(video, &[branch], only, None, limits)?;
         Ok(Frames {
             path: video.path.clone(),

@@ -15,8 +15,10 @@ mod index;
 mod joined;
 mod log;
 mod look;
+mod picks;
 mod probe;
 mod process;
+mod shape;
 mod sound;
 pub mod span;
 mod stream;
@@ -30,9 +32,11 @@ pub use frames::{Failures, Frame, FrameOptions, Frames};
 pub use index::spread;
 pub use joined::unread;
 pub use look::shows_pictures;
+pub use picks::{Grid, Picks};
 pub use probe::Video;
+pub use shape::{Layout, Shape};
 pub use span::Span;
-pub use stream::{Ending, Layout, Shape, Stream, StreamOptions, Track};
+pub use stream::{Ending, Stream, StreamOptions, Track};
 pub use time::{Ratio, Time, gcd};
 
 #[cfg(test)]
