@@ -95,11 +95,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
     let abilities: Vec<&str> =
         whole.iter().flat_map(|u| u.model.abilities()).map(unisono_fusion::Ability::name).collect();
     let missing = "missing: this folder has no files for it, so inputs of this kind cannot be embedded";
-    let mut config = serde_json::to_value(model.config()).unwrap_or_default();
-    // CLAP's audio tower stands under a name of its own.
-    if config["audio"].is_null() && !config["htsat"].is_null() {
-        config["audio"] = config["htsat"].take();
-    }
+    let config = serde_json::to_value(model.config()).unwrap_or_default();
     if args.json {
         let towers: serde_json::Map<String, Value> = model
             .modalities()

@@ -72,7 +72,7 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
         let has = model.modalities().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
         return Err(cannot(format, "expected a text and an image tower", has));
     };
-    if c.hears() {
+    if c.audio.is_some() {
         return Err(cannot(format, "expected a text and an image tower only", "an audio tower besides"));
     }
     if c.video.is_some() || image.transformer.messages {

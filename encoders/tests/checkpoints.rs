@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
 use unisono_encoders::export::{self, Format};
-use unisono_encoders::{Modality, Mode, Model, Precision, TowerOutput, import};
+use unisono_encoders::{Gathered, Modality, Mode, Model, Precision, TowerOutput, import};
 use unisono_nn::tensors;
 
 fn fixtures() -> PathBuf {
@@ -70,19 +70,21 @@ fn check(dir: &Path, prepared: bool) -> Vec<(String, f64)> {
             let (b, f) = (video.size()[0], video.size()[1]);
             let clips = Clips::new(&vec![f as usize; b as usize], Device::Cpu).unwrap();
             let pixels = video.flatten(0, 1);
-            let out = model.forward_frames(&pixels, &clips, Mode::Eval).unwrap();
+            let out = model.forward_frames(&pixels, f, Mode::Eval).unwrap();
             let vectors = model.project_raw(Modality::Image, &out.pooled).unwrap();
             let pooled = model.forward_video(&out.pooled, &clips, None, Mode::Eval).unwrap();
             let texts =
                 model.forward_text(&g["in.ids"], &g["in.mask"].to_kind(Kind::Bool), Mode::Eval).unwrap();
             let texts = model.project_raw(Modality::Text, &texts.pooled).unwrap();
+            let (tokens, frames) = (out.tokens.shallow_clone(), out.pooled.shallow_clone());
+            let seen = Gathered { pooled: out.pooled, tokens: Some((out.tokens, out.mask)), flops: 0.0 };
             for (what, ours) in [
-                ("frames.tokens", out.tokens),
-                ("frames.pooled", out.pooled),
+                ("frames.tokens", tokens),
+                ("frames.pooled", frames),
                 ("frames.vector", vectors),
                 ("video.unit", model.project(Modality::Video, &pooled).unwrap()),
                 ("video.pooled", pooled),
-                ("logits", model.logits_of_frames(&texts, &pixels, &clips).unwrap()),
+                ("logits", model.logits_of_frames(&texts, &seen, &clips).unwrap()),
             ] {
                 found.push((format!("{name} {what}"), distance(&ours, &g[&format!("out.{what}")])));
             }

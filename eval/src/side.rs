@@ -9,7 +9,6 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
 use unisono_datasets::Record;
-use unisono_encoders::batch;
 use unisono_encoders::{Clip, Modality, Model, to_vec};
 use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
@@ -145,7 +144,7 @@ impl Side {
         }
         let mut out = vec![0f32; self.items.len() * dim];
         for chunk in order.chunks(batch.max(1)) {
-            let vectors = tch::no_grad(|| self.embed_chunk(model, chunk))?;
+            let vectors = self.embed_chunk(model, chunk)?;
             for (row, at) in to_vec(&vectors)?.chunks(dim).zip(chunk) {
                 out[at * dim..(at + 1) * dim].copy_from_slice(row);
             }
@@ -154,26 +153,14 @@ impl Side {
     }
 
     fn embed_chunk(&self, model: &Model, chunk: &[usize]) -> unisono_encoders::Result<tch::Tensor> {
-        use unisono_encoders::Mode::Eval;
-        match &self.input {
-            Input::Text(ids) => {
-                let rows: Vec<Vec<i64>> = chunk.iter().map(|i| ids[*i].clone()).collect();
-                let (ids, mask) = batch::token_ids(model.text_processor()?, &rows, model.device())?;
-                model.project(Modality::Text, &model.forward_text(&ids, &mask, Eval)?.pooled)
-            }
-            Input::Image(squares) => {
-                let rows: Vec<RgbImage> = chunk.iter().map(|i| squares[*i].clone()).collect();
-                model.project(Modality::Image, &model.pool_images(&rows)?)
-            }
-            Input::Audio(mels) => {
-                let rows: Vec<&[f32]> = chunk.iter().map(|i| mels[*i].as_slice()).collect();
-                model.embed_spectrograms(&rows)
-            }
-            Input::Video(clips) => {
-                let rows: Vec<&Clip> = chunk.iter().map(|i| &clips[*i]).collect();
-                model.project(Modality::Video, &model.pool_clips(&rows)?)
-            }
-        }
+        use unisono_encoders::Input as Given;
+        let rows = chunk.iter().map(|i| match &self.input {
+            Input::Text(ids) => Given::Text(&ids[*i]),
+            Input::Image(squares) => Given::Image(&squares[*i]),
+            Input::Audio(mels) => Given::Audio(&mels[*i]),
+            Input::Video(clips) => Given::from(&clips[*i]),
+        });
+        model.embed(rows, true)
     }
 
     /// The tower's tokens of some of the items, for a fusion Transformer.

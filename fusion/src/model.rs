@@ -9,9 +9,8 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::batch;
 use unisono_encoders::clips::{Clips, joined};
-use unisono_encoders::{LoadReport, Modality, Mode, Model, Params, Precision};
-use unisono_nn::CrossKv;
-use unisono_nn::{Init, Linear, Scope};
+use unisono_encoders::{Input, LoadReport, Modality, Mode, Model, Params, Pass, Precision};
+use unisono_nn::{CrossKv, Init, Linear, Scope};
 use unisono_processors::TextProcessor;
 
 /// What a model can be asked for.
@@ -119,7 +118,7 @@ impl FusionModel {
     fn build(config: FusionConfig, towers: Model, text: Option<TextProcessor>, root: Scope) -> Result<Self> {
         config.validate()?;
         if let Some(speech) = &config.speech {
-            let most = towers.config().audio.as_ref().map_or(0, |a| a.max_frames);
+            let most = towers.config().audio.as_ref().map_or(0, |a| a.most()[0]);
             crate::config::range("speech.frames", i64::try_from(speech.frames).unwrap_or(i64::MAX), 1, most)?;
         }
         let stack =
@@ -304,22 +303,21 @@ impl FusionModel {
         Ok(entrance.projection.forward(&s.tokens)?.f_add(&shift)?)
     }
 
-    /// Pictures from the image processor → the sequence of their tokens, without a graph.
+    /// Pictures from the image processor → the sequence of their tokens, without a graph; those of several shapes are padded and masked.
     ///
     /// # Errors
     /// No image tower, another size, or libtorch's.
     pub fn see(&self, prepared: &[image::RgbImage]) -> Result<Sequence> {
-        let out = tch::no_grad(|| self.towers.forward_pictures(prepared, Mode::Eval))?;
-        Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
+        self.tokens(prepared.iter().map(Input::Image))
     }
 
-    /// [`see`](Self::see) for the frames of one clip, which hear each other in the image tower.
-    fn see_clip(&self, frames: &[image::RgbImage]) -> Result<Sequence> {
-        let (towers, device) = (&self.towers, self.towers.device());
-        let pixels = batch::images(towers.image_processor()?, frames, device)?;
-        let clip = Clips::new(&[frames.len()], device)?;
-        let out = tch::no_grad(|| towers.forward_frames(&pixels, &clip, Mode::Eval))?;
-        Ok(Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 })
+    /// The tokens of inputs of one modality that is no video, without a graph.
+    fn tokens<'a>(&self, inputs: impl Iterator<Item = Input<'a>>) -> Result<Sequence> {
+        let features = tch::no_grad(|| self.towers.features(inputs, &Pass::EVAL))?;
+        let of = features.towers.into_iter().next();
+        let found = of.and_then(|(modality, of)| Some((modality, of.tokens.into_iter().next()?)));
+        let (modality, (tokens, mask)) = found.ok_or_else(|| Error::Shape("nothing to attend to".into()))?;
+        Ok(Sequence { modality, tokens, mask, frame: 0 })
     }
 
     /// Most frames of a video that its memory tells apart; a memory of a tower's own tokens has no such bound, and takes up to 64.
@@ -339,14 +337,13 @@ impl FusionModel {
         if videos.is_empty() || videos.iter().any(Vec::is_empty) {
             return Err(Error::Shape("a video without a frame".into()));
         }
-        let seen = if self.towers.mixes_frames() {
-            videos.iter().map(|video| self.see_clip(video)).collect::<Result<Vec<_>>>()?
-        } else {
-            // As many pictures at once as there are videos: memory does not grow with their frames.
-            let pictures: Vec<_> = videos.iter().flatten().cloned().collect();
-            pictures.chunks(videos.len()).map(|part| self.see(part)).collect::<Result<Vec<_>>>()?
-        };
-        let seen: Vec<_> = seen.into_iter().map(|s| (s.tokens, s.mask)).collect();
+        let mut seen = Vec::new();
+        // One at a time: memory does not grow with their number.
+        for video in videos {
+            let (frames, _) =
+                tch::no_grad(|| self.towers.encode_frames(&[video.as_slice()], &Pass::EVAL, true))?;
+            seen.extend(frames.tokens);
+        }
         let (tokens, mask) = joined(&seen)?;
         let counts: Vec<usize> = videos.iter().map(Vec::len).collect();
         let frames = Clips::new(&counts, tokens.device())?.tokens(&tokens, mask.as_ref())?;
@@ -364,11 +361,7 @@ impl FusionModel {
     /// # Errors
     /// No audio tower, or libtorch's.
     pub fn hear<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Sequence> {
-        let rows: Vec<&[f32]> = mels.iter().map(AsRef::as_ref).collect();
-        let (mel, lengths) =
-            batch::spectrograms(self.towers.audio_processor()?, &rows, 1, self.towers.device())?;
-        let out = tch::no_grad(|| self.towers.forward_audio(&mel, &lengths, Mode::Eval))?;
-        Ok(Sequence { modality: Modality::Audio, tokens: out.tokens, mask: out.mask, frame: 0 })
+        self.tokens(mels.iter().map(|mel| Input::Audio(mel.as_ref())))
     }
 
     /// A memory as the writer sees it, without a graph.
@@ -590,16 +583,13 @@ impl FusionModel {
 
 /// The width of a tower's tokens.
 pub(crate) fn tower_width(towers: &Model, modality: Modality) -> Result<i64> {
-    let c = towers.config();
-    let width = match modality {
-        Modality::Text => c.text.as_ref().map(|t| t.transformer.width),
-        Modality::Image => c.image.as_ref().map(unisono_encoders::config::ImageConfig::out_width),
-        Modality::Audio => {
-            let audio = c.audio.as_ref().map(unisono_encoders::config::AudioConfig::out_width);
-            audio.or(c.htsat.as_ref().map(unisono_encoders::htsat::HtsatConfig::out_width))
-        }
+    let width = match (modality, &towers.config().text) {
+        (Modality::Text, Some(text)) => Some(text.transformer.width),
         // What is attended to of a video are its frames' tokens, the image tower's.
-        Modality::Video => None,
+        (Modality::Image | Modality::Audio, _) => {
+            towers.config().projection(modality).map(|(width, _)| width)
+        }
+        _ => None,
     };
     Ok(width.ok_or_else(|| towers.no_tower(modality))?)
 }

@@ -256,7 +256,7 @@ impl FusionModel {
     }
 
     fn bands(&self) -> Result<usize> {
-        let bands = self.towers().config().audio.as_ref().map(|a| a.mels);
+        let bands = self.towers().config().audio.as_ref().map(|a| a.most()[1]);
         Ok(bands
             .and_then(|m| usize::try_from(m).ok())
             .ok_or_else(|| self.towers().no_tower(Modality::Audio))?)

@@ -258,7 +258,7 @@ pub(crate) fn run(
     possible(embedder, &listing.items)?;
     let pipeline = Pipeline { stage: "embed", contract: embedder.contract()?, options, round: ROUND, weigh };
     let mut engine = |batch: Batch, _: &mut dyn FnMut() -> Flow| -> Result<Vec<Outcome<Vec<f32>>>> {
-        Ok(embedder.embed(batch.inputs)?.rows().map(|row| Ok(row.to_vec())).collect())
+        Ok(embedder.vectors(&batch.inputs)?.rows().map(|row| Ok(row.to_vec())).collect())
     };
     pipeline.run(listing, &mut engine, sink, progress)
 }

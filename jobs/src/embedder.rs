@@ -3,11 +3,11 @@
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
-use unisono_encoders::{Modality, Model, Precision, to_vec};
+use tch::Device;
+use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
 use unisono_media::MediaLimits;
 use unisono_media::video::{Ffmpeg, Span};
-use unisono_processors::{Contract, Medium, Prepared};
+use unisono_processors::{Contract, Medium};
 
 /// A loaded model that turns strings, picture files, sound files and video files into unit vectors of one space.
 #[derive(Debug)]
@@ -105,7 +105,10 @@ impl Embedder {
         if texts.is_empty() {
             return Ok(Vectors { dim: self.dim(), data: Vec::new() });
         }
-        self.project(Modality::Text, &self.model.pool_texts(texts)?)
+        let processor = self.model.text_processor()?;
+        let ids: std::result::Result<Vec<_>, _> =
+            texts.iter().map(|t| processor.encode(t.as_ref())).collect();
+        self.vectors(ids?.iter().map(|ids| Input::Text(ids)))
     }
 
     /// A picture file → `[D]`.
@@ -135,39 +138,17 @@ impl Embedder {
     /// A medium → `[D]`.
     fn one(&self, modality: Modality, medium: Medium) -> Result<Vec<f32>> {
         self.require(modality)?;
-        Ok(self.embed(vec![self.contract()?.prepare(medium)?])?.data)
-    }
-
-    /// What towers see of inputs of one kind → `[N, D]`.
-    pub(crate) fn embed(&self, inputs: Vec<Prepared>) -> Result<Vectors> {
-        let (mut ids, mut pictures, mut mels, mut clips) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for input in inputs {
-            match input {
-                Prepared::Text(text) => ids.push(text),
-                Prepared::Image(picture) => pictures.push(picture),
-                Prepared::Audio(mel, _) => mels.push(mel),
-                Prepared::Video(clip) => clips.push(clip),
-            }
-        }
-        if !ids.is_empty() {
-            self.project(Modality::Text, &self.model.pool_token_ids(&ids)?)
-        } else if !pictures.is_empty() {
-            self.pictures(&pictures)
-        } else if !mels.is_empty() {
-            self.spectrograms(&mels)
-        } else {
-            self.project(Modality::Video, &self.model.pool_clips(&clips)?)
-        }
+        Ok(self.vectors([&self.contract()?.prepare(medium)?])?.data)
     }
 
     /// Pictures from the image processor → `[N, D]`.
     pub(crate) fn pictures(&self, prepared: &[RgbImage]) -> Result<Vectors> {
-        self.project(Modality::Image, &self.model.pool_images(prepared)?)
+        self.vectors(prepared.iter().map(Input::Image))
     }
 
     /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.
     pub(crate) fn spectrograms(&self, mels: &[Vec<f32>]) -> Result<Vectors> {
-        self.project(Modality::Audio, &self.model.pool_spectrograms(mels)?)
+        self.vectors(mels.iter().map(|mel| Input::Audio(mel)))
     }
 
     /// The error of asking for a modality that the model lacks.
@@ -178,16 +159,14 @@ impl Embedder {
         Err(self.model.no_tower(modality).into())
     }
 
-    fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Vectors> {
-        let project = || match self.normalize {
-            true => self.model.project(modality, pooled),
-            false => self.model.project_raw(modality, pooled),
-        };
-        self.vectors(&tch::no_grad(project)?)
-    }
-
-    fn vectors(&self, tensor: &Tensor) -> Result<Vectors> {
-        let vectors = Vectors { dim: self.dim(), data: to_vec(tensor)? };
+    /// Inputs from the processors, of any modalities → `[N, D]`.
+    pub(crate) fn vectors<'a, I>(&self, inputs: I) -> Result<Vectors>
+    where
+        I: IntoIterator,
+        I::Item: Into<Input<'a>>,
+    {
+        let tensor = self.model.embed(inputs, self.normalize)?;
+        let vectors = Vectors { dim: self.dim(), data: to_vec(&tensor)? };
         // NaN compares with nothing: it would be an item that no search finds, or a query that finds anything.
         if vectors.data.iter().any(|v| !v.is_finite()) {
             return Err(Error::Input("the model's vectors are not finite: its weights are broken".into()));

@@ -80,10 +80,8 @@ impl Inputs {
                 Self::Video { pixels: wave(&[batch * frames as i64, 3, h, w], device)?, clips }
             }
             _ => {
-                let plain = c.audio.as_ref().map(|a| (a.max_frames, a.mels));
-                let (frames, mels) = plain
-                    .or(c.htsat.as_ref().map(|h| (h.frames(), h.mels)))
-                    .ok_or_else(|| model.no_tower(modality))?;
+                let audio = c.audio.as_ref().ok_or_else(|| model.no_tower(modality))?;
+                let [frames, mels] = audio.most();
                 let lengths = Tensor::f_full([batch], frames, (Kind::Int64, device))?;
                 Self::Audio { mel: wave(&[batch, frames, mels], device)?, lengths }
             }
@@ -99,7 +97,7 @@ impl Inputs {
                 }
                 Self::Image(pixels) => (Modality::Image, model.forward_image(pixels, Mode::Eval)?.pooled),
                 Self::Video { pixels, clips } => {
-                    let seen = model.forward_frames(pixels, clips, Mode::Eval)?.pooled;
+                    let seen = model.forward_frames(pixels, clips.sizes().1, Mode::Eval)?.pooled;
                     (Modality::Video, model.forward_video(&seen, clips, None, Mode::Eval)?)
                 }
                 Self::Audio { mel, lengths } => {

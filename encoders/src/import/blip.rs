@@ -57,7 +57,6 @@ pub(super) fn blip(source: &Source) -> Result<Plan> {
             projection,
         }),
         audio: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     };

@@ -2,7 +2,7 @@
 
 use super::clip::plan;
 use super::{Map, Plan, Source, activation};
-use crate::config::{ModelConfig, Pooling, ProjectionConfig, TextConfig};
+use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, TextConfig};
 use crate::htsat::HtsatConfig;
 use crate::{Error, Result};
 
@@ -65,8 +65,7 @@ pub(super) fn clap(source: &Source) -> Result<Plan> {
             ..tower
         }),
         image: None,
-        audio: None,
-        htsat: Some(htsat),
+        audio: Some(AudioConfig::Htsat(htsat)),
         video: None,
         logit_bias: false,
     };

@@ -79,7 +79,6 @@ pub(super) fn clip(source: &Source) -> Result<Plan> {
         text: Some(clip_text(text)?),
         image: Some(clip_vision(vision)?),
         audio: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     };
@@ -127,7 +126,6 @@ pub(super) fn siglip(source: &Source) -> Result<Plan> {
             projection: ProjectionConfig::None,
         }),
         audio: None,
-        htsat: None,
         video: None,
         logit_bias: true,
     };
@@ -152,7 +150,6 @@ pub(super) fn chinese_clip(source: &Source) -> Result<Plan> {
         }),
         image: Some(clip_vision(vision)?),
         audio: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     };

@@ -160,7 +160,7 @@ pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<O
 
 /// The checkpoint's audio front end; `None` where its file is not there.
 pub(crate) fn audio_processor(source: &Source, config: &ModelConfig) -> Result<Option<LogMel>> {
-    if !config.hears() {
+    if config.audio.is_none() {
         return Ok(None);
     }
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };

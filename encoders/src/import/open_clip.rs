@@ -52,7 +52,6 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         text: Some(text),
         image: Some(image),
         audio: None,
-        htsat: None,
         video: None,
         logit_bias,
     };

@@ -3,8 +3,8 @@
 use super::clip::{BASE, blocks, plan};
 use super::{Json, Map, Plan, Source, activation};
 use crate::config::{
-    Activation, AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig,
-    TransformerConfig,
+    Activation, AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig,
+    StemConfig, TransformerConfig,
 };
 use crate::{Error, Result};
 use unisono_nn::weights::Weights;
@@ -36,7 +36,6 @@ fn image(config: ImageConfig) -> ModelConfig {
         image: Some(config),
         text: None,
         audio: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     }
@@ -129,7 +128,7 @@ pub(super) fn ast(source: &Source) -> Result<Plan> {
     let transformer = blocks(json, BASE, "gelu", 1e-12)?;
     let config = ModelConfig {
         embed_dim: transformer.width,
-        audio: Some(AudioConfig {
+        audio: Some(AudioConfig::Transformer(SpectrogramConfig {
             mels: json.int("num_mel_bins", 128)?,
             max_frames: json.int("max_length", 1024)?,
             stem: StemConfig::Patch { size: [patch, patch], stride: Some(strides) },
@@ -138,10 +137,9 @@ pub(super) fn ast(source: &Source) -> Result<Plan> {
             transformer,
             pooling: Pooling::Prefix,
             projection: ProjectionConfig::None,
-        }),
+        })),
         text: None,
         image: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     };
@@ -158,7 +156,7 @@ pub(super) fn whisper(source: &Source) -> Result<Plan> {
     let positions = json.int("max_source_positions", 1500)?;
     let config = ModelConfig {
         embed_dim: width,
-        audio: Some(AudioConfig {
+        audio: Some(AudioConfig::Transformer(SpectrogramConfig {
             mels: json.int("num_mel_bins", 80)?,
             max_frames: 2 * positions,
             stem: StemConfig::Frames { strides: vec![1, 2], activation: Activation::Gelu },
@@ -175,10 +173,9 @@ pub(super) fn whisper(source: &Source) -> Result<Plan> {
             },
             pooling: Pooling::Mean,
             projection: ProjectionConfig::None,
-        }),
+        })),
         text: None,
         image: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     };

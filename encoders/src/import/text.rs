@@ -100,7 +100,6 @@ fn alone(source: &Source, mut tower: TextConfig, map: Map) -> Result<Plan> {
         text: Some(tower),
         image: None,
         audio: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     };

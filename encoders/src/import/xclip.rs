@@ -45,7 +45,6 @@ pub(super) fn xclip(source: &Source) -> Result<Plan> {
             ..image
         }),
         audio: None,
-        htsat: None,
         video: Some(video),
         logit_bias: false,
     };
