@@ -206,7 +206,10 @@ impl<'a> IntoIterator for &'a Items {
 impl fmt::Debug for Items {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Millions are not for reading.
-        f.debug_struct("Items").field("first", &self.get(0)).field("counts", &self.counts).finish_non_exhaustive()
+        f.debug_struct("Items")
+            .field("first", &self.get(0))
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
     }
 }
 
