@@ -87,7 +87,8 @@ name = "pictures"
 manifest = "{manifest}"
 split = "train"
 per_batch = {batch}
-[objective]
+[[objective]]
+kind = "contrastive"
 [optimizer]
 lr = 1e-4
 [checkpoint]

@@ -20,6 +20,7 @@ parser.add_argument("--unisono", required=True)
 parser.add_argument("--device", default="cuda")
 parser.add_argument("--out", type=Path, help="default: benches/gpu/results/DEVICE.json")
 parser.add_argument("--tiny", action="store_true", help="small sizes: to try the script itself")
+parser.add_argument("--only", nargs="+", metavar="PART", help="these parts alone; vit_encoding and files need vit_training")
 parser.add_argument("--limit", type=int, default=345, help="seconds for everything; what is not begun by then is left out")
 args = parser.parse_args()
 BEGUN = time.monotonic()
@@ -252,7 +253,7 @@ found = {"device": args.device, "tiny": args.tiny, "at": time.strftime("%Y-%m-%d
 with tempfile.TemporaryDirectory() as tmp:
     WHERE = Path(tmp)
     made_up.quickstart(WHERE, *((24, 12) if args.tiny else (256, 40)))
-    for part in PARTS:
+    for part in [p for p in PARTS if not args.only or p.__name__ in args.only]:
         begun = time.monotonic()
         try:
             if left() < 5:
@@ -266,9 +267,9 @@ with tempfile.TemporaryDirectory() as tmp:
         found["parts"][part.__name__] = entry
         print(f"{part.__name__:20} {entry['seconds']:6.1f} s  {'done' if entry['ok'] else entry['fault']}", file=sys.stderr, flush=True)
 
-seen = found["parts"]["doctor"].get("result") or {}
+seen = found["parts"].get("doctor", {}).get("result") or {}
 names = (seen.get("cuda") or {}).get("devices") or []
-gpus = (found["parts"]["machine"].get("result") or {}).get("gpu")
+gpus = (found["parts"].get("machine", {}).get("result") or {}).get("gpu")
 if args.device != "cpu":
     found["device"] = names[0] if names and not re.fullmatch(r"cuda:\d+", names[0]) else gpus[0].split(",")[0] if isinstance(gpus, list) and gpus else args.device
 try:

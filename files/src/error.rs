@@ -79,11 +79,35 @@ impl Error {
     }
 
     pub(crate) fn not_regular(path: &Path, kind: std::fs::FileType) -> Self {
-        Self::NotRegular { path: path.to_owned(), found: crate::read::name(kind) }
+        Self::NotRegular { path: path.to_owned(), found: name(kind) }
     }
 
     /// A file that is not what it should be.
     pub fn format(path: &Path, message: impl Into<String>) -> Self {
         Self::Format { path: path.to_owned(), message: message.into() }
+    }
+}
+
+/// What lies there instead of a file.
+fn name(kind: std::fs::FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a named pipe";
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return "a device";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    if kind.is_dir() {
+        "a folder"
+    } else if kind.is_symlink() {
+        "a link"
+    } else {
+        "something else"
     }
 }

@@ -1,20 +1,11 @@
 //! Folders that appear whole under their names, or not at all.
 
 use crate::alive;
-use crate::write::open_to_all;
+use crate::temporary::{PREFIX, SUFFIX, open_to_all, parent, sync_folder};
 use crate::{Error, Result};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, TempDir};
-
-/// What temporary names begin and end with.
-pub(crate) const PREFIX: &str = ".unisono-";
-pub(crate) const SUFFIX: &str = ".tmp";
-
-/// The folder that `path` lies in.
-pub(crate) fn parent(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
 
 /// Where a folder really is: an output that is a link to a folder means that folder, and `.` has a name, too.
 pub fn real_folder(path: &Path) -> PathBuf {
@@ -139,13 +130,6 @@ fn temporaries(folder: &Path) -> Vec<PathBuf> {
         .filter(|e| e.file_name().to_str().is_some_and(ours) && e.file_type().is_ok_and(|t| !t.is_symlink()))
         .map(|e| e.path())
         .collect()
-}
-
-/// Makes a rename durable where the system can; a failure costs durability only, not correctness.
-pub(crate) fn sync_folder(folder: &Path) {
-    if let Ok(handle) = File::open(folder) {
-        let _ = handle.sync_all();
-    }
 }
 
 #[cfg(test)]

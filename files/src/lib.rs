@@ -15,6 +15,7 @@ mod own;
 mod printable;
 mod read;
 mod set;
+mod temporary;
 mod write;
 
 pub use alive::abandon;

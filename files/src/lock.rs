@@ -1,8 +1,9 @@
 //! One writer an output: a lock that the system lets go when its process ends, however that ends.
 
 use crate::alive::Alive;
-use crate::folder::{parent, real_folder};
+use crate::folder::real_folder;
 use crate::name::short_sum;
+use crate::temporary::parent;
 use crate::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};

@@ -1,6 +1,6 @@
 //! A job's own state: files and folders that keep their names between runs, in folders that others may write to.
 
-use crate::folder::parent;
+use crate::temporary::parent;
 use crate::{Error, Result};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::ErrorKind;

@@ -2,7 +2,7 @@
 
 use crate::{Budget, Error, Result};
 use serde::de::DeserializeOwned;
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
@@ -33,29 +33,6 @@ fn refused(path: &Path, source: std::io::Error) -> Error {
     match std::fs::metadata(path) {
         Ok(meta) if !meta.is_file() && !meta.is_dir() => Error::not_regular(path, meta.file_type()),
         _ => Error::io(path, "read")(source),
-    }
-}
-
-pub(crate) fn name(kind: FileType) -> &'static str {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        if kind.is_fifo() {
-            return "a named pipe";
-        }
-        if kind.is_char_device() || kind.is_block_device() {
-            return "a device";
-        }
-        if kind.is_socket() {
-            return "a socket";
-        }
-    }
-    if kind.is_dir() {
-        "a folder"
-    } else if kind.is_symlink() {
-        "a link"
-    } else {
-        "something else"
     }
 }
 

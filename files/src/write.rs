@@ -1,20 +1,12 @@
 //! The one atomic writer.
 
 use crate::alive::Alive;
-use crate::folder::{PREFIX, SUFFIX, parent, sync_folder};
+use crate::temporary::{PREFIX, SUFFIX, open_to_all, parent, sync_folder};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
-
-/// What the umask grants, as any new file or folder: temporary ones are private by default.
-#[cfg(unix)]
-pub(crate) fn open_to_all(builder: &mut Builder, mode: u32) {
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-}
-#[cfg(not(unix))]
-pub(crate) fn open_to_all(_: &mut Builder, _: u32) {}
 
 /// A file written beside its final place; it vanishes unless it is [put in place](Pending::place).
 #[derive(Debug)]

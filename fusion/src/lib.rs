@@ -2,7 +2,6 @@
 
 mod attention;
 pub mod config;
-mod contrastive;
 pub mod files;
 pub mod generate;
 pub mod import;
@@ -12,9 +11,9 @@ pub mod speech;
 mod stack;
 
 pub use attention::See;
-pub use contrastive::{Contrastive, ContrastiveLoss, Items, PairLoss, View};
 pub use generate::{Generated, Generation, Generator};
 pub use model::{Ability, FusionModel, Imported, Sequence};
+pub use objective::{Items, Objective, View};
 pub use stack::{Cache, Remembered, Stack};
 
 /// What can go wrong in an objective.

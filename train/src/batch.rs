@@ -9,7 +9,7 @@ use unisono_encoders::batch;
 use unisono_encoders::clips::{Clips, Tokens, joined, unit};
 use unisono_encoders::video::Heard;
 use unisono_encoders::{Modality, Mode, Model};
-use unisono_fusion::{Items, View};
+use unisono_fusion::objective::{Items, TowerTokens, View};
 
 /// What the objective knows of a batch.
 pub fn items(samples: &[Sample]) -> Items {
@@ -32,15 +32,6 @@ pub struct Shapes {
 
 /// Rounds spectrogram lengths so that few shapes occur.
 const FRAME_ROUND: usize = 32;
-
-/// The tokens of a tower over the samples of a batch that have its modality.
-#[derive(Debug)]
-pub struct TowerTokens {
-    /// `[n, T, W]`, padded to the longest, and `[n, T]` bool, true = real (`None`: all); of pictures of videos, for each frame.
-    pub frames: Vec<Tokens>,
-    /// The sample that each row belongs to, ascending.
-    pub rows: Vec<usize>,
-}
 
 /// What the towers make of a batch.
 #[derive(Debug, Default)]

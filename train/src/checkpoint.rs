@@ -4,6 +4,7 @@
 //! optimizer's moments) and `training.json` (the step, the recipe). Random numbers and the data's order are functions of
 //! the seed and the step, so nothing else is needed to go on exactly.
 
+use crate::clock::Clock;
 use crate::learner::Learner;
 use crate::optimizer::Optimizer;
 use crate::{Error, Recipe, Result};
@@ -44,6 +45,31 @@ pub struct Progress {
     pub samples: u64,
     /// The recipe that the run follows.
     pub recipe: Recipe,
+}
+
+impl Progress {
+    /// Where a run of `recipe` goes on that is as far as `before`, or begins.
+    pub(crate) fn going_on(before: Option<Self>, recipe: &Recipe) -> Self {
+        let recipe = recipe.clone();
+        match before {
+            Some(before) => Self { recipe, ..before },
+            None => Self {
+                format_version: FORMAT_VERSION,
+                step: 0,
+                best: None,
+                seconds: 0.0,
+                parts: BTreeMap::new(),
+                flops: 0.0,
+                samples: 0,
+                recipe,
+            },
+        }
+    }
+
+    /// The same with the time that `clock` has measured since.
+    pub(crate) fn after(&self, clock: &Clock) -> Self {
+        Self { seconds: self.seconds + clock.total(), parts: clock.parts().clone(), ..self.clone() }
+    }
 }
 
 /// `run/last`.

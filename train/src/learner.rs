@@ -2,10 +2,11 @@
 
 use crate::{Error, Recipe, Result};
 use std::path::Path;
-use tch::Device;
+use tch::{Device, Tensor};
 use unisono_encoders::{Model, Params};
 use unisono_fusion::config::{FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
 use unisono_fusion::{FusionModel, Generation, files};
+use unisono_torch_ext::optim;
 
 /// Towers, alone or under a fusion Transformer.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Learner {
                 head: Some(fusion.head),
                 ..StackConfig::new(tower.max(vocab), fusion.context_length, fusion.transformer.clone(), width)
             }),
-            matching: recipe.objective.matching > 0.0,
+            matching: recipe.objective.matches(),
             // The end token has seen the whole text, and both kinds of tokenizer have one.
             last_token: true,
             answers: false,
@@ -117,5 +118,18 @@ impl Learner {
                 Params::joined(&[("", model.towers().params()), ("fusion.", model.params())])
             }
         }
+    }
+
+    /// Follows `model`: the moving average of its weights, or the weights themselves without one.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn follow(&self, model: &Self, decay: f64, step: u64) -> Result<()> {
+        let (shadow, model) = (self.params(), model.params());
+        let targets: Vec<&Tensor> = shadow.iter().map(|(_, p)| &p.tensor).collect();
+        let sources: Vec<&Tensor> = model.iter().map(|(_, p)| &p.tensor).collect();
+        // Early on the average is short, so that it does not remember the random start.
+        let decay = decay.min((step + 1) as f64 / (step + 10) as f64);
+        Ok(optim::lerp_(&targets, &sources, 1.0 - if decay > 0.0 { decay } else { 0.0 })?)
     }
 }

@@ -4,22 +4,28 @@
 
 pub mod batch;
 pub mod checkpoint;
+mod clock;
 pub mod data;
 mod error;
+mod evaluate;
+mod events;
 pub mod flops;
 mod folder;
-mod fusing;
 mod learner;
 pub mod optimizer;
 pub mod recipe;
 pub mod report;
+mod resume;
 pub mod schedule;
 pub mod setup;
+mod step;
 mod tensorboard;
 pub mod tracking;
 pub mod train;
+pub mod world;
 
 pub use error::{Error, Result};
+pub use events::{Event, Options, StepReport, Summary};
 pub use learner::Learner;
 pub use recipe::Recipe;
-pub use train::{Event, Options, StepReport, Summary, train};
+pub use train::train;

@@ -1,7 +1,7 @@
 //! From a recipe to what the loop needs: records, tokenizer, model.
 
 use crate::recipe::{DataConfig, Recipe};
-use crate::{Error, Result};
+use crate::{Error, Learner, Result, checkpoint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +63,35 @@ pub fn sampler(recipe: &Recipe, manifests: &mut Manifests) -> Result<Sampler> {
     Ok(Sampler::new(sources, recipe.seed)?)
 }
 
+/// What is said of the sources of a run of so many steps.
+pub(crate) fn describe(sampler: &Sampler, steps: u64) -> Vec<String> {
+    let note = |(i, s): (usize, &Source)| {
+        let (name, records, per_batch, epochs) =
+            (&s.name, s.records.len(), s.per_batch, sampler.epoch(i, steps));
+        format!("{name}: {records} records, {per_batch} a batch, {epochs:.1} epochs")
+    };
+    sampler.sources().iter().enumerate().map(note).collect()
+}
+
+/// What is trained and what follows it, of the last checkpoint of `run` or new.
+pub(crate) fn learners(
+    recipe: &Recipe,
+    run: &Path,
+    sampler: &Sampler,
+    resumed: bool,
+    device: Device,
+) -> Result<(Learner, Learner)> {
+    if resumed {
+        let last = || Learner::load(&checkpoint::last(run), device);
+        return Ok((last()?, last()?));
+    }
+    let towers = model(recipe, sampler, device)?;
+    let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
+    let (model, shadow) = (Learner::new(towers, recipe)?, Learner::new(twin, recipe)?);
+    shadow.follow(&model, 0.0, 0)?;
+    Ok((model, shadow))
+}
+
 fn wanted(r: &Record, c: &DataConfig) -> bool {
     let lang = r.lang.clone().unwrap_or_default();
     let has = |m: &Modality| match m {
@@ -98,7 +127,7 @@ fn languages(records: &[Arc<Record>]) -> Vec<u32> {
 /// A tower without its processor, impossible sizes.
 pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
     if let Some(init) = &recipe.init {
-        let model = Model::load(&crate::checkpoint::model_dir(init), device)?;
+        let model = Model::load(&checkpoint::model_dir(init), device)?;
         return fitting(
             recipe,
             match &recipe.video {

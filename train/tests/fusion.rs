@@ -15,6 +15,9 @@ use unisono_train::{Error, Event, Options, Recipe, Summary, checkpoint, train};
 /// One training at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// Every loss there is.
+const ALL: &str = "[[objective]]\nkind = \"contrastive\"\n[[objective]]\nkind = \"caption\"\n[[objective]]\nkind = \"match\"\nweight = 0.5\n";
+
 fn fused(manifest: &Path, steps: u64, objective: &str, more: &str) -> Recipe {
     let m = manifest.display();
     let mut captions = String::new();
@@ -26,7 +29,7 @@ fn fused(manifest: &Path, steps: u64, objective: &str, more: &str) -> Recipe {
     let text = support::recipe_text(manifest, steps, &format!("{captions}{more}"));
     let fusion = "[fusion]\nmemory = [\"image\", \"audio\"]\ncontext_length = 12\n\
                   transformer = { width = 24, depth = 2, heads = 3, mlp_ratio = 2.0, dropout = 0.05 }\n";
-    let text = text.replace("[objective]", &format!("{fusion}[objective]\n{objective}"));
+    let text = text.replace("[[objective]]\nkind = \"contrastive\"\n", &format!("{fusion}{objective}"));
     Recipe::parse(&text, Path::new("test.toml")).unwrap()
 }
 
@@ -49,7 +52,7 @@ fn apart(mut recipe: Recipe) -> Recipe {
 fn sixteen_items_are_captioned_word_for_word() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
-    let recipe = fused(&things(dir.path()), 250, "caption = 1.0\nmatch = 0.5", "");
+    let recipe = fused(&things(dir.path()), 250, ALL, "");
     let mut recipe = apart(recipe);
     recipe.evaluate.protocol.clear();
     let mut last = None;
@@ -77,7 +80,7 @@ fn sixteen_items_are_captioned_word_for_word() {
 fn twenty_steps_of_every_loss_are_as_expected() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
-    let mut recipe = apart(fused(&things(dir.path()), 20, "caption = 1.0\nmatch = 0.5", ""));
+    let mut recipe = apart(fused(&things(dir.path()), 20, ALL, ""));
     // Small steps: rounding, which differs from processor to processor, is not blown up.
     recipe.optimizer.lr = 1e-3;
     let out = dir.path().join("run");
@@ -114,7 +117,7 @@ const WANTED: [(u64, [f64; 5]); 2] = [
 fn an_interruption_changes_nothing() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
-    let recipe = fused(&things(dir.path()), 8, "caption = 1.0\nmatch = 1.0", "[checkpoint]\nevery = 3");
+    let recipe = fused(&things(dir.path()), 8, ALL, "[checkpoint]\nevery = 3");
     let [a, b] = ["a", "b"].map(|n| dir.path().join(n));
     run(&recipe, &a, Options::default()).unwrap();
     let stop = AtomicBool::new(false);
@@ -143,8 +146,7 @@ fn a_run_begins_with_anothers_towers_and_may_freeze_them() {
     let frozen = ["text.*", "image.*", "audio.*", "logit_scale.*"]
         .map(|m| format!("[[group]]\nmatch = \"{m}\"\nfreeze = true\n"))
         .concat();
-    let mut recipe =
-        fused(&manifest, 3, "text_image = 0.0\ntext_audio = 0.0\nimage_audio = 0.0\ncaption = 1.0", &frozen);
+    let mut recipe = fused(&manifest, 3, "[[objective]]\nkind = \"caption\"\n", &frozen);
     let both = dir.path().join("both.toml");
     recipe.init = Some(first.clone());
     fs::write(&both, recipe.to_toml().unwrap()).unwrap();
@@ -164,7 +166,7 @@ fn a_run_begins_with_anothers_towers_and_may_freeze_them() {
     assert!(weights(&first) == weights(&second));
     assert!(checkpoint::model_dir(&second).join("fusion.json").is_file());
     for (set, says) in [
-        ("objective.caption=0", "would learn nothing"),
+        ("objective=[{ kind = \"contrastive\" }]", "would learn nothing"),
         ("fusion.memory=[\"text\"]", "expected image, audio, or both"),
         ("fusion.transformer.heads=5", "heads: 5 does not divide"),
     ] {
@@ -213,7 +215,12 @@ fn videos_are_captioned_in_the_order_of_their_frames() {
     }
     let manifest = dir.path().join("videos.jsonl");
     fs::write(&manifest, lines).unwrap();
-    let mut recipe = fused(&manifest, 400, "caption = 1.0", "");
+    let mut recipe = fused(
+        &manifest,
+        400,
+        "[[objective]]\nkind = \"contrastive\"\n[[objective]]\nkind = \"caption\"\n",
+        "",
+    );
     recipe.evaluate.protocol.clear();
     recipe.evaluate.captions.clear();
     recipe.fusion.as_mut().unwrap().frames = 3;

@@ -75,6 +75,7 @@ fn run(recipe: &Recipe, dir: &Path) -> Result<Summary, Error> {
     train(recipe, dir, Options::default(), &mut |_| {})
 }
 
+const CONTRASTIVE: &str = "[[objective]]\nkind = \"contrastive\"\n";
 const FLEXIBLE: &str = "size = 24\nflexible = true";
 const PATCHES: &str = "size = 24\nfit = \"patches\"\npatch = 6";
 
@@ -86,7 +87,7 @@ fn oblong_and_flexible_towers_memorise() {
         [("oblong", "size = [12, 30]", "size = [12, 30]\nfit = \"stretch\""), ("flexible", FLEXIBLE, PATCHES)]
     {
         let out = dir.path().join(name);
-        let summary = run(&recipe(&manifest, image, processor, "[objective]"), &out).unwrap();
+        let summary = run(&recipe(&manifest, image, processor, CONTRASTIVE), &out).unwrap();
         assert!(summary.finished && summary.skipped.is_empty(), "{name}");
         assert_eq!(summary.best.map(|(score, _)| score), Some(1.0), "{name}");
         Model::load(&checkpoint::model_dir(&out), tch::Device::Cpu).unwrap();
@@ -100,7 +101,7 @@ fn captions_are_learned_of_pictures_of_many_sizes() {
     let more = format!(
         "[fusion]\nmemory = [\"image\"]\ncontext_length = 12\n\
          transformer = {{ width = 16, depth = 1, heads = 2, mlp_ratio = 2.0 }}\n\
-         [objective]\ncaption = 1.0\nmatch = 1.0\n\
+         {CONTRASTIVE}[[objective]]\nkind = \"caption\"\n[[objective]]\nkind = \"match\"\n\
          [[evaluate.captions]]\nname = \"bars\"\nmanifest = \"{}\"\nsplit = \"train\"\nfrom = \"image\"\n",
         manifest.display()
     );
@@ -114,7 +115,7 @@ fn patches_for_a_tower_of_one_size_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = bars(dir.path());
     let refused = |image: &str, processor: &str| {
-        run(&recipe(&manifest, image, processor, "[objective]"), &dir.path().join("run"))
+        run(&recipe(&manifest, image, processor, CONTRASTIVE), &dir.path().join("run"))
             .unwrap_err()
             .to_string()
     };

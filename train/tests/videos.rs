@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use unisono_encoders::{Modality, Model};
+use unisono_fusion::objective::{Caption, Match, Term};
 use unisono_media::video::Ffmpeg;
 use unisono_train::{Event, Options, Recipe, checkpoint, train};
 
@@ -70,6 +71,8 @@ fn tones(dir: &Path) -> PathBuf {
     manifest
 }
 
+const CAPTION: Term = Term::Caption(Caption { weight: 1.0, label_smoothing: 0.0 });
+const MATCH: Term = Term::Match(Match { weight: 1.0 });
 const TEMPORAL: &str = "frames = 4\npooling = { kind = \"temporal\", transformer = { width = 16, depth = 1, heads = 2, mlp_ratio = 2.0 } }\n";
 
 fn recipe(manifest: &Path, steps: u64, model: &str, more: &str) -> Recipe {
@@ -83,7 +86,7 @@ fn recipe(manifest: &Path, steps: u64, model: &str, more: &str) -> Recipe {
     let text = format!(
         "seed = 3\nsteps = {steps}\ndevice = \"cpu\"\nthreads = 1\n{model}
 [[data]]\nname = \"clips\"\nmanifest = \"{m}\"\nsplit = \"train\"\nper_batch = 6\n
-[objective]\n[optimizer]\nlr = 1e-2\nwarmup = 5\n[loader]\nworkers = 2\n{protocols}{more}"
+[[objective]]\nkind = \"contrastive\"\n[optimizer]\nlr = 1e-2\nwarmup = 5\n[loader]\nworkers = 2\n{protocols}{more}"
     );
     Recipe::parse(&text, Path::new("test.toml")).unwrap()
 }
@@ -172,7 +175,7 @@ fn clips_are_captioned_and_matched_over_a_video_tower() {
     let fusion =
         "[fusion]\nmemory = [\"image\"]\nframes = 4\ntransformer = { width = 16, depth = 1, heads = 2 }\n";
     let mut recipe = recipe(&manifest, 2, &model, fusion);
-    (recipe.objective.caption, recipe.objective.matching) = (1.0, 1.0);
+    recipe.objective.terms.extend([CAPTION, MATCH]);
     run(&recipe, &dir.path().join("run"));
     let line = fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     assert!(
@@ -197,10 +200,10 @@ fn a_video_table_stands_where_its_towers_come_from() {
     let fusion =
         "[fusion]\nmemory = [\"image\"]\nframes = 5\ntransformer = { width = 16, depth = 1, heads = 2 }\n";
     let mut asks = recipe(&manifest, 1, &model, fusion);
-    asks.objective.caption = 1.0;
+    asks.objective.terms.push(CAPTION);
     let e = train(&asks, &dir.path().join("run"), Options::default(), &mut |_| {}).unwrap_err().to_string();
     assert!(e.contains("fusion.frames: 5, but the video tower takes at most 4"), "{e}");
     // What a recipe does not say is not written into its run.
     let plain = recipe(Path::new("m.jsonl"), 1, &towers(false), "").to_toml().unwrap();
-    assert!(!plain.contains("text_video") && !plain.contains("[video]") && !plain.contains("[model.video]"));
+    assert!(!plain.contains("[video]") && !plain.contains("[model.video]"));
 }

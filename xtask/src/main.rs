@@ -1,5 +1,7 @@
 //! Set-up and developer commands: `cargo xtask setup`, `test`, `quickstart`. Built before everything else, hence small.
 
+#[cfg(test)]
+mod circles;
 mod error;
 mod exec;
 mod quickstart;

@@ -1,6 +1,7 @@
 //! Every tower of a model, from made-up inputs to unit vectors.
 
-use super::{Args, cosine, difference, text};
+use super::args::Args;
+use super::compare::{cosine, difference, text};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
@@ -19,10 +20,12 @@ pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, 
     let mut all = serde_json::Map::new();
     for modality in there.embeds() {
         let one = || -> Result<Value, String> {
-            let found = vectors(&there, modality, batch).map_err(text)?;
+            let inputs = Inputs::new(&there, modality, batch).map_err(text)?;
+            let found = inputs.vectors(&there).map_err(text)?;
             let mut value = json!({});
             if let Some(here) = &here {
-                let want = to_vec(&vectors(here, modality, batch).map_err(text)?).map_err(text)?;
+                let same = Inputs::new(here, modality, batch).map_err(text)?;
+                let want = to_vec(&same.vectors(here).map_err(text)?).map_err(text)?;
                 let found = to_vec(&found).map_err(text)?;
                 let dim = usize::try_from(here.config().embed_dim).unwrap_or(1);
                 value["difference"] = json!(difference(&found, &want));
@@ -32,7 +35,7 @@ pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, 
                 let begun = Instant::now();
                 let mut last = None;
                 for _ in 0..args.rounds {
-                    last = Some(vectors(&there, modality, batch).map_err(text)?);
+                    last = Some(inputs.vectors(&there).map_err(text)?);
                 }
                 // Reading the last one waits for all of them.
                 last.as_ref().map(to_vec).transpose().map_err(text)?;
@@ -48,28 +51,33 @@ pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, 
     Ok(Value::Object(all))
 }
 
-/// `[B, D]` unit vectors of made-up inputs, the same on every device.
-fn vectors(model: &Model, modality: Modality, batch: i64) -> Result<Tensor> {
-    let (c, device) = (model.config(), model.device());
-    tch::no_grad(|| {
-        let pooled = match (modality, &c.text, &c.image) {
+/// A batch on a model's device: made before the clock runs, as a peer's bench makes it.
+enum Inputs {
+    Text { ids: Tensor, mask: Tensor },
+    Image(Tensor),
+    Video { pixels: Tensor, clips: Clips },
+    Audio { mel: Tensor, lengths: Tensor },
+}
+
+impl Inputs {
+    /// Made-up inputs, the same on every device.
+    fn new(model: &Model, modality: Modality, batch: i64) -> Result<Self> {
+        let (c, device) = (model.config(), model.device());
+        Ok(match (modality, &c.text, &c.image) {
             (Modality::Text, Some(text), _) => {
                 let t = text.context_length.min(16);
                 let ids: Vec<i64> = (0..batch * t).map(|i| i * 7919 % text.vocab_size).collect();
                 let ids = Tensor::f_from_slice(&ids)?.f_view([batch, t])?.f_to_device(device)?;
-                let mask = Tensor::f_ones([batch, t], (Kind::Bool, device))?;
-                model.forward_text(&ids, &mask, Mode::Eval)?.pooled
+                Self::Text { ids, mask: Tensor::f_ones([batch, t], (Kind::Bool, device))? }
             }
             (Modality::Image, _, Some(image)) => {
                 let [h, w] = image.size.sides;
-                model.forward_image(&wave(&[batch, 3, h, w], device)?, Mode::Eval)?.pooled
+                Self::Image(wave(&[batch, 3, h, w], device)?)
             }
             (Modality::Video, _, Some(image)) => {
                 let ([h, w], frames) = (image.size.sides, model.frames());
                 let clips = Clips::new(&vec![frames; batch as usize], device)?;
-                let pixels = wave(&[batch * frames as i64, 3, h, w], device)?;
-                let seen = model.forward_frames(&pixels, &clips, Mode::Eval)?.pooled;
-                model.forward_video(&seen, &clips, None, Mode::Eval)?
+                Self::Video { pixels: wave(&[batch * frames as i64, 3, h, w], device)?, clips }
             }
             _ => {
                 let plain = c.audio.as_ref().map(|a| (a.max_frames, a.mels));
@@ -77,11 +85,30 @@ fn vectors(model: &Model, modality: Modality, batch: i64) -> Result<Tensor> {
                     .or(c.htsat.as_ref().map(|h| (h.frames(), h.mels)))
                     .ok_or_else(|| model.no_tower(modality))?;
                 let lengths = Tensor::f_full([batch], frames, (Kind::Int64, device))?;
-                model.forward_audio(&wave(&[batch, frames, mels], device)?, &lengths, Mode::Eval)?.pooled
+                Self::Audio { mel: wave(&[batch, frames, mels], device)?, lengths }
             }
-        };
-        model.project(modality, &pooled)
-    })
+        })
+    }
+
+    /// `[B, D]` unit vectors.
+    fn vectors(&self, model: &Model) -> Result<Tensor> {
+        tch::no_grad(|| {
+            let (modality, pooled) = match self {
+                Self::Text { ids, mask } => {
+                    (Modality::Text, model.forward_text(ids, mask, Mode::Eval)?.pooled)
+                }
+                Self::Image(pixels) => (Modality::Image, model.forward_image(pixels, Mode::Eval)?.pooled),
+                Self::Video { pixels, clips } => {
+                    let seen = model.forward_frames(pixels, clips, Mode::Eval)?.pooled;
+                    (Modality::Video, model.forward_video(&seen, clips, None, Mode::Eval)?)
+                }
+                Self::Audio { mel, lengths } => {
+                    (Modality::Audio, model.forward_audio(mel, lengths, Mode::Eval)?.pooled)
+                }
+            };
+            model.project(modality, &pooled)
+        })
+    }
 }
 
 /// Numbers between -1 and 1, computed on the CPU wherever they go.

@@ -1,7 +1,8 @@
 //! Texts that a model writes about made-up pictures and sounds: the same ids on both devices, and tokens a second.
 
+use super::args::Args;
+use super::compare::text;
 use super::towers::wave;
-use super::{Args, is_fusion, text};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use unisono_encoders::{Modality, Mode};
 use unisono_fusion::{FusionModel, Generation, Generator, Result, Sequence};
 
 pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, String> {
-    if !is_fusion(dir) {
+    if !unisono_fusion::import::is(dir).unwrap_or(false) {
         return Ok(Value::Null);
     }
     let load = |device| unisono_fusion::import::load(dir, device).map(|found| found.model).map_err(text);

@@ -69,8 +69,8 @@ impl Place {
         fs::write(at("RECIPE"), &text).unwrap();
         fs::write(at("recipes/quickstart.toml"), &text).unwrap();
         let fusion = "[fusion]\nmemory = [\"image\"]\ncontext_length = 12\n\
-                      transformer = { width = 24, depth = 1, heads = 3, mlp_ratio = 2.0 }\n[objective]\ncaption = 1.0\n";
-        fs::write(at("recipes/quickstart-fusion.toml"), text.replace("[objective]", fusion)).unwrap();
+                      transformer = { width = 24, depth = 1, heads = 3, mlp_ratio = 2.0 }\n[[objective]]\nkind = \"caption\"\n[[objective]]\n";
+        fs::write(at("recipes/quickstart-fusion.toml"), text.replace("[[objective]]\n", fusion)).unwrap();
         for (id, model) in [
             ("openai/clip-vit-base-patch32", "sees"),
             ("Salesforce/blip-image-captioning-base", "captions"),

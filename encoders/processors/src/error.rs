@@ -45,6 +45,11 @@ impl Error {
         Self::Format { path: path.to_owned(), message: message.into() }
     }
 
+    /// What the tokenizer's library says.
+    pub(crate) fn tokenizer(e: impl std::fmt::Display) -> Self {
+        Self::Tokenizer(e.to_string())
+    }
+
     /// An [`Error::Config`] at `field`.
     pub fn config(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Config { field: field.into(), message: message.into() }

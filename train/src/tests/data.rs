@@ -43,7 +43,7 @@ fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(PathBuf, Draw)>) {
     let manifest = dir.join("manifest.jsonl");
     fs::write(&manifest, lines).unwrap();
     let text = format!(
-        "seed = 1\nsteps = 1\ndevice = \"cpu\"\n[objective]\n[optimizer]\nlr = 1e-3\n\
+        "seed = 1\nsteps = 1\ndevice = \"cpu\"\n[[objective]]\nkind = \"contrastive\"\n[optimizer]\nlr = 1e-3\n\
          [model]\nembed_dim = 8\n\
          [model.text]\nvocab_size = 300\ncontext_length = 8\npooling = \"mean\"\n\
          transformer = {{ width = 8, depth = 1, heads = 1, mlp_ratio = 1.0 }}\n\

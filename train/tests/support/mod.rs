@@ -98,7 +98,8 @@ split = "train"
 per_batch = 16
 [augment.image]
 brightness = 0.1
-[objective]
+[[objective]]
+kind = "contrastive"
 [optimizer]
 lr = 1e-2
 warmup = 5

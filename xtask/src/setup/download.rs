@@ -182,7 +182,7 @@ fn follow(child: &mut Child, wheel: &Wheel, label: &str) -> Result<Outcome> {
             let detail = text("detail");
             return match text("error").as_str() {
                 "pip" => Ok(Outcome::UnknownPip(detail)),
-                "no-pip" => Err(super::NO_PIP),
+                "no-pip" => Err(super::origin::NO_PIP),
                 "missing" | "http" => Err(Error::NoWheel { what, detail }),
                 "space" => Err(Error::DiskFull(what)),
                 "listed" => Err(Error::Checksum {
@@ -198,6 +198,10 @@ fn follow(child: &mut Child, wheel: &Wheel, label: &str) -> Result<Outcome> {
     let text = stderr.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word");
     Ok(Outcome::UnknownPip(last.trim().to_owned()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The SHA-256 of a file, in hex.
@@ -216,7 +220,7 @@ fn digest(file: &Path, label: &str) -> Result<String> {
         bar.add(length as u64);
     }
     bar.finish();
-    Ok(super::hex(&hash.finalize()))
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

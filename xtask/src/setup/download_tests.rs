@@ -31,7 +31,7 @@ fn content() -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> &'static str {
-    Box::leak(crate::setup::hex(&Sha256::digest(bytes)).into_boxed_str())
+    Box::leak(hex(&Sha256::digest(bytes)).into_boxed_str())
 }
 
 fn serve(manners: Manners) -> Index {

@@ -33,14 +33,6 @@ pub(crate) struct Args {
     force: bool,
 }
 
-const NO_PYTHON: Error = Error::MissingTool {
-    tool: "python3",
-    fix: "`sudo apt-get install python3 python3-pip` (Debian, Ubuntu), `sudo dnf install python3-pip` (Fedora), `xcode-select --install` (macOS); or set LIBTORCH to a libtorch 2.11",
-};
-const NO_PIP: Error = Error::MissingTool {
-    tool: "python3 -m pip",
-    fix: "`sudo apt-get install python3-pip` (Debian, Ubuntu), `sudo dnf install python3-pip` (Fedora), `python3 -m ensurepip --user` (elsewhere)",
-};
 const NO_COMPILER: Error = Error::MissingTool {
     tool: "c++",
     fix: "`sudo apt-get install g++` (Debian, Ubuntu), `sudo dnf install gcc-c++` (Fedora), `xcode-select --install` (macOS)",
@@ -163,7 +155,7 @@ fn find_or_fetch(cache: &Path, cuda: bool, force: bool) -> Result<Libtorch> {
     if !force && let Ok(found) = Libtorch::inspect(Kind::Download, &root) {
         return Ok(found);
     }
-    let python = python.ok_or(NO_PYTHON)?;
+    let python = python.ok_or(origin::NO_PYTHON)?;
     fetch(platform, &python, cache, &folder, cuda)?;
     Libtorch::inspect(Kind::Download, &root).map_err(|missing| Error::Incomplete { path: root, missing })
 }
@@ -215,14 +207,10 @@ fn stage_of(cache: &Path, libtorch: &Libtorch) -> PathBuf {
     match libtorch.root.parent().filter(|_| libtorch.kind == Kind::Download) {
         Some(folder) => folder.join("stage"),
         None => {
-            let digest = hex(&Sha256::digest(libtorch.root.as_os_str().as_encoded_bytes()));
+            let digest = download::hex(&Sha256::digest(libtorch.root.as_os_str().as_encoded_bytes()));
             cache.join("stages").join(digest.get(..12).unwrap_or("stage"))
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Variables that win over the written configuration.

@@ -65,6 +65,15 @@ pub(crate) fn from_environment(value: Option<PathBuf>) -> Result<Option<Libtorch
         .map_err(|problem| Error::BadLibtorch { path, problem })
 }
 
+pub(crate) const NO_PYTHON: Error = Error::MissingTool {
+    tool: "python3",
+    fix: "`sudo apt-get install python3 python3-pip` (Debian, Ubuntu), `sudo dnf install python3-pip` (Fedora), `xcode-select --install` (macOS); or set LIBTORCH to a libtorch 2.11",
+};
+pub(crate) const NO_PIP: Error = Error::MissingTool {
+    tool: "python3 -m pip",
+    fix: "`sudo apt-get install python3-pip` (Debian, Ubuntu), `sudo dnf install python3-pip` (Fedora), `python3 -m ensurepip --user` (elsewhere)",
+};
+
 /// The Python in use: the active virtual environment's, else the first on PATH.
 pub(crate) fn python() -> Option<PathBuf> {
     let active = ["VIRTUAL_ENV", "CONDA_PREFIX"]

@@ -31,7 +31,7 @@ impl Piece {
         if folder.join(self.file).is_file() {
             return Ok(());
         }
-        let python = super::origin::python().ok_or(super::NO_PYTHON)?;
+        let python = super::origin::python().ok_or(super::origin::NO_PYTHON)?;
         let _lock = cache::lock(cache)?;
         // Another set-up may have fetched it while this one waited for the lock.
         if folder.join(self.file).is_file() {

@@ -1,10 +1,12 @@
 //! How long a text may be for a stranger's tokenizer, whose steps may make it longer and whose patterns may take long over it.
 
-use super::guard::{Wrong, is, map, pattern, steps};
 use super::patterns::Pattern;
+use super::steps::{Wrong, is, map, pattern, steps};
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
+/// Longer texts are refused: no context holds a thousandth of them, and they are a mistake (a file's content for its name).
+const MOST_BYTES: usize = 256 << 10;
 /// Bytes that a text may have become before it is cut into tokens.
 const GROWN: f64 = (16 << 20) as f64;
 /// A tokenizer that cannot take texts of so many bytes is refused.
@@ -15,7 +17,7 @@ pub(crate) fn longest(tokenizer: &Tokenizer) -> Result<usize, Wrong> {
     let of = |part: &str, json: serde_json::Result<Value>| json.or_else(|e| is(part, e.to_string()));
     let normalizer = of("normalizer", serde_json::to_value(tokenizer.get_normalizer()))?;
     let cutter = of("pre_tokenizer", serde_json::to_value(tokenizer.get_pre_tokenizer()))?;
-    let (mut times, mut more, mut most) = (1f64, 0f64, super::text::MOST_BYTES);
+    let (mut times, mut more, mut most) = (1f64, 0f64, MOST_BYTES);
     for (part, value) in [("normalizer", &normalizer), ("pre_tokenizer", &cutter)] {
         for step in steps(part, value)? {
             let pattern = pattern(part, step)?;

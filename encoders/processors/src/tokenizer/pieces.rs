@@ -1,6 +1,6 @@
 //! The vocabulary of a stranger's Unigram model: the library finds its pieces in a tree with a hash table at each byte.
 
-use super::guard::{Wrong, is};
+use super::steps::{Wrong, is};
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
-//! The two passes of [`resize`](super::resize) with AVX2, the same sums in other steps: a weight of 32 bits is split into
+//! The two passes of `resize` with AVX2, the same sums in other steps: a weight of 32 bits is split into
 //! `high · 2¹¹ + low`, so that each half times a byte fits the 16-bit multiply-add, which takes two taps at once. Sums wrap, and what
 //! is put together again is exact.
 
-use super::resize::{BITS, Taps};
+use super::taps::{BITS, Taps, byte};
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_packs_epi32, _mm_packus_epi16,
     _mm_set1_epi32, _mm_slli_epi32, _mm_srai_epi32, _mm256_add_epi32, _mm256_broadcastsi128_si256,
@@ -140,6 +140,6 @@ pub(super) fn sum_rows(rows: &[u8], stride: usize, weights: &[i32], to: &mut [u8
     for (i, to) in rest.iter_mut().enumerate() {
         let column = rows.iter().skip(done + i).step_by(stride);
         let sum = column.zip(weights).map(|(b, w)| i32::from(*b) * w).sum();
-        *to = super::resize::byte(sum);
+        *to = byte(sum);
     }
 }

@@ -66,7 +66,7 @@ impl Mojibake {
     }
 
     fn build() -> Option<Self> {
-        let data: Data = serde_json::from_str(include_str!("../../data/mojibake.json")).ok()?;
+        let data: Data = serde_json::from_str(include_str!("../../../data/mojibake.json")).ok()?;
         let pages = data.pages.iter().map(|(name, chars)| {
             let bytes = chars.chars().zip(0x80..=0xff).collect();
             Page { name: name.clone(), bytes }

@@ -2,17 +2,14 @@
 //! template whose tokens are not there, pieces that are shorter than their prefix end in a panic, a chain of replacements makes gigabytes of
 //! a word. So all of that is looked at first, in the JSON value that the tokenizer is then made from.
 
-use super::charsmap::Charsmap;
 use super::lengths::longest;
-use super::patterns::{self, Pattern};
 use super::pieces::unigram;
+use super::steps::{Wrong, is, map, pattern, steps};
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::Path;
 use tokenizers::Tokenizer;
 
-/// Steps of a normaliser, pre-tokenizer, post-processor or decoder.
-const STEPS: usize = 64;
 /// Bytes of a text within a step: a replacement, a prefix, a special token.
 const WORDS: usize = 4096;
 /// Tokens put around a text.
@@ -23,6 +20,7 @@ const ADDED: (usize, usize) = (1 << 17, 4 << 20);
 const AFFIX: usize = 64;
 /// Characters of a word that pieces are looked for in: the time is their square.
 const WORD: u64 = 256;
+
 /// Makes the tokenizer that `value`, read at `path`, describes.
 ///
 /// # Errors
@@ -39,13 +37,6 @@ pub(crate) fn make(path: &Path, mut value: Value) -> Result<Tokenizer> {
         .map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?;
     longest(&tokenizer).map_err(wrong)?;
     Ok(tokenizer)
-}
-
-/// A key and what is wrong with its value.
-pub(super) type Wrong = (String, String);
-
-pub(super) fn is<T>(key: &str, message: impl Into<String>) -> Result<T, Wrong> {
-    Err((key.to_owned(), message.into()))
 }
 
 fn check(file: &Value) -> Result<(), Wrong> {
@@ -75,28 +66,6 @@ fn check(file: &Value) -> Result<(), Wrong> {
     model(&file["model"])
 }
 
-/// A part's steps: itself, and those that it lists. Only objects are steps: the library would read a list as one, too.
-pub(super) fn steps<'a>(part: &str, value: &'a Value) -> Result<Vec<&'a Map<String, Value>>, Wrong> {
-    let (mut found, mut open) = (Vec::new(), vec![value]);
-    while let Some(value) = open.pop().filter(|v| !v.is_null()) {
-        let Some(step) = value.as_object() else {
-            return is(part, format!("expected objects, found {value:.80}"));
-        };
-        found.push(step);
-        if found.len() > STEPS {
-            return is(part, format!("more than {STEPS} steps"));
-        }
-        let lists = ["normalizers", "pretokenizers", "processors", "decoders"]
-            .iter()
-            .filter_map(|key| step.get(*key));
-        for list in lists {
-            let Some(all) = list.as_array() else { return is(part, "expected a list of steps") };
-            open.extend(all);
-        }
-    }
-    Ok(found)
-}
-
 /// Texts of a step, which stand in what it makes.
 fn words(part: &str, step: &Map<String, Value>) -> Result<(), Wrong> {
     for (key, value) in step.iter().filter(|(k, _)| *k != "precompiled_charsmap") {
@@ -109,28 +78,6 @@ fn words(part: &str, step: &Map<String, Value>) -> Result<(), Wrong> {
         }
     }
     Ok(())
-}
-
-/// The pattern that a step looks for.
-pub(super) fn pattern(part: &str, step: &Map<String, Value>) -> Result<Option<Pattern>, Wrong> {
-    let Some(value) = step.get("pattern") else { return Ok(None) };
-    let plain = value.get("String").or(Some(value)).and_then(Value::as_str);
-    let found = match (value.get("Regex").and_then(Value::as_str), plain) {
-        (Some(regex), _) => Pattern::new(regex),
-        (None, Some(text)) if text.len() <= patterns::LONGEST => Ok(Pattern::text(text)),
-        (None, Some(text)) => {
-            Err(format!("a text of {} bytes, expected at most {}", text.len(), patterns::LONGEST))
-        }
-        (None, None) => Err("expected {\"String\": text} or {\"Regex\": pattern}".into()),
-    };
-    found.map(Some).or_else(|e| is(&format!("{part}.pattern"), e))
-}
-
-pub(super) fn map(base64: &str) -> Result<Charsmap, String> {
-    use base64::Engine;
-    let bytes =
-        base64::engine::general_purpose::STANDARD.decode(base64).map_err(|e| format!("no base64: {e}"))?;
-    Charsmap::new(&bytes)
 }
 
 /// `single` and `pair` of a template: the library looks their tokens up without asking whether they are there.
@@ -241,7 +188,7 @@ fn model(model: &Value) -> Result<(), Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charsmap::tests::one;
+    use crate::tokenizer::charsmap::tests::one;
     use base64::Engine;
     use serde_json::json;
 

@@ -4,83 +4,9 @@
 //! Pillow 13 resizes a picture whose height shrinks much more than its width columns first; that moves some of its bytes by one
 //! level. The models of today were trained before it, so the older order is kept.
 
-use super::image::Interpolation;
+use super::interpolation::Interpolation;
+use super::taps::{Taps, byte};
 use image::RgbImage;
-
-impl Interpolation {
-    /// Half the filter's width at scale 1.
-    fn support(self) -> f64 {
-        match self {
-            Self::Nearest | Self::Box => 0.5,
-            Self::Bilinear | Self::Hamming => 1.0,
-            Self::Bicubic => 2.0,
-            Self::Lanczos => 3.0,
-        }
-    }
-
-    fn at(self, x: f64) -> f64 {
-        use std::f64::consts::PI;
-        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) };
-        let t = x.abs();
-        match self {
-            // Half open, so that neighbours never share a pixel.
-            Self::Nearest | Self::Box => f64::from(u8::from(x > -0.5 && x <= 0.5)),
-            Self::Bilinear => (1.0 - t).max(0.0),
-            Self::Hamming if t >= 1.0 => 0.0,
-            Self::Hamming => sinc(t) * (0.54 + 0.46 * (t * PI).cos()),
-            Self::Bicubic if t < 1.0 => (1.5 * t - 2.5) * t * t + 1.0,
-            Self::Bicubic if t < 2.0 => ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0,
-            Self::Bicubic => 0.0,
-            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
-            Self::Lanczos => 0.0,
-        }
-    }
-}
-
-/// Fractional bits of a weight: 32, less 8 for the byte and 2 for what overshooting filters add.
-pub(super) const BITS: u32 = 22;
-
-/// For each output position the first input position and its weights.
-pub(super) struct Taps {
-    first: Vec<usize>,
-    weights: Vec<i32>,
-    /// Length of a window.
-    pub(super) most: usize,
-}
-
-impl Taps {
-    /// From `input` positions to positions `from .. from + n` of `output`.
-    fn new(filter: Interpolation, input: u32, output: u32, from: u32, n: u32) -> Self {
-        let scale = f64::from(input) / f64::from(output);
-        let (wide, input) = (scale.max(1.0), i64::from(input));
-        let support = filter.support() * wide;
-        let most = support.ceil() as usize * 2 + 1;
-        let mut taps = Self { first: Vec::new(), weights: vec![0; most * n as usize], most };
-        for (i, row) in (from..from + n).zip(taps.weights.chunks_exact_mut(most)) {
-            let centre = (f64::from(i) + 0.5) * scale;
-            let first = ((centre - support + 0.5) as i64).max(0);
-            let count = ((centre + support + 0.5) as i64).min(input) - first;
-            let weigh = |k: i64| filter.at(((k + first) as f64 - centre + 0.5) / wide);
-            let sum: f64 = (0..count).map(weigh).sum();
-            for (k, w) in row.iter_mut().enumerate().take(count.max(0) as usize) {
-                let weight = weigh(k as i64) / if sum == 0.0 { 1.0 } else { sum };
-                *w = (weight * f64::from(1 << BITS)).round() as i32;
-            }
-            // The last positions' windows are moved back so that every window lies inside.
-            let last = (input - most as i64).max(0);
-            if first > last {
-                row.rotate_right((first - last) as usize % most);
-            }
-            taps.first.push(first.min(last) as usize);
-        }
-        taps
-    }
-
-    /// First input position and weights of output position `i`.
-    pub(super) fn window(&self, i: usize) -> (usize, &[i32]) {
-        (self.first[i], &self.weights[i * self.most..(i + 1) * self.most])
-    }
-}
 
 /// `picture` resized to `width` × `height`, of which the part of `size` pixels at `corner` is computed (x, then y).
 pub(super) fn resize(
@@ -131,11 +57,6 @@ fn nearest(input: u32, output: u32) -> Vec<u32> {
             found
         })
         .collect()
-}
-
-#[inline(always)]
-pub(super) fn byte(sum: i32) -> u8 {
-    ((sum + (1 << (BITS - 1))) >> BITS).clamp(0, 255) as u8
 }
 
 /// Whether the processor has the vectors of `resize_avx2`.

@@ -1,6 +1,7 @@
 //! Image processors from the files of other libraries: Hugging Face's `preprocessor_config.json`, OpenCLIP's `preprocess_cfg`.
 
-use super::image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
+use super::interpolation::Interpolation;
+use super::processor::{Alpha, Fit, ImageProcessor, Rounding};
 use crate::Json;
 use crate::Size;
 use crate::{Error, Result};

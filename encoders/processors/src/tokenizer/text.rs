@@ -1,0 +1,210 @@
+//! Strings → token ids, through a `tokenizer.json` of the `tokenizers` crate.
+
+use super::bare::{Bare, SPECIAL};
+use super::clean::Cleaning;
+use super::rules::TextRules;
+use super::{files, lengths};
+use crate::{Error, Result};
+use std::path::Path;
+use tokenizers::Tokenizer;
+
+/// The text half of the contract.
+#[derive(Debug, Clone)]
+pub struct TextProcessor {
+    tokenizer: Tokenizer,
+    context_length: usize,
+    /// Rows of the embedding.
+    rows: i64,
+    /// Bytes of the longest text.
+    longest: usize,
+    rules: TextRules,
+    /// For [`Cleaning::Siglip`].
+    bare: Option<Box<Bare>>,
+}
+
+impl TextProcessor {
+    /// A tokenizer with the model's context length, in tokens.
+    ///
+    /// # Errors
+    /// The vocabulary is larger than the embedding of `vocab_size` rows, or texts grow too much in the tokenizer.
+    pub fn new(tokenizer: Tokenizer, context_length: usize, vocab_size: i64) -> Result<Self> {
+        let found = tokenizer.get_vocab_size(true) as i64;
+        if found > vocab_size {
+            return Err(Error::config(
+                "text.vocab_size",
+                format!("the tokenizer has {found} tokens, the embedding only {vocab_size} rows"),
+            ));
+        }
+        let longest = lengths::longest(&tokenizer).map_err(|(key, message)| Error::config(key, message))?;
+        let rules = TextRules::default();
+        Ok(Self {
+            tokenizer,
+            context_length: context_length.max(1),
+            rows: vocab_size,
+            longest,
+            rules,
+            bare: None,
+        })
+    }
+
+    /// Reads `tokenizer.json`.
+    ///
+    /// # Errors
+    /// Not there, not a tokenizer, or too large a vocabulary.
+    pub fn load(path: &Path, context_length: usize, vocab_size: i64) -> Result<Self> {
+        let tokenizer = files::read_json(path)?;
+        Self::new(tokenizer, context_length, vocab_size)
+    }
+
+    /// The tokenizer of the checkpoint in `dir`, whatever its format; `None` where it has none.
+    ///
+    /// # Errors
+    /// A file that is not what its name says, or a vocabulary larger than the embedding of `vocab_size` rows.
+    pub fn from_checkpoint(
+        dir: &Path,
+        family: &str,
+        context_length: usize,
+        vocab_size: i64,
+        rules: TextRules,
+    ) -> Result<Option<Self>> {
+        let Some(tokenizer) = files::read(dir, family)? else { return Ok(None) };
+        let made = Self::new(tokenizer, context_length, vocab_size);
+        let made = made.map_err(|e| Error::format(dir, format!("tokenizer and weights do not fit: {e}")))?;
+        Ok(Some(made.with_rules(rules)))
+    }
+
+    /// The same processor with other rules.
+    pub fn with_rules(self, rules: TextRules) -> Self {
+        let bare = match rules.clean {
+            Cleaning::Siglip => Bare::new(&self.tokenizer),
+            _ => None,
+        };
+        Self { rules, bare, ..self }
+    }
+
+    /// What happens to a text besides its tokenizer.
+    pub fn rules(&self) -> TextRules {
+        self.rules
+    }
+
+    /// Tokens of the longest text that fits.
+    pub fn context_length(&self) -> usize {
+        self.context_length
+    }
+
+    /// The `tokenizer.json` text.
+    ///
+    /// # Errors
+    /// The tokenizer cannot be written as JSON.
+    pub fn to_json(&self) -> Result<String> {
+        self.tokenizer.to_string(true).map_err(Error::tokenizer)
+    }
+
+    /// The underlying tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Ids of one text, at most the context length; the last id of a text that was cut is still its last token (the end token).
+    ///
+    /// # Errors
+    /// The tokenizer's own.
+    pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
+        Ok(self.cut(self.all_ids(text)?))
+    }
+
+    fn all_ids(&self, text: &str) -> Result<Vec<i64>> {
+        if text.len() > self.longest {
+            return Err(Error::Input(format!(
+                "a text of {} bytes, at most {} are taken; split it",
+                text.len(),
+                self.longest
+            )));
+        }
+        let encoding = match (&self.bare, self.rules.clean) {
+            (Some(bare), _) if SPECIAL.iter().any(|s| text.contains(s)) => {
+                return bare.with_special(text);
+            }
+            (Some(bare), clean) => bare.first.encode_fast(bare.map.normalize(&clean.apply(text)), true),
+            (_, Cleaning::None | Cleaning::Siglip) => self.tokenizer.encode_fast(text, true),
+            (_, clean) => self.tokenizer.encode_fast(clean.apply(text), true),
+        };
+        let encoding = encoding.map_err(Error::tokenizer)?;
+        let ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
+        if ids.is_empty() {
+            return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
+        }
+        // Its files may number tokens as they like; libtorch would look them up all the same.
+        if let Some(id) = ids.iter().find(|id| **id >= self.rows) {
+            let rows = self.rows;
+            return Err(Error::Input(format!(
+                "the tokenizer gives token {id}, the model's embedding has {rows} rows"
+            )));
+        }
+        Ok(ids)
+    }
+
+    /// How many tokens a text has before it is cut.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn count(&self, text: &str) -> Result<usize> {
+        Ok(self.all_ids(text)?.len())
+    }
+
+    /// At most the context length, the last id kept.
+    fn cut(&self, mut ids: Vec<i64>) -> Vec<i64> {
+        if ids.len() > self.context_length {
+            let last = ids[ids.len() - 1];
+            ids.truncate(self.context_length);
+            ids[self.context_length - 1] = last;
+        }
+        ids
+    }
+}
+
+/// The processor of a `tokenizer.json` with these `bytes`, 64 tokens of a million.
+pub fn of_bytes(path: &Path, bytes: &[u8]) -> Result<TextProcessor> {
+    TextProcessor::new(files::parse_json(path, bytes)?, 64, 1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vocabulary::{Vocabulary, train_tokenizer};
+    use super::*;
+
+    const TEXTS: [&str; 5] = ["a red bus", "a red rose", "ein roter Bus", "красный автобус", "赤いバス"];
+
+    fn processor(context: usize) -> TextProcessor {
+        let tokenizer = train_tokenizer(TEXTS.iter().cycle().take(50), 300, Vocabulary::Bpe).unwrap();
+        TextProcessor::new(tokenizer, context, 300).unwrap()
+    }
+
+    #[test]
+    fn any_string_has_ids_and_an_end() {
+        let p = processor(8);
+        for s in ["", " ", "A RED BUS", "\u{0}\u{7f}", "🚌🚌🚌", "a\u{301}", "شاحنة", &"x".repeat(100_000)]
+        {
+            let ids = p.encode(s).unwrap();
+            assert!((1..=8).contains(&ids.len()) && *ids.last().unwrap() == 1, "{s:.20}: {ids:?}");
+            assert!(ids.iter().all(|i| (1..300).contains(i)));
+        }
+        assert_eq!(p.encode("A Red Bus").unwrap(), p.encode("a red bus").unwrap());
+        assert_ne!(p.encode("赤いバス").unwrap(), p.encode("赤い").unwrap());
+    }
+
+    #[test]
+    fn round_trips_through_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokenizer.json");
+        let p = processor(16);
+        std::fs::write(&path, p.to_json().unwrap()).unwrap();
+        let q = TextProcessor::load(&path, 16, 300).unwrap();
+        for s in TEXTS {
+            assert_eq!(p.encode(s).unwrap(), q.encode(s).unwrap());
+        }
+        assert!(TextProcessor::load(&path, 16, 100).unwrap_err().to_string().contains("only 100 rows"));
+        std::fs::write(&path, "{").unwrap();
+        assert!(TextProcessor::load(&path, 16, 300).is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! `kind = "caption"`: the next token of a text about what is remembered (Yu et al. 2022; Li et al. 2022).
+
+use super::one;
+use crate::model::FusionModel;
+use crate::stack::Remembered;
+use crate::{Error, Result, See};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+use unisono_encoders::Mode;
+
+/// Captions, token by token, by a fusion part that writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caption {
+    /// Factor on the loss; 0 leaves the term out.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Share of each target spread evenly over the vocabulary.
+    #[serde(default)]
+    pub label_smoothing: f64,
+}
+
+/// Targets that count for nothing.
+pub(super) const NONE: i64 = -100;
+
+/// Id lists that end with their end token, as input of a writer and its targets: `[B, T]` each, the input begins with `start`.
+fn shifted(ids: &[&[i64]], start: i64, pad: i64) -> Result<(Tensor, Tensor)> {
+    let t = ids.iter().map(|r| r.len()).max().unwrap_or(0);
+    let (mut input, mut target) = (vec![pad; ids.len() * t], vec![NONE; ids.len() * t]);
+    for (i, row) in ids.iter().enumerate() {
+        let at = i * t;
+        input[at] = start;
+        input[at + 1..at + row.len()].copy_from_slice(&row[..row.len() - 1]);
+        target[at..at + row.len()].copy_from_slice(row);
+    }
+    let shape = [ids.len() as i64, t as i64];
+    Ok((Tensor::f_from_slice(&input)?.f_view(shape)?, Tensor::f_from_slice(&target)?.f_view(shape)?))
+}
+
+/// Mean loss of the tokens of `captions` (id lists with their end tokens), one about each item of the memory, in nats a token.
+///
+/// # Errors
+/// No writer, an empty caption, more tokens than positions, or libtorch's.
+pub fn caption_loss(
+    model: &FusionModel,
+    memory: &Remembered,
+    captions: &[&[i64]],
+    label_smoothing: f64,
+    mode: Mode,
+) -> Result<Tensor> {
+    let writer = model.writer().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
+    if captions.iter().any(|c| c.is_empty()) {
+        return Err(Error::Shape("a caption without tokens".into()));
+    }
+    let tokens = &model.config().tokens;
+    let (input, target) = shifted(captions, tokens.start, tokens.pad)?;
+    let (input, target) = (input.f_to_device(writer.device())?, target.f_to_device(writer.device())?);
+    let hidden = writer.forward(&input, &See::Before, Some(memory), None, mode)?;
+    // Scores of real tokens only: a batch's padding is often half of it, and a row of scores is as wide as the vocabulary.
+    let real = target.f_view([-1])?.f_ge(0)?.f_nonzero()?.f_squeeze_dim(1)?;
+    let width = hidden.size3()?.2;
+    let hidden = hidden.f_reshape([-1, width])?.f_index_select(0, &real)?;
+    let target = target.f_view([-1])?.f_index_select(0, &real)?;
+    let scores = writer.scores(&hidden)?;
+    Ok(scores.f_cross_entropy_loss(&target, None::<&Tensor>, tch::Reduction::Mean, NONE, label_smoothing)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_a_token_behind_what_is_written() {
+        let (input, target) = shifted(&[&[5, 6, 2], &[7, 2]], 1, 0).unwrap();
+        let flat = |t: Tensor| Vec::<i64>::try_from(t.view([-1])).unwrap();
+        assert_eq!(flat(input), [1, 5, 6, 1, 7, 0]);
+        assert_eq!(flat(target), [5, 6, 2, 7, 2, NONE]);
+    }
+}

@@ -1,0 +1,136 @@
+//! `kind = "contrastive"`: InfoNCE (van den Oord et al. 2018; both directions as CLIP, Radford et al. 2021), with several positives a
+//! row (the "outside the logarithm" form of Khosla et al. 2020).
+
+use super::items::together;
+use super::{Items, Pair, View, one};
+use crate::Result;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// The largest factor on cosines, as CLIP clips it: beyond it the loss is dominated by single negatives.
+pub(super) const MAX_SCALE: f64 = 100.0;
+
+/// Each item finds its own among all of its batch, in both directions, by softmax.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contrastive {
+    /// Pairs of modalities; empty: every pair that the model has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Pair>,
+    /// Factor on each pair's loss; 0 leaves the term out.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Share of each target spread evenly over the batch.
+    #[serde(default)]
+    pub label_smoothing: f64,
+}
+
+impl Contrastive {
+    /// The loss of a pair of modalities, the mean over rows and both directions, a scalar in nats; `None` where fewer than two items
+    /// have both. `scale`: the logarithm of the factor on cosines.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn loss(&self, a: &View, b: &View, items: &Items, scale: &Tensor) -> Result<Option<Tensor>> {
+        let Some((x, y, rows)) = together(a, b)? else { return Ok(None) };
+        let factor = scale.f_exp()?.f_clamp_max(MAX_SCALE)?;
+        let logits = x.f_matmul(&y.f_transpose(0, 1)?)?.f_mul(&factor)?;
+        let targets = items.targets(&rows, self.label_smoothing)?.f_to_device(logits.device())?;
+        let forth = cross_entropy(&logits, &targets)?;
+        let back = cross_entropy(&logits.f_transpose(0, 1)?, &targets)?;
+        Ok(Some(forth.f_add(&back)?.f_mul_scalar(0.5)?))
+    }
+}
+
+/// `logits`, `targets` `[n, n]` → mean over rows of −Σ target · log softmax.
+fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let log_p = logits.f_log_softmax(1, Kind::Float)?;
+    Ok(log_p.f_mul(targets)?.f_sum(Kind::Float)?.f_mul_scalar(-1.0 / logits.size()[0] as f64)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective::items::tests::unit;
+
+    fn naive(x: &Tensor, y: &Tensor, rows: &[usize], items: &Items, scale: f64, smoothing: f64) -> f64 {
+        let n = rows.len();
+        let dot = |i: usize, j: usize| {
+            (0..x.size()[1])
+                .map(|k| x.double_value(&[i as i64, k]) * y.double_value(&[j as i64, k]))
+                .sum::<f64>()
+                * scale
+        };
+        let mut sum = 0.0;
+        for i in 0..n {
+            let z: f64 = (0..n).map(|j| dot(i, j).exp()).sum::<f64>().ln();
+            let zt: f64 = (0..n).map(|j| dot(j, i).exp()).sum::<f64>().ln();
+            let p: Vec<bool> = (0..n).map(|j| items.positive(rows[i], rows[j])).collect();
+            let count = p.iter().filter(|x| **x).count() as f64;
+            for (j, positive) in p.iter().enumerate() {
+                let t = smoothing / n as f64 + if *positive { (1.0 - smoothing) / count } else { 0.0 };
+                sum -= t * ((dot(i, j) - z) + (dot(j, i) - zt));
+            }
+        }
+        sum / (2.0 * n as f64)
+    }
+
+    fn smoothed(label_smoothing: f64) -> Contrastive {
+        Contrastive { pairs: Vec::new(), weight: 1.0, label_smoothing }
+    }
+
+    #[test]
+    fn equals_a_naive_loss_with_missing_modalities_and_several_positives() {
+        let items = Items {
+            labels: vec![1, 2, 1, 3, 4, 5],
+            texts: vec![Some(9), None, None, Some(8), Some(8), Some(7)],
+        };
+        let view = |n, seed, rows: Vec<usize>| View { vectors: unit(n, 5, seed), rows };
+        let text = view(4, 1, vec![0, 3, 4, 5]);
+        let image = view(5, 2, vec![0, 1, 2, 3, 4]);
+        let audio = view(3, 3, vec![0, 2, 5]);
+        let pick = |x: &View, at: &[i64]| x.vectors.index_select(0, &Tensor::from_slice(at));
+        let log = 1.5f64;
+        for (a, b, at_a, at_b, rows) in [
+            (&text, &image, &[0i64, 1, 2][..], &[0i64, 3, 4][..], &[0, 3, 4][..]),
+            (&text, &audio, &[0, 3], &[0, 2], &[0, 5]),
+            (&image, &audio, &[0, 2], &[0, 1], &[0, 2]),
+        ] {
+            let loss = smoothed(0.1).loss(a, b, &items, &Tensor::from(log)).unwrap().unwrap();
+            let want = naive(&pick(a, at_a), &pick(b, at_b), rows, &items, log.exp(), 0.1);
+            assert!((loss.double_value(&[]) - want).abs() < 1e-5, "{loss:?} {want}");
+        }
+    }
+
+    #[test]
+    fn the_scale_is_bounded() {
+        let items = Items { labels: vec![1, 2], texts: vec![None; 2] };
+        let view = |seed| View { vectors: unit(2, 3, seed), rows: vec![0, 1] };
+        let at = |log: f64| {
+            let loss = smoothed(0.0).loss(&view(1), &view(2), &items, &Tensor::from(log)).unwrap();
+            loss.unwrap().double_value(&[])
+        };
+        assert_eq!(at(MAX_SCALE.ln() + 3.0), at(MAX_SCALE.ln()));
+        assert!(at(MAX_SCALE.ln()) != at(1.0));
+    }
+
+    #[test]
+    fn gradient_equals_finite_differences() {
+        let items = Items { labels: vec![1, 2, 1], texts: vec![None; 3] };
+        let y = unit(3, 2, 5);
+        let f = |x: &Tensor| {
+            let view = |vectors: &Tensor| View { vectors: vectors.shallow_clone(), rows: vec![0, 1, 2] };
+            smoothed(0.0).loss(&view(x), &view(&y), &items, &Tensor::from(0.7f64)).unwrap().unwrap()
+        };
+        let x = unit(3, 2, 4).set_requires_grad(true);
+        f(&x).backward();
+        let g = x.grad();
+        for k in 0..6 {
+            let step =
+                Tensor::from_slice(&(0..6).map(|i| if i == k { 1e-2 } else { 0.0 }).collect::<Vec<f64>>())
+                    .view([3, 2]);
+            let d = (f(&(x.detach() + &step)) - f(&(x.detach() - &step))).double_value(&[]) / 2e-2;
+            assert!((d - g.double_value(&[k / 2, k % 2])).abs() < 1e-3, "{k}: {d}");
+        }
+    }
+}

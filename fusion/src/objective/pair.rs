@@ -1,0 +1,77 @@
+//! A pair of modalities, as recipes and logs name it: `text_image`.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use unisono_encoders::Modality;
+
+/// An unordered pair of modalities that can be aligned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Pair(Modality, Modality);
+
+impl Pair {
+    /// All of them, in the order in which their losses are added. Pictures and videos go through one tower: they are no pair.
+    pub const ALL: [Self; 5] = [
+        Self(Modality::Text, Modality::Image),
+        Self(Modality::Text, Modality::Audio),
+        Self(Modality::Text, Modality::Video),
+        Self(Modality::Image, Modality::Audio),
+        Self(Modality::Audio, Modality::Video),
+    ];
+
+    /// The two.
+    pub const fn modalities(self) -> (Modality, Modality) {
+        (self.0, self.1)
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.0, self.1)
+    }
+}
+
+impl From<Pair> for String {
+    fn from(pair: Pair) -> Self {
+        pair.to_string()
+    }
+}
+
+impl FromStr for Pair {
+    type Err = String;
+
+    /// Either order is understood.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = |p: &Self| p.to_string() == text || format!("{}_{}", p.1, p.0) == text;
+        Self::ALL.into_iter().find(named).ok_or_else(|| {
+            let known = Self::ALL.map(|p| p.to_string()).join(", ");
+            format!("expected a pair of modalities ({known}), found {text:?}")
+        })
+    }
+}
+
+impl TryFrom<String> for Pair {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_either_order() {
+        for pair in Pair::ALL {
+            let (a, b) = pair.modalities();
+            assert_eq!(pair.to_string().parse(), Ok(pair));
+            assert_eq!(format!("{b}_{a}").parse(), Ok(pair));
+        }
+        assert!(Pair::ALL.is_sorted());
+        let said = "image_video".parse::<Pair>().unwrap_err();
+        assert!(said.contains("text_image") && said.contains("\"image_video\""), "{said}");
+    }
+}

@@ -1,0 +1,57 @@
+use super::*;
+
+fn contrastive(pairs: &[&str]) -> Term {
+    let pairs = pairs.iter().map(|p| p.parse().unwrap()).collect();
+    Term::Contrastive(Contrastive { pairs, weight: 1.0, label_smoothing: 0.0 })
+}
+
+fn said(terms: Vec<Term>) -> String {
+    Objective { terms }.validate().unwrap_err().to_string()
+}
+
+#[test]
+fn what_no_model_could_learn_by_is_refused_by_name() {
+    let caption = |weight, label_smoothing| Term::Caption(Caption { weight, label_smoothing });
+    Objective { terms: vec![contrastive(&[]), caption(1.0, 0.1), Term::Match(Match { weight: 0.5 })] }
+        .validate()
+        .unwrap();
+    assert!(said(vec![]).contains("nothing to learn"));
+    assert!(said(vec![caption(0.0, 0.0)]).contains("nothing to learn"));
+    assert!(
+        said(vec![contrastive(&[]), caption(-1.0, 0.0)]).starts_with("objective.1.weight: expected 0 or")
+    );
+    assert!(said(vec![contrastive(&[]), caption(f64::NAN, 0.0)]).starts_with("objective.1.weight"));
+    assert!(said(vec![caption(1.0, 1.0)]).starts_with("objective.0.label_smoothing: expected 0 to below 1"));
+    let twice = said(vec![contrastive(&["text_image"]), contrastive(&["text_audio", "image_text"])]);
+    assert!(twice.starts_with("objective.1: text_image is learned by an earlier term"), "{twice}");
+    assert!(said(vec![caption(1.0, 0.0), caption(2.0, 0.0)]).contains("caption is learned"));
+    // One pair by two kinds of loss is two losses.
+    let sigmoid = Sigmoid { pairs: vec!["text_image".parse().unwrap()], weight: 1.0 };
+    Objective { terms: vec![contrastive(&["text_image"]), Term::Sigmoid(sigmoid)] }.validate().unwrap();
+}
+
+#[test]
+fn only_terms_with_a_weight_count() {
+    let terms = vec![contrastive(&[]), Term::Caption(Caption { weight: 0.0, label_smoothing: 0.0 })];
+    let mut objective = Objective { terms };
+    assert!(!objective.fuses() && objective.active().count() == 1);
+    objective.terms.push(Term::Match(Match { weight: 1.0 }));
+    assert!(objective.fuses() && objective.matches());
+}
+
+#[test]
+fn terms_are_written_as_recipes_state_them() {
+    let json = r#"[{"kind":"contrastive","pairs":["text_image"],"weight":0.5,"label_smoothing":0.0},{"kind":"match","weight":1.0}]"#;
+    let objective: Objective = serde_json::from_str(json).unwrap();
+    assert_eq!(serde_json::to_string(&objective).unwrap(), json);
+    let bare: Objective = serde_json::from_str(r#"[{"kind":"caption"}]"#).unwrap();
+    assert_eq!(bare.terms, [Term::Caption(Caption { weight: 1.0, label_smoothing: 0.0 })]);
+    for (json, says) in [
+        (r#"[{"kind":"triplet"}]"#, "unknown variant `triplet`"),
+        (r#"[{"kind":"match","margin":1}]"#, "unknown field `margin`"),
+        (r#"[{"kind":"sigmoid","pairs":["text_smell"]}]"#, "expected a pair of modalities"),
+    ] {
+        let said = serde_json::from_str::<Objective>(json).unwrap_err().to_string();
+        assert!(said.contains(says), "{said}");
+    }
+}

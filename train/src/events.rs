@@ -1,0 +1,79 @@
+//! What a run is told, and what it tells.
+
+use crate::tracking::EvalLine;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use unisono_datasets::Skip;
+
+/// How a run is started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Go on from `last/` when there is one.
+    pub resume: bool,
+    /// Begin again, whatever the directory holds.
+    pub fresh: bool,
+    /// When set, the run saves a checkpoint after the step in hand and returns.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+/// What a run tells while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A line about what is being done.
+    Note(String),
+    /// A record that is left out, named once.
+    Skipped(&'a Skip),
+    /// A step is done.
+    Step(StepReport),
+    /// An evaluation is done.
+    Evaluated(&'a EvalLine),
+    /// A checkpoint is written.
+    Saved(u64),
+}
+
+/// A step's numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct StepReport {
+    /// Steps done.
+    pub step: u64,
+    /// Steps to do.
+    pub steps: u64,
+    /// The whole loss, nats.
+    pub loss: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Samples a second since this process began.
+    pub samples_per_second: f64,
+    /// Share of the time that the loop waited for data.
+    pub data_wait: f64,
+}
+
+/// A run's end, also written as `summary.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Summary {
+    /// Steps done.
+    pub step: u64,
+    /// Whether all steps are done, or the run was stopped.
+    pub finished: bool,
+    /// Best score (mean R@5 of the protocols), and its step.
+    pub best: Option<(f64, u64)>,
+    /// Wall seconds of the whole run.
+    pub seconds: f64,
+    /// Wall seconds by part: data_wait, forward, backward, optimizer, evaluate, checkpoint, start.
+    pub parts: BTreeMap<String, f64>,
+    /// Samples drawn.
+    pub samples: u64,
+    /// Numbers that are optimised.
+    pub parameters: usize,
+    /// GFLOP/s of the steps (forward, backward, optimizer time).
+    pub gflops: f64,
+    /// GFLOP/s of this machine's matrix product.
+    pub machine_gflops: f64,
+    /// Threads of libtorch.
+    pub threads: i32,
+    /// Where the weights lay.
+    pub device: String,
+    /// Records that were left out.
+    pub skipped: BTreeMap<String, String>,
+}

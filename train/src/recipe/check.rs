@@ -1,0 +1,85 @@
+//! Every value of a recipe is looked at before any device or file is touched.
+
+use super::Recipe;
+use crate::{Error, Result};
+use unisono_encoders::Modality;
+
+impl Recipe {
+    /// Checks every value before any device or file is touched.
+    pub(super) fn checked(self) -> Result<Self> {
+        match (&self.model, &self.init) {
+            (Some(_), None) if self.video.is_some() => {
+                return Err(Error::setting("video", "goes with init; beside [model] it is [model.video]"));
+            }
+            (Some(model), None) => model.validate()?,
+            (None, Some(_)) => {}
+            (Some(_), Some(_)) => {
+                return Err(Error::setting("model", "init brings its own towers: leave [model] out"));
+            }
+            (None, None) => {
+                return Err(Error::setting(
+                    "model",
+                    "missing; give [model], or init = \"a run or model directory\"",
+                ));
+            }
+        }
+        self.objective.validate()?;
+        let fuses = self.objective.fuses();
+        match &self.fusion {
+            None if fuses => {
+                return Err(Error::setting("objective", "caption and match need a [fusion] table"));
+            }
+            Some(f) if !fuses => {
+                let found = format!(
+                    "no term of [[objective]] is of kind caption or match: {} blocks would learn nothing",
+                    f.transformer.depth
+                );
+                return Err(Error::setting("fusion", found));
+            }
+            Some(f)
+                if f.memory.is_empty()
+                    || !f.memory.iter().all(|m| [Modality::Image, Modality::Audio].contains(m)) =>
+            {
+                return Err(Error::setting("fusion.memory", "expected image, audio, or both"));
+            }
+            _ => {}
+        }
+        if self.data.is_empty() {
+            return Err(Error::setting("data", "no [[data]] is left; a training needs at least one"));
+        }
+        for d in &self.data {
+            if d.per_batch == 0 {
+                let field = format!("data.{}.per_batch", d.name);
+                return Err(Error::setting(
+                    field,
+                    "expected at least 1, found 0; leave the source out with --without",
+                ));
+            }
+            for p in [d.caption.first, d.caption.with_name] {
+                if !(0.0..=1.0).contains(&p) {
+                    let field = format!("data.{}.caption", d.name);
+                    return Err(Error::setting(field, format!("expected probabilities, found {p}")));
+                }
+            }
+        }
+        self.augment.image.validate()?;
+        self.augment.sound.validate()?;
+        self.augment.spectrogram.validate()?;
+        let o = &self.optimizer;
+        let finite = |field: &str, v: f64, ok: bool, expected: &str| {
+            if ok && v.is_finite() {
+                return Ok(());
+            }
+            Err(Error::setting(format!("optimizer.{field}"), format!("expected {expected}, found {v}")))
+        };
+        finite("lr", o.lr, o.lr > 0.0, "a positive number")?;
+        finite("weight_decay", o.weight_decay, o.weight_decay >= 0.0, "0 or more")?;
+        finite("clip", o.clip, o.clip >= 0.0, "0 or more")?;
+        finite("ema", o.ema, (0.0..1.0).contains(&o.ema), "0 to below 1")?;
+        finite("final_lr", o.final_lr, (0.0..=1.0).contains(&o.final_lr), "0 to 1")?;
+        for b in o.betas {
+            finite("betas", b, (0.0..1.0).contains(&b), "0 to below 1")?;
+        }
+        Ok(self)
+    }
+}
