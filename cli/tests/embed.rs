@@ -62,7 +62,7 @@ fn a_manifest_split_of_one_modality() {
     let args = ["embed", "--model", s(&p.model), "--out", s(&out), "--manifest", s(&p.manifest)];
     let text = succeeds(args.iter().chain(&["--split", "train", "--modality", "text"]));
     assert!(text.contains("5 vectors of width 12"), "{text}");
-    let (tensors, _) = unisono_encoders::tensors::read(&out).unwrap();
+    let (tensors, _) = unisono_nn::tensors::read(&out).unwrap();
     assert_eq!(tensors["vectors"].size(), [5, tiny::DIM as i64]);
     let e = fails(args.iter().chain(&["--split", "tset"]));
     assert!(e.contains("it has: test (5), train (5)"), "{e}");

@@ -66,7 +66,7 @@ fn a_public_checkpoint_embeds_pictures_and_converts() {
         let args = ["embed", "--model", s(model), "--modality", "image", "--out", s(&to_path), s(&media)];
         let args: Vec<String> = args.iter().chain(more).map(|a| (*a).to_owned()).collect();
         succeeds(args.iter().map(String::as_str));
-        unisono_encoders::tensors::read(&out(to)).unwrap().0.remove("vectors").unwrap()
+        unisono_nn::tensors::read(&out(to)).unwrap().0.remove("vectors").unwrap()
     };
     let model = checkpoint("clip-gelu");
     let want = embed(&model, "a.safetensors", &[]);

@@ -8,8 +8,10 @@ mod tests;
 use crate::htsat::HtsatConfig;
 use crate::video::VideoConfig;
 use crate::{Error, Result};
-pub use checks::within;
 use serde::{Deserialize, Serialize};
+pub use unisono_nn::config::{
+    Activation, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig, TransformerConfig, within,
+};
 pub use unisono_processors::Size;
 
 /// A model: up to three towers and the space that they share.
@@ -36,108 +38,6 @@ pub struct ModelConfig {
     /// A learned number is added to the scaled cosines of each pair of modalities (SigLIP, Zhai et al. 2023).
     #[serde(default, skip_serializing_if = "is_default")]
     pub logit_bias: bool,
-}
-
-/// A stack of Transformer blocks. What the published families differ in is configuration; the defaults are this project's own
-/// choice: pre-norm, exact GELU, bidirectional, a final norm over the tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TransformerConfig {
-    /// Width W of the residual stream.
-    pub width: i64,
-    /// Number of blocks.
-    pub depth: i64,
-    /// Attention heads; divides `width`.
-    pub heads: i64,
-    /// Hidden width of the feed-forward part, in units of `width`.
-    #[serde(default = "four")]
-    pub mlp_ratio: f64,
-    /// Dropout on each residual branch, while training.
-    #[serde(default)]
-    pub dropout: f64,
-    /// Stochastic depth (Huang et al. 2016): the probability that the last block's branches are skipped for a sample,
-    /// rising linearly from 0 at the first block.
-    #[serde(default)]
-    pub drop_path: f64,
-    /// Between the two feed-forward layers.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub activation: Activation,
-    /// The first feed-forward layer gives two halves, and the second takes `activation(first half) · second half`
-    /// (Shazeer 2020; SwiGLU with `silu`).
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub gated: bool,
-    /// Where the layer norms of a block stand.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub norm: NormPlace,
-    /// Added to the variance in every layer norm.
-    #[serde(default = "eps", skip_serializing_if = "is_eps")]
-    pub norm_eps: f64,
-    /// A layer norm before the first block (CLIP's pictures, BERT's embeddings).
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub input_norm: bool,
-    /// What the last layer norm is applied to.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub final_norm: FinalNorm,
-    /// Each residual branch is multiplied by a learned vector that starts at this value (Touvron et al. 2021).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layer_scale: Option<f64>,
-    /// A token sees itself and those before it.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub causal: bool,
-    /// A learned bias on attention scores by the distance of the two tokens (Raffel et al. 2020), one table for all blocks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relative: Option<RelativeConfig>,
-    /// In each block the frames of a clip exchange messages (X-CLIP, Ni et al. 2022). Image towers with a prefix token only; a picture is
-    /// a clip of one frame.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub messages: bool,
-}
-
-/// Buckets of distances for relative attention biases: half of them for each direction, in each the near half one distance a
-/// bucket, the rest on a logarithmic scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RelativeConfig {
-    /// Number of buckets, both directions together; even.
-    pub buckets: i64,
-    /// From here on all distances share the last bucket.
-    pub max_distance: i64,
-}
-
-/// Where the layer norms of a block stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NormPlace {
-    /// `x + f(norm(x))`.
-    #[default]
-    Pre,
-    /// `norm(x + f(x))`.
-    Post,
-}
-
-/// What the last layer norm is applied to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FinalNorm {
-    /// Every token, before pooling.
-    #[default]
-    Tokens,
-    /// The pooled vector; the tokens are given as the last block leaves them.
-    Pooled,
-    /// There is none.
-    None,
-}
-
-fn four() -> f64 {
-    4.0
-}
-
-fn eps() -> f64 {
-    1e-5
-}
-
-fn is_eps(v: &f64) -> bool {
-    *v == eps()
 }
 
 fn is_default<T: Default + PartialEq>(v: &T) -> bool {
@@ -338,21 +238,4 @@ pub struct ConvConfig {
 
 fn one_one() -> [i64; 2] {
     [1, 1]
-}
-
-/// A pointwise non-linearity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// max(x, 0).
-    Relu,
-    /// x Φ(x), exact.
-    #[default]
-    Gelu,
-    /// The approximation of GELU by a hyperbolic tangent (Hendrycks & Gimpel 2016).
-    GeluTanh,
-    /// x σ(1.702 x), the approximation that OpenAI's CLIP was trained with.
-    QuickGelu,
-    /// x σ(x).
-    Silu,
 }

@@ -1,46 +1,14 @@
 //! The crate's error. What came out of a stranger's file is made printable on its way into a message, once, here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use unisono_files::printable;
 
 /// What can go wrong with configurations, weights, processors and towers.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A configuration that cannot be built.
-    #[error("{}", printable(format_args!("{field}: {message}")))]
-    Config {
-        /// The key's path, `image.heads`.
-        field: String,
-        /// What was found, what is expected.
-        message: String,
-    },
-    /// A file could not be read or written.
-    #[error("{}", printable(format_args!("{}: {source}", path.display())))]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
-    /// A file does not hold what its name says.
-    #[error("{}", printable(format_args!("{}: {message}", path.display())))]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What was found, what is expected, what to do.
-        message: String,
-    },
-    /// Weights do not fit the configuration.
-    #[error("{}", printable(format_args!("{}: weights do not fit the configuration: {report}", path.display())))]
-    Weights {
-        /// The weights file.
-        path: PathBuf,
-        /// Missing, unexpected and mismatched tensors.
-        report: Box<crate::LoadReport>,
-    },
-    /// Two parameters of one name: a mistake in a tower.
-    #[error("parameter {0} is defined twice")]
-    Duplicate(String),
+    /// A configuration that cannot be built, a file that does not hold what its name says, weights that do not fit.
+    #[error(transparent)]
+    Nn(#[from] unisono_nn::Error),
     /// The model lacks what was asked for.
     #[error("this model has no {wanted} tower; it has: {has}")]
     NoTower {
@@ -61,25 +29,22 @@ pub enum Error {
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Tch(#[from] tch::TchError),
-    /// A dispatcher call failed.
-    #[error(transparent)]
-    TorchExt(#[from] unisono_torch_ext::Error),
 }
 
 impl Error {
-    /// An [`Error::Io`] at `path`.
+    /// A file at `path` that could not be read or written.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+        unisono_nn::Error::io(path, source).into()
     }
 
-    /// An [`Error::Format`] at `path`.
+    /// A file at `path` that does not hold what its name says.
     pub fn format(path: &Path, message: impl Into<String>) -> Self {
-        Self::Format { path: path.to_owned(), message: message.into() }
+        unisono_nn::Error::format(path, message).into()
     }
 
-    /// An [`Error::Config`] at `field`.
+    /// A key of a configuration, `image.heads`, that cannot be built.
     pub fn config(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Config { field: field.into(), message: message.into() }
+        unisono_nn::Error::config(field, message).into()
     }
 }
 

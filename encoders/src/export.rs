@@ -5,11 +5,12 @@ use crate::config::{
     Activation, FinalNorm, ImageConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
     TransformerConfig,
 };
-use crate::import::Map;
-use crate::{Error, Model, Result, tensors};
+use crate::{Error, Model, Result};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
+use unisono_nn::Map;
+use unisono_nn::tensors;
 use unisono_processors::{Cleaning, Fit, ImageProcessor, Interpolation, Rounding, TextProcessor};
 
 const CLIP: &str = include_str!("../maps/to_clip.map");
@@ -136,7 +137,7 @@ fn act(t: &TransformerConfig) -> &'static str {
 
 fn tensors_of(model: &Model, map: &Map, clip: &Clip) -> Result<Vec<(String, tch::Tensor)>> {
     let depths = [clip.text.transformer.depth, clip.image.transformer.depth];
-    map.render(model.params(), &[("text", depths[0]), ("image", depths[1])])
+    Ok(map.render(model.params(), &[("text", depths[0]), ("image", depths[1])])?)
 }
 
 fn hf_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {

@@ -1,13 +1,14 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
 use crate::config::{ModelConfig, within};
-use crate::weights::Weights;
-use crate::{Error, LoadReport, Model, Processors, Result, import, tensors};
+use crate::{Error, LoadReport, Model, Processors, Result, import};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use tch::{Device, Tensor};
+use unisono_nn::tensors;
+use unisono_nn::weights::Weights;
 use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
 
 /// The version of the directory's layout. A reader refuses another.
@@ -100,7 +101,7 @@ impl Model {
         let all: Vec<(String, Tensor)> =
             self.params().iter().map(|(n, p)| (n.to_owned(), p.tensor.shallow_clone())).collect();
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        tensors::write(&dir.join(WEIGHTS), &all, metadata)
+        Ok(tensors::write(&dir.join(WEIGHTS), &all, metadata)?)
     }
 
     /// Reads a model from `dir`, this project's own or the checkpoint of another library ([`crate::import`]); strict: every tensor

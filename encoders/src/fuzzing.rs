@@ -1,31 +1,11 @@
 //! Every parser of a model file, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
-use crate::weights::Entry;
-use crate::{import, pickle, tensors};
+use crate::import;
 use std::path::Path;
 pub use tch::Device;
+pub use unisono_nn::fuzzing::{pickle, safetensors};
+use unisono_nn::tensors;
 use unisono_processors::{read_sentencepiece, tokenizer_of};
-
-/// Places that were believed must lie in the file.
-fn lie_within(found: crate::Result<Vec<(String, Entry)>>, length: usize) {
-    for (_, entry) in found.into_iter().flatten() {
-        assert!(entry.start.checked_add(entry.len).is_some_and(|end| end <= length) || entry.len == 0);
-        assert!(entry.elements().saturating_mul(entry.kind.elt_size_in_bytes() as u64) <= length as u64);
-    }
-}
-
-/// A PyTorch archive; where it is none, the bytes are a pickle in one.
-pub fn pickle(bytes: &[u8]) {
-    lie_within(pickle::entries(Path::new("pytorch_model.bin"), bytes, 0), bytes.len());
-    if !bytes.starts_with(b"PK") {
-        pickle::program(Path::new("data.pkl"), bytes);
-    }
-}
-
-/// A safetensors file.
-pub fn safetensors(bytes: &[u8]) {
-    lie_within(tensors::entries(Path::new("model.safetensors"), bytes, 0), bytes.len());
-}
 
 /// A SentencePiece model.
 pub fn sentencepiece(bytes: &[u8]) {

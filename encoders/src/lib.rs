@@ -2,7 +2,6 @@
 //!
 //! Start at [`Model`]: it loads a model directory and embeds strings, pictures and samples.
 
-mod archive;
 pub mod batch;
 pub mod clips;
 pub mod config;
@@ -14,29 +13,21 @@ pub mod files;
 pub mod fuzzing;
 pub mod htsat;
 pub mod import;
-pub mod layers;
 mod model;
-pub mod params;
-mod pickle;
 pub mod pool;
-pub mod precision;
 mod prompts;
 mod sizes;
 pub mod stem;
-pub mod tensors;
 pub mod towers;
-pub mod transnet;
 pub mod video;
 mod watch;
-pub mod weights;
 
 pub use config::ModelConfig;
 pub use embed::{similarity, to_vec};
 pub use error::{Error, Result};
 pub use model::{Modality, Model};
-pub use params::{Init, LoadReport, Mode, Params, Scope};
-pub use precision::Precision;
 pub use prompts::PromptConfig;
 pub use towers::TowerOutput;
+pub use unisono_nn::{LoadReport, Mode, Params, Pass, Precision};
 pub use unisono_processors::{Processors, prepare::Clip};
 pub use video::VideoConfig;

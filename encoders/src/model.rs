@@ -3,16 +3,15 @@
 use crate::batch;
 use crate::config::{Activation, ModelConfig, ProjectionConfig};
 use crate::htsat::Htsat;
-use crate::layers::Linear;
-use crate::precision::Precision;
 use crate::towers::{AudioTower, ImageTower, TextTower, TowerOutput};
 use crate::video::{VideoConfig, VideoTower};
-use crate::{Error, Init, Mode, Params, Result, Scope};
+use crate::{Error, Params, Pass, Precision, Result};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use tch::{Device, Tensor};
+use unisono_nn::{Init, Linear, Scope};
 use unisono_processors::{ImageProcessor, LogMel, Processors, TextProcessor};
 
 /// A kind of input.
@@ -299,27 +298,38 @@ impl Model {
     ///
     /// # Errors
     /// No text tower, too many tokens, or libtorch's.
-    pub fn forward_text(&self, ids: &Tensor, mask: &Tensor, mode: Mode) -> Result<TowerOutput> {
-        self.text.as_ref().ok_or_else(|| self.no_tower(Modality::Text))?.forward(ids, mask, mode)
+    pub fn forward_text<'a>(
+        &self,
+        ids: &Tensor,
+        mask: &Tensor,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<TowerOutput> {
+        self.text.as_ref().ok_or_else(|| self.no_tower(Modality::Text))?.forward(ids, mask, &pass.into())
     }
 
     /// `pixels` `[B, 3, S, S]` through the image tower.
     ///
     /// # Errors
     /// No image tower, another size, or libtorch's.
-    pub fn forward_image(&self, pixels: &Tensor, mode: Mode) -> Result<TowerOutput> {
-        self.image_tower()?.forward(pixels, mode)
+    pub fn forward_image<'a>(&self, pixels: &Tensor, pass: impl Into<Pass<'a>>) -> Result<TowerOutput> {
+        self.image_tower()?.forward(pixels, &pass.into())
     }
 
     /// `mel` `[B, T, M]` and `lengths` `[B]` int64 through the audio tower.
     ///
     /// # Errors
     /// No audio tower, too many frames, or libtorch's.
-    pub fn forward_audio(&self, mel: &Tensor, lengths: &Tensor, mode: Mode) -> Result<TowerOutput> {
+    pub fn forward_audio<'a>(
+        &self,
+        mel: &Tensor,
+        lengths: &Tensor,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<TowerOutput> {
+        let pass = pass.into();
         if let Some(tower) = &self.htsat {
-            return tower.forward(mel, lengths, mode);
+            return tower.forward(mel, lengths, &pass);
         }
-        self.audio.as_ref().ok_or_else(|| self.no_tower(Modality::Audio))?.forward(mel, lengths, mode)
+        self.audio.as_ref().ok_or_else(|| self.no_tower(Modality::Audio))?.forward(mel, lengths, &pass)
     }
 
     /// Pooled vectors `[B, W]` → unit vectors `[B, D]` in the shared space.
@@ -369,7 +379,7 @@ impl Model {
     /// No text tower, an empty or too long list, or libtorch's.
     pub fn pool_token_ids(&self, ids: &[Vec<i64>]) -> Result<Tensor> {
         let (ids, mask) = batch::token_ids(self.text_processor()?, ids, self.device)?;
-        inference(|| Ok(self.forward_text(&ids, &mask, Mode::Eval)?.pooled))
+        inference(|| Ok(self.forward_text(&ids, &mask, Pass::EVAL)?.pooled))
     }
 
     /// Pictures of any size → `[N, D]` unit vectors.
@@ -395,7 +405,7 @@ impl Model {
         }
         let run = |part: &[RgbImage]| {
             let pixels = batch::images(processor, part, self.device)?;
-            inference(|| Ok(self.forward_image(&pixels, Mode::Eval)?.pooled))
+            inference(|| Ok(self.forward_image(&pixels, Pass::EVAL)?.pooled))
         };
         if groups.len() < 2 {
             return run(prepared);
@@ -436,7 +446,7 @@ impl Model {
     pub fn pool_spectrograms<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Tensor> {
         let rows: Vec<&[f32]> = mels.iter().map(AsRef::as_ref).collect();
         let (mel, lengths) = batch::spectrograms(self.audio_processor()?, &rows, 1, self.device)?;
-        inference(|| Ok(self.forward_audio(&mel, &lengths, Mode::Eval)?.pooled))
+        inference(|| Ok(self.forward_audio(&mel, &lengths, Pass::EVAL)?.pooled))
     }
 }
 
@@ -467,8 +477,8 @@ impl Projection {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::None => Ok(x.shallow_clone()),
-            Self::Linear(linear) => linear.forward(x),
-            Self::Mlp(fc1, activation, fc2) => fc2.forward(&activation.forward(&fc1.forward(x)?)?),
+            Self::Linear(linear) => Ok(linear.forward(x)?),
+            Self::Mlp(fc1, activation, fc2) => Ok(fc2.forward(&activation.forward(&fc1.forward(x)?)?)?),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! From tokens `[B, T, W]` to one vector `[B, W]`: the final norm and the pooling.
 
 use crate::config::{FinalNorm, Pooling, TransformerConfig};
-use crate::layers::{LayerNorm, Linear, Mlp};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Result};
 use tch::{Kind, Tensor};
+use unisono_nn::{Attention, AttentionConfig, Init, Linear, Mlp, Norm, Scope};
 
 /// The end of every tower.
 #[derive(Debug)]
 pub struct Head {
-    norm: Option<LayerNorm>,
+    norm: Option<Norm>,
     place: FinalNorm,
     pool: Pool,
     /// BERT's pooler.
@@ -30,7 +30,7 @@ impl Head {
         let width = pooling.out_width(c.width);
         let norm = match c.final_norm {
             FinalNorm::None => None,
-            _ => Some(LayerNorm::new(&scope.child("norm"), width, c.norm_eps)?),
+            _ => Some(Norm::of(&scope.child("norm"), c, width)?),
         };
         let std = (width as f64).powf(-0.5);
         Ok(Self {
@@ -57,7 +57,7 @@ impl Head {
         at: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor)> {
         let normed = |x: Tensor| match &self.norm {
-            Some(norm) => norm.forward(&x),
+            Some(norm) => Ok::<_, Error>(norm.forward(&x)?),
             None => Ok(x),
         };
         let (tokens, pooled) = match (&self.pool.kind, self.place) {
@@ -177,48 +177,18 @@ fn row(tokens: &Tensor, at: &Tensor) -> Result<Tensor> {
     Ok(tokens.f_gather(1, &index, false)?.f_squeeze_dim(1)?)
 }
 
-/// Learned queries over tokens: multi-head attention whose queries are parameters.
-#[derive(Debug)]
-struct Cross {
-    q: Linear,
-    kv: Linear,
-    out: Linear,
-    heads: i64,
-}
-
-impl Cross {
-    fn new(scope: &Scope, width: i64, context: i64, heads: i64) -> Result<Self> {
-        let std = (width as f64).powf(-0.5);
-        Ok(Self {
-            q: Linear::new(&scope.child("q"), width, width, true, std)?,
-            kv: Linear::new(&scope.child("kv"), context, 2 * width, true, (context as f64).powf(-0.5))?,
-            out: Linear::new(&scope.child("out"), width, width, true, std)?,
-            heads,
-        })
-    }
-
-    /// `queries` `[Q, W]`, `tokens` `[B, T, C]` → `[B, Q, W]`.
-    fn forward(&self, queries: &Tensor, tokens: &Tensor) -> Result<Tensor> {
-        let (b, t, _) = tokens.size3()?;
-        let (n, w) = queries.size2()?;
-        let each = w / self.heads;
-        // The queries are the same for every sample: projected once.
-        let q = self.q.forward(queries)?.f_view([1, n, self.heads, each])?.f_transpose(1, 2)?;
-        let q = q.f_expand([b, self.heads, n, each], false)?;
-        let kv = self.kv.forward(tokens)?.f_view([b, t, 2, self.heads, each])?.f_permute([2, 0, 3, 1, 4])?;
-        let (k, v) = (kv.f_select(0, 0)?, kv.f_select(0, 1)?);
-        let none = None::<&Tensor>;
-        let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, none, 0.0, false, None, false)?;
-        self.out.forward(&y.f_transpose(1, 2)?.f_reshape([b, n, w])?)
-    }
+/// `queries` `[Q, W]`, the same for every sample, and `tokens` `[B, T, C]` → `[B, Q, W]`.
+fn look(attention: &Attention, queries: &Tensor, tokens: &Tensor) -> Result<Tensor> {
+    let kv = attention.cross_kv(tokens)?;
+    Ok(attention.forward_cross(&queries.f_unsqueeze(0)?, &kv, None)?)
 }
 
 /// SigLIP's head: one query, then a residual feed-forward part.
 #[derive(Debug)]
 struct MapHead {
     probe: Tensor,
-    cross: Cross,
-    norm: LayerNorm,
+    attention: Attention,
+    norm: Norm,
     mlp: Mlp,
 }
 
@@ -226,14 +196,14 @@ impl MapHead {
     fn new(scope: &Scope, c: &TransformerConfig) -> Result<Self> {
         Ok(Self {
             probe: scope.param("probe", &[1, c.width], Init::Normal(0.02))?,
-            cross: Cross::new(scope, c.width, c.width, c.heads)?,
-            norm: LayerNorm::new(&scope.child("norm"), c.width, c.norm_eps)?,
+            attention: Attention::cross(scope, &AttentionConfig::new(c.width, c.heads), c.width)?,
+            norm: Norm::of(&scope.child("norm"), c, c.width)?,
             mlp: Mlp::new(&scope.child("mlp"), c, (c.width as f64).powf(-0.5))?,
         })
     }
 
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
-        let x = self.cross.forward(&self.probe, tokens)?;
+        let x = look(&self.attention, &self.probe, tokens)?;
         Ok(x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?.f_squeeze_dim(1)?)
     }
 }
@@ -242,22 +212,23 @@ impl MapHead {
 #[derive(Debug)]
 struct Queries {
     queries: Tensor,
-    query_norm: LayerNorm,
-    token_norm: LayerNorm,
-    cross: Cross,
+    query_norm: Norm,
+    token_norm: Norm,
+    attention: Attention,
 }
 
 impl Queries {
     fn new(scope: &Scope, c: &TransformerConfig, width: i64, heads: i64, count: i64) -> Result<Self> {
         Ok(Self {
             queries: scope.param("queries", &[count, width], Init::Normal(1.0))?,
-            query_norm: LayerNorm::new(&scope.child("query_norm"), width, c.norm_eps)?,
-            token_norm: LayerNorm::new(&scope.child("token_norm"), c.width, c.norm_eps)?,
-            cross: Cross::new(scope, width, c.width, heads)?,
+            query_norm: Norm::of(&scope.child("query_norm"), c, width)?,
+            token_norm: Norm::of(&scope.child("token_norm"), c, c.width)?,
+            attention: Attention::cross(scope, &AttentionConfig::new(width, heads), c.width)?,
         })
     }
 
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
-        self.cross.forward(&self.query_norm.forward(&self.queries)?, &self.token_norm.forward(tokens)?)
+        let queries = self.query_norm.forward(&self.queries)?;
+        look(&self.attention, &queries, &self.token_norm.forward(tokens)?)
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::clips::Clips;
 use crate::config::{Activation, ModelConfig, TransformerConfig, within};
-use crate::layers::{LayerNorm, Linear, Mlp};
-use crate::{Error, Init, Result, Scope};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
+use unisono_nn::{Attention, AttentionConfig, Init, LayerNorm, Linear, Mlp, Scope};
 
 /// The part that lets texts look at a video.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,43 +50,29 @@ impl PromptConfig {
 #[derive(Debug)]
 struct Block {
     norm1: LayerNorm,
-    q: Linear,
-    k: Linear,
-    v: Linear,
-    out: Linear,
+    attention: Attention,
     norm2: LayerNorm,
     mlp: Mlp,
-    heads: i64,
 }
 
 impl Block {
     fn new(scope: &Scope, c: &PromptConfig, dim: i64) -> Result<Self> {
         let std = (dim as f64).powf(-0.5);
-        let linear = |name: &str, bias| Linear::new(&scope.child(name), dim, dim, bias, std);
         let norm = |name: &str| LayerNorm::new(&scope.child(name), dim, c.norm_eps);
         let blocks =
             TransformerConfig { activation: c.activation, ..TransformerConfig::new(dim, c.depth, c.heads) };
         Ok(Self {
             norm1: norm("norm1")?,
-            q: linear("q", false)?,
-            k: linear("k", false)?,
-            v: linear("v", false)?,
-            out: linear("out", true)?,
+            attention: Attention::apart(scope, &AttentionConfig::new(dim, c.heads))?,
             norm2: norm("norm2")?,
             mlp: Mlp::new(&scope.child("mlp"), &blocks, std)?,
-            heads: c.heads,
         })
     }
 
     /// `x` `[B, K, D]`, `seen` `[B, N, D]`.
     fn forward(&self, x: &Tensor, seen: &Tensor) -> Result<Tensor> {
-        let (b, k, d) = x.size3()?;
-        let split = |t: Tensor| t.f_reshape([b, -1, self.heads, d / self.heads])?.f_transpose(1, 2);
-        let q = split(self.q.forward(&self.norm1.forward(x)?)?)?;
-        let (keys, values) = (split(self.k.forward(seen)?)?, split(self.v.forward(seen)?)?);
-        let none = None::<&Tensor>;
-        let y = Tensor::f_scaled_dot_product_attention(&q, &keys, &values, none, 0.0, false, None, false)?;
-        let x = self.out.forward(&y.f_transpose(1, 2)?.f_reshape([b, k, d])?)?.f_add(x)?;
+        let kv = self.attention.cross_kv(seen)?;
+        let x = self.attention.forward_cross(&self.norm1.forward(x)?, &kv, None)?.f_add(x)?;
         Ok(self.mlp.forward(&self.norm2.forward(&x)?)?.f_add(&x)?)
     }
 }

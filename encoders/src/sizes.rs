@@ -2,7 +2,7 @@
 
 use crate::clips::joined;
 use crate::towers::TowerOutput;
-use crate::{Mode, Model, Result};
+use crate::{Model, Pass, Result};
 use image::RgbImage;
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -13,20 +13,24 @@ impl Model {
     ///
     /// # Errors
     /// No image tower, a size that it does not take, or libtorch's.
-    pub fn forward_pictures(&self, prepared: &[RgbImage], mode: Mode) -> Result<TowerOutput> {
-        let processor = self.image_processor()?;
+    pub fn forward_pictures<'a>(
+        &self,
+        prepared: &[RgbImage],
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<TowerOutput> {
+        let (processor, pass) = (self.image_processor()?, pass.into());
         let mut sizes: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
         for (i, picture) in prepared.iter().enumerate() {
             sizes.entry(picture.dimensions()).or_default().push(i);
         }
         if sizes.len() < 2 {
-            return self.forward_image(&crate::batch::images(processor, prepared, self.device())?, mode);
+            return self.forward_image(&crate::batch::images(processor, prepared, self.device())?, pass);
         }
         let (mut tokens, mut pooled, mut back, mut next) =
             (Vec::new(), Vec::new(), vec![0i64; prepared.len()], 0);
         for rows in sizes.into_values() {
             let part: Vec<RgbImage> = rows.iter().map(|i| prepared[*i].clone()).collect();
-            let out = self.forward_image(&crate::batch::images(processor, &part, self.device())?, mode)?;
+            let out = self.forward_image(&crate::batch::images(processor, &part, self.device())?, pass)?;
             tokens.push((out.tokens, out.mask));
             pooled.push(out.pooled);
             for row in rows {

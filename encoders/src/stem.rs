@@ -1,17 +1,15 @@
 //! From pictures and spectrograms to grids of features: a patch convolution, or a stack of small ones.
 
 use crate::config::{Activation, ConvConfig, StemConfig};
-use crate::{Init, Mode, Result, Scope};
+use crate::{Mode, Result};
 use tch::{Kind, Tensor};
+use unisono_nn::{BatchNorm, Init, Scope, length_mask};
 
 /// 3×3 convolution without bias, batch norm, activation.
 #[derive(Debug)]
 struct ConvLayer {
     conv: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
+    norm: BatchNorm,
     stride: [i64; 2],
     residual: bool,
     activation: Activation,
@@ -19,15 +17,11 @@ struct ConvLayer {
 
 impl ConvLayer {
     fn new(scope: &Scope, input: i64, c: &ConvConfig, activation: Activation) -> Result<Self> {
-        let norm = scope.child("norm");
         // He initialisation: each layer keeps the variance through a rectifier.
         let std = (1.0 / (27.0 * input as f64)).sqrt();
         Ok(Self {
             conv: scope.param("weight", &[c.channels, input, 3, 3], Init::Normal(std))?,
-            weight: norm.param("weight", &[c.channels], Init::Const(1.0))?,
-            bias: norm.param("bias", &[c.channels], Init::Const(0.0))?,
-            running_mean: norm.buffer("running_mean", &[c.channels], Init::Const(0.0))?,
-            running_var: norm.buffer("running_var", &[c.channels], Init::Const(1.0))?,
+            norm: BatchNorm::new(&scope.child("norm"), c.channels)?,
             stride: c.stride,
             residual: c.residual,
             activation,
@@ -36,21 +30,12 @@ impl ConvLayer {
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let y = x.f_conv2d(&self.conv, None::<&Tensor>, self.stride, [1, 1], [1, 1], 1)?;
-        let y = y.f_batch_norm(
-            Some(&self.weight),
-            Some(&self.bias),
-            Some(&self.running_mean),
-            Some(&self.running_var),
-            mode == Mode::Train,
-            0.1,
-            1e-5,
-            true,
-        )?;
+        let y = self.norm.forward(&y, mode)?;
         let mut y = if self.residual { y.f_add(x)? } else { y };
         if self.activation == Activation::Relu {
             return Ok(y.f_relu_()?);
         }
-        self.activation.forward(&y)
+        Ok(self.activation.forward(&y)?)
     }
 }
 
@@ -172,12 +157,6 @@ fn ceil_div(lengths: &Tensor, by: i64) -> Result<Tensor> {
         return Ok(lengths.shallow_clone());
     }
     Ok(lengths.f_add_scalar(by - 1)?.f_floor_divide_scalar(by)?)
-}
-
-/// `[B]` lengths → `[B, n]` bool, true where the position is real.
-pub fn length_mask(lengths: &Tensor, n: i64) -> Result<Tensor> {
-    let positions = Tensor::f_arange(n, (Kind::Int64, lengths.device()))?;
-    Ok(positions.f_unsqueeze(0)?.f_lt_tensor(&lengths.f_unsqueeze(1)?)?)
 }
 
 fn zero_padding(x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {

@@ -2,12 +2,11 @@
 
 use crate::clips::{Clips, unit};
 use crate::config::{FinalNorm, ModelConfig, TransformerConfig, within};
-use crate::layers::{LayerNorm, Linear, Transformer};
-use crate::precision::Precision;
 use crate::prompts::{PromptConfig, Prompts};
-use crate::{Error, Init, Mode, Result, Scope};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
+use unisono_nn::{Init, Linear, Norm, Pass, Precision, Scope, Transformer};
 
 /// How a clip becomes one vector. A model with an image tower and without this table takes the default: the mean of 8 frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -176,12 +175,12 @@ enum Pool {
 #[derive(Debug)]
 struct Blocks {
     transformer: Transformer,
-    norm: Option<LayerNorm>,
+    norm: Option<Norm>,
 }
 
 impl Blocks {
     fn new(scope: &Scope, c: &TransformerConfig) -> Result<Self> {
-        let norm = || LayerNorm::new(&scope.child("norm"), c.width, c.norm_eps);
+        let norm = || Norm::of(&scope.child("norm"), c, c.width);
         Ok(Self {
             transformer: Transformer::new(scope, c)?,
             norm: if c.final_norm == FinalNorm::None { None } else { Some(norm()?) },
@@ -189,11 +188,11 @@ impl Blocks {
     }
 
     /// `[n, T, W]`, `real` `[n, T]` bool.
-    fn forward(&self, x: Tensor, real: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
-        let attend = self.transformer.attend(x.size()[1], real)?;
-        let x = self.transformer.forward(x, &attend, mode)?;
+    fn forward(&self, x: Tensor, real: Option<&Tensor>, pass: &Pass) -> Result<Tensor> {
+        let mask = self.transformer.mask(x.size()[1], real)?;
+        let x = self.transformer.forward(x, &mask, pass)?;
         match &self.norm {
-            Some(norm) => norm.forward(&x),
+            Some(norm) => Ok(norm.forward(&x)?),
             None => Ok(x),
         }
     }
@@ -248,8 +247,8 @@ impl VideoTower {
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
         match &mut self.pooling {
             Pool::Mean => Ok(()),
-            Pool::Temporal(t) => t.blocks.transformer.prepare(precision),
-            Pool::Integration { blocks, .. } => blocks.transformer.prepare(precision),
+            Pool::Temporal(t) => Ok(t.blocks.transformer.prepare(precision)?),
+            Pool::Integration { blocks, .. } => Ok(blocks.transformer.prepare(precision)?),
         }
     }
 
@@ -262,7 +261,7 @@ impl VideoTower {
     ///
     /// # Errors
     /// More frames than the tower has positions for, or libtorch's.
-    pub fn forward(&self, seen: &Seen, heard: Option<&Heard>, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, seen: &Seen, heard: Option<&Heard>, pass: &Pass) -> Result<Tensor> {
         let clips = seen.clips;
         let (n, f) = clips.sizes();
         let positions = |table: &Tensor| {
@@ -292,12 +291,12 @@ impl VideoTower {
                         real = Some(Tensor::f_cat(&[frames, has], 1)?);
                     }
                 }
-                let said = t.out.forward(&t.blocks.forward(x, real.as_ref(), mode)?.f_narrow(1, 0, f)?)?;
+                let said = t.out.forward(&t.blocks.forward(x, real.as_ref(), pass)?.f_narrow(1, 0, f)?)?;
                 clips.mean(&unit(&clips.rows(&unit(seen.vectors)?)?.f_add(&said)?)?)?
             }
             Pool::Integration { position, blocks } => {
                 let x = clips.rows(seen.vectors)?;
-                let said = blocks.forward(x.f_add(&positions(position)?)?, clips.real(), mode)?;
+                let said = blocks.forward(x.f_add(&positions(position)?)?, clips.real(), pass)?;
                 clips.mean(&said.f_add(&x)?)?
             }
         };

@@ -4,10 +4,11 @@ use crate::clips::{Clips, unit};
 use crate::model::inference;
 use crate::towers::TowerOutput;
 use crate::video::{Heard, Seen, VideoConfig};
-use crate::{Error, Modality, Mode, Model, Result, Scope};
+use crate::{Error, Modality, Model, Pass, Result};
 use image::RgbImage;
 use std::borrow::Borrow;
 use tch::Tensor;
+use unisono_nn::Scope;
 use unisono_processors::Contract;
 use unisono_processors::prepare::Clip;
 
@@ -78,11 +79,11 @@ impl Model {
                 let frames = match self.mixes_frames() {
                     true => {
                         let pixels = crate::batch::images(self.image_processor()?, &flat, self.device())?;
-                        self.forward_frames(&pixels, &clips, Mode::Eval)?.pooled
+                        self.forward_frames(&pixels, &clips, Pass::EVAL)?.pooled
                     }
                     false => self.pool_images(&flat)?,
                 };
-                self.forward_video(&frames, &clips, heard.as_ref(), Mode::Eval)
+                self.forward_video(&frames, &clips, heard.as_ref(), Pass::EVAL)
             })?);
         }
         match pooled.len() {
@@ -113,19 +114,24 @@ impl Model {
     ///
     /// # Errors
     /// No image tower, another size, or libtorch's.
-    pub fn forward_frames(&self, pixels: &Tensor, clips: &Clips, mode: Mode) -> Result<TowerOutput> {
-        let tower = self.image_tower()?;
+    pub fn forward_frames<'a>(
+        &self,
+        pixels: &Tensor,
+        clips: &Clips,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<TowerOutput> {
+        let (tower, pass) = (self.image_tower()?, &pass.into());
         if !tower.mixes_frames() {
-            return tower.forward(pixels, mode);
+            return tower.forward(pixels, pass);
         }
         let groups = clips.by_length();
         if let (1, Some(frames)) = (groups.len(), groups.keys().next()) {
-            return tower.forward_clips(pixels, *frames as i64, mode);
+            return tower.forward_clips(pixels, *frames as i64, pass);
         }
         let (mut tokens, mut pooled, mut order) = (Vec::new(), Vec::new(), Vec::new());
         for (frames, rows) in groups {
             let at = Tensor::f_from_slice(&rows)?.f_to_device(self.device())?;
-            let out = tower.forward_clips(&pixels.f_index_select(0, &at)?, frames as i64, mode)?;
+            let out = tower.forward_clips(&pixels.f_index_select(0, &at)?, frames as i64, pass)?;
             tokens.push(out.tokens);
             pooled.push(out.pooled);
             order.extend(rows);
@@ -139,15 +145,15 @@ impl Model {
     ///
     /// # Errors
     /// No image tower, more frames than the tower takes, or libtorch's.
-    pub fn forward_video(
+    pub fn forward_video<'a>(
         &self,
         pooled: &Tensor,
         clips: &Clips,
         heard: Option<&Heard>,
-        mode: Mode,
+        pass: impl Into<Pass<'a>>,
     ) -> Result<Tensor> {
         let vectors = self.project_raw(Modality::Image, pooled)?;
-        self.video_tower()?.forward(&Seen { pooled, vectors: &vectors, clips }, heard, mode)
+        self.video_tower()?.forward(&Seen { pooled, vectors: &vectors, clips }, heard, &pass.into())
     }
 
     /// How well each text fits each video, before the softmax over texts: `texts` `[K, D]` projected, not of length 1, and frames from the
@@ -176,8 +182,8 @@ impl Model {
     pub fn logits_of_frames(&self, texts: &Tensor, pixels: &Tensor, clips: &Clips) -> Result<Tensor> {
         let scale = self.logit_scale(Modality::Text, Modality::Video);
         let scale = scale.ok_or_else(|| self.no_tower(Modality::Text))?.f_exp()?;
-        let seen = self.forward_frames(pixels, clips, Mode::Eval)?;
-        let videos = unit(&self.forward_video(&seen.pooled, clips, None, Mode::Eval)?)?;
+        let seen = self.forward_frames(pixels, clips, Pass::EVAL)?;
+        let videos = unit(&self.forward_video(&seen.pooled, clips, None, Pass::EVAL)?)?;
         let cosines = match self.video_tower()?.prompts() {
             Some(prompts) => {
                 let prefix = self.config().image.as_ref().map_or(0, |i| i.prefix);

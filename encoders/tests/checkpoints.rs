@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
 use unisono_encoders::export::{self, Format};
-use unisono_encoders::{Modality, Mode, Model, Precision, TowerOutput, import, tensors};
+use unisono_encoders::{Modality, Mode, Model, Precision, TowerOutput, import};
+use unisono_nn::tensors;
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checkpoints")

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Kind};
 use unisono_encoders::batch;
-use unisono_encoders::tensors;
+use unisono_nn::tensors;
 use unisono_processors::Json;
 use unisono_processors::Size;
 use unisono_processors::{Alpha, Fit, ImageProcessor, Interpolation};

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::{Modality, Mode, Model, ModelConfig, Processors, TowerOutput, tensors};
+use unisono_encoders::{Modality, Mode, Model, ModelConfig, Processors, TowerOutput};
+use unisono_nn::tensors;
 use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
 
 fn fixtures() -> PathBuf {

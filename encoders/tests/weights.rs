@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 use tch::Kind;
-use unisono_encoders::tensors;
-use unisono_encoders::weights::Weights;
+use unisono_nn::tensors;
+use unisono_nn::weights::Weights;
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/weights").join(name)

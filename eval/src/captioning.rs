@@ -181,7 +181,7 @@ impl PreparedCaptions {
         for from in (0..self.len()).step_by(batch.max(1)) {
             let part = from..(from + batch.max(1)).min(self.len());
             let sequence = self.side.tokens(model, part)?;
-            let memory = model.remember(&[sequence])?;
+            let memory = model.cross_kv(&[sequence])?;
             for text in model.caption(&memory, &prompt, options, from as u64, None)? {
                 captions.push(model.say(&text)?);
             }

@@ -60,7 +60,7 @@ fn main() {
                 }
             };
             let tower = begun.elapsed().as_secs_f64();
-            let memory = model.remember(&[seen]).unwrap();
+            let memory = model.cross_kv(&[seen]).unwrap();
             let stack = model.writer().unwrap();
             let generator = unisono_fusion::Generator {
                 stack,

@@ -4,12 +4,13 @@ use crate::generate::Generation;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use unisono_encoders::Modality;
-use unisono_encoders::config::{TransformerConfig, within};
+pub use unisono_nn::config::CrossPlace;
+use unisono_nn::config::{CrossConfig, FinalNorm, TransformerConfig, within};
 
 /// A stack of blocks over a text, with cross-attention into a memory of other modalities' tokens.
 ///
 /// `transformer` says width, depth, norms and activation of the blocks; `transformer.input_norm` is a norm over the embeddings (BERT's),
-/// `transformer.causal` whether a token sees only what comes before it when the stack is run without being told otherwise.
+/// `transformer.causal` that a token never sees what comes after it; without it, whoever runs the stack says what is seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StackConfig {
@@ -31,17 +32,6 @@ pub struct StackConfig {
     /// From the last block to next-token scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<LanguageHead>,
-}
-
-/// Where a block's cross-attention stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CrossPlace {
-    /// Between self-attention and the feed-forward part (Vaswani et al. 2017; BLIP, Whisper).
-    #[default]
-    Inside,
-    /// After the feed-forward part, with a norm over the memory and a feed-forward part of its own (CoCa, Yu et al. 2022).
-    After,
 }
 
 /// From the last block to next-token scores.
@@ -70,6 +60,11 @@ impl StackConfig {
         }
     }
 
+    /// The memory that its blocks attend to.
+    pub(crate) fn memory(&self) -> Option<CrossConfig> {
+        self.memory_width.map(|width| CrossConfig { width, place: self.cross, first: self.unimodal })
+    }
+
     /// Refuses sizes that no stack can have; `at`: the key of this table.
     ///
     /// # Errors
@@ -84,12 +79,19 @@ impl StackConfig {
             within(&format!("{at}.memory_width"), width, 1 << 16)?;
         }
         range(&format!("{at}.unimodal"), self.unimodal, 0, t.depth)?;
-        if t.relative.is_some() || t.layer_scale.is_some() {
-            return Err(Error::Config(format!(
-                "{at}.transformer: relative and layer_scale are not supported in a fusion stack"
-            )));
+        let unheeded = [
+            ("relative", t.relative.is_some(), "a stack tells places by position embeddings or rotary"),
+            ("messages", t.messages, "it belongs to an image tower"),
+            (
+                "final_norm",
+                t.final_norm == FinalNorm::Pooled,
+                "a stack pools nothing: expected tokens or none",
+            ),
+        ];
+        match unheeded.iter().find(|(_, set, _)| *set) {
+            Some((key, _, why)) => Err(Error::Config(format!("{at}.transformer.{key}: {why}"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -286,5 +288,32 @@ impl SpeechConfig {
             id.map_or(Ok(()), |id| range(&format!("speech.{key}"), id, 0, last))?;
         }
         self.max_initial_timestamp.map_or(Ok(()), |n| range("speech.max_initial_timestamp", n, 0, 1 << 20))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key that a stack cannot follow is told, not passed over.
+    #[test]
+    fn keys_that_are_not_honoured_are_refused() {
+        let stack = |key: &str| -> Result<()> {
+            let text = format!(
+                r#"{{"vocab_size": 9, "context_length": 4, "transformer": {{"width": 8, "depth": 1, "heads": 2, {key}}}}}"#
+            );
+            serde_json::from_str::<StackConfig>(&text).unwrap().validate("decoder")
+        };
+        for (key, told) in [
+            (r#""messages": true"#, "decoder.transformer.messages: it belongs to an image tower"),
+            (r#""final_norm": "pooled""#, "decoder.transformer.final_norm: a stack pools nothing"),
+            (r#""relative": {"buckets": 8, "max_distance": 16}"#, "decoder.transformer.relative: a stack"),
+        ] {
+            let e = stack(key).unwrap_err().to_string();
+            assert!(e.contains(told), "{e}");
+        }
+        for key in [r#""causal": true"#, r#""drop_path": 0.1"#, r#""layer_scale": 0.1"#, r#""rotary": {}"#] {
+            stack(key).unwrap();
+        }
     }
 }

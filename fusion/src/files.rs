@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Tensor};
-use unisono_encoders::config::within;
-use unisono_encoders::weights::Weights;
-use unisono_encoders::{Model, tensors};
+use unisono_encoders::Model;
 use unisono_files::write_json;
+use unisono_nn::config::within;
+use unisono_nn::tensors;
+use unisono_nn::weights::Weights;
 use unisono_processors::read_json;
 use unisono_processors::{TextProcessor, TextRules};
 
@@ -86,6 +87,7 @@ pub(crate) fn load(dir: &Path, device: Device) -> Result<Imported> {
         let stack = file.fusion.decoder.as_ref().or(file.fusion.encoder.as_ref());
         let (longest, vocab) = stack.map_or((0, 0), |c| (c.context_length, c.vocab_size));
         within("text.context_length", i64::try_from(text.context_length).unwrap_or(i64::MAX), longest)
+            .map_err(crate::Error::from)
             .and_then(|()| Ok(text.rules.validate("text.rules", vocab)?))
             .map_err(|e| told(&e))?;
     }

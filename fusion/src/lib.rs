@@ -1,6 +1,5 @@
 //! Understanding on top of aligned towers: objectives, the fusion Transformer, its heads, and generation.
 
-mod attention;
 pub mod config;
 pub mod files;
 pub mod generate;
@@ -10,11 +9,11 @@ pub mod objective;
 pub mod speech;
 mod stack;
 
-pub use attention::See;
 pub use generate::{Generated, Generation, Generator};
 pub use model::{Ability, FusionModel, Imported, Sequence};
 pub use objective::{Items, Objective, View};
-pub use stack::{Cache, Remembered, Stack};
+pub use stack::Stack;
+pub use unisono_nn::{Cache, CrossKv, Mask};
 
 /// What can go wrong in an objective.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +24,9 @@ pub enum Error {
     /// A configuration that cannot be.
     #[error("{0}")]
     Config(String),
+    /// Of layers, their configuration and their weights.
+    #[error(transparent)]
+    Nn(#[from] unisono_nn::Error),
     /// The encoders' error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),

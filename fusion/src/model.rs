@@ -2,15 +2,16 @@
 
 use crate::config::{FusionConfig, MemoryConfig};
 use crate::generate::{Generated, Generation, Generator, Watch};
-use crate::stack::{Remembered, Stack};
-use crate::{Error, Result, See};
+use crate::stack::Stack;
+use crate::{Error, Mask, Result};
 use std::fmt;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::batch;
 use unisono_encoders::clips::{Clips, joined};
-use unisono_encoders::layers::Linear;
-use unisono_encoders::{Init, LoadReport, Modality, Mode, Model, Params, Precision, Scope};
+use unisono_encoders::{LoadReport, Modality, Mode, Model, Params, Precision};
+use unisono_nn::CrossKv;
+use unisono_nn::{Init, Linear, Scope};
 use unisono_processors::TextProcessor;
 
 /// What a model can be asked for.
@@ -374,12 +375,12 @@ impl FusionModel {
     ///
     /// # Errors
     /// As [`memory`](Self::memory), or no stack that writes.
-    pub fn remember(&self, sequences: &[Sequence]) -> Result<Remembered> {
+    pub fn cross_kv(&self, sequences: &[Sequence]) -> Result<CrossKv> {
         let writer =
             self.decoder.as_ref().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
         tch::no_grad(|| {
             let (memory, mask) = self.memory(sequences)?;
-            writer.remember(&memory, mask.as_ref())
+            writer.cross_kv(&memory, mask.as_ref())
         })
     }
 
@@ -430,7 +431,7 @@ impl FusionModel {
     /// As [`Generator::run`].
     pub fn caption(
         &self,
-        memory: &Remembered,
+        memory: &CrossKv,
         prompt: &[i64],
         options: &Generation,
         first: u64,
@@ -463,18 +464,12 @@ impl FusionModel {
     ///
     /// # Errors
     /// No matching head, too many tokens, or libtorch's.
-    pub fn match_logits(
-        &self,
-        ids: &Tensor,
-        real: &Tensor,
-        memory: &Remembered,
-        mode: Mode,
-    ) -> Result<Tensor> {
+    pub fn match_logits(&self, ids: &Tensor, real: &Tensor, memory: &CrossKv, mode: Mode) -> Result<Tensor> {
         self.require(Ability::Match)?;
         let (Some(stack), Some(head)) = (self.reader(), &self.matching) else {
             return Err(Error::Config("the model has no matching head".into()));
         };
-        let hidden = stack.forward(ids, &See::tokens(real)?, Some(memory), None, mode)?;
+        let hidden = stack.forward(ids, &Mask::keys(real)?, Some(memory), None, mode)?;
         let at = if self.config.last_token {
             let last = real.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Int64)?.f_sub_scalar(1)?;
             let (b, _, w) = hidden.size3()?;
@@ -496,7 +491,7 @@ impl FusionModel {
         let Some(reader) = self.reader() else { return Ok(Vec::new()) };
         tch::no_grad(|| {
             let (memory, mask) = self.memory(sequences)?;
-            let memory = reader.remember(&memory, mask.as_ref())?;
+            let memory = reader.cross_kv(&memory, mask.as_ref())?;
             let logits = self.match_logits(&ids, &real, &memory, Mode::Eval)?;
             let p = logits.f_softmax(-1, Kind::Float)?.f_select(1, 1)?.f_to_device(Device::Cpu)?;
             Ok(Vec::<f32>::try_from(&p)?)
@@ -520,16 +515,16 @@ impl FusionModel {
     ///
     /// # Errors
     /// No answering head, too many tokens, or libtorch's.
-    pub fn consider(&self, ids: &Tensor, real: &Tensor, sequences: &[Sequence]) -> Result<Remembered> {
+    pub fn consider(&self, ids: &Tensor, real: &Tensor, sequences: &[Sequence]) -> Result<CrossKv> {
         self.require(Ability::Ask)?;
         let (Some(reader), Some(writer)) = (&self.encoder, &self.decoder) else {
             return Err(Error::Config("the model has no answering head".into()));
         };
         tch::no_grad(|| {
             let (memory, mask) = self.memory(sequences)?;
-            let memory = reader.remember(&memory, mask.as_ref())?;
-            let hidden = reader.forward(ids, &See::tokens(real)?, Some(&memory), None, Mode::Eval)?;
-            writer.remember(&hidden, Some(real))
+            let memory = reader.cross_kv(&memory, mask.as_ref())?;
+            let hidden = reader.forward(ids, &Mask::keys(real)?, Some(&memory), None, Mode::Eval)?;
+            writer.cross_kv(&hidden, Some(real))
         })
     }
 
@@ -539,7 +534,7 @@ impl FusionModel {
     /// As [`Generator::run`].
     pub fn answer(
         &self,
-        considered: &Remembered,
+        considered: &CrossKv,
         options: &Generation,
         first: u64,
         watch: Option<Watch>,
@@ -555,7 +550,7 @@ impl FusionModel {
     ///
     /// # Errors
     /// The tokenizer's, or libtorch's.
-    pub fn rank<S: AsRef<str>>(&self, considered: &Remembered, answers: &[S]) -> Result<Vec<Vec<f64>>> {
+    pub fn rank<S: AsRef<str>>(&self, considered: &CrossKv, answers: &[S]) -> Result<Vec<Vec<f64>>> {
         self.require(Ability::Ask)?;
         let Some(writer) = &self.decoder else { return Ok(Vec::new()) };
         let t = &self.config.tokens;
@@ -581,7 +576,7 @@ impl FusionModel {
         tch::no_grad(|| {
             let input = Tensor::f_from_slice(&input)?.f_view(shape)?.f_to_device(device)?;
             let target = Tensor::f_from_slice(&target)?.f_view(shape)?.f_to_device(device)?;
-            let hidden = writer.forward(&input, &See::Before, Some(considered), None, Mode::Eval)?;
+            let hidden = writer.forward(&input, &Mask::Causal, Some(considered), None, Mode::Eval)?;
             let log = writer.scores(&hidden)?.f_log_softmax(-1, Kind::Float)?;
             let real = target.f_ge(0)?;
             let picked =

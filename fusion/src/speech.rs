@@ -4,14 +4,14 @@
 use crate::config::SpeechConfig;
 use crate::generate::{Generated, Generation, Generator, Rule};
 use crate::model::{Ability, FusionModel, Sequence};
-use crate::stack::Remembered;
-use crate::{Error, Result, See};
+use crate::{Error, Mask, Result};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use std::io::Write;
 use std::ops::ControlFlow;
 use tch::{Kind, Tensor};
 use unisono_encoders::{Modality, Mode};
+use unisono_nn::CrossKv;
 
 /// Language of what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -269,7 +269,7 @@ impl FusionModel {
     }
 
     /// Windows of the tracks, from where each is, as a memory.
-    fn listen(&self, tracks: &[Track], windows: &[Window], speech: &SpeechConfig) -> Result<Remembered> {
+    fn listen(&self, tracks: &[Track], windows: &[Window], speech: &SpeechConfig) -> Result<CrossKv> {
         let bands = self.bands()?;
         let size = speech.frames * bands;
         let mut data = vec![0f32; windows.len() * size];
@@ -284,7 +284,7 @@ impl FusionModel {
         let lengths = Tensor::f_full([shape[0]], shape[1], (Kind::Int64, device))?;
         let out = tch::no_grad(|| self.towers().forward_audio(&mel, &lengths, Mode::Eval))?;
         // Whisper attends to the silence that fills a window.
-        self.remember(&[Sequence { modality: Modality::Audio, tokens: out.tokens, mask: None, frame: 0 }])
+        self.cross_kv(&[Sequence { modality: Modality::Audio, tokens: out.tokens, mask: None, frame: 0 }])
     }
 
     /// Finds or takes the languages.
@@ -336,13 +336,13 @@ impl FusionModel {
     }
 
     /// Scores `[B, V]` of what follows token `at` of the windows' prompts.
-    fn first_scores(&self, windows: &[Window], memory: &Remembered, at: usize) -> Result<Tensor> {
+    fn first_scores(&self, windows: &[Window], memory: &CrossKv, at: usize) -> Result<Tensor> {
         let writer = self.writer().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
         let ids: Vec<i64> = windows.iter().flat_map(|w| w.prompt[..=at].iter().copied()).collect();
         let ids = Tensor::f_from_slice(&ids)?.f_view([windows.len() as i64, at as i64 + 1])?;
         tch::no_grad(|| {
             let ids = ids.f_to_device(writer.device())?;
-            let hidden = writer.forward(&ids, &See::Before, Some(memory), None, Mode::Eval)?;
+            let hidden = writer.forward(&ids, &Mask::Causal, Some(memory), None, Mode::Eval)?;
             writer.scores(&hidden.f_select(1, at as i64)?)
         })
     }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::{Modality, Mode, Precision, tensors};
+use unisono_encoders::{Modality, Mode, Precision};
 use unisono_fusion::generate::EarlyStopping;
 use unisono_fusion::speech::{Task, Transcription};
-use unisono_fusion::{Ability, Error, FusionModel, Generation, Generator, Remembered, See, Sequence};
+use unisono_fusion::{Ability, CrossKv, Error, FusionModel, Generation, Generator, Mask, Sequence};
+use unisono_nn::tensors;
 
 type Golden = BTreeMap<String, Tensor>;
 
@@ -69,7 +70,7 @@ fn settings(name: &str, end: &[i64], most: usize) -> Generation {
 }
 
 /// Every setting, with and without the cache, and packed; returns how many texts were compared.
-fn generates(name: &str, most: &[(&str, usize)], memory: impl Fn(&FusionModel) -> Remembered) -> usize {
+fn generates(name: &str, most: &[(&str, usize)], memory: impl Fn(&FusionModel) -> CrossKv) -> usize {
     let found: Value =
         serde_json::from_str(&std::fs::read_to_string(dir(name).join("generated.json")).unwrap()).unwrap();
     let ids = |v: &Value| -> Vec<i64> { v.as_array().unwrap().iter().map(|i| i.as_i64().unwrap()).collect() };
@@ -108,15 +109,15 @@ fn blip_captions() {
     assert_eq!(model.abilities(), [Ability::Caption]);
     let seen = pictures(&model, &g);
     near("blip image", &seen.tokens, &g["out.image"]);
-    let memory = model.remember(&[seen]).unwrap();
+    let memory = model.cross_kv(&[seen]).unwrap();
     let stack = model.writer().unwrap();
     tch::no_grad(|| {
-        let hidden = stack.forward(&g["in.ids"], &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        let hidden = stack.forward(&g["in.ids"], &Mask::Causal, Some(&memory), None, Mode::Eval).unwrap();
         near("blip hidden", &hidden, &g["out.hidden"]);
         near("blip scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
     });
     let n = generates("blip-caption", &[("plain", 16), ("prompt", 18)], |m| {
-        m.remember(&[pictures(m, &g)]).unwrap()
+        m.cross_kv(&[pictures(m, &g)]).unwrap()
     });
     assert_eq!(n, 6 * 8 * 2 * 4);
 }
@@ -128,10 +129,10 @@ fn blip_matches() {
     let real = g["in.mask"].to_kind(Kind::Bool);
     tch::no_grad(|| {
         let (memory, mask) = model.memory(&[pictures(&model, &g)]).unwrap();
-        let memory = model.reader().unwrap().remember(&memory, mask.as_ref()).unwrap();
+        let memory = model.reader().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
         let hidden = model.reader().unwrap().forward(
             &g["in.ids"],
-            &See::tokens(&real).unwrap(),
+            &Mask::keys(&real).unwrap(),
             Some(&memory),
             None,
             Mode::Eval,
@@ -172,7 +173,7 @@ fn blip_answers() {
     let answers = g["in.answers"].unsqueeze(0).repeat([n, 1, 1]).view([n * a, -1]);
     tch::no_grad(|| {
         let stack = model.writer().unwrap();
-        let hidden = stack.forward(&answers, &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        let hidden = stack.forward(&answers, &Mask::Causal, Some(&memory), None, Mode::Eval).unwrap();
         let scores = stack.scores(&hidden).unwrap();
         near("blip answer scores", &scores.view([n, a, 4, -1]), &g["out.scores"]);
     });
@@ -185,10 +186,10 @@ fn coca_captions() {
     assert_eq!(model.abilities(), [Ability::Caption]);
     let seen = pictures(&model, &g);
     near("coca image", &seen.tokens.narrow(1, 1, seen.tokens.size()[1] - 1), &g["out.image"]);
-    let memory = model.remember(&[seen]).unwrap();
+    let memory = model.cross_kv(&[seen]).unwrap();
     tch::no_grad(|| {
         let stack = model.writer().unwrap();
-        let hidden = stack.forward(&g["in.ids"], &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        let hidden = stack.forward(&g["in.ids"], &Mask::Causal, Some(&memory), None, Mode::Eval).unwrap();
         near("coca scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
     });
     for cache in [true, false] {
@@ -206,14 +207,14 @@ fn whisper_writes() {
     let (model, g) = load("whisper");
     let heard = sounds(&model, &g["in.mel"]);
     near("whisper audio", &heard.tokens, &g["out.audio"]);
-    let memory = model.remember(&[heard]).unwrap();
+    let memory = model.cross_kv(&[heard]).unwrap();
     tch::no_grad(|| {
         let stack = model.writer().unwrap();
-        let hidden = stack.forward(&g["in.ids"], &See::Before, Some(&memory), None, Mode::Eval).unwrap();
+        let hidden = stack.forward(&g["in.ids"], &Mask::Causal, Some(&memory), None, Mode::Eval).unwrap();
         near("whisper hidden", &hidden, &g["out.hidden"]);
         near("whisper scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
     });
-    let n = generates("whisper", &[("plain", 18)], |m| m.remember(&[sounds(m, &g["in.mel"])]).unwrap());
+    let n = generates("whisper", &[("plain", 18)], |m| m.cross_kv(&[sounds(m, &g["in.mel"])]).unwrap());
     assert_eq!(n, 5 * 8 * 4);
 }
 

@@ -8,7 +8,7 @@ use unisono_encoders::config::{
 use unisono_encoders::{Modality, Mode, Model, Processors};
 use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
 use unisono_fusion::objective::{MatchPairs, caption_loss, match_loss};
-use unisono_fusion::{FusionModel, Generation, See, Sequence};
+use unisono_fusion::{FusionModel, Generation, Mask, Sequence};
 use unisono_processors::{ImageProcessor, TextProcessor, Vocabulary, train_tokenizer};
 use unisono_torch_ext::autograd;
 
@@ -113,8 +113,8 @@ fn losses_and_gradients_equal_naive_ones() {
     let ids = ids(&model, n);
     let rows: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
     let (memory, mask) = model.memory(&[sequence(&model, &pictures(n as i64))]).unwrap();
-    let all = model.writer().unwrap().remember(&memory, mask.as_ref()).unwrap();
-    let one = |i: usize| model.writer().unwrap().remember(&memory.narrow(0, i as i64, 1), None).unwrap();
+    let all = model.writer().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
+    let one = |i: usize| model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None).unwrap();
     // Captions: each text by itself, each token by itself.
     let mut sum = Tensor::from(0f32);
     let mut count = 0;
@@ -123,7 +123,7 @@ fn losses_and_gradients_equal_naive_ones() {
         input.extend(&row[..row.len() - 1]);
         let input = Tensor::from_slice(&input).unsqueeze(0);
         let stack = model.writer().unwrap();
-        let hidden = stack.forward(&input, &See::Before, Some(&one(i)), None, Mode::Eval).unwrap();
+        let hidden = stack.forward(&input, &Mask::Causal, Some(&one(i)), None, Mode::Eval).unwrap();
         let log = stack.scores(&hidden).unwrap().log_softmax(-1, Kind::Float);
         for (at, id) in row.iter().enumerate() {
             sum -= log.select(0, 0).select(0, at as i64).select(0, *id);
@@ -208,8 +208,8 @@ fn a_memory_holds_several_frames_and_hides_what_is_not_there() {
     let stack = model.writer().unwrap();
     let ids = Tensor::from_slice(&[1i64, 40, 41]).unsqueeze(0);
     let run = |memory: &Tensor, mask: Option<&Tensor>| {
-        let memory = stack.remember(memory, mask).unwrap();
-        stack.forward(&ids, &See::Before, Some(&memory), None, Mode::Eval).unwrap()
+        let memory = stack.cross_kv(memory, mask).unwrap();
+        stack.forward(&ids, &Mask::Causal, Some(&memory), None, Mode::Eval).unwrap()
     };
     let difference = (run(&memory, mask.as_ref()) - run(&first, None)).abs().max().double_value(&[]);
     assert!(difference < 1e-5, "{difference}");
@@ -225,7 +225,7 @@ fn a_video_among_longer_ones_is_what_it_is_alone() {
     let options = Generation { max_length: 12, ..model.config().generation.clone() };
     let prompt = model.caption_prompt("").unwrap();
     let write = |videos: &[Vec<image::RgbImage>]| {
-        let memory = model.remember(&model.watch(videos).unwrap()).unwrap();
+        let memory = model.cross_kv(&model.watch(videos).unwrap()).unwrap();
         model.caption(&memory, &prompt, &options, 0, None).unwrap()
     };
     let together = write(&[short.clone(), long.clone()]);

@@ -69,6 +69,9 @@ pub enum Error {
     /// Of files that are opened with care, written whole and locked.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),
+    /// Of weights.
+    #[error(transparent)]
+    Nn(#[from] unisono_nn::Error),
     /// Of models and processors.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),

@@ -152,7 +152,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("v.safetensors");
         write(&out, &embedded()).unwrap();
-        let (tensors, _) = unisono_encoders::tensors::read(&out).unwrap();
+        let (tensors, _) = unisono_nn::tensors::read(&out).unwrap();
         assert_eq!(tensors[TENSOR].size(), [3, 2]);
         assert_eq!(unisono_encoders::to_vec(&tensors[TENSOR]).unwrap(), embedded().vectors.data);
     }

@@ -3,8 +3,8 @@
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::transnet::{ARCHIVE, TransNet, WEIGHTS};
 use unisono_files::cache_folder;
+use unisono_transnet::{ARCHIVE, TransNet, WEIGHTS};
 
 /// The folder with TransNetV2's weights, for [`TransNet::load`]: the one that the user named, else the one in the cache to which set-up fetched
 /// them. What was fetched is PyTorch's archive: at the first use it is written out as safetensors beside it.

@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
-use unisono_encoders::tensors;
 use unisono_files::{
     Budget, folder_beside, left_beside, only_holds, read_json, replace_folder, write_atomic,
 };
+use unisono_nn::tensors;
 
 /// The version of the training state. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;

@@ -58,6 +58,9 @@ pub enum Error {
     /// A file or folder that is not ours, is no regular file, or is being written by another run.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),
+    /// Of weights.
+    #[error(transparent)]
+    Nn(#[from] unisono_nn::Error),
     /// The model's error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),

@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 use unisono_encoders::Params;
-use unisono_encoders::params::matches;
+use unisono_nn::params::matches;
 use unisono_torch_ext::optim::{self, AdamW};
 
 struct Slot {
@@ -168,7 +168,7 @@ impl Optimizer {
 mod tests {
     use super::*;
     use tch::Device;
-    use unisono_encoders::{Init, Scope};
+    use unisono_nn::{Init, Scope};
 
     fn params() -> Params {
         let root = Scope::root(1, Device::Cpu);

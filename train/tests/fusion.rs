@@ -239,7 +239,7 @@ fn videos_are_captioned_in_the_order_of_their_frames() {
         })
         .collect();
     assert!(seen.iter().any(|v| v.len() == 2) && seen.iter().any(|v| v.len() == 3));
-    let memory = model.remember(&model.watch(&seen).unwrap()).unwrap();
+    let memory = model.cross_kv(&model.watch(&seen).unwrap()).unwrap();
     let prompt = model.caption_prompt("").unwrap();
     let found = model.caption(&memory, &prompt, &model.config().generation.clone(), 0, None).unwrap();
     let said: Vec<String> = found.iter().map(|g| model.say(g).unwrap()).collect();

@@ -74,7 +74,7 @@ fn ids(model: &FusionModel, batch: i64, options: &Generation) -> Result<Option<V
         }
         _ => return Ok(None),
     };
-    let memory = model.remember(&[Sequence { modality, tokens: out.tokens, mask: out.mask, frame: 0 }])?;
+    let memory = model.cross_kv(&[Sequence { modality, tokens: out.tokens, mask: out.mask, frame: 0 }])?;
     let prompts = vec![vec![model.config().tokens.start]; batch as usize];
     let generator = Generator { stack, memory: Some(&memory), options, rule: None, first: 0 };
     Ok(Some(generator.run(&prompts, None)?.into_iter().map(|t| t.ids).collect()))

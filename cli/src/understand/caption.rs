@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let stage = Stage { name: "caption", frames: args.frames.get(&ready)?, quiet: live, audio_track: None };
     let found = args.how.run(stage, ready, args.lines.lines(&settings)?, |model, run| {
         run(&mut |_, media, first| {
-            let memory = model.remember(&media.tokens(model)?)?;
+            let memory = model.cross_kv(&media.tokens(model)?)?;
             let mut words = Words::default();
             if live && !args.prompt.is_empty() {
                 out::print(&format!("{} ", args.prompt)).map_err(|e| JobError::Input(e.to_string()))?;

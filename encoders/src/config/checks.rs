@@ -1,27 +1,10 @@
 //! What of a configuration can be built; what cannot is told by its key.
 
 use super::*;
+use unisono_nn::config::probability;
 
 /// Bounds that keep a configuration from a stranger's file buildable: no tensor can outgrow memory by its numbers alone.
 const MOST: i64 = 1 << 20;
-
-/// Refuses a `value` that is not 1 to `most`, by its key.
-///
-/// # Errors
-/// [`Error::Config`].
-pub fn within(field: &str, value: i64, most: i64) -> Result<()> {
-    if (1..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::config(field, format!("expected 1 to {most}, found {value}")))
-}
-
-fn probability(field: &str, value: f64) -> Result<()> {
-    if (0.0..1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::config(field, format!("expected a probability below 1, found {value}")))
-}
 
 impl ModelConfig {
     /// Whether there is an audio tower of either kind.
@@ -63,11 +46,16 @@ impl ModelConfig {
             i.transformer.validate("image.transformer")?;
             prefix("image.prefix", i.prefix)?;
             let t = &i.transformer;
-            if t.messages && (i.prefix == 0 || t.norm == NormPlace::Post || t.relative.is_some() || t.causal)
+            if t.messages
+                && (i.prefix == 0
+                    || t.norm == NormPlace::Post
+                    || t.relative.is_some()
+                    || t.rotary.is_some()
+                    || t.causal)
             {
                 return Err(Error::config(
                     "image.transformer.messages",
-                    "needs a prefix token and plain pre-norm blocks: neither relative nor causal",
+                    "needs a prefix token and plain pre-norm blocks: neither relative, rotary nor causal",
                 ));
             }
             i.pooling.validate("image.pooling", i.prefix)?;
@@ -178,7 +166,7 @@ impl ProjectionConfig {
                 at,
                 format!("none, but the tower's width {width} is not embed_dim {embed_dim}"),
             )),
-            Self::Mlp { hidden, .. } => within(&format!("{at}.hidden"), hidden, 1 << 16),
+            Self::Mlp { hidden, .. } => Ok(within(&format!("{at}.hidden"), hidden, 1 << 16)?),
             _ => Ok(()),
         }
     }
@@ -203,85 +191,4 @@ impl AudioConfig {
     pub fn out_width(&self) -> i64 {
         self.pooling.out_width(self.transformer.width)
     }
-}
-
-impl TransformerConfig {
-    /// Blocks of these sizes, everything else at its default.
-    pub fn new(width: i64, depth: i64, heads: i64) -> Self {
-        Self {
-            width,
-            depth,
-            heads,
-            mlp_ratio: four(),
-            dropout: 0.0,
-            drop_path: 0.0,
-            activation: Activation::default(),
-            gated: false,
-            norm: NormPlace::default(),
-            norm_eps: eps(),
-            input_norm: false,
-            final_norm: FinalNorm::default(),
-            layer_scale: None,
-            causal: false,
-            relative: None,
-            messages: false,
-        }
-    }
-
-    /// Checks every size; `at`: the key of this table.
-    ///
-    /// # Errors
-    /// The first impossible value, with its key.
-    pub fn validate(&self, at: &str) -> Result<()> {
-        within(&format!("{at}.width"), self.width, 1 << 16)?;
-        within(&format!("{at}.heads"), self.heads, 1 << 12)?;
-        if !(0..=1024).contains(&self.depth) {
-            return Err(Error::config(
-                format!("{at}.depth"),
-                format!("expected 0 to 1024, found {}", self.depth),
-            ));
-        }
-        if self.width % self.heads != 0 {
-            let (w, h) = (self.width, self.heads);
-            return Err(Error::config(
-                format!("{at}.heads"),
-                format!("{h} does not divide width {w}; choose a divisor, such as {}", nearest_divisor(w, h)),
-            ));
-        }
-        if !(self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0) {
-            let found = self.mlp_ratio;
-            return Err(Error::config(format!("{at}.mlp_ratio"), format!("expected 0 to 64, found {found}")));
-        }
-        if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
-            let found = self.norm_eps;
-            return Err(Error::config(format!("{at}.norm_eps"), format!("expected 0 to 1, found {found}")));
-        }
-        if let Some(r) = self.relative {
-            within(&format!("{at}.relative.buckets"), r.buckets, 1 << 16)?;
-            within(&format!("{at}.relative.max_distance"), r.max_distance, MOST)?;
-            if r.buckets % 4 != 0 || r.max_distance <= r.buckets / 4 {
-                return Err(Error::config(
-                    format!("{at}.relative"),
-                    "needs buckets divisible by 4 and a max_distance above a quarter of them",
-                ));
-            }
-        }
-        if let Some(init) = self.layer_scale.filter(|v| !(-1e6..=1e6).contains(v)) {
-            return Err(Error::config(
-                format!("{at}.layer_scale"),
-                format!("expected -1000000 to 1000000, found {init}"),
-            ));
-        }
-        probability(&format!("{at}.dropout"), self.dropout)?;
-        probability(&format!("{at}.drop_path"), self.drop_path)
-    }
-
-    /// Hidden width of the feed-forward part.
-    pub fn hidden(&self) -> i64 {
-        ((self.width as f64 * self.mlp_ratio).round() as i64).max(1)
-    }
-}
-
-fn nearest_divisor(n: i64, near: i64) -> i64 {
-    (1..=n).filter(|d| n % d == 0).min_by_key(|d| (d - near).abs()).unwrap_or(1)
 }

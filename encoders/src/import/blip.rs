@@ -7,7 +7,7 @@ use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
     TransformerConfig,
 };
-use crate::weights::Weights;
+use unisono_nn::weights::Weights;
 use unisono_processors::Size;
 
 const IMAGE: &str = include_str!("../../maps/blip_image.map");

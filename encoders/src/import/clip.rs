@@ -4,8 +4,8 @@ use super::{Json, Map, Plan, Source, activation};
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, TransformerConfig,
 };
-use crate::weights::Weights;
 use crate::{Processors, Result};
+use unisono_nn::weights::Weights;
 use unisono_processors::Size;
 
 pub(super) const LOGITS: &str = include_str!("../../maps/logits.map");

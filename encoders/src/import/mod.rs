@@ -4,19 +4,18 @@
 mod blip;
 mod clap;
 mod clip;
-mod map;
 mod open_clip;
 mod single;
 mod text;
 mod xclip;
 
 use crate::config::{Activation, ModelConfig};
-use crate::weights::Weights;
 use crate::{Error, LoadReport, Model, Processors, Result};
-pub use map::Map;
 use serde_json::Value;
 use std::path::Path;
 use tch::Device;
+use unisono_nn::Map;
+use unisono_nn::weights::Weights;
 use unisono_processors::{Cleaning, ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
 use unisono_processors::{Json, optional_json};
 

@@ -6,10 +6,10 @@ use crate::config::{
     Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig,
     StemConfig, TextConfig, TransformerConfig,
 };
-use crate::weights::Weights;
 use crate::{Error, Processors, Result};
 use serde_json::Value;
 use std::path::Path;
+use unisono_nn::weights::Weights;
 use unisono_processors::Size;
 use unisono_processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
 

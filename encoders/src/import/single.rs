@@ -6,8 +6,8 @@ use crate::config::{
     Activation, AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig,
     TransformerConfig,
 };
-use crate::weights::Weights;
 use crate::{Error, Result};
+use unisono_nn::weights::Weights;
 use unisono_processors::ImageProcessor;
 use unisono_processors::Size;
 

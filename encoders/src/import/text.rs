@@ -6,9 +6,9 @@ use crate::config::{
     FinalNorm, ModelConfig, NormPlace, Pooling, ProjectionConfig, RelativeConfig, TextConfig,
     TransformerConfig,
 };
-use crate::weights::Weights;
 use crate::{Error, Result};
 use std::path::Path;
+use unisono_nn::weights::Weights;
 
 const BERT: &str = include_str!("../../maps/bert_text.map");
 const MPNET: &str = include_str!("../../maps/mpnet_text.map");
@@ -21,7 +21,7 @@ pub(super) struct Rows {
 
 pub(super) fn add_bert(map: &mut Map, prefix: &str, rows: &Rows) -> Result<()> {
     let (first, end) = (rows.first.to_string(), rows.end.to_string());
-    map.add(BERT, &[("p", prefix), ("first", &first), ("end", &end)])
+    Ok(map.add(BERT, &[("p", prefix), ("first", &first), ("end", &end)])?)
 }
 
 /// The tower that a BERT-like configuration describes: post-norm, its embeddings normed, no final norm, mean pooling.

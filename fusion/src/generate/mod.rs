@@ -5,13 +5,14 @@ mod draw;
 mod options;
 mod rules;
 
-use crate::stack::{Cache, Remembered, Stack};
-use crate::{Error, Result, See};
+use crate::stack::Stack;
+use crate::{Error, Mask, Result};
 pub use options::{EarlyStopping, Generation};
 pub use rules::Rule;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::Mode;
+use unisono_nn::{Cache, CrossKv};
 
 /// A generated text.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +53,7 @@ pub struct Generator<'a> {
     /// What generates.
     pub stack: &'a Stack,
     /// What it is about.
-    pub memory: Option<&'a Remembered>,
+    pub memory: Option<&'a CrossKv>,
     /// How.
     pub options: &'a Generation,
     /// A rule of the model's own.
@@ -174,7 +175,7 @@ impl Scores {
 /// Runs the stack on texts that grow.
 struct Engine<'a> {
     stack: &'a Stack,
-    memory: Option<&'a Remembered>,
+    memory: Option<&'a CrossKv>,
     cache: Option<Cache>,
 }
 
@@ -195,7 +196,7 @@ impl<'a> Engine<'a> {
         let t = texts.first().map_or(0, |t| t.len() - known) as i64;
         let ids = Tensor::f_from_slice(&new)?.f_view([texts.len() as i64, t])?;
         let ids = ids.f_to_device(self.stack.device())?;
-        let hidden = self.stack.forward(&ids, &See::Before, self.memory, self.cache.as_mut(), Mode::Eval)?;
+        let hidden = self.stack.forward(&ids, &Mask::Causal, self.memory, self.cache.as_mut(), Mode::Eval)?;
         Ok(self.stack.scores(&hidden.f_select(1, t - 1)?)?.f_to_kind(Kind::Float)?)
     }
 
@@ -206,6 +207,6 @@ impl<'a> Engine<'a> {
         if same && cache.rows() == rows.len() as i64 {
             return Ok(());
         }
-        cache.reorder(&Tensor::f_from_slice(rows)?.f_to_device(self.stack.device())?)
+        Ok(cache.reorder(&Tensor::f_from_slice(rows)?.f_to_device(self.stack.device())?)?)
     }
 }

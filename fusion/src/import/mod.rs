@@ -10,8 +10,9 @@ use crate::model::{FusionModel, Imported};
 use crate::{Error, Result};
 use std::path::Path;
 use tch::Device;
-use unisono_encoders::import::{self, Map};
-use unisono_encoders::weights::Weights;
+use unisono_encoders::import;
+use unisono_nn::Map;
+use unisono_nn::weights::Weights;
 use unisono_processors::TextProcessor;
 
 /// A fusion part before its weights are read.

@@ -2,8 +2,7 @@
 
 use super::one;
 use crate::model::FusionModel;
-use crate::stack::Remembered;
-use crate::{Error, Result, See};
+use crate::{CrossKv, Error, Mask, Result};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use unisono_encoders::Mode;
@@ -43,7 +42,7 @@ fn shifted(ids: &[&[i64]], start: i64, pad: i64) -> Result<(Tensor, Tensor)> {
 /// No writer, an empty caption, more tokens than positions, or libtorch's.
 pub fn caption_loss(
     model: &FusionModel,
-    memory: &Remembered,
+    memory: &CrossKv,
     captions: &[&[i64]],
     label_smoothing: f64,
     mode: Mode,
@@ -55,7 +54,7 @@ pub fn caption_loss(
     let tokens = &model.config().tokens;
     let (input, target) = shifted(captions, tokens.start, tokens.pad)?;
     let (input, target) = (input.f_to_device(writer.device())?, target.f_to_device(writer.device())?);
-    let hidden = writer.forward(&input, &See::Before, Some(memory), None, mode)?;
+    let hidden = writer.forward(&input, &Mask::Causal, Some(memory), None, mode)?;
     // Scores of real tokens only: a batch's padding is often half of it, and a row of scores is as wide as the vocabulary.
     let real = target.f_view([-1])?.f_ge(0)?.f_nonzero()?.f_squeeze_dim(1)?;
     let width = hidden.size3()?.2;

@@ -3,8 +3,7 @@
 
 use super::{Batch, Objective, Part, Term, caption_loss, hard_negatives, match_loss, refuse};
 use super::{MatchPairs, View, contrastive::MAX_SCALE};
-use crate::stack::Remembered;
-use crate::{Error, FusionModel, Result, Sequence};
+use crate::{CrossKv, Error, FusionModel, Result, Sequence};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 use unisono_encoders::clips::Tokens;
@@ -22,7 +21,7 @@ pub struct TowerTokens {
 /// Items that show the same modalities, remembered.
 struct Group<'a> {
     model: &'a FusionModel,
-    memory: Remembered,
+    memory: CrossKv,
     /// Their numbers in the batch.
     rows: &'a [usize],
     /// Their texts, as they are written.
@@ -56,7 +55,7 @@ pub(super) fn losses(objective: &Objective, model: &FusionModel, batch: &Batch) 
             sequences.extend(batch.sequences(*kind, rows)?);
         }
         let (memory, mask) = model.memory(&sequences)?;
-        let memory = writer.remember(&memory, mask.as_ref())?;
+        let memory = writer.cross_kv(&memory, mask.as_ref())?;
         let ids: Vec<Vec<i64>> = rows.iter().map(|i| fitted(batch.texts[*i], model, most)).collect();
         let ids: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
         let group = Group { model, memory, rows, ids: &ids, kind: kinds[0] };

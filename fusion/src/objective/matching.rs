@@ -2,9 +2,8 @@
 
 use super::caption::NONE;
 use super::one;
-use crate::Result;
 use crate::model::FusionModel;
-use crate::stack::Remembered;
+use crate::{CrossKv, Result};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use unisono_encoders::Mode;
@@ -60,7 +59,7 @@ impl MatchPairs {
 /// No matching head, or libtorch's.
 pub fn match_loss(
     model: &FusionModel,
-    memory: &Remembered,
+    memory: &CrossKv,
     texts: &[&[i64]],
     pairs: &MatchPairs,
     mode: Mode,

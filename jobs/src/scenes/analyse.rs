@@ -12,7 +12,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
-use unisono_encoders::transnet::{TransNet, TransNetStream};
 use unisono_files::Lock;
 use unisono_media::video::{self, Ffmpeg, Ratio, StreamOptions, Time, Track, Video, VideoLimits};
 use unisono_media::{Limits, Sound, decode};
@@ -22,6 +21,7 @@ use unisono_scenes::gradual::Gradual;
 use unisono_scenes::record::{FailureRecord, Resized};
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::shots::Times;
+use unisono_transnet::{TransNet, TransNetStream};
 
 /// Frames a second of what tells no rate.
 pub const FRAMES: u32 = 25;

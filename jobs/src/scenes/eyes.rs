@@ -245,7 +245,7 @@ impl Models {
         if frames.is_empty() {
             return Ok(None);
         }
-        let memory = model.remember(&model.watch(&[frames])?)?;
+        let memory = model.cross_kv(&model.watch(&[frames])?)?;
         let prompt = model.caption_prompt("")?;
         let texts = model.caption(&memory, &prompt, generation, 0, Some(&mut |_| self.flow()))?;
         let text = texts.first().map(|t| model.say(t)).transpose()?;

@@ -9,7 +9,7 @@ use super::{SceneJob, Source};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::Path;
-use unisono_encoders::transnet;
+
 use unisono_media::video::{Ffmpeg, Time};
 use unisono_scenes::group::{ShotView, group};
 use unisono_scenes::labels::LabelInput;
@@ -154,7 +154,7 @@ fn boundaries(job: &SceneJob, analysis: &mut Analysis) -> Vec<Boundary> {
     }
     let threshold = job.settings.transnet.threshold;
     let single: Vec<f32> = analysis.learned.iter().map(|p| p.0).collect();
-    let scenes = transnet::scenes(&single, threshold);
+    let scenes = unisono_transnet::scenes(&single, threshold);
     // The network marks the last frame before a cut, and the middle of what takes longer; how far that reaches its other output tells.
     let within = |i: usize| analysis.learned.get(i).is_some_and(|p| p.1 > threshold);
     for pair in scenes.windows(2) {

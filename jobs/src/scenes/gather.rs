@@ -56,7 +56,7 @@ pub(super) fn gather(
         if models.embedding().is_none() || !path.is_file() || made.video.path.to_str().is_none() {
             continue;
         }
-        let (tensors, _) = unisono_encoders::tensors::read(&path)?;
+        let (tensors, _) = unisono_nn::tensors::read(&path)?;
         let tensor =
             tensors.get(crate::output::TENSOR).ok_or_else(|| Error::format(&path, "holds no vectors"))?;
         let rows = unisono_encoders::to_vec(tensor)?;

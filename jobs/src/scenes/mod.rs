@@ -352,7 +352,7 @@ fn ends(error: &Error, out: &Path, folder: &Path) -> bool {
     use unisono_media::Error as Media;
     use unisono_scenes::Error as Scenes;
     match error {
-        Error::Interrupted | Error::Encoders(_) | Error::Fusion(_) => true,
+        Error::Interrupted | Error::Nn(_) | Error::Encoders(_) | Error::Fusion(_) => true,
         Error::Io { path, .. }
         | Error::Files(unisono_files::Error::Io { path, .. })
         | Error::Scenes(Scenes::Io { path, .. } | Scenes::Media(Media::Io { path, .. }))

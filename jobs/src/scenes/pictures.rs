@@ -7,9 +7,9 @@ use super::watcher::Watcher;
 use crate::{Error, Result};
 use image::imageops::{FilterType, resize};
 use std::sync::atomic::Ordering;
-use unisono_encoders::transnet::{TransNet, TransNetStream};
 use unisono_media::video::{self, Layout, Ratio, Shape, Time};
 use unisono_scenes::record::FailureRecord;
+use unisono_transnet::{TransNet, TransNetStream};
 
 impl Eyes<'_> {
     /// Frames that are pictures already.

@@ -1,0 +1,46 @@
+//! What towers, the fusion Transformer and TransNetV2 are built of: layers, one attention, one block, precision, and weights in and out.
+//!
+//! Start at [`Transformer`]: blocks over `[B, T, W]` as [`TransformerConfig`] says. Parameters are defined under a [`Scope`].
+
+mod activation;
+mod archive;
+mod attention;
+mod block;
+mod cache;
+pub mod config;
+mod conv;
+mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+mod linear;
+mod map;
+mod mask;
+mod messages;
+mod mlp;
+mod norm;
+pub mod params;
+mod pass;
+mod pickle;
+mod precision;
+mod relative;
+mod rotary;
+pub mod tensors;
+mod transformer;
+pub mod weights;
+
+pub use attention::{Attention, AttentionConfig};
+pub use block::Block;
+pub use cache::{Cache, CrossKv, KeyValues, KvCache};
+pub use config::{Activation, TransformerConfig};
+pub use conv::{BatchNorm, Conv2d};
+pub use error::{Error, Result};
+pub use linear::Linear;
+pub use map::Map;
+pub use mask::{Mask, length_mask};
+pub use mlp::Mlp;
+pub use norm::{LayerNorm, Norm, RmsNorm};
+pub use params::{Init, LoadReport, Mode, Param, Params, Scope};
+pub use pass::{Pass, Trace};
+pub use precision::Precision;
+pub use rotary::{Rotary, Rotation};
+pub use transformer::Transformer;

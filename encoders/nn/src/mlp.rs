@@ -1,0 +1,55 @@
+//! The feed-forward part of a block.
+
+use crate::config::TransformerConfig;
+use crate::{Activation, Linear, Precision, Result, Scope};
+use tch::Tensor;
+
+/// Two linear layers with an activation between, the first one gated where the configuration says so.
+#[derive(Debug)]
+pub struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    activation: Activation,
+    gated: bool,
+}
+
+impl Mlp {
+    /// `out_std` is the standard deviation of the second layer's first weights.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub fn new(scope: &Scope, c: &TransformerConfig, out_std: f64) -> Result<Self> {
+        let first = if c.gated { 2 * c.hidden() } else { c.hidden() };
+        let std = (2.0 * c.width as f64).powf(-0.5);
+        Ok(Self {
+            fc1: Linear::new(&scope.child("fc1"), c.width, first, c.bias, std)?,
+            fc2: Linear::new(&scope.child("fc2"), c.hidden(), c.width, c.bias, out_std)?,
+            activation: c.activation,
+            gated: c.gated,
+        })
+    }
+
+    /// Packs both layers for inference.
+    ///
+    /// # Errors
+    /// A precision that the device does not have.
+    pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.fc1.prepare(precision)?;
+        self.fc2.prepare(precision)
+    }
+
+    /// `[.., W]` → `[.., W]`.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if self.gated {
+            let hidden = self.fc1.forward(x)?;
+            let halves = hidden.f_chunk(2, -1)?;
+            if let [gate, value] = halves.as_slice() {
+                return self.fc2.forward(&self.activation.forward(gate)?.f_mul(value)?);
+            }
+        }
+        self.fc2.forward(&self.fc1.forward_activated(x, self.activation)?)
+    }
+}

@@ -1,0 +1,60 @@
+//! What a forward pass depends on besides weights and inputs.
+
+use crate::{Mode, Result};
+use std::fmt;
+use tch::Tensor;
+
+/// Told the name and the value of what blocks give, `image.blocks.3` and `[B, T, W]`.
+pub type Trace<'a> = &'a dyn Fn(&str, &Tensor) -> Result<()>;
+
+/// How a forward pass runs. [`Pass::EVAL`] is what inference takes.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    /// Training or evaluation.
+    pub mode: Mode,
+    /// The seed of what is drawn while training (dropout, stochastic depth, dropped tokens): passes over the same inputs by the same
+    /// seed draw alike. Absent: libtorch's generator goes on from where it is.
+    pub draws: Option<u64>,
+    /// Parts of like length that texts and sounds go through in: less padding, more calls.
+    pub parts: usize,
+    /// Spectrograms are padded to a multiple of so many frames: fewer distinct shapes let libtorch reuse its prepared kernels.
+    pub frames: usize,
+    /// Is told what every block gives.
+    pub trace: Option<Trace<'a>>,
+}
+
+impl Pass<'_> {
+    /// Deterministic, without a graph's draws, everything of a modality at once.
+    pub const EVAL: Self = Self { mode: Mode::Eval, draws: None, parts: 1, frames: 1, trace: None };
+    /// A training step's, by libtorch's generator.
+    pub const TRAIN: Self = Self { mode: Mode::Train, ..Self::EVAL };
+
+    /// Whether anything is drawn and batch statistics are taken.
+    pub fn trains(&self) -> bool {
+        self.mode == Mode::Train
+    }
+}
+
+impl From<Mode> for Pass<'_> {
+    fn from(mode: Mode) -> Self {
+        Self { mode, ..Self::EVAL }
+    }
+}
+
+impl<'a> From<&Pass<'a>> for Pass<'a> {
+    fn from(pass: &Pass<'a>) -> Self {
+        *pass
+    }
+}
+
+impl fmt::Debug for Pass<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass")
+            .field("mode", &self.mode)
+            .field("draws", &self.draws)
+            .field("parts", &self.parts)
+            .field("frames", &self.frames)
+            .field("trace", &self.trace.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,93 @@
+//! The audio tower over spectrograms of any length, or over a grid of their cells.
+
+use crate::config::{AudioConfig, StemConfig};
+use crate::pool::Head;
+use crate::stem::Stem;
+use crate::towers::{TowerOutput, prefix, with_prefix};
+use crate::{Error, Result};
+use tch::Tensor;
+use unisono_nn::{Init, Linear, Pass, Precision, Scope, Transformer, length_mask};
+
+/// Log-mel frames → tokens.
+#[derive(Debug)]
+pub struct AudioTower {
+    stem: Stem,
+    embed: Option<Linear>,
+    prefix: Option<Tensor>,
+    position: Tensor,
+    transformer: Transformer,
+    head: Head,
+    mels: i64,
+    /// The only number of frames that a tower over a grid takes.
+    frames: Option<i64>,
+}
+
+impl AudioTower {
+    /// Packs the blocks' weights for inference.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        Ok(self.transformer.prepare(precision)?)
+    }
+
+    /// Builds the tower under `scope`.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub fn new(scope: &Scope, c: &AudioConfig) -> Result<Self> {
+        let width = c.transformer.width;
+        let frames = matches!(c.stem, StemConfig::Frames { .. });
+        let stem = Stem::new(&scope.child("stem"), &c.stem, if frames { c.mels } else { 1 }, width)?;
+        let [t, bands] = c.stem.grid([c.max_frames, c.mels]);
+        let folded = stem.channels() * bands;
+        let embed = || Linear::new(&scope.child("embed"), folded, width, true, (folded as f64).powf(-0.5));
+        let positions = if c.grid { t * bands } else { t };
+        Ok(Self {
+            embed: if c.grid || frames { None } else { Some(embed()?) },
+            stem,
+            prefix: prefix(scope, c.prefix, width)?,
+            position: scope.param("position.weight", &[positions, width], Init::Normal(0.02))?,
+            transformer: Transformer::new(scope, &c.transformer)?,
+            head: Head::new(scope, &c.transformer, c.pooling, c.prefix, false)?,
+            mels: c.mels,
+            frames: if c.grid { Some(c.max_frames) } else { None },
+        })
+    }
+
+    /// `mel` `[B, T, M]` fp32, `lengths` `[B]` int64 real frames (≥ 1) of each sound.
+    ///
+    /// # Errors
+    /// Another number of bands, more frames than the tower's most, or libtorch's.
+    pub fn forward(&self, mel: &Tensor, lengths: &Tensor, pass: &Pass) -> Result<TowerOutput> {
+        let (b, frames, m) = mel.size3()?;
+        if m != self.mels {
+            return Err(Error::Input(format!("spectrogram of {m} bands, this tower takes {}", self.mels)));
+        }
+        if let Some(exactly) = self.frames {
+            if frames != exactly {
+                return Err(Error::Input(format!("sound of {frames} frames, this tower takes {exactly}")));
+            }
+            let (x, _) = self.stem.forward(&mel.f_unsqueeze(1)?, None, pass.mode)?; // [B, W, T', M']
+            let x = x.f_permute([0, 3, 2, 1])?.f_flatten(1, 2)?.f_add(&self.position)?;
+            let x = with_prefix(self.prefix.as_ref(), x, b)?;
+            let mask = self.transformer.mask(x.size()[1], None)?;
+            let x = self.transformer.forward(x, &mask, pass)?;
+            let (tokens, pooled) = self.head.forward(x, None, None)?;
+            return Ok(TowerOutput { tokens, mask: None, pooled });
+        }
+        let (x, lengths) = self.stem.forward(&mel.f_unsqueeze(1)?, Some(lengths), pass.mode)?;
+        let x = x.f_permute([0, 2, 1, 3])?.f_flatten(2, 3)?; // [B, T', C·M']
+        let t = x.size()[1];
+        let most = self.position.size()[0];
+        if t > most {
+            return Err(Error::Input(format!("sound of {t} tokens, this tower takes at most {most}")));
+        }
+        let x = match &self.embed {
+            Some(embed) => embed.forward(&x)?,
+            None => x,
+        };
+        let x = x.f_add(&self.position.f_narrow(0, 0, t)?)?;
+        let mask = lengths.map(|l| length_mask(&l, t)).transpose()?;
+        let x = self.transformer.forward(x, &self.transformer.mask(t, mask.as_ref())?, pass)?;
+        let (tokens, pooled) = self.head.forward(x, mask.as_ref(), None)?;
+        Ok(TowerOutput { tokens, mask, pooled })
+    }
+}

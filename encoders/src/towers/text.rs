@@ -1,0 +1,122 @@
+//! The text tower.
+
+use crate::config::{ClassToken, Pooling, TextConfig};
+use crate::pool::Head;
+use crate::towers::TowerOutput;
+use crate::{Error, Result};
+use tch::{Kind, Tensor};
+use unisono_nn::{Init, Mask, Pass, Precision, Scope, Transformer};
+
+/// Token ids → tokens.
+#[derive(Debug)]
+pub struct TextTower {
+    embedding: Tensor,
+    position: Tensor,
+    class: Option<(Tensor, ClassToken)>,
+    transformer: Transformer,
+    head: Head,
+    pooling: Pooling,
+    causal: bool,
+    token_dropout: f64,
+}
+
+impl TextTower {
+    /// Packs the blocks' weights for inference.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        Ok(self.transformer.prepare(precision)?)
+    }
+
+    /// Builds the tower under `scope`.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub fn new(scope: &Scope, c: &TextConfig) -> Result<Self> {
+        let width = c.transformer.width;
+        // The class token has the position after the last token's.
+        let rows = c.context_length + i64::from(c.class_token.is_some());
+        Ok(Self {
+            // From random weights a table of the size of its own updates (0.02, as for large corpora) costs most of a short
+            // training: words start alike and stay so. The ratio to the positions is kept.
+            embedding: scope.param("embedding.weight", &[c.vocab_size, width], Init::Normal(0.5))?,
+            position: scope.param("position.weight", &[rows, width], Init::Normal(0.1))?,
+            class: match c.class_token {
+                Some(token) => Some((scope.param("class", &[width], Init::Normal(0.1))?, token)),
+                None => None,
+            },
+            transformer: Transformer::new(scope, &c.transformer)?,
+            head: Head::new(scope, &c.transformer, c.pooling, 0, c.pooler)?,
+            pooling: c.pooling,
+            causal: c.transformer.causal,
+            token_dropout: c.token_dropout,
+        })
+    }
+
+    /// `ids` `[B, T]` int64, `mask` `[B, T]` bool with at least one real token a row, padding at its end; T ≤ context length.
+    ///
+    /// # Errors
+    /// T beyond the context length, or libtorch's.
+    pub fn forward(&self, ids: &Tensor, mask: &Tensor, pass: &Pass) -> Result<TowerOutput> {
+        let (_, t) = ids.size2()?;
+        let context = self.position.size()[0] - i64::from(self.class.is_some());
+        if t > context {
+            return Err(Error::Input(format!("text of {t} tokens, the context length is {context}")));
+        }
+        if let Some((class, token)) = &self.class {
+            return self.with_class(class, *token, ids, pass);
+        }
+        let x = Tensor::f_embedding(&self.embedding, ids, -1, false, false)?;
+        let x = x.f_add(&self.position.f_narrow(0, 0, t)?)?;
+        let mask = self.thin(mask, pass)?;
+        // Padding stands at the end, where no token before it looks; holes in the middle need the mask itself.
+        let whole = !pass.trains() || self.token_dropout == 0.0;
+        let keys = if self.causal && whole { None } else { Some(&mask) };
+        let x = self.transformer.forward(x, &self.transformer.mask(t, keys)?, pass)?;
+        let at = match self.pooling {
+            Pooling::Highest => Some(ids.f_argmax(1, false)?),
+            Pooling::End(token) => Some(ids.f_eq(token)?.f_to_kind(Kind::Int)?.f_argmax(1, false)?),
+            _ => None,
+        };
+        let (tokens, pooled) = self.head.forward(x, Some(&mask), at.as_ref())?;
+        Ok(TowerOutput { tokens, mask: Some(mask), pooled })
+    }
+
+    /// Ids padded to the context length, the class token after them.
+    fn with_class(
+        &self,
+        class: &Tensor,
+        token: ClassToken,
+        ids: &Tensor,
+        pass: &Pass,
+    ) -> Result<TowerOutput> {
+        let (b, t) = ids.size2()?;
+        let context = self.position.size()[0] - 1;
+        let ids = ids.f_constant_pad_nd([0, context - t])?;
+        let padding = Tensor::f_arange(context, (Kind::Int64, ids.device()))?.f_ge(t)?.f_unsqueeze(0)?;
+        let ids = ids.f_masked_fill(&padding, token.pad as f64)?;
+        let x = Tensor::f_embedding(&self.embedding, &ids, -1, false, false)?;
+        let class = class.f_view([1, 1, -1])?.f_expand([b, 1, class.size()[0]], false)?;
+        let x = Tensor::f_cat(&[x, class], 1)?.f_add(&self.position)?;
+        let real = ids.f_ne(token.pad)?; // [B, context]
+        let seen = real.f_constant_pad_nd(if token.shifted { [1, 0] } else { [0, 1] })?;
+        let alone = seen.f_narrow(1, if token.shifted { 0 } else { context }, 1)?;
+        let _ = alone.shallow_clone().f_fill_(1)?;
+        let n = context + 1;
+        let before = Tensor::f_ones([n, n], (Kind::Bool, ids.device()))?.f_tril(0)?;
+        let pairs = before.f_unsqueeze(0)?.f_repeat([b, 1, 1])?;
+        pairs.f_select(1, context)?.f_copy_(&seen)?;
+        let x = self.transformer.forward(x, &Mask::Pairs(pairs.f_unsqueeze(1)?), pass)?;
+        let (tokens, pooled) = self.head.forward(x, None, None)?;
+        let own = Tensor::f_ones([b, 1], (Kind::Bool, ids.device()))?;
+        Ok(TowerOutput { tokens, mask: Some(Tensor::f_cat(&[real, own], 1)?), pooled })
+    }
+
+    /// Drops tokens while training; a row never loses its first token, so none becomes empty.
+    fn thin(&self, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
+        if !pass.trains() || self.token_dropout == 0.0 {
+            return Ok(mask.shallow_clone());
+        }
+        let keep = Tensor::f_rand(mask.size(), (Kind::Float, mask.device()))?.f_ge(self.token_dropout)?;
+        let _ = keep.f_narrow(1, 0, 1)?.f_fill_(1)?;
+        Ok(mask.f_logical_and(&keep)?)
+    }
+}
