@@ -6,6 +6,7 @@
 mod captions;
 mod curves;
 mod data;
+mod found;
 mod header;
 mod headlines;
 mod language;
@@ -21,8 +22,8 @@ pub use data::{
     CaptionCard, CaptionRow, Curves, DataSet, Header, Headline, Mistake, Notes, RecallPoint, RecallRow,
     ReportData, Throughput, TimeSpent, TrainPoint, ValPoint,
 };
+pub use found::{Hit, Query, Search};
 pub use language::name as language_name;
-pub use search::{Hit, Query, Search};
 pub use sheet::{SheetData, contact_sheet};
 // Part of what is shown.
 pub use unisono_page::{Fact, Media, MediaKind};

@@ -54,6 +54,14 @@ pub fn three_digits(value: f64) -> f64 {
     if rounded.is_finite() { rounded } else { value }
 }
 
+/// A rank: whole but for ties and for the middle of an even number.
+pub fn rank(rank: f64) -> String {
+    if !rank.is_finite() {
+        return "–".to_owned();
+    }
+    if (rank - rank.round()).abs() < 0.05 { thousands(rank.round() as u64) } else { format!("{rank:.1}") }
+}
+
 /// How long something took: `0.8 s`, `42.0 s`, `3 min 05 s`, `2 h 10 min`; a dash for what is no number.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -118,6 +126,7 @@ mod tests {
         ] {
             assert_eq!(plain(value), text);
         }
+        assert_eq!([1.0, 4.5, 1234.0, 2.01, 2.99, f64::NAN].map(rank), ["1", "4.5", "1,234", "2", "3", "–"]);
         assert_eq!([0.0, 12.345, -0.012_345, 99.96].map(three_digits), [0.0, 12.3, -0.0123, 100.0]);
     }
 

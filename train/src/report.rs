@@ -7,10 +7,12 @@ mod run;
 mod search;
 mod show;
 
+pub use run::Context;
+
 use crate::setup::Manifests;
 use crate::tracking;
-use crate::{Error, Recipe, Result, Summary, checkpoint};
-use show::Show;
+use crate::{Error, Result, Summary, checkpoint};
+use show::{BATCH, HITS, Show};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tch::Device;
@@ -18,22 +20,6 @@ use unisono_encoders::{Modality, Model};
 use unisono_eval::protocol::{Prepared, Spoken};
 use unisono_eval::report::{RecallRow, ReportData};
 use unisono_eval::stats::Bootstrap;
-
-/// Items that are embedded at once.
-const BATCH: usize = 256;
-/// Results shown for a query.
-const HITS: usize = 6;
-
-/// What the caller knows and the run does not.
-#[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// Stages before and after training with their wall seconds.
-    pub stages: Vec<(String, f64)>,
-    /// The day, as people write it.
-    pub date: Option<String>,
-    /// The command that made the run.
-    pub command: Option<String>,
-}
 
 /// Measures the best checkpoint of `run` on the protocols of its recipe's `[report]` and gathers the page.
 ///
@@ -46,7 +32,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
             message: "holds no training; `unisono train RECIPE --out` makes one".into(),
         });
     };
-    let recipe = recipe_of(run, progress.recipe)?;
+    let recipe = run::recipe_of(run, progress.recipe)?;
     let summary: Summary = unisono_processors::read_json(&run.join("summary.json"))?;
     let model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
     let limits = recipe.limits;
@@ -104,16 +90,4 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         time: Some(run::time(&summary, context)),
         notes: Some(run::notes(&recipe, run)),
     })
-}
-
-/// The recipe as the run's directory has it: its `[report]` and `[limits]` may be edited after the training.
-fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
-    let path = run.join("recipe.toml");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let edited = Recipe::parse(&text, &path)?;
-            Ok(Recipe { report: edited.report, limits: edited.limits, ..trained })
-        }
-        Err(_) => Ok(trained),
-    }
 }

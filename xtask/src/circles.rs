@@ -59,10 +59,6 @@ const KNOWN: &[&str] = &[
     "encoders/src/weights.rs",
     "eval/src/items.rs",
     "eval/src/protocol.rs",
-    "eval/src/report/data.rs",
-    "eval/src/report/headlines.rs",
-    "eval/src/report/recall.rs",
-    "eval/src/report/search.rs",
     "eval/src/side.rs",
     "fusion/src/config.rs",
     "fusion/src/files.rs",
@@ -84,8 +80,6 @@ const KNOWN: &[&str] = &[
     "jobs/src/scenes/mod.rs",
     "jobs/src/scenes/store.rs",
     "jobs/src/scenes/watcher.rs",
-    "scenes/src/report/curves.rs",
-    "scenes/src/report/mod.rs",
 ];
 
 /// One module: the file that it stands in, and what names in it mean.

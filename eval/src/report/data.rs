@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use unisono_page::Fact;
 
-use super::{Hit, Query, Search};
+use super::found::{Hit, Query, Search};
 use crate::{captioning::Scores, metrics::RetrievalMetrics, stats::Estimate};
 
 /// A whole report. Only the header's title is needed; an empty section does not appear.

@@ -22,7 +22,7 @@ fn card(headline: &Headline) -> Markup {
         div.card.headline {
             p.what { span { (headline.label) } span.metric { (headline.metric) } }
             p.value { (percent(value.value)) small { " %" } }
-            p.interval { "95 % interval " (percent(value.low)) " – " (percent(value.high)) }
+            p.interval { "95 % interval " span { (percent(value.low)) " – " (percent(value.high)) } }
             (bullet.render())
             p.against {
                 @if let Some(chance) = headline.chance { span.chance { "chance " b { (percent(chance)) } } }

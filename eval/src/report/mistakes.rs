@@ -1,13 +1,11 @@
 //! The worst mistakes: what was asked, what came, what should have come.
 
 use maud::{Markup, html};
-use unisono_page::Section;
+use unisono_page::{Section, number::rank};
 
-use super::{
-    data::Mistake,
-    recall::rank,
-    search::{Hit, query, tile},
-};
+use super::data::Mistake;
+use super::found::Hit;
+use super::search::{query, tile};
 
 pub(super) fn section(mistakes: &[Mistake]) -> Option<Section> {
     let body = html! { div.cards.mistakes { @for mistake in mistakes { (card(mistake)) } } };

@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 use unisono_page::chart::Bullet;
-use unisono_page::{Column, Section, Table, number::thousands};
+use unisono_page::{
+    Column, Section, Table,
+    number::{rank, thousands},
+};
 
 use super::data::RecallRow;
 use crate::{metrics::RetrievalMetrics, stats::Estimate, table::percent};
@@ -87,22 +90,9 @@ fn cell(value: &Estimate, chance: f64, control: Option<f64>, language: Option<f6
     }
 }
 
-/// Ranks are whole but for ties and for the middle of an even number.
-pub(super) fn rank(rank: f64) -> String {
-    if !rank.is_finite() {
-        return "–".to_owned();
-    }
-    if rank.fract().abs() < 0.05 { thousands(rank.round() as u64) } else { format!("{rank:.1}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranks_are_whole_where_they_can_be() {
-        assert_eq!([1.0, 4.5, 1234.0, 2.01, f64::NAN].map(rank), ["1", "4.5", "1,234", "2", "–"]);
-    }
 
     #[test]
     fn rows_of_one_protocol_stand_together() {

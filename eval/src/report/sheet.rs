@@ -4,10 +4,9 @@ use maud::html;
 use serde::{Deserialize, Serialize};
 use unisono_page::{Fact, Page, banner, facts};
 
-use super::{
-    STYLE,
-    search::{Search, cards},
-};
+use super::STYLE;
+use super::found::Search;
+use super::search::cards;
 
 /// What a contact sheet shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

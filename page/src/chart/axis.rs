@@ -1,5 +1,6 @@
 //! Axes: how values are spaced and written, and where each lands.
 
+use super::format::Format;
 use super::ticks::{self, Tick};
 use crate::number;
 
@@ -11,20 +12,6 @@ pub enum Scale {
     Linear,
     /// By logarithm; values that are not positive are not drawn.
     Log,
-}
-
-/// How an axis writes its values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// As they are: `1,000`, `0.25`.
-    #[default]
-    Plain,
-    /// Fractions in per cent: `25 %`.
-    Percent,
-    /// With an exponent: `3e-4`.
-    Exponent,
-    /// Seconds as a clock shows them: `1:15:00`.
-    Clock,
 }
 
 /// An axis.
@@ -112,12 +99,7 @@ impl Axis {
 
     /// A value's text.
     pub fn write(&self, value: f64) -> String {
-        match self.format {
-            Format::Plain => number::plain(value),
-            Format::Percent => format!("{} %", number::plain(100.0 * value)),
-            Format::Exponent => number::exponent(value),
-            Format::Clock => number::clock(value, false),
-        }
+        self.format.write(value)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::tenth;
+use super::place::tenth;
 
 /// A bar from 0 to 1: the value filled, its interval as a whisker, chance and a control as strokes across.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::tenth;
+use super::place::tenth;
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

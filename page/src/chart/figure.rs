@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::axis::{Axis, Laid};
 use super::curve::{Look, Series, running_mean, thin};
-use super::{hue, tenth};
+use super::place::{hue, percent, tenth};
 use crate::number::three_digits;
 
 /// The plotting area: both axes, and where a point lands.
@@ -49,7 +49,7 @@ impl Frame<'_> {
     pub(super) fn names(&self) -> Markup {
         html! {
             @for tick in &self.y.ticks {
-                span.name style={ "top:" (super::percent(1.0 - tick.place)) } aria-hidden="true" { (tick.text) }
+                span.name style={ "top:" (percent(1.0 - tick.place)) } aria-hidden="true" { (tick.text) }
             }
         }
     }

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::axis::Axis;
 use super::curve::{self, Look, Series};
 use super::figure::{Frame, last, legend_of, stroke};
-use super::{axis_names, hue, percent, tenth};
+use super::names::axis_names;
+use super::place::{hue, percent, tenth};
 use crate::number::three_digits;
 
 /// A level that lines are read against: a threshold.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{hue, tenth};
+use super::place::{hue, tenth};
 use crate::number::plain;
 
 /// One horizontal bar divided into named parts, with a legend that gives each part's value and share.

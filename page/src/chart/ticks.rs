@@ -1,6 +1,6 @@
 //! Which values of an axis are named.
 
-use super::axis::Format;
+use super::format::Format;
 
 /// A value that is named.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! The detectors' scores over time.
 
-use super::Curve;
 use super::clock::Clock;
+use super::options::Curve;
 use crate::record::{EventKind, VideoScenes};
 use maud::html;
 use unisono_files::line;

@@ -5,8 +5,11 @@ mod clock;
 mod curves;
 mod events;
 mod header;
+mod options;
 mod picture;
 mod timeline;
+
+pub use options::{Curve, Options};
 
 use crate::record::VideoScenes;
 use clock::Clock;
@@ -17,22 +20,6 @@ use unisono_files::line;
 use unisono_page::{Page, contents};
 
 const STYLE: &str = include_str!("style.css");
-
-/// A score to draw.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Curve {
-    /// Its column in the scores.
-    pub name: String,
-    /// The line that it is measured against.
-    pub threshold: Option<f64>,
-}
-
-/// What is on the page besides the video's record.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Options {
-    /// Scores to draw, in this order. Empty: the first six that have any, without thresholds.
-    pub curves: Vec<Curve>,
-}
 
 /// The whole page. Thumbnails are read from `dir`, the folder of the video's files; one that is missing, broken or elsewhere leaves a
 /// place that says so.

@@ -1,7 +1,7 @@
 //! Captions that the page shows.
 
-use super::show::{Show, carried, spread};
-use super::{BATCH, recipe_of};
+use super::run::recipe_of;
+use super::show::{BATCH, Show, carried, spread};
 use crate::{Result, checkpoint};
 use std::path::Path;
 use tch::Device;

@@ -1,6 +1,5 @@
 //! What the run itself says: its head, its curves, its times, how its numbers were made.
 
-use super::Context;
 use crate::setup::Manifests;
 use crate::tracking::Line;
 use crate::{Recipe, Result, Summary};
@@ -11,6 +10,29 @@ use unisono_eval::report::{
     TrainPoint, ValPoint,
 };
 use unisono_page::number::{duration, thousands};
+
+/// What the caller knows and the run does not.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Stages before and after training with their wall seconds.
+    pub stages: Vec<(String, f64)>,
+    /// The day, as people write it.
+    pub date: Option<String>,
+    /// The command that made the run.
+    pub command: Option<String>,
+}
+
+/// The recipe as the run's directory has it: its `[report]` and `[limits]` may be edited after the training.
+pub(super) fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
+    let path = run.join("recipe.toml");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let edited = Recipe::parse(&text, &path)?;
+            Ok(Recipe { report: edited.report, limits: edited.limits, ..trained })
+        }
+        Err(_) => Ok(trained),
+    }
+}
 
 pub(super) fn header(
     recipe: &Recipe,

@@ -1,7 +1,6 @@
 //! Searches that the page shows.
 
-use super::show::{Show, spread};
-use super::{BATCH, HITS};
+use super::show::{BATCH, HITS, Show, spread};
 use crate::Result;
 use crate::recipe::ShowConfig;
 use std::collections::HashSet;

@@ -15,6 +15,10 @@ use unisono_media::{ImageOptions, MediaLimits, decode};
 const THUMBNAIL: u32 = 128;
 /// Larger sounds are left out of the page, in bytes.
 const LARGEST_SOUND: u64 = 4 << 20;
+/// Items that are embedded at once.
+pub(super) const BATCH: usize = 256;
+/// Results shown for a query.
+pub(super) const HITS: usize = 6;
 /// Mistakes shown of a protocol.
 const MISTAKES: usize = 3;
 
