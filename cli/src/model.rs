@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use tch::Device;
 use unisono_encoders::export::Format;
-use unisono_encoders::import::{self, Imported};
+use unisono_encoders::families::{self, Imported};
 use unisono_encoders::{LoadReport, Modality, Model};
 use unisono_files::printable;
 
@@ -72,7 +72,7 @@ fn parameters(model: &Model, prefix: &str) -> usize {
 fn inspect(args: &InspectArgs) -> Result<(), Error> {
     let dir = place::model(&args.model)?;
     let Imported { family, model, report } =
-        import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+        families::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
     let p = model.processors();
     let contract = |m: Modality| {
         match m {
@@ -169,7 +169,7 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
             "note: the format has no place for the fusion part (captions, matches, answers, speech): the towers alone are written",
         );
     }
-    let found = import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+    let found = families::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
     let notes = unisono_encoders::export::write(&found.model, made.path(), args.to)
         .map_err(unisono_jobs::Error::from)?;
     place(made)?;

@@ -28,9 +28,6 @@ const MOST: usize = 400;
 const LONG: &[(&str, usize)] = &[
     ("cli/tests/scenes.rs", 499),
     ("datasets/media/src/tests/stream.rs", 600),
-    ("encoders/src/model.rs", 515),
-    ("fusion/src/model.rs", 621),
-    ("fusion/src/speech.rs", 617),
 ];
 
 fn root() -> PathBuf {

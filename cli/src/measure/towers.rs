@@ -7,14 +7,14 @@ use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
-use unisono_encoders::{Modality, Mode, Model, Result, import, to_vec};
+use unisono_encoders::{Modality, Mode, Model, Result, families, to_vec};
 
 pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, String> {
-    let mut there = import::load(dir, device).map_err(text)?.model;
+    let mut there = families::load(dir, device).map_err(text)?.model;
     there.prepare(args.precision).map_err(text)?;
     let here = match args.no_compare {
         true => None,
-        false => Some(import::load(dir, Device::Cpu).map_err(text)?.model),
+        false => Some(families::load(dir, Device::Cpu).map_err(text)?.model),
     };
     let batch = i64::from(args.batch);
     let mut all = serde_json::Map::new();

@@ -1,175 +1,17 @@
-//! What is said in a sound: Whisper's sequential windows (Radford et al. 2023, section 3.8), with the rules for its times, as
-//! transformers runs them.
+//! Windows of sounds, one after another.
 
+use super::segments::{compression, cut};
+use super::times::Times;
+use super::{Segment, Task, Transcript, Transcription};
 use crate::config::SpeechConfig;
 use crate::generate::{Generated, Generation, Generator, Rule};
-use crate::model::{Ability, FusionModel, Sequence};
-use crate::{Error, Mask, Result};
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-use std::io::Write;
+use crate::{Ability, CrossKv, Error, FusionModel, Mask, Result, Sequence};
 use std::ops::ControlFlow;
 use tch::{Kind, Tensor};
 use unisono_encoders::{Modality, Mode};
-use unisono_nn::CrossKv;
-
-/// Language of what is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Task {
-    /// That of what is said.
-    #[default]
-    Transcribe,
-    /// English.
-    Translate,
-}
-
-/// How speech is written down.
-#[derive(Debug, Clone)]
-pub struct Transcription {
-    /// The code of the language that is spoken (`de`); absent: found in the first window.
-    pub language: Option<String>,
-    /// Language of what is written.
-    pub task: Task,
-    /// With times; without, each window is one segment.
-    pub timestamps: bool,
-    /// Text that comes before, whose spelling and names are followed.
-    pub prompt: Vec<i64>,
-    /// Each window sees what was written for those before it.
-    pub condition: bool,
-    /// Tried one after another while a window's text is bad; 0 takes the best token.
-    pub temperatures: Vec<f64>,
-    /// A text whose ids compress better than this repeats itself: bad.
-    pub compression_ratio: Option<f64>,
-    /// A text whose tokens have less log-probability in the mean: bad.
-    pub log_probability: Option<f64>,
-    /// A window that is bad so and has more probability of no speech than this: silence.
-    pub no_speech: Option<f64>,
-    /// Most new tokens of a window; absent: the model's own limit.
-    pub most: Option<usize>,
-    /// No end of a window's text before it has so many new tokens; absent: the generation's rule, which counts the prompt, too.
-    pub least: Option<usize>,
-    /// Rules, beams and seed of the generation.
-    pub generation: Generation,
-}
-
-impl Transcription {
-    /// The paper's settings over a model's own generation: times, and its five warmer temperatures where a text is bad.
-    pub fn new(generation: Generation) -> Self {
-        Self {
-            language: None,
-            task: Task::Transcribe,
-            timestamps: true,
-            prompt: Vec::new(),
-            condition: false,
-            temperatures: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
-            compression_ratio: Some(2.4),
-            log_probability: Some(-1.0),
-            no_speech: Some(0.6),
-            most: None,
-            least: None,
-            generation,
-        }
-    }
-}
-
-/// A stretch of speech.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Segment {
-    /// Seconds from the beginning of the sound.
-    pub start: f64,
-    /// Seconds from the beginning of the sound.
-    pub end: f64,
-    /// Ids, those of times among them.
-    pub ids: Vec<i64>,
-}
-
-/// What was found in one sound.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Transcript {
-    /// The code of the language; absent for models of English only.
-    pub language: Option<String>,
-    /// In the order of time.
-    pub segments: Vec<Segment>,
-}
-
-impl Transcript {
-    /// No segment lies beyond the end of a sound of so many seconds: windows go on in silence, and times with them. What is said to begin
-    /// there was said before: it ends the segment before it.
-    pub fn end_at(&mut self, seconds: f64) {
-        let mut kept: Vec<Segment> = Vec::with_capacity(self.segments.len());
-        for mut segment in self.segments.drain(..) {
-            segment.end = segment.end.clamp(segment.start.min(seconds), seconds);
-            match kept.last_mut() {
-                Some(last) if segment.start >= seconds => {
-                    last.ids.append(&mut segment.ids);
-                    last.end = segment.end;
-                }
-                _ => {
-                    segment.start = if segment.start < seconds { segment.start } else { 0.0 };
-                    kept.push(segment);
-                }
-            }
-        }
-        self.segments = kept;
-    }
-}
-
-/// The rules that times obey.
-#[derive(Debug)]
-struct Times {
-    /// The id that says that there are none; the first time's is the next.
-    none: i64,
-    end: i64,
-    prompt: usize,
-    most_initial: Option<i64>,
-}
-
-impl Rule for Times {
-    fn apply(&self, ids: &[i64], scores: &mut [f32]) {
-        let never = f32::NEG_INFINITY;
-        let begin = (self.none + 1).clamp(0, scores.len() as i64) as usize;
-        let is_time = |id: &i64| *id > self.none;
-        if let Some(none) = scores.get_mut(self.none as usize) {
-            *none = never;
-        }
-        let new = ids.get(self.prompt..).unwrap_or(&[]);
-        let last = new.last().is_some_and(is_time);
-        let before = new.len() < 2 || is_time(&new[new.len() - 2]);
-        // Times come in pairs, but for one before the end.
-        if last && before {
-            scores[begin..].fill(never);
-        } else if last {
-            let end = (self.end.max(0) as usize).min(scores.len());
-            scores[..end].fill(never);
-        }
-        if let Some(time) = new.iter().rev().find(|id| is_time(id)) {
-            // They never go back, and a segment has a length.
-            let least = if last && !before { *time } else { time + 1 };
-            let least = (least.max(0) as usize).clamp(begin, scores.len());
-            scores[begin..least].fill(never);
-        }
-        if new.is_empty() {
-            scores[..begin].fill(never);
-            if let Some(most) = self.most_initial {
-                let from = (begin + most.max(0) as usize + 1).min(scores.len());
-                scores[from..].fill(never);
-            }
-        }
-        // All times together more probable than any one word: a time.
-        let (words, times) = scores.split_at_mut(begin);
-        let most = |s: &[f32]| s.iter().copied().fold(never, f32::max);
-        let (word, time) = (most(words), most(times));
-        if time > never {
-            let sum: f32 = times.iter().map(|s| (s - time).exp()).sum();
-            if time + sum.ln() > word {
-                words.fill(never);
-            }
-        }
-    }
-}
 
 /// A sound on its way.
-struct Track<'a> {
+pub(super) struct Track<'a> {
     /// `[T, M]`.
     mel: &'a [f32],
     frames: usize,
@@ -182,7 +24,7 @@ struct Track<'a> {
 }
 
 /// Asked before each window and each token whether the work goes on.
-type GoOn<'a> = &'a mut dyn FnMut() -> Result<()>;
+pub(super) type GoOn<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 /// Windows that are written together.
 struct Window {
@@ -288,7 +130,7 @@ impl FusionModel {
     }
 
     /// Finds or takes the languages.
-    fn languages(
+    pub(super) fn languages(
         &self,
         tracks: &mut [Track],
         speech: &SpeechConfig,
@@ -348,7 +190,7 @@ impl FusionModel {
     }
 
     /// What the next window of a track is written after.
-    fn prompt(&self, track: &Track, speech: &SpeechConfig, o: &Transcription) -> Result<Vec<i64>> {
+    pub(super) fn prompt(&self, track: &Track, speech: &SpeechConfig, o: &Transcription) -> Result<Vec<i64>> {
         let mut ids = Vec::new();
         let history = o.condition && track.reliable && !track.segments.is_empty();
         if let Some(previous) = speech.previous
@@ -478,140 +320,8 @@ impl FusionModel {
     }
 }
 
-/// How much smaller the ids become when they are compressed: text that repeats itself becomes much smaller.
-fn compression(ids: &[i64], vocab: i64) -> f64 {
-    let each = ((vocab.max(2) as f64).log2() / 8.0) as usize + 1;
-    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes().into_iter().take(each)).collect();
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    // Writing to memory does not fail.
-    let packed = encoder.write_all(&bytes).and_then(|()| encoder.finish());
-    packed.map_or(0.0, |p| bytes.len() as f64 / p.len().max(1) as f64)
-}
-
-/// The segments of a window's ids, and by how many frames the sound moves on. `frame`: seconds of a spectrogram frame.
-fn cut(ids: &[i64], seek: usize, frames: usize, speech: &SpeechConfig, frame: f64) -> (Vec<Segment>, usize) {
-    let begin = speech.no_timestamps + 1;
-    let step = frame * speech.stride as f64;
-    let offset = seek as f64 * step / speech.stride as f64;
-    let is_time = |id: i64| id >= begin;
-    let time = |id: i64| offset + (id - begin) as f64 * step;
-    let n = ids.len();
-    // The window ends inside a segment's text or with one time: nothing of it is left.
-    let single = n >= 2 && is_time(ids[n - 1]) && !is_time(ids[n - 2]);
-    let mut slices: Vec<usize> =
-        (0..n.saturating_sub(1)).filter(|i| is_time(ids[*i]) && is_time(ids[i + 1])).map(|i| i + 1).collect();
-    if slices.is_empty() {
-        let mut last = (frames as f64 * frame / step).floor();
-        if let Some(at) = ids.iter().rev().find(|id| is_time(**id))
-            && *at != begin
-        {
-            last = (at - begin) as f64;
-        }
-        let segment = Segment { start: offset, end: offset + last * step, ids: ids.to_vec() };
-        return (vec![segment], frames);
-    }
-    if single {
-        slices.push(n);
-    } else if let Some(last) = slices.last_mut() {
-        *last += 1;
-    }
-    let mut segments = Vec::with_capacity(slices.len());
-    let mut from = 0;
-    let count = slices.len();
-    for (i, to) in slices.into_iter().enumerate() {
-        let part = &ids[from..to];
-        let back = if i + 1 < count || single { 1 } else { 2 };
-        let (first, last) = (part.first().copied(), part.len().checked_sub(back).map(|at| part[at]));
-        if let (Some(first), Some(last)) = (first, last) {
-            segments.push(Segment { start: time(first), end: time(last), ids: part.to_vec() });
-        }
-        from = to;
-    }
-    if single {
-        return (segments, frames);
-    }
-    let last = ids[from - 2] - begin;
-    (segments, usize::try_from(last).unwrap_or(0) * speech.stride)
-}
-
-impl FusionModel {
-    /// The text of a segment.
-    ///
-    /// # Errors
-    /// The tokenizer's.
-    pub fn segment_text(&self, segment: &Segment) -> Result<String> {
-        let Some(speech) = &self.config().speech else { return Ok(String::new()) };
-        let words = segment.ids.iter().filter(|id| **id < speech.no_timestamps);
-        let ids: Vec<u32> = words.filter_map(|id| u32::try_from(*id).ok()).collect();
-        let text = self.text()?.tokenizer().decode(&ids, true);
-        Ok(text.map_err(|e| unisono_processors::Error::Tokenizer(e.to_string()))?)
-    }
-}
-
-impl FusionModel {
-    /// The ids of text that comes before what is said.
-    ///
-    /// # Errors
-    /// The tokenizer's, or a model that takes no such text.
-    pub fn speech_prompt(&self, text: &str) -> Result<Vec<i64>> {
-        let Some(speech) = &self.config().speech else { return Ok(Vec::new()) };
-        if speech.previous.is_none() {
-            return Err(Error::Config("this model takes no prompt: it has no token for earlier text".into()));
-        }
-        let encoding = self.text()?.tokenizer().encode_fast(format!(" {}", text.trim()), false);
-        let encoding = encoding.map_err(|e| unisono_processors::Error::Tokenizer(e.to_string()))?;
-        Ok(encoding.get_ids().iter().map(|i| i64::from(*i)).collect())
-    }
-
-    /// Refuses a language or task that the model does not have, and a model without its tokenizer, before any sound is read.
-    ///
-    /// # Errors
-    /// Says what there is.
-    pub fn check_speech(&self, options: &Transcription) -> Result<()> {
-        self.require(Ability::Transcribe)?;
-        self.text()?;
-        let Some(speech) = &self.config().speech else { return Ok(()) };
-        self.languages(
-            &mut [Track::empty()],
-            speech,
-            &Transcription {
-                language: Some(options.language.clone().unwrap_or_else(|| {
-                    speech.languages.keys().next().cloned().unwrap_or_else(|| "en".into())
-                })),
-                ..options.clone()
-            },
-            &mut || Ok(()),
-        )?;
-        self.prompt(&Track::empty(), speech, options).map(|_| ())
-    }
-}
-
 impl Track<'_> {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self { mel: &[], frames: 0, seek: 0, language: None, reliable: false, segments: Vec::new() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_said_after_the_end() {
-        let segment = |start, end, id| Segment { start, end, ids: vec![id] };
-        let ended = |segments: &[Segment], at| {
-            let mut transcript = Transcript { language: None, segments: segments.to_vec() };
-            transcript.end_at(at);
-            transcript.segments
-        };
-        let said = [segment(0.0, 2.0, 1), segment(2.0, 5.5, 2), segment(5.5, 6.0, 3)];
-        assert_eq!(ended(&said, 6.0), said);
-        assert_eq!(ended(&said, 5.8)[2], segment(5.5, 5.8, 3));
-        // Words that would begin after it end the segment before: a cue that lasts no time is not shown.
-        let joined = Segment { start: 2.0, end: 5.2, ids: vec![2, 3] };
-        assert_eq!(ended(&said, 5.2), [said[0].clone(), joined.clone()]);
-        assert_eq!(ended(&said[1..], 5.2), [joined]);
-        assert_eq!(ended(&said[2..], 5.2), [Segment { start: 0.0, end: 5.2, ids: vec![3] }]);
-        assert_eq!(ended(&[], 5.2), []);
     }
 }

@@ -1,12 +1,19 @@
-//! Checkpoints of other libraries as Unisono models: the family is read from the checkpoint's own configuration, the towers are
+//! Checkpoints of other libraries as Unisono models, a page a family: the family is read from the checkpoint's own configuration, the towers are
 //! configured from it, and an import map (`maps/*.map`) says which tensor goes where.
 
+mod ast;
+mod bert;
 mod blip;
+mod chinese_clip;
 mod clap;
 mod clip;
+mod common;
+mod dinov2;
+mod mpnet;
 mod open_clip;
-mod single;
-mod text;
+mod siglip;
+mod vit;
+mod whisper;
 mod xclip;
 
 use crate::config::{Activation, ModelConfig};
@@ -44,21 +51,21 @@ type Family = (&'static str, fn(&Source) -> Result<Plan>);
 
 const FAMILIES: [Family; 16] = [
     ("clip", clip::clip),
-    ("siglip", clip::siglip),
-    ("siglip2", clip::siglip),
-    ("chinese_clip", clip::chinese_clip),
+    ("siglip", siglip::siglip),
+    ("siglip2", siglip::siglip),
+    ("chinese_clip", chinese_clip::chinese_clip),
     ("xclip", xclip::xclip),
     ("clap", clap::clap),
     ("blip", blip::blip),
-    ("vit", single::vit),
-    ("dinov2", single::dinov2),
-    ("dinov2_with_registers", single::dinov2),
-    ("bert", text::bert),
-    ("roberta", text::bert),
-    ("xlm-roberta", text::bert),
-    ("mpnet", text::mpnet),
-    ("audio-spectrogram-transformer", single::ast),
-    ("whisper", single::whisper),
+    ("vit", vit::vit),
+    ("dinov2", dinov2::dinov2),
+    ("dinov2_with_registers", dinov2::dinov2),
+    ("bert", bert::bert),
+    ("roberta", bert::bert),
+    ("xlm-roberta", bert::bert),
+    ("mpnet", mpnet::mpnet),
+    ("audio-spectrogram-transformer", ast::ast),
+    ("whisper", whisper::whisper),
 ];
 
 /// A checkpoint's folder and its `config.json`.

@@ -1,6 +1,15 @@
-//! BLIP's towers. Its Transformers over text and picture together are the fusion crate's.
+//! BLIP's towers (Li et al. 2022). Its Transformers over text and picture together are the fusion crate's.
+//!
+//! - **stem**: ViT's; texts: BERT's embeddings without segments
+//! - **blocks**: pictures pre-norm, texts post-norm; GELU
+//! - **norms**: layer norms, 1e-5 for pictures, the last one over all tokens; BERT's for texts
+//! - **pooling**: the class token of each
+//! - **projection**: linear with a bias in checkpoints for retrieval; others have no text tower and no shared space
+//! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`; BERT's word pieces
+//! - **map**: `blip_image.map`, `bert_text.map`
+//! - **largest golden difference**: at most 1e-5, which the golden test of the fusion crate holds it to
 
-use super::clip::{BASE, blocks, plan};
+use super::common::{BASE, blocks, plan};
 use super::{Json, Map, Plan, Source};
 use crate::Result;
 use crate::config::{
