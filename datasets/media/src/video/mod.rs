@@ -13,6 +13,7 @@ mod frames;
 mod graph;
 mod index;
 mod joined;
+mod known;
 mod log;
 mod look;
 mod picks;
@@ -42,3 +43,7 @@ pub use time::{Ratio, Time, gcd};
 #[cfg(test)]
 #[path = "../tests/video.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "../tests/seek.rs"]
+mod seek_tests;

@@ -73,6 +73,15 @@ pub struct Ending {
     limits: VideoLimits,
 }
 
+/// Which frames of a video.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Part<'a> {
+    /// Those at exactly these times, of one base; absent: all.
+    pub(super) only: Option<&'a [Time]>,
+    /// Decoding begins at the key frame of this time, or of one before it; absent: at the first frame.
+    pub(super) begin: Option<Time>,
+}
+
 impl Ffmpeg {
     /// Decodes `video` once for all that `options` ask for.
     ///
@@ -96,7 +105,7 @@ impl Ffmpeg {
         if let Some(seconds) = options.every {
             branches.push(branch(Layout::Rgb, None, Some(seconds)));
         }
-        let (tracks, ending) = self.branches(video, &branches, None, options.threads, limits)?;
+        let (tracks, ending) = self.branches(video, &branches, Part::default(), options.threads, limits)?;
         let mut tracks = tracks.into_iter();
         let mut next = |wanted: bool| if wanted { tracks.next() } else { None };
         Ok(Stream {
@@ -107,12 +116,12 @@ impl Ffmpeg {
         })
     }
 
-    /// Starts a decoder with these outputs; of `only` the frames at these times.
+    /// Starts a decoder with these outputs.
     pub(super) fn branches(
         &self,
         video: &Video,
         branches: &[Branch],
-        only: Option<&[Time]>,
+        part: Part,
         threads: Option<usize>,
         limits: &VideoLimits,
     ) -> Result<(Vec<Track>, Ending)> {
@@ -121,7 +130,8 @@ impl Ffmpeg {
             return Err(Error::media(&path, "a picture track", "only sound"));
         }
         let tag = tag();
-        let (mut words, graph) = (vec!["-copyts".to_owned()], graph(branches, only, video.layout(), &tag));
+        let (mut words, graph) =
+            (vec!["-copyts".to_owned()], graph(branches, part.only, video.layout(), &tag));
         words.extend(["-filter_complex".to_owned(), graph]);
         let (mut pipes, mut mappings) = (Vec::new(), Vec::new());
         let cannot = || Error::io(&path, "open a pipe to decode");
@@ -141,7 +151,7 @@ impl Ffmpeg {
         }
         let threads = threads.map(|n| n.to_string());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut command = self.decoding(&path, limits, threads.as_deref(), &words);
+        let mut command = self.decoding(&path, limits, threads.as_deref(), part.begin, &words);
         command.stdout(Stdio::null());
         command
             .fd_mappings(mappings)
@@ -151,7 +161,7 @@ impl Ffmpeg {
         drop(command);
         let listen = |branch: &Branch| {
             let (to, from) = mpsc::channel();
-            let of = match (only, branch.every) {
+            let of = match (part.only, branch.every) {
                 (Some(_), _) => Frames::Chosen,
                 (None, Some(_)) => Frames::Some,
                 (None, None) => Frames::All,
