@@ -25,10 +25,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
 /// Lines that a file may have.
 const MOST: usize = 400;
 /// Longer ones, by what they may still have: they get shorter, not longer, and no new one joins them.
-const LONG: &[(&str, usize)] = &[
-    ("cli/tests/scenes.rs", 499),
-    ("datasets/media/src/tests/stream.rs", 600),
-];
+const LONG: &[(&str, usize)] = &[("cli/tests/scenes.rs", 499), ("datasets/media/src/tests/stream.rs", 600)];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
