@@ -30,6 +30,20 @@ fn lines(path: &Path) -> Result<Vec<String>> {
 }
 
 impl Labels {
+    /// These labels, in the modality's default prompt.
+    ///
+    /// # Errors
+    /// None, an empty one, or one twice.
+    pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let mut seen = BTreeSet::new();
+        match names.iter().find(|n| n.trim().is_empty() || !seen.insert(n.as_str())) {
+            Some(wrong) => Err(Error::Input(format!("label {wrong:?} is empty or stands there twice"))),
+            None if names.is_empty() => Err(Error::Input("expected labels, found none".into())),
+            None => Ok(Self { names, templates: Vec::new() }),
+        }
+    }
+
     /// From files with one label and one template a line; `{}` in a template stands for the label. Without templates the
     /// modality's default is taken.
     ///

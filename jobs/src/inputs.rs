@@ -88,6 +88,11 @@ impl LeftOut {
 }
 
 impl Inputs {
+    /// Files, and folders with all that lies below them.
+    pub fn files<P: Into<PathBuf>>(paths: impl IntoIterator<Item = P>) -> Self {
+        Self { paths: paths.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
     /// Lists the items for a model that has the modalities `has`.
     ///
     /// Folders are walked to their ends in the order of names. Hidden files are passed over, links followed, every

@@ -21,7 +21,7 @@ use Expected::{Not, Otherwise, Runs};
 pub const KNOWN: &[(&str, Expected)] = &[
     ("cargo ", Not("builds this very project; CI runs it")),
     ("cargo xtask ", Not("sets up, builds or trains for minutes; CI runs `cargo xtask test`")),
-    ("cargo run --release --example embed", Otherwise(example)),
+    ("cargo run --release --example", Otherwise(example)),
     ("cargo run --release -p unisono-datasets --example", Not("measures speed")),
     ("python benches/", Not("measures speed beside Python's libraries, which are not installed")),
     ("python3 benches/", Not("measures on a release build")),
@@ -224,12 +224,29 @@ fn chapters(place: &mut Place, line: &str) -> Checked {
     has(place, "out.mkv")
 }
 
-/// The example of the library, built as the tests build it.
+/// The examples of the library, built as the tests build them.
 fn example(place: &mut Place, line: &str) -> Checked {
-    let (_, args) = line.split_once(" -- ").ok_or("no arguments")?;
+    let (name, args) = line.split_once(" -- ").ok_or("no arguments")?;
+    let name = name.rsplit(' ').next().unwrap_or_default();
+    let model = match name {
+        "caption" => "captions",
+        "transcribe" => "speech",
+        _ => "model",
+    };
+    let args = words(args);
     // The quickstart's run is any model.
-    let args: Vec<String> = words(args).iter().map(|w| w.replace("runs/quickstart/best", "model")).collect();
-    let found = place.finish(Command::new(place.example("embed")?).args(args))?;
-    lines(&found, "picture and sound: ", 1)?;
-    lines(&found, "  sound ", 3)
+    let args = args
+        .iter()
+        .map(|w| if w == "MODEL" { model.into() } else { w.replace("runs/quickstart/best", model) });
+    let found = place.finish(Command::new(place.example(name)?).args(args))?;
+    match name {
+        "embed" => lines(&found, "picture and sound: ", 1).and(lines(&found, "  sound ", 3)),
+        "caption" => lines(&found, "photos/p", 2),
+        "classify" => lines(&found, ".png: ", 2),
+        "scenes" => all(&found.stdout, &["clip.mp4: ", " shots in ", "report.html"]),
+        "search" => has(place, "photos.index/index.json").and(all(&found.stdout, &["photos/", "talks/"])),
+        "train" => all(&found.stdout, &["2 steps in "]).and(has(place, "runs/mine/last/config.json")),
+        "transcribe" => all(&found.stdout, &["talks/", "(", ")"]),
+        other => Err(format!("{other}: say in documents/known.rs what it is to show")),
+    }
 }

@@ -39,10 +39,10 @@ use std::time::Duration;
 use store::Store;
 use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
-use unisono_scenes::settings::SceneSettings;
-use unisono_scenes::write::{Cut, Output};
+use unisono_scenes::write::Cut;
 
-pub use unisono_scenes::write;
+pub use unisono_scenes::settings::SceneSettings;
+pub use unisono_scenes::write::{self, Output};
 
 /// What is to be done with each video.
 #[derive(Debug, Clone)]
@@ -71,6 +71,26 @@ pub struct SceneJob<'a> {
     pub transnet: Option<&'a Path>,
     /// What a file may cost.
     pub limits: MediaLimits,
+}
+
+impl<'a> SceneJob<'a> {
+    /// With the defaults of `unisono scenes`: JSON alone, a video for each core, at most 100 unusable ones.
+    pub fn new(out: &'a Path, settings: &'a SceneSettings) -> Self {
+        Self {
+            out,
+            settings,
+            outputs: &[],
+            clips: None,
+            rate: FRAMES,
+            workers: None,
+            max_skip: 100,
+            fresh: false,
+            ffmpeg: None,
+            audio_track: None,
+            transnet: None,
+            limits: MediaLimits::default(),
+        }
+    }
 }
 
 /// How far a job is.

@@ -18,7 +18,7 @@ pub use transcribe::{Folder, Segment, Transcribe, Transcript, WrittenTranscripts
 pub use unisono_processors::Heard;
 
 use crate::pipeline::{Batch, Outcome, Pipeline, Round, Sink};
-use crate::{EmbedOptions, Error, Flow, Item, LeftOut, Listing, Progress, Result, Skip};
+use crate::{EmbedOptions, Error, Flow, Inputs, Item, LeftOut, Listing, Progress, Result, Skip};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -97,6 +97,14 @@ impl Understander {
     /// What it attends to, of the modalities that files have.
     pub fn sees(&self) -> Vec<Modality> {
         sees(&self.model)
+    }
+
+    /// What of these files and folders it attends to.
+    ///
+    /// # Errors
+    /// As [`Inputs::list`].
+    pub fn list<P: Into<PathBuf>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Listing> {
+        Inputs { videos: true, ..Inputs::files(paths) }.list(&self.sees())
     }
 
     /// Whether it has this ability.
