@@ -11,13 +11,12 @@ use std::path::Path;
 use tch::Device;
 use unisono_datasets::Record;
 use unisono_encoders::{Modality, Model};
-use unisono_eval::captioning::PreparedCaptions;
-use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Skipped, Spoken, gather};
+use unisono_eval::protocol::{Captions, Embedded, Item, Reading, Spoken, gather};
 use unisono_eval::report::{
     CaptionCard, CaptionRow, Curves, DataSet, Fact, Header, Headline, Hit, Media, Mistake, Notes, Query,
     RecallRow, ReportData, Search, Throughput, TimeSpent, TrainPoint, ValPoint,
 };
-use unisono_eval::retrieval::{Embeddings, top};
+use unisono_eval::retrieval::{Embeddings, Retrieved, top};
 use unisono_eval::stats::Bootstrap;
 use unisono_files::Budget;
 use unisono_fusion::FusionModel;
@@ -70,22 +69,25 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     for p in &recipe.report.protocol {
         tell(format!("measuring {}: {} to {}", p.name, p.from, p.to));
         let manifest = show.manifests.get(&p.manifest)?;
-        let prepared = Prepared::new(p, &manifest, &show.model, &show.limits)?;
-        let outcome = prepared.run(&show.model, BATCH, &Bootstrap::default())?;
+        let reading = Reading { limits: show.limits, ffmpeg: None };
+        let task = p.task(&*manifest, &show.model, &reading)?;
+        let found = task.run(&show.model, BATCH, &Bootstrap::default(), &mut Vec::new())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
-            let measure = || Spoken::measure(&manifest.split("train"), &show.limits);
-            let training = spoken.entry(p.manifest.clone()).or_insert_with(measure);
-            prepared.duration_control(training, &Bootstrap::default())?
+            if !spoken.contains_key(&p.manifest) {
+                let measured = Spoken::measure(&*manifest, "train", &show.limits)?;
+                spoken.insert(p.manifest.clone(), measured);
+            }
+            found.duration_control(&spoken[&p.manifest], &Bootstrap::default())?
         } else {
             None
         };
         if mistakes.len() < HITS {
-            mistakes.extend(show.mistakes(&prepared, &outcome)?);
+            mistakes.extend(show.mistakes(&found)?);
         }
         let (control, language_control) = controls.map(|c| (c.duration, c.with_language)).unzip();
         recall.push(RecallRow {
             protocol: p.name.clone(),
-            metrics: outcome.metrics,
+            metrics: found.metrics,
             control,
             language_control,
         });
@@ -147,14 +149,9 @@ struct Show {
 }
 
 impl Show {
-    fn gather(
-        &self,
-        records: &[&Record],
-        modality: Modality,
-        langs: &[String],
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Side> {
-        Ok(gather(&self.model, records, modality, langs, Captions::First, &self.limits, skipped)?)
+    fn gather(&self, records: &[&Record], modality: Modality, langs: &[String]) -> Result<Embedded> {
+        let side = gather(&self.model, records, modality, langs, Captions::First, &self.limits)?;
+        Ok(side.embed(&self.model, BATCH, &mut Vec::new())?)
     }
 
     fn picture(&mut self, path: &Path) -> Result<Media> {
@@ -221,9 +218,10 @@ impl Show {
         for p in &recipe.report.captions {
             tell(format!("captions {}", p.name));
             let manifest = self.manifests.get(&p.manifest)?;
-            let prepared = PreparedCaptions::new(p, &manifest, &model, &recipe.limits)?;
-            let (scores, mut captioned) = prepared.run(&model, &options, CAPTIONS)?;
-            let baselines = prepared.baselines(&manifest, &model, BATCH)?;
+            let reading = Reading { limits: recipe.limits, ffmpeg: None };
+            let (task, mut skipped) = (p.task(&*manifest, &model, &reading)?, Vec::new());
+            let (scores, mut captioned) = task.run(&model, &options, CAPTIONS, &mut skipped)?;
+            let baselines = task.baselines(&*manifest, &model, BATCH, &mut skipped)?;
             rows.push(CaptionRow {
                 protocol: p.name.clone(),
                 model: scores,
@@ -252,11 +250,10 @@ impl Show {
         item: &Item,
         vector: &[f32],
         caption: Option<String>,
-        side: &Side,
-        vectors: &[f32],
+        side: &Embedded,
         same_lang: bool,
     ) -> Result<Search> {
-        let gallery = Embeddings::new(vector.len(), vectors)?;
+        let gallery = Embeddings::new(vector.len(), &side.vectors)?;
         let mut found = top(vector, &gallery, side.items.len())?;
         if same_lang {
             found.retain(|(i, _)| side.items[*i].lang == item.lang);
@@ -275,9 +272,7 @@ impl Show {
     fn text_to_pictures(&mut self, c: &ShowConfig) -> Result<Vec<Search>> {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
-        let mut skipped = Vec::new();
-        let gallery = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
-        let vectors = gallery.embed(&self.model, BATCH)?;
+        let gallery = self.gather(&held_out, Modality::Image, &[])?;
         let keys: HashSet<&str> = held_out.iter().map(|r| r.key()).collect();
         let mut asked: HashSet<String> = HashSet::new();
         let mut out = Vec::new();
@@ -291,10 +286,9 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let texts = self.gather(&[r], Modality::Text, &[], &mut skipped)?;
-            let query = texts.embed(&self.model, BATCH)?;
+            let texts = self.gather(&[r], Modality::Text, &[])?;
             if let Some(item) = texts.items.first() {
-                out.push(self.search(item, &query, None, &gallery, &vectors, false)?);
+                out.push(self.search(item, &texts.vectors, None, &gallery, false)?);
             }
         }
         Ok(out)
@@ -304,11 +298,8 @@ impl Show {
     fn spoken(&mut self, c: &ShowConfig) -> Result<(Vec<Search>, Vec<Search>)> {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
-        let mut skipped = Vec::new();
-        let pictures = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
-        let texts = self.gather(&held_out, Modality::Text, &c.langs, &mut skipped)?;
-        let (picture_vectors, text_vectors) =
-            (pictures.embed(&self.model, BATCH)?, texts.embed(&self.model, BATCH)?);
+        let pictures = self.gather(&held_out, Modality::Image, &[])?;
+        let texts = self.gather(&held_out, Modality::Text, &c.langs)?;
         let (mut to_pictures, mut to_texts) = (Vec::new(), Vec::new());
         let mut asked: HashSet<String> = HashSet::new();
         for lang in &c.langs {
@@ -320,38 +311,30 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let sounds = self.gather(&[r], Modality::Audio, &[], &mut skipped)?;
-            let vector = sounds.embed(&self.model, BATCH)?;
+            let sounds = self.gather(&[r], Modality::Audio, &[])?;
             let Some(item) = sounds.items.first() else { continue };
             let caption = r.text.first().cloned();
-            let dim = self.model.config().embed_dim as usize;
-            to_pictures.push(self.search(
-                item,
-                &vector[..dim],
-                caption.clone(),
-                &pictures,
-                &picture_vectors,
-                false,
-            )?);
-            to_texts.push(self.search(item, &vector[..dim], caption, &texts, &text_vectors, true)?);
+            let vector = &sounds.vectors[..sounds.dim];
+            to_pictures.push(self.search(item, vector, caption.clone(), &pictures, false)?);
+            to_texts.push(self.search(item, vector, caption, &texts, true)?);
         }
         Ok((to_pictures, to_texts))
     }
 
     /// The worst three of a protocol, one for a thing.
-    fn mistakes(&mut self, prepared: &Prepared, outcome: &Outcome) -> Result<Vec<Mistake>> {
+    fn mistakes(&mut self, found: &Retrieved) -> Result<Vec<Mistake>> {
         let mut worst: Vec<_> =
-            outcome.ranks.queries.iter().filter(|q| q.rank > 1.0 && q.best_wrong.is_some()).collect();
+            found.ranks.queries.iter().filter(|q| q.rank > 1.0 && q.best_wrong.is_some()).collect();
         worst.sort_by(|a, b| b.rank.total_cmp(&a.rank).then(a.query.cmp(&b.query)));
         let mut seen = HashSet::new();
         let mut out = Vec::new();
         for q in worst {
-            let item = &prepared.queries.items[q.query];
+            let item = &found.queries.items[q.query];
             if out.len() == 3 || !seen.insert(item.key.clone()) {
                 continue;
             }
-            let wrong = &prepared.gallery.items[q.best_wrong.unwrap_or(q.best_relevant)];
-            let right = &prepared.gallery.items[q.best_relevant];
+            let wrong = &found.gallery.items[q.best_wrong.unwrap_or(q.best_relevant)];
+            let right = &found.gallery.items[q.best_relevant];
             let caption = right.text.clone();
             out.push(Mistake {
                 query: self.query(item, caption)?,
@@ -425,13 +408,18 @@ fn curves(lines: &[Line], best_step: Option<u64>) -> Curves {
                 lr: Some(t.lr),
                 pairs: t.pairs.iter().map(|(k, v)| (k.replace('_', "–"), *v)).collect(),
             }),
-            Line::Eval(e) => curves.val.push(ValPoint {
-                step: e.step,
-                recalls: e.protocols.iter().map(|(k, m)| (format!("{k} R@5"), m.r5.value)).collect(),
-            }),
+            Line::Eval(e) => curves.val.push(ValPoint { step: e.step, recalls: recalls(e) }),
         }
     }
     curves
+}
+
+/// R@5 of the protocols that have it.
+fn recalls(line: &tracking::EvalLine) -> Vec<(String, f64)> {
+    let of = |(name, o): (&String, &unisono_eval::protocol::Outcome)| {
+        Some((format!("{name} R@5"), o.value("r5")?))
+    };
+    line.outcomes.iter().filter_map(of).collect()
 }
 
 fn time(summary: &Summary, context: &Context) -> TimeSpent {
