@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use tch::Device;
 use unisono_encoders::export::Format;
-use unisono_encoders::import::{self, Imported};
+use unisono_encoders::families::{self, Imported};
 use unisono_encoders::{LoadReport, Modality, Model};
 use unisono_files::printable;
 
@@ -72,7 +72,7 @@ fn parameters(model: &Model, prefix: &str) -> usize {
 fn inspect(args: &InspectArgs) -> Result<(), Error> {
     let dir = place::model(&args.model)?;
     let Imported { family, model, report } =
-        import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+        families::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
     let p = model.processors();
     let contract = |m: Modality| {
         match m {
@@ -95,11 +95,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
     let abilities: Vec<&str> =
         whole.iter().flat_map(|u| u.model.abilities()).map(unisono_fusion::Ability::name).collect();
     let missing = "missing: this folder has no files for it, so inputs of this kind cannot be embedded";
-    let mut config = serde_json::to_value(model.config()).unwrap_or_default();
-    // CLAP's audio tower stands under a name of its own.
-    if config["audio"].is_null() && !config["htsat"].is_null() {
-        config["audio"] = config["htsat"].take();
-    }
+    let config = serde_json::to_value(model.config()).unwrap_or_default();
     if args.json {
         let towers: serde_json::Map<String, Value> = model
             .modalities()
@@ -173,7 +169,7 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
             "note: the format has no place for the fusion part (captions, matches, answers, speech): the towers alone are written",
         );
     }
-    let found = import::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+    let found = families::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
     let notes = unisono_encoders::export::write(&found.model, made.path(), args.to)
         .map_err(unisono_jobs::Error::from)?;
     place(made)?;

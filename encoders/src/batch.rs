@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use image::RgbImage;
+use std::borrow::Borrow;
 use std::mem::MaybeUninit;
 use tch::{Device, Kind, Tensor};
 use unisono_processors::{ImageProcessor, LogMel, TextProcessor};
@@ -10,10 +11,15 @@ use unisono_processors::{ImageProcessor, LogMel, TextProcessor};
 ///
 /// # Errors
 /// Pictures of different sizes, or no room on the device.
-pub fn images(processor: &ImageProcessor, pictures: &[RgbImage], device: Device) -> Result<Tensor> {
+pub fn images<P: Borrow<RgbImage>>(
+    processor: &ImageProcessor,
+    pictures: &[P],
+    device: Device,
+) -> Result<Tensor> {
+    let pictures: Vec<&RgbImage> = pictures.iter().map(Borrow::borrow).collect();
     let first = pictures.first().map(|p| [p.height(), p.width()]);
     let [h, w] = processor.output_size().or(first).unwrap_or_else(|| processor.sides());
-    for q in pictures {
+    for q in &pictures {
         if q.dimensions() != (w, h) {
             let (fw, fh) = q.dimensions();
             return Err(Error::Input(format!("picture of {fw}x{fh} pixels in a batch of {w}x{h}")));
@@ -30,7 +36,7 @@ pub fn images(processor: &ImageProcessor, pictures: &[RgbImage], device: Device)
         // before it is read, and the slice ends before the tensor is used again.
         let floats =
             unsafe { std::slice::from_raw_parts_mut(out.data_ptr().cast::<MaybeUninit<f32>>(), len) };
-        normalise(processor, pictures, floats);
+        normalise(processor, &pictures, floats);
         return Ok(out.f_permute([0, 3, 1, 2])?);
     }
     // Bytes travel to the device, a quarter of the floats; both affine steps are one multiply-add there.
@@ -45,7 +51,7 @@ pub fn images(processor: &ImageProcessor, pictures: &[RgbImage], device: Device)
 }
 
 /// Bytes → floats, one look-up each: every value of a channel is known beforehand. `floats` has one for each byte.
-fn normalise(processor: &ImageProcessor, pictures: &[RgbImage], floats: &mut [MaybeUninit<f32>]) {
+fn normalise(processor: &ImageProcessor, pictures: &[&RgbImage], floats: &mut [MaybeUninit<f32>]) {
     let table: [[f32; 256]; 3] = [0, 1, 2].map(|c| {
         let (mean, std) = (f64::from(processor.mean[c]), f64::from(processor.std[c]));
         std::array::from_fn(|v| ((v as f64 / 255.0 - mean) / std) as f32)
@@ -119,11 +125,16 @@ fn fused(m: usize, t: usize, spectrograms: &[&[f32]], device: Device) -> Result<
 ///
 /// # Errors
 /// An empty list, or no room on the device.
-pub fn token_ids(processor: &TextProcessor, ids: &[Vec<i64>], device: Device) -> Result<(Tensor, Tensor)> {
-    if ids.iter().any(Vec::is_empty) {
+pub fn token_ids<S: AsRef<[i64]>>(
+    processor: &TextProcessor,
+    ids: &[S],
+    device: Device,
+) -> Result<(Tensor, Tensor)> {
+    let ids: Vec<&[i64]> = ids.iter().map(AsRef::as_ref).collect();
+    if ids.iter().any(|ids| ids.is_empty()) {
         return Err(Error::Input("a text without tokens".into()));
     }
-    let longest = ids.iter().map(Vec::len).max().unwrap_or(1);
+    let longest = ids.iter().map(|ids| ids.len()).max().unwrap_or(1);
     let (t, pad, seen) = match processor.rules().fixed_pad {
         Some(pad) => (longest.max(processor.context_length()), pad, true),
         None => (longest, 0, false),
@@ -158,7 +169,7 @@ mod tests {
         near(&[0, 2, 0, 0], 0.35);
         let wrong = RgbImage::new(3, 3);
         assert!(images(&p, &[wrong], Device::Cpu).is_err());
-        assert_eq!(images(&p, &[], Device::Cpu).unwrap().size(), [0, 3, 2, 2]);
+        assert_eq!(images::<RgbImage>(&p, &[], Device::Cpu).unwrap().size(), [0, 3, 2, 2]);
     }
 
     #[test]
@@ -177,6 +188,6 @@ mod tests {
         let (ids, mask) = token_ids(&p, &[vec![5, 1], vec![6, 7, 1]], Device::Cpu).unwrap();
         assert_eq!(Vec::<i64>::try_from(ids.view([-1])).unwrap(), [5, 1, 0, 6, 7, 1]);
         assert_eq!(Vec::<bool>::try_from(mask.view([-1])).unwrap(), [true, true, false, true, true, true]);
-        assert!(token_ids(&p, &[vec![]], Device::Cpu).is_err());
+        assert!(token_ids(&p, &[Vec::new()], Device::Cpu).is_err());
     }
 }

@@ -1,7 +1,6 @@
 //! Clips in a batch of pictures: the frames of all lie in it one after another, and lengths may differ.
 
 use crate::{Error, Result};
-use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 /// Tokens `[n, T, W]` and what of them is real.
@@ -16,7 +15,6 @@ pub struct Clips {
     real: Option<Tensor>,
     /// `[n, F]`: one over the number of frames, 0 where there is none.
     weight: Tensor,
-    counts: Vec<usize>,
     sizes: (i64, i64),
 }
 
@@ -45,7 +43,6 @@ impl Clips {
             at: shaped(Tensor::f_from_slice(&at)?)?,
             weight: shaped(Tensor::f_from_slice(&weight)?)?,
             real: if real.iter().all(|r| *r) { None } else { Some(shaped(Tensor::f_from_slice(&real)?)?) },
-            counts: counts.to_vec(),
             sizes,
         })
     }
@@ -104,16 +101,6 @@ impl Clips {
                 Ok((tokens.f_index_select(0, &at)?, mask))
             })
             .collect()
-    }
-
-    /// Rows of the flat batch by the number of frames of their clips: what goes through a tower that mixes a clip's frames together.
-    pub fn by_length(&self) -> BTreeMap<usize, Vec<i64>> {
-        let (mut groups, mut first) = (BTreeMap::<usize, Vec<i64>>::new(), 0);
-        for count in &self.counts {
-            groups.entry(*count).or_default().extend((first..first + count).map(|row| row as i64));
-            first += count;
-        }
-        groups
     }
 }
 
@@ -179,7 +166,6 @@ mod tests {
             Tensor::from_slice(&[1f32, 2., 2., 4., 4., 4., 8., 16., 33.]).view([3, 3])
         );
         assert_eq!(clips.mean(&rows).unwrap().view([3]), Tensor::from_slice(&[1.5f32, 4.0, 19.0]));
-        assert_eq!(clips.by_length(), [(1, vec![2]), (2, vec![0, 1]), (3, vec![3, 4, 5])].into());
         assert!(clips.real().is_some() && Clips::new(&[2, 2], Device::Cpu).unwrap().real().is_none());
         assert!(Clips::new(&[1, 0], Device::Cpu).is_err() && Clips::new(&[], Device::Cpu).is_err());
     }

@@ -1,9 +1,12 @@
 //! What a model is made of: read from `config.json` and from a recipe's `[model]` table.
 
 mod checks;
+mod flops;
+mod read;
 mod stem;
 #[cfg(test)]
 mod tests;
+mod widths;
 
 use crate::htsat::HtsatConfig;
 use crate::video::VideoConfig;
@@ -16,7 +19,7 @@ pub use unisono_processors::Size;
 
 /// A model: up to three towers and the space that they share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "read::Written")]
 pub struct ModelConfig {
     /// Dimension D of the shared space.
     pub embed_dim: i64,
@@ -29,9 +32,6 @@ pub struct ModelConfig {
     /// The audio tower, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<AudioConfig>,
-    /// CLAP's audio tower, in place of `audio`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub htsat: Option<HtsatConfig>,
     /// How a clip's frames, which the image tower sees, become one vector; absent: [`VideoConfig::default`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoConfig>,
@@ -169,10 +169,26 @@ pub struct ImageConfig {
     pub projection: ProjectionConfig,
 }
 
+/// The audio tower, told by its `kind`; without one, a `transformer`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum AudioConfig {
+    /// Blocks over a spectrogram of any length, or over the grid of its cells.
+    Transformer(SpectrogramConfig),
+    /// CLAP's windowed one.
+    Htsat(HtsatConfig),
+}
+
+impl From<SpectrogramConfig> for AudioConfig {
+    fn from(c: SpectrogramConfig) -> Self {
+        Self::Transformer(c)
+    }
+}
+
 /// The audio tower over log-mel spectrograms `[B, T, M]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AudioConfig {
+pub struct SpectrogramConfig {
     /// Mel bands M.
     pub mels: i64,
     /// Longest input, in spectrogram frames; longer sounds are cut.

@@ -2,8 +2,8 @@
 //! refused with what stands in the way, not bent.
 
 use crate::config::{
-    Activation, FinalNorm, ImageConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    Activation, FinalNorm, ImageConfig, NormKind, NormPlace, Pooling, ProjectionConfig, StemConfig,
+    TextConfig, TransformerConfig,
 };
 use crate::{Error, Model, Result};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
         let has = model.modalities().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
         return Err(cannot(format, "expected a text and an image tower", has));
     };
-    if c.hears() {
+    if c.audio.is_some() {
         return Err(cannot(format, "expected a text and an image tower only", "an audio tower besides"));
     }
     if c.video.is_some() || image.transformer.messages {
@@ -87,7 +87,9 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
         _ => return Err(cannot(format, "expected a stem of square patches", "another")),
     };
     for (name, t) in [("text", &text.transformer), ("image", &image.transformer)] {
-        if t.norm != NormPlace::Pre || t.gated || t.relative.is_some() || t.final_norm == FinalNorm::None {
+        let modern = t.kv_heads.is_some() || t.qk_norm || t.rotary.is_some() || !t.bias;
+        let plain = t.norm == NormPlace::Pre && t.norm_kind == NormKind::Layer && !modern;
+        if !plain || t.gated || t.relative.is_some() || t.final_norm == FinalNorm::None {
             return Err(cannot(
                 format,
                 "expected plain pre-norm blocks with a final norm",

@@ -1,7 +1,7 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
 use crate::config::{ModelConfig, within};
-use crate::{Error, LoadReport, Model, Processors, Result, import};
+use crate::{Error, LoadReport, Model, Processors, Result, families};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -104,13 +104,13 @@ impl Model {
         Ok(tensors::write(&dir.join(WEIGHTS), &all, metadata)?)
     }
 
-    /// Reads a model from `dir`, this project's own or the checkpoint of another library ([`crate::import`]); strict: every tensor
+    /// Reads a model from `dir`, this project's own or the checkpoint of another library ([`crate::families`]); strict: every tensor
     /// must be there, of its shape, and none left over.
     ///
     /// # Errors
     /// A missing or broken file, an unknown family, another format version, sizes that do not fit each other.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
-        import::load(dir, device).map(|found| found.model)
+        families::load(dir, device).map(|found| found.model)
     }
 
     /// Reads a model directory of this project.

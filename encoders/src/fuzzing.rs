@@ -1,6 +1,6 @@
 //! Every parser of a model file, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
-use crate::import;
+use crate::families;
 use std::path::Path;
 pub use tch::Device;
 pub use unisono_nn::fuzzing::{pickle, safetensors};
@@ -56,5 +56,5 @@ pub fn configuration(dir: &Path, bytes: &[u8]) {
         let one = [("logit_scale".to_owned(), tch::Tensor::from(1f32))];
         drop(tensors::write(&weights, &one, std::collections::HashMap::new()));
     }
-    let _ = import::load(dir, Device::Cpu);
+    let _ = families::load(dir, Device::Cpu);
 }

@@ -116,7 +116,7 @@ impl VideoConfig {
             ));
         }
         match self.sound {
-            Some(_) if !model.hears() => {
+            Some(_) if model.audio.is_none() => {
                 return Err(Error::config("video.sound", "needs an audio tower, which listens to it"));
             }
             Some(SoundRule::Mean { weight }) if !(0.0..=1.0).contains(&weight) => {
@@ -227,7 +227,7 @@ impl VideoTower {
                 sound: match c.sound {
                     Some(SoundRule::Token) => {
                         let scope = scope.child("sound");
-                        let width = model.heard_width();
+                        let width = model.audio.as_ref().map_or(0, |a| a.out_width());
                         let embed = Linear::new(&scope.child("embed"), width, t.width, true, std(width))?;
                         Some((embed, scope.param("position", &[t.width], Init::Normal(0.02))?))
                     }

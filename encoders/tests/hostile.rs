@@ -7,7 +7,7 @@ use rand_chacha::rand_core::SeedableRng;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::{fuzzing, import};
+use unisono_encoders::{families, fuzzing};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -30,7 +30,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 fn refused(dir: &Path) -> String {
-    let said = import::load(dir, Device::Cpu).unwrap_err().to_string();
+    let said = families::load(dir, Device::Cpu).unwrap_err().to_string();
     assert!(!said.chars().any(char::is_control) && said.chars().count() < 2100, "{said:?}");
     said
 }
@@ -110,7 +110,7 @@ fn every_number_of_a_configuration_is_told_by_its_key() {
         ("clip-quick", "preprocessor_config.json", &["size", "image_std", "rescale_factor"]),
     ] {
         let whole = copy(checkpoint);
-        import::load(whole.path(), Device::Cpu).unwrap();
+        families::load(whole.path(), Device::Cpu).unwrap();
         for key in keys {
             for value in &huge {
                 let dir = copy(checkpoint);

@@ -22,7 +22,7 @@ fn processors(c: &ModelConfig) -> Processors {
         audio: c
             .audio
             .as_ref()
-            .map(|a| LogMel::new(MelConfig::speech(a.mels as usize, a.max_frames as usize)).unwrap()),
+            .map(|a| LogMel::new(MelConfig::speech(a.most()[1] as usize, a.most()[0] as usize)).unwrap()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
 use unisono_encoders::video::Heard;
-use unisono_encoders::{Clip, Modality, Mode, Model, ModelConfig, Processors, VideoConfig, to_vec};
+use unisono_encoders::{Clip, Input, Modality, Mode, Model, ModelConfig, Processors, VideoConfig, to_vec};
 use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
 
 /// Three towers, the image tower without messages; `video` is the JSON of the video table.
@@ -132,15 +132,15 @@ fn a_batch_is_its_singles_and_padding_changes_nothing() {
             clip(&[7, 8], Some(1.1)),
             clip(&[1, 2, 3], None),
         ];
-        let all = model.pool_clips(&clips).unwrap();
+        let all = model.embed(&clips, false).unwrap();
         for (i, one) in clips.iter().enumerate() {
-            let alone = model.pool_clips(std::slice::from_ref(one)).unwrap();
+            let alone = model.embed([one], false).unwrap();
             assert!(distance(&all.narrow(0, i as i64, 1), &alone) < 1e-6, "{config} {i}");
         }
-        assert_eq!(all, model.pool_clips(&clips).unwrap(), "two runs are bitwise equal");
+        assert_eq!(all, model.embed(&clips, false).unwrap(), "two runs are bitwise equal");
         // More than go through at once.
         let many: Vec<Clip> = (0..20).map(|i| clips[i % 4].clone()).collect();
-        let many = model.pool_clips(&many).unwrap();
+        let many = model.embed(&many, false).unwrap();
         assert!((0..20).all(|i| distance(&many.get(i), &all.get(i % 4)) < 1e-6));
     }
 }
@@ -151,20 +151,20 @@ fn sound_and_picture_join_as_the_rule_says() {
     let clips = [clip(&[1, 2], Some(0.3)), clip(&[3, 4, 5], None)];
     let frames: Vec<Vec<RgbImage>> = clips.iter().map(|c| c.frames.clone()).collect();
     let seen = silent.embed_videos(&frames).unwrap();
-    assert_eq!(silent.project(Modality::Video, &silent.pool_clips(&clips).unwrap()).unwrap(), seen);
-    let heard = silent.embed_spectrograms(&[clips[0].sound.as_deref().unwrap()]).unwrap().get(0);
+    assert_eq!(silent.project(Modality::Video, &silent.embed(&clips, false).unwrap()).unwrap(), seen);
+    let heard = silent.embed([Input::Audio(clips[0].sound.as_deref().unwrap())], true).unwrap().get(0);
     for weight in [0.0, 0.25, 1.0] {
         let rule = format!(r#"{{"sound": {{"kind": "mean", "weight": {weight}}}}}"#);
         let model = model(Some(&rule)).unwrap();
         assert!(model.listens());
-        let both = model.project(Modality::Video, &model.pool_clips(&clips).unwrap()).unwrap();
+        let both = model.project(Modality::Video, &model.embed(&clips, false).unwrap()).unwrap();
         let want = seen.get(0) * (1.0 - weight) + &heard * weight;
         let want = &want / want.norm();
         assert!(distance(&both.get(0), &want) < 1e-6, "{weight}");
         assert!(distance(&both.get(1), &seen.get(1)) < 1e-6, "without sound nothing changes");
     }
     let model = model(Some(&format!(r#"{{{TEMPORAL}, "sound": {{"kind": "token"}}}}"#))).unwrap();
-    let unit = |clips: &[Clip]| model.project(Modality::Video, &model.pool_clips(clips).unwrap()).unwrap();
+    let unit = |clips: &[Clip]| model.project(Modality::Video, &model.embed(clips, false).unwrap()).unwrap();
     assert!(distance(&unit(&clips), &seen) < 1e-6, "before training it is the mean of the frames");
     stir(&model);
     let other = [clip(&[1, 2], Some(0.9)), clips[1].clone()];
@@ -216,7 +216,7 @@ fn a_model_with_a_video_tower_round_trips() {
     let again = Model::load(dir.path(), Device::Cpu).unwrap();
     assert_eq!(again.config(), model.config());
     let clips = [clip(&[1, 2, 3], Some(0.3)), clip(&[4], None)];
-    let d = distance(&again.pool_clips(&clips).unwrap(), &model.pool_clips(&clips).unwrap());
+    let d = distance(&again.embed(&clips, false).unwrap(), &model.embed(&clips, false).unwrap());
     assert!(d < 1e-6, "{d}");
 }
 
@@ -255,18 +255,23 @@ fn frames_of_xclip_hear_their_own_clip_only() {
         .iter()
         .map(|v| v.iter().map(|s| square(*s)).collect())
         .collect();
-    let all = model.pool_videos(&videos).unwrap();
+    let of = |videos: &[Vec<RgbImage>]| {
+        model.embed(videos.iter().map(|frames| Input::Video(frames, None)), false).unwrap()
+    };
+    let all = of(&videos);
     assert!(distance(&all.get(0), &all.get(2)) > 1e-3, "the order counts");
     let texts = (Tensor::arange(60, (Kind::Float, Device::Cpu)) * 0.7).sin().view([3, 20]);
     let logits = model.video_logits(&texts, &videos).unwrap();
     assert_eq!(logits.size(), [4, 3]);
     for (i, one) in videos.iter().enumerate() {
         let one = std::slice::from_ref(one);
-        assert!(distance(&all.narrow(0, i as i64, 1), &model.pool_videos(one).unwrap()) < 1e-5, "{i}");
+        assert!(distance(&all.narrow(0, i as i64, 1), &of(one)) < 1e-5, "{i}");
         let alone = model.video_logits(&texts, one).unwrap();
         assert!(distance(&logits.narrow(0, i as i64, 1), &alone) < 1e-5, "{i}");
     }
     // A picture is a clip of one frame.
-    let pictures = model.pool_images(&[square(1), square(2)]).unwrap();
-    assert!(distance(&pictures.narrow(0, 1, 1), &model.pool_images(&[square(2)]).unwrap()) < 1e-5);
+    let pictures = model.embed([Input::Image(&square(1)), Input::Image(&square(2))], false).unwrap();
+    assert!(
+        distance(&pictures.narrow(0, 1, 1), &model.embed([Input::Image(&square(2))], false).unwrap()) < 1e-5
+    );
 }

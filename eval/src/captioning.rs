@@ -60,7 +60,7 @@ impl Scores {
     pub fn outcome(&self) -> Outcome {
         let figures =
             [("bleu1", self.bleu1), ("bleu4", self.bleu4), ("cider_d", self.cider_d), ("exact", self.exact)];
-        let metric = |value| Metric { value, low: None, high: None };
+        let metric = |value| Metric { value, ..Metric::default() };
         Outcome {
             metrics: figures.into_iter().map(|(name, value)| (name.to_owned(), metric(value))).collect(),
             primary: "cider_d".into(),

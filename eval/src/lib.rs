@@ -34,7 +34,6 @@ mod side;
 mod spoken;
 pub mod stats;
 mod stream;
-pub mod svg;
 pub mod table;
 
 pub use error::{Error, Result};

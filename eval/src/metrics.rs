@@ -106,15 +106,19 @@ impl RetrievalMetrics {
     /// As an outcome: by name, R@5 for the others.
     pub fn outcome(&self) -> Outcome {
         let figures = [
-            ("r1", self.r1),
-            ("r5", self.r5),
-            ("r10", self.r10),
-            ("mrr", self.mrr),
-            ("median_rank", self.median_rank),
+            ("r1", self.r1, Some(self.chance_r1)),
+            ("r5", self.r5, Some(self.chance_r5)),
+            ("r10", self.r10, Some(self.chance_r10)),
+            ("mrr", self.mrr, None),
+            ("median_rank", self.median_rank, None),
         ];
-        let metric = |e: Estimate| Metric { value: e.value, low: Some(e.low), high: Some(e.high) };
+        let metric =
+            |e: Estimate, chance| Metric { value: e.value, low: Some(e.low), high: Some(e.high), chance };
         Outcome {
-            metrics: figures.into_iter().map(|(name, e)| (name.to_owned(), metric(e))).collect(),
+            metrics: figures
+                .into_iter()
+                .map(|(name, e, chance)| (name.to_owned(), metric(e, chance)))
+                .collect(),
             primary: "r5".into(),
             items: self.queries,
         }
@@ -142,4 +146,26 @@ fn weighted_median(sorted: &[(f64, usize)], weights: &[u32]) -> f64 {
         }
     }
     f64::NAN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_median_is_that_of_the_list_written_out(
+            values in proptest::collection::vec((0..9u8, 0..4usize), 1..12), weights in proptest::collection::vec(0..4u32, 4),
+        ) {
+            let mut sorted: Vec<(f64, usize)> = values.iter().map(|&(v, c)| (f64::from(v), c)).collect();
+            sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let list: Vec<f64> = sorted.iter().flat_map(|&(v, c)| vec![v; weights[c] as usize]).collect();
+            let found = weighted_median(&sorted, &weights);
+            match list.len() {
+                0 => prop_assert!(found.is_nan()),
+                n => prop_assert_eq!(found, (list[(n - 1) / 2] + list[n / 2]) / 2.0),
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A figure, with its interval where one is known.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// The figure.
     pub value: f64,
@@ -14,6 +14,9 @@ pub struct Metric {
     /// The high end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
+    /// What a random order would reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance: Option<f64>,
 }
 
 /// What a protocol found.
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn outcomes_are_read_as_they_are_written() {
-        let metric = |value, low, high| Metric { value, low, high };
+        let metric = |value, low, high| Metric { value, low, high, chance: None };
         let outcome = Outcome {
             metrics: [
                 ("r5".to_owned(), metric(0.5, Some(0.25), Some(0.75))),

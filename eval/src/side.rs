@@ -7,10 +7,8 @@ use crate::{Error, Result, stream};
 use image::RgbImage;
 use std::collections::HashMap;
 use std::path::Path;
-use tch::Tensor;
 use unisono_datasets::{Record, Skip};
-use unisono_encoders::batch;
-use unisono_encoders::{Clip, Modality, Mode, Model, to_vec};
+use unisono_encoders::{Input, Modality, Model, to_vec};
 use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
 use unisono_processors::{Contract, Prepared};
@@ -185,29 +183,6 @@ fn length(prepared: &Prepared) -> usize {
     }
 }
 
-/// `[n, D]` unit vectors of inputs of one modality.
-fn vectors(model: &Model, modality: Modality, inputs: Vec<Prepared>) -> unisono_encoders::Result<Tensor> {
-    tch::no_grad(|| match modality {
-        Modality::Text => {
-            let ids: Vec<Vec<i64>> = inputs
-                .into_iter()
-                .filter_map(|p| if let Prepared::Text(ids) = p { Some(ids) } else { None })
-                .collect();
-            let (ids, mask) = batch::token_ids(model.text_processor()?, &ids, model.device())?;
-            model.project(modality, &model.forward_text(&ids, &mask, Mode::Eval)?.pooled)
-        }
-        Modality::Image => model.project(modality, &model.pool_images(&pictures(inputs))?),
-        Modality::Audio => model.embed_spectrograms(&spectrograms(inputs)),
-        Modality::Video => {
-            let clips: Vec<Clip> = inputs
-                .into_iter()
-                .filter_map(|p| if let Prepared::Video(c) = p { Some(c) } else { None })
-                .collect();
-            model.project(modality, &model.pool_clips(&clips.iter().collect::<Vec<_>>())?)
-        }
-    })
-}
-
 /// The pictures among inputs.
 pub(crate) fn pictures(inputs: Vec<Prepared>) -> Vec<RgbImage> {
     inputs
@@ -231,7 +206,7 @@ impl Embedded {
         let mut held = held.into_iter().peekable();
         while held.peek().is_some() {
             let (rows, inputs): (Vec<usize>, Vec<Prepared>) = held.by_ref().take(batch).unzip();
-            let made = to_vec(&vectors(model, self.modality, inputs)?)?;
+            let made = to_vec(&model.embed(inputs.iter().map(Input::from), true)?)?;
             for (vector, row) in made.chunks(self.dim.max(1)).zip(rows) {
                 self.vectors[row * self.dim..(row + 1) * self.dim].copy_from_slice(vector);
             }

@@ -1,5 +1,5 @@
 //! Sides are embedded as they are decoded: what a model gives them is what it gives them decoded whole.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
 #[path = "../../jobs/tests/support/mod.rs"]
 mod tiny;
@@ -7,7 +7,7 @@ mod tiny;
 use std::fs;
 use std::path::Path;
 use unisono_datasets::{Manifest, Record, Source};
-use unisono_encoders::{Modality, Mode, Model, batch, to_vec};
+use unisono_encoders::{Input, Modality, Model, to_vec};
 use unisono_eval::protocol::{Captions, Models, Protocol, Reading, gather};
 use unisono_media::MediaLimits;
 use unisono_processors::{Medium, Prepared};
@@ -54,25 +54,7 @@ fn whole(model: &Model, records: &[&Record], modality: Modality, rows: usize) ->
     order.sort_by_key(|i| length(&kept[*i].1));
     let mut vectors = vec![0f32; kept.len() * tiny::DIM];
     for chunk in order.chunks(rows) {
-        let (mut texts, mut pictures, mut sounds) = (Vec::new(), Vec::new(), Vec::new());
-        for i in chunk {
-            match &kept[*i].1 {
-                Prepared::Text(ids) => texts.push(ids.clone()),
-                Prepared::Image(p) => pictures.push(p.clone()),
-                Prepared::Audio(mel, _) => sounds.push(mel.clone()),
-                Prepared::Video(_) => panic!("a video"),
-            }
-        }
-        let made = tch::no_grad(|| match modality {
-            Modality::Text => {
-                let p = model.text_processor().unwrap();
-                let (ids, mask) = batch::token_ids(p, &texts, model.device()).unwrap();
-                let pooled = model.forward_text(&ids, &mask, Mode::Eval).unwrap().pooled;
-                model.project(modality, &pooled).unwrap()
-            }
-            Modality::Image => model.project(modality, &model.pool_images(&pictures).unwrap()).unwrap(),
-            _ => model.embed_spectrograms(&sounds).unwrap(),
-        });
+        let made = model.embed(chunk.iter().map(|i| Input::from(&kept[*i].1)), true).unwrap();
         for (row, at) in to_vec(&made).unwrap().chunks(tiny::DIM).zip(chunk) {
             vectors[at * tiny::DIM..(at + 1) * tiny::DIM].copy_from_slice(row);
         }

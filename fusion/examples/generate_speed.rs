@@ -38,7 +38,7 @@ fn main() {
             let begun = Instant::now();
             let (seen, prompt) = match &speech {
                 Some(speech) => {
-                    let bands = model.towers().config().audio.as_ref().unwrap().mels;
+                    let bands = model.towers().config().audio.as_ref().unwrap().most()[1];
                     let mel = Tensor::zeros([batch, speech.frames as i64, bands], (Kind::Float, Device::Cpu));
                     let lengths = Tensor::full([batch], speech.frames as i64, (Kind::Int64, Device::Cpu));
                     let out =

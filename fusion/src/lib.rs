@@ -1,16 +1,21 @@
 //! Understanding on top of aligned towers: objectives, the fusion Transformer, its heads, and generation.
 
+mod ability;
 pub mod config;
 pub mod files;
 pub mod generate;
+mod heads;
 pub mod import;
+mod memory;
 mod model;
 pub mod objective;
 pub mod speech;
 mod stack;
 
+pub use ability::Ability;
 pub use generate::{Generated, Generation, Generator};
-pub use model::{Ability, FusionModel, Imported, Sequence};
+pub use memory::Sequence;
+pub use model::{FusionModel, Imported};
 pub use objective::{Items, Objective, View};
 pub use stack::Stack;
 pub use unisono_nn::{Cache, CrossKv, Mask};

@@ -57,7 +57,6 @@ fn towers() -> Model {
             projection: ProjectionConfig::default(),
         }),
         audio: None,
-        htsat: None,
         video: None,
         logit_bias: false,
     };

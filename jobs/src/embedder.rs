@@ -3,16 +3,18 @@
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
-use unisono_encoders::{Clip, Modality, Model, Precision, to_vec};
+use tch::Device;
+use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
 use unisono_media::MediaLimits;
 use unisono_media::video::{Ffmpeg, Span};
-use unisono_processors::{Contract, Medium, Prepared};
+use unisono_processors::{Contract, Medium};
 
 /// A loaded model that turns strings, picture files, sound files and video files into unit vectors of one space.
 #[derive(Debug)]
 pub struct Embedder {
     model: Model,
+    /// The folder that it came from, which tells it from others.
+    folder: Option<PathBuf>,
     normalize: bool,
     ffmpeg: Option<PathBuf>,
     limits: MediaLimits,
@@ -24,12 +26,29 @@ impl Embedder {
     /// # Errors
     /// A missing or broken file; the message names it.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Ok(Self::new(Model::load(dir.as_ref(), device)?))
+        let mut embedder = Self::new(Model::load(dir.as_ref(), device)?);
+        embedder.set_folder(dir);
+        Ok(embedder)
     }
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
+        Self { model, folder: None, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
+    }
+
+    /// Says which folder a model in memory came from: what it made before is known again by that.
+    pub fn set_folder(&mut self, dir: impl AsRef<Path>) {
+        self.folder = Some(dir.as_ref().to_owned());
+    }
+
+    /// The [`identity`](crate::identity()) of its folder; none of a model that came from none.
+    pub fn identity(&self) -> Option<Result<String>> {
+        self.folder.as_deref().map(crate::identity)
+    }
+
+    /// Whether vectors have length 1.
+    pub fn normalizes(&self) -> bool {
+        self.normalize
     }
 
     /// Whether vectors have length 1 (the default) or the length that the projection gives.
@@ -86,7 +105,10 @@ impl Embedder {
         if texts.is_empty() {
             return Ok(Vectors { dim: self.dim(), data: Vec::new() });
         }
-        self.project(Modality::Text, &self.model.pool_texts(texts)?)
+        let processor = self.model.text_processor()?;
+        let ids: std::result::Result<Vec<_>, _> =
+            texts.iter().map(|t| processor.encode(t.as_ref())).collect();
+        self.vectors(ids?.iter().map(|ids| Input::Text(ids)))
     }
 
     /// A picture file → `[D]`.
@@ -116,33 +138,17 @@ impl Embedder {
     /// A medium → `[D]`.
     fn one(&self, modality: Modality, medium: Medium) -> Result<Vec<f32>> {
         self.require(modality)?;
-        let vectors = match self.contract()?.prepare(medium)? {
-            Prepared::Text(ids) => self.token_ids(&[ids])?,
-            Prepared::Image(picture) => self.pictures(&[picture])?,
-            Prepared::Audio(mel, _) => self.spectrograms(&[mel])?,
-            Prepared::Video(clip) => self.clips(&[clip])?,
-        };
-        Ok(vectors.data)
-    }
-
-    /// Id lists from the text processor → `[N, D]`.
-    pub(crate) fn token_ids(&self, ids: &[Vec<i64>]) -> Result<Vectors> {
-        self.project(Modality::Text, &self.model.pool_token_ids(ids)?)
+        Ok(self.vectors([&self.contract()?.prepare(medium)?])?.data)
     }
 
     /// Pictures from the image processor → `[N, D]`.
     pub(crate) fn pictures(&self, prepared: &[RgbImage]) -> Result<Vectors> {
-        self.project(Modality::Image, &self.model.pool_images(prepared)?)
+        self.vectors(prepared.iter().map(Input::Image))
     }
 
     /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.
     pub(crate) fn spectrograms(&self, mels: &[Vec<f32>]) -> Result<Vectors> {
-        self.project(Modality::Audio, &self.model.pool_spectrograms(mels)?)
-    }
-
-    /// Clips from the processors → `[N, D]`.
-    pub(crate) fn clips(&self, clips: &[Clip]) -> Result<Vectors> {
-        self.project(Modality::Video, &self.model.pool_clips(clips)?)
+        self.vectors(mels.iter().map(|mel| Input::Audio(mel)))
     }
 
     /// The error of asking for a modality that the model lacks.
@@ -153,16 +159,14 @@ impl Embedder {
         Err(self.model.no_tower(modality).into())
     }
 
-    fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Vectors> {
-        let project = || match self.normalize {
-            true => self.model.project(modality, pooled),
-            false => self.model.project_raw(modality, pooled),
-        };
-        self.vectors(&tch::no_grad(project)?)
-    }
-
-    fn vectors(&self, tensor: &Tensor) -> Result<Vectors> {
-        let vectors = Vectors { dim: self.dim(), data: to_vec(tensor)? };
+    /// Inputs from the processors, of any modalities → `[N, D]`.
+    pub(crate) fn vectors<'a, I>(&self, inputs: I) -> Result<Vectors>
+    where
+        I: IntoIterator,
+        I::Item: Into<Input<'a>>,
+    {
+        let tensor = self.model.embed(inputs, self.normalize)?;
+        let vectors = Vectors { dim: self.dim(), data: to_vec(&tensor)? };
         // NaN compares with nothing: it would be an item that no search finds, or a query that finds anything.
         if vectors.data.iter().any(|v| !v.is_finite()) {
             return Err(Error::Input("the model's vectors are not finite: its weights are broken".into()));

@@ -54,7 +54,7 @@ fn sum(model: &Path, names: Vec<String>) -> Result<String> {
 /// What of a model directory is summed over: of our own the four files, of another library's checkpoint every file that such a
 /// library may read.
 fn files(model: &Path) -> Result<Vec<String>> {
-    if unisono_encoders::import::family(model)? == unisono_encoders::files::MODEL_TYPE {
+    if unisono_encoders::families::family(model)? == unisono_encoders::files::MODEL_TYPE {
         let there = |name: &&str| *name != "tokenizer.json" || model.join(*name).exists();
         return Ok(FILES.iter().filter(|n| there(n)).map(|n| (*n).to_owned()).collect());
     }

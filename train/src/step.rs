@@ -1,6 +1,6 @@
 //! From a batch to gradients: the whole batch goes through the towers at once.
 
-use crate::batch::{self, Shapes};
+use crate::batch;
 use crate::clock::Clock;
 use crate::data::Sample;
 use crate::{Error, Learner, Recipe, Result};
@@ -27,8 +27,8 @@ pub(crate) struct Gradients {
     pub(crate) parts: Vec<(String, f64)>,
     /// One for each parameter that is optimised, in the optimizer's order; `None` where the loss does not depend on it.
     pub(crate) of: Vec<Option<Tensor>>,
-    /// What went through the towers.
-    pub(crate) shapes: Shapes,
+    /// Floating-point operations of the towers' forward pass, a lower bound.
+    pub(crate) flops: f64,
 }
 
 impl<'a> Step<'a> {
@@ -79,7 +79,7 @@ impl<'a> Step<'a> {
         clock.lap("forward");
         let of = autograd::grad(&[total], &[None], params, false, false)?;
         clock.lap("backward");
-        Ok(Gradients { loss, parts, of, shapes: forwarded.shapes })
+        Ok(Gradients { loss, parts, of, flops: forwarded.flops })
     }
 }
 

@@ -83,7 +83,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         clock.lap("optimizer");
         progress.step += 1;
         progress.samples += batch.items.len() as u64;
-        progress.flops += flops::of_step(model.towers().config(), &made.shapes);
+        // The backward pass costs twice the forward pass.
+        progress.flops += 3.0 * made.flops;
 
         // ---- log
         window.add(made.loss, norm, lr, batch.items.len(), &made.parts);

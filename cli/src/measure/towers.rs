@@ -7,14 +7,14 @@ use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
-use unisono_encoders::{Modality, Mode, Model, Result, import, to_vec};
+use unisono_encoders::{Modality, Mode, Model, Result, families, to_vec};
 
 pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, String> {
-    let mut there = import::load(dir, device).map_err(text)?.model;
+    let mut there = families::load(dir, device).map_err(text)?.model;
     there.prepare(args.precision).map_err(text)?;
     let here = match args.no_compare {
         true => None,
-        false => Some(import::load(dir, Device::Cpu).map_err(text)?.model),
+        false => Some(families::load(dir, Device::Cpu).map_err(text)?.model),
     };
     let batch = i64::from(args.batch);
     let mut all = serde_json::Map::new();
@@ -80,10 +80,8 @@ impl Inputs {
                 Self::Video { pixels: wave(&[batch * frames as i64, 3, h, w], device)?, clips }
             }
             _ => {
-                let plain = c.audio.as_ref().map(|a| (a.max_frames, a.mels));
-                let (frames, mels) = plain
-                    .or(c.htsat.as_ref().map(|h| (h.frames(), h.mels)))
-                    .ok_or_else(|| model.no_tower(modality))?;
+                let audio = c.audio.as_ref().ok_or_else(|| model.no_tower(modality))?;
+                let [frames, mels] = audio.most();
                 let lengths = Tensor::f_full([batch], frames, (Kind::Int64, device))?;
                 Self::Audio { mel: wave(&[batch, frames, mels], device)?, lengths }
             }
@@ -99,7 +97,7 @@ impl Inputs {
                 }
                 Self::Image(pixels) => (Modality::Image, model.forward_image(pixels, Mode::Eval)?.pooled),
                 Self::Video { pixels, clips } => {
-                    let seen = model.forward_frames(pixels, clips, Mode::Eval)?.pooled;
+                    let seen = model.forward_frames(pixels, clips.sizes().1, Mode::Eval)?.pooled;
                     (Modality::Video, model.forward_video(&seen, clips, None, Mode::Eval)?)
                 }
                 Self::Audio { mel, lengths } => {

@@ -63,7 +63,7 @@ fn ids(model: &FusionModel, batch: i64, options: &Generation) -> Result<Option<V
     let (modality, out) = match (&model.config().speech, &c.image, &c.audio) {
         (Some(speech), _, Some(audio)) => {
             let frames = i64::try_from(speech.frames).unwrap_or(0);
-            let mel = wave(&[batch, frames, audio.mels], device)?;
+            let mel = wave(&[batch, frames, audio.most()[1]], device)?;
             let lengths = Tensor::f_full([batch], frames, (Kind::Int64, device))?;
             (Modality::Audio, tch::no_grad(|| towers.forward_audio(&mel, &lengths, Mode::Eval))?)
         }

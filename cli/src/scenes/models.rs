@@ -64,7 +64,7 @@ impl ModelArgs {
         };
         if let Some(model) = &self.model {
             let dir = place::model(model)?;
-            let mut loaded = unisono_encoders::import::load(&dir, device).map_err(JobError::from)?.model;
+            let mut loaded = unisono_encoders::families::load(&dir, device).map_err(JobError::from)?.model;
             loaded.prepare(precision).map_err(JobError::from)?;
             models.embed(Embedder::new(loaded), &dir, identity(&dir)?, &settings.labels)?;
         }

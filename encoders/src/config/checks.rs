@@ -2,23 +2,19 @@
 
 use super::*;
 use unisono_nn::config::probability;
+use unisono_processors::Processors;
 
 /// Bounds that keep a configuration from a stranger's file buildable: no tensor can outgrow memory by its numbers alone.
 const MOST: i64 = 1 << 20;
 
 impl ModelConfig {
-    /// Whether there is an audio tower of either kind.
-    pub fn hears(&self) -> bool {
-        self.audio.is_some() || self.htsat.is_some()
-    }
-
     /// Checks every size before anything is allocated.
     ///
     /// # Errors
     /// The first impossible value, with its key.
     pub fn validate(&self) -> Result<()> {
         within("embed_dim", self.embed_dim, 1 << 16)?;
-        if self.text.is_none() && self.image.is_none() && !self.hears() {
+        if self.text.is_none() && self.image.is_none() && self.audio.is_none() {
             return Err(Error::config("model", "expected at least one of text, image, audio; found none"));
         }
         if let Some(t) = &self.text {
@@ -68,40 +64,40 @@ impl ModelConfig {
             }
             i.projection.validate("image.projection", i.out_width(), self.embed_dim)?;
         }
-        if let Some(a) = &self.audio {
-            within("audio.mels", a.mels, 4096)?;
-            within("audio.max_frames", a.max_frames, MOST)?;
-            a.stem.validate("audio.stem", [a.max_frames, a.mels])?;
-            a.transformer.validate("audio.transformer")?;
-            no_messages("audio.transformer", &a.transformer)?;
-            prefix("audio.prefix", a.prefix)?;
-            a.pooling.validate("audio.pooling", a.prefix)?;
-            no_ids("audio.pooling", a.pooling)?;
-            if a.prefix > 0 && !a.grid {
-                return Err(Error::config("audio.prefix", "needs grid = true"));
+        match &self.audio {
+            Some(AudioConfig::Transformer(a)) => a.validate(self.embed_dim)?,
+            Some(AudioConfig::Htsat(h)) => {
+                h.validate()?;
+                h.projection.validate("audio.projection", h.out_width(), self.embed_dim)?;
             }
-            if a.grid && !matches!(a.stem, StemConfig::Patch { .. }) {
-                return Err(Error::config("audio.grid", "needs a patch stem"));
-            }
-            a.projection.validate("audio.projection", a.out_width(), self.embed_dim)?;
-        }
-        if let Some(h) = &self.htsat {
-            if self.audio.is_some() {
-                return Err(Error::config("htsat", "expected one audio tower, found audio besides"));
-            }
-            h.validate()?;
-            h.projection.validate("htsat.projection", h.out_width(), self.embed_dim)?;
+            None => {}
         }
         match &self.video {
             Some(video) => video.validate(self),
             None => Ok(()),
         }
     }
+}
 
-    /// Width of the pooled vector of the audio tower; 0 without one.
-    pub(crate) fn heard_width(&self) -> i64 {
-        let audio = self.audio.as_ref().map(AudioConfig::out_width);
-        audio.or(self.htsat.as_ref().map(HtsatConfig::out_width)).unwrap_or(0)
+impl SpectrogramConfig {
+    fn validate(&self, embed_dim: i64) -> Result<()> {
+        let a = self;
+        within("audio.mels", a.mels, 4096)?;
+        within("audio.max_frames", a.max_frames, MOST)?;
+        a.stem.validate("audio.stem", [a.max_frames, a.mels])?;
+        a.transformer.validate("audio.transformer")?;
+        no_messages("audio.transformer", &a.transformer)?;
+        prefix("audio.prefix", a.prefix)?;
+        a.pooling.validate("audio.pooling", a.prefix)?;
+        no_ids("audio.pooling", a.pooling)?;
+        if a.prefix > 0 && !a.grid {
+            return Err(Error::config("audio.prefix", "needs grid = true"));
+        }
+        if a.grid && !matches!(a.stem, StemConfig::Patch { .. }) {
+            return Err(Error::config("audio.grid", "needs a patch stem"));
+        }
+        a.projection.validate("audio.projection", a.out_width(), embed_dim)?;
+        Ok(())
     }
 }
 
@@ -152,11 +148,6 @@ impl Pooling {
         }
         Ok(())
     }
-
-    /// Width of the pooled vector of tokens of this width.
-    pub fn out_width(self, tokens: i64) -> i64 {
-        if let Self::Queries { width, .. } = self { width } else { tokens }
-    }
 }
 
 impl ProjectionConfig {
@@ -172,23 +163,29 @@ impl ProjectionConfig {
     }
 }
 
-impl TextConfig {
-    /// Width of the pooled vector.
-    pub fn out_width(&self) -> i64 {
-        self.pooling.out_width(self.transformer.width)
-    }
-}
-
-impl ImageConfig {
-    /// Width of the pooled vector.
-    pub fn out_width(&self) -> i64 {
-        self.pooling.out_width(self.transformer.width)
-    }
-}
-
-impl AudioConfig {
-    /// Width of the pooled vector.
-    pub fn out_width(&self) -> i64 {
-        self.pooling.out_width(self.transformer.width)
+impl ModelConfig {
+    /// The processors must show the towers what their sizes expect.
+    pub(crate) fn fits(&self, processors: &Processors) -> Result<()> {
+        if let (Some(c), Some(p)) = (&self.image, &processors.image)
+            && p.size != c.size
+        {
+            let (p, c) = (p.size, c.size);
+            return Err(Error::config(
+                "image.size",
+                format!("the processor makes {p} pixels, the tower takes {c}"),
+            ));
+        }
+        if let (Some(c), Some(p)) = (&self.audio, &processors.audio) {
+            let (p, [frames, mels]) = (p.config(), c.most());
+            if p.mels as i64 != mels || p.max_frames as i64 > frames {
+                let found = format!("{} bands and {} frames", p.mels, p.max_frames);
+                let takes = format!("{mels} bands and at most {frames} frames");
+                return Err(Error::config(
+                    "audio",
+                    format!("the processor makes {found}, the tower takes {takes}"),
+                ));
+            }
+        }
+        Ok(())
     }
 }

@@ -44,45 +44,45 @@ pub struct HtsatConfig {
 
 impl HtsatConfig {
     pub(crate) fn validate(&self) -> Result<()> {
-        within("htsat.mels", self.mels, 4096)?;
+        within("audio.mels", self.mels, 4096)?;
         // A sound is a square of this side, a window attends among the square of its side: real ones are 256 and 8.
-        within("htsat.size", self.size, 1024)?;
-        within("htsat.width", self.width, 1 << 14)?;
-        within("htsat.window", self.window, 64)?;
+        within("audio.size", self.size, 1024)?;
+        within("audio.width", self.width, 1 << 14)?;
+        within("audio.window", self.window, 64)?;
         let n = self.depths.len();
         if n == 0 || n > 8 || self.heads.len() != n {
             return Err(Error::config(
-                "htsat.depths",
+                "audio.depths",
                 "expected 1 to 8 stages, each with a depth and a number of heads",
             ));
         }
         for axis in 0..2 {
-            within("htsat.patch", self.patch[axis], self.size)?;
-            within("htsat.stride", self.stride[axis], self.patch[axis])?;
+            within("audio.patch", self.patch[axis], self.size)?;
+            within("audio.stride", self.stride[axis], self.patch[axis])?;
         }
         if self.size % self.mels != 0 || self.size % self.stride[0] != 0 || self.size % self.stride[1] != 0 {
-            return Err(Error::config("htsat.size", "expected a multiple of mels and of the stride"));
+            return Err(Error::config("audio.size", "expected a multiple of mels and of the stride"));
         }
         for (key, value, most) in [("mlp_ratio", self.mlp_ratio, 64.0), ("norm_eps", self.norm_eps, 1.0)] {
             if !(value > 0.0 && value <= most) {
                 return Err(Error::config(
-                    format!("htsat.{key}"),
+                    format!("audio.{key}"),
                     format!("expected more than 0 and at most {most}, found {value}"),
                 ));
             }
         }
         for (stage, (depth, heads)) in self.depths.iter().zip(&self.heads).enumerate() {
-            within("htsat.depths", *depth, 1024)?;
-            within("htsat.heads", *heads, 1 << 12)?;
+            within("audio.depths", *depth, 1024)?;
+            within("audio.heads", *heads, 1 << 12)?;
             if (self.width << stage) % heads != 0 {
                 return Err(Error::config(
-                    "htsat.heads",
+                    "audio.heads",
                     format!("{heads} does not divide width {}", self.width << stage),
                 ));
             }
         }
         if self.fusion.is_some_and(|r| r < 1 || r > self.width) {
-            return Err(Error::config("htsat.fusion", format!("expected 1 to {}", self.width)));
+            return Err(Error::config("audio.fusion", format!("expected 1 to {}", self.width)));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The audio tower over spectrograms of any length, or over a grid of their cells.
 
-use crate::config::{AudioConfig, StemConfig};
+use crate::config::{SpectrogramConfig, StemConfig};
 use crate::pool::Head;
 use crate::stem::Stem;
 use crate::towers::{TowerOutput, prefix, with_prefix};
@@ -32,7 +32,7 @@ impl AudioTower {
     ///
     /// # Errors
     /// The names are taken.
-    pub fn new(scope: &Scope, c: &AudioConfig) -> Result<Self> {
+    pub fn new(scope: &Scope, c: &SpectrogramConfig) -> Result<Self> {
         let width = c.transformer.width;
         let frames = matches!(c.stem, StemConfig::Frames { .. });
         let stem = Stem::new(&scope.child("stem"), &c.stem, if frames { c.mels } else { 1 }, width)?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_encoders::config::{FinalNorm, NormPlace, TransformerConfig};
-use unisono_encoders::import::activation;
+use unisono_encoders::families::activation;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
 use unisono_processors::Json;

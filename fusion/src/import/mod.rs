@@ -10,7 +10,7 @@ use crate::model::{FusionModel, Imported};
 use crate::{Error, Result};
 use std::path::Path;
 use tch::Device;
-use unisono_encoders::import;
+use unisono_encoders::families;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
 use unisono_processors::TextProcessor;
@@ -28,7 +28,7 @@ struct Plan {
 /// # Errors
 /// No model there.
 pub fn is(dir: &Path) -> Result<bool> {
-    Ok(match import::family(dir)?.as_str() {
+    Ok(match families::family(dir)?.as_str() {
         "blip" | "whisper" => true,
         "open_clip" => coca::is(dir)?,
         "unisono" => crate::files::has(dir),
@@ -41,7 +41,7 @@ pub fn is(dir: &Path) -> Result<bool> {
 /// # Errors
 /// No fusion part there, a setting that is not supported, missing or broken files, weights that do not fit.
 pub fn load(dir: &Path, device: Device) -> Result<Imported> {
-    let family = import::family(dir)?;
+    let family = families::family(dir)?;
     let plan = match family.as_str() {
         "blip" => blip::plan(dir)?,
         "whisper" => whisper::plan(dir)?,
@@ -55,7 +55,7 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
         }
     };
     plan.config.validate().map_err(|e| told(dir, &e))?;
-    let towers = import::load(dir, device)?.model;
+    let towers = families::load(dir, device)?.model;
     let model = FusionModel::blank(plan.config, towers, plan.text, plan.weights.room())?;
     let report = plan.map.fill(model.params(), &plan.weights)?;
     Ok(Imported { family, model, report })

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_encoders::config::TransformerConfig;
-use unisono_encoders::import::activation;
+use unisono_encoders::families::activation;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
 use unisono_processors::Json;

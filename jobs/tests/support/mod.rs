@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::config::{
-    AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    ImageConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
     TransformerConfig,
 };
 use unisono_encoders::{Modality, Model, Processors};
@@ -42,7 +42,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         pooling: Pooling::Mean,
         projection: ProjectionConfig::default(),
     };
-    let audio = AudioConfig {
+    let audio = SpectrogramConfig {
         mels: 8,
         max_frames: 64,
         stem: patch([8, 8]),
@@ -56,8 +56,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         embed_dim: DIM as i64,
         text: has(Modality::Text).then_some(text),
         image: has(Modality::Image).then_some(image),
-        audio: has(Modality::Audio).then_some(audio),
-        htsat: None,
+        audio: has(Modality::Audio).then(|| audio.into()),
         video: None,
         logit_bias: false,
     };

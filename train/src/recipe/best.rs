@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_score_is_the_mean_of_what_fits() {
         let outcome = |value| {
-            let metric = unisono_eval::protocol::Metric { value, low: None, high: None };
+            let metric = unisono_eval::protocol::Metric { value, ..Default::default() };
             Outcome { metrics: [("r5".to_owned(), metric)].into(), primary: "r5".into(), items: 3 }
         };
         let outcomes: BTreeMap<String, Outcome> =

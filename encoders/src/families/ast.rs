@@ -1,0 +1,46 @@
+//! AST (Gong et al. 2021) as Hugging Face saves it.
+//!
+//! - **stem**: overlapping patches of a spectrogram of one length; a class and a distillation token; learned positions
+//! - **blocks**: ViT's: pre-norm, GELU
+//! - **norms**: layer norms, 1e-12; the last one over all tokens
+//! - **pooling**: the mean of the two prefix tokens
+//! - **projection**: none
+//! - **processor**: Kaldi's mel filter banks, `LogMel` by `MelConfig::from_hugging_face`
+//! - **map**: `vit_blocks.map`, `ast_audio.map`
+//! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 8.3e-7
+
+use super::common::{BASE, VIT_BLOCKS, blocks, missing_bias, plan, prefix};
+use super::{Map, Plan, Source};
+use crate::Result;
+use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig};
+
+const AST: &str = include_str!("../../maps/ast_audio.map");
+
+pub(super) fn ast(source: &Source) -> Result<Plan> {
+    let json = source.config;
+    let patch = json.int("patch_size", 16)?;
+    let strides = [json.int("time_stride", 10)?, json.int("frequency_stride", 10)?];
+    let transformer = blocks(json, BASE, "gelu", 1e-12)?;
+    let config = ModelConfig {
+        embed_dim: transformer.width,
+        audio: Some(AudioConfig::Transformer(SpectrogramConfig {
+            mels: json.int("num_mel_bins", 128)?,
+            max_frames: json.int("max_length", 1024)?,
+            stem: StemConfig::Patch { size: [patch, patch], stride: Some(strides) },
+            grid: true,
+            prefix: 2,
+            transformer,
+            pooling: Pooling::Prefix,
+            projection: ProjectionConfig::None,
+        })),
+        text: None,
+        image: None,
+        video: None,
+        logit_bias: false,
+    };
+    let p = prefix(source, &["", "audio_spectrogram_transformer."], "embeddings.cls_token")?;
+    let mut map = Map::default();
+    map.add(VIT_BLOCKS, &[("m", "audio"), ("p", &p), ("q", missing_bias(source)?)])?;
+    map.add(AST, &[("p", &p)])?;
+    plan(source, config, map)
+}

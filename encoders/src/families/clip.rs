@@ -1,0 +1,76 @@
+//! CLIP (Radford et al. 2021) as Hugging Face saves it.
+//!
+//! - **stem**: pictures: one convolution whose kernel is its stride, a class token before the patches; texts: token embeddings. Learned positions
+//! - **blocks**: pre-norm, quick GELU or GELU; texts causal
+//! - **norms**: layer norms; one before the first block of pictures, the last one over the pooled picture and over all tokens of texts
+//! - **pooling**: the class token; the end token, or the highest id in checkpoints that name none
+//! - **projection**: linear, without a bias; one logit scale
+//! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`; CLIP's byte-pair tokenizer
+//! - **map**: `clip_blocks.map`, `clip_text.map`, `clip_image.map`, `logits.map`
+//! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
+
+use super::common::{BASE, LOGITS, blocks, plan};
+use super::{Json, Map, Plan, Source};
+use crate::Result;
+use crate::config::{
+    FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, TransformerConfig,
+};
+use unisono_processors::Size;
+
+pub(super) const BLOCKS: &str = include_str!("../../maps/clip_blocks.map");
+pub(super) const TEXT: &str = include_str!("../../maps/clip_text.map");
+pub(super) const IMAGE: &str = include_str!("../../maps/clip_image.map");
+
+pub(super) fn clip_vision(json: Json) -> Result<ImageConfig> {
+    let patch = json.pair("patch_size", 32)?;
+    Ok(ImageConfig {
+        size: Size { sides: json.pair("image_size", 224)? },
+        stem: StemConfig::Patch { size: patch, stride: None },
+        flexible: false,
+        prefix: 1,
+        transformer: TransformerConfig {
+            input_norm: true,
+            final_norm: FinalNorm::Pooled,
+            ..blocks(json, BASE, "quick_gelu", 1e-5)?
+        },
+        pooling: Pooling::First,
+        projection: ProjectionConfig::Linear { bias: false },
+    })
+}
+
+pub(super) fn clip_text(text: Json) -> Result<TextConfig> {
+    let end = text.int("eos_token_id", 49407)?;
+    Ok(TextConfig {
+        vocab_size: text.int("vocab_size", 49408)?,
+        context_length: text.int("max_position_embeddings", 77)?,
+        transformer: TransformerConfig {
+            causal: true,
+            ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)?
+        },
+        // Checkpoints from before the end token was configured all say 2, and pool at the highest id.
+        pooling: if end == 2 { Pooling::Highest } else { Pooling::End(end) },
+        token_dropout: 0.0,
+        class_token: None,
+        pooler: false,
+        projection: ProjectionConfig::Linear { bias: false },
+    })
+}
+
+pub(super) fn clip(source: &Source) -> Result<Plan> {
+    let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
+    let config = ModelConfig {
+        embed_dim: source.config.int("projection_dim", 512)?,
+        text: Some(clip_text(text)?),
+        image: Some(clip_vision(vision)?),
+        audio: None,
+        video: None,
+        logit_bias: false,
+    };
+    let mut map = Map::default();
+    map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;
+    map.add(TEXT, &[("p", "text_model."), ("projection", "text_projection")])?;
+    map.add(BLOCKS, &[("m", "image"), ("p", "vision_model.")])?;
+    map.add(IMAGE, &[("p", "vision_model.")])?;
+    map.add(LOGITS, &[("pair", "text_image")])?;
+    plan(source, config, map)
+}

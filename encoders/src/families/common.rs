@@ -1,0 +1,70 @@
+//! What several families share: the keys that nearly all of Hugging Face's configurations have, and the files around the weights.
+
+use super::{Json, Map, Plan, Source, activation};
+use crate::config::{ImageConfig, ModelConfig, TransformerConfig};
+use crate::{Error, Processors, Result};
+use unisono_nn::weights::Weights;
+
+pub(super) const LOGITS: &str = include_str!("../../maps/logits.map");
+pub(super) const VIT_BLOCKS: &str = include_str!("../../maps/vit_blocks.map");
+
+/// Width, hidden width, blocks and heads of the base size.
+pub(super) const BASE: (i64, i64, i64, i64) = (768, 3072, 12, 12);
+
+/// Blocks from the keys that nearly all of Hugging Face's configurations share.
+pub(super) fn blocks(
+    json: Json,
+    defaults: (i64, i64, i64, i64),
+    act: &str,
+    eps: f64,
+) -> Result<TransformerConfig> {
+    let (width, hidden, depth, heads) = defaults;
+    let width = json.int("hidden_size", width)?;
+    Ok(TransformerConfig {
+        mlp_ratio: json.ratio("intermediate_size", hidden, width)?,
+        activation: activation(json, "hidden_act", act)?,
+        norm_eps: json.float("layer_norm_eps", eps)?,
+        ..TransformerConfig::new(
+            width,
+            json.int("num_hidden_layers", depth)?,
+            json.int("num_attention_heads", heads)?,
+        )
+    })
+}
+
+/// The prefix under which a checkpoint with a head keeps its encoder.
+pub(super) fn prefix(source: &Source, known: &[&str], probe: &str) -> Result<String> {
+    let weights = Weights::open(source.dir)?;
+    let found = known.iter().find(|p| weights.has(&format!("{p}{probe}")));
+    found.map(|p| (*p).to_owned()).ok_or_else(|| {
+        Error::format(weights.path(), format!("no {probe}: not the weights of a {} encoder", source.family))
+    })
+}
+
+/// What a map says of the biases of queries, keys and values: they may be missing.
+pub(super) fn missing_bias(source: &Source) -> Result<&'static str> {
+    Ok(if source.config.bool("qkv_bias", true)? { "" } else { "?" })
+}
+
+/// An image tower alone.
+pub(super) fn alone(config: ImageConfig) -> ModelConfig {
+    ModelConfig {
+        embed_dim: config.transformer.width,
+        image: Some(config),
+        text: None,
+        audio: None,
+        video: None,
+        logit_bias: false,
+    }
+}
+
+/// The plan of a checkpoint in Hugging Face's files.
+pub(super) fn plan(source: &Source, config: ModelConfig, map: Map) -> Result<Plan> {
+    let weights = Weights::open(source.dir)?;
+    let processors = Processors {
+        image: super::image_processor(source, &config)?,
+        text: super::text_processor(source.dir, source.family, &config)?,
+        audio: super::audio_processor(source, &config)?,
+    };
+    Ok(Plan { config, map, weights, processors })
+}

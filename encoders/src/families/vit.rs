@@ -1,0 +1,36 @@
+//! ViT (Dosovitskiy et al. 2021) as Hugging Face saves it.
+//!
+//! - **stem**: one convolution whose kernel is its stride, a class token; learned positions
+//! - **blocks**: pre-norm, GELU
+//! - **norms**: layer norms, 1e-12; the last one over all tokens
+//! - **pooling**: the class token
+//! - **projection**: none
+//! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`
+//! - **map**: `vit_blocks.map`, `vit_image.map`
+//! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
+
+use super::common::{BASE, VIT_BLOCKS, alone, blocks, missing_bias, plan, prefix};
+use super::{Map, Plan, Source};
+use crate::Result;
+use crate::config::{ImageConfig, Pooling, ProjectionConfig, StemConfig};
+use unisono_processors::Size;
+
+const VIT: &str = include_str!("../../maps/vit_image.map");
+
+pub(super) fn vit(source: &Source) -> Result<Plan> {
+    let json = source.config;
+    let config = alone(ImageConfig {
+        size: Size { sides: json.pair("image_size", 224)? },
+        stem: StemConfig::Patch { size: json.pair("patch_size", 16)?, stride: None },
+        flexible: false,
+        prefix: 1,
+        transformer: blocks(json, BASE, "gelu", 1e-12)?,
+        pooling: Pooling::First,
+        projection: ProjectionConfig::None,
+    });
+    let p = prefix(source, &["", "vit."], "embeddings.cls_token")?;
+    let mut map = Map::default();
+    map.add(VIT_BLOCKS, &[("m", "image"), ("p", &p), ("q", missing_bias(source)?)])?;
+    map.add(VIT, &[("p", &p)])?;
+    plan(source, config, map)
+}

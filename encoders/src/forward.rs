@@ -1,0 +1,78 @@
+//! Tensors through single towers: what [`Model::features`] is made of.
+
+use crate::clips::Clips;
+use crate::towers::{Tower, TowerOutput};
+use crate::video::{Heard, Seen};
+use crate::{Modality, Model, Pass, Result};
+use tch::Tensor;
+
+impl Model {
+    /// `ids` `[B, T]` int64 and `mask` `[B, T]` bool through the text tower.
+    ///
+    /// # Errors
+    /// No text tower, too many tokens, or libtorch's.
+    pub fn forward_text<'a>(
+        &self,
+        ids: &Tensor,
+        mask: &Tensor,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<TowerOutput> {
+        match self.towers.get(&Modality::Text) {
+            Some(Tower::Text(tower)) => tower.forward(ids, mask, &pass.into()),
+            _ => Err(self.no_tower(Modality::Text)),
+        }
+    }
+
+    /// `pixels` `[B, 3, S, S]` through the image tower.
+    ///
+    /// # Errors
+    /// No image tower, another size, or libtorch's.
+    pub fn forward_image<'a>(&self, pixels: &Tensor, pass: impl Into<Pass<'a>>) -> Result<TowerOutput> {
+        self.image_tower()?.forward(pixels, &pass.into())
+    }
+
+    /// [`forward_image`](Self::forward_image) of the frames of clips, `frames` of each one after another, which may hear each other.
+    ///
+    /// # Errors
+    /// As [`forward_image`](Self::forward_image), and a number of pictures that `frames` does not divide.
+    pub fn forward_frames<'a>(
+        &self,
+        pixels: &Tensor,
+        frames: i64,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<TowerOutput> {
+        self.image_tower()?.forward_clips(pixels, frames, &pass.into())
+    }
+
+    /// `mel` `[B, T, M]` and `lengths` `[B]` int64 through the audio tower.
+    ///
+    /// # Errors
+    /// No audio tower, too many frames, or libtorch's.
+    pub fn forward_audio<'a>(
+        &self,
+        mel: &Tensor,
+        lengths: &Tensor,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<TowerOutput> {
+        match self.towers.get(&Modality::Audio) {
+            Some(Tower::Audio(tower)) => tower.forward(mel, lengths, &pass.into()),
+            Some(Tower::Htsat(tower)) => tower.forward(mel, lengths, &pass.into()),
+            _ => Err(self.no_tower(Modality::Audio)),
+        }
+    }
+
+    /// The pooled vectors `[N, W]` of all frames of `clips`, and what is heard of them → one vector a clip `[n, D]`, not of length 1.
+    ///
+    /// # Errors
+    /// No image tower, more frames than the tower takes, or libtorch's.
+    pub fn forward_video<'a>(
+        &self,
+        pooled: &Tensor,
+        clips: &Clips,
+        heard: Option<&Heard>,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<Tensor> {
+        let vectors = self.project_raw(Modality::Image, pooled)?;
+        self.video_tower()?.forward(&Seen { pooled, vectors: &vectors, clips }, heard, &pass.into())
+    }
+}

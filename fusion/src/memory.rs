@@ -1,0 +1,185 @@
+//! From towers' tokens to the memory that texts attend to.
+
+use crate::config::MemoryConfig;
+use crate::{CrossKv, Error, FusionModel, Result};
+use tch::{Kind, Tensor};
+use unisono_encoders::clips::{Clips, joined};
+use unisono_encoders::{Input, Modality, Model, Pass};
+use unisono_nn::Linear;
+
+/// Tokens of one modality, a part of a memory.
+#[derive(Debug)]
+pub struct Sequence {
+    /// Whose they are.
+    pub modality: Modality,
+    /// `[N, S, W]`.
+    pub tokens: Tensor,
+    /// `[N, S]` bool, true = real; `None`: all.
+    pub mask: Option<Tensor>,
+    /// Number of the frame, for the pictures of a video; 0 otherwise.
+    pub frame: i64,
+}
+
+/// How tower tokens enter a memory of this project's own: projected to its width, told by modality and by frame.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub modality: Modality,
+    pub projection: Linear,
+    /// `[W]`.
+    pub kind: Tensor,
+}
+
+impl FusionModel {
+    /// Tower tokens one after another as a memory `[N, S, M]`, with its mask `[N, S]` where not all of it is real.
+    ///
+    /// # Errors
+    /// A modality that the model does not take, different numbers of items, too many frames, or libtorch's.
+    pub fn memory(&self, sequences: &[Sequence]) -> Result<(Tensor, Option<Tensor>)> {
+        let mut parts = Vec::with_capacity(sequences.len());
+        for s in sequences {
+            parts.push(match &self.config.memory {
+                MemoryConfig::Tower { modality, skip } => {
+                    if *modality != s.modality {
+                        return Err(Error::Shape(format!(
+                            "this model attends to {modality}, not to {}",
+                            s.modality
+                        )));
+                    }
+                    let n = s.tokens.size3()?.1;
+                    if *skip >= n {
+                        return Err(Error::Shape(format!(
+                            "memory.skip: expected less than the {n} tokens, found {skip}"
+                        )));
+                    }
+                    s.tokens.f_narrow(1, *skip, n - skip)?
+                }
+                MemoryConfig::Own { .. } => self.enter(s)?,
+            });
+        }
+        let masked = sequences.iter().any(|s| s.mask.is_some());
+        let mask = if masked {
+            let one = |(s, x): (&Sequence, &Tensor)| -> Result<Tensor> {
+                let (n, t, _) = x.size3()?;
+                match &s.mask {
+                    Some(m) => Ok(m.f_narrow(1, m.size2()?.1 - t, t)?),
+                    None => Ok(Tensor::f_ones([n, t], (Kind::Bool, x.device()))?),
+                }
+            };
+            let masks = sequences.iter().zip(&parts).map(one).collect::<Result<Vec<_>>>()?;
+            Some(Tensor::f_cat(&masks, 1)?)
+        } else {
+            None
+        };
+        Ok((Tensor::f_cat(&parts, 1)?, mask))
+    }
+
+    fn enter(&self, s: &Sequence) -> Result<Tensor> {
+        let Some(entrance) = self.entrances.iter().find(|e| e.modality == s.modality) else {
+            let takes: Vec<&str> = self.entrances.iter().map(|e| e.modality.name()).collect();
+            return Err(Error::Shape(format!(
+                "this model attends to {}, not to {}",
+                takes.join(", "),
+                s.modality
+            )));
+        };
+        let mut shift = entrance.kind.shallow_clone();
+        if let Some(frames) = &self.frames {
+            let most = frames.size()[0];
+            if s.frame >= most {
+                return Err(Error::Shape(format!(
+                    "frame {} of a video, this model takes {most}",
+                    s.frame + 1
+                )));
+            }
+            shift = shift.f_add(&frames.f_select(0, s.frame)?)?;
+        }
+        Ok(entrance.projection.forward(&s.tokens)?.f_add(&shift)?)
+    }
+
+    /// Pictures from the image processor → the sequence of their tokens, without a graph; those of several shapes are padded and masked.
+    ///
+    /// # Errors
+    /// No image tower, another size, or libtorch's.
+    pub fn see(&self, prepared: &[image::RgbImage]) -> Result<Sequence> {
+        self.tokens(prepared.iter().map(Input::Image))
+    }
+
+    /// The tokens of inputs of one modality that is no video, without a graph.
+    fn tokens<'a>(&self, inputs: impl Iterator<Item = Input<'a>>) -> Result<Sequence> {
+        let features = tch::no_grad(|| self.towers.features(inputs, &Pass::EVAL))?;
+        let of = features.towers.into_iter().next();
+        let found = of.and_then(|(modality, of)| Some((modality, of.tokens.into_iter().next()?)));
+        let (modality, (tokens, mask)) = found.ok_or_else(|| Error::Shape("nothing to attend to".into()))?;
+        Ok(Sequence { modality, tokens, mask, frame: 0 })
+    }
+
+    /// Most frames of a video that its memory tells apart; a memory of a tower's own tokens has no such bound, and takes up to 64.
+    pub fn most_frames(&self) -> usize {
+        match &self.config.memory {
+            MemoryConfig::Tower { .. } => 64,
+            MemoryConfig::Own { frames, .. } => usize::try_from(*frames).unwrap_or(1).max(1),
+        }
+    }
+
+    /// Frames of videos from the image processor → a sequence of tokens for each frame, without a graph. Where a video has fewer frames
+    /// than another, its places are masked.
+    ///
+    /// # Errors
+    /// A video without a frame, no image tower, another size, or libtorch's.
+    pub fn watch(&self, videos: &[Vec<image::RgbImage>]) -> Result<Vec<Sequence>> {
+        if videos.is_empty() || videos.iter().any(Vec::is_empty) {
+            return Err(Error::Shape("a video without a frame".into()));
+        }
+        let mut seen = Vec::new();
+        // One at a time: memory does not grow with their number.
+        for video in videos {
+            let (frames, _) =
+                tch::no_grad(|| self.towers.encode_frames(&[video.as_slice()], &Pass::EVAL, true))?;
+            seen.extend(frames.tokens);
+        }
+        let (tokens, mask) = joined(&seen)?;
+        let counts: Vec<usize> = videos.iter().map(Vec::len).collect();
+        let frames = Clips::new(&counts, tokens.device())?.tokens(&tokens, mask.as_ref())?;
+        let one = |(frame, (tokens, mask))| Sequence {
+            modality: Modality::Image,
+            tokens,
+            mask,
+            frame: frame as i64,
+        };
+        Ok((0usize..).zip(frames).map(one).collect())
+    }
+
+    /// Log-mel spectrograms `[T_i, M]` from the audio processor → the sequence of their tokens, without a graph.
+    ///
+    /// # Errors
+    /// No audio tower, or libtorch's.
+    pub fn hear<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Sequence> {
+        self.tokens(mels.iter().map(|mel| Input::Audio(mel.as_ref())))
+    }
+
+    /// A memory as the writer sees it, without a graph.
+    ///
+    /// # Errors
+    /// As [`memory`](Self::memory), or no stack that writes.
+    pub fn cross_kv(&self, sequences: &[Sequence]) -> Result<CrossKv> {
+        let writer =
+            self.decoder.as_ref().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
+        tch::no_grad(|| {
+            let (memory, mask) = self.memory(sequences)?;
+            writer.cross_kv(&memory, mask.as_ref())
+        })
+    }
+}
+
+/// The width of a tower's tokens.
+pub(crate) fn tower_width(towers: &Model, modality: Modality) -> Result<i64> {
+    let width = match (modality, &towers.config().text) {
+        (Modality::Text, Some(text)) => Some(text.transformer.width),
+        // What is attended to of a video are its frames' tokens, the image tower's.
+        (Modality::Image | Modality::Audio, _) => {
+            towers.config().projection(modality).map(|(width, _)| width)
+        }
+        _ => None,
+    };
+    Ok(width.ok_or_else(|| towers.no_tower(modality))?)
+}

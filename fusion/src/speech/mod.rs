@@ -1,0 +1,10 @@
+//! What is said in a sound: Whisper's sequential windows (Radford et al. 2023, section 3.8), with the rules for its times, as
+//! transformers runs them.
+
+mod segments;
+mod text;
+mod times;
+mod transcript;
+mod windows;
+
+pub use transcript::{Segment, Task, Transcript, Transcription};
