@@ -60,7 +60,8 @@ def quickstart(where, pictures=240, sounds=120):
 
 def without_evaluation(path):
     text = (FIXTURES.parent / "recipes" / "quickstart.toml").read_text()
-    path.write_text(text[: text.index("[evaluate]")])
+    text = text[: text.index("[[evaluate]]")]
+    path.write_text("".join(line for line in text.splitlines(True) if not line.startswith(("evaluate_every", "best"))))
     return path
 
 

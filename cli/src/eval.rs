@@ -6,11 +6,12 @@ use crate::{error::Error, limits::LimitArgs, out, style};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use unisono_datasets::Manifest;
+use unisono_datasets::{Manifest, Skip};
 use unisono_encoders::{Modality, Model};
 use unisono_eval::Error as EvalError;
 use unisono_eval::metrics::RetrievalMetrics;
-use unisono_eval::protocol::{Captions, Prepared, Protocol, Reading, Skipped, Spoken};
+use unisono_eval::protocol::{Captions, Reading, Spoken};
+use unisono_eval::retrieval::Retrieval;
 use unisono_eval::stats::Bootstrap;
 use unisono_eval::table;
 use unisono_torch_ext::cuda;
@@ -83,7 +84,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Row<'a> {
     model: &'a Path,
-    protocol: Protocol,
+    protocol: Retrieval,
     metrics: RetrievalMetrics,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_control: Option<RetrievalMetrics>,
@@ -91,7 +92,7 @@ struct Row<'a> {
     duration_language_control: Option<RetrievalMetrics>,
     /// How many media could not be used, and which.
     skipped: usize,
-    skipped_media: Vec<Skipped>,
+    skipped_media: Vec<Skip>,
 }
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
@@ -112,12 +113,12 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         )));
     }
     check::pairs(args, &manifest, &pairs)?;
-    let spoken =
-        args.duration_control.as_ref().map(|split| Spoken::measure(&manifest.split(split), &reading.limits));
+    let spoken = |split: &String| Spoken::measure(&manifest, split, &reading.limits);
+    let spoken = args.duration_control.as_ref().map(spoken).transpose()?;
     let mut rows = Vec::new();
     let mut named = BTreeSet::new();
     for (from, to) in pairs {
-        let protocol = Protocol {
+        let protocol = Retrieval {
             name: args.split.clone(),
             manifest: args.data.clone(),
             split: args.split.clone(),
@@ -133,12 +134,12 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
                 _ => Captions::First,
             },
         };
-        let measured = Prepared::read(&protocol, &manifest, &model, &reading).and_then(|prepared| {
-            name(&prepared.skipped, &mut named);
-            let outcome = prepared.run(&model, args.batch as usize, &Bootstrap::default())?;
-            Ok((prepared, outcome))
-        });
-        let (prepared, outcome) = match measured {
+        let mut skipped = Vec::new();
+        let measured = protocol
+            .task(&manifest, &model, &reading)
+            .and_then(|task| task.run(&model, args.batch as usize, &Bootstrap::default(), &mut skipped));
+        name(&skipped, &mut named);
+        let found = match measured {
             // Of all pairs, those that have nothing in common are none.
             Err(e @ (EvalError::NoRelevant { .. } | EvalError::NothingToEmbed { .. }))
                 if args.from.is_none() =>
@@ -149,10 +150,10 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
             measured => measured?,
         };
         let controls = match &spoken {
-            Some(spoken) => prepared.duration_control(spoken, &Bootstrap::default())?,
+            Some(spoken) => found.duration_control(spoken, &Bootstrap::default())?,
             None => None,
         };
-        if outcome.metrics.chance_r1 >= 1.0 {
+        if found.metrics.chance_r1 >= 1.0 {
             out::note(&format!(
                 "note: {from} → {to}: every item of the gallery is right, so this measures nothing"
             ));
@@ -162,11 +163,11 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         rows.push(Row {
             model: &args.model,
             protocol,
-            metrics: outcome.metrics,
+            metrics: found.metrics,
             duration_control,
             duration_language_control,
-            skipped: prepared.skipped.len(),
-            skipped_media: prepared.skipped,
+            skipped: skipped.len(),
+            skipped_media: skipped,
         });
     }
     if rows.is_empty() {
@@ -192,7 +193,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
 const NAMED: usize = 10;
 
 /// Names what was left out: each once, though several pairs want it.
-fn name(skipped: &[Skipped], named: &mut BTreeSet<(String, String)>) {
+fn name(skipped: &[Skip], named: &mut BTreeSet<(String, String)>) {
     for s in skipped {
         if named.insert((s.id.clone(), s.reason.clone())) && named.len() <= NAMED {
             out::note(&format!("  left out {}: {}", s.id, s.reason));

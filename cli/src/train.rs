@@ -7,7 +7,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use unisono_eval::protocol::shown;
 use unisono_media::limits::{self, Spelling};
+use unisono_train::recipe::Best;
 use unisono_train::{Event, Options, Recipe, StepReport};
 
 /// Follow a training recipe: aligned encoders from a TOML file.
@@ -84,15 +86,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         summary.machine_gflops,
         100.0 * part("data_wait") / in_loop.max(1e-9),
     );
-    if let Some((score, step)) = summary.best {
-        let captions = !recipe.evaluate.captions.is_empty();
-        text += &match (recipe.evaluate.protocol.is_empty(), captions) {
-            (true, true) => format!("best: mean CIDEr-D {:.2} at step {step}\n", 10.0 * score),
-            (_, true) => {
-                format!("best: mean R@5 and a tenth of CIDEr-D, {score:.3} together, at step {step}\n")
-            }
-            _ => format!("best: mean R@5 {:.1} % at step {step}\n", 100.0 * score),
-        };
+    if let (Some((score, step)), Some(best)) = (summary.best, recipe.best()?) {
+        text += &format!("best: {} at step {step}\n", best.shown(score));
     }
     if !summary.skipped.is_empty() {
         text +=
@@ -135,6 +130,9 @@ fn dry_run(args: &Args, recipe: &Recipe) -> Result<(), Error> {
     ))
 }
 
+/// What is told of an evaluation; all that was measured is in the metrics.
+const FIGURES: [&str; 6] = ["r1", "r5", "r10", "bleu4", "cider_d", "exact"];
+
 /// A bar on a terminal, a line every few seconds elsewhere.
 struct Screen {
     bar: Option<ProgressBar>,
@@ -154,23 +152,13 @@ impl Screen {
             Event::Note(text) => self.note(&format!("  {text}")),
             Event::Skipped(skip) => self.note(&format!("  left out {}: {}", skip.id, skip.reason)),
             Event::Evaluated(line) => {
-                if line.protocols.is_empty() {
-                    self.note(&format!("  step {}", line.step));
-                } else {
-                    let recall = line.protocols.values().map(|m| m.r5.value).sum::<f64>();
-                    let mean = 100.0 * recall / line.protocols.len() as f64;
-                    self.note(&format!("  step {}: mean R@5 {mean:.1} %", line.step));
-                }
-                for (name, s) in &line.captions {
-                    let (bleu, exact) = (100.0 * s.bleu4, 100.0 * s.exact);
-                    self.note(&format!(
-                        "    {name:28} BLEU-4 {bleu:5.1}  CIDEr-D {:5.2}  word for word {exact:5.1} %",
-                        s.cider_d
-                    ));
-                }
-                for (name, m) in &line.protocols {
-                    let [r1, r5, r10] = [m.r1, m.r5, m.r10].map(|e| 100.0 * e.value);
-                    self.note(&format!("    {name:28} R@1 {r1:5.1}  R@5 {r5:5.1}  R@10 {r10:5.1}"));
+                let best = Best::parse(&line.by).map(|best| best.shown(line.score));
+                self.note(&format!("  step {}: {}", line.step, best.unwrap_or_default()));
+                for (name, outcome) in &line.outcomes {
+                    let figure =
+                        |metric: &&str| Some(format!("{:16}", shown(metric, outcome.value(metric)?)));
+                    let figures: String = FIGURES.iter().filter_map(figure).collect();
+                    self.note(&format!("    {name:28} {}", figures.trim_end()));
                 }
             }
             Event::Saved(step) if !self.plain => {

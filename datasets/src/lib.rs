@@ -17,12 +17,16 @@ pub mod loader;
 pub mod manifest;
 pub mod msrvtt;
 mod plain;
+mod record;
 pub mod rng;
 pub mod sample;
 pub mod sampler;
+pub mod source;
 pub mod words;
 
 pub use error::{Error, Result};
 pub use loader::{Batch, Loader, LoaderOptions, LoaderStats, Skip};
-pub use manifest::{Manifest, Record};
-pub use sampler::{Draw, Sampler, Source};
+pub use manifest::Manifest;
+pub use record::Record;
+pub use sampler::{Draw, Sampler, Share};
+pub use source::{Key, Part, Source};

@@ -12,7 +12,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::sampler::{Draw, Sampler};
-use crate::{Error, Result};
+use crate::{Error, Record, Result};
+use serde::Serialize;
 use unisono_media::one_line;
 
 /// How a [`Loader`] runs.
@@ -37,19 +38,19 @@ pub struct Batch<T> {
     pub step: u64,
     /// The samples that could be prepared, in draw order.
     pub items: Vec<T>,
-    /// The others.
+    /// Records that could not, each named once by a loader: what to print.
     pub skipped: Vec<Skip>,
+    /// Draws of such records that were named in a batch before.
+    pub again: usize,
 }
 
-/// A record left out of a batch because it could not be prepared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A record left out because it could not be prepared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skip {
     /// The record's id.
     pub id: String,
     /// What was wrong, in one line.
     pub reason: String,
-    /// Whether this loader skipped it for the first time: what to print, so each record is named once.
-    pub first: bool,
 }
 
 /// Where the time went so far.
@@ -106,18 +107,21 @@ struct Pending<T> {
     draws: Arc<Vec<Draw>>,
     handed_out: usize,
     left: usize,
-    slots: Vec<Option<std::result::Result<T, String>>>,
+    slots: Vec<Option<Slot<T>>>,
 }
 
+/// A sample, or the id of the record that it could not be made of, and why.
+type Slot<T> = std::result::Result<T, (String, String)>;
+
 impl<T: Send + 'static> Loader<T> {
-    /// Starts the workers. `prepare` turns a draw into a sample, or says why the record cannot be used.
+    /// Starts the workers. `prepare` turns a draw and its record into a sample, or says why the record cannot be used.
     ///
     /// # Errors
     /// [`Error::Options`] for no workers, no prefetch or an empty range of steps; [`Error::Io`] when the system gives no
     /// thread.
     pub fn start<F, E>(sampler: Arc<Sampler>, options: LoaderOptions, prepare: F) -> Result<Self>
     where
-        F: Fn(&Draw) -> std::result::Result<T, E> + Send + Sync + 'static,
+        F: Fn(&Draw, &Record) -> std::result::Result<T, E> + Send + Sync + 'static,
         E: Display,
     {
         if options.workers == 0 || options.prefetch == 0 {
@@ -194,20 +198,18 @@ impl<T: Send + 'static> Loader<T> {
     }
 
     fn collect(&mut self, pending: Pending<T>) -> Result<Batch<T>> {
-        let mut batch =
-            Batch { step: pending.step, items: Vec::with_capacity(pending.slots.len()), skipped: Vec::new() };
-        for (slot, draw) in pending.slots.into_iter().zip(pending.draws.iter()) {
+        let items = Vec::with_capacity(pending.slots.len());
+        let mut batch = Batch { step: pending.step, items, skipped: Vec::new(), again: 0 };
+        for slot in pending.slots.into_iter().flatten() {
             match slot {
-                Some(Ok(item)) => batch.items.push(item),
-                Some(Err(reason)) => {
-                    let id = draw.record.id.clone();
-                    let first = self.skipped.insert(id.clone(), reason.clone()).is_none();
-                    batch.skipped.push(Skip { id, reason, first });
-                }
-                None => {}
+                Ok(item) => batch.items.push(item),
+                Err((id, reason)) => match self.skipped.insert(id.clone(), reason.clone()) {
+                    None => batch.skipped.push(Skip { id, reason }),
+                    Some(_) => batch.again += 1,
+                },
             }
         }
-        if let Some(last) = batch.skipped.iter().rfind(|s| s.first)
+        if let Some(last) = batch.skipped.last()
             && self.skipped.len() > self.max_skip
         {
             self.shared.stop();
@@ -220,7 +222,7 @@ impl<T: Send + 'static> Loader<T> {
         }
         self.stats.batches += 1;
         self.stats.samples += batch.items.len() as u64;
-        self.stats.skipped += batch.skipped.len() as u64;
+        self.stats.skipped += (batch.skipped.len() + batch.again) as u64;
         Ok(batch)
     }
 }
@@ -260,7 +262,7 @@ impl<T> Shared<T> {
     }
 
     /// A worker's life: take a sample, prepare it without the lock, put it in its place.
-    fn run<E: Display>(&self, prepare: &(impl Fn(&Draw) -> std::result::Result<T, E> + ?Sized)) {
+    fn run<E: Display>(&self, prepare: &(impl Fn(&Draw, &Record) -> std::result::Result<T, E> + ?Sized)) {
         let mut state = self.lock();
         while !state.stop {
             let Some((step, index, draws)) = state.take(self) else {
@@ -269,24 +271,36 @@ impl<T> Shared<T> {
             };
             drop(state);
             let start = Instant::now();
-            let draw = &draws[index];
-            let result =
-                catch_unwind(AssertUnwindSafe(|| prepare(draw).map_err(|e| one_line(&e.to_string()))));
+            let result = self.sample(&draws[index], prepare);
             let spent = start.elapsed();
             state = self.lock();
             state.work += spent;
             match result {
                 Ok(slot) => state.put(step, index, slot),
-                Err(panic) => {
-                    let id = draw.record.id.clone();
-                    state.failure.get_or_insert(Error::WorkerPanic { id, message: panic_message(&*panic) });
-                }
+                Err(panicked) => drop(state.failure.get_or_insert(panicked)),
             }
             // Only what the consumer waits for wakes it.
             if state.failure.is_some() || state.pending.front().is_some_and(|p| p.left == 0) {
                 self.done.notify_one();
             }
         }
+    }
+}
+
+impl<T> Shared<T> {
+    /// One draw's record, prepared.
+    fn sample<E: Display>(
+        &self,
+        draw: &Draw,
+        prepare: &(impl Fn(&Draw, &Record) -> std::result::Result<T, E> + ?Sized),
+    ) -> Result<Slot<T>> {
+        let record = match self.sampler.record(draw) {
+            Ok(record) => record,
+            Err(e) => return Ok(Err((self.sampler.place(draw), one_line(&e.to_string())))),
+        };
+        let refused = |e: E| (record.id.clone(), one_line(&e.to_string()));
+        let made = catch_unwind(AssertUnwindSafe(|| prepare(draw, &record).map_err(refused)));
+        made.map_err(|panic| Error::WorkerPanic { id: record.id.clone(), message: panic_message(&*panic) })
     }
 }
 
@@ -314,7 +328,7 @@ impl<T> State<T> {
         Some((pending.step, pending.handed_out - 1, pending.draws.clone()))
     }
 
-    fn put(&mut self, step: u64, index: usize, slot: std::result::Result<T, String>) {
+    fn put(&mut self, step: u64, index: usize, slot: Slot<T>) {
         if let Some(pending) = self.pending.iter_mut().find(|p| p.step == step) {
             pending.slots[index] = Some(slot);
             pending.left -= 1;

@@ -13,59 +13,21 @@
 pub(crate) mod line;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use unisono_files::Budget;
 
-use crate::{Error, Result, msrvtt, plain};
+use crate::source::{self, Source};
+use crate::{Error, Record, Result, msrvtt, plain};
 use unisono_files::write_atomic;
 use unisono_media::address;
-use unisono_media::video::Span;
 
 /// Longest line accepted, in bytes: a binary file given by mistake fails at once instead of filling memory.
 const MAX_LINE: u64 = Budget::LINE.bytes;
-
-/// One thing to learn from or to search: its texts, picture, sounds, any of which may be missing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Record {
-    /// Unique within the manifest.
-    pub id: String,
-    /// Captions, all of them true of the record; training picks one a draw.
-    pub text: Vec<String>,
-    /// Picture file.
-    pub image: Option<PathBuf>,
-    /// Sound files, all of them true of the record; training picks one a draw.
-    pub audio: Vec<PathBuf>,
-    /// Video file.
-    pub video: Option<PathBuf>,
-    /// The part of the video file that is meant.
-    pub span: Span,
-    /// Identity of the thing shown or said: records with one label are positives of each other.
-    pub label: Option<String>,
-    /// Near-copies share a group; no group crosses a split.
-    pub group: Option<String>,
-    /// `train`, `val`, `test` or any other name.
-    pub split: Option<String>,
-    /// Language of the texts and sounds: a BCP 47 tag such as `fr` or `zh-CN`.
-    pub lang: Option<String>,
-    /// Keys that are none of the above, in the file's order.
-    pub extra: Map<String, Value>,
-}
-
-impl Record {
-    /// What positives are decided by: the label, or the id where there is none.
-    pub fn key(&self) -> &str {
-        self.label.as_deref().unwrap_or(&self.id)
-    }
-
-    /// Whether there is anything to embed.
-    fn has_modality(&self) -> bool {
-        !self.text.is_empty() || self.image.is_some() || !self.audio.is_empty() || self.video.is_some()
-    }
-}
 
 /// A manifest in memory, its paths resolved.
 #[derive(Debug, Clone, Default)]
@@ -133,11 +95,7 @@ impl Manifest {
 
     /// How many records each split holds; records without one count under the empty name.
     pub fn splits(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for record in &self.records {
-            *counts.entry(record.split.clone().unwrap_or_default()).or_insert(0) += 1;
-        }
-        counts
+        Source::splits(self)
     }
 
     /// Writes a manifest atomically; paths inside its folder are written relative to it, so the folder can be moved.
@@ -154,6 +112,57 @@ impl Manifest {
             }
             Ok(())
         })?)
+    }
+}
+
+impl Source for Manifest {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    fn record(&self, index: usize) -> Result<Cow<'_, Record>> {
+        let record = self.records.get(index).ok_or_else(|| source::missing(&self.path, index))?;
+        Ok(Cow::Borrowed(record))
+    }
+
+    fn key(&self, index: usize) -> source::Key<'_> {
+        self.records.get(index).map(Record::part_key).unwrap_or_default()
+    }
+
+    fn sum(&self) -> Result<String> {
+        let mut sum = Sha256::new();
+        self.records.iter().for_each(|record| add(&mut sum, record));
+        Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    }
+}
+
+/// Each field with its length before it, so that no two records are the same bytes.
+fn add(sum: &mut Sha256, r: &Record) {
+    let mut field = |parts: &[&[u8]]| {
+        sum.update((parts.len() as u64).to_le_bytes());
+        for part in parts {
+            sum.update((part.len() as u64).to_le_bytes());
+            sum.update(part);
+        }
+    };
+    let path = |p: &'_ PathBuf| p.as_os_str().as_encoded_bytes().to_vec();
+    let span = r.span.to_string();
+    let files: [Vec<Vec<u8>>; 3] = [
+        r.image.iter().map(path).collect(),
+        r.audio.iter().map(path).collect(),
+        r.video.iter().map(path).collect(),
+    ];
+    field(&[r.id.as_bytes(), span.as_bytes()]);
+    field(&r.text.iter().map(String::as_bytes).collect::<Vec<_>>());
+    for files in &files {
+        field(&files.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+    for value in [&r.label, &r.group, &r.split, &r.lang] {
+        field(&value.iter().map(String::as_bytes).collect::<Vec<_>>());
     }
 }
 

@@ -5,9 +5,9 @@
 //! of MSR-VTT's names. These files are cut out already: `start time` and `end time` are places in the longer videos that they come
 //! from, and are kept among a record's other keys.
 
-use crate::manifest::{Record, line::kind};
+use crate::manifest::line::kind;
 use crate::plain::{quoted, utf8};
-use crate::{Error, Result};
+use crate::{Error, Record, Result};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read};

@@ -1,20 +1,22 @@
-//! Captions of held-out pictures and sounds against their true ones, beside two baselines that understand nothing.
+//! `kind = "captioning"`: captions of held-out pictures and sounds against their true ones, beside two baselines that understand nothing.
 
 use crate::captions::{Pair, bleu, cider_d};
-use crate::protocol::{Captions, Item, Side, Skipped, gather};
+use crate::items::{Captions, Choice, Item};
+use crate::outcome::{Metric, Outcome};
+use crate::side::{Embedded, Reading, Side, pictures, spectrograms};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use unisono_datasets::{Manifest, Record};
-use unisono_encoders::Modality;
-use unisono_fusion::{FusionModel, Generation};
-use unisono_media::MediaLimits;
+use unisono_datasets::{Record, Skip, Source};
+use unisono_encoders::{Modality, Model};
+use unisono_fusion::{FusionModel, Generation, Sequence};
+use unisono_processors::Prepared;
 
-/// What is captioned, as a recipe's `[[evaluate.captions]]` states it.
+/// What is captioned, as a recipe states it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CaptionProtocol {
+pub struct Captioning {
     /// Name in tables.
     pub name: String,
     /// The manifest.
@@ -54,8 +56,21 @@ pub struct Scores {
 }
 
 impl Scores {
-    fn of(captions: &[String], references: &[Vec<String>]) -> Self {
-        let pairs: Vec<Pair> = captions.iter().zip(references).map(|(c, r)| Pair::new(c, r)).collect();
+    /// As an outcome: by name, CIDEr-D for the others.
+    pub fn outcome(&self) -> Outcome {
+        let figures =
+            [("bleu1", self.bleu1), ("bleu4", self.bleu4), ("cider_d", self.cider_d), ("exact", self.exact)];
+        let metric = |value| Metric { value, ..Metric::default() };
+        Outcome {
+            metrics: figures.into_iter().map(|(name, value)| (name.to_owned(), metric(value))).collect(),
+            primary: "cider_d".into(),
+            items: self.items,
+        }
+    }
+
+    fn of<C: AsRef<[String]>>(captions: &[String], references: &[C]) -> Self {
+        let pairs: Vec<Pair> =
+            captions.iter().zip(references).map(|(c, r)| Pair::new(c, r.as_ref())).collect();
         let n = pairs.len().max(1) as f64;
         let [bleu1, _, _, bleu4] = bleu(&pairs);
         let exact = pairs.iter().filter(|p| p.references.contains(&p.candidate)).count() as f64 / n;
@@ -77,16 +92,14 @@ pub struct Captioned {
     pub references: Vec<String>,
 }
 
-/// A protocol with its items decoded and processed.
+/// A protocol whose items are listed.
 #[derive(Debug)]
-pub struct PreparedCaptions {
+pub struct CaptioningTask {
     /// The protocol.
-    pub protocol: CaptionProtocol,
+    pub protocol: Captioning,
     side: Side,
+    /// What is true of each item.
     references: Vec<Vec<String>>,
-    limits: MediaLimits,
-    /// What could not be used.
-    pub skipped: Vec<Skipped>,
 }
 
 /// The scores of the two baselines.
@@ -102,33 +115,45 @@ fn first(r: &Record) -> Option<String> {
     r.text.first().cloned()
 }
 
-impl PreparedCaptions {
-    /// Reads the protocol's items, files within `limits`.
+impl Captioning {
+    fn choice(&self) -> Choice<'static> {
+        Choice { modality: self.from, langs: &[], captions: Captions::First, by_lang: false }
+    }
+
+    fn speaks(&self, record: &Record) -> bool {
+        self.lang.is_empty() || record.lang.as_ref().is_some_and(|l| self.lang.contains(l))
+    }
+
+    /// Lists the items among `source`'s records.
     ///
     /// # Errors
-    /// No item with a caption, or a model without the tower.
-    pub fn new(
-        protocol: &CaptionProtocol,
-        manifest: &Manifest,
+    /// No item with a caption, texts or videos, or a model without the tower.
+    pub fn task(
+        &self,
+        source: &dyn Source,
         model: &FusionModel,
-        limits: &MediaLimits,
-    ) -> Result<Self> {
-        let records: Vec<&Record> = manifest
-            .split(&protocol.split)
-            .into_iter()
-            .filter(|r| !r.text.is_empty() && (r.image.is_some() || protocol.from != Modality::Image))
-            .filter(|r| !r.audio.is_empty() || protocol.from != Modality::Audio)
-            .filter(|r| {
-                protocol.lang.is_empty() || r.lang.as_ref().is_some_and(|l| protocol.lang.contains(l))
-            })
-            .collect();
-        let mut ids: Vec<&Record> = records.clone();
-        if protocol.limit > 0 && ids.len() > protocol.limit {
-            ids.sort_by_key(|r| (spread(&r.id), r.id.clone()));
-            ids.truncate(protocol.limit);
+        reading: &Reading,
+    ) -> Result<CaptioningTask> {
+        if !matches!(self.from, Modality::Image | Modality::Audio) {
+            let found = self.from;
+            let name = &self.name;
+            return Err(Error::Input(format!(
+                "captions {name}: expected pictures or sounds to caption, from = \"image\" or \"audio\", found {found}"
+            )));
         }
-        let mut skipped = Vec::new();
-        let side = gather(model.towers(), &ids, protocol.from, &[], Captions::First, limits, &mut skipped)?;
+        let records = source.records_of(&self.split)?;
+        let records: Vec<&Record> = records
+            .iter()
+            .map(|r| &**r)
+            .filter(|r| !r.text.is_empty() && (r.image.is_some() || self.from != Modality::Image))
+            .filter(|r| (!r.audio.is_empty() || self.from != Modality::Audio) && self.speaks(r))
+            .collect();
+        let mut chosen: Vec<&Record> = records.clone();
+        if self.limit > 0 && chosen.len() > self.limit {
+            chosen.sort_by_key(|r| (spread(&r.id), r.id.clone()));
+            chosen.truncate(self.limit);
+        }
+        let side = Side::of(model.towers(), &chosen, &self.choice(), reading)?;
         // A thing that several records show has all their captions.
         let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for r in &records {
@@ -148,14 +173,18 @@ impl PreparedCaptions {
         };
         let references = side.items.iter().map(of).collect::<Vec<_>>();
         if references.is_empty() {
-            return Err(Error::Input(format!(
-                "captions {}: split {:?} has no {} with a caption",
-                protocol.name, protocol.split, protocol.from
-            )));
+            return Err(self.nothing());
         }
-        Ok(Self { protocol: protocol.clone(), side, references, limits: *limits, skipped })
+        Ok(CaptioningTask { protocol: self.clone(), side, references })
     }
 
+    fn nothing(&self) -> Error {
+        let Self { name, split, from, .. } = self;
+        Error::Input(format!("captions {name}: split {split:?} has no {from} with a caption"))
+    }
+}
+
+impl CaptioningTask {
     /// Items.
     pub fn len(&self) -> usize {
         self.references.len()
@@ -166,51 +195,87 @@ impl PreparedCaptions {
         self.references.is_empty()
     }
 
-    /// Captions every item, `batch` at a time.
+    /// Decodes one of the first items.
     ///
     /// # Errors
-    /// A model that writes no captions, or libtorch's.
+    /// None of them can be used.
+    pub(crate) fn probe(&self, model: &Model) -> Result<()> {
+        let mut skipped = Vec::new();
+        match (self.side.probe(model, &mut skipped), skipped.first()) {
+            (false, Some(s)) => {
+                Err(Error::Input(format!("{}; {}: {}", self.protocol.nothing(), s.id, s.reason)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Captions every item that can be used, `batch` at a time; the others are named in `skipped`.
+    ///
+    /// # Errors
+    /// Nothing that can be used, a model that writes no captions, or libtorch's.
     pub fn run(
         &self,
         model: &FusionModel,
         options: &Generation,
         batch: usize,
+        skipped: &mut Vec<Skip>,
     ) -> Result<(Scores, Vec<Captioned>)> {
-        let prompt = model.caption_prompt("")?;
-        let mut captions = Vec::with_capacity(self.len());
-        for from in (0..self.len()).step_by(batch.max(1)) {
-            let part = from..(from + batch.max(1)).min(self.len());
-            let sequence = self.side.tokens(model, part)?;
-            let memory = model.cross_kv(&[sequence])?;
-            for text in model.caption(&memory, &prompt, options, from as u64, None)? {
-                captions.push(model.say(&text)?);
+        let (prompt, batch) = (model.caption_prompt("")?, batch.max(1));
+        let (mut made, mut held, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let write = |held: Vec<Prepared>, made: &mut Vec<String>| -> Result<()> {
+            let memory = model.cross_kv(&[self.tokens(model, held)?])?;
+            for text in model.caption(&memory, &prompt, options, made.len() as u64, None)? {
+                made.push(model.say(&text)?);
             }
+            Ok(())
+        };
+        self.side.each(model.towers(), skipped, |at, prepared| {
+            held.push(prepared);
+            places.push(at);
+            if held.len() == batch { write(std::mem::take(&mut held), &mut made) } else { Ok(()) }
+        })?;
+        if !held.is_empty() {
+            write(held, &mut made)?;
         }
-        let scores = Scores::of(&captions, &self.references);
-        let made = self.side.items.iter().zip(captions).zip(&self.references).map(
-            |((item, caption), references)| Captioned {
-                id: item.id.clone(),
-                path: item.path.clone(),
-                caption,
-                references: references.clone(),
-            },
-        );
-        Ok((scores, made.collect()))
+        if made.is_empty() {
+            return Err(self.protocol.nothing());
+        }
+        let scores = Scores::of(&made, &self.references_at(&places));
+        let captioned = made.into_iter().zip(places).map(|(caption, at)| Captioned {
+            id: self.side.items[at].id.clone(),
+            path: self.side.items[at].path.clone(),
+            caption,
+            references: self.references[at].clone(),
+        });
+        Ok((scores, captioned.collect()))
+    }
+
+    fn tokens(&self, model: &FusionModel, inputs: Vec<Prepared>) -> Result<Sequence> {
+        Ok(match self.side.modality {
+            Modality::Audio => model.hear(&spectrograms(inputs))?,
+            _ => model.see(&pictures(inputs))?,
+        })
+    }
+
+    fn references_at(&self, places: &[usize]) -> Vec<&Vec<String>> {
+        places.iter().map(|at| &self.references[*at]).collect()
     }
 
     /// What the most frequent caption and the nearest known item's caption would score.
     ///
     /// # Errors
     /// No known item, or libtorch's.
-    pub fn baselines(&self, manifest: &Manifest, model: &FusionModel, batch: usize) -> Result<Baselines> {
-        let towers = model.towers();
-        let lang = &self.protocol.lang;
-        let records: Vec<&Record> = manifest
-            .split(&self.protocol.known)
-            .into_iter()
-            .filter(|r| lang.is_empty() || r.lang.as_ref().is_some_and(|l| lang.contains(l)))
-            .filter(|r| !r.text.is_empty())
-            .collect();
+    pub fn baselines(
+        &self,
+        source: &dyn Source,
+        model: &FusionModel,
+        batch: usize,
+        skipped: &mut Vec<Skip>,
+    ) -> Result<Baselines> {
+        let (towers, protocol) = (model.towers(), &self.protocol);
+        let records = source.records_of(&protocol.known)?;
+        let records: Vec<&Record> =
+            records.iter().map(|r| &**r).filter(|r| protocol.speaks(r) && !r.text.is_empty()).collect();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for r in &records {
             *counts.entry(first(r).unwrap_or_default()).or_default() += 1;
@@ -218,27 +283,31 @@ impl PreparedCaptions {
         // The first of equals by spelling.
         let frequent = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
         let frequent = frequent.map(|(c, _)| c.clone()).unwrap_or_default();
-        let mut skipped = Vec::new();
-        let (from, first_ones) = (self.protocol.from, Captions::First);
-        let known = gather(towers, &records, from, &[], first_ones, &self.limits, &mut skipped)?;
         let caption_of: BTreeMap<&str, String> =
             records.iter().map(|r| (r.id.as_str(), first(r).unwrap_or_default())).collect();
+        let known = self.side.among(&records, &protocol.choice()).embed(towers, batch, skipped)?;
         if known.items.is_empty() {
-            return Err(Error::Input(format!("captions {}: nothing is known", self.protocol.name)));
+            return Err(Error::Input(format!("captions {}: nothing is known", protocol.name)));
         }
-        let dim = towers.config().embed_dim as usize;
-        let (asks, answers) = (self.side.embed(towers, batch)?, known.embed(towers, batch)?);
-        let nearest = asks.chunks(dim).map(|q| {
-            let cosine = |v: &[f32]| q.iter().zip(v).map(|(a, b)| a * b).sum::<f32>();
-            let best = answers.chunks(dim).map(cosine).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-            best.and_then(|(i, _)| caption_of.get(known.items[i].id.as_str()).cloned()).unwrap_or_default()
-        });
-        let nearest: Vec<String> = nearest.collect();
+        let asks = self.side.embed(towers, batch, skipped)?;
+        let nearest: Vec<String> = asks
+            .vectors
+            .chunks(asks.dim)
+            .map(|q| caption_of.get(nearest(q, &known)).cloned().unwrap_or_default())
+            .collect();
+        let references = self.references_at(&asks.places);
         Ok(Baselines {
-            frequent: Scores::of(&vec![frequent; self.len()], &self.references),
-            nearest: Scores::of(&nearest, &self.references),
+            frequent: Scores::of(&vec![frequent; references.len()], &references),
+            nearest: Scores::of(&nearest, &references),
         })
     }
+}
+
+/// The id of the item nearest to a vector.
+fn nearest<'a>(query: &[f32], among: &'a Embedded) -> &'a str {
+    let cosine = |v: &[f32]| query.iter().zip(v).map(|(a, b)| a * b).sum::<f32>();
+    let best = among.vectors.chunks(among.dim).map(cosine).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    best.map_or("", |(i, _)| among.items[i].id.as_str())
 }
 
 /// Spreads ids, so that those taken are chosen by nobody.

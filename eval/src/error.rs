@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use unisono_datasets::Manifest;
+use unisono_datasets::Source;
 
 /// An evaluation's failure, in one line that says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -161,12 +161,12 @@ impl From<unisono_processors::Error> for Error {
 }
 
 impl Error {
-    /// A split that `manifest` lacks; records without one are listed as "(none)".
-    pub(crate) fn no_split(manifest: &Manifest, split: &str, role: &'static str) -> Self {
-        let names = manifest.splits().into_keys();
+    /// A split that `source` lacks; records without one are listed as "(none)".
+    pub(crate) fn no_split(source: &dyn Source, split: &str, role: &'static str) -> Self {
+        let names = source.splits().into_keys();
         let names = names.map(|name| if name.is_empty() { "(none)".to_owned() } else { name });
         Self::NoSplit {
-            manifest: manifest.path.clone(),
+            manifest: source.path().to_owned(),
             split: split.to_owned(),
             role,
             splits: names.collect::<Vec<_>>().join(", "),

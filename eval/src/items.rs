@@ -1,7 +1,7 @@
 //! The items of a side: what is in a manifest of one modality, and what each is known by.
 
-use crate::protocol::Captions;
 use crate::retrieval::words_mark;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use unisono_datasets::{Record, words};
@@ -142,4 +142,50 @@ fn media(records: &[&Record], asked: impl Fn(&&&Record) -> bool, choice: &Choice
         }
     }
     items
+}
+
+/// Which captions of a record take part in an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Captions {
+    /// The first one, its name.
+    #[default]
+    First,
+    /// All, each for itself.
+    All,
+    /// All in one: the name, then every other comma-separated part of the captions once (a thing's tags).
+    Joined,
+}
+
+impl Captions {
+    /// The texts of a record that take part.
+    pub(crate) fn of(self, texts: &[String]) -> Vec<String> {
+        match self {
+            Self::First => texts.iter().take(1).cloned().collect(),
+            Self::All => texts.to_vec(),
+            Self::Joined => {
+                let mut parts: Vec<&str> = Vec::new();
+                for part in texts.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|p| !p.is_empty()) {
+                    if !parts.contains(&part) {
+                        parts.push(part);
+                    }
+                }
+                if parts.is_empty() { Vec::new() } else { vec![parts.join(", ")] }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_captions_hold_each_part_once() {
+        let texts = ["cat".to_owned(), "animal, cat , tail".to_owned(), " ,animal".to_owned()];
+        assert_eq!(Captions::Joined.of(&texts), ["cat, animal, tail"]);
+        assert_eq!(Captions::First.of(&texts), ["cat"]);
+        assert_eq!(Captions::All.of(&texts).len(), 3);
+        assert!([Captions::First, Captions::All, Captions::Joined].iter().all(|c| c.of(&[]).is_empty()));
+    }
 }

@@ -26,12 +26,14 @@ pub mod control;
 mod error;
 mod items;
 pub mod metrics;
+mod outcome;
 pub mod protocol;
 pub mod report;
 pub mod retrieval;
 mod side;
 mod spoken;
 pub mod stats;
+mod stream;
 pub mod table;
 
 pub use error::{Error, Result};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result, chance,
+    outcome::{Metric, Outcome},
     retrieval::{QueryRank, Ranks},
     stats::{Bootstrap, ClusterSums, Clusters, Estimate},
 };
@@ -100,6 +101,27 @@ impl RetrievalMetrics {
             median_rank,
             mrr,
         })
+    }
+
+    /// As an outcome: by name, R@5 for the others.
+    pub fn outcome(&self) -> Outcome {
+        let figures = [
+            ("r1", self.r1, Some(self.chance_r1)),
+            ("r5", self.r5, Some(self.chance_r5)),
+            ("r10", self.r10, Some(self.chance_r10)),
+            ("mrr", self.mrr, None),
+            ("median_rank", self.median_rank, None),
+        ];
+        let metric =
+            |e: Estimate, chance| Metric { value: e.value, low: Some(e.low), high: Some(e.high), chance };
+        Outcome {
+            metrics: figures
+                .into_iter()
+                .map(|(name, e, chance)| (name.to_owned(), metric(e, chance)))
+                .collect(),
+            primary: "r5".into(),
+            items: self.queries,
+        }
     }
 
     /// Recall at 1, 5 and 10 with their `k`.

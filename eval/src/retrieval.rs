@@ -1,10 +1,12 @@
 //! Ranks: for each query, where its first relevant gallery item stands.
 
 mod engine;
+pub(crate) mod protocol;
 mod rank;
 mod right;
 
 pub use engine::{Ranks, Within};
+pub use protocol::{DurationControls, Retrieval, RetrievalTask, Retrieved};
 pub use rank::QueryRank;
 pub use right::{Right, words_mark};
 

@@ -1,64 +1,32 @@
-//! One side of an evaluation: the items of a modality, decoded, processed and embedded.
+//! One side of an evaluation: the items of a modality, and the vectors that a model gives them.
 
 use crate::control::Caption;
-use crate::items::{Choice, Item};
-use crate::protocol::Captions;
-use crate::{Error, Result};
+use crate::items::{Captions, Choice, Item};
+use crate::retrieval::Embeddings;
+use crate::{Error, Result, stream};
 use image::RgbImage;
-use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
-use unisono_datasets::Record;
-use unisono_encoders::{Clip, Modality, Model, to_vec};
+use unisono_datasets::{Record, Skip};
+use unisono_encoders::{Input, Modality, Model, to_vec};
 use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
 use unisono_processors::{Contract, Prepared};
 
-#[derive(Debug, Clone)]
-enum Input {
-    Text(Vec<Vec<i64>>),
-    Image(Vec<RgbImage>),
-    Audio(Vec<Vec<f32>>),
-    Video(Vec<Clip>),
-}
+/// Texts and sounds of like length share a batch: so many bytes of them are held, at most, to find those that are alike.
+const HELD: usize = 256 << 20;
+/// Items of which one must be usable before a model is asked for any.
+const PROBED: usize = 16;
 
-/// The items of one modality, decoded and processed once, to be embedded by a model as often as it changes.
+/// The items of one modality. Their media are decoded when they are embedded, a few batches ahead of the towers: none is held.
 #[derive(Debug, Clone)]
 pub struct Side {
     /// Its modality.
     pub modality: Modality,
-    /// Its items; row `i` of the embedding is item `i`.
+    /// Its items.
     pub items: Vec<Item>,
-    input: Input,
-}
-
-/// A medium that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Skipped {
-    /// The record's id.
-    pub id: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// Reads and processes every item of `modality` among `records`; media that are broken or beyond `limits` are named in `skipped`.
-///
-/// A file, or a part of a video, that several records name is one item. Every record's captions are items of their own, except that the
-/// same words about one label are one item: a label's records are many drawings or recordings of one thing.
-///
-/// # Errors
-/// The model lacks the tower.
-pub fn gather(
-    model: &Model,
-    records: &[&Record],
-    modality: Modality,
-    langs: &[String],
-    captions: Captions,
-    limits: &MediaLimits,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Side> {
-    let reading = Reading { limits: *limits, ffmpeg: None };
-    gather_by(model, records, &Choice { modality, langs, captions, by_lang: false }, &reading, skipped)
+    limits: MediaLimits,
+    ffmpeg: Option<Ffmpeg>,
 }
 
 /// How media are read.
@@ -70,115 +38,188 @@ pub struct Reading<'a> {
     pub ffmpeg: Option<&'a Path>,
 }
 
-/// [`gather`] for any choice.
-pub(crate) fn gather_by(
-    model: &Model,
-    records: &[&Record],
-    choice: &Choice,
-    reading: &Reading,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Side> {
-    process(model, choice.modality, choice.items(records), reading, skipped)
+/// The items that could be used, with their vectors.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    /// Their modality.
+    pub modality: Modality,
+    /// The items; of sounds their lengths are known now.
+    pub items: Vec<Item>,
+    /// Where each stands among the items of its side.
+    pub places: Vec<usize>,
+    /// `[N, D]` row-major, a row for each item.
+    pub vectors: Vec<f32>,
+    /// D.
+    pub dim: usize,
 }
 
-fn process(
+/// The items of `modality` among `records`.
+///
+/// A file, or a part of a video, that several records name is one item. Every record's captions are items of their own, except that the
+/// same words about one label are one item: a label's records are many drawings or recordings of one thing.
+///
+/// # Errors
+/// The model lacks the tower, or FFmpeg is missing for videos.
+pub fn gather(
     model: &Model,
+    records: &[&Record],
     modality: Modality,
-    items: Vec<Item>,
-    reading: &Reading,
-    skipped: &mut Vec<Skipped>,
+    langs: &[String],
+    captions: Captions,
+    limits: &MediaLimits,
 ) -> Result<Side> {
-    // A tower that is not there is no item's fault.
-    match modality {
-        Modality::Text => drop(model.text_processor()?),
-        Modality::Image | Modality::Video => drop(model.image_processor()?),
-        Modality::Audio => drop(model.audio_processor()?),
-    }
-    let ffmpeg = reading.ffmpeg.map(|named| Ffmpeg::find(Some(named))).transpose()?;
-    let ffmpeg = match modality {
-        // Without it there is nothing to look at.
-        Modality::Video if ffmpeg.is_none() => Some(Ffmpeg::find(None)?),
-        _ => ffmpeg,
-    };
-    let contract = Contract { limits: reading.limits, ffmpeg, ..model.contract() };
-    let prepared: Vec<_> = items.par_iter().map(|item| contract.prepare(item.medium(modality))).collect();
-    let mut kept = Vec::with_capacity(items.len());
-    let mut input = match modality {
-        Modality::Text => Input::Text(Vec::new()),
-        Modality::Image => Input::Image(Vec::new()),
-        Modality::Audio => Input::Audio(Vec::new()),
-        Modality::Video => Input::Video(Vec::new()),
-    };
-    for (mut item, prepared) in items.into_iter().zip(prepared) {
-        match (prepared, &mut input) {
-            (Ok(Prepared::Text(ids)), Input::Text(all)) => all.push(ids),
-            (Ok(Prepared::Image(picture)), Input::Image(all)) => all.push(picture),
-            (Ok(Prepared::Audio(mel, heard)), Input::Audio(all)) => {
-                item.seconds = Some(heard.seconds);
-                all.push(mel);
-            }
-            (Ok(Prepared::Video(clip)), Input::Video(all)) => all.push(clip),
-            (Ok(_), _) => continue,
-            (Err(e), _) => {
-                skipped.push(Skipped { id: item.id, reason: e.to_string() });
-                continue;
-            }
-        }
-        kept.push(item);
-    }
-    Ok(Side { modality, items: kept, input })
+    let reading = Reading { limits: *limits, ffmpeg: None };
+    Side::of(model, records, &Choice { modality, langs, captions, by_lang: false }, &reading)
 }
 
 impl Side {
-    /// Embeds every item, `batch` at a time; sounds of like length share a batch. Returns `[N, D]` row-major.
+    /// [`gather`] for any choice.
+    pub(crate) fn of(model: &Model, records: &[&Record], choice: &Choice, reading: &Reading) -> Result<Self> {
+        // A tower that is not there is no item's fault.
+        match choice.modality {
+            Modality::Text => drop(model.text_processor()?),
+            Modality::Image | Modality::Video => drop(model.image_processor()?),
+            Modality::Audio => drop(model.audio_processor()?),
+        }
+        let ffmpeg = reading.ffmpeg.map(|named| Ffmpeg::find(Some(named))).transpose()?;
+        let ffmpeg = match choice.modality {
+            // Without it there is nothing to look at.
+            Modality::Video if ffmpeg.is_none() => Some(Ffmpeg::find(None)?),
+            _ => ffmpeg,
+        };
+        let (modality, limits) = (choice.modality, reading.limits);
+        Ok(Self { modality, items: choice.items(records), limits, ffmpeg })
+    }
+
+    /// Another choice of items, read in the same way.
+    pub(crate) fn among(&self, records: &[&Record], choice: &Choice) -> Self {
+        Self { modality: choice.modality, items: choice.items(records), ..self.clone() }
+    }
+
+    fn contract<'a>(&self, model: &'a Model) -> Contract<'a> {
+        Contract { limits: self.limits, ffmpeg: self.ffmpeg.clone(), ..model.contract() }
+    }
+
+    /// Whether any of the first items can be used: that a folder is not where it was is known before hours of training. The reasons why
+    /// not go to `skipped`.
+    pub(crate) fn probe(&self, model: &Model, skipped: &mut Vec<Skip>) -> bool {
+        let contract = self.contract(model);
+        self.items.iter().take(PROBED).any(|item| match contract.prepare(item.medium(self.modality)) {
+            Ok(_) => true,
+            Err(e) => {
+                skipped.push(Skip { id: item.id.clone(), reason: e.to_string() });
+                false
+            }
+        })
+    }
+
+    /// Decodes every item and hands it to `take` with its place, in order; media that are broken or beyond the limits are named in
+    /// `skipped`. A few items are decoded ahead on other threads.
+    ///
+    /// # Errors
+    /// Those of `take`, which end it.
+    pub(crate) fn each(
+        &self,
+        model: &Model,
+        skipped: &mut Vec<Skip>,
+        mut take: impl FnMut(usize, Prepared) -> Result<()>,
+    ) -> Result<()> {
+        let contract = self.contract(model);
+        stream::ahead(
+            self.items.len(),
+            |at| contract.prepare(self.items[at].medium(self.modality)),
+            |at, prepared| match prepared {
+                Ok(prepared) => take(at, prepared),
+                Err(e) => {
+                    skipped.push(Skip { id: self.items[at].id.clone(), reason: e.to_string() });
+                    Ok(())
+                }
+            },
+        )
+    }
+
+    /// Embeds every item that can be used, `batch` at a time; texts and sounds of like length share a batch.
     ///
     /// # Errors
     /// libtorch's.
-    pub fn embed(&self, model: &Model, batch: usize) -> Result<Vec<f32>> {
-        let dim = model.config().embed_dim as usize;
-        let mut order: Vec<usize> = (0..self.items.len()).collect();
-        match &self.input {
-            Input::Text(ids) => order.sort_by_key(|i| ids[*i].len()),
-            Input::Audio(mels) => order.sort_by_key(|i| mels[*i].len()),
-            Input::Image(_) | Input::Video(_) => {}
-        }
-        let mut out = vec![0f32; self.items.len() * dim];
-        for chunk in order.chunks(batch.max(1)) {
-            let vectors = self.embed_chunk(model, chunk)?;
-            for (row, at) in to_vec(&vectors)?.chunks(dim).zip(chunk) {
-                out[at * dim..(at + 1) * dim].copy_from_slice(row);
+    pub fn embed(&self, model: &Model, batch: usize, skipped: &mut Vec<Skip>) -> Result<Embedded> {
+        let (batch, dim) = (batch.max(1), model.config().embed_dim as usize);
+        let mut out = Embedded {
+            modality: self.modality,
+            items: Vec::new(),
+            places: Vec::new(),
+            vectors: Vec::new(),
+            dim,
+        };
+        let alike = matches!(self.modality, Modality::Text | Modality::Audio);
+        let (mut held, mut bytes) = (Vec::new(), 0);
+        self.each(model, skipped, |at, prepared| {
+            let mut item = self.items[at].clone();
+            if let Prepared::Audio(_, heard) = &prepared {
+                item.seconds = Some(heard.seconds);
             }
-        }
+            bytes += prepared.bytes();
+            held.push((out.items.len(), prepared));
+            out.items.push(item);
+            out.places.push(at);
+            out.vectors.resize(out.items.len() * dim, 0.0);
+            if if alike { bytes >= HELD } else { held.len() == batch } {
+                bytes = 0;
+                out.fill(model, std::mem::take(&mut held), batch)?;
+            }
+            Ok(())
+        })?;
+        out.fill(model, held, batch)?;
         Ok(out)
     }
+}
 
-    fn embed_chunk(&self, model: &Model, chunk: &[usize]) -> unisono_encoders::Result<tch::Tensor> {
-        use unisono_encoders::Input as Given;
-        let rows = chunk.iter().map(|i| match &self.input {
-            Input::Text(ids) => Given::Text(&ids[*i]),
-            Input::Image(squares) => Given::Image(&squares[*i]),
-            Input::Audio(mels) => Given::Audio(&mels[*i]),
-            Input::Video(clips) => Given::from(&clips[*i]),
-        });
-        model.embed(rows, true)
+/// How long a text or a sound is; pictures and videos keep their order.
+fn length(prepared: &Prepared) -> usize {
+    match prepared {
+        Prepared::Text(ids) => ids.len(),
+        Prepared::Audio(mel, _) => mel.len(),
+        Prepared::Image(_) | Prepared::Video(_) => 0,
     }
+}
 
-    /// The tower's tokens of some of the items, for a fusion Transformer.
-    ///
-    /// # Errors
-    /// Texts, or libtorch's.
-    pub fn tokens(
-        &self,
-        model: &unisono_fusion::FusionModel,
-        items: std::ops::Range<usize>,
-    ) -> Result<unisono_fusion::Sequence> {
-        match &self.input {
-            Input::Image(squares) => Ok(model.see(&squares[items])?),
-            Input::Audio(mels) => Ok(model.hear(&mels[items])?),
-            Input::Text(_) | Input::Video(_) => {
-                Err(Error::Input("expected pictures or sounds to caption, found texts or videos".into()))
+/// The pictures among inputs.
+pub(crate) fn pictures(inputs: Vec<Prepared>) -> Vec<RgbImage> {
+    inputs
+        .into_iter()
+        .filter_map(|p| if let Prepared::Image(picture) = p { Some(picture) } else { None })
+        .collect()
+}
+
+/// The sounds among inputs.
+pub(crate) fn spectrograms(inputs: Vec<Prepared>) -> Vec<Vec<f32>> {
+    inputs
+        .into_iter()
+        .filter_map(|p| if let Prepared::Audio(mel, _) = p { Some(mel) } else { None })
+        .collect()
+}
+
+impl Embedded {
+    /// Embeds what is `held`, each for its row, `batch` at a time by length.
+    fn fill(&mut self, model: &Model, mut held: Vec<(usize, Prepared)>, batch: usize) -> Result<()> {
+        held.sort_by_key(|(_, prepared)| length(prepared));
+        let mut held = held.into_iter().peekable();
+        while held.peek().is_some() {
+            let (rows, inputs): (Vec<usize>, Vec<Prepared>) = held.by_ref().take(batch).unzip();
+            let made = to_vec(&model.embed(inputs.iter().map(Input::from), true)?)?;
+            for (vector, row) in made.chunks(self.dim.max(1)).zip(rows) {
+                self.vectors[row * self.dim..(row + 1) * self.dim].copy_from_slice(vector);
             }
         }
+        Ok(())
+    }
+
+    /// The vectors, to be ranked.
+    ///
+    /// # Errors
+    /// A width of none.
+    pub fn embeddings(&self) -> Result<Embeddings<'_>> {
+        Embeddings::new(self.dim, &self.vectors)
     }
 
     pub(crate) fn marks(&self) -> Vec<&[String]> {
@@ -207,9 +248,9 @@ impl Side {
     }
 
     /// Refuses vectors that are not finite, naming the item.
-    pub(crate) fn check(&self, vectors: &[f32], dim: usize) -> Result<()> {
-        match vectors.chunks(dim.max(1)).zip(&self.items).find(|(row, _)| row.iter().any(|v| !v.is_finite()))
-        {
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut rows = self.vectors.chunks(self.dim.max(1)).zip(&self.items);
+        match rows.find(|(row, _)| row.iter().any(|v| !v.is_finite())) {
             None => Ok(()),
             Some((_, item)) => Err(Error::BrokenVector {
                 modality: self.modality.name(),
@@ -235,5 +276,73 @@ impl Side {
 
     pub(crate) fn seconds(&self) -> Vec<f64> {
         self.items.iter().map(|i| i.seconds.unwrap_or_default()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use unisono_media::video::Span;
+
+    fn embedded(marks: &[Vec<String>], vectors: Vec<f32>) -> Embedded {
+        let item = |(i, marks): (usize, &Vec<String>)| Item {
+            id: i.to_string(),
+            key: i.to_string(),
+            marks: marks.clone(),
+            lang: String::new(),
+            text: Some(format!("text {i}")),
+            path: None,
+            span: Span::WHOLE,
+            seconds: None,
+        };
+        let items: Vec<Item> = marks.iter().enumerate().map(item).collect();
+        Embedded { modality: Modality::Text, places: (0..items.len()).collect(), items, vectors, dim: 2 }
+    }
+
+    proptest! {
+        #[test]
+        fn clusters_are_what_hangs_together(
+            marks in prop::collection::vec(prop::collection::vec("[a-l]", 0..3), 1..10),
+        ) {
+            let embedded = embedded(&marks, Vec::new());
+            let found = embedded.clusters();
+            // Naive: whoever can be reached by marks in common, again and again.
+            let n = marks.len();
+            let mut reach: Vec<Vec<bool>> = (0..n)
+                .map(|i| (0..n).map(|j| i == j || marks[i].iter().any(|m| marks[j].contains(m))).collect())
+                .collect();
+            for over in 0..n {
+                for i in 0..n {
+                    for j in 0..n {
+                        reach[i][j] |= reach[i][over] && reach[over][j];
+                    }
+                }
+            }
+            for i in 0..n {
+                for j in 0..n {
+                    prop_assert_eq!(found[i] == found[j], reach[i][j], "{} {}", i, j);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_vector_that_is_no_number_is_told_by_its_item() {
+        let marks = vec![Vec::new(); 2];
+        embedded(&marks, vec![1.0, 0.0, 0.6, 0.8]).check().unwrap();
+        for bad in [f32::NAN, f32::INFINITY] {
+            let said = embedded(&marks, vec![1.0, 0.0, bad, 0.8]).check().unwrap_err().to_string();
+            assert!(said.contains("record \"1\"") && said.contains("text 1"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_alike_is_found_by_length_and_pictures_keep_their_order() {
+        assert_eq!(length(&Prepared::Text(vec![1, 2, 3])), 3);
+        let picture = |side| Prepared::Image(RgbImage::new(side, side));
+        assert_eq!(length(&picture(3)), length(&picture(9)));
+        assert_eq!(pictures(vec![picture(2), Prepared::Text(vec![1])]).len(), 1);
+        assert!(spectrograms(vec![picture(2)]).is_empty());
     }
 }

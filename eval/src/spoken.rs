@@ -1,9 +1,10 @@
 //! How long captions take to say: what the duration control learns from.
 
+use crate::Result;
 use crate::control::Caption;
 use rayon::prelude::*;
 use std::path::PathBuf;
-use unisono_datasets::Record;
+use unisono_datasets::{Record, Source};
 use unisono_media::MediaLimits;
 
 /// Captions that are spoken, and for how long: what the duration control learns from.
@@ -14,13 +15,18 @@ pub struct Spoken {
 }
 
 impl Spoken {
-    /// The first caption and the length of every sound among `records`; sounds that cannot be decoded are left out.
-    pub fn measure(records: &[&Record], limits: &MediaLimits) -> Self {
+    /// The first caption and the length of every sound among the records of a split; sounds that cannot be decoded are left out.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub fn measure(source: &dyn Source, split: &str, limits: &MediaLimits) -> Result<Self> {
         let limits = limits.files();
+        let records = source.records_of(split)?;
         let clips: Vec<(&Record, &PathBuf)> = records
             .iter()
+            .map(|r| &**r)
             .filter(|r| !r.text.is_empty())
-            .flat_map(|r| r.audio.iter().map(move |a| (*r, a)))
+            .flat_map(|r| r.audio.iter().map(move |a| (r, a)))
             .collect();
         let lengths: Vec<Option<f64>> = clips
             .par_iter()
@@ -33,7 +39,7 @@ impl Spoken {
                 out.seconds.push(seconds);
             }
         }
-        out
+        Ok(out)
     }
 
     /// Without the languages every clip is fitted by one line.

@@ -9,7 +9,8 @@ use std::path::Path;
 use unisono_datasets::Manifest;
 use unisono_encoders::{Modality, Model};
 use unisono_eval::chance;
-use unisono_eval::protocol::{Captions, Outcome, Prepared, Protocol, Spoken};
+use unisono_eval::protocol::{Captions, Reading, Spoken};
+use unisono_eval::retrieval::{Retrieval, Retrieved};
 use unisono_eval::stats::Bootstrap;
 use unisono_media::MediaLimits;
 
@@ -24,8 +25,8 @@ fn manifest(dir: &Path, lines: &[&str]) -> Manifest {
     Manifest::load(&path).unwrap()
 }
 
-fn protocol(from: Modality, to: Modality) -> Protocol {
-    Protocol {
+fn protocol(from: Modality, to: Modality) -> Retrieval {
+    Retrieval {
         name: "test".into(),
         manifest: "m.jsonl".into(),
         split: "test".into(),
@@ -43,18 +44,20 @@ fn model() -> Model {
     tiny::model(7, &tiny::TOWERS)
 }
 
-fn outcome(p: &Protocol, manifest: &Manifest) -> (Prepared, Outcome) {
+fn outcome(p: &Retrieval, manifest: &Manifest) -> Retrieved {
     let model = model();
-    let prepared = Prepared::new(p, manifest, &model, &MediaLimits::default()).unwrap();
-    let outcome = prepared.run(&model, 4, &Bootstrap::default()).unwrap();
-    (prepared, outcome)
+    let task = p.task(manifest, &model, &Reading::default()).unwrap();
+    let mut skipped = Vec::new();
+    let found = task.run(&model, 4, &Bootstrap::default(), &mut skipped).unwrap();
+    assert!(skipped.is_empty(), "{skipped:?}");
+    found
 }
 
 const TO_IMAGE: (Modality, Modality) = (Modality::Text, Modality::Image);
 const TO_TEXT: (Modality, Modality) = (Modality::Image, Modality::Text);
 
 /// For each query, how many of the gallery are right.
-fn relevant(o: &Outcome) -> Vec<usize> {
+fn relevant(o: &Retrieved) -> Vec<usize> {
     o.ranks.queries.iter().map(|q| q.relevant).collect()
 }
 
@@ -70,7 +73,7 @@ fn the_same_words_under_two_pictures_are_both_right_and_all_ask() {
         ],
     );
     for (from, to) in [TO_IMAGE, TO_TEXT] {
-        let (_, o) = outcome(&protocol(from, to), &m);
+        let o = outcome(&protocol(from, to), &m);
         assert_eq!((o.metrics.queries, o.metrics.left_out, o.metrics.gallery), (3, 0, 3.0), "{from}");
         assert_eq!(relevant(&o), [2, 2, 1]);
         // The exact chance of queries with two and with one right answer among three.
@@ -90,12 +93,12 @@ fn one_caption_in_common_does_not_make_two_things_one() {
             r#"{"id":"c","image":"p2.png","text":["a ship","a ship"],"split":"test"}"#,
         ],
     );
-    let all = |(from, to)| Protocol { captions: Captions::All, ..protocol(from, to) };
-    let (prepared, o) = outcome(&all(TO_IMAGE), &m);
+    let all = |(from, to)| Retrieval { captions: Captions::All, ..protocol(from, to) };
+    let o = outcome(&all(TO_IMAGE), &m);
     // Every caption asks, those said twice, too.
-    assert_eq!(prepared.queries.items.len(), 6);
+    assert_eq!(o.queries.items.len(), 6);
     assert_eq!(relevant(&o), [2, 1, 2, 1, 1, 1]);
-    let (_, o) = outcome(&all(TO_TEXT), &m);
+    let o = outcome(&all(TO_TEXT), &m);
     assert_eq!(relevant(&o), [3, 3, 2]);
     // Captions that take no part join nothing.
     let m = manifest(
@@ -105,7 +108,7 @@ fn one_caption_in_common_does_not_make_two_things_one() {
             r#"{"id":"b","image":"p1.png","text":["animal","a cat"],"split":"test"}"#,
         ],
     );
-    assert_eq!(relevant(&outcome(&protocol(Modality::Text, Modality::Image), &m).1), [1, 1]);
+    assert_eq!(relevant(&outcome(&protocol(Modality::Text, Modality::Image), &m)), [1, 1]);
 }
 
 #[test]
@@ -124,14 +127,14 @@ fn labels_files_and_languages_decide_too() {
             r#"{"id":"c","image":"p3.png","text":"Gift","split":"test","lang":"de"}"#,
         ],
     );
-    let (prepared, o) = outcome(&protocol(Modality::Text, Modality::Image), &m);
-    let texts: Vec<&str> = prepared.queries.items.iter().map(|i| i.text.as_deref().unwrap()).collect();
+    let o = outcome(&protocol(Modality::Text, Modality::Image), &m);
+    let texts: Vec<&str> = o.queries.items.iter().map(|i| i.text.as_deref().unwrap()).collect();
     assert_eq!(texts, ["a cat", "ein Geschenk", "gift", "Gift"]);
-    assert_eq!((prepared.gallery.items.len(), relevant(&o)), (4, vec![2, 1, 1, 1]));
-    assert_eq!(relevant(&outcome(&protocol(Modality::Image, Modality::Text), &m).1), [1, 1, 2, 1]);
+    assert_eq!((o.gallery.items.len(), relevant(&o)), (4, vec![2, 1, 1, 1]));
+    assert_eq!(relevant(&outcome(&protocol(Modality::Image, Modality::Text), &m)), [1, 1, 2, 1]);
     // By language a picture stands in each gallery that it has a caption of.
-    let own = Protocol { same_lang: true, ..protocol(Modality::Text, Modality::Image) };
-    let o = outcome(&own, &m).1;
+    let own = Retrieval { same_lang: true, ..protocol(Modality::Text, Modality::Image) };
+    let o = outcome(&own, &m);
     assert_eq!(o.ranks.queries.iter().map(|q| q.gallery).collect::<Vec<_>>(), [3, 2, 3, 2]);
 }
 
@@ -146,14 +149,14 @@ fn recordings_of_the_same_words_answer_each_other() {
             r#"{"id":"c","image":"p2.png","audio":"s3.wav","text":"a longer caption than that","split":"test"}"#,
         ],
     );
-    let (_, o) = outcome(&protocol(Modality::Audio, Modality::Image), &m);
+    let o = outcome(&protocol(Modality::Audio, Modality::Image), &m);
     assert_eq!(relevant(&o), [2, 2, 2, 1]);
-    let (prepared, o) = outcome(&protocol(Modality::Audio, Modality::Text), &m);
+    let o = outcome(&protocol(Modality::Audio, Modality::Text), &m);
     assert_eq!(relevant(&o), [2, 2, 2, 1]);
-    let spoken = Spoken::measure(&m.split("test"), &MediaLimits::default());
-    let controls = prepared.duration_control(&spoken, &Bootstrap::default()).unwrap().unwrap();
+    let spoken = Spoken::measure(&m, "test", &MediaLimits::default()).unwrap();
+    let controls = o.duration_control(&spoken, &Bootstrap::default()).unwrap().unwrap();
     assert_eq!((controls.duration.queries, controls.duration.relevant), (4, 1.75));
-    let none = outcome(&protocol(Modality::Audio, Modality::Image), &m).0;
+    let none = outcome(&protocol(Modality::Audio, Modality::Image), &m);
     assert_eq!(none.duration_control(&spoken, &Bootstrap::default()).unwrap(), None);
 }
 
@@ -168,25 +171,24 @@ fn what_cannot_be_measured_is_said_in_a_line() {
             r#"{"id":"c","text":"three","split":"words"}"#,
         ],
     );
-    let said =
-        |p: &Protocol| Prepared::new(p, &m, &model(), &MediaLimits::default()).unwrap_err().to_string();
+    let said = |p: &Retrieval| p.task(&m, &model(), &Reading::default()).unwrap_err().to_string();
     let text_image = protocol(Modality::Text, Modality::Image);
-    let none = said(&Protocol { distractors: vec!["trian".into()], ..text_image.clone() });
+    let none = said(&Retrieval { distractors: vec!["trian".into()], ..text_image.clone() });
     assert!(
         none.ends_with(
             "no record is of split \"trian\" of the distractors; its splits are: test, train, words"
         ),
         "{none}"
     );
-    let none = said(&Protocol { split: "words".into(), ..text_image.clone() });
+    let none = said(&Retrieval { split: "words".into(), ..text_image.clone() });
     assert!(none.contains("no image in split \"words\""), "{none}");
     let none = said(&protocol(Modality::Text, Modality::Text));
     assert!(none.contains("two different modalities"), "{none}");
     // One record: found, as chance finds it.
-    let (_, o) = outcome(&text_image, &m);
+    let o = outcome(&text_image, &m);
     assert_eq!((o.metrics.queries, o.metrics.r1.value, o.metrics.chance_r1), (1, 1.0, 1.0));
-    let more = Protocol { distractors: vec!["train".into()], ..text_image };
-    assert_eq!(outcome(&more, &m).1.metrics.gallery, 2.0);
+    let more = Retrieval { distractors: vec!["train".into()], ..text_image };
+    assert_eq!(outcome(&more, &m).metrics.gallery, 2.0);
 }
 
 #[test]
@@ -197,7 +199,7 @@ fn all_of_one_label_is_chance() {
     };
     let lines: Vec<String> = (0..4).map(line).collect();
     let m = manifest(dir.path(), &lines.iter().map(String::as_str).collect::<Vec<_>>());
-    let m = outcome(&protocol(Modality::Text, Modality::Image), &m).1.metrics;
+    let m = outcome(&protocol(Modality::Text, Modality::Image), &m).metrics;
     assert_eq!((m.r1.value, m.chance_r1, m.relevant, m.gallery), (1.0, 1.0, 4.0, 4.0));
     assert_eq!((m.r1.low, m.r1.high), (1.0, 1.0));
 }
@@ -210,10 +212,8 @@ fn a_model_that_gives_no_numbers_is_told_by_the_record() {
     for (_, mut tensor) in model.params().trainable() {
         tch::no_grad(|| drop(tensor.fill_(f64::NAN)));
     }
-    let prepared =
-        Prepared::new(&protocol(Modality::Text, Modality::Image), &m, &model, &MediaLimits::default())
-            .unwrap();
-    let said = prepared.run(&model, 4, &Bootstrap::default()).unwrap_err().to_string();
+    let task = protocol(Modality::Text, Modality::Image).task(&m, &model, &Reading::default()).unwrap();
+    let said = task.run(&model, 4, &Bootstrap::default(), &mut Vec::new()).unwrap_err().to_string();
     assert!(
         said.starts_with("record \"a\": the model's vector of its text (\"one\") is not finite"),
         "{said}"

@@ -2,7 +2,8 @@
 
 use toml::{Table, Value};
 
-/// Puts `a.b=value` into a table; an element of a list of tables is named by its `name` or its number. The value is TOML, or else a bare
+/// Puts `a.b=value` into a table; an element of a list of tables is named by its `name`, by its `kind` where
+/// it has no name, or by its number. The value is TOML, or else a bare
 /// word: `device=cpu`.
 ///
 /// # Errors
@@ -27,7 +28,9 @@ fn into(table: &mut Table, keys: &[&str], value: Value) -> Result<(), String> {
     match table.entry(*key).or_insert_with(|| Value::Table(Table::new())) {
         Value::Table(inner) => into(inner, rest, value),
         Value::Array(list) => {
-            let name = |v: &Value| v.get("name").and_then(Value::as_str).unwrap_or("(unnamed)").to_owned();
+            let said = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).map(str::to_owned);
+            let name =
+                |v: &Value| said(v, "name").or_else(|| said(v, "kind")).unwrap_or_else(|| "(unnamed)".into());
             let names: Vec<String> = list.iter().map(name).collect();
             let (element, rest) = rest.split_first().ok_or("expected the name or number of an element")?;
             let index = element.parse::<usize>().ok().or_else(|| names.iter().position(|n| n == element));
@@ -45,7 +48,7 @@ mod tests {
 
     #[test]
     fn values_and_places() {
-        let text = "a = 1\n[b]\nc = 2\n[[list]]\nname = \"x\"\n[[list]]\nname = \"y\"\nd = 3\n";
+        let text = "a = 1\n[b]\nc = 2\n[[list]]\nname = \"x\"\n[[list]]\nname = \"y\"\nd = 3\n[[term]]\nkind = \"z\"\n";
         let with = |assignment: &str| {
             let mut table: Table = text.parse().unwrap();
             set(&mut table, assignment).map(|()| table)
@@ -55,6 +58,7 @@ mod tests {
         assert_eq!(with("device=cpu").unwrap()["device"].as_str(), Some("cpu"));
         assert_eq!(with("new.deep=true").unwrap()["new"]["deep"].as_bool(), Some(true));
         assert_eq!(with("list.y.d=4").unwrap()["list"][1]["d"].as_integer(), Some(4));
+        assert_eq!(with("term.z.d=4").unwrap()["term"][0]["d"].as_integer(), Some(4));
         assert_eq!(with("list.0.d=4").unwrap()["list"][0]["d"].as_integer(), Some(4));
         for (assignment, why) in [
             ("a", "expected NAME=VALUE"),

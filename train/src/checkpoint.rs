@@ -19,7 +19,7 @@ use unisono_files::{
 use unisono_nn::tensors;
 
 /// The version of the training state. A reader refuses another.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const STATE: &str = "training.safetensors";
 const PROGRESS: &str = "training.json";
@@ -43,16 +43,19 @@ pub struct Progress {
     pub flops: f64,
     /// Samples so far.
     pub samples: u64,
+    /// What the records of each manifest add up to.
+    #[serde(default)]
+    pub data: BTreeMap<PathBuf, String>,
     /// The recipe that the run follows.
     pub recipe: Recipe,
 }
 
 impl Progress {
     /// Where a run of `recipe` goes on that is as far as `before`, or begins.
-    pub(crate) fn going_on(before: Option<Self>, recipe: &Recipe) -> Self {
+    pub(crate) fn going_on(before: Option<Self>, recipe: &Recipe, data: BTreeMap<PathBuf, String>) -> Self {
         let recipe = recipe.clone();
         match before {
-            Some(before) => Self { recipe, ..before },
+            Some(before) => Self { recipe, data, ..before },
             None => Self {
                 format_version: FORMAT_VERSION,
                 step: 0,
@@ -61,6 +64,7 @@ impl Progress {
                 parts: BTreeMap::new(),
                 flops: 0.0,
                 samples: 0,
+                data,
                 recipe,
             },
         }

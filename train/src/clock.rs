@@ -1,6 +1,5 @@
 //! Where a run's time goes, and the means between two lines of its metrics.
 
-use crate::checkpoint::Progress;
 use crate::tracking::TrainLine;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -97,7 +96,7 @@ impl Window {
     }
 
     /// The line of the metrics, and a new window.
-    pub(crate) fn take(&mut self, progress: &Progress, model: &Model, clock: &Clock) -> TrainLine {
+    pub(crate) fn take(&mut self, (step, seconds): (u64, f64), model: &Model, clock: &Clock) -> TrainLine {
         let n = self.steps.max(1) as f64;
         let now = (clock.loop_seconds(), clock.share("data_wait") * clock.loop_seconds());
         let spent = (now.0 - self.mark.0).max(1e-9);
@@ -105,7 +104,7 @@ impl Window {
             model.logit_scale(a, b).map(|s| (format!("{a}_{b}"), s.double_value(&[]).exp()))
         };
         let line = TrainLine {
-            step: progress.step,
+            step,
             loss: self.loss / n,
             pairs: self.pairs.iter().map(|(k, (sum, n))| (k.clone(), sum / *n as f64)).collect(),
             lr: self.lr,
@@ -113,7 +112,7 @@ impl Window {
             logit_scales: Modality::PAIRS.into_iter().filter_map(scale).collect(),
             samples_per_second: self.samples as f64 / spent,
             data_wait: (now.1 - self.mark.1) / spent,
-            seconds: progress.seconds + clock.total(),
+            seconds,
         };
         *self = Self { mark: now, ..Self::default() };
         line

@@ -1,21 +1,19 @@
-//! From a draw to a sample, on the loader's threads.
+//! From a draw to a sample, on the loader's threads: what inference sees of a record, changed by the augmentation and by nothing else.
 
-use crate::recipe::{CaptionConfig, DataConfig, Recipe};
+use crate::recipe::{AugmentConfig, CaptionConfig, DataConfig, Recipe};
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
 use rand::seq::SliceRandom;
-use std::path::Path;
+use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
+use unisono_datasets::augment::SoundAugment;
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
 use unisono_datasets::{Draw, Record, words};
 use unisono_encoders::{Modality, Model};
 use unisono_media::MediaLimits;
-use unisono_media::video::{Ffmpeg, Span};
-use unisono_processors::prepare;
-use unisono_processors::{ImageProcessor, LogMel, TextProcessor};
+use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors};
 
 /// What a worker makes of a draw.
 #[derive(Debug, Clone)]
@@ -38,132 +36,130 @@ pub struct Sample {
 /// Pictures that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
 
-enum Medium {
-    Picture(RgbImage),
-    Frames(Vec<RgbImage>),
-    Samples(Vec<f32>),
-    Mel(Vec<f32>),
-    /// A video without sound.
-    Silence,
+/// What is kept of a medium, before it is changed.
+enum Kept {
+    Prepared(Prepared),
+    /// Of a sound that is changed before it is processed; `None`: a video without sound.
+    Samples(Option<Vec<f32>>),
 }
 
-impl Medium {
+impl Kept {
     fn bytes(&self) -> usize {
         match self {
-            Self::Picture(p) => p.as_raw().len(),
-            Self::Frames(frames) => frames.iter().map(|f| f.as_raw().len()).sum(),
-            Self::Samples(s) | Self::Mel(s) => 4 * s.len(),
-            Self::Silence => 0,
+            Self::Prepared(prepared) => prepared.bytes(),
+            Self::Samples(samples) => samples.as_deref().map_or(0, size_of_val),
         }
-    }
-}
-
-/// How pictures are seen.
-struct Eye {
-    /// As in inference.
-    processor: ImageProcessor,
-    /// As they are decoded and kept: the same, unless a crop or a rotation wants pixels to choose from.
-    wide: ImageProcessor,
-}
-
-impl Eye {
-    fn new(processor: &ImageProcessor, augment: &ImageAugment) -> Self {
-        let wide = if augment.moves() { processor.scaled(CACHE_SCALE) } else { processor.clone() };
-        Self { processor: processor.clone(), wide }
     }
 }
 
 /// Prepares samples; shared by the loader's threads.
 pub struct Preparer {
     sources: Vec<DataConfig>,
-    text: Option<TextProcessor>,
-    image: Option<Eye>,
-    audio: Option<LogMel>,
-    augment_image: ImageAugment,
-    augment_sound: SoundAugment,
-    augment_mel: SpectrogramAugment,
-    cache: MediaCache<Medium>,
+    /// The model's own.
+    seen: Processors,
+    /// As media are decoded and kept: the model's own, but for pictures that a crop or a rotation wants more pixels of.
+    kept: Processors,
+    augment: AugmentConfig,
+    cache: MediaCache<Kept>,
     limits: MediaLimits,
     frames: usize,
     listens: bool,
     seed: u64,
 }
 
+/// The random streams of one draw.
+struct Streams {
+    seed: u64,
+    key: u64,
+}
+
+impl Streams {
+    fn of(&self, purpose: Purpose) -> ChaCha8Rng {
+        rng(self.seed, self.key, 0, purpose)
+    }
+}
+
 impl Preparer {
     /// For `recipe`, with `model`'s processors.
     pub fn new(recipe: &Recipe, model: &Model) -> Self {
-        let p = model.processors();
-        let background = p.image.as_ref().map_or([255; 3], |i| i.background);
-        Self {
+        let mut augment = recipe.augment.clone();
+        augment.image.fill = model.processors().image.as_ref().map_or([255; 3], |i| i.background);
+        let mut preparer = Self {
             sources: recipe.data.clone(),
-            text: p.text.clone(),
-            image: p.image.as_ref().map(|image| Eye::new(image, &recipe.augment.image)),
-            audio: p.audio.clone(),
-            augment_image: ImageAugment { fill: background, ..recipe.augment.image.clone() },
-            augment_sound: recipe.augment.sound.clone(),
-            augment_mel: recipe.augment.spectrogram.clone(),
+            seen: Processors::default(),
+            kept: Processors::default(),
+            augment,
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
             limits: recipe.limits,
             frames: recipe.frames(model),
             listens: model.listens(),
             seed: recipe.seed,
+        };
+        preparer.see_by(model.processors().clone());
+        preparer
+    }
+
+    /// Media are seen by these processors.
+    fn see_by(&mut self, processors: Processors) {
+        self.kept = processors.clone();
+        if let (Some(image), true) = (&mut self.kept.image, self.augment.image.moves()) {
+            *image = image.scaled(CACHE_SCALE);
         }
+        self.seen = processors;
+    }
+
+    fn contract(&self) -> Contract<'_> {
+        let (frames, listens, limits) = (self.frames, self.listens, self.limits);
+        Contract { frames, listens, limits, ..Contract::new(&self.kept) }
     }
 
     /// One sample; a pure function of the recipe, the seed and the draw.
     ///
     /// # Errors
     /// A medium that cannot be decoded, or nothing usable: the record is skipped.
-    pub fn prepare(&self, draw: &Draw) -> Result<Sample> {
-        let (r, source) = (&draw.record, &self.sources[draw.source]);
+    pub fn prepare(&self, draw: &Draw, r: &Record) -> Result<Sample> {
+        let source = &self.sources[draw.share];
         let uses = |m: Modality| source.uses.is_empty() || source.uses.contains(&m);
         // Sources draw with streams of their own: the number of the source is part of the key.
-        let key = draw.draw | (draw.source as u64) << 48;
-        let stream = |purpose| rng(self.seed, key, 0, purpose);
+        let streams = Streams { seed: self.seed, key: draw.draw | (draw.share as u64) << 48 };
         let mut sample = Sample {
             id: r.id.clone(),
             label: hash(r.key()),
-            text: None,
+            // Known where it is not read, too: records of one caption are no negatives of each other.
+            text: r.text.first().map(|name| hash(&words::folded(name))),
             ids: None,
             squares: Vec::new(),
             video: false,
             track: None,
             mel: None,
         };
-        if let (Some(processor), true) = (&self.text, uses(Modality::Text) && !r.text.is_empty()) {
-            let caption = caption(r, &source.caption, &mut stream(Purpose::Pick));
-            sample.ids = Some(processor.encode(&caption)?);
+        if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
+            let caption = caption(r, &source.caption, &mut streams.of(Purpose::Pick));
             sample.text = Some(hash(&words::folded(&caption)));
-        } else if let Some(name) = r.text.first() {
-            // Not read, but known: records of one caption are no negatives of each other.
-            sample.text = Some(hash(&words::folded(name)));
+            if let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))? {
+                sample.ids = Some(ids);
+            }
         }
-        if let (Some(eye), true) = (&self.image, uses(Modality::Image) || uses(Modality::Video)) {
-            // The same stream anew for each frame: a video is cropped and coloured as one.
-            let apply = |p: &RgbImage| {
-                let size = eye.processor.size_of_scaled(&eye.wide, p);
-                self.augment_image.apply(p, size, &mut stream(Purpose::Augment))
-            };
-            let medium = match (&r.image, &r.video) {
-                (Some(path), _) if uses(Modality::Image) => Some(self.picture(path, eye)?),
-                (_, Some(path)) => Some(self.video(path, &r.span, eye)?),
-                _ => None,
-            };
-            match medium.as_deref() {
-                Some(Medium::Picture(p)) => sample.squares.push(apply(p)),
-                Some(Medium::Frames(frames)) => {
-                    sample.squares.extend(frames.iter().map(apply));
-                    sample.video = true;
+        if self.seen.image.is_some() {
+            let part = r.video.as_ref().map(|path| (path.as_path(), r.span));
+            match (&r.image, part) {
+                (Some(path), _) if uses(Modality::Image) => {
+                    self.look(Medium::Image(path), &mut sample, &streams)?;
+                }
+                (_, Some((path, span))) if uses(Modality::Image) || uses(Modality::Video) => {
+                    let heard = self.listens && !self.changes_samples();
+                    let medium = if heard { Medium::Video(path, span) } else { Medium::Frames(path, span) };
+                    self.look(medium, &mut sample, &streams)?;
+                    if self.listens && !heard {
+                        sample.track = self.listen(Medium::Video(path, span), &streams)?;
+                    }
                 }
                 _ => {}
             }
         }
-        if let (Some(processor), Some(path), true) = (&self.audio, &r.video, self.listens && sample.video) {
-            sample.track = self.spectrogram(&Sound::Track(path, &r.span), processor, &stream)?;
-        }
-        if let (Some(processor), true) = (&self.audio, uses(Modality::Audio) && !r.audio.is_empty()) {
-            let path = &r.audio[stream(Purpose::Other).random_range(0..r.audio.len())];
-            sample.mel = self.spectrogram(&Sound::File(path), processor, &stream)?;
+        if self.seen.audio.is_some() && uses(Modality::Audio) && !r.audio.is_empty() {
+            let path = &r.audio[streams.of(Purpose::Other).random_range(0..r.audio.len())];
+            sample.mel = self.listen(Medium::Audio(path), &streams)?;
         }
         let has = [sample.ids.is_some(), !sample.squares.is_empty(), sample.mel.is_some()];
         if has.iter().filter(|h| **h).count() < 2 {
@@ -172,87 +168,68 @@ impl Preparer {
         Ok(sample)
     }
 
-    fn picture(&self, path: &Path, eye: &Eye) -> Result<Arc<Medium>> {
-        let key = path.display().to_string();
-        self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            Ok(Medium::Picture(prepare::picture(path, &eye.wide, self.limits.files())?))
+    /// Sounds are changed before they are processed: their samples are kept.
+    fn changes_samples(&self) -> bool {
+        self.augment.sound != SoundAugment::default()
+    }
+
+    /// A medium as it is before it is changed, decoded at its first use and as long as there is room.
+    fn kept(&self, medium: Medium, samples: bool) -> Result<Arc<Kept>> {
+        let contract = self.contract();
+        let key = format!("{samples} {medium:?}");
+        self.cache.get_or_try_insert(&key, Kept::bytes, || {
+            Ok(match samples {
+                true => Kept::Samples(contract.samples(medium)?),
+                false => Kept::Prepared(contract.prepare(medium)?),
+            })
         })
     }
 
-    fn video(&self, path: &Path, span: &Span, eye: &Eye) -> Result<Arc<Medium>> {
-        let key = part_key(path, span);
-        self.cache.get_or_try_insert(&key, Medium::bytes, || {
-            let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
-            Ok(Medium::Frames(prepare::frames_in(path, span, &eye.wide, &ffmpeg, self.frames, &limits)?))
-        })
+    /// A picture, or the frames of a video and its sound where the model listens.
+    fn look(&self, medium: Medium, sample: &mut Sample, streams: &Streams) -> Result<()> {
+        let (seen, kept) = (self.seen.image()?, self.kept.image()?);
+        // The same stream anew for each frame: a video is cropped and coloured as one.
+        let apply = |p: &RgbImage| {
+            let size = seen.size_of_scaled(kept, p);
+            self.augment.image.apply(p, size, &mut streams.of(Purpose::Augment))
+        };
+        match &*self.kept(medium, false)? {
+            Kept::Prepared(Prepared::Image(picture)) => sample.squares.push(apply(picture)),
+            Kept::Prepared(Prepared::Video(clip)) => {
+                sample.squares.extend(clip.frames.iter().map(apply));
+                sample.video = true;
+                let audio = self.seen.audio.as_ref();
+                let track = clip.sound.as_ref().zip(audio);
+                sample.track = track.map(|(mel, audio)| self.masked(mel, audio, streams));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A sound's spectrogram as it is drawn; `None` for a video without sound.
-    fn spectrogram(
-        &self,
-        sound: &Sound,
-        processor: &LogMel,
-        stream: &dyn Fn(Purpose) -> rand_stream::Stream,
-    ) -> Result<Option<Vec<f32>>> {
-        let config = processor.config();
-        let key = match sound {
-            Sound::File(path) => path.display().to_string(),
-            Sound::Track(path, span) => format!("sound of {}", part_key(path, span)),
-        };
-        let waveform = self.augment_sound != SoundAugment::default();
-        let medium = self.cache.get_or_try_insert(&key, Medium::bytes, || -> Result<Medium> {
-            let samples = match sound {
-                Sound::File(path) if !waveform => {
-                    return Ok(Medium::Mel(
-                        prepare::spectrogram(path, processor, &self.limits.files(), None)?.0,
-                    ));
-                }
-                Sound::File(path) => prepare::sound(path, processor, &self.limits.files(), None)?.0.samples,
-                Sound::Track(path, span) => {
-                    let (ffmpeg, limits) = (Ffmpeg::find(None)?, self.limits.videos());
-                    match prepare::track(path, span, processor, &ffmpeg, &limits)? {
-                        Some(sound) => sound.samples,
-                        None => return Ok(Medium::Silence),
-                    }
-                }
-            };
-            Ok(if waveform { Medium::Samples(samples) } else { Medium::Mel(processor.process(&samples)?) })
-        })?;
-        let fresh;
-        let mel = match &*medium {
-            Medium::Silence => return Ok(None),
-            Medium::Mel(mel) => mel,
-            Medium::Samples(s) => {
-                let changed = self.augment_sound.apply(s, config.sample_rate, &mut stream(Purpose::Sound));
-                fresh = processor.process(&changed)?;
-                &fresh
+    fn listen(&self, medium: Medium, streams: &Streams) -> Result<Option<Vec<f32>>> {
+        let audio = self.seen.audio()?;
+        Ok(match &*self.kept(medium, self.changes_samples())? {
+            Kept::Prepared(Prepared::Audio(mel, _)) => Some(self.masked(mel, audio, streams)),
+            Kept::Samples(Some(samples)) => {
+                let (rate, mut stream) = (audio.config().sample_rate, streams.of(Purpose::Sound));
+                let changed = self.augment.sound.apply(samples, rate, &mut stream);
+                Some(self.masked(&audio.process(&changed)?, audio, streams))
             }
-            Medium::Picture(_) | Medium::Frames(_) => {
-                return Err(Error::setting(key, "is a picture in one record and a sound in another"));
-            }
-        };
-        // Zero is the mean of the normalised spectrogram: a mask says "average", not "silence".
-        let mut mel = self.augment_mel.apply(mel, config.mels, 0.0, &mut stream(Purpose::Spectrogram));
-        mel.truncate(config.max_frames * config.mels);
-        Ok(Some(mel))
+            _ => None,
+        })
     }
-}
 
-/// Where a sound is.
-enum Sound<'a> {
-    File(&'a Path),
-    /// In a part of a video.
-    Track(&'a Path, &'a Span),
-}
-
-/// A part of a video in the cache.
-fn part_key(path: &Path, span: &Span) -> String {
-    if span.is_whole() { path.display().to_string() } else { format!("{} {span}", path.display()) }
-}
-
-mod rand_stream {
-    /// The stream that `unisono_datasets::rng` gives.
-    pub type Stream = rand_chacha::ChaCha8Rng;
+    /// A spectrogram, stretched and masked.
+    fn masked(&self, mel: &[f32], audio: &LogMel, streams: &Streams) -> Vec<f32> {
+        let config = audio.config();
+        // Zero is the mean of the normalised spectrogram: a mask says "average", not "silence".
+        let mut stream = streams.of(Purpose::Spectrogram);
+        let mut mel = self.augment.spectrogram.apply(mel, config.mels, 0.0, &mut stream);
+        mel.truncate(config.max_frames * config.mels);
+        mel
+    }
 }
 
 /// One caption of a record, as `config` says.

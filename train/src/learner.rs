@@ -4,6 +4,7 @@ use crate::{Error, Recipe, Result};
 use std::path::Path;
 use tch::{Device, Tensor};
 use unisono_encoders::{Model, Params};
+use unisono_eval::protocol::Models;
 use unisono_fusion::config::{FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
 use unisono_fusion::{FusionModel, Generation, files};
 use unisono_torch_ext::optim;
@@ -108,6 +109,11 @@ impl Learner {
             Self::Towers(_) => None,
             Self::Fusion(model) => Some(model),
         }
+    }
+
+    /// Both, to be measured.
+    pub fn models(&self) -> Models<'_> {
+        Models { towers: self.towers(), fusion: self.fusion() }
     }
 
     /// Every parameter; those of the fusion part are named `fusion.…`.

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tch::Device;
 use unisono_encoders::{Modality, Model};
-use unisono_eval::protocol::{Prepared, Spoken};
+use unisono_eval::protocol::{Reading, Spoken};
 use unisono_eval::report::{RecallRow, ReportData};
 use unisono_eval::stats::Bootstrap;
 
@@ -44,22 +44,25 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     for p in &recipe.report.protocol {
         tell(format!("measuring {}: {} to {}", p.name, p.from, p.to));
         let manifest = show.manifests.get(&p.manifest)?;
-        let prepared = Prepared::new(p, &manifest, &show.model, &show.limits)?;
-        let outcome = prepared.run(&show.model, BATCH, &Bootstrap::default())?;
+        let reading = Reading { limits: show.limits, ffmpeg: None };
+        let task = p.task(&*manifest, &show.model, &reading)?;
+        let found = task.run(&show.model, BATCH, &Bootstrap::default(), &mut Vec::new())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
-            let measure = || Spoken::measure(&manifest.split("train"), &show.limits);
-            let training = spoken.entry(p.manifest.clone()).or_insert_with(measure);
-            prepared.duration_control(training, &Bootstrap::default())?
+            if !spoken.contains_key(&p.manifest) {
+                let measured = Spoken::measure(&*manifest, "train", &show.limits)?;
+                spoken.insert(p.manifest.clone(), measured);
+            }
+            found.duration_control(&spoken[&p.manifest], &Bootstrap::default())?
         } else {
             None
         };
         if mistakes.len() < HITS {
-            mistakes.extend(show.mistakes(&prepared, &outcome)?);
+            mistakes.extend(show.mistakes(&found)?);
         }
         let (control, language_control) = controls.map(|c| (c.duration, c.with_language)).unzip();
         recall.push(RecallRow {
             protocol: p.name.clone(),
-            metrics: outcome.metrics,
+            metrics: found.metrics,
             control,
             language_control,
         });

@@ -3,7 +3,8 @@
 use crate::checkpoint::{self, Progress};
 use crate::events::Options;
 use crate::{Error, Recipe, Result, folder};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// What the directory holds, and whether this run may use it.
 pub(crate) fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progress>> {
@@ -33,7 +34,11 @@ pub(crate) fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Opt
 }
 
 /// What is said of a run that goes on.
-pub(crate) fn describe(before: Option<&Progress>, recipe: &Recipe) -> Vec<String> {
+pub(crate) fn describe(
+    before: Option<&Progress>,
+    recipe: &Recipe,
+    data: &BTreeMap<PathBuf, String>,
+) -> Vec<String> {
     let (Some(before), steps) = (before, recipe.steps) else { return Vec::new() };
     let mut notes = vec![format!("resumed at step {} of {steps}", before.step)];
     if before.recipe.steps != steps {
@@ -41,6 +46,14 @@ pub(crate) fn describe(before: Option<&Progress>, recipe: &Recipe) -> Vec<String
         notes.push(format!(
             "the run was to have {was} steps: from here on the learning rate is that of {steps}"
         ));
+    }
+    for (path, was) in &before.data {
+        if data.get(path).is_some_and(|now| now != was) {
+            notes.push(format!(
+                "{}: its records are not those of before: what follows is no exact resumption",
+                path.display()
+            ));
+        }
     }
     notes
 }
@@ -53,4 +66,46 @@ fn difference(a: &Recipe, b: &Recipe) -> Option<String> {
     // far stays, and from here on the schedule is the new one's.
     let free = ["checkpoint", "loader", "device", "threads", "report", "steps"];
     a.keys().chain(b.keys()).find(|k| !free.contains(&k.as_str()) && a.get(*k) != b.get(*k)).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(steps: u64, more: &str) -> Recipe {
+        let text = format!(
+            "seed = 1\nsteps = {steps}\ninit = \"run\"\nobjective = [{{ kind = \"contrastive\" }}]\ndata = []\n{more}\n[optimizer]\nlr = 1.0\n"
+        );
+        Recipe::parse(&text, Path::new("r.toml")).unwrap()
+    }
+
+    #[test]
+    fn what_changes_no_result_may_change() {
+        let before = recipe(10, "");
+        for (more, differs) in [
+            ("device = \"cpu\"\nthreads = 3", None),
+            ("[loader]\nworkers = 5\n[checkpoint]\nevery = 1", None),
+            ("evaluate_every = 5", Some("evaluate_every")),
+            ("[augment.image]\nflip = 0.5", Some("augment")),
+        ] {
+            assert_eq!(difference(&before, &recipe(20, more)).as_deref(), differs, "{more}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_told_what_is_new() {
+        let sums = |sum: &str| BTreeMap::from([(PathBuf::from("m.jsonl"), sum.to_owned())]);
+        let mut before = Progress::going_on(None, &recipe(10, ""), sums("a"));
+        before.step = 4;
+        let told =
+            |before: &Progress, steps, sum: &str| describe(Some(before), &recipe(steps, ""), &sums(sum));
+        assert_eq!(told(&before, 10, "a"), ["resumed at step 4 of 10"]);
+        let all = told(&before, 12, "b");
+        assert!(all[1].contains("was to have 10 steps") && all[1].ends_with("that of 12"), "{all:?}");
+        assert!(all[2].starts_with("m.jsonl: its records are not those of before"), "{all:?}");
+        assert!(describe(None, &recipe(10, ""), &sums("a")).is_empty());
+        // Of a run that was begun before records had a sum nothing is known.
+        before.data.clear();
+        assert_eq!(told(&before, 10, "b").len(), 1);
+    }
 }

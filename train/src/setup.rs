@@ -2,11 +2,11 @@
 
 use crate::recipe::{DataConfig, Recipe};
 use crate::{Error, Learner, Result, checkpoint};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
-use unisono_datasets::{Manifest, Record, Sampler, Source};
+use unisono_datasets::{Key, Manifest, Part, Sampler, Share};
 use unisono_encoders::config::{ImageConfig, StemConfig};
 use unisono_encoders::video::FramePooling;
 use unisono_encoders::{Modality, Model, Processors};
@@ -36,15 +36,11 @@ impl Manifests {
 /// # Errors
 /// A manifest that cannot be read, or a source that nothing is left of.
 pub fn sampler(recipe: &Recipe, manifests: &mut Manifests) -> Result<Sampler> {
-    let mut sources = Vec::with_capacity(recipe.data.len());
+    let mut shares = Vec::with_capacity(recipe.data.len());
     for config in &recipe.data {
         let manifest = manifests.get(&config.manifest)?;
-        let records: Vec<Arc<Record>> = manifest
-            .split(&config.split)
-            .into_iter()
-            .filter(|r| wanted(r, config))
-            .map(|r| Arc::new(r.clone()))
-            .collect();
+        let split = Some(config.split.as_str());
+        let records = Part::of(manifest.clone(), |key| key.split == split && wanted(key, config))?;
         if records.is_empty() {
             let splits: Vec<String> = manifest.splits().keys().cloned().collect();
             let found = splits.join(", ");
@@ -58,19 +54,19 @@ pub fn sampler(recipe: &Recipe, manifests: &mut Manifests) -> Result<Sampler> {
             ));
         }
         let groups = if config.one_language { languages(&records) } else { Vec::new() };
-        sources.push(Source { name: config.name.clone(), records, per_batch: config.per_batch, groups });
+        shares.push(Share { name: config.name.clone(), records, per_batch: config.per_batch, groups });
     }
-    Ok(Sampler::new(sources, recipe.seed)?)
+    Ok(Sampler::new(shares, recipe.seed)?)
 }
 
 /// What is said of the sources of a run of so many steps.
 pub(crate) fn describe(sampler: &Sampler, steps: u64) -> Vec<String> {
-    let note = |(i, s): (usize, &Source)| {
+    let note = |(i, s): (usize, &Share)| {
         let (name, records, per_batch, epochs) =
             (&s.name, s.records.len(), s.per_batch, sampler.epoch(i, steps));
         format!("{name}: {records} records, {per_batch} a batch, {epochs:.1} epochs")
     };
-    sampler.sources().iter().enumerate().map(note).collect()
+    sampler.shares().iter().enumerate().map(note).collect()
 }
 
 /// What is trained and what follows it, of the last checkpoint of `run` or new.
@@ -92,13 +88,13 @@ pub(crate) fn learners(
     Ok((model, shadow))
 }
 
-fn wanted(r: &Record, c: &DataConfig) -> bool {
-    let lang = r.lang.clone().unwrap_or_default();
+fn wanted(key: &Key, c: &DataConfig) -> bool {
+    let lang = key.lang.unwrap_or_default().to_owned();
     let has = |m: &Modality| match m {
-        Modality::Text => !r.text.is_empty(),
-        Modality::Image => r.image.is_some() || r.video.is_some(),
-        Modality::Audio => !r.audio.is_empty(),
-        Modality::Video => r.video.is_some(),
+        Modality::Text => key.text,
+        Modality::Image => key.image || key.video,
+        Modality::Audio => key.audio,
+        Modality::Video => key.video,
     };
     let used = |m: &Modality| c.uses.is_empty() || c.uses.contains(m);
     // Pictures and videos go through one tower: a record of both alone has nothing to be aligned with.
@@ -112,13 +108,27 @@ fn wanted(r: &Record, c: &DataConfig) -> bool {
         && [text, seen, heard].into_iter().filter(|there| *there).count() >= 2
 }
 
-fn languages(records: &[Arc<Record>]) -> Vec<u32> {
+fn languages(records: &Part) -> Vec<u32> {
     let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
-    for r in records {
+    let number = |i| {
         let next = numbers.len() as u32;
-        numbers.entry(r.lang.as_deref().unwrap_or_default()).or_insert(next);
+        *numbers.entry(records.key(i).lang.unwrap_or_default()).or_insert(next)
+    };
+    (0..records.len()).map(number).collect()
+}
+
+/// What the records of each manifest add up to: a run that goes on is told when they are others.
+///
+/// # Errors
+/// A source that cannot be read.
+pub(crate) fn sums(sampler: &Sampler) -> Result<BTreeMap<PathBuf, String>> {
+    let mut sums = BTreeMap::new();
+    for source in sampler.shares().iter().map(|s| s.records.source()) {
+        if !sums.contains_key(source.path()) {
+            sums.insert(source.path().to_owned(), source.sum()?);
+        }
     }
-    records.iter().map(|r| numbers[r.lang.as_deref().unwrap_or_default()]).collect()
+    Ok(sums)
 }
 
 /// A new model: its tokenizer trained on every caption that the chosen sources may draw, its weights a function of the seed.
@@ -144,15 +154,17 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
             true => recipe.data.iter().map(|d| d.tokenizer).collect(),
             false => vec![true; recipe.data.len()],
         };
-        let sources = sampler.sources().iter().zip(chosen).filter_map(|(s, chosen)| chosen.then_some(s));
-        let captions = sources.flat_map(|s| s.records.iter()).flat_map(|r| r.text.iter());
-        // A record in several sources must not count twice.
-        let distinct: std::collections::BTreeSet<&String> = captions.collect();
+        let shares = sampler.shares().iter().zip(chosen).filter_map(|(s, chosen)| chosen.then_some(s));
+        // A record in several shares must not count twice.
+        let mut distinct = BTreeSet::new();
+        for record in shares.flat_map(|s| s.records.records()) {
+            distinct.extend(record?.text.iter().cloned());
+        }
         if distinct.is_empty() {
             return Err(Error::setting("model.text", "the data have no captions: leave the text tower out"));
         }
         let tokenizer = train_tokenizer(
-            distinct.into_iter().map(String::as_str),
+            distinct.iter().map(String::as_str),
             text.vocab_size as usize,
             recipe.tokenizer.vocabulary,
         )?;

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use unisono_eval::captioning::Scores;
-use unisono_eval::metrics::RetrievalMetrics;
+use unisono_eval::protocol::{Metric, Outcome};
 
 /// One line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,13 +46,12 @@ pub struct TrainLine {
 pub struct EvalLine {
     /// Steps done.
     pub step: u64,
-    /// Mean R@5 over the protocols plus a tenth of the mean CIDEr-D over the captions: what the best checkpoint is chosen by.
+    /// What the best checkpoint is chosen by.
     pub score: f64,
-    /// By protocol.
-    pub protocols: BTreeMap<String, RetrievalMetrics>,
-    /// Scores of captions, by protocol.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub captions: BTreeMap<String, Scores>,
+    /// Which figure that is: `PROTOCOL.METRIC`.
+    pub by: String,
+    /// What each protocol found.
+    pub outcomes: BTreeMap<String, Outcome>,
     /// Seconds since the run began.
     pub seconds: f64,
 }
@@ -133,10 +131,9 @@ impl Line {
             }
             Self::Eval(e) => {
                 let mut out = vec![("eval/score".to_owned(), e.score)];
-                for (name, m) in &e.protocols {
-                    out.push((format!("eval/{name}/r1"), m.r1.value));
-                    out.push((format!("eval/{name}/r5"), m.r5.value));
-                    out.push((format!("eval/{name}/r10"), m.r10.value));
+                for (name, outcome) in &e.outcomes {
+                    let of = |(metric, m): (&String, &Metric)| (format!("eval/{name}/{metric}"), m.value);
+                    out.extend(outcome.metrics.iter().map(of));
                 }
                 out
             }

@@ -42,13 +42,14 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     if before.is_some() {
         checkpoint::restore(run, &model, &mut optimizer)?;
     }
-    resume::describe(before.as_ref(), recipe).into_iter().for_each(|note| tell(Event::Note(note)));
-    let mut progress = Progress::going_on(before, recipe);
+    let data = setup::sums(&sampler)?;
+    resume::describe(before.as_ref(), recipe, &data).into_iter().for_each(|note| tell(Event::Note(note)));
+    let mut progress = Progress::going_on(before, recipe, data);
     clock.resume(&progress.parts);
     let parameters = model.params().count();
     let millions = parameters as f64 / 1e6;
     tell(Event::Note(format!("{millions:.2} M parameters on {device:?}, {threads} threads")));
-    let evaluation = Evaluation::new(recipe, &model, &mut manifests, tell)?;
+    let mut evaluation = Evaluation::new(recipe, &model, &mut manifests, tell)?;
     let whole = Step::new(&model, recipe)?;
     let preparer = Preparer::new(recipe, model.towers());
     let loader = LoaderOptions {
@@ -58,7 +59,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         end_step: recipe.steps.max(progress.step),
         max_skip: recipe.loader.max_skip,
     };
-    let mut loader = Loader::start(sampler, loader, move |draw| preparer.prepare(draw))?;
+    let mut loader = Loader::start(sampler, loader, move |draw, record| preparer.prepare(draw, record))?;
     let mut tracker = Tracker::open(run, progress.step)?;
     unisono_files::write(&run.join("recipe.toml"), folder::MARK.to_owned() + &recipe.to_toml()?)?;
     let (mut window, mut saved) = (Window::default(), progress.step);
@@ -69,7 +70,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         // ---- load
         let Some(batch) = loader.next() else { break };
         let batch = batch?;
-        batch.skipped.iter().filter(|s| s.first).for_each(|s| tell(Event::Skipped(s)));
+        batch.skipped.iter().for_each(|s| tell(Event::Skipped(s)));
         clock.lap("data_wait");
 
         // ---- step
@@ -87,10 +88,11 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
         // ---- log
         window.add(made.loss, norm, lr, batch.items.len(), &made.parts);
+        let now = (progress.step, progress.seconds + clock.total());
         let last = progress.step == recipe.steps;
         let due = |every: u64| last || (every > 0 && progress.step.is_multiple_of(every));
         if due(LOG_EVERY) && world.leads() {
-            tracker.write(&Line::Train(window.take(&progress, model.towers(), &clock)))?;
+            tracker.write(&Line::Train(window.take(now, model.towers(), &clock)))?;
         }
         tell(Event::Step(StepReport {
             step: progress.step,
@@ -102,9 +104,11 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         }));
 
         // ---- evaluate
-        if !evaluation.is_empty() && due(recipe.evaluate.every) && world.leads() {
-            let line = evaluation.run(&shadow, progress.step, progress.seconds + clock.total())?;
-            if progress.best.is_none_or(|(score, _)| line.score > score) {
+        if due(recipe.evaluate_every)
+            && world.leads()
+            && let Some(line) = evaluation.run(&shadow, now, tell)?
+        {
+            if evaluation.is_better(line.score, progress.best) {
                 progress.best = Some((line.score, progress.step));
                 checkpoint::save_best(run, &shadow)?;
             }

@@ -23,10 +23,11 @@ fn fused(manifest: &Path, steps: u64, objective: &str, more: &str) -> Recipe {
     let mut captions = String::new();
     for from in ["image", "audio"] {
         captions += &format!(
-            "[[evaluate.captions]]\nname = \"{from}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\n"
+            "[[evaluate]]\nkind = \"captioning\"\nname = \"{from}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\n"
         );
     }
     let text = support::recipe_text(manifest, steps, &format!("{captions}{more}"));
+    let text = format!("best = \"image.cider_d\"\n{text}");
     let fusion = "[fusion]\nmemory = [\"image\", \"audio\"]\ncontext_length = 12\n\
                   transformer = { width = 24, depth = 2, heads = 3, mlp_ratio = 2.0, dropout = 0.05 }\n";
     let text = text.replace("[[objective]]\nkind = \"contrastive\"\n", &format!("{fusion}{objective}"));
@@ -54,7 +55,8 @@ fn sixteen_items_are_captioned_word_for_word() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = fused(&things(dir.path()), 250, ALL, "");
     let mut recipe = apart(recipe);
-    recipe.evaluate.protocol.clear();
+    recipe.best = None;
+    recipe.evaluate.retain(|p| p.kind() == "captioning");
     let mut last = None;
     train(&recipe, &dir.path().join("run"), Options::default(), &mut |event| {
         if let Event::Evaluated(line) = event {
@@ -62,9 +64,9 @@ fn sixteen_items_are_captioned_word_for_word() {
         }
     })
     .unwrap();
-    for (name, s) in &last.unwrap().captions {
-        assert_eq!((s.items, s.exact), (16, 1.0), "{name}");
-        assert!(s.cider_d > 7.0, "{name} {}", s.cider_d);
+    for (name, o) in &last.unwrap().outcomes {
+        assert_eq!((o.items, o.value("exact")), (16, Some(1.0)), "{name}");
+        assert!(o.value("cider_d").unwrap() > 7.0, "{name} {o:?}");
     }
     let best = checkpoint::model_dir(&dir.path().join("run"));
     let model = FusionModel::load(&best, tch::Device::Cpu).unwrap();
@@ -221,8 +223,8 @@ fn videos_are_captioned_in_the_order_of_their_frames() {
         "[[objective]]\nkind = \"contrastive\"\n[[objective]]\nkind = \"caption\"\n",
         "",
     );
-    recipe.evaluate.protocol.clear();
-    recipe.evaluate.captions.clear();
+    recipe.best = None;
+    recipe.evaluate.clear();
     recipe.fusion.as_mut().unwrap().frames = 3;
     recipe.fusion.as_mut().unwrap().memory = vec![unisono_encoders::Modality::Image];
     let out = dir.path().join("run");

@@ -56,7 +56,7 @@ fn one_seed_is_one_result_and_an_interruption_changes_nothing() {
     // Lengthened: at a learning rate that the number of steps does not change, the longer run is the one that was long from the first.
     let flat = |steps| {
         let mut recipe = Recipe { steps, ..recipe.clone() };
-        (recipe.optimizer.final_lr, recipe.evaluate.every) = (1.0, 0);
+        (recipe.optimizer.final_lr, recipe.evaluate_every) = (1.0, 0);
         recipe
     };
     let [d, e] = ["d", "e"].map(|n| dir.path().join(n));

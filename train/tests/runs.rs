@@ -29,9 +29,9 @@ fn sixteen_triples_are_memorised_in_every_direction() {
     })
     .unwrap();
     let line = last.unwrap();
-    assert_eq!(line.protocols.len(), 6);
-    for (name, m) in &line.protocols {
-        assert_eq!((m.queries, m.r1.value), (16, 1.0), "{name}");
+    assert_eq!((line.outcomes.len(), line.by.as_str(), line.score), (6, "*.r5", 1.0));
+    for (name, o) in &line.outcomes {
+        assert_eq!((o.items, o.value("r1")), (16, Some(1.0)), "{name}");
     }
     assert!(summary.finished && summary.skipped.is_empty());
     let model = Model::load(&checkpoint::model_dir(&dir.path().join("run")), tch::Device::Cpu).unwrap();
@@ -44,7 +44,7 @@ fn broken_media_are_left_out_and_a_loss_that_is_no_number_stops_the_run() {
     let manifest = things(dir.path());
     fs::write(dir.path().join("red-bar.png"), b"").unwrap();
     let recipe_ok = recipe(&manifest, 3, "");
-    let recipe_ok = Recipe { evaluate: Default::default(), ..recipe_ok };
+    let recipe_ok = Recipe { evaluate: Vec::new(), ..recipe_ok };
     let summary = run(&recipe_ok, &dir.path().join("run"), Options::default()).unwrap();
     assert_eq!(summary.skipped.keys().collect::<Vec<_>>(), ["red-bar"]);
     let mut wild = recipe_ok.clone();

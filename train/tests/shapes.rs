@@ -59,7 +59,8 @@ rotate = 3.0
 lr = 1e-2
 [loader]
 workers = 2
-[[evaluate.protocol]]
+[[evaluate]]
+kind = "retrieval"
 name = "image-text"
 manifest = "{m}"
 split = "train"
@@ -102,10 +103,11 @@ fn captions_are_learned_of_pictures_of_many_sizes() {
         "[fusion]\nmemory = [\"image\"]\ncontext_length = 12\n\
          transformer = {{ width = 16, depth = 1, heads = 2, mlp_ratio = 2.0 }}\n\
          {CONTRASTIVE}[[objective]]\nkind = \"caption\"\n[[objective]]\nkind = \"match\"\n\
-         [[evaluate.captions]]\nname = \"bars\"\nmanifest = \"{}\"\nsplit = \"train\"\nfrom = \"image\"\n",
+         [[evaluate]]\nkind = \"captioning\"\nname = \"bars\"\nmanifest = \"{}\"\nsplit = \"train\"\nfrom = \"image\"\n",
         manifest.display()
     );
-    let recipe = Recipe { steps: 4, ..recipe(&manifest, FLEXIBLE, PATCHES, &more) };
+    let best = Some("bars.cider_d".to_owned());
+    let recipe = Recipe { steps: 4, best, ..recipe(&manifest, FLEXIBLE, PATCHES, &more) };
     let summary = run(&recipe, &dir.path().join("run")).unwrap();
     assert!(summary.finished && summary.skipped.is_empty());
 }

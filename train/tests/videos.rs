@@ -80,7 +80,7 @@ fn recipe(manifest: &Path, steps: u64, model: &str, more: &str) -> Recipe {
     let mut protocols = String::new();
     for (from, to) in [("text", "video"), ("video", "text")] {
         protocols += &format!(
-            "[[evaluate.protocol]]\nname = \"{from}-{to}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
+            "[[evaluate]]\nkind = \"retrieval\"\nname = \"{from}-{to}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
         );
     }
     let text = format!(
@@ -115,7 +115,7 @@ fn run(recipe: &Recipe, dir: &Path) -> [f64; 2] {
     })
     .unwrap();
     let last = last.unwrap();
-    ["text-video", "video-text"].map(|name| last.protocols[name].r1.value)
+    ["text-video", "video-text"].map(|name| last.outcomes[name].value("r1").unwrap())
 }
 
 #[test]

@@ -30,7 +30,11 @@ fn records_of_the_same_words_are_positives() {
         let recipe = Recipe::load(&file, &[], &[]).unwrap();
         let sampler = sampler(&recipe, &mut Manifests::default()).unwrap();
         let preparer = Preparer::new(&recipe, &model(&recipe, &sampler, tch::Device::Cpu).unwrap());
-        let mut samples: Vec<_> = sampler.batch(0).iter().map(|d| preparer.prepare(d).unwrap()).collect();
+        let mut samples: Vec<_> = sampler
+            .batch(0)
+            .iter()
+            .map(|d| preparer.prepare(d, &sampler.record(d).unwrap()).unwrap())
+            .collect();
         samples.sort_by(|a, b| a.id.cmp(&b.id));
         samples.dedup_by(|a, b| a.id == b.id);
         assert_eq!(samples.len(), 3);

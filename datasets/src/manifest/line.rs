@@ -7,8 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use unisono_files::Budget;
 
-use super::Record;
-use crate::plain;
+use crate::{Record, plain};
 use unisono_media::address;
 use unisono_media::video::{Span, Time};
 

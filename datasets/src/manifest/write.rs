@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::Record;
+use crate::Record;
 
 /// Inverse of [`super::line::parse`] for a manifest that lies in `folder` (absolute).
 pub(super) fn to_json(record: &Record, folder: &Path) -> std::io::Result<Value> {

@@ -1,4 +1,5 @@
 use super::*;
+use serde_json::{Map, Value};
 
 fn load(content: &[u8]) -> (tempfile::TempDir, Result<Manifest>) {
     let dir = tempfile::tempdir().unwrap();

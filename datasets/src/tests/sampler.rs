@@ -1,12 +1,11 @@
 use super::*;
+use crate::Manifest;
 
 #[test]
 fn groups_share_batches_and_every_record_comes_once_an_epoch() {
-    let records: Vec<Arc<Record>> =
-        (0..50).map(|i| Arc::new(Record { id: i.to_string(), ..Record::default() })).collect();
     let groups: Vec<u32> = (0..50).map(|i| if i < 23 { 0 } else { 1 + i % 3 }).collect();
-    let source = Source { name: "s".into(), records, per_batch: 4, groups: groups.clone() };
-    let sampler = Sampler::new(vec![source], 7).unwrap();
+    let share = Share { groups: groups.clone(), ..share("s", 50, 4) };
+    let sampler = Sampler::new(vec![share], 7).unwrap();
     for epoch in 0..3u64 {
         let batches: Vec<Vec<Draw>> = (epoch * 13..(epoch + 1) * 13).map(|s| sampler.batch(s)).collect();
         let mut seen: Vec<usize> = batches.iter().flatten().map(|d| d.index).collect();
@@ -23,23 +22,25 @@ fn groups_share_batches_and_every_record_comes_once_an_epoch() {
     );
 }
 
-fn source(name: &str, n: usize, per_batch: usize) -> Source {
-    let record = |i| Arc::new(Record { id: format!("{name}{i}"), ..Record::default() });
-    Source { name: name.into(), records: (0..n).map(record).collect(), per_batch, groups: Vec::new() }
+fn share(name: &str, n: usize, per_batch: usize) -> Share {
+    let record = |i| Record { id: format!("{name}{i}"), ..Record::default() };
+    let manifest = Manifest { path: name.into(), records: (0..n).map(record).collect() };
+    let records = Part::of(Arc::new(manifest), |_| true).unwrap();
+    Share { name: name.into(), records, per_batch, groups: Vec::new() }
 }
 
-fn ids(draws: &[Draw]) -> Vec<String> {
-    draws.iter().map(|d| d.record.id.clone()).collect()
+fn ids(sampler: &Sampler, step: u64) -> Vec<String> {
+    sampler.batch(step).iter().map(|d| sampler.record(d).unwrap().id.clone()).collect()
 }
 
 #[test]
 fn every_record_comes_once_an_epoch_of_its_source() {
     // Sizes that do not divide: epochs end in the middle of batches, and one source is smaller than its share.
-    let sampler = Sampler::new(vec![source("a", 23, 5), source("b", 3, 7)], 9).unwrap();
+    let sampler = Sampler::new(vec![share("a", 23, 5), share("b", 3, 7)], 9).unwrap();
     assert_eq!(sampler.batch_size(), 12);
     for (number, (n, per_batch)) in [(23, 5), (3, 7)].into_iter().enumerate() {
         let draws: Vec<Draw> =
-            (0..69).flat_map(|step| sampler.batch(step)).filter(|d| d.source == number).collect();
+            (0..69).flat_map(|step| sampler.batch(step)).filter(|d| d.share == number).collect();
         assert_eq!(draws.len(), 69 * per_batch);
         let mut orders = std::collections::HashSet::new();
         for (epoch, chunk) in draws.chunks_exact(n).enumerate() {
@@ -57,15 +58,15 @@ fn every_record_comes_once_an_epoch_of_its_source() {
 
 #[test]
 fn a_batch_depends_on_seed_and_step_only() {
-    let make = |seed| Sampler::new(vec![source("a", 23, 5), source("b", 8, 3)], seed).unwrap();
+    let make = |seed| Sampler::new(vec![share("a", 23, 5), share("b", 8, 3)], seed).unwrap();
     let forward = make(1);
-    let expected: Vec<_> = (0..40).map(|step| ids(&forward.batch(step))).collect();
+    let expected: Vec<_> = (0..40).map(|step| ids(&forward, step)).collect();
     let backward = make(1);
     for step in (0..40).rev() {
-        assert_eq!(ids(&backward.batch(step)), expected[step as usize]);
+        assert_eq!(ids(&backward, step), expected[step as usize]);
     }
-    assert_eq!(ids(&make(1).batch(1_000_000)), ids(&forward.batch(1_000_000)));
-    assert_ne!(ids(&make(2).batch(0)), expected[0]);
+    assert_eq!(ids(&make(1), 1_000_000), ids(&forward, 1_000_000));
+    assert_ne!(ids(&make(2), 0), expected[0]);
 }
 
 /// Fisher-Yates makes every order of four records equally often: 24,000 epochs give each of the 24 about 1,000 times, and
@@ -91,8 +92,13 @@ fn the_order_is_pinned() {
 fn impossible_sources_are_refused() {
     let error = |sources| Sampler::new(sources, 0).unwrap_err().to_string();
     assert_eq!(error(vec![]), "a sampler needs at least one source of records");
-    assert_eq!(error(vec![source("a", 0, 2)]), "source \"a\" has no records: is its split name right?");
-    assert_eq!(error(vec![source("a", 2, 0)]), "source \"a\" has per_batch = 0: leave it out or raise it");
-    let grouped = Source { groups: vec![1], ..source("a", 2, 1) };
+    assert_eq!(error(vec![share("a", 0, 2)]), "source \"a\" has no records: is its split name right?");
+    assert_eq!(error(vec![share("a", 2, 0)]), "source \"a\" has per_batch = 0: leave it out or raise it");
+    let grouped = Share { groups: vec![1], ..share("a", 2, 1) };
+    let other = Draw { share: 1, index: 0, epoch: 0, draw: 0 };
+    let sampler = Sampler::new(vec![share("a", 2, 1)], 0).unwrap();
+    assert_eq!(sampler.record(&other).unwrap_err().to_string(), "there is no share of number 1");
+    let beyond = Draw { share: 0, index: 2, ..other };
+    assert_eq!(sampler.record(&beyond).unwrap_err().to_string(), "a: there is no record of number 2");
     assert_eq!(error(vec![grouped]), "source \"a\" has 1 groups for 2 records");
 }

@@ -130,14 +130,31 @@ impl<'a> Contract<'a> {
     /// # Errors
     /// The decoder's, naming the file; no processor for it; [`Error::Panicked`].
     pub fn prepare(&self, medium: Medium) -> Result<Prepared> {
-        let work = || {
-            // A manifest may name a pipe, which would be waited for, or a device, which has no end; whoever decodes it.
-            if let Some(path) = medium.path() {
-                unisono_files::open(path)?;
+        guarded(medium, || self.decoded(medium))
+    }
+
+    /// The samples of a sound, or of the sound of a part of a video, of which [`prepare`](Self::prepare) makes a spectrogram: at the rate of
+    /// the audio processor, to be changed before they are processed. `None` for a video without sound, and for media without samples.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn samples(&self, medium: Medium) -> Result<Option<Vec<f32>>> {
+        guarded(medium, || {
+            let processor = self.processors.audio()?;
+            match medium {
+                Medium::Audio(path) => {
+                    let sound =
+                        prepare::sound(path, processor, &self.limits.files(), self.ffmpeg.as_ref())?.0;
+                    Ok(Some(sound.samples))
+                }
+                Medium::Video(path, span) | Medium::Track(path, span) => {
+                    let limits = self.limits.videos();
+                    let sound = prepare::track(path, &span, processor, &self.ffmpeg()?, &limits)?;
+                    Ok(sound.map(|s| s.samples))
+                }
+                Medium::Text(_) | Medium::Image(_) | Medium::Frames(..) => Ok(None),
             }
-            self.decoded(medium)
-        };
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
+        })
     }
 
     fn decoded(&self, medium: Medium) -> Result<Prepared> {
@@ -184,6 +201,33 @@ impl<'a> Contract<'a> {
 
     fn ffmpeg(&self) -> Result<Ffmpeg> {
         Ok(self.ffmpeg.clone().map_or_else(|| Ffmpeg::find(None), Ok)?)
+    }
+}
+
+/// Decodes within the guard: a decoder's bug on a stranger's file costs that file, not the process.
+fn guarded<T>(medium: Medium, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let work = || {
+        // A manifest may name a pipe, which would be waited for, or a device, which has no end; whoever decodes it.
+        if let Some(path) = medium.path() {
+            unisono_files::open(path)?;
+        }
+        work()
+    };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
+}
+
+impl Prepared {
+    /// Bytes that it takes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(ids) => size_of_val(ids.as_slice()),
+            Self::Image(picture) => picture.as_raw().len(),
+            Self::Audio(mel, _) => size_of_val(mel.as_slice()),
+            Self::Video(clip) => {
+                let sound = clip.sound.as_deref().map_or(0, size_of_val);
+                clip.frames.iter().map(|f| f.as_raw().len()).sum::<usize>() + sound
+            }
+        }
     }
 }
 
@@ -238,6 +282,14 @@ mod tests {
         };
         let heard = Heard { start: 0.0, seconds: 2.0 };
         assert_eq!(mel(&short), (80, heard));
+        // The samples that it is of, whole; of a picture there are none.
+        let samples = short.samples(Medium::Audio(&at("a.wav"))).unwrap().unwrap();
+        assert_eq!(samples.len(), 32_000);
+        let whole = processors.audio().unwrap().process(&samples).unwrap();
+        let Ok(Prepared::Audio(found, _)) = short.prepare(Medium::Audio(&at("a.wav"))) else { panic!() };
+        assert_eq!((whole.len() * 4, whole), (Prepared::Audio(found.clone(), heard).bytes(), found));
+        assert_eq!(short.samples(Medium::Image(&at("a.png"))).unwrap(), None);
+        assert!(short.samples(Medium::Audio(dir.path())).is_err());
         // Only models that go through a sound window by window take more of it.
         assert_eq!(mel(&Contract { whole: true, ..short.clone() }), (80, heard));
         // What it has no processor for, what is no file, what is beyond the limits.

@@ -74,3 +74,38 @@ impl Right {
         marks.flat_map(|m| self.having[*m as usize].iter().map(|item| *item as usize))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn words_in_one_language_are_one_mark_and_no_label() {
+        assert_eq!(words_mark("en", "A  cat"), words_mark("en", "a cat"));
+        assert_ne!(words_mark("en", "gift"), words_mark("de", "gift"));
+        assert_ne!(words_mark("", "cat"), "cat");
+    }
+
+    proptest! {
+        #[test]
+        fn answers_are_what_has_a_mark_in_common(
+            queries in prop::collection::vec(prop::collection::vec("[a-f]", 0..4), 1..9),
+            gallery in prop::collection::vec(prop::collection::vec("[a-f]", 0..4), 0..9),
+        ) {
+            let slices = |all: &'_ [Vec<String>]| -> Vec<Vec<String>> { all.to_vec() };
+            let (q, g) = (slices(&queries), slices(&gallery));
+            let right = Right::by_marks(
+                &q.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+                &g.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+            );
+            prop_assert_eq!(right.sizes(), (q.len(), g.len()));
+            for (at, marks) in q.iter().enumerate() {
+                let found: BTreeSet<usize> = right.answers(at).collect();
+                let naive = (0..g.len()).filter(|i| g[*i].iter().any(|m| marks.contains(m)));
+                prop_assert_eq!(found, naive.collect());
+            }
+        }
+    }
+}

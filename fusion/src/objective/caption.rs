@@ -1,6 +1,6 @@
 //! `kind = "caption"`: the next token of a text about what is remembered (Yu et al. 2022; Li et al. 2022).
 
-use super::one;
+use super::pair::one;
 use crate::model::FusionModel;
 use crate::{CrossKv, Error, Mask, Result};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,8 @@
 //! row (the "outside the logarithm" form of Khosla et al. 2020).
 
 use super::items::together;
-use super::{Items, Pair, View, one};
+use super::pair::one;
+use super::{Items, Pair, View};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};

@@ -1,22 +1,14 @@
 //! The terms of a fusion part over a batch: each group of items that show the same modalities is remembered once, and every term of it
 //! reads that memory.
 
-use super::{Batch, Objective, Part, Term, caption_loss, hard_negatives, match_loss, refuse};
-use super::{MatchPairs, View, contrastive::MAX_SCALE};
+use super::contrastive::MAX_SCALE;
+use super::refuse::refuse;
+use super::{Batch, MatchPairs, Part, Term, View, caption_loss, hard_negatives, match_loss};
 use crate::{CrossKv, Error, FusionModel, Result, Sequence};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 use unisono_encoders::clips::Tokens;
 use unisono_encoders::{Modality, Mode};
-
-/// The tokens of a tower over the items of a batch that have its modality.
-#[derive(Debug)]
-pub struct TowerTokens {
-    /// `[n, T, W]`, padded to the longest, and `[n, T]` bool, true = real (`None`: all); of frames of videos, for each frame.
-    pub frames: Vec<Tokens>,
-    /// The item that each row belongs to, ascending.
-    pub rows: Vec<usize>,
-}
 
 /// Items that show the same modalities, remembered.
 struct Group<'a> {
@@ -30,9 +22,9 @@ struct Group<'a> {
     kind: Modality,
 }
 
-/// The losses of `objective`'s fused terms. Items of a batch that show different modalities are fused in groups of their own, and in
+/// The losses of fused `terms`. Items of a batch that show different modalities are fused in groups of their own, and in
 /// `buckets` parts of texts of like length; a loss is the mean over the tokens, or pairs, of all of them.
-pub(super) fn losses(objective: &Objective, model: &FusionModel, batch: &Batch) -> Result<Vec<Part>> {
+pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Result<Vec<Part>> {
     let mut groups: BTreeMap<Vec<Modality>, Vec<usize>> = BTreeMap::new();
     for (i, _) in batch.texts.iter().enumerate().filter(|(_, ids)| ids.is_some()) {
         let seen = batch.tokens.iter().filter(|(_, t)| t.rows.binary_search(&i).is_ok());
@@ -47,7 +39,6 @@ pub(super) fn losses(objective: &Objective, model: &FusionModel, batch: &Batch) 
     }
     let writer = model.writer().ok_or_else(|| Error::Config("fusion: has no stack that writes".into()))?;
     let most = usize::try_from(writer.config().context_length).unwrap_or(1);
-    let terms: Vec<&Term> = objective.active().filter(|t| t.fuses()).collect();
     let mut sums: Vec<Mean> = terms.iter().map(|_| Mean::default()).collect();
     for (kinds, rows) in &groups {
         let mut sequences = Vec::with_capacity(kinds.len());
@@ -68,7 +59,7 @@ pub(super) fn losses(objective: &Objective, model: &FusionModel, batch: &Batch) 
         }
     }
     let mut parts = Vec::with_capacity(terms.len());
-    for (term, sum) in terms.into_iter().zip(sums) {
+    for (term, sum) in terms.iter().zip(sums) {
         let part = |loss| Part { name: term.name(None), loss, weight: term.weight() };
         parts.extend(sum.mean()?.map(part));
     }
@@ -247,7 +238,7 @@ mod tests {
             (Modality::Image, view(&[1.0, 3.0], vec![0, 3])),
             (Modality::Video, view(&[2.0], vec![1])),
         ]);
-        let (items, tokens) = (super::super::Items::default(), BTreeMap::new());
+        let (items, tokens) = (crate::objective::Items::default(), BTreeMap::new());
         let batch = Batch {
             items: &items,
             views: &views,

@@ -4,12 +4,22 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use tch::Tensor;
 use unisono_encoders::Modality;
+use unisono_encoders::clips::Tokens;
 
 /// One modality of a batch: the vectors of the items that have it.
 #[derive(Debug)]
 pub struct View {
     /// `[n, D]` unit vectors.
     pub vectors: Tensor,
+    /// The item that each row belongs to, ascending.
+    pub rows: Vec<usize>,
+}
+
+/// The tokens of a tower over the items of a batch that have its modality.
+#[derive(Debug)]
+pub struct TowerTokens {
+    /// `[n, T, W]`, padded to the longest, and `[n, T]` bool, true = real (`None`: all); of frames of videos, for each frame.
+    pub frames: Vec<Tokens>,
     /// The item that each row belongs to, ascending.
     pub rows: Vec<usize>,
 }

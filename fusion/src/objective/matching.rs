@@ -1,7 +1,7 @@
 //! `kind = "match"`: whether a text and what is remembered belong together, against hard negatives (Li et al. 2021).
 
 use super::caption::NONE;
-use super::one;
+use super::pair::one;
 use crate::model::FusionModel;
 use crate::{CrossKv, Result};
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 use unisono_encoders::Modality;
 
+/// The weight of a term that says nothing of it.
+pub(super) fn one() -> f64 {
+    1.0
+}
+
 /// An unordered pair of modalities that can be aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]

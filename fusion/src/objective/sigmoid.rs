@@ -1,7 +1,8 @@
 //! `kind = "sigmoid"`: every pair of a batch by itself belongs together or does not (Zhai et al. 2023).
 
 use super::items::together;
-use super::{Items, Pair, View, one};
+use super::pair::one;
+use super::{Items, Pair, View};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};

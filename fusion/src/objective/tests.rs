@@ -1,4 +1,5 @@
 use super::*;
+use crate::objective::{Caption, Contrastive, Match, Sigmoid};
 
 fn contrastive(pairs: &[&str]) -> Term {
     let pairs = pairs.iter().map(|p| p.parse().unwrap()).collect();

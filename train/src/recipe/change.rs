@@ -31,9 +31,7 @@ pub(super) fn leave_out(table: &mut Table, name: &str) -> Result<()> {
         }
     };
     drop(table.get_mut("data"));
-    for list in ["protocol", "captions"] {
-        drop(table.get_mut("evaluate").and_then(|e| e.get_mut(list)));
-    }
+    drop(table.get_mut("evaluate"));
     for list in ["protocol", "data_set", "search", "spoken", "captions"] {
         drop(table.get_mut("report").and_then(|e| e.get_mut(list)));
     }

@@ -2,6 +2,7 @@
 
 use super::Recipe;
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 use unisono_encoders::Modality;
 
 impl Recipe {
@@ -24,6 +25,12 @@ impl Recipe {
             }
         }
         self.objective.validate()?;
+        self.best()?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.evaluate.iter().find(|p| !names.insert(p.name())) {
+            let name = twice.name();
+            return Err(Error::setting("evaluate", format!("two protocols are named {name:?}")));
+        }
         let fuses = self.objective.fuses();
         match &self.fusion {
             None if fuses => {

@@ -1,5 +1,6 @@
 //! Recipes: a complete training in one TOML file. An unknown key is an error that names the nearest known one.
 
+mod best;
 mod change;
 mod check;
 mod data;
@@ -9,16 +10,18 @@ mod old;
 mod optimizer;
 mod report;
 
+pub use best::Best;
 pub use data::{AugmentConfig, CaptionConfig, DataConfig, LoaderConfig};
 pub use model::{FusionRecipe, ProcessorConfig, TokenizerConfig};
 pub use optimizer::{CheckpointConfig, GroupRule, OptimizerConfig};
-pub use report::{DataSetNote, EvaluateConfig, ReportConfig, ShowConfig};
+pub use report::{DataSetNote, ReportConfig, ShowConfig};
 
 use crate::{Error, Result};
 use message::{from_toml, nearest};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use unisono_encoders::{Model, ModelConfig, VideoConfig};
+use unisono_eval::protocol::Protocol;
 use unisono_fusion::Objective;
 use unisono_media::MediaLimits;
 
@@ -30,6 +33,12 @@ pub struct Recipe {
     pub seed: u64,
     /// Optimiser steps.
     pub steps: u64,
+    /// Steps between evaluations, which there is one of at the end too; 0: at the end only.
+    #[serde(default)]
+    pub evaluate_every: u64,
+    /// What chooses the best checkpoint: `PROTOCOL.METRIC` of an `[[evaluate]]`, or the mean over all whose names fit, as `*.r5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<String>,
     /// `auto`, `cpu`, `cuda`, `cuda:1`.
     #[serde(default = "auto")]
     pub device: String,
@@ -66,9 +75,9 @@ pub struct Recipe {
     /// Exceptions for parameters, the first match counts.
     #[serde(default)]
     pub group: Vec<GroupRule>,
-    /// When and on what recalls are measured.
+    /// What is measured: `[[evaluate]]`, a protocol each.
     #[serde(default)]
-    pub evaluate: EvaluateConfig,
+    pub evaluate: Vec<Protocol>,
     /// When the state is saved.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,

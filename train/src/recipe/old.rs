@@ -12,7 +12,37 @@ pub(super) fn advice(recipe: &Table) -> Option<String> {
             objective(old, recipe)
         ));
     }
+    if let Some(Value::Table(old)) = recipe.get("evaluate") {
+        said.push(evaluate(old));
+    }
     (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// The protocols that measure the same: only where they stand is another.
+fn evaluate(old: &Table) -> String {
+    let named = |key: &str| -> Vec<String> {
+        let list = old.get(key).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(|p| Some(format!("{:?}", p.get("name")?.as_str()?))).collect()
+    };
+    let (protocols, captions) = (named("protocol"), named("captions"));
+    let mut said = "[evaluate] is a list of protocols now: ".to_owned();
+    if let Some(every) = old.get("every") {
+        said += &format!("write evaluate_every = {every} above the recipe's first table, ");
+    }
+    let mut kinds = Vec::new();
+    for (old, kind, names) in [("protocol", "retrieval", &protocols), ("captions", "captioning", &captions)] {
+        if !names.is_empty() {
+            let names = names.join(", ");
+            kinds.push(format!(
+                "[[evaluate]] with kind = \"{kind}\" in place of [[evaluate.{old}]] ({names})"
+            ));
+        }
+    }
+    said += &kinds.join(", ");
+    if !protocols.is_empty() && !captions.is_empty() {
+        said += "; and above the first table what chooses the best checkpoint, as best = \"NAME.r5\" or \"NAME.cider_d\"";
+    }
+    said + "; their other keys stay"
 }
 
 /// The terms that learn the same: pairs of one weight are a term, in the order in which their losses were added.
@@ -68,7 +98,12 @@ fn inline(value: &Value) -> String {
             // What it is comes first.
             let kind = table.get_key_value("kind");
             let rest = table.iter().filter(|(k, v)| {
-                k.as_str() != "kind" && !(k.as_str() == "label_smoothing" && v.as_float() == Some(0.0))
+                let usual = match k.as_str() {
+                    "label_smoothing" => Some(0.0),
+                    "weight" => Some(1.0),
+                    _ => None,
+                };
+                k.as_str() != "kind" && (usual.is_none() || v.as_float() != usual)
             });
             let fields = kind.into_iter().chain(rest).map(|(k, v)| format!("{k} = {}", inline(v)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
@@ -95,6 +130,21 @@ mod tests {
     fn contrastive(pairs: &[&str], weight: f64) -> Term {
         let pairs = pairs.iter().map(|p| p.parse().unwrap()).collect();
         Term::Contrastive(Contrastive { pairs, weight, label_smoothing: 0.0 })
+    }
+
+    #[test]
+    fn an_earlier_evaluation_is_told_where_its_keys_stand() {
+        let text = "[evaluate]\nevery = 200\n[[evaluate.protocol]]\nname = \"a\"\n[[evaluate.protocol]]\nname = \"b\"\n";
+        assert_eq!(
+            advice(&text.parse().unwrap()).unwrap(),
+            "[evaluate] is a list of protocols now: write evaluate_every = 200 above the recipe's first table, \
+             [[evaluate]] with kind = \"retrieval\" in place of [[evaluate.protocol]] (\"a\", \"b\"); their other keys stay"
+        );
+        let both =
+            advice(&format!("{text}[[evaluate.captions]]\nname = \"c\"\n[objective]\n").parse().unwrap());
+        let both = both.unwrap();
+        assert!(both.contains("kind = \"captioning\" in place of [[evaluate.captions]] (\"c\")"), "{both}");
+        assert!(both.contains("best = ") && both.starts_with("[objective] is a list"), "{both}");
     }
 
     #[test]

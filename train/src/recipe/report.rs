@@ -1,21 +1,9 @@
-//! What a recipe says of its evaluations and of its report.
+//! What a recipe says of its run's report.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use unisono_eval::captioning::CaptionProtocol;
-use unisono_eval::protocol::Protocol;
-
-/// Evaluation while training.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EvaluateConfig {
-    /// Every so many steps, and at the end; 0: at the end only.
-    pub every: u64,
-    /// On what. The mean R@5 of all protocols chooses the best checkpoint; with captions, the mean CIDEr-D's tenth is added.
-    pub protocol: Vec<Protocol>,
-    /// What is captioned.
-    pub captions: Vec<CaptionProtocol>,
-}
+use unisono_eval::captioning::Captioning;
+use unisono_eval::retrieval::Retrieval;
 
 /// The report of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,7 +12,7 @@ pub struct ReportConfig {
     /// Its title.
     pub title: String,
     /// Held-out protocols of the recall table; the first four give the headlines.
-    pub protocol: Vec<Protocol>,
+    pub protocol: Vec<Retrieval>,
     /// Where the data come from.
     pub data_set: Vec<DataSetNote>,
     /// Captions of held-out items as queries for pictures.
@@ -32,7 +20,7 @@ pub struct ReportConfig {
     /// Held-out recordings as queries for pictures and captions.
     pub spoken: Vec<ShowConfig>,
     /// Held-out items whose captions are shown and scored beside baselines.
-    pub captions: Vec<CaptionProtocol>,
+    pub captions: Vec<Captioning>,
 }
 
 /// A data set's origin.

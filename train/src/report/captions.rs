@@ -6,7 +6,7 @@ use crate::{Result, checkpoint};
 use std::path::Path;
 use tch::Device;
 use unisono_encoders::Modality;
-use unisono_eval::captioning::PreparedCaptions;
+use unisono_eval::protocol::Reading;
 use unisono_eval::report::{CaptionCard, CaptionRow, Query};
 use unisono_fusion::FusionModel;
 
@@ -33,9 +33,10 @@ impl Show {
         for p in &recipe.report.captions {
             tell(format!("captions {}", p.name));
             let manifest = self.manifests.get(&p.manifest)?;
-            let prepared = PreparedCaptions::new(p, &manifest, &model, &recipe.limits)?;
-            let (scores, mut captioned) = prepared.run(&model, &options, CAPTIONS)?;
-            let baselines = prepared.baselines(&manifest, &model, BATCH)?;
+            let reading = Reading { limits: recipe.limits, ffmpeg: None };
+            let (task, mut skipped) = (p.task(&*manifest, &model, &reading)?, Vec::new());
+            let (scores, mut captioned) = task.run(&model, &options, CAPTIONS, &mut skipped)?;
+            let baselines = task.baselines(&*manifest, &model, BATCH, &mut skipped)?;
             rows.push(CaptionRow {
                 protocol: p.name.clone(),
                 model: scores,

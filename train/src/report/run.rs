@@ -4,11 +4,12 @@ use crate::setup::Manifests;
 use crate::tracking::Line;
 use crate::{Recipe, Result, Summary};
 use std::path::Path;
-use unisono_eval::metrics::RetrievalMetrics;
+use unisono_eval::protocol::Outcome;
 use unisono_eval::report::{
     Curves, DataSet, Fact, Header, Headline, Notes, RecallPoint, RecallRow, Throughput, TimeSpent,
     TrainPoint, ValPoint,
 };
+use unisono_eval::stats::Estimate;
 use unisono_page::number::{duration, thousands};
 
 /// What the caller knows and the run does not.
@@ -88,15 +89,19 @@ pub(super) fn curves(lines: &[Line], best_step: Option<u64>) -> Curves {
             }),
             Line::Eval(e) => curves.val.push(ValPoint {
                 step: e.step,
-                recalls: e.protocols.iter().map(|(name, m)| point(name, m)).collect(),
+                recalls: e.outcomes.iter().filter_map(|(name, o)| point(name, o)).collect(),
             }),
         }
     }
     curves
 }
 
-fn point(protocol: &str, m: &RetrievalMetrics) -> RecallPoint {
-    RecallPoint { name: format!("{protocol} R@5"), value: m.r5, chance: Some(m.chance_r5) }
+/// R@5 of a protocol that has it.
+fn point(protocol: &str, outcome: &Outcome) -> Option<RecallPoint> {
+    let r5 = outcome.metrics.get("r5")?;
+    let value =
+        Estimate { value: r5.value, low: r5.low.unwrap_or(r5.value), high: r5.high.unwrap_or(r5.value) };
+    Some(RecallPoint { name: format!("{protocol} R@5"), value, chance: r5.chance })
 }
 
 pub(super) fn time(summary: &Summary, context: &Context) -> TimeSpent {

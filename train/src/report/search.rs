@@ -1,14 +1,14 @@
 //! Searches that the page shows.
 
-use super::show::{BATCH, HITS, Show, spread};
+use super::show::{HITS, Show, spread};
 use crate::Result;
 use crate::recipe::ShowConfig;
 use std::collections::HashSet;
 use unisono_datasets::Record;
 use unisono_encoders::Modality;
-use unisono_eval::protocol::{Item, Side};
+use unisono_eval::protocol::{Embedded, Item};
 use unisono_eval::report::Search;
-use unisono_eval::retrieval::{Embeddings, top};
+use unisono_eval::retrieval::top;
 
 impl Show {
     /// One search: `item` with its vector against a gallery; right is what shares its key (and language, when `lang` asks so).
@@ -17,12 +17,10 @@ impl Show {
         item: &Item,
         vector: &[f32],
         caption: Option<String>,
-        side: &Side,
-        vectors: &[f32],
+        side: &Embedded,
         same_lang: bool,
     ) -> Result<Search> {
-        let gallery = Embeddings::new(vector.len(), vectors)?;
-        let mut found = top(vector, &gallery, side.items.len())?;
+        let mut found = top(vector, &side.embeddings()?, side.items.len())?;
         if same_lang {
             found.retain(|(i, _)| side.items[*i].lang == item.lang);
         }
@@ -40,9 +38,7 @@ impl Show {
     pub(super) fn text_to_images(&mut self, c: &ShowConfig) -> Result<Vec<Search>> {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
-        let mut skipped = Vec::new();
-        let gallery = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
-        let vectors = gallery.embed(&self.model, BATCH)?;
+        let gallery = self.embed(&held_out, Modality::Image, &[])?;
         let keys: HashSet<&str> = held_out.iter().map(|r| r.key()).collect();
         let mut asked: HashSet<String> = HashSet::new();
         let mut out = Vec::new();
@@ -56,10 +52,9 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let texts = self.gather(&[r], Modality::Text, &[], &mut skipped)?;
-            let query = texts.embed(&self.model, BATCH)?;
+            let texts = self.embed(&[r], Modality::Text, &[])?;
             if let Some(item) = texts.items.first() {
-                out.push(self.search(item, &query, None, &gallery, &vectors, false)?);
+                out.push(self.search(item, &texts.vectors, None, &gallery, false)?);
             }
         }
         Ok(out)
@@ -69,11 +64,8 @@ impl Show {
     pub(super) fn spoken(&mut self, c: &ShowConfig) -> Result<(Vec<Search>, Vec<Search>)> {
         let manifest = self.manifests.get(&c.manifest)?;
         let held_out = manifest.split(&c.split);
-        let mut skipped = Vec::new();
-        let images = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
-        let texts = self.gather(&held_out, Modality::Text, &c.langs, &mut skipped)?;
-        let (image_vectors, text_vectors) =
-            (images.embed(&self.model, BATCH)?, texts.embed(&self.model, BATCH)?);
+        let images = self.embed(&held_out, Modality::Image, &[])?;
+        let texts = self.embed(&held_out, Modality::Text, &c.langs)?;
         let (mut to_images, mut to_texts) = (Vec::new(), Vec::new());
         let mut asked: HashSet<String> = HashSet::new();
         for lang in &c.langs {
@@ -85,20 +77,12 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let sounds = self.gather(&[r], Modality::Audio, &[], &mut skipped)?;
-            let vector = sounds.embed(&self.model, BATCH)?;
+            let sounds = self.embed(&[r], Modality::Audio, &[])?;
             let Some(item) = sounds.items.first() else { continue };
             let caption = r.text.first().cloned();
-            let dim = self.model.config().embed_dim as usize;
-            to_images.push(self.search(
-                item,
-                &vector[..dim],
-                caption.clone(),
-                &images,
-                &image_vectors,
-                false,
-            )?);
-            to_texts.push(self.search(item, &vector[..dim], caption, &texts, &text_vectors, true)?);
+            let vector = &sounds.vectors[..sounds.dim];
+            to_images.push(self.search(item, vector, caption.clone(), &images, false)?);
+            to_texts.push(self.search(item, vector, caption, &texts, true)?);
         }
         Ok((to_images, to_texts))
     }

@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use unisono_datasets::Record;
 use unisono_encoders::{Modality, Model};
-use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Skipped, gather};
+use unisono_eval::protocol::{Captions, Embedded, Item, gather};
 use unisono_eval::report::{Hit, Media, Mistake, Query};
+use unisono_eval::retrieval::Retrieved;
 use unisono_files::Budget;
 use unisono_media::{ImageOptions, MediaLimits, decode};
 
@@ -31,14 +32,15 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn gather(
+    /// The items of some records that can be used, with their vectors.
+    pub(super) fn embed(
         &self,
         records: &[&Record],
         modality: Modality,
         langs: &[String],
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Side> {
-        Ok(gather(&self.model, records, modality, langs, Captions::First, &self.limits, skipped)?)
+    ) -> Result<Embedded> {
+        let side = gather(&self.model, records, modality, langs, Captions::First, &self.limits)?;
+        Ok(side.embed(&self.model, BATCH, &mut Vec::new())?)
     }
 
     pub(super) fn image(&mut self, path: &Path) -> Result<Media> {
@@ -83,19 +85,19 @@ impl Show {
     }
 
     /// The worst of a protocol, one for a thing.
-    pub(super) fn mistakes(&mut self, prepared: &Prepared, outcome: &Outcome) -> Result<Vec<Mistake>> {
+    pub(super) fn mistakes(&mut self, found: &Retrieved) -> Result<Vec<Mistake>> {
         let mut worst: Vec<_> =
-            outcome.ranks.queries.iter().filter(|q| q.rank > 1.0 && q.best_wrong.is_some()).collect();
+            found.ranks.queries.iter().filter(|q| q.rank > 1.0 && q.best_wrong.is_some()).collect();
         worst.sort_by(|a, b| b.rank.total_cmp(&a.rank).then(a.query.cmp(&b.query)));
         let mut seen = HashSet::new();
         let mut out = Vec::new();
         for q in worst {
-            let item = &prepared.queries.items[q.query];
+            let item = &found.queries.items[q.query];
             if out.len() == MISTAKES || !seen.insert(item.key.clone()) {
                 continue;
             }
-            let wrong = &prepared.gallery.items[q.best_wrong.unwrap_or(q.best_relevant)];
-            let right = &prepared.gallery.items[q.best_relevant];
+            let wrong = &found.gallery.items[q.best_wrong.unwrap_or(q.best_relevant)];
+            let right = &found.gallery.items[q.best_relevant];
             let caption = right.text.clone();
             out.push(Mistake {
                 query: self.query(item, caption)?,

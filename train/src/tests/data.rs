@@ -5,9 +5,9 @@ use crate::setup::{self, Manifests};
 use image::Rgb;
 use image::imageops::flip_horizontal;
 use std::fs;
-use std::path::PathBuf;
-use unisono_datasets::augment::Crop;
-use unisono_media::Limits;
+use std::path::Path;
+use unisono_datasets::augment::{Crop, ImageAugment};
+use unisono_processors::ImageProcessor;
 use unisono_processors::Size;
 use unisono_processors::{Fit, Interpolation, Rounding};
 
@@ -20,7 +20,7 @@ fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
 }
 
 /// A preparer of captions, pictures and sounds, and a draw of each picture.
-fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(PathBuf, Draw)>) {
+fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(Draw, Record)>) {
     let mut lines = String::new();
     for (i, (w, h)) in SHAPES.iter().enumerate() {
         noise(*w, *h, i as u64).save(dir.join(format!("{i}.png"))).unwrap();
@@ -59,7 +59,7 @@ fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(PathBuf, Draw)>) {
     let sampler = setup::sampler(&recipe, &mut Manifests::default()).unwrap();
     let model = setup::model(&recipe, &sampler, tch::Device::Cpu).unwrap();
     let draws = sampler.batch(0);
-    let of = |d: Draw| (d.record.image.clone().unwrap(), d);
+    let of = |d: Draw| (d.clone(), sampler.record(&d).unwrap().into_owned());
     (Preparer::new(&recipe, &model), draws.into_iter().map(of).collect())
 }
 
@@ -91,23 +91,39 @@ fn processors() -> Vec<ImageProcessor> {
     all
 }
 
+/// What inference sees of a record's picture.
+fn seen(record: &Record, processor: &ImageProcessor) -> RgbImage {
+    let processors = Processors { image: Some(processor.clone()), ..Processors::default() };
+    let picture = Contract::new(&processors).prepare(Medium::Image(record.image.as_ref().unwrap()));
+    let Ok(Prepared::Image(picture)) = picture else { panic!("{picture:?}") };
+    picture
+}
+
+fn see_pictures_by(preparer: &mut Preparer, processor: &ImageProcessor) {
+    let processors = Processors { image: Some(processor.clone()), ..preparer.seen.clone() };
+    preparer.see_by(processors);
+}
+
 #[test]
 fn without_augmentation_every_pixel_and_sound_is_that_of_inference() {
     let dir = tempfile::tempdir().unwrap();
     let (mut preparer, draws) = place(dir.path(), "");
     for processor in processors() {
-        preparer.image = Some(Eye::new(&processor, &preparer.augment_image));
+        see_pictures_by(&mut preparer, &processor);
         preparer.cache = MediaCache::new(0);
-        for (path, draw) in &draws {
-            let sample = preparer.prepare(draw).unwrap();
-            let seen = prepare::picture(path, &processor, Limits::default()).unwrap();
-            assert!(sample.squares == [seen], "{} {processor:?}", path.display());
+        for (draw, record) in &draws {
+            let sample = preparer.prepare(draw, record).unwrap();
+            assert!(sample.squares == [seen(record, &processor)], "{} {processor:?}", record.id);
         }
     }
-    let audio = preparer.audio.clone().unwrap();
-    for (_, draw) in &draws {
-        let heard = prepare::spectrogram(&draw.record.audio[0], &audio, &Limits::default(), None).unwrap().0;
-        assert!(preparer.prepare(draw).unwrap().mel == Some(heard), "{}", draw.record.id);
+    let contract = Contract::new(&preparer.seen);
+    for (draw, record) in &draws {
+        let Ok(Prepared::Audio(heard, _)) = contract.prepare(Medium::Audio(&record.audio[0])) else {
+            panic!()
+        };
+        let Ok(Prepared::Text(read)) = contract.prepare(Medium::Text(&record.text[0])) else { panic!() };
+        let sample = preparer.prepare(draw, record).unwrap();
+        assert!(sample.mel == Some(heard) && sample.ids == Some(read), "{}", record.id);
     }
 }
 
@@ -117,14 +133,14 @@ fn colours_and_flips_move_no_pixel() {
     for (augment, flipped) in [("flip = 1.0", true), ("grayscale = 1.0", false)] {
         let (mut preparer, draws) = place(dir.path(), &format!("[augment.image]\n{augment}\n"));
         for processor in processors() {
-            preparer.image = Some(Eye::new(&processor, &preparer.augment_image));
+            see_pictures_by(&mut preparer, &processor);
             preparer.cache = MediaCache::new(0);
-            for (path, draw) in &draws {
-                let seen = prepare::picture(path, &processor, Limits::default()).unwrap();
-                let sample = preparer.prepare(draw).unwrap();
+            for (draw, record) in &draws {
+                let seen = seen(record, &processor);
+                let sample = preparer.prepare(draw, record).unwrap();
                 assert_eq!(sample.squares[0].dimensions(), seen.dimensions());
                 if flipped {
-                    assert!(sample.squares[0] == flip_horizontal(&seen), "{} {processor:?}", path.display());
+                    assert!(sample.squares[0] == flip_horizontal(&seen), "{} {processor:?}", record.id);
                 }
             }
         }
@@ -139,12 +155,12 @@ fn moved_pictures_have_the_size_of_inference() {
         "[augment.image]\nrotate = 9.0\ncrop = { scale = [0.5, 1.1], ratio = [0.8, 1.25] }\n",
     );
     for processor in processors() {
-        preparer.image = Some(Eye::new(&processor, &preparer.augment_image));
+        see_pictures_by(&mut preparer, &processor);
         preparer.cache = MediaCache::new(0);
-        for (path, draw) in &draws {
-            let seen = prepare::picture(path, &processor, Limits::default()).unwrap();
-            let sample = preparer.prepare(draw).unwrap();
-            assert_eq!(sample.squares[0].dimensions(), seen.dimensions(), "{} {processor:?}", path.display());
+        for (draw, record) in &draws {
+            let sample = preparer.prepare(draw, record).unwrap();
+            let seen = seen(record, &processor);
+            assert_eq!(sample.squares[0].dimensions(), seen.dimensions(), "{} {processor:?}", record.id);
         }
     }
     assert!(!ImageAugment::default().moves());
@@ -152,4 +168,35 @@ fn moved_pictures_have_the_size_of_inference() {
         ImageAugment { crop: Crop { scale: [0.9, 1.0], ..Crop::default() }, ..ImageAugment::default() }
             .moves()
     );
+}
+
+#[test]
+fn a_sound_that_is_changed_is_the_changed_sounds_spectrogram() {
+    let dir = tempfile::tempdir().unwrap();
+    // A gain of so many decibels, whichever is drawn, and no other change.
+    let (preparer, draws) = place(dir.path(), "[augment.sound]\ngain_db = [-6.0, -6.0]\n");
+    let audio = preparer.seen.audio().unwrap();
+    for (draw, record) in &draws {
+        let samples =
+            Contract::new(&preparer.seen).samples(Medium::Audio(&record.audio[0])).unwrap().unwrap();
+        let quieter: Vec<f32> = samples.iter().map(|s| s * 10f32.powf(-0.3)).collect();
+        let mut mel = audio.process(&quieter).unwrap();
+        mel.truncate(96 * 16);
+        for _ in 0..2 {
+            assert!(preparer.prepare(draw, record).unwrap().mel.as_ref() == Some(&mel), "{}", record.id);
+        }
+    }
+}
+
+#[test]
+fn broken_media_are_the_records_fault_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (preparer, draws) = place(dir.path(), "");
+    let (draw, record) = &draws[0];
+    fs::write(record.image.as_ref().unwrap(), "no picture").unwrap();
+    let said = preparer.prepare(draw, record).unwrap_err().to_string();
+    assert!(said.contains(&format!("{}.png", record.id)), "{said}");
+    let bare = Record { image: None, audio: Vec::new(), ..record.clone() };
+    let said = preparer.prepare(draw, &bare).unwrap_err().to_string();
+    assert!(said.contains("fewer than two modalities"), "{said}");
 }

@@ -58,7 +58,7 @@ pub fn recipe_text(manifest: &Path, steps: u64, more: &str) -> String {
     for (a, b) in PAIRS {
         for (from, to) in [(a, b), (b, a)] {
             protocols += &format!(
-                "[[evaluate.protocol]]\nname = \"{from}-{to}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
+                "[[evaluate]]\nkind = \"retrieval\"\nname = \"{from}-{to}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
             );
         }
     }

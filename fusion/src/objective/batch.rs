@@ -1,0 +1,45 @@
+//! What an objective sees of a batch, and what it makes of it.
+
+use super::{Items, TowerTokens, View};
+use std::collections::BTreeMap;
+use tch::Tensor;
+use unisono_encoders::Modality;
+
+/// What an objective sees of a batch.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// Which items are no negatives of each other.
+    pub items: &'a Items,
+    /// Unit vectors by modality.
+    pub views: &'a BTreeMap<Modality, View>,
+    /// Tokens of the modalities that a fusion part attends to.
+    pub tokens: &'a BTreeMap<Modality, TowerTokens>,
+    /// The token ids of each item's text, where it has one.
+    pub texts: Vec<Option<&'a [i64]>>,
+    /// Texts go through a fusion part in this many parts of like length.
+    pub buckets: usize,
+    /// What random draws are a function of.
+    pub seed: u64,
+    /// The step, likewise.
+    pub step: u64,
+}
+
+/// One loss of a batch.
+#[derive(Debug)]
+pub struct Part {
+    /// Its name in logs: `text_image`, `caption`.
+    pub name: String,
+    /// A scalar, in nats, its weight not in it.
+    pub loss: Tensor,
+    /// The factor with which it is added.
+    pub weight: f64,
+}
+
+/// The losses of a batch.
+#[derive(Debug)]
+pub struct Losses {
+    /// Their weighted sum, a scalar; `None` where no term found anything to learn from.
+    pub total: Option<Tensor>,
+    /// Each by itself, in the order in which they were added.
+    pub parts: Vec<Part>,
+}
