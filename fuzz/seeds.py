@@ -107,9 +107,12 @@ keep("index", "parts", lines(header) + b"\0" + lines({**item, "start": "1/0", "e
 keep("index", "nested", b"[" * 300 + b"\0" + b"[" * 300)
 
 total = lambda data: hashlib.sha256(data).hexdigest()[:32]
-chunk = {"done": 3, "files": total(b"\0"), "rows": total(bytes(24))}
+# A part's length stands before it: three files that are not there.
+chunk = {"done": 3, "bytes": 24, "files": total(bytes(24)), "rows": total(bytes(24))}
 keep("ledger", "chunk", b"\1" + lines(chunk))
 keep("ledger", "skips", b"\1" + lines({**chunk, "skipped": [[2**63, ""], [0, ""], [0, ""]]}))
-keep("ledger", "lines", b"\1" + lines({"file": "", "done": {"caption": "a"}}, {"file": "", "skipped": "b"}, {"file": "", "done": [[]]}))
+one = {"files": total(bytes(8))}
+first, none = {"done": 1, **one, "bytes": 3, "rows": total(bytes(3))}, {"done": 2, "skipped": [[1, "b"]], **one, "bytes": 0, "rows": total(b"")}
+keep("ledger", "lines", b"\1" + lines(first, none, {"done": 3, **one, "bytes": 2**64 - 1, "rows": ""}))
 keep("ledger", "transcripts", b"\0" + lines({"file": "../a.txt", "id": "a", "source": "", "work": "", "sum": ""}))
-keep("ledger", "torn", b'\0{"unisono":"embed","version":1,"wo')
+keep("ledger", "torn", b'\0{"unisono":"embed","version":2,"wo')

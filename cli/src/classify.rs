@@ -1,7 +1,7 @@
 //! `unisono classify`: what pictures and sounds show, by labels that the model was never trained on.
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_others, name_skipped, watch};
+use crate::inputs::{WorkArgs, name_left_out, name_skipped, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let embedder = args.how.load(&place::model(&args.model)?, device)?;
     let inputs = Inputs { paths: args.files.clone(), ..Inputs::default() };
     let listing = inputs.list(&[Modality::Image, Modality::Audio, Modality::Video])?;
-    let (kinds, others) = (listing.left_out_kinds.clone(), listing.others());
+    let passed_over = listing.left_out.clone();
     let (listing, left_out) = fitting(listing, &embedder.model().embeds())?;
     let mut meter = Meter::new();
     let top = usize::from(args.top);
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     meter.finish();
     if args.json {
         return out::json(
-            &json!({ "files": found, "skipped": skipped, "left_out": left_out, "left_out_kinds": kinds }),
+            &json!({ "files": found, "skipped": skipped, "left_out": left_out, "left_out_kinds": passed_over.kinds }),
         );
     }
     let width = labels.names().iter().map(|n| n.chars().count()).max().unwrap_or(0);
@@ -62,13 +62,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
     }
     name_skipped(&skipped);
-    name_left_out(&left_out);
-    name_others(others.as_deref());
+    name_unfit(&left_out);
+    name_left_out(&passed_over);
     out::print(&text)
 }
 
 /// Names what the model has no tower for, and videos: reason by reason, since a folder may hold many.
-fn name_left_out(left_out: &[Skip]) {
+fn name_unfit(left_out: &[Skip]) {
     const SHOWN: usize = 3;
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for skip in left_out {

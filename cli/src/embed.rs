@@ -1,14 +1,13 @@
 //! `unisono embed`: files, folders, texts or a manifest → vectors in a file.
 
 use crate::error::Error;
-use crate::inputs::{InputArgs, WorkArgs, name_others, name_skipped, refuse_input, watch};
+use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, refuse_input, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-use unisono_jobs::{identity, output, resume};
+use unisono_jobs::{Job, embed_to, ledger, output, partial};
 
 /// Turn files, folders, texts or a manifest into vectors
 #[derive(clap::Args, Debug)]
@@ -36,7 +35,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
-    interrupt::keeps(interrupt::Kept::Lines(resume::partial(&args.out).join("ledger.jsonl")));
+    interrupt::keeps(interrupt::Kept::Lines(ledger(&args.out)));
     let begun = Instant::now();
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
@@ -50,28 +49,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     embedder.set_normalize(!args.no_normalize);
     embedder.set_ffmpeg(args.what.ffmpeg.clone());
     let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
-    let (left_out, left_out_kinds) = (listing.left_out, listing.left_out_kinds.clone());
-    let others = listing.others();
     let mut meter = Meter::new();
-    let settings = if listing.items.len() > resume::CHUNK || resume::partial(&args.out).exists() {
-        let limits = args.how.limits.get().fingerprint();
-        format!("{} {} {}{limits}", identity(&dir)?, args.how.precision_name(), !args.no_normalize)
-    } else {
-        String::new()
-    };
-    let mut resumed =
-        |done| out::note(&format!("resumed: {done} are done, in {}", resume::partial(&args.out).display()));
-    let embedded = resume::embed_resumable(
-        &embedder,
-        listing,
-        &options,
-        resume::Job { out: &args.out, settings: &settings, fresh: args.fresh },
-        &mut resumed,
-        &mut watch(&mut meter),
-    )?;
+    let work = partial(&args.out);
+    let mut resumed = |done| out::note(&format!("resumed: {done} are done, in {}", work.display()));
+    let job = Job { out: &args.out, fresh: args.fresh };
+    let made = embed_to(&embedder, listing, &options, &job, &mut resumed, &mut watch(&mut meter))?;
     meter.finish();
-    output::write(&args.out, &embedded).inspect_err(|_| {
-        let work = resume::partial(&args.out);
+    let made = made.place().inspect_err(|_| {
         if work.exists() {
             let work = work.display();
             out::note(&format!(
@@ -79,30 +63,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             ));
         }
     })?;
-    resume::done(&args.out)?;
-    let (n, d) = (embedded.vectors.len(), embedded.vectors.dim);
-    let items = output::items_path(&args.out);
     if args.json {
-        let mut modalities = BTreeMap::new();
-        for item in &embedded.items {
-            *modalities.entry(item.modality.name()).or_insert(0usize) += 1;
-        }
-        return out::json(&json!({
-            "out": args.out, "items": items, "count": n, "dim": d, "modalities": modalities,
-            "skipped": embedded.skipped, "left_out": left_out, "left_out_kinds": left_out_kinds,
-            "seconds": begun.elapsed().as_secs_f64(),
-        }));
+        let mut summary = json!(made);
+        summary["seconds"] = json!(begun.elapsed().as_secs_f64());
+        return out::json(&summary);
     }
-    name_skipped(&embedded.skipped);
-    name_others(others.as_deref());
+    name_skipped(&made.skipped);
+    name_left_out(&made.left_out);
     let mut line = format!(
-        "{}: {} of width {d} in {}",
+        "{}: {} of width {} in {}",
         args.out.display(),
-        style::count(n, "vector"),
+        style::count(made.count, "vector"),
+        made.dim,
         style::clock(begun.elapsed())
     );
-    if !embedded.skipped.is_empty() {
-        line += &format!(", {} skipped", embedded.skipped.len());
+    if !made.skipped.is_empty() {
+        line += &format!(", {} skipped", made.skipped.len());
     }
-    out::print(&format!("{line}\n{}: what row i is\n", items.display()))
+    out::print(&format!("{line}\n{}: what row i is\n", made.items.display()))
 }

@@ -1,7 +1,7 @@
 //! `unisono index`: build a searchable index, and say what one holds.
 
 use crate::error::Error;
-use crate::inputs::{InputArgs, WorkArgs, name_others, name_skipped, watch};
+use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, watch};
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
 use serde_json::json;
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use unisono_eval::table::{Align, Table, percent};
 use unisono_files::{Lock, real_folder};
+use unisono_jobs::Index;
 use unisono_jobs::crossmodal::Recall;
 use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with};
-use unisono_jobs::{Index, Listing};
 
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
@@ -73,8 +73,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
         return out::json(&report);
     }
     name_skipped(&report.skipped);
-    let (left_out, left_out_kinds) = (report.left_out, report.left_out_kinds.clone());
-    name_others(Listing { left_out, left_out_kinds, ..Listing::default() }.others().as_deref());
+    name_left_out(&report.left_out);
     if let Some(kept) = &report.kept {
         let kept = kept.display();
         out::note(&format!("the folder that stood there got other files meanwhile and is kept: {kept}"));

@@ -7,8 +7,8 @@ use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::{Precision, families};
-use unisono_fusion::FusionModel;
-use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, Modality, Progress, Skip};
+use unisono_jobs::understand::Understander;
+use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, LeftOut, Modality, Progress, Skip};
 
 /// What to embed.
 #[derive(clap::Args, Debug)]
@@ -90,11 +90,6 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
         options
     }
 
-    /// The precision, as it changes vectors.
-    pub(crate) fn precision_name(&self) -> String {
-        format!("{:?}", self.precision)
-    }
-
     /// Loads the model in `dir` in the precision asked for.
     pub(crate) fn load(&self, dir: &Path, device: Device) -> unisono_jobs::Result<Embedder> {
         let found = families::load(dir, device)?;
@@ -105,12 +100,13 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
         let mut model = found.model;
         model.prepare(self.precision)?;
         let mut embedder = Embedder::new(model);
+        embedder.set_folder(dir);
         embedder.set_limits(self.limits.get());
         Ok(embedder)
     }
 
     /// Loads a model that understands, in the precision asked for.
-    pub(crate) fn understands(&self, dir: &Path, device: Device) -> Result<FusionModel, Error> {
+    pub(crate) fn understander(&self, dir: &Path, device: Device) -> Result<Understander, Error> {
         let found = unisono_fusion::import::load(dir, device).map_err(unisono_jobs::Error::from)?;
         if self.verbose {
             let lines = crate::model::report_lines(&found.report, true);
@@ -118,6 +114,9 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
         }
         let mut model = found.model;
         model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
+        let mut model = Understander::new(model);
+        model.set_folder(dir);
+        model.set_limits(self.limits.get());
         Ok(model)
     }
 }
@@ -165,8 +164,8 @@ pub(crate) fn name_skipped(skipped: &[Skip]) {
 }
 
 /// Says which files in the folders were passed over: `12 other files: 7 .heic, 5 .txt`.
-pub(crate) fn name_others(others: Option<&str>) {
-    if let Some(others) = others {
+pub(crate) fn name_left_out(left_out: &LeftOut) {
+    if let Some(others) = left_out.line() {
         out::note(&format!("left out {others}"));
     }
 }

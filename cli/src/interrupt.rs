@@ -26,8 +26,6 @@ pub(crate) enum Kept {
     If(PathBuf),
     /// The work so far, once this file has a line after its first.
     Lines(PathBuf),
-    /// The work so far.
-    Work,
     /// Something else, in words.
     Words(&'static str),
 }
@@ -38,7 +36,6 @@ impl Kept {
         let some = match self {
             Self::Words(words) => return words,
             Self::Nothing => false,
-            Self::Work => true,
             Self::If(path) => match std::fs::metadata(path) {
                 Ok(meta) if meta.is_dir() => {
                     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())

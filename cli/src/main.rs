@@ -18,7 +18,6 @@ mod out;
 mod place;
 mod progress;
 mod report;
-mod rerank;
 mod scenes;
 mod search;
 mod stdin;

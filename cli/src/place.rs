@@ -2,9 +2,8 @@
 
 use crate::error::Error;
 use std::path::{Path, PathBuf};
-use unisono_train::checkpoint::model_dir;
 
 /// The folder of a model that the user names: a model directory, a training run's best checkpoint, or a hub id's copy.
 pub(crate) fn model(named: &Path) -> Result<PathBuf, Error> {
-    Ok(model_dir(&unisono_jobs::hub::locate(named)?))
+    Ok(unisono_jobs::hub::locate(named)?)
 }

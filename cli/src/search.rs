@@ -1,10 +1,9 @@
 //! `unisono search`: a sentence, a picture, a sound or a video → what an index holds nearest to it.
 
 use crate::error::Error;
-use crate::inputs::DeviceArg;
+use crate::inputs::{DeviceArg, name_skipped};
 use crate::limits::LimitArgs;
-use crate::rerank::{Found, Score, rerank};
-use crate::{out, style};
+use crate::{interrupt, out, style};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -12,11 +11,12 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use unisono_eval::report::write_text;
 use unisono_eval::table::{Align, Table};
+use unisono_jobs::hub::model_dir;
 use unisono_jobs::scenes::cut_span;
 use unisono_jobs::scenes::write::Cut;
+use unisono_jobs::understand::{Found, Score, Understander, rerank};
 use unisono_jobs::{Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
 use unisono_media::video::{Ffmpeg, Span};
-use unisono_train::checkpoint::model_dir;
 
 /// Find what is nearest to a sentence, a picture, a sound or a video
 #[derive(clap::Args, Debug)]
@@ -93,8 +93,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if let Some(model) = &args.rerank {
         let text = query.text.as_deref().unwrap_or_default();
         let hits = std::mem::take(&mut found.hits);
-        let looked = (args.ffmpeg.as_deref(), args.limits.get());
-        found = rerank(&crate::place::model(model)?, device, text, &index, hits, looked)?;
+        let mut model = Understander::load(crate::place::model(model)?, device)?;
+        model.set_ffmpeg(args.ffmpeg.clone());
+        model.set_limits(args.limits.get());
+        found = rerank(&model, &index, text, hits, &mut |_| interrupt::flow())?;
+        name_skipped(&found.skipped);
         found.keep(top);
     }
     let seconds = begun.elapsed().as_secs_f64();

@@ -53,16 +53,17 @@ fn captions_are_printed_written_and_taken_up_again() {
     let lines = fs::read_to_string(&whole).unwrap();
     assert_eq!(lines.lines().count(), 5);
     succeeds(args(&again));
-    let kept = dir.path().join("half.jsonl.partial");
+    let kept = dir.path().join("half.jsonl.partial/ledger.jsonl");
     // What a stopped job leaves: some lines, the last one torn.
-    let text = partial_of(&args(&dir.path().join("half.jsonl")), &kept, 3);
+    let text = partial_of(&args(&dir.path().join("half.jsonl")), &kept, 1);
     let half = dir.path().join("half.jsonl");
     fs::write(&kept, text).unwrap();
     let (code, _, notes) = outcome(&mut unisono(args(&half)));
     assert!(code == 0 && notes.contains("resumed: 2 are done"), "{code} {notes}");
     assert_eq!(fs::read_to_string(&half).unwrap(), lines);
     // Other work is not mixed in.
-    fs::write(&kept, "{\"unisono\":\"lines\",\"version\":1,\"work\":\"other\"}\n").unwrap();
+    fs::create_dir(kept.parent().unwrap()).unwrap();
+    fs::write(&kept, "{\"unisono\":\"lines\",\"version\":2,\"work\":\"other\"}\n").unwrap();
     let e = fails(args(&half));
     assert!(e.contains("holds the work of another command"), "{e}");
     let (code, _, _) = outcome(unisono(args(&half)).arg("--fresh"));

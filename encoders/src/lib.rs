@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod clips;
 pub mod config;
+mod directory;
 mod embed;
 mod error;
 pub mod export;
@@ -27,6 +28,7 @@ pub mod towers;
 pub mod video;
 
 pub use config::{ModelConfig, PromptConfig, VideoConfig};
+pub use directory::model_dir;
 pub use embed::{similarity, to_vec};
 pub use error::{Error, Result};
 pub use features::{Features, Input, TowerFeatures};

@@ -16,7 +16,7 @@ use unisono_eval::{
     metrics::RetrievalMetrics,
     report::{self, *},
     retrieval::{Embeddings, ranks},
-    stats::Bootstrap,
+    stats::{Bootstrap, Estimate},
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -113,7 +113,7 @@ fn header() -> Header {
         source: None,
     };
     Header {
-        title: "Text, pictures and speech in one space".into(),
+        title: "Text, images and speech in one space".into(),
         subtitle: Some(
             "Three encoders trained together from random weights on emoji and on spoken stamps. \
              An example page: the numbers come from random vectors."
@@ -131,10 +131,10 @@ fn header() -> Header {
         data_sets: vec![
             set(
                 "Emoji",
-                &[("pictures", 8161), ("concepts", 1238), ("vendors", 8)],
+                &[("images", 8161), ("concepts", 1238), ("vendors", 8)],
                 "Apache-2.0, CC BY 4.0, CC BY-SA 4.0, MIT",
             ),
-            set("Stamps", &[("pictures", 950), ("recordings", 7390), ("languages", 60)], "GPL-2"),
+            set("Stamps", &[("images", 950), ("recordings", 7390), ("languages", 60)], "GPL-2"),
         ],
         command: Some("cargo xtask quickstart".into()),
     }
@@ -160,8 +160,17 @@ fn curves() -> Curves {
     });
     let val = (1..=12u32).map(|at| {
         let grown = 1.0 - (-f64::from(at) / 4.0).exp();
-        let recalls = [("text → image R@1", 0.36), ("image → text R@1", 0.33), ("audio → text R@10", 0.3)];
-        let recalls = recalls.map(|(name, top)| (name.to_owned(), top * grown));
+        let recalls = [
+            ("text → image R@1", 0.36, 0.001),
+            ("image → text R@1", 0.33, 0.001),
+            ("audio → text R@10", 0.3, 0.053),
+        ];
+        let recalls = recalls.map(|(name, top, chance)| {
+            let value = top * grown;
+            let half = 1.96 * (value * (1.0 - value) / 600.0).sqrt();
+            let value = Estimate { value, low: value - half, high: value + half };
+            RecallPoint { name: name.to_owned(), value, chance: Some(chance) }
+        });
         ValPoint { step: u64::from(at) * 150, recalls: recalls.to_vec() }
     });
     let (train, val) = (train.collect(), val.collect());
@@ -197,7 +206,7 @@ fn notes() -> Notes {
         paragraphs: vec![
             "R@k is the share of queries with a right answer among the first k; several right answers count once. Ties count by expectation.".into(),
             "Intervals are 95 % percentile bootstrap over labels, 2,000 resamples. Chance is exact. The duration control predicts how long a caption takes to say and ranks captions by the difference to the clip's length.".into(),
-            "No near-copy crosses a split: all pictures of a test concept, and all stamps that share a recording, stay on one side.".into(),
+            "No near-copy crosses a split: all images of a test concept, and all stamps that share a recording, stay on one side.".into(),
         ],
         commands: vec![
             "unisono data sample emoji --out data/emoji".into(),
@@ -299,7 +308,7 @@ fn text_search((at, chunk): (usize, &[Stamp])) -> Search {
 fn spoken(stamp: &Stamp) -> Option<Query> {
     let (lang, media) = stamp.speech.clone()?;
     let text = Some(stamp.caption(&lang).1);
-    Some(Query::Sound { media, text, lang: Some(lang), seconds: Some(1.7) })
+    Some(Query::Audio { media, text, lang: Some(lang), seconds: Some(1.7) })
 }
 
 fn spoken_search((at, chunk): (usize, &[Stamp])) -> Option<Search> {

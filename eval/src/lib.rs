@@ -32,7 +32,6 @@ pub mod retrieval;
 mod side;
 mod spoken;
 pub mod stats;
-pub mod svg;
 pub mod table;
 
 pub use error::{Error, Result};

@@ -125,3 +125,25 @@ fn weighted_median(sorted: &[(f64, usize)], weights: &[u32]) -> f64 {
     }
     f64::NAN
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_median_is_that_of_the_list_written_out(
+            values in proptest::collection::vec((0..9u8, 0..4usize), 1..12), weights in proptest::collection::vec(0..4u32, 4),
+        ) {
+            let mut sorted: Vec<(f64, usize)> = values.iter().map(|&(v, c)| (f64::from(v), c)).collect();
+            sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let list: Vec<f64> = sorted.iter().flat_map(|&(v, c)| vec![v; weights[c] as usize]).collect();
+            let found = weighted_median(&sorted, &weights);
+            match list.len() {
+                0 => prop_assert!(found.is_nan()),
+                n => prop_assert_eq!(found, (list[(n - 1) / 2] + list[n / 2]) / 2.0),
+            }
+        }
+    }
+}

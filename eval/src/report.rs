@@ -1,19 +1,17 @@
 //! The report: one self-contained HTML file that shows what a model learned.
 //!
-//! Inline styles, inline SVG, pictures and sounds as `data:` URIs; no script, no request to anywhere (a content security
-//! policy forbids both), readable on a phone, in the dark and on paper. Every section is optional: a run without speech
-//! or without pictures still gives a whole page.
+//! What is shown, and in which words; how it looks is [`unisono_page`]'s. Every section is optional: a run without speech
+//! or without images still gives a whole page.
 
 mod captions;
 mod curves;
 mod data;
+mod found;
 mod header;
 mod headlines;
 mod language;
-mod media;
 mod mistakes;
 mod notes;
-mod page;
 mod recall;
 mod search;
 mod sheet;
@@ -21,16 +19,20 @@ mod time;
 mod write;
 
 pub use data::{
-    CaptionCard, CaptionRow, Curves, DataSet, Fact, Header, Headline, Mistake, Notes, RecallRow, ReportData,
-    Throughput, TimeSpent, TrainPoint, ValPoint,
+    CaptionCard, CaptionRow, Curves, DataSet, Header, Headline, Mistake, Notes, RecallPoint, RecallRow,
+    ReportData, Throughput, TimeSpent, TrainPoint, ValPoint,
 };
+pub use found::{Hit, Query, Search};
 pub use language::name as language_name;
-pub use media::{Media, MediaKind};
-pub use search::{Hit, Query, Search};
 pub use sheet::{SheetData, contact_sheet};
+// Part of what is shown.
+pub use unisono_page::{Fact, Media, MediaKind};
 pub use write::{write, write_text};
 
 use maud::html;
+use unisono_page::{Page, contents};
+
+const STYLE: &str = include_str!("report/style.css");
 
 /// The whole page. Everything in `data` is escaped.
 pub fn render(data: &ReportData) -> String {
@@ -40,18 +42,18 @@ pub fn render(data: &ReportData) -> String {
         search::section(
             "searches",
             "Searches",
-            "A sentence in, pictures out. The ring marks what was asked for.",
+            "A sentence in, images out, the nearest first, each with its cosine similarity. The ring marks what was asked for.",
             &data.searches,
         ),
         search::section(
             "spoken",
             "Spoken queries",
-            "A recording in, pictures out. The model hears the sound only; its words are printed for you.",
+            "A recording in, images out. The model hears the sound only; its words are printed for you.",
             &data.spoken,
         ),
         search::section(
             "sounds",
-            "Sounds to words",
+            "Audio to text",
             "A recording in, captions out, best first.",
             &data.sound_to_text,
         ),
@@ -63,8 +65,8 @@ pub fn render(data: &ReportData) -> String {
     let body = html! {
         (header::header(&data.header))
         (headlines::section(&data.headlines))
-        (page::contents(&sections))
+        (contents(&sections))
         main { @for section in sections.iter().flatten() { (section.markup) } }
     };
-    page::page(&data.header.title, &body)
+    Page { title: &data.header.title, style: STYLE, body: &body }.render()
 }

@@ -197,3 +197,28 @@ fn tables_align_by_display_width() {
         ["0.0", "27.1", "0.53", "0.08", "0.002", "100.0"]
     );
 }
+
+/// One language: its line is the least-squares line, whatever pull there is towards everyone's.
+#[test]
+fn the_control_of_one_language_is_least_squares() {
+    let lengths = [3.0, 5.0, 8.0, 13.0, 21.0, 34.0];
+    let seconds = [0.9, 1.1, 1.2, 2.4, 2.9, 5.1];
+    let texts: Vec<String> = lengths.iter().map(|&n| "x".repeat(n as usize)).collect();
+    let captions: Vec<Caption> = texts.iter().map(|text| Caption { text, lang: "en" }).collect();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (x, y) = (mean(&lengths), mean(&seconds));
+    let (mut across, mut along) = (0.0, 0.0);
+    for (a, b) in lengths.iter().zip(&seconds) {
+        across += (a - x) * (b - y);
+        along += (a - x) * (a - x);
+    }
+    let control = DurationControl::fit(&captions, &seconds).unwrap();
+    for n in [1usize, 10, 60] {
+        let text = "x".repeat(n);
+        let expected = y + across / along * (n as f64 - x);
+        for lang in ["en", "unheard"] {
+            let found = control.predict(&Caption { text: &text, lang });
+            assert!((found - expected).abs() < 1e-9, "{n} {lang} {found} {expected}");
+        }
+    }
+}

@@ -6,8 +6,10 @@
 mod alive;
 mod budget;
 mod cache;
+mod clean;
 mod error;
 mod folder;
+mod ledger;
 mod lock;
 mod name;
 mod own;
@@ -20,11 +22,15 @@ mod write;
 pub use alive::abandon;
 pub use budget::{Budget, Left};
 pub use cache::cache_folder;
+pub use clean::{clean, line};
 pub use error::{Error, Result};
 pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};
+#[doc(hidden)]
+pub use ledger::signed;
+pub use ledger::{DAMAGED, Ledger, Sum, Verdict, stamp};
 pub use lock::Lock;
 pub use name::{safe_name, short_sum};
-pub use own::{is_empty_folder, only_holds, open_own, own_folder};
+pub use own::{is_empty_folder, move_own, only_holds, open_own, own_folder, rewrite_own};
 pub use printable::{Printable, printable};
 pub use read::{open, read, read_json, read_text};
 pub use set::set;

@@ -1,6 +1,6 @@
 //! A job's own state: files and folders that keep their names between runs, in folders that others may write to.
 
-use crate::temporary::parent;
+use crate::temporary::{parent, sync_folder};
 use crate::{Error, Result};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::ErrorKind;
@@ -14,6 +14,20 @@ use std::path::Path;
 pub fn open_own(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
+    open(path, options)
+}
+
+/// [`open_own`] to write anywhere in the file, which must be there.
+///
+/// # Errors
+/// As [`open_own`].
+pub fn rewrite_own(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    open(path, options)
+}
+
+fn open(path: &Path, mut options: OpenOptions) -> Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(
         &mut options,
@@ -63,6 +77,16 @@ fn ours(path: &Path, meta: &Metadata) -> Result<()> {
 }
 #[cfg(not(unix))]
 fn ours(_: &Path, _: &Metadata) -> Result<()> {
+    Ok(())
+}
+
+/// Gives a file of our own, which is on the disk, its final name, replacing an older file (a link is replaced, not followed), and makes that durable.
+///
+/// # Errors
+/// [`Error::Io`]: a folder stands there.
+pub fn move_own(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(Error::io(to, "write"))?;
+    sync_folder(parent(to));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use crate::alive::Alive;
 use crate::temporary::{PREFIX, SUFFIX, open_to_all, parent, sync_folder};
 use crate::{Error, Result};
 use serde::Serialize;
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
@@ -17,21 +18,46 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Writes the whole file beside `path`, under a random name that was free (`O_EXCL`: no link is followed), and flushes it to the disk.
+    /// An empty file beside `path`, to be filled bit by bit, under a random name that was free (`O_EXCL`: no link is followed).
     ///
     /// # Errors
-    /// [`Error::Io`]: the folder is missing or not writable, or no space is left; nothing stays behind.
-    pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<Self> {
+    /// [`Error::Io`]: the folder is missing or not writable.
+    pub fn begin(path: &Path) -> Result<Self> {
         let mut builder = Builder::new();
         builder.prefix(PREFIX).suffix(SUFFIX);
         open_to_all(&mut builder, 0o666);
         let file = builder.tempfile_in(parent(path)).map_err(Error::io(path, "write"))?;
         let alive = Alive::new(file.path());
-        let mut out = BufWriter::new(file);
-        write(&mut out).map_err(Error::io(path, "write"))?;
-        let file = out.into_inner().map_err(|e| Error::io(path, "write")(e.into_error()))?;
-        file.as_file().sync_all().map_err(Error::io(path, "write"))?;
         Ok(Self { file, path: path.to_owned(), alive })
+    }
+
+    /// Writes the whole file beside `path`, as [`begin`](Self::begin), and flushes it to the disk.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin), or no space is left; nothing stays behind.
+    pub fn write(
+        path: &Path,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> std::io::Result<()>,
+    ) -> Result<Self> {
+        let mut pending = Self::begin(path)?;
+        let mut out = BufWriter::new(pending.file());
+        write(&mut out).and_then(|()| out.flush()).map_err(Error::io(path, "write"))?;
+        drop(out);
+        pending.sync()?;
+        Ok(pending)
+    }
+
+    /// The file, while it has no name of its own.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Flushes it to the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: no space is left.
+    pub fn sync(&self) -> Result<()> {
+        self.file.as_file().sync_all().map_err(Error::io(&self.path, "write"))
     }
 
     /// Gives the file its name, replacing an older file (a link is replaced, not followed), and makes that durable.
@@ -51,7 +77,7 @@ impl Pending {
 /// # Errors
 /// As [`Pending::write`] and [`Pending::place`].
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    Pending::write(path, write)?.place()
+    Pending::write(path, |w| write(w))?.place()
 }
 
 /// [`std::fs::write`], atomically.
@@ -85,7 +111,7 @@ mod tests {
             w.write_all(b"half")?;
             Err(std::io::Error::other("no space left"))
         };
-        assert!(Pending::write(&path, full).unwrap_err().to_string().contains("no space left"));
+        assert!(Pending::write(&path, |w| full(w)).unwrap_err().to_string().contains("no space left"));
         drop(Pending::write(&path, |w| w.write_all(b"never placed")).unwrap());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         write_atomic(&path, |w| w.write_all(b"whole")).unwrap();

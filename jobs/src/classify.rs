@@ -1,6 +1,6 @@
 //! Zero-shot classification (Radford et al. 2021): a file is compared with labels, each the mean of its prompts' vectors.
 
-use crate::{EmbedOptions, Embedder, Error, Flow, Listing, Progress, Result, Skip, Vectors, embed};
+use crate::{EmbedOptions, Embedder, Error, Flow, Items, Listing, Progress, Result, Skip, Vectors, embed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use unisono_encoders::Modality;
@@ -103,12 +103,11 @@ pub fn fitting(listing: Listing, has: &[Modality]) -> Result<(Listing, Vec<Skip>
         _ => Some(format!("its modality is {m}; classified are pictures and sounds")),
     };
     let mut left_out = Vec::new();
-    let Listing { items, .. } = &listing;
-    let mut kept = Vec::with_capacity(items.len());
-    for item in items {
+    let mut kept = Items::default();
+    for item in &listing.items {
         match reason(item.modality) {
-            None => kept.push(item.clone()),
-            Some(reason) => left_out.push(Skip { id: item.id.clone(), reason }),
+            None => kept.push(&item),
+            Some(reason) => left_out.push(Skip { id: item.id, reason }),
         }
     }
     match left_out.first() {
@@ -133,7 +132,7 @@ pub fn classify(
 ) -> Result<(Vec<Classified>, Vec<Skip>)> {
     embedder.require(Modality::Text)?;
     let mut tables = BTreeMap::new();
-    for m in listing.items.iter().map(|i| i.modality).collect::<BTreeSet<_>>() {
+    for m in listing.items.counts().keys().copied() {
         embedder.require(m)?;
         let default = [default_template(m).to_owned()];
         let templates = if labels.templates.is_empty() { &default[..] } else { &labels.templates };
@@ -233,7 +232,7 @@ mod tests {
         use Modality::{Audio, Image, Text, Video};
         let file = |name: &str, m| crate::Item::file(name.into(), m);
         let both = || Listing {
-            items: vec![file("/a.png", Image), file("/b.wav", Audio), file("/c.mp4", Video)],
+            items: [file("/a.png", Image), file("/b.wav", Audio), file("/c.mp4", Video)].into(),
             ..Listing::default()
         };
         for (has, kept, reason) in [
@@ -250,14 +249,14 @@ mod tests {
             ),
         ] {
             let (listing, out) = fitting(both(), has).unwrap();
-            let ids: Vec<&str> = listing.items.iter().map(|i| i.id.as_str()).collect();
-            assert_eq!((ids.as_slice(), out.len()), (kept, 3 - kept.len()));
+            let ids: Vec<String> = listing.items.iter().map(|i| i.id).collect();
+            assert_eq!((ids.join(" "), out.len()), (kept.join(" "), 3 - kept.len()));
             assert!(out[0].reason.starts_with(reason), "{:?}", out[0]);
         }
         let said = |listing, has: &[Modality]| fitting(listing, has).unwrap_err().to_string();
         assert!(said(both(), &[Image]).contains("no text tower"));
         assert!(said(both(), &[Text]).contains("neither sees nor hears"));
-        let sound = Listing { items: vec![file("/b.wav", Audio)], ..Listing::default() };
+        let sound = Listing { items: [file("/b.wav", Audio)].into(), ..Listing::default() };
         assert_eq!(said(sound, &[Text, Image]), "/b.wav: this model has no audio tower; it has: text, image");
     }
 

@@ -1,6 +1,6 @@
 //! How well the modalities of one collection find each other: a look at the model and the data together.
 
-use crate::{Item, Result, Vectors};
+use crate::{Item, Items, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -33,17 +33,29 @@ pub struct Recall {
     pub chance_r10: f64,
 }
 
+/// `[N, D]` row-major.
+struct Rows<'a> {
+    dim: usize,
+    data: &'a [f32],
+}
+
 /// Recall between every two modalities that share labels (or ids, or captions), both ways; empty when none do.
 ///
 /// # Errors
 /// Vectors that are not finite.
-pub fn recalls(items: &[Item], vectors: &Vectors) -> Result<Vec<Recall>> {
-    let marks = marks(items);
+pub fn recalls(items: &Items, dim: usize, vectors: &[f32]) -> Result<Vec<Recall>> {
+    // Of one modality nothing is held.
+    if items.counts().len() < 2 {
+        return Ok(Vec::new());
+    }
+    let all: Vec<Item> = items.iter().collect();
+    let (items, marks) = (&all[..], marks(&all));
+    let vectors = Rows { dim, data: vectors };
     let mut found = Vec::new();
     for from in Modality::ALL {
         for to in Modality::ALL {
             if from != to {
-                found.extend(direction(items, &marks, vectors, from, to)?);
+                found.extend(direction(items, &marks, &vectors, from, to)?);
             }
         }
     }
@@ -74,7 +86,7 @@ fn marks(items: &[Item]) -> Vec<Vec<String>> {
 fn direction(
     items: &[Item],
     marks: &[Vec<String>],
-    vectors: &Vectors,
+    vectors: &Rows,
     from: Modality,
     to: Modality,
 ) -> Result<Option<Recall>> {
@@ -106,7 +118,7 @@ fn of(items: &[Item], modality: Modality) -> impl Iterator<Item = usize> {
     items.iter().enumerate().filter(move |(_, item)| item.modality == modality).map(|(i, _)| i)
 }
 
-fn rows(vectors: &Vectors, which: &[usize]) -> Vec<f32> {
+fn rows(vectors: &Rows, which: &[usize]) -> Vec<f32> {
     let d = vectors.dim;
     which.iter().flat_map(|i| vectors.data[i * d..(i + 1) * d].iter().copied()).collect()
 }
@@ -123,8 +135,8 @@ mod tests {
             ..Item::text(format!("{label}/{modality}"), label)
         };
         let items = [item(Modality::Text, "a"), item(Modality::Image, "a"), item(Modality::Image, "b")];
-        let vectors = Vectors { dim: 2, data: vec![1.0, 0.0, 0.6, 0.8, 0.8, 0.6] };
-        let got = recalls(&items, &vectors).unwrap();
+        let vectors = [1.0, 0.0, 0.6, 0.8, 0.8, 0.6];
+        let got = recalls(&items.into(), 2, &vectors).unwrap();
         assert_eq!(got.len(), 2);
         assert_eq!(
             (got[0].from, got[0].to, got[0].queries, got[0].gallery),
@@ -136,15 +148,10 @@ mod tests {
         // The same words of two records: both pictures are right for both.
         let said = |modality, id: &str| Item { modality, ..Item::text(id, "a square") };
         let items = [Modality::Text, Modality::Text, Modality::Image, Modality::Image];
-        let items: Vec<Item> =
-            items.into_iter().zip(["a", "b", "a", "b"]).map(|(m, id)| said(m, id)).collect();
-        let vectors = Vectors { dim: 2, data: vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0] };
-        let got = recalls(&items, &vectors).unwrap();
+        let items: Items = items.into_iter().zip(["a", "b", "a", "b"]).map(|(m, id)| said(m, id)).collect();
+        let got = recalls(&items, 2, &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0]).unwrap();
         assert!(got.iter().all(|r| r.queries == 2 && r.r1 == 1.0), "{got:?}");
-        assert!(
-            recalls(&[Item::text("a", "a"), Item::text("b", "b")], &Vectors { dim: 1, data: vec![1.0, 1.0] })
-                .unwrap()
-                .is_empty()
-        );
+        let alike = [Item::text("a", "a"), Item::text("b", "b")].into();
+        assert!(recalls(&alike, 1, &[1.0, 1.0]).unwrap().is_empty());
     }
 }

@@ -1,10 +1,17 @@
-//! Many inputs → vectors: worker threads decode and process, this thread runs the model, meanwhile.
+//! Many inputs → vectors, in memory or in a file: users of the one [pipeline](crate::pipeline).
 
-use crate::ordered::ordered;
-use crate::{Embedder, Error, Flow, Item, Listing, Progress, Result, Skip, Vectors};
-use image::RgbImage;
-use unisono_encoders::{Clip, Modality};
-use unisono_processors::{Contract, Prepared};
+use crate::output::{self, Format};
+use crate::pipeline::work::Form;
+use crate::pipeline::{Batch, Outcome, Pipeline, Round, Sink, Work, fingerprint, partial};
+use crate::{
+    Embedder, Error, Flow, Item, Items, LeftOut, Listing, Modality, Progress, Result, Skip, Vectors,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use unisono_files::Pending;
+use unisono_processors::Prepared;
 
 /// How to work; none of it changes a vector by more than rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +32,13 @@ impl Default for EmbedOptions {
     }
 }
 
+/// Items between two points where an embedding can be taken up again: half a minute to a few minutes of work.
+pub const ROUND: usize = 1024;
+
 /// What came of it: row `i` of `vectors` belongs to `items[i]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedded {
-    /// `[N, D]` unit vectors.
+    /// `[N, D]` vectors, of length 1 unless the embedder keeps theirs.
     pub vectors: Vectors,
     /// The N items, in the order of the inputs.
     pub items: Vec<Item>,
@@ -36,7 +46,7 @@ pub struct Embedded {
     pub skipped: Vec<Skip>,
 }
 
-/// Embeds a listing, keeping its order. A file that cannot be used is left out and listed in [`Embedded::skipped`].
+/// Embeds a listing in memory, keeping its order. A file that cannot be used is left out and listed in [`Embedded::skipped`].
 ///
 /// # Errors
 /// A modality that the model lacks, more unusable inputs than allowed, none usable at all, or [`Error::Interrupted`] when
@@ -47,175 +57,230 @@ pub fn embed(
     options: &EmbedOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Embedded> {
-    let Listing { items, mut skipped, .. } = listing;
-    possible(embedder, &items)?;
-    let (total, unlisted) = (items.len() + skipped.len(), skipped.len());
-    check_skips(&skipped, options.max_skip)?;
-    let mut report = |done, skipped| progress(Progress { stage: "embed", done, total, skipped }).check();
-    report(unlisted, unlisted)?;
-    let embedded = embed_part(embedder, &items, options, &mut skipped, &mut |done, skipped| {
-        report(unlisted + done, skipped)
-    })?;
-    if let (true, Some(first)) = (embedded.is_empty(), skipped.first()) {
-        return Err(Error::AllSkipped { count: total, id: first.id.clone(), reason: first.reason.clone() });
+    let vectors = Vectors { dim: embedder.dim(), data: Vec::new() };
+    let mut made = Embedded { vectors, items: Vec::new(), skipped: Vec::new() };
+    made.skipped = run(embedder, &listing, options, &mut made, progress)?;
+    Ok(made)
+}
+
+impl Sink<Vec<f32>> for Embedded {
+    fn keep(&mut self, round: Round<'_, Vec<f32>>) -> Result<()> {
+        for (item, outcome) in round.items.iter().zip(round.outcomes) {
+            if let Ok(row) = outcome {
+                self.vectors.data.extend(row);
+                self.items.push(item.clone());
+            }
+        }
+        Ok(())
     }
-    report(total, skipped.len())?;
-    let (dim, data) = (embedder.dim(), embedded.iter().flat_map(|(_, row)| row).copied().collect());
-    // Rows and items are filtered by the same list: they cannot fall out of step.
-    let mut items: Vec<Option<Item>> = items.into_iter().map(Some).collect();
-    let items = embedded.iter().filter_map(|(index, _)| items[*index].take()).collect();
-    Ok(Embedded { vectors: Vectors { dim, data }, items, skipped })
+}
+
+/// Where a job's rows go.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The file; work that was stopped lies [beside](partial) it.
+    pub out: &'a Path,
+    /// An earlier run's work is dropped.
+    pub fresh: bool,
+}
+
+/// Vectors that are on the disk and have not their file's form yet: [`place`](Self::place) gives it to them.
+#[derive(Debug)]
+pub struct Stored {
+    work: Work,
+    out: PathBuf,
+    format: Format,
+    dim: usize,
+    items: Items,
+    skipped: Vec<Skip>,
+    left_out: LeftOut,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Written {
+    /// The vectors.
+    pub out: PathBuf,
+    /// What each row is: see [`output::items_path`].
+    pub items: PathBuf,
+    /// Rows N.
+    pub count: usize,
+    /// Width D.
+    pub dim: usize,
+    /// Rows of each modality.
+    pub modalities: BTreeMap<&'static str, usize>,
+    /// What could not be used, each with its reason.
+    pub skipped: Vec<Skip>,
+    /// What nobody asked for.
+    #[serde(flatten)]
+    pub left_out: LeftOut,
+}
+
+/// Embeds a listing into a file, going on where an earlier run of the same work stopped; `resumed` is told how many items are done already. Memory
+/// does not grow with the rows. The caller holds the lock on the output ([`output::claim`]).
+///
+/// Work of more than [`ROUND`] items is kept beside `job.out` as it goes, by a model that came from a [folder](Embedder::load); `Stored` holds it until
+/// it is put in place.
+///
+/// # Errors
+/// As [`embed`]; another ending than those of [`Format`]; the folder beside `out` holds other work, or was changed.
+pub fn embed_to(
+    embedder: &Embedder,
+    listing: Listing,
+    options: &EmbedOptions,
+    job: &Job,
+    resumed: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Stored> {
+    let format = Format::of(job.out)?;
+    let dim = embedder.dim();
+    let dir = partial(job.out);
+    if job.fresh {
+        Work::forget(&dir, ROWS)?;
+    }
+    // Where nothing could be taken up, it is done in one go.
+    let long = listing.items.len() > ROUND || fs::symlink_metadata(&dir).is_ok();
+    let work = match embedder.identity().filter(|_| long) {
+        Some(identity) => {
+            possible(embedder, &listing.items)?;
+            let settings = format!(
+                "{} {} {}{}",
+                identity?,
+                embedder.precision(),
+                embedder.normalizes(),
+                embedder.limits().fingerprint()
+            );
+            Work::open(
+                &dir,
+                &listing.items,
+                &form(dim, &fingerprint(&listing.items, &settings, options.batch)),
+            )?
+        }
+        None => Work::passing(job.out, output::NPY_HEAD)?,
+    };
+    if work.done > 0 {
+        resumed(work.done);
+    }
+    let mut rows = Rows(work);
+    let skipped = match run(embedder, &listing, options, &mut rows, progress) {
+        // Nothing is worth being taken up again.
+        Err(e @ Error::AllSkipped { .. }) => return rows.0.end().and(Err(e)),
+        run => run?,
+    };
+    let Listing { items, left_out, .. } = listing;
+    Ok(Stored { work: rows.0, out: job.out.to_owned(), format, dim, items, skipped, left_out })
+}
+
+/// The name of the rows beside an output.
+pub(crate) const ROWS: &str = "rows.f32";
+
+pub(crate) fn form(dim: usize, work: &str) -> Form<'_> {
+    let row = Some((dim * size_of::<f32>()) as u64);
+    Form { kind: "embed", name: ROWS, room: output::NPY_HEAD, row, round: ROUND, work }
+}
+
+/// Vectors as rows on the disk, little-endian.
+#[derive(Debug)]
+pub(crate) struct Rows(pub(crate) Work);
+
+impl Sink<Vec<f32>> for Rows {
+    fn done(&self) -> usize {
+        self.0.done
+    }
+
+    fn skipped(&self) -> &[(usize, String)] {
+        &self.0.skipped
+    }
+
+    fn keep(&mut self, round: Round<'_, Vec<f32>>) -> Result<()> {
+        let first = self.0.done;
+        let (mut bytes, mut skipped) = (Vec::new(), Vec::new());
+        for (i, outcome) in round.outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok(row) => bytes.extend(row.iter().flat_map(|v| v.to_le_bytes())),
+                Err(reason) => skipped.push((first + i, reason)),
+            }
+        }
+        self.0.keep(round.items.len(), skipped, round.files, &bytes)
+    }
+}
+
+impl Stored {
+    /// How many rows there are.
+    pub fn count(&self) -> usize {
+        self.work.count
+    }
+
+    /// Puts vectors and items in place, one batch of them in memory at a time. Both are whole on the disk before either has its name; then the work beside
+    /// goes.
+    ///
+    /// # Errors
+    /// No space, no permission; the work stays, and the same command writes it without computing it again.
+    pub fn place(mut self) -> Result<Written> {
+        let (count, dim) = (self.work.count, self.dim);
+        let mut modalities = BTreeMap::new();
+        let path = output::items_path(&self.out);
+        let lines = Pending::write(&path, |w| {
+            for item in self.work.with_rows(&self.items) {
+                *modalities.entry(item.modality.name()).or_insert(0) += 1;
+                output::write_item(w, &item)?;
+            }
+            Ok(())
+        })?;
+        let head = output::npy_head(count, dim);
+        match self.format {
+            Format::Npy => self.work.place(&self.out, &head, || Ok(lines.place()?))?,
+            other => {
+                let skipped = std::mem::take(&mut self.work.skipped);
+                let mut items = crate::pipeline::with_rows(&self.items, &skipped);
+                let mut rows = self.work.reader()?;
+                let table = output::Table { count, dim, items: &mut items, rows: &mut rows };
+                let vectors = Pending::write(&self.out, |w| table.write(other, w))?;
+                drop(rows);
+                lines.place()?;
+                vectors.place()?;
+                self.work.end()?;
+            }
+        }
+        let Self { out, skipped, left_out, .. } = self;
+        Ok(Written { out, items: path, count, dim, modalities, skipped, left_out })
+    }
+}
+
+/// Runs a listing through the model into a sink.
+pub(crate) fn run(
+    embedder: &Embedder,
+    listing: &Listing,
+    options: &EmbedOptions,
+    sink: &mut dyn Sink<Vec<f32>>,
+    progress: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Vec<Skip>> {
+    possible(embedder, &listing.items)?;
+    let pipeline = Pipeline { stage: "embed", contract: embedder.contract()?, options, round: ROUND, weigh };
+    let mut engine = |batch: Batch, _: &mut dyn FnMut() -> Flow| -> Result<Vec<Outcome<Vec<f32>>>> {
+        Ok(embedder.vectors(&batch.inputs)?.rows().map(|row| Ok(row.to_vec())).collect())
+    };
+    pipeline.run(listing, &mut engine, sink, progress)
+}
+
+/// A batch is as many pictures, whether they stand alone or in clips.
+fn weigh(prepared: &Prepared) -> usize {
+    match prepared {
+        Prepared::Video(clip) => clip.frames.len(),
+        _ => 1,
+    }
 }
 
 /// Whether a job can be done at all.
 ///
 /// # Errors
 /// A modality that the model lacks; nothing but videos, and nothing that decodes them.
-pub(crate) fn possible(embedder: &Embedder, items: &[Item]) -> Result<()> {
-    let has = |modality| items.iter().any(|item| item.modality == modality);
-    for modality in Modality::ALL.into_iter().filter(|m| has(*m)) {
-        embedder.require(modality)?;
+fn possible(embedder: &Embedder, items: &Items) -> Result<()> {
+    for modality in items.counts().keys() {
+        embedder.require(*modality)?;
     }
-    if !items.is_empty() && items.iter().all(|item| item.modality == Modality::Video) {
+    if items.counts().keys().eq([&Modality::Video]) {
         embedder.decoder()?;
     }
     Ok(())
-}
-
-/// Embeds `items`; a row for each that can be used, by its index, in order. The others join `skipped`. `report` is told how many are
-/// done, skipped ones included, and how many `skipped` holds.
-pub(crate) fn embed_part(
-    embedder: &Embedder,
-    items: &[Item],
-    options: &EmbedOptions,
-    skipped: &mut Vec<Skip>,
-    report: &mut dyn FnMut(usize, usize) -> Result<()>,
-) -> Result<Vec<(usize, Vec<f32>)>> {
-    let contract = embedder.contract()?;
-    let mut batches = Batches::new(embedder, options.batch, items.len());
-    let before = skipped.len();
-    let ahead = options.batch.max(1).div_ceil(options.workers.max(1)) + 1;
-    ordered(
-        items,
-        options.workers,
-        ahead,
-        |item| prepare(item, &contract),
-        |index, prepared| {
-            match prepared {
-                Ok(prepared) => batches.push(index, prepared)?,
-                Err(reason) => {
-                    skipped.push(Skip { id: items[index].id.clone(), reason });
-                    check_skips(skipped, options.max_skip)?;
-                }
-            }
-            report(batches.done + skipped.len() - before, skipped.len())
-        },
-        |index| Error::Worker { id: items[index].id.clone() },
-    )?;
-    batches.finish()
-}
-
-pub(crate) fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
-    match skipped.last() {
-        Some(last) if skipped.len() > max => {
-            let (id, reason) = (last.id.clone(), last.reason.clone());
-            Err(Error::TooManySkipped { count: skipped.len(), max, id, reason })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Decodes and processes one item; what is wrong with it is a line for the user.
-pub(crate) fn prepare(item: &Item, contract: &Contract) -> std::result::Result<Prepared, String> {
-    let done = item.medium().and_then(|medium| Ok(contract.prepare(medium)?));
-    done.map_err(|e| without_id(&e.to_string(), &item.id))
-}
-
-/// A file's path is its id, which stands before the reason already.
-fn without_id(message: &str, id: &str) -> String {
-    message.strip_prefix(id).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(message).to_owned()
-}
-
-/// Collects prepared items by modality and runs the model on each full batch.
-struct Batches<'a> {
-    embedder: &'a Embedder,
-    size: usize,
-    texts: (Vec<usize>, Vec<Vec<i64>>),
-    squares: (Vec<usize>, Vec<RgbImage>),
-    spectrograms: (Vec<usize>, Vec<Vec<f32>>),
-    clips: (Vec<usize>, Vec<Clip>),
-    rows: Vec<Option<Vec<f32>>>,
-    done: usize,
-}
-
-impl<'a> Batches<'a> {
-    fn new(embedder: &'a Embedder, size: usize, items: usize) -> Self {
-        Self {
-            embedder,
-            size: size.max(1),
-            texts: Default::default(),
-            squares: Default::default(),
-            spectrograms: Default::default(),
-            clips: Default::default(),
-            rows: vec![None; items],
-            done: 0,
-        }
-    }
-
-    fn push(&mut self, index: usize, prepared: Prepared) -> Result<()> {
-        match prepared {
-            Prepared::Text(text) => {
-                self.texts.0.push(index);
-                self.texts.1.push(text);
-            }
-            Prepared::Image(square) => {
-                self.squares.0.push(index);
-                self.squares.1.push(square);
-            }
-            Prepared::Audio(mel, _) => {
-                self.spectrograms.0.push(index);
-                self.spectrograms.1.push(mel);
-            }
-            Prepared::Video(clip) => {
-                self.clips.0.push(index);
-                self.clips.1.push(clip);
-            }
-        }
-        self.run(self.size)
-    }
-
-    /// Runs every batch of at least `least` items.
-    fn run(&mut self, least: usize) -> Result<()> {
-        if self.texts.0.len() >= least {
-            let (at, texts) = std::mem::take(&mut self.texts);
-            self.keep(&at, &self.embedder.token_ids(&texts)?);
-        }
-        if self.squares.0.len() >= least {
-            let (at, squares) = std::mem::take(&mut self.squares);
-            self.keep(&at, &self.embedder.pictures(&squares)?);
-        }
-        if self.spectrograms.0.len() >= least {
-            let (at, mels) = std::mem::take(&mut self.spectrograms);
-            self.keep(&at, &self.embedder.spectrograms(&mels)?);
-        }
-        // A batch is as many pictures, whether they stand alone or in clips.
-        if self.clips.1.iter().map(|clip| clip.frames.len()).sum::<usize>() >= least {
-            let (at, clips) = std::mem::take(&mut self.clips);
-            self.keep(&at, &self.embedder.clips(&clips)?);
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self, at: &[usize], vectors: &Vectors) {
-        for (index, row) in at.iter().zip(vectors.rows()) {
-            self.rows[*index] = Some(row.to_vec());
-        }
-        self.done += at.len();
-    }
-
-    /// Runs what is left; the rows with their items' indices, in order.
-    fn finish(mut self) -> Result<Vec<(usize, Vec<f32>)>> {
-        self.run(1)?;
-        Ok(self.rows.into_iter().enumerate().filter_map(|(i, row)| Some((i, row?))).collect())
-    }
 }

@@ -4,7 +4,7 @@ use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::{Clip, Input, Modality, Model, Precision, to_vec};
+use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
 use unisono_media::MediaLimits;
 use unisono_media::video::{Ffmpeg, Span};
 use unisono_processors::{Contract, Medium};
@@ -13,6 +13,8 @@ use unisono_processors::{Contract, Medium};
 #[derive(Debug)]
 pub struct Embedder {
     model: Model,
+    /// The folder that it came from, which tells it from others.
+    folder: Option<PathBuf>,
     normalize: bool,
     ffmpeg: Option<PathBuf>,
     limits: MediaLimits,
@@ -24,12 +26,29 @@ impl Embedder {
     /// # Errors
     /// A missing or broken file; the message names it.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Ok(Self::new(Model::load(dir.as_ref(), device)?))
+        let mut embedder = Self::new(Model::load(dir.as_ref(), device)?);
+        embedder.set_folder(dir);
+        Ok(embedder)
     }
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
+        Self { model, folder: None, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
+    }
+
+    /// Says which folder a model in memory came from: what it made before is known again by that.
+    pub fn set_folder(&mut self, dir: impl AsRef<Path>) {
+        self.folder = Some(dir.as_ref().to_owned());
+    }
+
+    /// The [`identity`](crate::identity()) of its folder; none of a model that came from none.
+    pub fn identity(&self) -> Option<Result<String>> {
+        self.folder.as_deref().map(crate::identity)
+    }
+
+    /// Whether vectors have length 1.
+    pub fn normalizes(&self) -> bool {
+        self.normalize
     }
 
     /// Whether vectors have length 1 (the default) or the length that the projection gives.
@@ -89,7 +108,7 @@ impl Embedder {
         let processor = self.model.text_processor()?;
         let ids: std::result::Result<Vec<_>, _> =
             texts.iter().map(|t| processor.encode(t.as_ref())).collect();
-        self.token_ids(&ids?)
+        self.vectors(ids?.iter().map(|ids| Input::Text(ids)))
     }
 
     /// A picture file → `[D]`.
@@ -122,11 +141,6 @@ impl Embedder {
         Ok(self.vectors([&self.contract()?.prepare(medium)?])?.data)
     }
 
-    /// Id lists from the text processor → `[N, D]`.
-    pub(crate) fn token_ids(&self, ids: &[Vec<i64>]) -> Result<Vectors> {
-        self.vectors(ids.iter().map(|ids| Input::Text(ids)))
-    }
-
     /// Pictures from the image processor → `[N, D]`.
     pub(crate) fn pictures(&self, prepared: &[RgbImage]) -> Result<Vectors> {
         self.vectors(prepared.iter().map(Input::Image))
@@ -135,11 +149,6 @@ impl Embedder {
     /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.
     pub(crate) fn spectrograms(&self, mels: &[Vec<f32>]) -> Result<Vectors> {
         self.vectors(mels.iter().map(|mel| Input::Audio(mel)))
-    }
-
-    /// Clips from the processors → `[N, D]`.
-    pub(crate) fn clips(&self, clips: &[Clip]) -> Result<Vectors> {
-        self.vectors(clips)
     }
 
     /// The error of asking for a modality that the model lacks.

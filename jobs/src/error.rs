@@ -45,7 +45,7 @@ pub enum Error {
         reason: String,
     },
     /// Not one input could be used.
-    #[error("none of the {count} inputs could be used; the first was {id}: {reason}")]
+    #[error("{}", none_usable(*count, id, reason))]
     AllSkipped {
         /// Inputs skipped.
         count: usize,
@@ -93,6 +93,14 @@ pub enum Error {
     /// Of metrics and pages.
     #[error(transparent)]
     Eval(#[from] unisono_eval::Error),
+}
+
+/// Of one input all is said by its reason.
+fn none_usable(count: usize, id: &str, reason: &str) -> String {
+    match count {
+        1 => format!("{id}: {reason}"),
+        _ => format!("none of the {count} inputs could be used; the first was {id}: {reason}"),
+    }
 }
 
 impl From<unisono_fusion::Error> for Error {

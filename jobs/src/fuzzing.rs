@@ -1,15 +1,16 @@
 //! The records of jobs, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
-use crate::ledger::signed;
-use crate::resume::{Work, partial};
+use crate::pipeline::work::Form;
+use crate::pipeline::{Work, partial};
 use crate::transcripts::{self, Transcripts};
-use crate::understand::{Lines, Store, Understood};
-use crate::{Index, Item, Listing, Vectors, index, output};
+use crate::understand::lines;
+use crate::{Index, Item, Items, Listing, Vectors, embed, index, output};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use unisono_encoders::Modality;
+use unisono_files::signed;
 
 /// An index's header, then its items and its file of vectors, each behind a zero byte. A header that is one gets the sums of these, which no
 /// chance finds; without a file of vectors there is one that fits.
@@ -54,29 +55,29 @@ pub fn ledger(dir: &Path, bytes: &[u8]) {
         0 => lines.to_vec(),
         _ => signed(kind, WORK, &String::from_utf8_lossy(lines)).into_bytes(),
     };
-    let items =
-        [Item::text("a", "a"), Item::text("b", "b"), Item::file(dir.join("gone.wav"), Modality::Audio)];
-    let (vectors, texts) = (partial(&dir.join("v.npy")), dir.join("texts"));
-    for folder in [&vectors, &texts] {
-        drop(fs::create_dir_all(folder));
-    }
-    drop(fs::write(vectors.join("ledger.jsonl"), record("embed")));
-    drop(fs::write(vectors.join("rows.f32"), [0; 24]));
-    if let Ok(work) = Work::open(&vectors, WORK, &items, 2) {
-        assert!(work.done <= items.len());
-    }
-    let lines = Lines { out: &dir.join("c.jsonl"), settings: "", fresh: false };
-    drop(fs::write(partial(lines.out), record("lines")));
-    let mut made = Understood::default();
-    if let Ok(store) = Store::open(&lines, WORK, &items, 1, &mut made) {
-        assert!(store.done <= items.len() && made.done.len() + made.skipped.len() == store.done);
+    let items = three(dir);
+    let texts = dir.join("texts");
+    drop(fs::create_dir_all(&texts));
+    for (form, rows) in [(embed::form(2, WORK), 24), (Form { round: 1, ..lines::form(1, WORK) }, 9)] {
+        let folder = partial(&dir.join(form.kind));
+        drop(fs::create_dir_all(&folder));
+        drop(fs::write(folder.join("ledger.jsonl"), record(form.kind)));
+        drop(fs::write(folder.join(form.name), vec![0; form.room as usize + rows]));
+        if let Ok(work) = Work::open(&folder, &items, &form) {
+            assert!(work.done <= items.len() && work.count + work.skipped.len() == work.done);
+        }
     }
     drop(fs::write(texts.join(transcripts::LEDGER), record("transcripts")));
     if let Ok(mut folder) = transcripts::claim(&texts).and_then(|lock| Transcripts::open(&texts, lock, "")) {
-        let mut listing = Listing { items: items.to_vec(), ..Listing::default() };
+        let mut listing = Listing { items: items.clone(), ..Listing::default() };
         let done = folder.plan(&mut listing, &[], "txt", false);
         assert!(done.is_ok_and(|done| done + listing.items.len() == items.len()));
     }
+}
+
+/// Two texts and a file that is not there.
+fn three(dir: &Path) -> Items {
+    [Item::text("a", "a"), Item::text("b", "b"), Item::file(dir.join("gone.wav"), Modality::Audio)].into()
 }
 
 /// The work that the records are of.
@@ -109,8 +110,8 @@ mod tests {
         index(dir.path(), &kept("index/whole"));
         assert_eq!(Index::open(dir.path()).unwrap().items().len(), 1);
         ledger(dir.path(), &kept("ledger/chunk"));
-        let items =
-            [Item::text("a", "a"), Item::text("b", "b"), Item::file("/none.wav".into(), Modality::Audio)];
-        assert_eq!(Work::open(&partial(&dir.path().join("v.npy")), WORK, &items, 2).unwrap().done, 3);
+        let form = embed::form(2, WORK);
+        let folder = partial(&dir.path().join(form.kind));
+        assert_eq!(Work::open(&folder, &three(dir.path()), &form).unwrap().done, 3);
     }
 }

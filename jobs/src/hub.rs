@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use hf_hub::{Cache, Repo};
 use std::path::{Path, PathBuf};
+pub use unisono_encoders::model_dir;
 
 /// Files that a model may have beside its weights.
 const SMALL: [&str; 16] = [
@@ -46,14 +47,14 @@ pub fn is_id(model: &Path) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
-/// The folder of `model`: itself when it is there, else what the hub's cache or the hub holds under this id. What is missing is
+/// The folder of `model`: itself when it is there, of a training run its best checkpoint, else what the hub's cache or the hub holds under this id. What is missing is
 /// downloaded to the cache (`HF_HOME`); `HF_ENDPOINT` names another hub, and `HF_HUB_OFFLINE=1` asks none.
 ///
 /// # Errors
 /// Neither a folder nor an id, or the hub cannot be reached or does not have it.
 pub fn locate(model: &Path) -> Result<PathBuf> {
     if model.exists() {
-        return Ok(model.to_owned());
+        return Ok(model_dir(model));
     }
     if !is_id(model) {
         let message = "no such folder, and no hub id of the form OWNER/NAME";

@@ -1,7 +1,7 @@
 //! From files, folders, texts and a manifest to a list of items.
 
 use crate::item::{Item, Skip};
-use crate::{Error, Result, kind};
+use crate::{Error, Items, Result, kind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -39,18 +39,27 @@ pub struct Inputs {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// In order.
-    pub items: Vec<Item>,
+    pub items: Items,
     /// What cannot be used and was asked for.
     pub skipped: Vec<Skip>,
-    /// Files in folders that are no media, or of a modality that is not wanted.
-    pub left_out: usize,
-    /// The same by the endings of their names: `.heic`, 7.
-    pub left_out_kinds: BTreeMap<String, usize>,
+    /// What nobody asked for.
+    pub left_out: LeftOut,
 }
 
-impl Listing {
-    fn leave_out(&mut self, path: &Path, regular: bool) {
-        self.left_out += 1;
+/// Files in folders that are no media, or of a modality that is not wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// How many.
+    #[serde(rename = "left_out")]
+    pub count: usize,
+    /// The same by the endings of their names: `.heic`, 7.
+    #[serde(rename = "left_out_kinds")]
+    pub kinds: BTreeMap<String, usize>,
+}
+
+impl LeftOut {
+    fn add(&mut self, path: &Path, regular: bool) {
+        self.count += 1;
         // What stands behind a dot is not always an ending.
         let ending = path.extension().and_then(|e| e.to_str()).map(str::to_lowercase);
         let ending = ending.filter(|e| e.len() <= 10 && e.chars().all(char::is_alphanumeric));
@@ -59,13 +68,13 @@ impl Listing {
             Some(ending) => format!(".{ending}"),
             None => "without an ending".to_owned(),
         };
-        *self.left_out_kinds.entry(kind).or_insert(0) += 1;
+        *self.kinds.entry(kind).or_insert(0) += 1;
     }
 
-    /// What was left out of the folders, in a line: `12 other files: 7 .heic, 5 .txt`. None: nothing.
-    pub fn others(&self) -> Option<String> {
+    /// In a line: `12 other files: 7 .heic, 5 .txt`. None: nothing.
+    pub fn line(&self) -> Option<String> {
         const SHOWN: usize = 6;
-        let mut kinds: Vec<(&String, &usize)> = self.left_out_kinds.iter().collect();
+        let mut kinds: Vec<(&String, &usize)> = self.kinds.iter().collect();
         // The most frequent first, and those as frequent by name.
         kinds.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         let mut parts: Vec<String> =
@@ -73,8 +82,8 @@ impl Listing {
         if kinds.len() > SHOWN {
             parts.push(format!("{} of other kinds", kinds[SHOWN..].iter().map(|(_, n)| *n).sum::<usize>()));
         }
-        let files = if self.left_out == 1 { "file" } else { "files" };
-        (self.left_out > 0).then(|| format!("{} other {files}: {}", self.left_out, parts.join(", ")))
+        let files = if self.count == 1 { "file" } else { "files" };
+        (self.count > 0).then(|| format!("{} other {files}: {}", self.count, parts.join(", ")))
     }
 }
 
@@ -103,7 +112,7 @@ impl Inputs {
         }
         listing.items.extend(self.texts.iter().enumerate().map(|(i, t)| Item::text(format!("text:{i}"), t)));
         if listing.items.is_empty() && listing.skipped.is_empty() {
-            let others = listing.others().map(|others| format!(" ({others})")).unwrap_or_default();
+            let others = listing.left_out.line().map(|others| format!(" ({others})")).unwrap_or_default();
             return Err(Error::Input(format!(
                 "nothing to embed: the inputs hold no {}{others}",
                 names(wanted)
@@ -168,7 +177,7 @@ fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut
             Err(reason) => return listing.skipped.push(Skip { id: record.id.clone(), reason }),
         };
         let (label, lang) = (record.label.clone(), record.lang.clone());
-        listing.items.push(Item {
+        listing.items.push(&Item {
             id: record.id.clone(),
             modality,
             path,
@@ -210,7 +219,7 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
         && kind::is_video(path)?
     {
         match absolute_utf8(path) {
-            Ok(file) => listing.items.push(Item::video(file, modality)),
+            Ok(file) => listing.items.push(&Item::video(file, modality)),
             Err(reason) => listing.skipped.push(skip(reason)),
         }
         return Ok(());
@@ -218,7 +227,7 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
     match (kind::by_content(path)?, absolute_utf8(path)) {
         (_, Err(reason)) => listing.skipped.push(skip(reason)),
         (Some(modality), Ok(file)) if wanted.contains(&modality) => {
-            listing.items.push(Item::file(file, modality))
+            listing.items.push(&Item::file(file, modality))
         }
         (Some(modality), Ok(_)) => {
             let reason = format!("its modality is {modality}; embedded are: {}", names(wanted));
@@ -268,12 +277,12 @@ fn walk(folder: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing)
     for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(enter) {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => (),
-            Ok(entry) if !entry.file_type().is_file() => listing.leave_out(entry.path(), false),
+            Ok(entry) if !entry.file_type().is_file() => listing.left_out.add(entry.path(), false),
             Ok(entry) => match ending(entry.path(), wanted, videos) {
-                None => listing.leave_out(entry.path(), true),
+                None => listing.left_out.add(entry.path(), true),
                 Some((modality, video)) => match absolute_utf8(entry.path()) {
-                    Ok(path) if video => listing.items.push(Item::video(path, modality)),
-                    Ok(path) => listing.items.push(Item::file(path, modality)),
+                    Ok(path) if video => listing.items.push(&Item::video(path, modality)),
+                    Ok(path) => listing.items.push(&Item::file(path, modality)),
                     Err(reason) => {
                         listing.skipped.push(Skip { id: entry.path().display().to_string(), reason });
                     }

@@ -1,10 +1,11 @@
 //! Long work over many files: embed, index, search.
 //!
 //! ```text
-//! inputs -> items -> decode + process (worker threads) -> model (batches) -> vectors -> file or index -> search
+//! inputs -> items -> decode + process (worker threads) -> engine (batches) -> sink: memory, file, index, folder
 //! ```
 //!
-//! Start at [`Embedder`] for a few things in memory, at [`Inputs`] and [`embed()`] for many files, at [`Index`] to find them again.
+//! Start at [`Embedder`] for a few things in memory, at [`Inputs`] and [`embed()`] for many files, at [`Index`] to find them again, at
+//! [`understand`] for captions, answers, matches and transcripts.
 
 pub mod classify;
 pub mod crossmodal;
@@ -19,13 +20,11 @@ pub mod index;
 mod inputs;
 pub mod inspect;
 mod item;
+mod items;
 mod kind;
-mod ledger;
-mod ordered;
 pub mod output;
-mod parquet;
+mod pipeline;
 mod progress;
-pub mod resume;
 pub mod scenes;
 pub mod search;
 pub mod sheet;
@@ -34,13 +33,15 @@ pub mod transcripts;
 pub mod understand;
 mod vectors;
 
-pub use embed::{EmbedOptions, Embedded, embed};
+pub use embed::{EmbedOptions, Embedded, Job, ROUND, Stored, Written, embed, embed_to};
 pub use embedder::Embedder;
 pub use error::{Error, Result};
 pub use identity::{identity, identity_with_fusion};
 pub use index::Index;
-pub use inputs::{Inputs, Listing};
+pub use inputs::{Inputs, LeftOut, Listing};
 pub use item::{Item, Skip};
+pub use items::Items;
+pub use pipeline::{Batch, Outcome, Round, Sink, ledger, partial};
 pub use progress::{Flow, Progress};
 pub use search::Hit;
 pub use tch::Device;

@@ -1,9 +1,7 @@
 //! The contact sheet of a search: pictures, and the middle frames of videos, as thumbnails, sounds as players.
 
 use crate::{Hit, Index, Item};
-use image::imageops::FilterType;
-use image::{ImageFormat, RgbImage};
-use std::io::Cursor;
+use image::RgbImage;
 use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_eval::report::{self, Fact, Media, Query, Search, SheetData};
@@ -59,9 +57,9 @@ pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> S
 fn asked(query: &Item) -> Query {
     let text = query.text.clone();
     match (query.modality, media(query)) {
-        (Modality::Image | Modality::Video, Some(media)) => Query::Picture { media, text },
+        (Modality::Image | Modality::Video, Some(media)) => Query::Image { media, text },
         (Modality::Audio, Some(media)) => {
-            Query::Sound { media, text, lang: query.lang.clone(), seconds: None }
+            Query::Audio { media, text, lang: query.lang.clone(), seconds: None }
         }
         _ => Query::Text { text: text.unwrap_or_else(|| query.id.clone()), lang: query.lang.clone() },
     }
@@ -102,11 +100,5 @@ fn middle(path: &Path, span: &Span) -> Option<RgbImage> {
 }
 
 fn shrunk(picture: &RgbImage) -> Option<Media> {
-    let (w, h) = picture.dimensions();
-    let scale = (f64::from(EDGE) / f64::from(w.max(h))).min(1.0);
-    let pixels = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
-    let small = image::imageops::resize(picture, pixels(w), pixels(h), FilterType::Triangle);
-    let mut bytes = Cursor::new(Vec::new());
-    small.write_to(&mut bytes, ImageFormat::Jpeg).ok()?;
-    Some(Media::new(bytes.into_inner()))
+    Media::jpeg(picture, EDGE, EDGE, 80)
 }

@@ -6,16 +6,13 @@
 //! `.unisono-transcripts.jsonl` says of each file which sound it is of, how that was made, and what was written. A file that is not as it was
 //! written has been corrected by somebody: it counts as done and is never replaced.
 
-use crate::identity::hex;
-use crate::ledger::stamp;
-use crate::{Error, Item, Listing, Result, Skip};
+use crate::{Error, Item, Items, Listing, Result, Skip};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use unisono_files::{Budget, Lock, open_own, read, safe_name, short_sum, sweep, write_atomic};
+use unisono_files::{Budget, Lock, Sum, open_own, read, safe_name, short_sum, stamp, sweep, write_atomic};
 
 pub(crate) const LEDGER: &str = ".unisono-transcripts.jsonl";
 /// A transcript of a day of speech is some megabytes.
@@ -58,6 +55,11 @@ pub struct Transcripts {
     written: usize,
 }
 
+/// The record of what was written into a folder; it is there from the first file on.
+pub fn record(dir: &Path) -> PathBuf {
+    dir.join(LEDGER)
+}
+
 /// Takes a folder for transcripts, before anything is loaded; it is made where it is missing.
 ///
 /// # Errors
@@ -93,7 +95,7 @@ impl Transcripts {
             // Torn as it was written: what comes next is a line of its own.
             file.write_all(b"\n").map_err(Error::io(&path, "write"))?;
         }
-        let work = sum(settings.as_bytes());
+        let work = Sum::of(settings.as_bytes());
         Ok(Self { dir: dir.to_owned(), _lock: lock, ledger, known, work, files: HashMap::new(), written: 0 })
     }
 
@@ -110,17 +112,17 @@ impl Transcripts {
         fresh: bool,
     ) -> Result<usize> {
         self.name(&listing.items, roots, ending);
-        let (mut done, mut rest) = (0, Vec::with_capacity(listing.items.len()));
-        for item in std::mem::take(&mut listing.items) {
+        let (mut done, mut rest) = (0, Items::default());
+        for item in &std::mem::take(&mut listing.items) {
             let file = self.file(&item);
             let path = self.dir.join(&file);
             if fs::symlink_metadata(&path).is_err() {
-                rest.push(item);
+                rest.push(&item);
                 continue;
             }
             let written = self.written_there(&file, &path);
             match written {
-                Some(entry) if fresh || entry.source != source(&item) => rest.push(item),
+                Some(entry) if fresh || entry.source != source(&item) => rest.push(&item),
                 Some(entry) if entry.work == self.work => done += 1,
                 Some(_) => {
                     let message = "made by another model or with other options; give --fresh to write it again, or choose another folder";
@@ -151,7 +153,7 @@ impl Transcripts {
         let file = self.file(item);
         let path = self.dir.join(&file);
         let (id, part, source) = (item.id.clone(), item.part, source(item));
-        let entry = Entry { file, id, part, source, work: self.work.clone(), sum: sum(text.as_bytes()) };
+        let entry = Entry { file, id, part, source, work: self.work.clone(), sum: Sum::of(text.as_bytes()) };
         let line = serde_json::to_string(&entry).map_err(|e| Error::Input(format!("JSON: {e}")))? + "\n";
         // The record first: a file is known as ours from its first moment on, and one that is not there is written again.
         let ledger = self.dir.join(LEDGER);
@@ -187,15 +189,15 @@ impl Transcripts {
         // A link is not what was written.
         let regular = fs::symlink_metadata(path).is_ok_and(|m| m.is_file());
         let budget = Budget { bytes: LARGEST, ..Budget::CONFIG };
-        let found = sum(&regular.then(|| read(path, &budget).ok()).flatten()?);
+        let found = Sum::of(&regular.then(|| read(path, &budget).ok()).flatten()?);
         entries.iter().rev().find(|entry| entry.sum == found).cloned()
     }
 
     /// Gives every item a file of its own.
-    fn name(&mut self, items: &[Item], roots: &[PathBuf], ending: &str) {
+    fn name(&mut self, items: &Items, roots: &[PathBuf], ending: &str) {
         let absolute = |root: &PathBuf| std::path::absolute(root).ok();
         let roots: Vec<PathBuf> = roots.iter().filter(|r| r.is_dir()).filter_map(absolute).collect();
-        let plain: Vec<String> = items.iter().map(|item| below(item, &roots)).collect();
+        let plain: Vec<String> = items.iter().map(|item| below(&item, &roots)).collect();
         let fold = |name: &str| name.to_lowercase();
         let (mut count, mut folders) = (HashMap::new(), HashSet::new());
         for name in &plain {
@@ -215,7 +217,7 @@ impl Transcripts {
             } else {
                 file
             };
-            self.files.insert((item.id.clone(), item.part), file);
+            self.files.insert((item.id, item.part), file);
         }
     }
 }
@@ -237,12 +239,6 @@ fn below(item: &Item, roots: &[PathBuf]) -> String {
 
 fn source(item: &Item) -> String {
     item.path.as_deref().map(stamp).unwrap_or_default()
-}
-
-fn sum(bytes: &[u8]) -> String {
-    let mut text = hex(&Sha256::digest(bytes));
-    text.truncate(32);
-    text
 }
 
 #[cfg(test)]

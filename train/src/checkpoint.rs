@@ -82,15 +82,7 @@ pub fn best(run: &Path) -> PathBuf {
     run.join("best")
 }
 
-/// Where a run's model is read from: its best checkpoint, the last one when none was evaluated yet, or the path itself when that is a
-/// model directory.
-pub fn model_dir(path: &Path) -> PathBuf {
-    let holds_model = |p: &Path| p.join("config.json").exists();
-    [path.to_owned(), best(path), last(path)]
-        .into_iter()
-        .find(|p| holds_model(p))
-        .unwrap_or_else(|| path.to_owned())
-}
+pub use unisono_encoders::model_dir;
 
 /// Writes the state of a run as `run/last`.
 ///

@@ -1,51 +1,25 @@
 //! A run's report: its curves, its recalls on held-out data with controls, examples that nobody chose, and where time went.
+//!
+//! What is measured and gathered is here; [`unisono_eval::report`] makes the page of it.
 
-use crate::recipe::ShowConfig;
+mod captions;
+mod run;
+mod search;
+mod show;
+
+pub use run::Context;
+
 use crate::setup::Manifests;
-use crate::tracking::{self, Line};
-use crate::{Error, Recipe, Result, Summary, checkpoint};
-use image::{ImageFormat, RgbImage, imageops};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::Cursor;
+use crate::tracking;
+use crate::{Error, Result, Summary, checkpoint};
+use show::{BATCH, HITS, Show};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tch::Device;
-use unisono_datasets::Record;
 use unisono_encoders::{Modality, Model};
-use unisono_eval::captioning::PreparedCaptions;
-use unisono_eval::protocol::{Captions, Item, Outcome, Prepared, Side, Skipped, Spoken, gather};
-use unisono_eval::report::{
-    CaptionCard, CaptionRow, Curves, DataSet, Fact, Header, Headline, Hit, Media, Mistake, Notes, Query,
-    RecallRow, ReportData, Search, Throughput, TimeSpent, TrainPoint, ValPoint,
-};
-use unisono_eval::retrieval::{Embeddings, top};
+use unisono_eval::protocol::{Prepared, Spoken};
+use unisono_eval::report::{RecallRow, ReportData};
 use unisono_eval::stats::Bootstrap;
-use unisono_files::Budget;
-use unisono_fusion::FusionModel;
-use unisono_media::{ImageOptions, MediaLimits, decode};
-
-/// Items that are embedded at once.
-const BATCH: usize = 256;
-/// Longest edge of a picture in the page, in pixels.
-const THUMBNAIL: u32 = 128;
-/// Larger sounds are left out of the page, in bytes.
-const LARGEST_SOUND: u64 = 4 << 20;
-/// Items that are captioned at once.
-const CAPTIONS: usize = 64;
-/// Captions shown of a protocol.
-const CARDS: usize = 6;
-/// Results shown for a query.
-const HITS: usize = 6;
-
-/// What the caller knows and the run does not.
-#[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// Stages before and after training with their wall seconds.
-    pub stages: Vec<(String, f64)>,
-    /// The day, as people write it.
-    pub date: Option<String>,
-    /// The command that made the run.
-    pub command: Option<String>,
-}
 
 /// Measures the best checkpoint of `run` on the protocols of its recipe's `[report]` and gathers the page.
 ///
@@ -58,7 +32,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
             message: "holds no training; `unisono train RECIPE --out` makes one".into(),
         });
     };
-    let recipe = recipe_of(run, progress.recipe)?;
+    let recipe = run::recipe_of(run, progress.recipe)?;
     let summary: Summary = unisono_processors::read_json(&run.join("summary.json"))?;
     let model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
     let limits = recipe.limits;
@@ -92,377 +66,28 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     }
     mistakes.truncate(HITS);
     tell("searching".into());
-    let (mut searches, mut sounds, mut captions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut searches, mut spoken_searches, mut sound_to_text) = (Vec::new(), Vec::new(), Vec::new());
     for c in &recipe.report.search {
-        searches.extend(show.text_to_pictures(c)?);
+        searches.extend(show.text_to_images(c)?);
     }
     for c in &recipe.report.spoken {
-        let (pictures, texts) = show.spoken(c)?;
-        sounds.extend(pictures);
-        captions.extend(texts);
+        let (to_images, to_texts) = show.spoken(c)?;
+        spoken_searches.extend(to_images);
+        sound_to_text.extend(to_texts);
     }
     let (written, cards) = show.captions(run, tell)?;
     Ok(ReportData {
         captions: written,
         captioned: cards,
-        header: header(&recipe, &summary, context, &mut show.manifests)?,
-        headlines: headlines(&recall),
-        curves: Some(curves(&lines, summary.best.map(|(_, step)| step))),
+        header: run::header(&recipe, &summary, context, &mut show.manifests)?,
+        headlines: run::headlines(&recall),
+        curves: Some(run::curves(&lines, summary.best.map(|(_, step)| step))),
         recall,
         searches,
-        spoken: sounds,
-        sound_to_text: captions,
+        spoken: spoken_searches,
+        sound_to_text,
         mistakes,
-        time: Some(time(&summary, context)),
-        notes: Some(notes(&recipe, run)),
+        time: Some(run::time(&summary, context)),
+        notes: Some(run::notes(&recipe, run)),
     })
-}
-
-/// The recipe as the run's directory has it: its `[report]` and `[limits]` may be edited after the training.
-fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
-    let path = run.join("recipe.toml");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let edited = Recipe::parse(&text, &path)?;
-            Ok(Recipe { report: edited.report, limits: edited.limits, ..trained })
-        }
-        Err(_) => Ok(trained),
-    }
-}
-
-/// A sound as the page carries it: its bytes; a large one is left out, and shows as a placeholder.
-fn carried(path: &Path) -> Result<Media> {
-    match unisono_files::read(path, &Budget { bytes: LARGEST_SOUND, ..Budget::CONFIG }) {
-        Err(unisono_files::Error::Budget { .. }) => Ok(Media::new(Vec::new())),
-        bytes => Ok(Media::new(bytes?)),
-    }
-}
-
-/// The model, and what is shown of its items.
-struct Show {
-    model: Model,
-    limits: MediaLimits,
-    manifests: Manifests,
-    thumbnails: HashMap<std::path::PathBuf, Media>,
-}
-
-impl Show {
-    fn gather(
-        &self,
-        records: &[&Record],
-        modality: Modality,
-        langs: &[String],
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Side> {
-        Ok(gather(&self.model, records, modality, langs, Captions::First, &self.limits, skipped)?)
-    }
-
-    fn picture(&mut self, path: &Path) -> Result<Media> {
-        if let Some(media) = self.thumbnails.get(path) {
-            return Ok(media.clone());
-        }
-        let limits = self.limits.files();
-        let options = ImageOptions { svg_size: THUMBNAIL, limits, ..ImageOptions::default() };
-        let full = decode::image(path, &options)?;
-        let (w, h) = full.dimensions();
-        let scale = (f64::from(THUMBNAIL) / f64::from(w.max(h))).min(1.0);
-        let to = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
-        let small: RgbImage = imageops::resize(&full, to(w), to(h), imageops::FilterType::Triangle);
-        let mut bytes = Cursor::new(Vec::new());
-        small
-            .write_to(&mut bytes, ImageFormat::Png)
-            .map_err(|e| Error::io(path, std::io::Error::other(e)))?;
-        let media = Media::new(bytes.into_inner());
-        self.thumbnails.insert(path.to_owned(), media.clone());
-        Ok(media)
-    }
-
-    fn hit(&mut self, item: &Item, score: f32, right: bool) -> Result<Hit> {
-        let picture = item.path.as_deref().filter(|_| item.seconds.is_none());
-        Ok(Hit {
-            media: picture.map(|p| self.picture(p)).transpose()?,
-            text: item.text.clone(),
-            lang: item.text.as_ref().map(|_| item.lang.clone()),
-            id: Some(item.id.clone()),
-            score: Some(f64::from(score)),
-            right: Some(right),
-        })
-    }
-
-    fn query(&mut self, item: &Item, caption: Option<String>) -> Result<Query> {
-        let lang = Some(item.lang.clone()).filter(|l| !l.is_empty());
-        Ok(match (&item.text, &item.path) {
-            (Some(text), _) => Query::Text { text: text.clone(), lang },
-            (None, Some(path)) if item.seconds.is_some() => {
-                let media = carried(path)?;
-                Query::Sound { media, text: caption, lang, seconds: item.seconds }
-            }
-            (None, path) => Query::Picture {
-                media: self.picture(path.as_deref().unwrap_or(Path::new("")))?,
-                text: caption,
-            },
-        })
-    }
-
-    /// Captions by the run's own fusion part, or by that of the run `fusion` inside it.
-    fn captions(
-        &mut self,
-        run: &Path,
-        tell: &mut dyn FnMut(String),
-    ) -> Result<(Vec<CaptionRow>, Vec<CaptionCard>)> {
-        let inner = run.join("fusion");
-        let fused = |run: &Path| unisono_fusion::files::has(&checkpoint::model_dir(run));
-        let Some(run) = [run, &inner].into_iter().find(|r| fused(r)) else { return Ok(Default::default()) };
-        let Some(progress) = checkpoint::progress(run)? else { return Ok(Default::default()) };
-        let recipe = recipe_of(run, progress.recipe)?;
-        let model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
-        let options = model.config().generation.clone();
-        let (mut rows, mut cards) = (Vec::new(), Vec::new());
-        for p in &recipe.report.captions {
-            tell(format!("captions {}", p.name));
-            let manifest = self.manifests.get(&p.manifest)?;
-            let prepared = PreparedCaptions::new(p, &manifest, &model, &recipe.limits)?;
-            let (scores, mut captioned) = prepared.run(&model, &options, CAPTIONS)?;
-            let baselines = prepared.baselines(&manifest, &model, BATCH)?;
-            rows.push(CaptionRow {
-                protocol: p.name.clone(),
-                model: scores,
-                nearest: baselines.nearest,
-                frequent: baselines.frequent,
-            });
-            captioned.sort_by_key(|c| (spread(&c.id), c.id.clone()));
-            for c in captioned.into_iter().take(CARDS) {
-                let path = c.path.clone().unwrap_or_default();
-                let query = if p.from == Modality::Image {
-                    Query::Picture { media: self.picture(&path)?, text: None }
-                } else {
-                    let media = carried(&path)?;
-                    Query::Sound { media, text: None, lang: None, seconds: None }
-                };
-                let truth = c.references.first().cloned().unwrap_or_default();
-                cards.push(CaptionCard { query, caption: c.caption, truth });
-            }
-        }
-        Ok((rows, cards))
-    }
-
-    /// One search: `item` with its vector against a gallery; right is what shares its key (and language, when `lang` asks so).
-    fn search(
-        &mut self,
-        item: &Item,
-        vector: &[f32],
-        caption: Option<String>,
-        side: &Side,
-        vectors: &[f32],
-        same_lang: bool,
-    ) -> Result<Search> {
-        let gallery = Embeddings::new(vector.len(), vectors)?;
-        let mut found = top(vector, &gallery, side.items.len())?;
-        if same_lang {
-            found.retain(|(i, _)| side.items[*i].lang == item.lang);
-        }
-        let right = |i: usize| side.items[i].answers(item);
-        let rank = found.iter().position(|(i, _)| right(*i)).map(|r| (r + 1) as f64);
-        let size = found.len();
-        let mut hits = Vec::with_capacity(HITS);
-        for (i, score) in found.into_iter().take(HITS) {
-            hits.push(self.hit(&side.items[i], score, right(i))?);
-        }
-        Ok(Search { query: self.query(item, caption)?, hits, rank, gallery: Some(size) })
-    }
-
-    /// Captions in several languages of things that only held-out pictures show.
-    fn text_to_pictures(&mut self, c: &ShowConfig) -> Result<Vec<Search>> {
-        let manifest = self.manifests.get(&c.manifest)?;
-        let held_out = manifest.split(&c.split);
-        let mut skipped = Vec::new();
-        let gallery = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
-        let vectors = gallery.embed(&self.model, BATCH)?;
-        let keys: HashSet<&str> = held_out.iter().map(|r| r.key()).collect();
-        let mut asked: HashSet<String> = HashSet::new();
-        let mut out = Vec::new();
-        for lang in &c.langs {
-            let mut of_lang: Vec<&Record> = manifest
-                .records
-                .iter()
-                .filter(|r| r.lang.as_deref() == Some(lang) && keys.contains(r.key()) && !r.text.is_empty())
-                .filter(|r| !asked.contains(r.key()))
-                .collect();
-            of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
-            let Some(r) = of_lang.first() else { continue };
-            asked.insert(r.key().to_owned());
-            let texts = self.gather(&[r], Modality::Text, &[], &mut skipped)?;
-            let query = texts.embed(&self.model, BATCH)?;
-            if let Some(item) = texts.items.first() {
-                out.push(self.search(item, &query, None, &gallery, &vectors, false)?);
-            }
-        }
-        Ok(out)
-    }
-
-    /// Recordings: what they find among pictures, and among captions of their language.
-    fn spoken(&mut self, c: &ShowConfig) -> Result<(Vec<Search>, Vec<Search>)> {
-        let manifest = self.manifests.get(&c.manifest)?;
-        let held_out = manifest.split(&c.split);
-        let mut skipped = Vec::new();
-        let pictures = self.gather(&held_out, Modality::Image, &[], &mut skipped)?;
-        let texts = self.gather(&held_out, Modality::Text, &c.langs, &mut skipped)?;
-        let (picture_vectors, text_vectors) =
-            (pictures.embed(&self.model, BATCH)?, texts.embed(&self.model, BATCH)?);
-        let (mut to_pictures, mut to_texts) = (Vec::new(), Vec::new());
-        let mut asked: HashSet<String> = HashSet::new();
-        for lang in &c.langs {
-            let mut of_lang: Vec<&&Record> = held_out
-                .iter()
-                .filter(|r| r.lang.as_deref() == Some(lang) && !r.audio.is_empty() && !r.text.is_empty())
-                .filter(|r| !asked.contains(r.key()))
-                .collect();
-            of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
-            let Some(r) = of_lang.first() else { continue };
-            asked.insert(r.key().to_owned());
-            let sounds = self.gather(&[r], Modality::Audio, &[], &mut skipped)?;
-            let vector = sounds.embed(&self.model, BATCH)?;
-            let Some(item) = sounds.items.first() else { continue };
-            let caption = r.text.first().cloned();
-            let dim = self.model.config().embed_dim as usize;
-            to_pictures.push(self.search(
-                item,
-                &vector[..dim],
-                caption.clone(),
-                &pictures,
-                &picture_vectors,
-                false,
-            )?);
-            to_texts.push(self.search(item, &vector[..dim], caption, &texts, &text_vectors, true)?);
-        }
-        Ok((to_pictures, to_texts))
-    }
-
-    /// The worst three of a protocol, one for a thing.
-    fn mistakes(&mut self, prepared: &Prepared, outcome: &Outcome) -> Result<Vec<Mistake>> {
-        let mut worst: Vec<_> =
-            outcome.ranks.queries.iter().filter(|q| q.rank > 1.0 && q.best_wrong.is_some()).collect();
-        worst.sort_by(|a, b| b.rank.total_cmp(&a.rank).then(a.query.cmp(&b.query)));
-        let mut seen = HashSet::new();
-        let mut out = Vec::new();
-        for q in worst {
-            let item = &prepared.queries.items[q.query];
-            if out.len() == 3 || !seen.insert(item.key.clone()) {
-                continue;
-            }
-            let wrong = &prepared.gallery.items[q.best_wrong.unwrap_or(q.best_relevant)];
-            let right = &prepared.gallery.items[q.best_relevant];
-            let caption = right.text.clone();
-            out.push(Mistake {
-                query: self.query(item, caption)?,
-                found: self.hit(wrong, q.wrong_score.unwrap_or(0.0), false)?,
-                right: self.hit(right, q.relevant_score, true)?,
-                rank: q.rank,
-                gallery: Some(q.gallery),
-            });
-        }
-        Ok(out)
-    }
-}
-
-/// A stable spread of ids, so that examples are neither the first ones nor chosen.
-fn spread(id: &str) -> u64 {
-    id.bytes().fold(0x9e37_79b9_7f4a_7c15, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
-    })
-}
-
-fn header(
-    recipe: &Recipe,
-    summary: &Summary,
-    context: &Context,
-    manifests: &mut Manifests,
-) -> Result<Header> {
-    let mut data_sets = Vec::new();
-    for d in &recipe.report.data_set {
-        let manifest = manifests.get(&d.manifest)?;
-        let counts = manifest.splits().into_iter().map(|(split, n)| (split, n as u64)).collect();
-        data_sets.push(DataSet {
-            name: d.name.clone(),
-            counts,
-            licence: d.licence.clone(),
-            source: Some(d.source.clone()),
-        });
-    }
-    let minutes = |s: f64| format!("{} min {:02.0} s", (s / 60.0).floor(), s % 60.0);
-    let facts = vec![
-        Fact::new("Parameters", format!("{:.2} million", summary.parameters as f64 / 1e6)),
-        Fact::new("Steps", summary.step),
-        Fact::new("Samples", summary.samples),
-        Fact::new("Training", minutes(summary.seconds)),
-        Fact::new("Machine", format!("{}, {} threads", summary.device, summary.threads)),
-        Fact::new("Seed", recipe.seed),
-    ];
-    let title = if recipe.report.title.is_empty() { "Unisono: a run" } else { &recipe.report.title };
-    Ok(Header {
-        title: title.to_owned(),
-        subtitle: Some(
-            "Text, pictures and speech in one embedding space: one checkpoint gave every number here.".into(),
-        ),
-        date: context.date.clone(),
-        facts,
-        data_sets,
-        command: context.command.clone(),
-    })
-}
-
-fn headlines(rows: &[RecallRow]) -> Vec<Headline> {
-    rows.iter().take(4).map(|r| Headline::recall(r, if r.metrics.gallery > 500.0 { 5 } else { 10 })).collect()
-}
-
-fn curves(lines: &[Line], best_step: Option<u64>) -> Curves {
-    let mut curves = Curves { train: Vec::new(), val: Vec::new(), best_step };
-    for line in lines {
-        match line {
-            Line::Train(t) => curves.train.push(TrainPoint {
-                step: t.step,
-                loss: t.loss,
-                lr: Some(t.lr),
-                pairs: t.pairs.iter().map(|(k, v)| (k.replace('_', "–"), *v)).collect(),
-            }),
-            Line::Eval(e) => curves.val.push(ValPoint {
-                step: e.step,
-                recalls: e.protocols.iter().map(|(k, m)| (format!("{k} R@5"), m.r5.value)).collect(),
-            }),
-        }
-    }
-    curves
-}
-
-fn time(summary: &Summary, context: &Context) -> TimeSpent {
-    let part = |name: &str| summary.parts.get(name).copied().unwrap_or(0.0);
-    let in_loop: f64 = ["data_wait", "forward", "backward", "optimizer"].into_iter().map(part).sum();
-    let wait = 100.0 * part("data_wait") / in_loop.max(1e-9);
-    let verdict = if wait <= 10.0 {
-        format!("The loop waited for data {wait:.1} % of its time: the arithmetic is the limit.")
-    } else {
-        format!(
-            "The loop waited for data {wait:.1} % of its time: decoding is the limit; more workers or a larger cache help."
-        )
-    };
-    let names = ["forward", "backward", "optimizer", "data_wait", "evaluate", "checkpoint", "start"];
-    TimeSpent {
-        stages: context.stages.clone(),
-        training: names.into_iter().map(|n| (n.replace('_', " "), part(n))).collect(),
-        throughput: Some(Throughput { reached: summary.gflops, machine: summary.machine_gflops }),
-        verdict: Some(verdict),
-    }
-}
-
-fn notes(recipe: &Recipe, run: &Path) -> Notes {
-    let own = "Every protocol's items are held out: no near-copy of them was trained on. R@k is the share of queries whose first right answer is among the k nearest; \
-               intervals are 95 % bootstrap intervals that resample things, not queries; chance is exact for the gallery's size.";
-    let control = "The duration control never hears anything: it predicts a clip's length from a caption's and ranks by the difference. A speech result means something only beside it. \
-                   The second control is also told the clip's language, and knows from the training clips how fast each is spoken.";
-    let examples = "Searches and recordings shown were drawn by a hash of their ids, not chosen; the checkpoint is the one with the best mean R@5 on the validation protocols.";
-    Notes {
-        paragraphs: vec![own.into(), control.into(), examples.into()],
-        commands: vec!["cargo xtask quickstart".into(), format!("unisono report --run {}", run.display())],
-        facts: vec![Fact::new("Seed", recipe.seed), Fact::new("Recipe", run.join("recipe.toml").display())],
-    }
 }

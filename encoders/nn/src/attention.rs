@@ -139,7 +139,12 @@ impl Attention {
     /// # Errors
     /// No room.
     pub fn cache(&self, rows: i64, capacity: i64, device: tch::Device) -> Result<KvCache> {
-        KvCache::new([rows, self.kv_heads, capacity, self.head_width], device)
+        let kind = match &self.projections {
+            Projections::Fused(qkv) => qkv.inner_kind(),
+            Projections::Cross { kv, .. } => kv.inner_kind(),
+            Projections::Apart { v, .. } => v.inner_kind(),
+        };
+        KvCache::new([rows, self.kv_heads, capacity, self.head_width], (kind, device))
     }
 
     /// Self-attention: `x` `[B, T, W]`, or `[B, G, T, W]` of G groups whose tokens attend within their own, → the same shape. The mask
@@ -159,7 +164,7 @@ impl Attention {
             return self.forward_cross(x, &self.cross_kv(x)?, mask.parts().0);
         };
         let (h, kv) = (self.heads, self.kv_heads);
-        let all = self.split(&qkv.forward(x)?, h + 2 * kv)?;
+        let all = self.split(&qkv.forward_inner(x, None)?, h + 2 * kv)?;
         let (q, k, v) = (self.taken(&all, 0, h)?, self.taken(&all, h, kv)?, self.taken(&all, h + kv, kv)?);
         let (q, k) = self.normed(q, k)?;
         let (q, k) = match rotation {
@@ -194,19 +199,20 @@ impl Attention {
         let kv = self.kv_heads;
         let (keys, values) = match &self.projections {
             Projections::Cross { kv: both, .. } => {
-                let both = self.split(&both.forward(memory)?, 2 * kv)?;
+                let both = self.split(&both.forward_inner(memory, None)?, 2 * kv)?;
                 (both.f_narrow(1, 0, kv)?, both.f_narrow(1, kv, kv)?)
             }
             Projections::Apart { k, v, .. } => {
-                (self.split(&k.forward(memory)?, kv)?, self.split(&v.forward(memory)?, kv)?)
+                let part = |of: &Linear| self.split(&of.forward_inner(memory, None)?, kv);
+                (part(k)?, part(v)?)
             }
             Projections::Fused(qkv) => {
-                let all = self.split(&qkv.forward(memory)?, self.heads + 2 * kv)?;
+                let all = self.split(&qkv.forward_inner(memory, None)?, self.heads + 2 * kv)?;
                 (all.f_narrow(1, self.heads, kv)?, all.f_narrow(1, self.heads + kv, kv)?)
             }
         };
         let keys = match &self.norms {
-            Some([_, norm]) => norm.forward(&keys)?,
+            Some([_, norm]) => normed(norm, &keys)?,
             None => keys,
         };
         Ok(KeyValues { keys, values })
@@ -219,7 +225,7 @@ impl Attention {
     /// An attention to oneself, a number of texts that is no multiple of the items, or libtorch's.
     pub fn forward_cross(&self, x: &Tensor, kv: &KeyValues, mask: Option<&Tensor>) -> Result<Tensor> {
         let q = match &self.projections {
-            Projections::Cross { q, .. } | Projections::Apart { q, .. } => q.forward(x)?,
+            Projections::Cross { q, .. } | Projections::Apart { q, .. } => q.forward_inner(x, None)?,
             Projections::Fused(_) => {
                 return Err(crate::Error::Input("this attention has no queries to a memory".into()));
             }
@@ -230,7 +236,7 @@ impl Attention {
         let (items, rows) = if shared { (1, t) } else { (n, b / n.max(1) * t) };
         let q = q.f_view([items, rows, self.heads, self.head_width])?.f_transpose(1, 2)?;
         let q = match &self.norms {
-            Some([norm, _]) => norm.forward(&q)?,
+            Some([norm, _]) => normed(norm, &q)?,
             None => q,
         };
         let q = if shared { q.f_expand([n, self.heads, t, self.head_width], false)? } else { q };
@@ -247,12 +253,17 @@ impl Attention {
         causal: bool,
     ) -> Result<Tensor> {
         let grouped = self.kv_heads != self.heads;
-        Ok(Tensor::f_scaled_dot_product_attention(q, k, v, mask, 0.0, causal, None, grouped)?)
+        // Norms and rotations are in single precision; what they give goes on in the arithmetic of the values. What is there already is not copied.
+        let kind = v.kind();
+        let (q, k) = (q.f_to_kind(kind)?, k.f_to_kind(kind)?);
+        let added = mask.filter(|m| m.kind() != Kind::Bool).map(|m| m.f_to_kind(kind)).transpose()?;
+        let mask = added.as_ref().or(mask);
+        Ok(Tensor::f_scaled_dot_product_attention(&q, &k, v, mask, 0.0, causal, None, grouped)?)
     }
 
     fn normed(&self, q: Tensor, k: Tensor) -> Result<(Tensor, Tensor)> {
         match &self.norms {
-            Some([of_queries, of_keys]) => Ok((of_queries.forward(&q)?, of_keys.forward(&k)?)),
+            Some([of_queries, of_keys]) => Ok((normed(of_queries, &q)?, normed(of_keys, &k)?)),
             None => Ok((q, k)),
         }
     }
@@ -283,6 +294,11 @@ impl Attention {
         };
         self.out.forward(&y.f_reshape(shape)?)
     }
+}
+
+/// In single precision, whatever the arithmetic of the layers.
+fn normed(norm: &Norm, x: &Tensor) -> Result<Tensor> {
+    norm.forward(&x.f_to_kind(Kind::Float)?)
 }
 
 #[cfg(test)]

@@ -61,8 +61,8 @@ impl KvCache {
     ///
     /// # Errors
     /// No room.
-    pub fn new(shape: [i64; 4], device: Device) -> Result<Self> {
-        let empty = || Tensor::f_empty(shape, (Kind::Float, device));
+    pub fn new(shape: [i64; 4], of: (Kind, Device)) -> Result<Self> {
+        let empty = || Tensor::f_empty(shape, of);
         Ok(Self { keys: empty()?, values: empty()?, length: 0 })
     }
 

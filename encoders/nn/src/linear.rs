@@ -35,7 +35,7 @@ impl Linear {
     /// # Errors
     /// A precision that the device does not have.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
-        self.packed = Packed::new(&self.weight, precision)?;
+        self.packed = Packed::new(&self.weight, self.bias.as_ref(), precision)?;
         Ok(())
     }
 
@@ -48,6 +48,32 @@ impl Linear {
             Some(packed) => packed.forward(x, self.bias.as_ref(), Some(activation)),
             None => activation.forward(&self.forward(x)?),
         }
+    }
+
+    /// As [`forward`](Self::forward) or [`forward_activated`](Self::forward_activated), in the arithmetic that the layer was prepared for:
+    /// bfloat16 on a GPU that computes in it. For values that only an attention or the next layer reads.
+    ///
+    /// # Errors
+    /// libtorch's, for another last axis.
+    pub fn forward_inner(&self, x: &Tensor, activation: Option<Activation>) -> Result<Tensor> {
+        match (&self.packed, activation) {
+            (Some(packed), _) => packed.forward_inner(x, self.bias.as_ref(), activation),
+            (None, Some(activation)) => self.forward_activated(x, activation),
+            (None, None) => self.forward(x),
+        }
+    }
+
+    /// As on a GPU: what is computed in bfloat16 stays bfloat16.
+    #[cfg(test)]
+    pub(crate) fn stay(&mut self) {
+        if let Some(Packed::Bf16 { stays, .. }) = &mut self.packed {
+            *stays = true;
+        }
+    }
+
+    /// The kind of what [`forward_inner`](Self::forward_inner) gives for single precision.
+    pub fn inner_kind(&self) -> Kind {
+        self.packed.as_ref().map_or(Kind::Float, Packed::inner_kind)
     }
 
     /// `[.., input]` → `[.., output]`.

@@ -44,12 +44,12 @@ impl Mlp {
     /// libtorch's.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if self.gated {
-            let hidden = self.fc1.forward(x)?;
+            let hidden = self.fc1.forward_inner(x, None)?;
             let halves = hidden.f_chunk(2, -1)?;
             if let [gate, value] = halves.as_slice() {
                 return self.fc2.forward(&self.activation.forward(gate)?.f_mul(value)?);
             }
         }
-        self.fc2.forward(&self.fc1.forward_activated(x, self.activation)?)
+        self.fc2.forward(&self.fc1.forward_inner(x, Some(self.activation))?)
     }
 }

@@ -46,8 +46,8 @@ impl std::str::FromStr for Precision {
 pub(crate) enum Packed {
     /// oneDNN's blocked layout.
     Fp32(Tensor),
-    /// The weight in bfloat16.
-    Bf16(Tensor),
+    /// Weight and bias in bfloat16. `stays`: what [`forward_inner`](Self::forward_inner) gives is bfloat16, too.
+    Bf16 { weight: Tensor, bias: Option<Tensor>, stays: bool },
     /// Packed bytes `[out, in]`, scales and zero points `[out]`.
     Int8 { weight: Tensor, scale: Tensor, zero: Tensor },
 }
@@ -57,7 +57,7 @@ const TYPICAL_ROWS: i64 = 1600;
 
 impl Packed {
     /// Packs `weight` `[out, in]`; `None` where nothing is gained.
-    pub fn new(weight: &Tensor, precision: Precision) -> Result<Option<Self>> {
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>, precision: Precision) -> Result<Option<Self>> {
         let weight = weight.f_detach()?;
         let cpu = weight.device() == Device::Cpu;
         Ok(match precision {
@@ -66,7 +66,12 @@ impl Packed {
                 let args = [Arg::Tensor(&weight), Arg::Int(TYPICAL_ROWS)];
                 Some(Self::Fp32(call_one("mkldnn::_reorder_linear_weight", &args)?))
             }
-            Precision::Bf16 => Some(Self::Bf16(weight.f_to_kind(Kind::BFloat16)?)),
+            Precision::Bf16 => Some(Self::Bf16 {
+                weight: weight.f_to_kind(Kind::BFloat16)?,
+                bias: bias.map(|b| b.f_detach()?.f_to_kind(Kind::BFloat16)).transpose()?,
+                // A CPU turns numbers into bfloat16 and back for little, and its attention is made for single precision.
+                stays: !cpu,
+            }),
             Precision::Int8 if !cpu => {
                 return Err(Error::Input(
                     "int8 runs on CPUs only; take bf16 on a GPU, or --device cpu".into(),
@@ -86,6 +91,27 @@ impl Packed {
                 Some(Self::Int8 { weight: packed, scale, zero })
             }
         })
+    }
+
+    /// The kind of what [`forward_inner`](Self::forward_inner) gives.
+    pub fn inner_kind(&self) -> Kind {
+        if let Self::Bf16 { stays: true, .. } = self { Kind::BFloat16 } else { Kind::Float }
+    }
+
+    /// As [`forward`](Self::forward), in bfloat16 where that is what the device computes in: for values that only an attention or the next
+    /// layer reads, which would turn them into bfloat16 again. What is added to the residual stream never comes this way.
+    pub fn forward_inner(
+        &self,
+        x: &Tensor,
+        bias: Option<&Tensor>,
+        activation: Option<Activation>,
+    ) -> Result<Tensor> {
+        let Self::Bf16 { weight, bias, stays: true } = self else { return self.forward(x, bias, activation) };
+        let y = x.f_to_kind(Kind::BFloat16)?.f_linear(weight, bias.as_ref())?;
+        match activation {
+            Some(activation) => activation.forward(&y),
+            None => Ok(y),
+        }
     }
 
     /// `activation(x Wᵀ + b)`, the activation fused where the kernel can.
@@ -116,8 +142,7 @@ impl Packed {
                 ];
                 call_one("mkldnn::_linear_pointwise", &args)?
             }
-            Self::Bf16(weight) => {
-                let bias = bias.map(|b| b.f_to_kind(Kind::BFloat16)).transpose()?;
+            Self::Bf16 { weight, bias, .. } => {
                 let y =
                     x.f_to_kind(Kind::BFloat16)?.f_linear(weight, bias.as_ref())?.f_to_kind(Kind::Float)?;
                 return match activation {

@@ -2,61 +2,53 @@
 
 use super::{
     data::{CaptionCard, CaptionRow},
-    page::Section,
     search::query,
 };
 use crate::captioning::Scores;
-use crate::svg;
 use maud::{Markup, html};
+use unisono_page::{Column, Section, Table, number::thousands};
+
+const COLUMNS: [Column; 5] = [
+    Column::text("Captions by"),
+    Column::number("Items"),
+    Column::number("BLEU-4 %"),
+    Column::number("CIDEr-D"),
+    Column::number("Word for word %"),
+];
 
 pub(super) fn section(rows: &[CaptionRow], cards: &[CaptionCard]) -> Option<Section> {
     if rows.is_empty() && cards.is_empty() {
         return None;
     }
+    let mut table = Table::new(&COLUMNS).stacked();
+    for row in rows {
+        table.group(&row.protocol);
+        table.row(line("this model", &row.model));
+        table.row(line("the nearest known item", &row.nearest));
+        table.row(line("the most frequent caption", &row.frequent));
+    }
     let body = html! {
-        div.scroll {
-            table.recall.captions {
-                thead {
-                    tr {
-                        th scope="col" { "Captions by" }
-                        th.number scope="col" { "Items" }
-                        th.number scope="col" { "BLEU-4 %" }
-                        th.number scope="col" { "CIDEr-D" }
-                        th.number scope="col" { "Word for word %" }
-                    }
-                }
-                @for row in rows {
-                    tbody {
-                        tr.group { th colspan="5" scope="rowgroup" { (row.protocol) } }
-                        (line("this model", &row.model))
-                        (line("the nearest known item", &row.nearest))
-                        (line("the most frequent caption", &row.frequent))
-                    }
-                }
-            }
-        }
-        div.mistakes { @for card in cards { (one(card)) } }
+        @if !rows.is_empty() { (table.render()) }
+        @if !cards.is_empty() { div.cards.mistakes { @for card in cards { (one(card)) } } }
     };
     let lead = "What the fusion Transformer writes about things that it never saw or heard, beside what is true. BLEU-4 counts runs of \
                 four words, of which short captions have few; CIDEr-D (0 to 10) weighs words by how rare they are.";
     Some(Section::new("captions", "Captions", lead, body))
 }
 
-fn line(who: &str, s: &Scores) -> Markup {
-    html! {
-        tr {
-            th scope="row" { (who) }
-            td.number data-label="items" { (svg::thousands(s.items as u64)) }
-            td.number data-label="BLEU-4" { (format!("{:.1}", 100.0 * s.bleu4)) }
-            td.number data-label="CIDEr-D" { b { (format!("{:.2}", s.cider_d)) } }
-            td.number data-label="word for word" { (format!("{:.1}", 100.0 * s.exact)) }
-        }
-    }
+fn line(who: &str, s: &Scores) -> [Markup; 5] {
+    [
+        html! { (who) },
+        html! { (thousands(s.items as u64)) },
+        html! { (format!("{:.1}", 100.0 * s.bleu4)) },
+        html! { b { (format!("{:.2}", s.cider_d)) } },
+        html! { (format!("{:.1}", 100.0 * s.exact)) },
+    ]
 }
 
 fn one(card: &CaptionCard) -> Markup {
     html! {
-        article.mistake {
+        article.card.mistake {
             div.query { (query(&card.query)) }
             div.pair {
                 div.side {

@@ -1,12 +1,10 @@
 //! Training curves.
 
 use maud::html;
+use unisono_page::Section;
+use unisono_page::chart::{Axis, Format, LineChart, Look, Series};
 
-use super::{
-    data::{Curves, TrainPoint},
-    page::Section,
-};
-use crate::svg::{Axis, Format, LineChart, Series};
+use super::data::{Curves, TrainPoint};
 
 pub(super) fn section(curves: Option<&Curves>) -> Option<Section> {
     let curves = curves?;
@@ -15,14 +13,29 @@ pub(super) fn section(curves: Option<&Curves>) -> Option<Section> {
     if charts.is_empty() {
         return None;
     }
-    let body = html! { div.charts { @for chart in &charts { (chart.markup()) } } };
-    Some(Section::new("training", "Training", "", body))
+    let body = html! { div.charts { @for chart in &charts { (chart.render()) } } };
+    Some(Section::new("training", "Training", &lead(curves), body))
+}
+
+/// Says what is seen, and only that.
+fn lead(curves: &Curves) -> String {
+    let mut lead = String::new();
+    if !curves.train.is_empty() {
+        lead += "Losses in nats: bold lines are running means over the faint measured ones. ";
+    }
+    if curves.val.iter().any(|point| !point.recalls.is_empty()) {
+        lead += "Recalls stand in their 95 % intervals; dotted is chance. ";
+    }
+    if curves.best_step.is_some() {
+        lead += "The upright line is the checkpoint that was chosen.";
+    }
+    lead.trim_end().to_owned()
 }
 
 fn chart(title: &str, y: Axis, series: Vec<Series>, mark: Option<(f64, String)>) -> Option<LineChart> {
     let x = Axis { label: "step".to_owned(), ..Axis::default() };
     let drawn = series.iter().any(|s| !s.points.is_empty());
-    drawn.then(|| LineChart { title: title.to_owned(), x, y, series, mark })
+    drawn.then(|| LineChart { title: title.to_owned(), x, y, series, mark, ..LineChart::default() })
 }
 
 fn best(curves: &Curves) -> Option<(f64, String)> {
@@ -31,28 +44,37 @@ fn best(curves: &Curves) -> Option<(f64, String)> {
 
 fn loss(curves: &Curves) -> Option<LineChart> {
     let points = curves.train.iter().map(|p| (p.step as f64, p.loss)).collect();
-    let series = vec![Series { name: "all pairs".to_owned(), points, smooth: true }];
+    let series = vec![Series { look: Look::Smooth, ..Series::new("all pairs", points) }];
     chart("Loss", Axis::default(), series, best(curves))
 }
 
 fn recall(curves: &Curves) -> Option<LineChart> {
-    let points = curves.val.iter().map(|p| (p.step, p.recalls.as_slice()));
+    let mut series: Vec<Series> = Vec::new();
+    for point in &curves.val {
+        for recall in &point.recalls {
+            let s = of_name(&mut series, &recall.name, Look::Line);
+            s.points.push((point.step as f64, recall.value.value));
+            s.intervals.push((recall.value.low, recall.value.high));
+            s.chance = recall.chance;
+        }
+    }
     let y = Axis { format: Format::Percent, from_zero: true, ..Axis::default() };
-    chart("Recall on the validation split", y, named(points, false), best(curves))
+    chart("Recall on the validation split", y, series, best(curves))
 }
 
 fn pairs(curves: &Curves) -> Option<LineChart> {
-    let points = curves.train.iter().map(|p| (p.step, p.pairs.as_slice()));
-    chart("Loss by pair of modalities", Axis::default(), named(points, true), None)
+    let mut series = Vec::new();
+    for point in &curves.train {
+        for (name, loss) in &point.pairs {
+            of_name(&mut series, name, Look::Smooth).points.push((point.step as f64, *loss));
+        }
+    }
+    chart("Loss by term", Axis::default(), series, None)
 }
 
 fn rate(curves: &Curves) -> Option<LineChart> {
     let point = |p: &TrainPoint| p.lr.map(|lr| (p.step as f64, lr));
-    let series = vec![Series {
-        name: "learning rate".to_owned(),
-        points: curves.train.iter().filter_map(point).collect(),
-        smooth: false,
-    }];
+    let series = vec![Series::new("learning rate", curves.train.iter().filter_map(point).collect())];
     chart(
         "Learning rate",
         Axis { format: Format::Exponent, from_zero: true, ..Axis::default() },
@@ -61,17 +83,56 @@ fn rate(curves: &Curves) -> Option<LineChart> {
     )
 }
 
-/// Turns `(step, [(name, value)])` into one series a name, in order of first appearance.
-fn named<'a>(points: impl Iterator<Item = (u64, &'a [(String, f64)])>, smooth: bool) -> Vec<Series> {
-    let mut series: Vec<Series> = Vec::new();
-    for (step, values) in points {
-        for (name, value) in values {
-            let point = (step as f64, *value);
-            match series.iter_mut().find(|s| &s.name == name) {
-                Some(s) => s.points.push(point),
-                None => series.push(Series { name: name.clone(), points: vec![point], smooth }),
-            }
-        }
+/// The series of this name, in order of first appearance.
+fn of_name<'a>(series: &'a mut Vec<Series>, name: &str, look: Look) -> &'a mut Series {
+    let at = series.iter().position(|s| s.name == name).unwrap_or_else(|| {
+        series.push(Series { look, ..Series::new(name, Vec::new()) });
+        series.len() - 1
+    });
+    &mut series[at]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{RecallPoint, ValPoint};
+    use crate::stats::Estimate;
+
+    #[test]
+    fn each_name_is_a_line_wherever_it_begins() {
+        let point = |step: u64, names: &[&str]| ValPoint {
+            step,
+            recalls: names
+                .iter()
+                .map(|&name| RecallPoint {
+                    name: name.into(),
+                    value: Estimate { value: step as f64 / 10.0, low: 0.0, high: 1.0 },
+                    chance: Some(0.01),
+                })
+                .collect(),
+        };
+        let curves = Curves { val: vec![point(1, &["a"]), point(2, &["b", "a"])], ..Curves::default() };
+        let chart = recall(&curves).unwrap();
+        let found: Vec<(&str, &[(f64, f64)])> =
+            chart.series.iter().map(|s| (s.name.as_str(), s.points.as_slice())).collect();
+        assert_eq!(found, [("a", &[(1.0, 0.1), (2.0, 0.2)][..]), ("b", &[(2.0, 0.2)])]);
+        assert!(chart.series.iter().all(|s| s.intervals.len() == s.points.len() && s.chance == Some(0.01)));
+        assert!(lead(&curves).contains("95 %") && !lead(&curves).contains("nats"));
     }
-    series
+
+    #[test]
+    fn what_was_not_logged_is_not_drawn() {
+        let train = vec![TrainPoint { step: 1, loss: 2.0, lr: None, pairs: Vec::new() }];
+        let curves = Curves { train, ..Curves::default() };
+        assert!(
+            loss(&curves).is_some()
+                && rate(&curves).is_none()
+                && pairs(&curves).is_none()
+                && recall(&curves).is_none()
+        );
+        assert!(section(None).is_none() && section(Some(&Curves::default())).is_none());
+        let drawn = section(Some(&curves)).unwrap().markup.into_string();
+        assert_eq!(drawn.matches("<figure").count(), 1);
+        assert!(!drawn.contains("chosen") && !drawn.contains("95 %"));
+    }
 }

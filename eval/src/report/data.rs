@@ -2,8 +2,9 @@
 //! infinity: leave such points out of what is kept.)
 
 use serde::{Deserialize, Serialize};
+use unisono_page::Fact;
 
-use super::{Hit, Query, Search};
+use super::found::{Hit, Query, Search};
 use crate::{captioning::Scores, metrics::RetrievalMetrics, stats::Estimate};
 
 /// A whole report. Only the header's title is needed; an empty section does not appear.
@@ -20,7 +21,7 @@ pub struct ReportData {
     pub recall: Vec<RecallRow>,
     /// Text queries in several languages.
     pub searches: Vec<Search>,
-    /// Spoken queries → pictures.
+    /// Spoken queries → images.
     pub spoken: Vec<Search>,
     /// Sounds → texts.
     pub sound_to_text: Vec<Search>,
@@ -54,28 +55,12 @@ pub struct CaptionRow {
 /// A held-out item with what was written about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaptionCard {
-    /// The picture or sound.
+    /// The image or sound.
     pub query: Query,
     /// What the model wrote.
     pub caption: String,
     /// What is true.
     pub truth: String,
-}
-
-/// A name and its value.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fact {
-    /// What it is.
-    pub name: String,
-    /// How much or which.
-    pub value: String,
-}
-
-impl Fact {
-    /// A fact.
-    pub fn new(name: impl Into<String>, value: impl ToString) -> Self {
-        Self { name: name.into(), value: value.to_string() }
-    }
 }
 
 /// The head of the page.
@@ -102,7 +87,7 @@ pub struct Header {
 pub struct DataSet {
     /// Its name.
     pub name: String,
-    /// What it holds: `pictures` 8161, `recordings` 7390…
+    /// What it holds: `images` 8161, `recordings` 7390…
     pub counts: Vec<(String, u64)>,
     /// Its licence or licences.
     pub licence: String,
@@ -179,8 +164,19 @@ pub struct TrainPoint {
 pub struct ValPoint {
     /// The step.
     pub step: u64,
-    /// Recalls as fractions by name: (`text → image R@1`, 0.3).
-    pub recalls: Vec<(String, f64)>,
+    /// What was measured.
+    pub recalls: Vec<RecallPoint>,
+}
+
+/// A recall during training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecallPoint {
+    /// Protocol and metric: `text → image R@1`.
+    pub name: String,
+    /// A fraction, 0 to 1, with its interval.
+    pub value: Estimate,
+    /// What guessing reaches.
+    pub chance: Option<f64>,
 }
 
 /// A row of the recall table.

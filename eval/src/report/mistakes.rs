@@ -1,23 +1,21 @@
 //! The worst mistakes: what was asked, what came, what should have come.
 
 use maud::{Markup, html};
+use unisono_page::{Section, number::rank};
 
-use super::{
-    data::Mistake,
-    page::Section,
-    recall::rank,
-    search::{Hit, query, tile},
-};
+use super::data::Mistake;
+use super::found::Hit;
+use super::search::{query, tile};
 
 pub(super) fn section(mistakes: &[Mistake]) -> Option<Section> {
-    let body = html! { div.mistakes { @for mistake in mistakes { (card(mistake)) } } };
+    let body = html! { div.cards.mistakes { @for mistake in mistakes { (card(mistake)) } } };
     let lead = "Where the right answer ranked lowest. Some are the model's; some are the data's.";
     (!mistakes.is_empty()).then(|| Section::new("mistakes", "Worst mistakes", lead, body))
 }
 
 fn card(mistake: &Mistake) -> Markup {
     html! {
-        article.mistake {
+        article.card.mistake {
             div.query { (query(&mistake.query)) }
             div.pair {
                 (side("found", None, &mistake.found))

@@ -1,8 +1,9 @@
 //! How these numbers were made.
 
 use maud::html;
+use unisono_page::{Section, facts};
 
-use super::{data::Notes, header::facts, page::Section};
+use super::data::Notes;
 
 pub(super) fn section(notes: Option<&Notes>) -> Option<Section> {
     let notes = notes.filter(|notes| **notes != Notes::default())?;

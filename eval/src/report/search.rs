@@ -1,86 +1,10 @@
 //! Searches: one query and what it found, whatever the modalities.
 
 use maud::{Markup, html};
-use serde::{Deserialize, Serialize};
+use unisono_page::{Media, MediaKind, Section, number::rank, show};
 
-use super::{
-    language,
-    media::{Media, MediaKind},
-    page::Section,
-    recall::rank,
-};
-
-/// What was asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Query {
-    /// A sentence.
-    Text {
-        /// The sentence.
-        text: String,
-        /// Its language's code.
-        lang: Option<String>,
-    },
-    /// A picture.
-    Picture {
-        /// The picture.
-        media: Media,
-        /// Its name or caption.
-        text: Option<String>,
-    },
-    /// A recording.
-    Sound {
-        /// The recording.
-        media: Media,
-        /// What is said or heard, for the reader only.
-        text: Option<String>,
-        /// The language spoken.
-        lang: Option<String>,
-        /// Its length.
-        seconds: Option<f64>,
-    },
-}
-
-impl Query {
-    /// The query's language, if it has one.
-    pub fn lang(&self) -> Option<&str> {
-        match self {
-            Self::Text { lang, .. } | Self::Sound { lang, .. } => lang.as_deref(),
-            Self::Picture { .. } => None,
-        }
-    }
-}
-
-/// One result. Its rank is its place in the list.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Hit {
-    /// The picture or sound found; `None` when a text was found.
-    pub media: Option<Media>,
-    /// Its caption, or the text found.
-    pub text: Option<String>,
-    /// The text's language.
-    pub lang: Option<String>,
-    /// Its id, shown on contact sheets.
-    pub id: Option<String>,
-    /// Cosine similarity.
-    pub score: Option<f64>,
-    /// Whether it is what was asked for; `None` when nobody knows.
-    pub right: Option<bool>,
-}
-
-/// A query with its results, best first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Search {
-    /// What was asked.
-    pub query: Query,
-    /// What was found.
-    pub hits: Vec<Hit>,
-    /// Rank of the first right item in the whole gallery, when known.
-    pub rank: Option<f64>,
-    /// Size of the gallery.
-    pub gallery: Option<usize>,
-}
+use super::found::{Hit, Query, Search};
+use super::language;
 
 pub(super) fn section(
     id: &'static str,
@@ -93,13 +17,13 @@ pub(super) fn section(
 
 /// The grid of cards; `sheet` adds ranks and ids.
 pub(super) fn cards(searches: &[Search], sheet: bool) -> Markup {
-    html! { div.searches.sheet[sheet] { @for search in searches { (card(search, sheet)) } } }
+    html! { div.cards.searches.sheet[sheet] { @for search in searches { (card(search, sheet)) } } }
 }
 
 fn card(search: &Search, sheet: bool) -> Markup {
-    let pictures = search.hits.iter().any(|hit| hit.media.as_ref().is_some_and(is_picture));
+    let images = search.hits.iter().any(|hit| hit.media.as_ref().is_some_and(is_image));
     html! {
-        article.search {
+        article.card.search {
             div.query {
                 (query(&search.query))
                 @if let Some(at) = search.rank {
@@ -111,7 +35,7 @@ fn card(search: &Search, sheet: bool) -> Markup {
             }
             @if search.hits.is_empty() {
                 p.empty { "Nothing found." }
-            } @else if pictures {
+            } @else if images {
                 ol.tiles { @for (index, hit) in search.hits.iter().enumerate() { (tile(hit, sheet.then_some(index + 1))) } }
             } @else {
                 ol.lines { @for (index, hit) in search.hits.iter().enumerate() { (line(hit, index + 1, sheet, search.query.lang())) } }
@@ -120,7 +44,7 @@ fn card(search: &Search, sheet: bool) -> Markup {
     }
 }
 
-/// The query as it was asked: words, picture or player.
+/// The query as it was asked: words, image or player.
 pub(super) fn query(query: &Query) -> Markup {
     html! {
         @match query {
@@ -128,27 +52,27 @@ pub(super) fn query(query: &Query) -> Markup {
                 (chip(lang.as_deref()))
                 p.words dir="auto" lang=[lang.as_deref().and_then(language::tag)] { (text) }
             }
-            Query::Picture { media, text } => {
-                div.asked { (show(media, text.as_deref().unwrap_or("query picture"))) }
+            Query::Image { media, text } => {
+                div.asked { (show(media, text.as_deref().unwrap_or("query image"))) }
                 @if let Some(text) = text { p.words dir="auto" { (text) } }
             }
-            Query::Sound { media, text, lang, seconds } => {
+            Query::Audio { media, text, lang, seconds } => {
                 (chip(lang.as_deref()))
                 @if let Some(seconds) = seconds { span.seconds { (format!("{seconds:.1} s")) } }
                 @if let Some(text) = text { p.words dir="auto" lang=[lang.as_deref().and_then(language::tag)] { (text) } }
-                (show(media, text.as_deref().unwrap_or("query sound")))
+                (show(media, text.as_deref().unwrap_or("query audio")))
             }
         }
     }
 }
 
-/// A result as a picture with its caption.
+/// A result as an image with its caption.
 pub(super) fn tile(hit: &Hit, rank: Option<usize>) -> Markup {
     let name = hit.text.as_deref().or(hit.id.as_deref()).unwrap_or("result");
     html! {
         li class=(class(hit)) {
             div.frame {
-                @match &hit.media { Some(media) => (show(media, name)), None => div.missing { "no picture" } }
+                @match &hit.media { Some(media) => (show(media, name)), None => div.missing { "no image" } }
                 @if hit.right == Some(true) { span.tick title="right" { "✓" } }
             }
             p.score { @if let Some(rank) = rank { span { (rank) } } @if let Some(score) = hit.score { (format!("{score:.2}")) } }
@@ -194,17 +118,6 @@ fn chip(lang: Option<&str>) -> Markup {
     html! { @if let Some(lang) = lang { span.chip { (language::name(lang)) } } }
 }
 
-fn is_picture(media: &Media) -> bool {
-    matches!(media.kind(), MediaKind::Picture(_))
-}
-
-/// A picture or a player; a plain note where the bytes are neither.
-fn show(media: &Media, name: &str) -> Markup {
-    html! {
-        @match (media.kind(), media.data_uri()) {
-            (MediaKind::Picture(_), Some(uri)) => img src=(uri) alt=(name) title=(name) loading="lazy" decoding="async";,
-            (MediaKind::Sound(_), Some(uri)) => audio controls preload="metadata" src=(uri) aria-label=(name) {},
-            _ => div.missing { "cannot be shown" },
-        }
-    }
+fn is_image(media: &Media) -> bool {
+    matches!(media.kind(), MediaKind::Image(_))
 }

@@ -2,13 +2,11 @@
 
 use maud::html;
 use serde::{Deserialize, Serialize};
+use unisono_page::{Fact, Page, banner, facts};
 
-use super::{
-    data::Fact,
-    header::facts,
-    page::page,
-    search::{Search, cards},
-};
+use super::STYLE;
+use super::found::Search;
+use super::search::cards;
 
 /// What a contact sheet shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,8 +24,8 @@ pub struct SheetData {
 pub fn contact_sheet(data: &SheetData) -> String {
     let title = if data.title.is_empty() { "Search" } else { &data.title };
     let body = html! {
-        header.top { p.eyebrow { "Unisono" } h1 dir="auto" { (title) } (facts(&data.facts)) }
+        (banner(Some("Search"), title, &facts(&data.facts)))
         main { (cards(&data.searches, true)) }
     };
-    page(title, &body)
+    Page { title, style: STYLE, body: &body }.render()
 }

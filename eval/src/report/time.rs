@@ -1,12 +1,10 @@
 //! Where time went.
 
 use maud::{Markup, html};
+use unisono_page::chart::StackedBar;
+use unisono_page::{Section, number::duration};
 
-use super::{
-    data::{Throughput, TimeSpent},
-    page::Section,
-};
-use crate::svg::StackedBar;
+use super::data::{Throughput, TimeSpent};
 
 pub(super) fn section(time: Option<&TimeSpent>) -> Option<Section> {
     let time = time?;
@@ -20,8 +18,8 @@ pub(super) fn section(time: Option<&TimeSpent>) -> Option<Section> {
     };
     let body = html! {
         @if let Some(verdict) = &time.verdict { p.verdict { (verdict) } }
-        @if !time.stages.is_empty() { (bar("The whole run", &time.stages).markup()) }
-        @if !time.training.is_empty() { (bar("Training", &time.training).markup()) }
+        @if !time.stages.is_empty() { (bar("The whole run", &time.stages).render()) }
+        @if !time.training.is_empty() { (bar("Training", &time.training).render()) }
         @if let Some(throughput) = &time.throughput { (busy(throughput)) }
     };
     Some(Section::new("time", "Where time went", "", body))
@@ -38,22 +36,14 @@ fn busy(throughput: &Throughput) -> Markup {
     }
 }
 
-/// Seconds for people: `0.8 s`, `42 s`, `3 min 05 s`, `2 h 10 min`.
-pub(super) fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..=9 => format!("{seconds:.1} s"),
-        10..=59 => format!("{whole} s"),
-        60..=3599 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn durations_read_well() {
-        let written = [0.84, 9.4, 59.6, 185.0, 7800.0].map(super::duration);
-        assert_eq!(written, ["0.8 s", "9.4 s", "1 min 00 s", "3 min 05 s", "2 h 10 min"]);
+    fn throughput_is_told_against_the_machine() {
+        let drawn = |reached, machine| busy(&Throughput { reached, machine }).into_string();
+        assert!(drawn(171.0, 292.0).contains("<b>59 %</b> of it."));
+        assert!(!drawn(171.0, 0.0).contains('%'));
     }
 }

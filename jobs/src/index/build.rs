@@ -1,23 +1,21 @@
 //! Building an index: beside its place, checked, then renamed.
 
 use super::{
-    BuildOptions, Built, FORMAT_VERSION, HEADER, Header, ITEMS, ModelRef, SUM, Texts, VECTORS, check,
+    BuildOptions, Built, FORMAT_VERSION, HEADER, Header, ITEMS, ModelRef, Texts, VECTORS, Writer, check,
 };
 use crate::crossmodal::{self, Recall};
-use crate::identity::hex;
-use crate::output::{safetensors, write_items};
-use crate::{Embedded, Embedder, Error, Flow, Item, Progress, Result, Skip, embed, identity};
+use crate::pipeline::{Round, Sink};
+use crate::{Embedded, Embedder, Error, Flow, Item, Items, LeftOut, Progress, Result, Skip, identity};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tch::Device;
 use unisono_encoders::Precision;
 use unisono_files::{
-    Budget, Lock, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder,
-    write_atomic, write_json,
+    Budget, Lock, Sum, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder,
+    write_json,
 };
 
 /// What was built.
@@ -28,9 +26,8 @@ pub struct BuildReport {
     /// Inputs that could not be used, each with its reason.
     pub skipped: Vec<Skip>,
     /// Files in folders that were no wanted media.
-    pub left_out: usize,
-    /// The same by the endings of their names.
-    pub left_out_kinds: BTreeMap<String, usize>,
+    #[serde(flatten)]
+    pub left_out: LeftOut,
     /// Items dropped because the same file or text with the same label is there already.
     pub repeated: usize,
     /// Items embedded a second time to see that each finds itself.
@@ -53,7 +50,7 @@ impl BuildReport {
 /// Before it is put in place some items are embedded again, and each must find itself.
 ///
 /// # Errors
-/// A folder that is no index at `out`; as [`Inputs::list`](crate::Inputs::list) and [`embed()`]; [`Error::SelfCheck`].
+/// A folder that is no index at `out`; as [`Inputs::list`](crate::Inputs::list) and [`embed()`](crate::embed()); [`Error::SelfCheck`].
 pub fn build(
     model: &Path,
     device: Device,
@@ -84,21 +81,49 @@ pub fn build_with(
     embedder.set_limits(options.limits);
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
     let mut listing = options.inputs.list(&embedder.model().embeds())?;
-    let (left_out, left_out_kinds) = (listing.left_out, std::mem::take(&mut listing.left_out_kinds));
     let repeated = drop_repeated(&mut listing.items);
     // Made first: a folder that cannot be written is known before the work.
     let folder = folder_beside(out)?;
-    let embedded = embed(&embedder, listing, &options.embed, progress)?;
-    let checked = check::finds_itself(&embedder, &embedded, &options.embed, progress)?;
-    let recalls = crossmodal::recalls(&embedded.items, &embedded.vectors)?;
     let sha256 = identity(&model)?;
-    let header = write(folder.path(), &embedded, model, sha256, |header_model, sum| {
-        let how = (options.embed.batch, embedder.precision());
-        header(&embedded, header_model, sum, options.inputs.absolute()?, how, recalls)
-    })?;
+    let writer = Writer::begin(folder.path(), &sha256, embedder.dim())?;
+    let mut rows = Rows { writer, items: Items::default() };
+    let skipped = crate::embed::run(&embedder, &listing, &options.embed, &mut rows, progress)?;
+    let Rows { mut writer, items } = rows;
+    let mapped = writer.rows()?;
+    let checked = check::finds_itself(&embedder, &items, mapped.values(), &options.embed, progress)?;
+    let recalls = crossmodal::recalls(&items, embedder.dim(), mapped.values())?;
+    drop(mapped);
+    let made = Made {
+        items: &items,
+        dim: embedder.dim(),
+        inputs: options.inputs.absolute()?,
+        batch: options.embed.batch,
+        precision: embedder.precision(),
+        skipped: skipped.len(),
+        recalls,
+    };
+    let header = finish(folder.path(), writer, ModelRef { path: model, sha256 }, made)?;
     let kept = replace_folder(folder, out, |old| refuse_foreign(old).is_ok())?;
-    let skipped = embedded.skipped;
-    Ok(BuildReport { header, skipped, left_out, left_out_kinds, repeated, checked, kept })
+    let left_out = listing.left_out;
+    Ok(BuildReport { header, skipped, left_out, repeated, checked, kept })
+}
+
+/// Rows that go into an index, and what they are.
+struct Rows {
+    writer: Writer,
+    items: Items,
+}
+
+impl Sink<Vec<f32>> for Rows {
+    fn keep(&mut self, round: Round<'_, Vec<f32>>) -> Result<()> {
+        for (item, outcome) in round.items.iter().zip(round.outcomes) {
+            if let Ok(row) = outcome {
+                self.writer.push(item, &row)?;
+                self.items.push(item);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Writes an index of vectors that are there already, replacing one that stands at `out`. `identity` is that of the model in the folder
@@ -117,61 +142,48 @@ pub(crate) fn write_whole(
     refuse_foreign(out)?;
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
     let folder = folder_beside(out)?;
-    write(folder.path(), &embedded, model, identity.to_owned(), |header_model, sum| {
-        header(&embedded, header_model, sum, inputs.absolute()?, (0, Precision::Fp32), Vec::new())
-    })?;
+    let mut writer = Writer::begin(folder.path(), identity, embedded.vectors.dim)?;
+    for (item, row) in embedded.items.iter().zip(embedded.vectors.rows()) {
+        writer.push(item, row)?;
+    }
+    let made = Made {
+        items: &embedded.items.into_iter().collect(),
+        dim: embedded.vectors.dim,
+        inputs: inputs.absolute()?,
+        batch: 0,
+        precision: Precision::Fp32,
+        skipped: embedded.skipped.len(),
+        recalls: Vec::new(),
+    };
+    finish(folder.path(), writer, ModelRef { path: model, sha256: identity.to_owned() }, made)?;
     replace_folder(folder, out, |old| refuse_foreign(old).is_ok())?;
     Ok(())
 }
 
-fn header(
-    embedded: &Embedded,
-    model: ModelRef,
-    sum: String,
-    mut inputs: crate::Inputs,
-    (batch, precision): (usize, Precision),
+/// What the header of an index tells besides its model.
+struct Made<'a> {
+    items: &'a Items,
+    dim: usize,
+    inputs: crate::Inputs,
+    batch: usize,
+    precision: Precision,
+    skipped: usize,
     recalls: Vec<Recall>,
-) -> Result<Header> {
+}
+
+/// Ends the three files in `folder`, `index.json` last.
+fn finish(folder: &Path, writer: Writer, model: ModelRef, made: Made) -> Result<Header> {
+    let sum = writer.finish()?;
+    let Made { items, dim, mut inputs, batch, precision, skipped, recalls } = made;
     // They stand in the items already: a count and a sum say which they were.
     let texts = Texts::of(&std::mem::take(&mut inputs.texts));
-    let mut modalities = BTreeMap::new();
-    for item in &embedded.items {
-        *modalities.entry(item.modality).or_insert(0) += 1;
-    }
     let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let unisono = env!("CARGO_PKG_VERSION").to_owned();
-    let skipped = embedded.skipped.len();
     let built = Built { at, unisono, inputs, texts, batch, precision, skipped, recalls };
-    let (dim, count) = (embedded.vectors.dim, embedded.items.len());
-    Ok(Header { format_version: FORMAT_VERSION, model, dim, count, modalities, sum, built })
-}
-
-/// Writes the three files into `folder`, `index.json` last.
-fn write(
-    folder: &Path,
-    embedded: &Embedded,
-    model: PathBuf,
-    sha256: String,
-    header: impl FnOnce(ModelRef, String) -> Result<Header>,
-) -> Result<Header> {
-    let mut lines = Vec::new();
-    let items = folder.join(ITEMS);
-    write_items(&mut lines, &embedded.items).map_err(Error::io(&items, "write"))?;
-    let sum = sum(&lines, &sha256);
-    write_atomic(&items, |w| w.write_all(&lines))?;
-    let metadata = HashMap::from([(SUM.to_owned(), sum.clone())]);
-    safetensors(&folder.join(VECTORS), &embedded.vectors, metadata)?.place()?;
-    let header = header(ModelRef { path: model, sha256 }, sum)?;
+    let (count, modalities) = (items.len(), items.counts().clone());
+    let header = Header { format_version: FORMAT_VERSION, model, dim, count, modalities, sum, built };
     write_json(&folder.join(HEADER), &header)?;
     Ok(header)
-}
-
-/// [`Header::sum`] of these lines and this model.
-pub(crate) fn sum(lines: &[u8], model: &str) -> String {
-    let mut hash = Sha256::new();
-    hash.update(model.as_bytes());
-    hash.update(lines);
-    hex(&hash.finalize())
 }
 
 /// A wrong `--out` must never cost a folder that is no index: what may be replaced is nothing, an empty folder, or an index of ours and nothing
@@ -207,15 +219,21 @@ fn refuse_foreign(out: &Path) -> Result<()> {
 }
 
 /// Manifests repeat a picture for every language of its captions; a search should show it once.
-fn drop_repeated(items: &mut Vec<Item>) -> usize {
+fn drop_repeated(items: &mut Items) -> usize {
     let before = items.len();
     let mut seen = HashSet::new();
-    items.retain(|item| {
-        let words = if item.path.is_none() { item.text.clone() } else { None };
-        // Texts by themselves are kept as given: each has an id of its own and no label.
-        let part = if item.span.is_whole() { None } else { Some(item.span.to_string()) };
-        item.label.is_none()
-            || seen.insert((item.modality, item.path.clone(), part, words, item.label.clone()))
-    });
+    let mut once = |item: &Item| {
+        let words = if item.path.is_none() { item.text.as_deref() } else { None };
+        let part = if item.span.is_whole() { String::new() } else { item.span.to_string() };
+        let path = item.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        let label = item.label.as_deref()?;
+        let mut sum = Sum::default();
+        for part in [item.modality.name(), &path, &part, words.unwrap_or_default(), label] {
+            sum.part(part.as_bytes());
+        }
+        Some(seen.insert(sum.letters()))
+    };
+    // Texts by themselves are kept as given: each has an id of its own and no label.
+    *items = items.iter().filter(|item| once(item).unwrap_or(true)).collect();
     before - items.len()
 }

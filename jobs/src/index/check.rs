@@ -2,7 +2,7 @@
 
 use crate::search::top;
 use crate::vectors::similarity;
-use crate::{EmbedOptions, Embedded, Embedder, Error, Flow, Listing, Progress, Result, embed};
+use crate::{EmbedOptions, Embedder, Error, Flow, Items, Listing, Progress, Result, embed};
 use unisono_encoders::Precision;
 
 /// Items embedded again.
@@ -25,32 +25,36 @@ fn bounds(precision: Precision) -> (f32, f32) {
 /// [`Error::SelfCheck`] names the first item that is not found.
 pub(super) fn finds_itself(
     embedder: &Embedder,
-    embedded: &Embedded,
+    items: &Items,
+    values: &[f32],
     options: &EmbedOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<usize> {
-    let n = embedded.items.len();
+    let (n, dim) = (items.len(), embedder.dim());
     let rows: Vec<usize> = (0..n).step_by(n.div_ceil(ITEMS).max(1)).collect();
-    let items = rows.iter().map(|row| embedded.items[*row].clone()).collect();
-    let listing = Listing { items, ..Listing::default() };
+    let chosen = rows.iter().filter_map(|row| items.get(*row)).collect();
+    let listing = Listing { items: chosen, ..Listing::default() };
+    let id = |row: usize| items.get(row).map_or_else(String::new, |item| item.id);
     // Three at once: never the batches of the build, so that what depends on the neighbours in a batch shows.
     let options = EmbedOptions { batch: 3, max_skip: 0, ..*options };
     let again = embed(embedder, listing, &options, &mut |p| progress(Progress { stage: "self-check", ..p }))?;
-    let vectors = &embedded.vectors;
     let (same, rounding) = bounds(embedder.precision());
     for (row, vector) in rows.iter().zip(again.vectors.rows()) {
-        let id = &embedded.items[*row].id;
-        let own = similarity(vector, &vectors.data[row * vectors.dim..(row + 1) * vectors.dim]);
+        let own = similarity(vector, &values[row * dim..(row + 1) * dim]);
         if own < same {
             return Err(Error::SelfCheck(format!(
-                "{id} embedded twice has cosine {own:.6} with itself, expected at least {same}"
+                "{} embedded twice has cosine {own:.6} with itself, expected at least {same}",
+                id(*row)
             )));
         }
-        match top(&vectors.data, vector, 1, |_| true).first() {
+        match top(values, vector, 1, |_| true).first() {
             Some(best) if best.score <= own + rounding => (),
             best => {
-                let other = best.map_or("nothing", |hit| embedded.items[hit.index].id.as_str());
-                return Err(Error::SelfCheck(format!("{id} is not its own nearest neighbour, {other} is")));
+                let other = best.map_or_else(|| "nothing".to_owned(), |hit| id(hit.index));
+                return Err(Error::SelfCheck(format!(
+                    "{} is not its own nearest neighbour, {other} is",
+                    id(*row)
+                )));
             }
         }
     }

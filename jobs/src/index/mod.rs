@@ -9,10 +9,12 @@
 mod build;
 mod check;
 mod open;
+mod write;
 
+pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
-pub(crate) use build::{sum, write_whole};
 pub use open::{Index, open};
+pub(crate) use write::{Writer, sum};
 
 use crate::crossmodal::Recall;
 use crate::identity::hex;

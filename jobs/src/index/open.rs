@@ -1,6 +1,6 @@
 //! Opening an index and searching it.
 
-use super::{FORMAT_VERSION, Files, HEADER, Header, ITEMS, ModelState, SUM, VECTORS, build};
+use super::{FORMAT_VERSION, Files, HEADER, Header, ITEMS, ModelState, SUM, VECTORS, sum};
 use crate::output::TENSOR;
 use crate::search::{self, Hit};
 use crate::{Embedder, Error, Item, Result, identity};
@@ -158,10 +158,10 @@ fn read_header(path: &Path) -> Result<Header> {
         return Err(Error::format(path, message));
     }
     let header: Header = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
-    let sum: usize = header.modalities.values().fold(0, |a, b| a.saturating_add(*b));
-    if header.dim == 0 || header.count == 0 || sum != header.count {
+    let total: usize = header.modalities.values().fold(0, |a, b| a.saturating_add(*b));
+    if header.dim == 0 || header.count == 0 || total != header.count {
         let (n, d) = (header.count, header.dim);
-        let message = format!("{n} items of width {d}, {sum} by modality: damaged; build the index again");
+        let message = format!("{n} items of width {d}, {total} by modality: damaged; build the index again");
         return Err(Error::format(path, message));
     }
     Ok(header)
@@ -177,7 +177,7 @@ fn read_items(path: &Path, header: &Header) -> Result<Vec<Item>> {
             format!("expected {expected} lines, found {found}: cut or of another index; build it again");
         return Err(Error::format(path, message));
     }
-    if build::sum(text.as_bytes(), &header.model.sha256) != header.sum {
+    if sum(text.as_bytes(), &header.model.sha256) != header.sum {
         return Err(Error::format(
             path,
             "not the items that index.json was written for; build the index again",

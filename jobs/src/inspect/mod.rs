@@ -6,7 +6,7 @@ mod form;
 pub use check::Opening;
 
 use crate::item::Skip;
-use crate::ordered::ordered;
+use crate::pipeline::ordered;
 use crate::{Error, Flow, Progress, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -86,10 +86,10 @@ pub fn inspect(
     let total = files.len();
     let id = |index: usize| -> String { files[index].path.display().to_string() };
     ordered(
-        &files,
+        0..files.len(),
         workers,
         16,
-        |file| check::check(file, opening.map(|opening| (opening, ffmpeg.as_ref()))),
+        |index| check::check(&files[index], opening.map(|opening| (opening, ffmpeg.as_ref()))),
         |index, seen| {
             problems.extend(seen.problems.into_iter().map(|reason| Skip { id: id(index), reason }));
             misnamed.extend(seen.misnamed.map(|content| Misnamed { path: id(index), content }));

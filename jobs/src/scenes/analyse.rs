@@ -181,14 +181,14 @@ impl Eyes<'_> {
         let (settings, limits) = (wanted.settings, wanted.limits);
         let video = ffmpeg.probe(path, limits)?;
         let whole = !settings.classical().is_empty();
-        // Where detectors look at every so many pixels only, FFmpeg hands over no others: most of the cost of whole frames is their way here.
+        // Where detectors look at few pixels, FFmpeg hands over no others: most of the cost of whole frames is their way here.
         let picked = match video.size {
-            Some((width, height)) => Shrink::new(width as usize, height as usize)?.picked(),
+            Some((width, height)) => Shrink::new(width as usize, height as usize)?.grid(),
             None => None,
         };
         let options = StreamOptions {
             whole,
-            picked: picked.map(|(width, height)| (width as u32, height as u32)),
+            picked,
             small: net.is_some().then_some(TINY),
             every: wanted.pictures.then_some(settings.sample.every),
             threads: Some(wanted.threads),

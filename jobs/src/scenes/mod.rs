@@ -26,7 +26,7 @@ pub use eyes::Models;
 pub use gather::Gathered;
 pub use inputs::{Shard, Source, list};
 
-use crate::embed::check_skips;
+use crate::pipeline::check_skips;
 use crate::{Error, Flow, Result, Skip};
 use analyse::{Analysis, Message, Wanted};
 use serde_json::Value;

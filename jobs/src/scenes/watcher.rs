@@ -60,13 +60,7 @@ impl<'a> Watcher<'a> {
     /// `data` of all frames is of one size, whatever that of the file's is: PySceneDetect leaves out frames of another, which may be most.
     pub(super) fn push(&mut self, shape: &Shape, data: &[u8]) -> Result<()> {
         if self.detection.is_none() {
-            // Of pixels that were picked only the headers tell what they were picked from.
-            let headers = self
-                .file
-                .and_then(|file| file.size)
-                .filter(|_| matches!(shape.layout, Layout::Yuv444 { .. }));
-            let size = headers.unwrap_or((shape.width, shape.height));
-            let shrink = Shrink::new(size.0 as usize, size.1 as usize)?;
+            let shrink = Shrink::new(shape.width as usize, shape.height as usize)?;
             let rate = self.rate(shape)?;
             self.average = Some(rate);
             let clock = Clock::new(rate, shape.time);
@@ -81,9 +75,9 @@ impl<'a> Watcher<'a> {
                     shrink.set_matrix(Matrix::named(shape.matrix));
                     shrink.yuv420(data, full_range, &mut self.picture)?;
                 }
-                Layout::Yuv444 { full_range } => {
+                Layout::Picked { full_range } => {
                     shrink.set_matrix(Matrix::named(shape.matrix));
-                    shrink.yuv444(data, full_range, &mut self.picture)?;
+                    shrink.picked(data, full_range, &mut self.picture)?;
                 }
                 // Whole frames that are no YUV come in this order.
                 Layout::Bgr | Layout::Rgb => shrink.bgr(data, &mut self.picture)?,

@@ -20,7 +20,7 @@ fn of(path: &Path) -> Inputs {
 
 fn below(listing: &Listing, dir: &Path) -> Vec<(String, Modality)> {
     let short = |i: &Item| i.path.as_ref().unwrap().strip_prefix(dir).unwrap().display().to_string();
-    listing.items.iter().map(|i| (short(i), i.modality)).collect()
+    listing.items.iter().map(|i| (short(&i), i.modality)).collect()
 }
 
 #[test]
@@ -30,10 +30,10 @@ fn folders_are_walked_in_order_without_what_is_hidden() {
     let listing = of(dir.path()).list(&ALL).unwrap();
     let want = [("a.jpg", Image), ("b/1.wav", Audio), ("b/2.PNG", Image), ("z/10.svg", Image)];
     assert_eq!(below(&listing, dir.path()), want.map(|(p, m)| (p.to_owned(), m)));
-    assert_eq!((listing.left_out, listing.skipped.len()), (1, 0));
+    assert_eq!((listing.left_out.count, listing.skipped.len()), (1, 0));
     assert!(listing.items.iter().all(|i| Path::new(&i.id).is_absolute()));
     let sounds = of(dir.path()).list(&[Audio]).unwrap();
-    assert_eq!((below(&sounds, dir.path()).len(), sounds.left_out), (1, 4));
+    assert_eq!((below(&sounds, dir.path()).len(), sounds.left_out.count), (1, 4));
 }
 
 #[cfg(unix)]
@@ -58,7 +58,7 @@ fn a_file_given_by_itself_is_told_by_its_content() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("picture.bin");
     fs::write(&path, b"\x89PNG\r\n\x1a\n").unwrap();
-    assert_eq!(of(&path).list(&ALL).unwrap().items[0].modality, Image);
+    assert_eq!(of(&path).list(&ALL).unwrap().items.get(0).unwrap().modality, Image);
     assert!(of(&path).list(&[Text]).unwrap().skipped[0].reason.contains("embedded are: text"));
     fs::write(&path, b"some words").unwrap();
     assert!(of(&path).list(&ALL).unwrap().skipped[0].reason.contains("neither a picture nor a sound"));
@@ -80,7 +80,7 @@ fn records_give_pictures_sounds_texts() {
     )
     .unwrap();
     let inputs = Inputs { manifest: Some(manifest), split: Some("test".into()), ..Inputs::default() };
-    let items = inputs.list(&ALL).unwrap().items;
+    let items: Vec<Item> = inputs.list(&ALL).unwrap().items.iter().collect();
     let kinds: Vec<_> = items.iter().map(|i| (i.modality, i.part)).collect();
     assert_eq!(kinds, [(Image, 0), (Audio, 0), (Audio, 1), (Text, 0), (Text, 1)]);
     assert_eq!(items[0].path, Some(dir.path().join("cat.png")));
@@ -96,16 +96,16 @@ fn records_give_pictures_sounds_texts() {
 fn what_is_passed_over_is_counted_by_kind() {
     let dir = tree(&["a.png", "b.HEIC", "c.heic", "d.txt", "README", "e.not an ending", ".hidden.txt"]);
     let listing = of(dir.path()).list(&[Image]).unwrap();
-    assert_eq!((listing.items.len(), listing.left_out), (1, 5));
-    let line = listing.others().unwrap();
+    assert_eq!((listing.items.len(), listing.left_out.count), (1, 5));
+    let line = listing.left_out.line().unwrap();
     assert_eq!(line, "5 other files: 2 .heic, 2 without an ending, 1 .txt");
-    assert_eq!(Listing::default().others(), None);
+    assert_eq!(LeftOut::default().line(), None);
     #[cfg(unix)]
     {
         let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe.png")).status().unwrap();
         assert!(made.success());
         let listing = of(dir.path()).list(&[Image]).unwrap();
-        assert_eq!((listing.items.len(), listing.left_out_kinds["pipe or device"]), (1, 1));
+        assert_eq!((listing.items.len(), listing.left_out.kinds["pipe or device"]), (1, 1));
     }
 }
 

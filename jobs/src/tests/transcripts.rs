@@ -21,7 +21,7 @@ fn run(
     let mut transcripts = open(dir, settings);
     let done = transcripts.plan(&mut listing, roots, "txt", fresh)?;
     for item in &listing.items {
-        transcripts.write(item, &format!("of {} with {settings}", item.id))?;
+        transcripts.write(&item, &format!("of {} with {settings}", item.id))?;
     }
     assert_eq!(transcripts.written(), listing.items.len());
     Ok((done, listing.skipped))
@@ -85,7 +85,7 @@ fn ids_of_any_kind_become_files() {
     items.push(item("x", 1));
     let count = items.len();
     let out = dir.path().join("out");
-    let all = Listing { items, ..Listing::default() };
+    let all = Listing { items: items.into_iter().collect(), ..Listing::default() };
     run(&out, "s", all.clone(), &[], false).unwrap();
     assert_eq!(tree(&out).len(), count, "{:?}", tree(&out));
     assert_eq!(run(&out, "s", all, &[], false).unwrap().0, count);

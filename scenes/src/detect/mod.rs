@@ -34,6 +34,7 @@ mod histogram;
 mod length;
 mod picture;
 mod settings;
+mod sparse;
 mod taps;
 
 pub use clock::{Clock, average_rate};
@@ -311,3 +312,7 @@ mod tests;
 #[cfg(test)]
 #[path = "../tests/detect_parts.rs"]
 mod part_tests;
+
+#[cfg(test)]
+#[path = "../tests/picked.rs"]
+mod picked_tests;

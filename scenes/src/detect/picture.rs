@@ -5,8 +5,10 @@
 //! those are converted from the decoder's form: of 1280 x 720 every 25th.
 
 use super::convert::{Coefficients, Matrix, Row, yuv_to_bgr};
+use super::sparse::{Parts, Sparse};
 use super::taps::{Axis, between, mix};
 use crate::{Error, Result};
+use unisono_media::video::Grid;
 
 /// Side to which longer pictures are shrunk.
 const SIDE: f64 = 256.0;
@@ -47,6 +49,8 @@ pub struct Shrink {
     small: (usize, usize),
     matrix: Matrix,
     way: Way,
+    /// Where FFmpeg can leave the other pixels out.
+    sparse: Option<Sparse>,
     /// Columns of the frame that are looked at, and half of each: one for each pixel of the result's row, or all first ones and then
     /// all second ones.
     columns: Vec<u32>,
@@ -76,6 +80,7 @@ enum Way {
 enum Source<'a> {
     Yuv { luma: &'a [u8], u: &'a [u8], v: &'a [u8], k: Coefficients },
     Bgr(&'a [u8]),
+    Picked { parts: Parts<'a>, of: &'a Sparse, k: Coefficients },
 }
 
 impl Shrink {
@@ -92,12 +97,14 @@ impl Shrink {
         let shrunk = |side: usize| ((side as f64 / factor).round_ties_even() as usize).max(1);
         let small = if factor > 1.0 { (shrunk(width), shrunk(height)) } else { (width, height) };
         let all = |n: usize| (0..n as u32).collect::<Vec<_>>();
+        let mut sparse = None;
         let (way, columns) = if small == (width, height) {
             (Way::Pick(all(height)), all(width))
         } else if (width, height) == (2 * small.0, 2 * small.1) {
             (Way::Half, all(width))
         } else {
             let (x, y) = (Axis::linear(width, small.0), Axis::linear(height, small.1));
+            sparse = Sparse::new(&x, &y, (width, height));
             if x.plain() && y.plain() {
                 (Way::Pick(y.first), x.first)
             } else {
@@ -112,6 +119,7 @@ impl Shrink {
             small,
             matrix: Matrix::default(),
             way,
+            sparse,
             chroma: columns.iter().map(|c| c / 2).collect(),
             columns,
             gathered: [vec![0; n], vec![0; n], vec![0; n]],
@@ -137,37 +145,30 @@ impl Shrink {
         self.small
     }
 
-    /// The size of the small pictures, where those are made by leaving pixels out: pixel `x` of a row is then the frame's `(x + 1/2) width / small`,
-    /// rounded down, and rows alike, which FFmpeg's scaler does as well (`neighbor`). `None`: pixels stay, or are mixed.
-    pub fn picked(&self) -> Option<(usize, usize)> {
-        (matches!(self.way, Way::Pick(_)) && self.small != self.size).then_some(self.small)
+    /// The pixels of frames in planar 4:2:0 that are looked at, where those are few and FFmpeg can leave the others out.
+    pub fn grid(&self) -> Option<Grid> {
+        self.sparse.as_ref().map(|sparse| sparse.grid)
     }
 
-    /// Of a frame of which only the [picked](Self::picked) pixels are left, in planar 4:4:4 (`yuv444p`), each with the chroma that covered it.
+    /// Of a frame of which only the pixels of the [grid](Self::grid) are left, as [`Grid`] says how they lie.
     ///
     /// # Errors
-    /// [`Error::Setting`] where pixels are not picked, or the bytes are not of the small pictures' size.
-    pub fn yuv444(&mut self, frame: &[u8], full_range: bool, into: &mut Picture) -> Result<()> {
-        let (width, height) = self.small;
-        let pixels = width * height;
-        if self.picked().is_none() || frame.len() != pixels * 3 {
-            let expected = format!("{width} x {height} picked pixels of 4:4:4");
-            return Err(Error::setting("frame", expected, format!("{} bytes", frame.len())));
-        }
-        if (into.width, into.height) != self.small {
-            *into = Picture::new(width, height);
-        }
+    /// [`Error::Setting`] where there is no grid, or the bytes are not of its size.
+    pub fn picked(&mut self, frame: &[u8], full_range: bool, into: &mut Picture) -> Result<()> {
+        let sparse = self.sparse.take();
         let k = Coefficients::new(self.matrix, full_range);
-        let (luma, rest) = frame.split_at(pixels);
-        let (u, v) = rest.split_at(pixels);
-        for y in 0..height {
-            let row = y * width..(y + 1) * width;
-            yuv_to_bgr(&luma[row.clone()], &u[row.clone()], &v[row.clone()], k, &mut self.row);
-            into.blue[row.clone()].copy_from_slice(&self.row.blue);
-            into.green[row.clone()].copy_from_slice(&self.row.green);
-            into.red[row].copy_from_slice(&self.row.red);
+        let parts = sparse.as_ref().and_then(|sparse| sparse.parts(frame));
+        if let (Some(parts), Some(of)) = (parts, &sparse) {
+            self.shrink(Source::Picked { parts, of, k }, into);
         }
-        Ok(())
+        self.sparse = sparse;
+        match parts {
+            Some(_) => Ok(()),
+            None => {
+                let expected = format!("picked pixels of {} x {}", self.size.0, self.size.1);
+                Err(Error::setting("frame", expected, format!("{} bytes", frame.len())))
+            }
+        }
     }
 
     /// Of a frame in planar 4:2:0 (`yuv420p`, `yuvj420p`): luma, then U and V of half the width and height; both sides are even.
@@ -249,6 +250,11 @@ impl Shrink {
                     self.chroma_of = Some(y / 2);
                 }
                 yuv_to_bgr(to_luma, to_u, to_v, k, &mut self.row);
+            }
+            Source::Picked { parts, of, k } => {
+                of.gather(&parts, y, &mut self.gathered);
+                let [luma, u, v] = &self.gathered;
+                yuv_to_bgr(luma, u, v, k, &mut self.row);
             }
             Source::Bgr(frame) => {
                 let row = &frame[y * width * 3..(y + 1) * width * 3];

@@ -1,10 +1,13 @@
 //! A card a scene: its picture first.
 
-use super::html::{Html, counted};
+use super::clock::{length, shown};
 use super::picture::Picture;
-use super::scale::{length, shown, spoken};
 use crate::record::{Label, Scene, Spoken, VideoScenes};
-use crate::write::text::line;
+use maud::{Markup, html};
+use unisono_files::line;
+use unisono_page::Section;
+use unisono_page::chart::Bullet;
+use unisono_page::number::{clock, counted};
 
 /// Labels of a set that are shown: the best, and those after it that still mean something.
 const LABELS: usize = 2;
@@ -12,110 +15,93 @@ const LEAST: f64 = 0.05;
 /// Lines of a transcript before the rest is folded.
 const LINES: usize = 5;
 
-pub(super) fn section(h: &mut Html, of: &VideoScenes, pictures: &[Option<Picture>]) {
-    h.el("section", &[("id", "scenes")], |h| {
-        h.say("h2", &[], "Scenes");
-        if of.scenes.is_empty() {
-            h.say("p", &[("class", "lead")], "There is none: no frame was decoded.");
+pub(super) fn section(of: &VideoScenes, pictures: &[Option<Picture>]) -> Section {
+    let lead = if of.scenes.is_empty() { "There is none: no frame was decoded." } else { "" };
+    // Tall videos have tall pictures; a card is never taller than wide.
+    let (width, height) = (of.video.size.0.max(1), of.video.size.1.max(1));
+    let shape = (f64::from(width) / f64::from(height)).clamp(1.2, 2.4);
+    let body = html! {
+        div.cards.scenes style=(format!("--shape:{shape:.4}")) {
+            @for (scene, picture) in of.scenes.iter().zip(pictures) { (card(scene, picture.as_ref())) }
         }
-        // Tall videos have tall pictures; a card is never taller than wide.
-        let (width, height) = (of.video.size.0.max(1), of.video.size.1.max(1));
-        let shape = f64::from(width) / f64::from(height);
-        let shape = format!("--shape:{:.4}", shape.clamp(1.2, 2.4));
-        h.el("div", &[("class", "cards"), ("style", &shape)], |h| {
-            for (scene, picture) in of.scenes.iter().zip(pictures) {
-                card(h, scene, picture.as_ref());
-            }
-        });
-    });
+    };
+    Section::new("scenes", "Scenes", lead, body)
 }
 
-fn card(h: &mut Html, scene: &Scene, picture: Option<&Picture>) {
-    let number = (scene.index + 1).to_string();
-    h.el("article", &[("class", "scene"), ("id", &format!("scene-{number}"))], |h| {
-        h.el("div", &[("class", "picture")], |h| {
-            match picture {
-                Some(picture) => {
-                    let what = format!("Scene {number}, frame {}", scene.key.frame);
-                    h.open(
-                        "img",
-                        &[("src", &picture.card), ("alt", &what), ("loading", "lazy"), ("decoding", "async")],
-                    );
+fn card(scene: &Scene, picture: Option<&Picture>) -> Markup {
+    let number = scene.index + 1;
+    let shots = scene.shots.1.saturating_sub(scene.shots.0);
+    html! {
+        article.card.scene #{ "scene-" (number) } {
+            div.picture {
+                @match picture {
+                    Some(picture) => img src=(picture.card) alt={ "Scene " (number) ", frame " (scene.key.frame) } loading="lazy" decoding="async";,
+                    None => span.missing { "no picture" },
                 }
-                None => h.say("span", &[("class", "missing")], "no picture"),
+                b.number { (number) }
+                span.length { (length(scene.start, scene.end)) }
             }
-            h.say("b", &[("class", "number")], &number);
-            h.say("span", &[("class", "length")], &length(scene.start, scene.end));
-        });
-        h.el("div", &[("class", "about")], |h| {
-            h.el("h3", &[("class", "when")], |h| {
-                h.say("b", &[], &shown(scene.start));
-                h.text(" – ");
-                h.text(&shown(scene.end));
-                let shots = scene.shots.1.saturating_sub(scene.shots.0);
-                h.say("span", &[], &counted(shots, "shot", "shots"));
-            });
-            if let Some(caption) = &scene.caption {
-                h.say("p", &[("class", "caption"), ("dir", "auto")], &line(caption, 600));
+            div.about {
+                h3.when {
+                    b { (shown(scene.start)) } " – " (shown(scene.end))
+                    span { (counted(shots, "shot", "shots")) }
+                }
+                @if let Some(caption) = &scene.caption { p.caption dir="auto" { (line(caption, 600)) } }
+                @for (set, labels) in &scene.labels { (bars(set, labels)) }
+                (bars("audio", &scene.sounds))
+                (transcript(&scene.transcript))
             }
-            for (set, labels) in &scene.labels {
-                bars(h, set, labels);
-            }
-            bars(h, "sounds", &scene.sounds);
-            transcript(h, &scene.transcript);
-        });
-    });
+        }
+    }
 }
 
-fn bars(h: &mut Html, set: &str, labels: &[Label]) {
-    if labels.is_empty() {
-        return;
-    }
+fn bars(set: &str, labels: &[Label]) -> Markup {
     let shown = labels.iter().enumerate().filter(|(at, l)| *at == 0 || l.probability >= LEAST).take(LABELS);
-    h.el("div", &[("class", "set")], |h| {
-        h.say("h4", &[("dir", "auto")], &line(set, 40));
-        h.el("ul", &[], |h| {
-            for (_, label) in shown {
-                let known =
-                    if label.probability.is_finite() { label.probability.clamp(0.0, 1.0) } else { 0.0 };
-                h.el("li", &[], |h| {
-                    h.say("span", &[("class", "label"), ("dir", "auto")], &line(&label.label, 120));
-                    h.el("span", &[("class", "bar"), ("aria-hidden", "true")], |h| {
-                        h.el("i", &[("style", &format!("width:{:.1}%", known * 100.0))], |_| {});
-                    });
-                    h.say("span", &[("class", "share")], &format!("{:.0} %", known * 100.0));
-                });
+    let known = |l: &Label| if l.probability.is_finite() { l.probability.clamp(0.0, 1.0) } else { 0.0 };
+    html! {
+        @if !labels.is_empty() {
+            div.set {
+                h4 dir="auto" title=(line(set, 40)) { (line(set, 40)) }
+                ul {
+                    @for (_, label) in shown {
+                        li {
+                            span.label dir="auto" title=(line(&label.label, 120)) { (line(&label.label, 120)) }
+                            (Bullet::of(known(label)).render())
+                            span.share { (format!("{:.0} %", known(label) * 100.0)) }
+                        }
+                    }
+                }
             }
-        });
-    });
+        }
+    }
 }
 
-fn transcript(h: &mut Html, lines: &[Spoken]) {
-    if lines.is_empty() {
-        return;
-    }
+fn transcript(lines: &[Spoken]) -> Markup {
     // One line more is no reason to fold.
     let shown = if lines.len() > LINES + 1 { LINES } else { lines.len() };
-    h.el("div", &[("class", "said")], |h| {
-        h.el("ol", &[], |h| lines[..shown].iter().for_each(|l| said(h, l)));
-        if shown < lines.len() {
-            h.el("details", &[], |h| {
-                h.say("summary", &[], &counted(lines.len() - shown, "more line", "more lines"));
-                h.el("ol", &[], |h| lines[shown..].iter().for_each(|l| said(h, l)));
-            });
+    html! {
+        @if !lines.is_empty() {
+            div.said {
+                ol { @for line in &lines[..shown] { (said(line)) } }
+                @if shown < lines.len() {
+                    details {
+                        summary { (counted(lines.len() - shown, "more line", "more lines")) }
+                        ol { @for line in &lines[shown..] { (said(line)) } }
+                    }
+                }
+            }
         }
-    });
+    }
 }
 
-fn said(h: &mut Html, spoken_line: &Spoken) {
-    h.el("li", &[], |h| {
-        h.say("time", &[], &spoken(spoken_line.start));
-        h.el("p", &[("dir", "auto")], |h| {
-            if let Some(speaker) = &spoken_line.speaker {
-                h.say("bdi", &[("class", "speaker")], &line(speaker, 60));
-                h.text(" ");
+fn said(spoken: &Spoken) -> Markup {
+    html! {
+        li {
+            time { (clock(spoken.start.floor(), false)) }
+            p dir="auto" {
+                @if let Some(speaker) = &spoken.speaker { bdi.speaker { (line(speaker, 60)) } " " }
+                (line(&spoken.text, 1000))
             }
-            h.text(&line(&spoken_line.text, 1000));
-        });
-    });
+        }
+    }
 }

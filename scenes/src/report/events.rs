@@ -1,35 +1,40 @@
 //! Every event in a table.
 
-use super::html::{Html, counted};
-use super::scale::shown;
+use super::clock::shown;
 use crate::record::{Event, EventKind, Scene, VideoScenes};
 use crate::write::exact::Exact;
-use crate::write::text::line;
+use maud::{Markup, html};
+use unisono_files::line;
+use unisono_page::number::{counted, thousands};
+use unisono_page::{Column, Section, Table};
 
 /// Rows on the page; `events.jsonl` has them all.
 const MOST: usize = 2000;
+const COLUMNS: [Column; 7] = [
+    Column::text("Event"),
+    Column::number("Time"),
+    Column::number("Frame"),
+    Column::number("Length"),
+    Column::number("Score"),
+    Column::text("Detector"),
+    Column::number("Scene"),
+];
 
-pub(super) fn section(h: &mut Html, of: &VideoScenes) {
+pub(super) fn section(of: &VideoScenes) -> Option<Section> {
     if of.events.is_empty() {
-        return;
+        return None;
     }
-    h.el("section", &[("id", "events")], |h| {
-        h.say("h2", &[], "Events");
-        if of.events.len() > MOST {
-            let lead = format!("The first {MOST} of {}; events.jsonl has them all.", counted(of.events.len(), "event", "events"));
-            h.say("p", &[("class", "lead")], &lead);
-        }
-        h.el("div", &[("class", "scroll")], |h| {
-            h.el("table", &[], |h| {
-                h.raw("<thead><tr><th>Event<th class=\"number\">Time<th class=\"number\">Frame<th class=\"number\">Length<th class=\"number\">Score<th>Detector<th class=\"number\">Scene</thead>");
-                h.el("tbody", &[], |h| {
-                    for event in of.events.iter().take(MOST) {
-                        row(h, event, scene_of(of, event));
-                    }
-                });
-            });
-        });
-    });
+    let lead = if of.events.len() > MOST {
+        let all = counted(of.events.len(), "event", "events");
+        format!("The first {} of {all}; events.jsonl has them all.", thousands(MOST as u64))
+    } else {
+        String::new()
+    };
+    let mut table = Table::new(&COLUMNS).tall();
+    for event in of.events.iter().take(MOST) {
+        table.row(row(event, scene_of(of, event)));
+    }
+    Some(Section::new("events", "Events", &lead, table.render()))
 }
 
 fn scene_of<'a>(of: &'a VideoScenes, event: &Event) -> Option<&'a Scene> {
@@ -37,38 +42,23 @@ fn scene_of<'a>(of: &'a VideoScenes, event: &Event) -> Option<&'a Scene> {
     of.scenes.get(after.checked_sub(1)?)
 }
 
-fn row(h: &mut Html, event: &Event, scene: Option<&Scene>) {
-    let number = [("class", "number")];
-    h.el("tr", &[], |h| {
-        h.el("th", &[("scope", "row")], |h| {
-            h.el("i", &[("class", event.kind.name())], |_| {});
-            h.text(event.kind.name());
-        });
-        h.say("td", &number, &shown(event.start));
-        h.say("td", &number, &event.start.frame.to_string());
-        h.el("td", &number, |h| {
-            let frames = event.end.frame.saturating_sub(event.start.frame);
-            if event.kind != EventKind::Cut && frames > 0 {
-                let seconds = Exact::of(event.end.time).minus(Exact::of(event.start.time)).value();
-                h.text(&format!("{seconds:.2} s "));
-                h.say(
-                    "small",
-                    &[],
-                    &counted(usize::try_from(frames).unwrap_or(usize::MAX), "frame", "frames"),
-                );
+fn row(event: &Event, scene: Option<&Scene>) -> [Markup; 7] {
+    let frames = event.end.frame.saturating_sub(event.start.frame);
+    let lasts = event.kind != EventKind::Cut && frames > 0;
+    let seconds = Exact::of(event.end.time).minus(Exact::of(event.start.time)).value();
+    let number = scene.map(|s| s.index + 1);
+    [
+        html! { i class=(event.kind.name()) {} (event.kind.name()) },
+        html! { (shown(event.start)) },
+        html! { (thousands(event.start.frame)) },
+        html! {
+            @if lasts {
+                (format!("{seconds:.2} s"))
+                small { (counted(usize::try_from(frames).unwrap_or(usize::MAX), "frame", "frames")) }
             }
-        });
-        h.say(
-            "td",
-            &number,
-            &if event.score.is_finite() { format!("{:.2}", event.score) } else { String::new() },
-        );
-        h.say("td", &[("dir", "auto")], &line(&event.detector, 40));
-        h.el("td", &number, |h| {
-            if let Some(scene) = scene {
-                let name = (scene.index + 1).to_string();
-                h.say("a", &[("href", &format!("#scene-{name}"))], &name);
-            }
-        });
-    });
+        },
+        html! { @if event.score.is_finite() { (format!("{:.2}", event.score)) } },
+        html! { bdi { (line(&event.detector, 40)) } },
+        html! { @if let Some(number) = number { a href={ "#scene-" (number) } { (number) } } },
+    ]
 }

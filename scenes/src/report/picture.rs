@@ -1,10 +1,10 @@
 //! Thumbnails as `data:` URIs.
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{ImageFormat, ImageReader, Limits};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Component, Path};
+use unisono_page::Media;
 
 /// Longest edge on a card, in pixels; twice what it is shown at would be 640 and four times the bytes.
 const CARD: u32 = 400;
@@ -32,37 +32,12 @@ pub(super) fn read(dir: &Path, thumbnail: &Path) -> Option<Picture> {
     (limits.max_image_width, limits.max_image_height) = (Some(8192), Some(8192));
     reader.limits(limits);
     let jpeg = reader.format() == Some(ImageFormat::Jpeg);
-    let picture = DynamicImage::ImageRgb8(reader.decode().ok()?.into_rgb8());
+    let picture = reader.decode().ok()?.into_rgb8();
     let small = picture.width().max(picture.height()) <= CARD;
-    let card = if jpeg && small { Some(uri(&bytes)) } else { encode(&picture.thumbnail(CARD, CARD), 80) };
     // Wide pictures end somewhere: a strip tile is at most four times as wide as it is high.
-    let strip = encode(&picture.thumbnail(STRIP * 4, STRIP), 70);
-    Some(Picture { card: card?, strip: strip? })
-}
-
-fn encode(picture: &DynamicImage, quality: u8) -> Option<String> {
-    let mut bytes = Vec::new();
-    picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality)).ok()?;
-    Some(uri(&bytes))
-}
-
-fn uri(jpeg: &[u8]) -> String {
-    format!("data:image/jpeg;base64,{}", base64(jpeg))
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let at = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let value = bits >> (18 - 6 * digit) & 63;
-            out.push(if digit <= three.len() { char::from(DIGITS[value as usize]) } else { '=' });
-        }
-    }
-    out
+    let strip = Media::jpeg(&picture, STRIP * 4, STRIP, 70)?;
+    let card = if jpeg && small { Media::new(bytes) } else { Media::jpeg(&picture, CARD, CARD, 80)? };
+    Some(Picture { card: card.data_uri()?, strip: strip.data_uri()? })
 }
 
 #[cfg(test)]
@@ -70,18 +45,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_as_the_standard_has_it() {
-        let texts = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|t| base64(t.as_bytes()));
-        assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
-        assert_eq!(base64(&[0xff, 0xfe, 0xfb]), "//77");
-    }
-
-    #[test]
     fn only_pictures_within_the_folder() {
         let dir = tempfile::tempdir().unwrap();
         let inside = dir.path().join("page");
         std::fs::create_dir(&inside).unwrap();
-        let picture = DynamicImage::new_rgb8(800, 300);
+        let picture = image::RgbImage::new(800, 300);
         picture.save(inside.join("a.jpg")).unwrap();
         picture.save(dir.path().join("secret.jpg")).unwrap();
         std::fs::write(inside.join("broken.jpg"), b"\xff\xd8\xff\xe0 no more").unwrap();

@@ -1,9 +1,9 @@
 //! Chapters for FFmpeg: `ffmpeg -i film.mkv -i chapters.ffmeta -map 0 -map_metadata 0 -map_chapters 1 -c copy out.mkv`.
 
 use super::exact::Exact;
-use super::text::line;
 use crate::record::{Scene, VideoScenes};
 use std::fmt::Write;
+use unisono_files::line;
 use unisono_media::video::{Time, gcd};
 
 /// A scene a chapter in FFmpeg's metadata format, its title the caption, else the best label, else its number. Times are exact, as seen

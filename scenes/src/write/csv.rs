@@ -1,10 +1,10 @@
 //! Tables for spreadsheets: RFC 4180 (commas, CR LF, quotes doubled), UTF-8 without a mark.
 
 use super::exact::{Exact, clock, micros};
-use super::text::clean;
 use crate::record::{Label, Moment, Scene, Scores, Shot, Spoken, VideoScenes};
 use std::collections::BTreeSet;
 use std::io::{Result, Write};
+use unisono_files::clean;
 
 /// `scenes.csv`: a row a scene. Label sets are two columns each, `label_SET` and `label_SET_probability`, of the best label.
 pub(crate) fn scenes(of: &VideoScenes, out: &mut dyn Write) -> Result<()> {

@@ -2,10 +2,11 @@
 
 use super::Unit;
 use super::edits::edits;
-use super::text::{line, safe};
+use super::text::safe;
 use super::timecode::Timecode;
 use crate::record::{EventKind, VideoScenes};
 use std::fmt::Write;
+use unisono_files::line;
 
 /// Names of sources that mean something else: black, bars, an unnamed one.
 const TAKEN: [&str; 4] = ["BL", "BLACK", "BARS", "AX"];

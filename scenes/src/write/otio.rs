@@ -3,10 +3,11 @@
 use super::Unit;
 use super::edits::{Edit, edits};
 use super::exact::Exact;
-use super::text::{line, url};
+use super::text::url;
 use super::timecode::Timecode;
 use crate::record::{Event, EventKind, Moment, VideoScenes};
 use serde_json::{Map, Value, json};
+use unisono_files::line;
 
 /// The pieces of a video as a timeline: one video track, and one of sound where there is sound. Times count from the first frame at the
 /// video's rate; where that rate changes, in parts of a frame of the nearest rate, so that nothing is rounded. Events are markers; cuts

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use super::*;
-use crate::video::{Frame, FrameOptions};
+use crate::video::{Frame, FrameOptions, Picks};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -272,6 +272,7 @@ fn by(lines: &str, options: &StreamOptions) -> (usize, Result<crate::video::Fail
         size: Some((2, 2)),
         form: Some("yuv420p".into()),
         plain: false,
+        seeks: false,
         duration: None,
         rate: None,
         sample_rate: None,
@@ -347,6 +348,7 @@ fn a_decoder_that_dies_says_so() {
         size: Some((2, 2)),
         form,
         plain: false,
+        seeks: false,
         duration: None,
         rate: None,
         sample_rate: None,
@@ -388,12 +390,13 @@ fn picked_pixels_are_those_of_whole_frames() {
         frames
     };
     let whole = read(&StreamOptions { whole: true, ..StreamOptions::default() });
-    let picked = read(&StreamOptions { whole: true, picked: Some((64, 36)), ..StreamOptions::default() });
+    let grid = Grid { across: Picks::even(320, 64), down: Picks::even(180, 36) };
+    let picked = read(&StreamOptions { whole: true, picked: Some(grid), ..StreamOptions::default() });
     assert_eq!((whole.len(), picked.len()), (5, 5));
     for ((shape, frame), (small, pixels)) in whole.iter().zip(&picked) {
         assert_eq!(
             (small.time, small.source, small.layout),
-            (shape.time, (320, 180), Layout::Yuv444 { full_range: false })
+            (shape.time, (320, 180), Layout::Picked { full_range: false })
         );
         let (luma, chroma) = frame.split_at(320 * 180);
         let (u, v) = chroma.split_at(160 * 90);

@@ -1,5 +1,6 @@
 //! The `ffmpeg` program: where it lies, and how it is started on a stranger's file.
 
+use super::Time;
 use super::watch::{Idle, Run};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,7 @@ impl Ffmpeg {
     /// makes. It is watched: one that does nothing any more is ended.
     pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Run {
         // Headers, packets and sound of the longest file cost minutes of a processor at most.
-        let command = self.reading(self.bounded(limits, 1800), path, None, output);
+        let command = self.reading(self.bounded(limits, 1800), path, (None, None), output);
         Run { command, path: path.to_owned(), limits: *limits }
     }
 
@@ -116,21 +117,33 @@ impl Ffmpeg {
         Run { command, path: path.to_owned(), limits: *limits }.output().map_err(self.cannot_start())
     }
 
-    /// The same, with so many threads to decode.
+    /// The same, with so many threads to decode, from the key frame at or before `begin` on.
     pub(super) fn decoding(
         &self,
         path: &Path,
         limits: &VideoLimits,
         threads: Option<&str>,
+        begin: Option<Time>,
         output: &[&str],
     ) -> Command {
-        self.reading(self.guarded(limits), path, threads, output)
+        self.reading(self.guarded(limits), path, (threads, begin), output)
     }
 
-    fn reading(&self, mut command: Command, path: &Path, threads: Option<&str>, output: &[&str]) -> Command {
+    fn reading(
+        &self,
+        mut command: Command,
+        path: &Path,
+        (threads, begin): (Option<&str>, Option<Time>),
+        output: &[&str],
+    ) -> Command {
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]);
         if let Some(threads) = threads {
             command.args(["-threads", threads, "-filter_complex_threads", threads]);
+        }
+        if let Some(begin) = begin {
+            // On the container's own clock; without this FFmpeg would leave out what comes before the time itself.
+            let seconds = format!("{:.6}", begin.seconds());
+            command.args(["-seek_timestamp", "1", "-noaccurate_seek", "-ss", &seconds]);
         }
         // `file:` keeps names with colons or a leading dash what they are.
         let mut name = OsString::from("file:");

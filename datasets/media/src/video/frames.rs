@@ -2,8 +2,8 @@
 
 use super::graph::Branch;
 use super::probe::EXPECTED;
-use super::stream::{Ending, Layout, Track};
-use super::{Ffmpeg, Jump, Time, Video, VideoLimits};
+use super::stream::{Ending, Part, Track};
+use super::{Ffmpeg, Jump, Layout, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use image::RgbImage;
 use std::path::PathBuf;
@@ -55,11 +55,22 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; ffmpeg cannot be started.
     pub fn frames(&self, video: &Video, options: &FrameOptions, limits: &VideoLimits) -> Result<Frames> {
+        self.frames_from(video, options, None, limits)
+    }
+
+    /// [`frames`](Self::frames), decoded from the key frame at `begin` on.
+    pub(super) fn frames_from(
+        &self,
+        video: &Video,
+        options: &FrameOptions,
+        begin: Option<Time>,
+        limits: &VideoLimits,
+    ) -> Result<Frames> {
         let only = options.only.as_deref();
         let most = only.map_or(limits.max_frames + 1, |times| times.len() as u64);
         let scale = options.size.map(|size| (size, "area"));
-        let branch = Branch { every: None, scale, layout: Layout::Rgb, most };
-        let (tracks, ending) = self.branches(video, &[branch], only, None, limits)?;
+        let branch = Branch { every: None, scale, grid: None, layout: Layout::Rgb, most };
+        let (tracks, ending) = self.branches(video, &[branch], Part { only, begin }, None, limits)?;
         Ok(Frames {
             path: video.path.clone(),
             track: tracks.into_iter().next(),

@@ -1,6 +1,6 @@
 //! The filters of a decoder with several outputs.
 
-use super::{Layout, Time};
+use super::{Grid, Layout, Time};
 
 /// One output: what is done to the frames, and what comes of it.
 pub(super) struct Branch {
@@ -8,6 +8,8 @@ pub(super) struct Branch {
     pub(super) every: Option<f64>,
     /// The size that frames are scaled to, and how.
     pub(super) scale: Option<((u32, u32), &'static str)>,
+    /// Only these pixels.
+    pub(super) grid: Option<Grid>,
     pub(super) layout: Layout,
     pub(super) most: u64,
 }
@@ -16,6 +18,12 @@ impl Branch {
     /// Each frame comes in its own size, not in that of the first: pictures that are looked at must not be warped.
     pub(super) fn own_size(&self) -> bool {
         self.scale.is_none() && self.layout == Layout::Rgb
+    }
+
+    /// Names of its ends in the graph, the branch's number being `i`.
+    pub(super) fn ends(&self, i: usize) -> Vec<String> {
+        let parts = self.grid.map_or(1, |grid| grid.parts().count());
+        (0..parts).map(|part| if part == 0 { format!("o{i}") } else { format!("o{i}x{part}") }).collect()
     }
 }
 
@@ -33,6 +41,10 @@ pub(super) fn graph(branches: &[Branch], only: Option<&[Time]>, layout: Layout, 
     graph += &format!("showinfo@{tag}0=checksum=0,split={}", branches.len());
     graph.extend((0..branches.len()).map(|i| format!("[s{i}]")));
     for (i, branch) in branches.iter().enumerate() {
+        if let Some(grid) = branch.grid {
+            graph += &format!(";{}", grid.filters(&format!("s{i}"), &format!("o{i}")));
+            continue;
+        }
         let mut filters = Vec::new();
         if let Some(seconds) = branch.every {
             // Where the clock has gone back, the next that is so much later may never come. What is let pass is told by its number.
@@ -44,8 +56,7 @@ pub(super) fn graph(branches: &[Branch], only: Option<&[Time]>, layout: Layout, 
             filters.push(format!("scale={width}:{height}:flags={flags}"));
         }
         filters.push(match branch.layout {
-            Layout::Yuv420 { .. } => "null".to_owned(),
-            Layout::Yuv444 { .. } => "format=yuv444p".to_owned(),
+            Layout::Yuv420 { .. } | Layout::Picked { .. } => "null".to_owned(),
             Layout::Bgr => "format=bgr24".to_owned(),
             Layout::Rgb => "format=rgb24".to_owned(),
         });

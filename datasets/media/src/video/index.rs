@@ -2,11 +2,13 @@
 
 use super::clock::apart;
 use super::ffmpeg::reason;
+use super::known::Stamp;
 use super::probe::EXPECTED;
 use super::stream::too_many;
 use super::time::gcd;
 use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};
 use crate::{Error, Result};
+use std::sync::Arc;
 
 /// Middles of `count` equal parts of `n` frames; every frame where there are no more.
 pub fn spread(n: usize, count: usize) -> Vec<usize> {
@@ -16,6 +18,68 @@ pub fn spread(n: usize, count: usize) -> Vec<usize> {
     (0..count).map(|i| (2 * i + 1) * n / (2 * count)).collect()
 }
 
+/// Times of all frames, and where decoding may begin.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Index {
+    /// Ascending.
+    pub(super) times: Vec<Time>,
+    /// Those of key frames, ascending; none where decoding can only begin at the first.
+    keys: Vec<Time>,
+}
+
+impl Index {
+    /// What is remembered of it: so many times.
+    pub(super) fn len(&self) -> usize {
+        self.times.len() + self.keys.len()
+    }
+
+    /// From which key frame on to decode for the frame at this time and those after it; `None`: from the first.
+    ///
+    /// Not from the last one before it, but from the one before that: what is shown right after a key frame may refer to frames before it (open
+    /// groups of pictures), and a picture that is refreshed part by part is whole only at the next one.
+    pub(super) fn begin(&self, first: Time) -> Option<Time> {
+        let before = self.keys.partition_point(|key| *key <= first);
+        before.checked_sub(2).filter(|at| *at > 0).map(|at| self.keys[at])
+    }
+
+    /// By the lines of packets; `None` where they do not tell the order of frames.
+    fn parse(text: &str, seeks: bool) -> Option<Self> {
+        let mut base: Option<Ratio> = None;
+        let (mut times, mut keys, mut seeks) = (Vec::new(), Vec::new(), seeks);
+        let mut before: Option<i64> = None;
+        for line in text.lines() {
+            if let Some(found) = line.strip_prefix("#tb 0: ") {
+                base = found.trim().parse().ok();
+            } else if !line.starts_with('#') {
+                let mut numbers = line.split(',').skip(1).map(|n| n.trim().parse::<i64>().ok());
+                let (dts, pts) = (numbers.next().flatten()?, numbers.next().flatten()?);
+                let base = base.filter(|_| pts != i64::MIN)?;
+                // FFmpeg writes a decoding time that goes back as the one before, and moves what is shown then.
+                if before.is_some_and(|before| dts <= before || apart(before, dts, base)) {
+                    return None;
+                }
+                before = Some(dts);
+                times.push(Time { pts, base });
+                // A packet's flags stand there unless it is a plain key frame: others than none are those of frames that are cut off by a list of
+                // edits, or damaged. What stands beside a packet may be the codec's settings, from there on.
+                match line.split_once(", F=").map(|(_, flags)| flags.split(',').next()) {
+                    None => keys.push(Time { pts, base }),
+                    Some(flags) => seeks &= flags.is_some_and(|flags| flags.trim() == "0x0"),
+                }
+                seeks &= !line.contains(", S=");
+            }
+        }
+        times.sort_unstable();
+        keys.sort_unstable();
+        // Two frames at one time cannot be told apart by it.
+        let distinct = times.windows(2).all(|w| w[0] != w[1]);
+        if !seeks {
+            keys.clear();
+        }
+        (distinct && !times.is_empty()).then_some(Self { times, keys })
+    }
+}
+
 impl Ffmpeg {
     /// Presentation times of all frames in their order, from the packets' headers; `None` where the container does not tell them
     /// (raw streams, AVI with reordered frames), or where its clock goes back or jumps: only frames tell their order then.
@@ -23,41 +87,20 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; the system's.
     pub fn index(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Vec<Time>>> {
-        let output = self.packets(video, limits)?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let mut base: Option<Ratio> = None;
-        let mut times = Vec::new();
-        let mut before: Option<i64> = None;
-        for line in text.lines() {
-            if let Some(found) = line.strip_prefix("#tb 0: ") {
-                base = found.trim().parse().ok();
-            } else if !line.starts_with('#') {
-                let mut numbers = line.split(',').skip(1).map(|n| n.trim().parse::<i64>().ok());
-                let (dts, pts) = (numbers.next().flatten(), numbers.next().flatten());
-                match (dts, pts, base) {
-                    (Some(dts), Some(pts), Some(base)) if pts != i64::MIN => {
-                        // FFmpeg writes a decoding time that goes back as the one before, and moves what is shown then.
-                        if before.is_some_and(|before| dts <= before || apart(before, dts, base)) {
-                            return Ok(None);
-                        }
-                        before = Some(dts);
-                        times.push(Time { pts, base });
-                    }
-                    _ => return Ok(None),
-                }
+        Ok(self.times(video, limits)?.map(|index| index.times.clone()))
+    }
+
+    pub(super) fn times(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Arc<Index>>> {
+        self.known_index(video, limits, || {
+            let output = self.packets(video, limits)?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            if !output.status.success() && !text.lines().any(|line| !line.starts_with('#')) {
+                let found = reason(&String::from_utf8_lossy(&output.stderr));
+                return Err(Error::media(&video.path, EXPECTED, found));
             }
-        }
-        if times.is_empty() && !output.status.success() {
-            return Err(Error::media(
-                &video.path,
-                EXPECTED,
-                reason(&String::from_utf8_lossy(&output.stderr)),
-            ));
-        }
-        times.sort_unstable();
-        // Two frames at one time cannot be told apart by it.
-        let distinct = times.windows(2).all(|w| w[0] != w[1]);
-        Ok((distinct && !times.is_empty()).then_some(times))
+            // Of what ends early the rest may still come to the decoder.
+            Ok(Index::parse(&text, video.seeks && output.status.success()))
+        })
     }
 
     /// Packets of pictures in the file: as many as frames, or more where two fields of one are stored apart.
@@ -138,10 +181,10 @@ impl Ffmpeg {
         count: usize,
         limits: &VideoLimits,
     ) -> Result<Vec<Frame>> {
-        let before = stamp(&video.path);
+        let before = Stamp::of(&video.path);
         let found = self.sampled(video, span, count, limits);
         // What was cut, or replaced by another file, between two looks at it is neither the one nor the other.
-        if before != stamp(&video.path) {
+        if before != Stamp::of(&video.path) {
             return Err(Error::media(
                 &video.path,
                 "a file that stays as it is",
@@ -152,20 +195,22 @@ impl Ffmpeg {
     }
 
     fn sampled(&self, video: &Video, span: &Span, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
-        if let Some(times) = self.index(video, limits)? {
+        if let Some(index) = self.times(video, limits)? {
+            let times = &index.times;
             if times.len() as u64 > limits.max_frames {
                 // A part that is known is not spread over the whole.
                 return Err(too_many(&video.path, limits));
             }
-            let part = &times[span.within(&times)];
+            let part = &times[span.within(times)];
             let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();
-            if wanted.is_empty() {
-                return Err(nothing(video, span, &times));
+            let Some(first) = wanted.first() else { return Err(nothing(video, span, times)) };
+            let all = |begin| self.at(video, &wanted, begin, limits);
+            if let Some(begin) = index.begin(*first)
+                && let Some(found) = all(Some(begin))?
+            {
+                return Ok(found);
             }
-            let found =
-                self.frames(video, &FrameOptions { only: Some(wanted.clone()), size: None }, limits)?;
-            let found = found.collect::<Result<Vec<_>>>()?;
-            if found.len() == wanted.len() {
+            if let Some(found) = all(None)? {
                 return Ok(found);
             }
         }
@@ -187,10 +232,27 @@ impl Ffmpeg {
     }
 }
 
-/// What tells that a file is still the same: its length and when it was written.
-fn stamp(path: &std::path::Path) -> Option<(u64, std::time::SystemTime)> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.len(), meta.modified().ok()?))
+impl Ffmpeg {
+    /// The frames at these times, decoded from the first frame on, or from the key frame at `begin`; `None` where not all come, or, from there,
+    /// anything was not as it should be.
+    pub(super) fn at(
+        &self,
+        video: &Video,
+        times: &[Time],
+        begin: Option<Time>,
+        limits: &VideoLimits,
+    ) -> Result<Option<Vec<Frame>>> {
+        let options = FrameOptions { only: Some(times.to_vec()), size: None };
+        let mut frames = self.frames_from(video, &options, begin, limits)?;
+        let found = frames.by_ref().collect::<Result<Vec<_>>>();
+        if begin.is_none() {
+            return found.map(|found| (found.len() == times.len()).then_some(found));
+        }
+        // What goes wrong here does not say that it goes wrong from the first frame on.
+        let sound = frames.failures().count == 0;
+        let exact = |found: &Vec<Frame>| found.iter().map(|frame| frame.time).eq(times.iter().copied());
+        Ok(found.ok().filter(|found| sound && exact(found)))
+    }
 }
 
 /// Why no frame was found.

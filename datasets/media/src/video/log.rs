@@ -128,7 +128,7 @@ fn between(words: &str) -> Option<String> {
     } else {
         return None;
     };
-    const COMPLAINTS: [&str; 9] = [
+    const COMPLAINTS: [&str; 10] = [
         "error",
         "invalid",
         "conceal",
@@ -136,6 +136,7 @@ fn between(words: &str) -> Option<String> {
         "damaged",
         "missing",
         "truncat",
+        "premature",
         "overread",
         "fail",
     ];

@@ -13,10 +13,13 @@ mod frames;
 mod graph;
 mod index;
 mod joined;
+mod known;
 mod log;
 mod look;
+mod picks;
 mod probe;
 mod process;
+mod shape;
 mod sound;
 pub mod span;
 mod stream;
@@ -30,11 +33,17 @@ pub use frames::{Failures, Frame, FrameOptions, Frames};
 pub use index::spread;
 pub use joined::unread;
 pub use look::shows_pictures;
+pub use picks::{Grid, Picks};
 pub use probe::Video;
+pub use shape::{Layout, Shape};
 pub use span::Span;
-pub use stream::{Ending, Layout, Shape, Stream, StreamOptions, Track};
+pub use stream::{Ending, Stream, StreamOptions, Track};
 pub use time::{Ratio, Time, gcd};
 
 #[cfg(test)]
 #[path = "../tests/video.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "../tests/seek.rs"]
+mod seek_tests;

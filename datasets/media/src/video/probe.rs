@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 
 pub(super) const EXPECTED: &str = "a video that FFmpeg reads";
 
+/// Containers with an index of their key frames, as FFmpeg's names of them begin.
+const INDEXED: [&str; 2] = ["mov,mp4,", "matroska,"];
+/// Codecs whose key frames depend on nothing before them.
+const SEEKABLE: [&str; 9] = ["h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg2video", "mjpeg", "prores"];
+
 /// A video file whose headers are within the limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Video {
@@ -18,6 +23,8 @@ pub struct Video {
     pub form: Option<String>,
     /// Its frames are planar YUV 4:2:0 of 8 bits and of limited range, with even sides, and are shown as they are stored: not turned.
     pub plain: bool,
+    /// Decoding may begin at any of its key frames: its container has an index of them, and its codec makes them depend on nothing.
+    pub seeks: bool,
     /// As the container claims, in seconds.
     pub duration: Option<f64>,
     /// The average of frames a second, as FFmpeg tells it: two decimals.
@@ -46,7 +53,9 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Io`], [`Error::Media`] for anything but a video or sound file, or one without the chosen sound track, [`Error::Limit`].
     pub fn probe(&self, path: &Path, limits: &VideoLimits) -> Result<Video> {
-        Ok(self.headers(path, limits, &|found| Error::media(path, EXPECTED, found))?.0)
+        self.known_headers(path, limits, || {
+            Ok(self.headers(path, limits, &|found| Error::media(path, EXPECTED, found))?.0)
+        })
     }
 
     /// [`probe`](Self::probe), and what ffmpeg said; `refuse` makes an error of what was found.
@@ -157,6 +166,7 @@ fn parse(path: &Path, log: &str) -> Option<(Video, Vec<SoundTrack>)> {
         size: None,
         form: None,
         plain: false,
+        seeks: false,
         duration: None,
         rate: None,
         sample_rate: None,
@@ -164,6 +174,8 @@ fn parse(path: &Path, log: &str) -> Option<(Video, Vec<SoundTrack>)> {
     };
     let mut sounds = Vec::new();
     let mut turned = false;
+    let container = log.lines().find_map(|l| l.strip_prefix("[info] Input #0, "));
+    let indexed = container.is_some_and(|c| INDEXED.iter().any(|name| c.starts_with(name)));
     for line in log.lines() {
         let Some(line) = line.strip_prefix("[info] ") else { continue };
         // Titles may say so too: then whole frames come, and nothing else changes.
@@ -178,6 +190,8 @@ fn parse(path: &Path, log: &str) -> Option<(Video, Vec<SoundTrack>)> {
                 if video.size.is_none() && !about.contains("(attached pic)") {
                     video.size = Some(about.split(", ").find_map(size).unwrap_or((0, 0)));
                     // `h264 (Main) (avc1 / 0x31637661), yuv420p(tv, bt709), 1280x720`.
+                    let codec = about.split([' ', ',']).next();
+                    video.seeks = indexed && codec.is_some_and(|codec| SEEKABLE.contains(&codec));
                     let form = about.split(", ").nth(1).and_then(|f| f.split(['(', ' ']).next());
                     video.form = form.map(str::to_owned);
                     let even = video.size.is_some_and(|(w, h)| w.is_multiple_of(2) && h.is_multiple_of(2));

@@ -6,7 +6,7 @@ use super::graph::{Branch, graph};
 use super::log::{Log, Shown, tag};
 use super::probe::EXPECTED;
 use super::process::{Process, wide};
-use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
+use super::{Ffmpeg, Grid, Layout, Shape, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use command_fds::{CommandFdExt, FdMapping};
 use std::io::Read;
@@ -15,69 +15,15 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
-/// How the bytes of a frame lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Layout {
-    /// A plane of luma, then two of chroma of half the width and height; both sides are even.
-    Yuv420 {
-        /// Luma runs from 0 to 255; else from 16 to 235.
-        full_range: bool,
-    },
-    /// Planes of luma and of two of chroma, of one size.
-    Yuv444 {
-        /// Luma runs from 0 to 255; else from 16 to 235.
-        full_range: bool,
-    },
-    /// Blue, green, red.
-    Bgr,
-    /// Red, green, blue.
-    Rgb,
-}
-
-impl Layout {
-    /// Bytes of a frame.
-    pub fn bytes(self, width: u32, height: u32) -> usize {
-        let pixels = width as usize * height as usize;
-        match self {
-            Self::Yuv420 { .. } => pixels / 2 * 3,
-            Self::Yuv444 { .. } | Self::Bgr | Self::Rgb => pixels * 3,
-        }
-    }
-}
-
-/// What is known of a frame besides its bytes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shape {
-    /// Frames before it, of all that were decoded.
-    pub frame: u64,
-    /// When it is shown. Never before the frame that came before it: where the container's clock goes back or jumps, times run on, and
-    /// [`Failures::jumps`](super::Failures::jumps) has the place.
-    pub time: Time,
-    /// For how long, in ticks of the time's base; 0 where the container does not tell.
-    pub ticks: i64,
-    /// Pixels a row.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-    /// Width and height before it was scaled, upright.
-    pub source: (u32, u32),
-    /// How its bytes lie.
-    pub layout: Layout,
-    /// FFmpeg's name of the matrix between RGB and YUV, as the file tells it: `bt709`, `smpte170m`, …; `unknown` where it tells none.
-    pub matrix: &'static str,
-    /// The stream's rate as FFmpeg guesses it, frames a second: where the rate varies, this is no average; [`Video::rate`] is.
-    pub rate: Ratio,
-}
-
 /// Which frames of a video are wanted, in which form. All come from one decoding.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StreamOptions {
     /// Every frame as it was decoded, turned upright: [`Layout::Yuv420`] where the file is of that form, else [`Layout::Bgr`]. Frames that
     /// are of another size or form than the first one are scaled (bicubic) and converted to it.
     pub whole: bool,
-    /// Of the whole frames only this many pixels across and down, taken evenly (each the one at the middle of its share), as
-    /// [`Layout::Yuv444`]: a twenty-fifth of the bytes where a detector looks at no more. Not possible for every video: see [`Video::plain`].
-    pub picked: Option<(u32, u32)>,
+    /// Of the whole frames only these pixels, as [`Layout::Picked`]: a twenty-fifth of the bytes where a detector looks at no more. Not possible
+    /// for every video: see [`Video::plain`].
+    pub picked: Option<Grid>,
     /// Every frame scaled to this width and height by FFmpeg's bicubic filter, [`Layout::Rgb`].
     pub small: Option<(u32, u32)>,
     /// The first frame and then those at least so many seconds after the one before, whole and each of its own size, [`Layout::Rgb`]; also
@@ -105,7 +51,8 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Track {
     path: PathBuf,
-    pipe: std::io::PipeReader,
+    /// Each frame comes in so many parts; the bytes of each, where they are not a whole frame's.
+    pipes: Vec<(std::io::PipeReader, Option<usize>)>,
     shown: Receiver<Shown>,
     /// Of all its frames; `None`: each has its own.
     size: Option<(u32, u32)>,
@@ -126,17 +73,29 @@ pub struct Ending {
     limits: VideoLimits,
 }
 
+/// Which frames of a video.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Part<'a> {
+    /// Those at exactly these times, of one base; absent: all.
+    pub(super) only: Option<&'a [Time]>,
+    /// Decoding begins at the key frame of this time, or of one before it; absent: at the first frame.
+    pub(super) begin: Option<Time>,
+}
+
 impl Ffmpeg {
     /// Decodes `video` once for all that `options` ask for.
     ///
     /// # Errors
     /// [`Error::Media`] for a file without a picture track; ffmpeg cannot be started.
     pub fn stream(&self, video: &Video, options: &StreamOptions, limits: &VideoLimits) -> Result<Stream> {
-        let branch = |layout, scale, every| Branch { every, scale, layout, most: limits.max_frames + 1 };
+        let branch =
+            |layout, scale, every| Branch { every, scale, grid: None, layout, most: limits.max_frames + 1 };
         let mut branches = Vec::new();
         if options.whole {
-            branches.push(match options.picked.filter(|_| video.plain) {
-                Some(size) => branch(Layout::Yuv444 { full_range: false }, Some((size, "neighbor")), None),
+            let own = video.size;
+            let grid = options.picked.filter(|g| video.plain && own == Some((g.across.size, g.down.size)));
+            branches.push(match grid {
+                Some(_) => Branch { grid, ..branch(Layout::Picked { full_range: false }, None, None) },
                 None => branch(video.layout(), None, None),
             });
         }
@@ -146,7 +105,7 @@ impl Ffmpeg {
         if let Some(seconds) = options.every {
             branches.push(branch(Layout::Rgb, None, Some(seconds)));
         }
-        let (tracks, ending) = self.branches(video, &branches, None, options.threads, limits)?;
+        let (tracks, ending) = self.branches(video, &branches, Part::default(), options.threads, limits)?;
         let mut tracks = tracks.into_iter();
         let mut next = |wanted: bool| if wanted { tracks.next() } else { None };
         Ok(Stream {
@@ -157,12 +116,12 @@ impl Ffmpeg {
         })
     }
 
-    /// Starts a decoder with these outputs; of `only` the frames at these times.
+    /// Starts a decoder with these outputs.
     pub(super) fn branches(
         &self,
         video: &Video,
         branches: &[Branch],
-        only: Option<&[Time]>,
+        part: Part,
         threads: Option<usize>,
         limits: &VideoLimits,
     ) -> Result<(Vec<Track>, Ending)> {
@@ -171,40 +130,28 @@ impl Ffmpeg {
             return Err(Error::media(&path, "a picture track", "only sound"));
         }
         let tag = tag();
-        let (mut words, graph) = (vec!["-copyts".to_owned()], graph(branches, only, video.layout(), &tag));
+        let (mut words, graph) =
+            (vec!["-copyts".to_owned()], graph(branches, part.only, video.layout(), &tag));
         words.extend(["-filter_complex".to_owned(), graph]);
         let (mut pipes, mut mappings) = (Vec::new(), Vec::new());
         let cannot = || Error::io(&path, "open a pipe to decode");
+        let mut child_fd = 2;
         for (i, branch) in branches.iter().enumerate() {
-            let child_fd = 3 + i as i32;
-            let (read, write) = std::io::pipe().map_err(cannot())?;
-            wide(&read);
-            pipes.push(read);
-            mappings.push(FdMapping { parent_fd: write.into(), child_fd });
-            let most = branch.most.to_string();
-            // Else FFmpeg scales frames to the size of the first.
-            let own = if branch.own_size() { &["-noautoscale"][..] } else { &[] };
-            words.extend(["-map".to_owned(), format!("[o{i}]")]);
-            words.extend(own.iter().map(|word| (*word).to_owned()));
-            for word in [
-                "-fps_mode",
-                "passthrough",
-                "-frames:v",
-                &most,
-                "-c:v",
-                "rawvideo",
-                "-flush_packets",
-                "1",
-                "-f",
-                "rawvideo",
-                &format!("pipe:{child_fd}"),
-            ] {
-                words.push(word.to_owned());
+            let sizes = branch.grid.map_or_else(|| vec![None], |grid| grid.parts().map(Some).collect());
+            let mut ends = Vec::new();
+            for (end, bytes) in branch.ends(i).into_iter().zip(sizes) {
+                let (read, write) = std::io::pipe().map_err(cannot())?;
+                wide(&read);
+                ends.push((read, bytes));
+                child_fd += 1;
+                mappings.push(FdMapping { parent_fd: write.into(), child_fd });
+                words.extend(output(&end, branch, child_fd));
             }
+            pipes.push(ends);
         }
         let threads = threads.map(|n| n.to_string());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut command = self.decoding(&path, limits, threads.as_deref(), &words);
+        let mut command = self.decoding(&path, limits, threads.as_deref(), part.begin, &words);
         command.stdout(Stdio::null());
         command
             .fd_mappings(mappings)
@@ -214,7 +161,7 @@ impl Ffmpeg {
         drop(command);
         let listen = |branch: &Branch| {
             let (to, from) = mpsc::channel();
-            let of = match (only, branch.every) {
+            let of = match (part.only, branch.every) {
                 (Some(_), _) => Frames::Chosen,
                 (None, Some(_)) => Frames::Some,
                 (None, None) => Frames::All,
@@ -224,11 +171,11 @@ impl Ffmpeg {
         let (listeners, receivers): (Vec<_>, Vec<_>) = branches.iter().map(listen).unzip();
         let process =
             Process::new(child, branches.len(), limits, move |err| Log::follow(err, &tag, &listeners));
-        let tracks = pipes.into_iter().zip(receivers).zip(branches).map(|((pipe, shown), branch)| Track {
+        let tracks = pipes.into_iter().zip(receivers).zip(branches).map(|((pipes, shown), branch)| Track {
             path: path.clone(),
-            pipe,
+            pipes,
             shown,
-            size: branch.scale.map(|(size, _)| size),
+            size: branch.scale.map(|(size, _)| size).or(branch.grid.and(video.size)),
             fixed: false,
             layout: branch.layout,
             process: Arc::clone(&process),
@@ -262,7 +209,8 @@ impl Track {
         // Without a line of the log there is no frame: it is written before the frame is.
         let Some(shown) = self.process.waiting(|| self.shown.recv().ok()) else {
             // Nor bytes.
-            if self.process.waiting(|| self.pipe.read(&mut [0])).is_ok_and(|n| n > 0) {
+            let Some((pipe, _)) = self.pipes.first_mut() else { return Ok(None) };
+            if self.process.waiting(|| pipe.read(&mut [0])).is_ok_and(|n| n > 0) {
                 self.process.missed();
             }
             return Ok(None);
@@ -275,17 +223,14 @@ impl Track {
             return Err(Error::media(&self.path, EXPECTED, format!("a frame of {width} x {height} pixels")));
         }
         let layout = self.layout;
-        let bytes = layout.bytes(width, height);
-        data.resize(bytes, 0);
-        let mut got = 0;
-        while got < bytes {
-            match self.process.waiting(|| self.pipe.read(&mut data[got..])) {
-                Ok(n) if n > 0 => got += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                _ => {
-                    self.process.missed();
-                    return Ok(None);
-                }
+        let whole = layout.bytes(width, height);
+        data.resize(self.pipes.iter().map(|(_, bytes)| bytes.unwrap_or(whole)).sum(), 0);
+        let mut rest = data.as_mut_slice();
+        for (pipe, bytes) in &mut self.pipes {
+            let part = rest.split_off_mut(..bytes.unwrap_or(whole)).unwrap_or_default();
+            if !filled(&self.process, pipe, part) {
+                self.process.missed();
+                return Ok(None);
             }
         }
         self.count += 1;
@@ -314,8 +259,8 @@ impl Track {
         };
         self.layout = match (self.layout, first.yuv420()) {
             (Layout::Yuv420 { .. }, Some(layout)) => layout,
-            (Layout::Yuv444 { .. }, Some(Layout::Yuv420 { full_range })) => Layout::Yuv444 { full_range },
-            (Layout::Yuv420 { .. } | Layout::Yuv444 { .. }, _) => return Err(form()),
+            (Layout::Picked { .. }, Some(Layout::Yuv420 { full_range })) => Layout::Picked { full_range },
+            (Layout::Yuv420 { .. } | Layout::Picked { .. }, _) => return Err(form()),
             (other, _) => other,
         };
         if self.size.is_none() && self.layout != Layout::Rgb {
@@ -324,6 +269,29 @@ impl Track {
         self.fixed = true;
         Ok(())
     }
+}
+
+/// Reads until `into` is full; false where the pipe ends before.
+fn filled(process: &Process, pipe: &mut std::io::PipeReader, into: &mut [u8]) -> bool {
+    let mut got = 0;
+    while got < into.len() {
+        match process.waiting(|| pipe.read(&mut into[got..])) {
+            Ok(n) if n > 0 => got += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The options of an output: the frames at the end `label` of the graph, raw, into a pipe.
+fn output(label: &str, branch: &Branch, child_fd: i32) -> Vec<String> {
+    // Else FFmpeg scales frames to the size of the first.
+    let own = if branch.own_size() { &["-noautoscale"][..] } else { &[] };
+    let (label, most, pipe) = (format!("[{label}]"), branch.most.to_string(), format!("pipe:{child_fd}"));
+    let form = ["-c:v", "rawvideo", "-flush_packets", "1", "-f", "rawvideo", &pipe];
+    let words = ["-map", &label].into_iter().chain(own.iter().copied());
+    words.chain(["-fps_mode", "passthrough", "-frames:v", &most]).chain(form).map(str::to_owned).collect()
 }
 
 /// Why a video of too many frames is refused.
@@ -344,10 +312,10 @@ impl Drop for Track {
         }
         self.process.leave();
         // The decoder ends with the first of its outputs that cannot be written: while others are read, this one is, too.
-        if self.process.readers() > 0
-            && let Ok(mut pipe) = self.pipe.try_clone()
-        {
-            std::thread::spawn(move || std::io::copy(&mut pipe, &mut std::io::sink()));
+        if self.process.readers() > 0 {
+            for (mut pipe, _) in self.pipes.drain(..) {
+                std::thread::spawn(move || std::io::copy(&mut pipe, &mut std::io::sink()));
+            }
         }
     }
 }

@@ -266,3 +266,34 @@ fn rotary_positions_are_relative() {
     }
     assert!((score(3, 1) - score(3, 2)).abs() > 1e-3);
 }
+
+/// What stays bfloat16 within an attention, as on a GPU, is near the single-precision one, whatever stands between; what comes out is not.
+#[test]
+fn bfloat16_stays_inside() {
+    for (i, case) in cases().iter().enumerate() {
+        let root = Scope::root(i as u64, Device::Cpu);
+        let mut attention = Attention::new(&root, &case.c).unwrap();
+        stir(&root.finish());
+        let x = wave(&[2, 5, 24], 0.37).to_kind(Kind::Float);
+        let rotary = case.rotary.as_ref().map(|r| Rotary::new(r, case.c.head_width()));
+        let rotation = rotary.as_ref().map(|r| r.places(0, 5, Device::Cpu).unwrap());
+        tch::no_grad(|| {
+            let want = attention.forward(&x, &case.mask, rotation.as_ref(), None).unwrap();
+            attention.prepare(Precision::Bf16).unwrap();
+            if let Projections::Fused(qkv) = &mut attention.projections {
+                qkv.stay();
+            }
+            let found = attention.forward(&x, &case.mask, rotation.as_ref(), None).unwrap();
+            assert_eq!(found.kind(), Kind::Float);
+            let size = want.abs().max().double_value(&[]);
+            let distance = far(&found, &want) / size;
+            assert!(distance > 0.0 && distance < 0.03, "case {i}: {distance}");
+            if matches!(case.mask, Mask::Causal) {
+                let mut cache = attention.cache(2, 5, Device::Cpu).unwrap();
+                let cached =
+                    attention.forward(&x, &Mask::Causal, rotation.as_ref(), Some(&mut cache)).unwrap();
+                assert!(far(&cached, &found) / size < 0.01, "case {i}");
+            }
+        });
+    }
+}

@@ -1,0 +1,60 @@
+//! Captions that the page shows.
+
+use super::run::recipe_of;
+use super::show::{BATCH, Show, carried, spread};
+use crate::{Result, checkpoint};
+use std::path::Path;
+use tch::Device;
+use unisono_encoders::Modality;
+use unisono_eval::captioning::PreparedCaptions;
+use unisono_eval::report::{CaptionCard, CaptionRow, Query};
+use unisono_fusion::FusionModel;
+
+/// Items that are captioned at once.
+const CAPTIONS: usize = 64;
+/// Captions shown of a protocol.
+const CARDS: usize = 6;
+
+impl Show {
+    /// Captions by the run's own fusion part, or by that of the run `fusion` inside it.
+    pub(super) fn captions(
+        &mut self,
+        run: &Path,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<(Vec<CaptionRow>, Vec<CaptionCard>)> {
+        let inner = run.join("fusion");
+        let fused = |run: &Path| unisono_fusion::files::has(&checkpoint::model_dir(run));
+        let Some(run) = [run, &inner].into_iter().find(|r| fused(r)) else { return Ok(Default::default()) };
+        let Some(progress) = checkpoint::progress(run)? else { return Ok(Default::default()) };
+        let recipe = recipe_of(run, progress.recipe)?;
+        let model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
+        let options = model.config().generation.clone();
+        let (mut rows, mut cards) = (Vec::new(), Vec::new());
+        for p in &recipe.report.captions {
+            tell(format!("captions {}", p.name));
+            let manifest = self.manifests.get(&p.manifest)?;
+            let prepared = PreparedCaptions::new(p, &manifest, &model, &recipe.limits)?;
+            let (scores, mut captioned) = prepared.run(&model, &options, CAPTIONS)?;
+            let baselines = prepared.baselines(&manifest, &model, BATCH)?;
+            rows.push(CaptionRow {
+                protocol: p.name.clone(),
+                model: scores,
+                nearest: baselines.nearest,
+                frequent: baselines.frequent,
+            });
+            captioned.sort_by_key(|c| (spread(&c.id), c.id.clone()));
+            for c in captioned.into_iter().take(CARDS) {
+                let path = c.path.clone().unwrap_or_default();
+                let query = if p.from == Modality::Image {
+                    Query::Image { media: self.image(&path)?, text: None }
+                } else {
+                    let media = carried(&path)?;
+                    Query::Audio { media, text: None, lang: None, seconds: None }
+                };
+                let truth = c.references.first().cloned().unwrap_or_default();
+                cards.push(CaptionCard { query, caption: c.caption, truth });
+            }
+        }
+        Ok((rows, cards))
+    }
+}

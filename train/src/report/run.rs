@@ -1,0 +1,133 @@
+//! What the run itself says: its head, its curves, its times, how its numbers were made.
+
+use crate::setup::Manifests;
+use crate::tracking::Line;
+use crate::{Recipe, Result, Summary};
+use std::path::Path;
+use unisono_eval::metrics::RetrievalMetrics;
+use unisono_eval::report::{
+    Curves, DataSet, Fact, Header, Headline, Notes, RecallPoint, RecallRow, Throughput, TimeSpent,
+    TrainPoint, ValPoint,
+};
+use unisono_page::number::{duration, thousands};
+
+/// What the caller knows and the run does not.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Stages before and after training with their wall seconds.
+    pub stages: Vec<(String, f64)>,
+    /// The day, as people write it.
+    pub date: Option<String>,
+    /// The command that made the run.
+    pub command: Option<String>,
+}
+
+/// The recipe as the run's directory has it: its `[report]` and `[limits]` may be edited after the training.
+pub(super) fn recipe_of(run: &Path, trained: Recipe) -> Result<Recipe> {
+    let path = run.join("recipe.toml");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let edited = Recipe::parse(&text, &path)?;
+            Ok(Recipe { report: edited.report, limits: edited.limits, ..trained })
+        }
+        Err(_) => Ok(trained),
+    }
+}
+
+pub(super) fn header(
+    recipe: &Recipe,
+    summary: &Summary,
+    context: &Context,
+    manifests: &mut Manifests,
+) -> Result<Header> {
+    let mut data_sets = Vec::new();
+    for d in &recipe.report.data_set {
+        let manifest = manifests.get(&d.manifest)?;
+        let counts = manifest.splits().into_iter().map(|(split, n)| (split, n as u64)).collect();
+        data_sets.push(DataSet {
+            name: d.name.clone(),
+            counts,
+            licence: d.licence.clone(),
+            source: Some(d.source.clone()),
+        });
+    }
+    let facts = vec![
+        Fact::new("Parameters", format!("{:.2} million", summary.parameters as f64 / 1e6)),
+        Fact::new("Steps", thousands(summary.step)),
+        Fact::new("Samples", thousands(summary.samples)),
+        Fact::new("Training", duration(summary.seconds)),
+        Fact::new("Machine", format!("{}, {} threads", summary.device, summary.threads)),
+        Fact::new("Seed", recipe.seed),
+    ];
+    let title = if recipe.report.title.is_empty() { "Unisono: a run" } else { &recipe.report.title };
+    Ok(Header {
+        title: title.to_owned(),
+        subtitle: Some(
+            "Text, images and speech in one embedding space: one checkpoint gave every number here.".into(),
+        ),
+        date: context.date.clone(),
+        facts,
+        data_sets,
+        command: context.command.clone(),
+    })
+}
+
+pub(super) fn headlines(rows: &[RecallRow]) -> Vec<Headline> {
+    rows.iter().take(4).map(|r| Headline::recall(r, if r.metrics.gallery > 500.0 { 5 } else { 10 })).collect()
+}
+
+pub(super) fn curves(lines: &[Line], best_step: Option<u64>) -> Curves {
+    let mut curves = Curves { train: Vec::new(), val: Vec::new(), best_step };
+    for line in lines {
+        match line {
+            Line::Train(t) => curves.train.push(TrainPoint {
+                step: t.step,
+                loss: t.loss,
+                lr: Some(t.lr),
+                pairs: t.pairs.iter().map(|(k, v)| (k.replace('_', "–"), *v)).collect(),
+            }),
+            Line::Eval(e) => curves.val.push(ValPoint {
+                step: e.step,
+                recalls: e.protocols.iter().map(|(name, m)| point(name, m)).collect(),
+            }),
+        }
+    }
+    curves
+}
+
+fn point(protocol: &str, m: &RetrievalMetrics) -> RecallPoint {
+    RecallPoint { name: format!("{protocol} R@5"), value: m.r5, chance: Some(m.chance_r5) }
+}
+
+pub(super) fn time(summary: &Summary, context: &Context) -> TimeSpent {
+    let part = |name: &str| summary.parts.get(name).copied().unwrap_or(0.0);
+    let in_loop: f64 = ["data_wait", "forward", "backward", "optimizer"].into_iter().map(part).sum();
+    let wait = 100.0 * part("data_wait") / in_loop.max(1e-9);
+    let verdict = if wait <= 10.0 {
+        format!("The loop waited for data {wait:.1} % of its time: the arithmetic is the limit.")
+    } else {
+        format!(
+            "The loop waited for data {wait:.1} % of its time: decoding is the limit; more workers or a larger cache help."
+        )
+    };
+    let names = ["forward", "backward", "optimizer", "data_wait", "evaluate", "checkpoint", "start"];
+    TimeSpent {
+        stages: context.stages.clone(),
+        training: names.into_iter().map(|n| (n.replace('_', " "), part(n))).collect(),
+        throughput: Some(Throughput { reached: summary.gflops, machine: summary.machine_gflops }),
+        verdict: Some(verdict),
+    }
+}
+
+pub(super) fn notes(recipe: &Recipe, run: &Path) -> Notes {
+    let own = "Every protocol's items are held out: no near-copy of them was trained on. R@k is the share of queries whose first right answer is among the k nearest; \
+               intervals are 95 % bootstrap intervals that resample things, not queries; chance is exact for the gallery's size.";
+    let control = "The duration control never hears anything: it predicts a clip's length from a caption's and ranks by the difference. A speech result means something only beside it. \
+                   The second control is also told the clip's language, and knows from the training clips how fast each is spoken.";
+    let examples = "Searches and recordings shown were drawn by a hash of their ids, not chosen; the checkpoint is the one with the best mean R@5 on the validation protocols.";
+    Notes {
+        paragraphs: vec![own.into(), control.into(), examples.into()],
+        commands: vec!["cargo xtask quickstart".into(), format!("unisono report --run {}", run.display())],
+        facts: vec![Fact::new("Seed", recipe.seed), Fact::new("Recipe", run.join("recipe.toml").display())],
+    }
+}
