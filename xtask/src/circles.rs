@@ -63,8 +63,6 @@ const KNOWN: &[&str] = &[
     "jobs/src/scenes/watcher.rs",
     "jobs/src/understand/subtitles.rs",
     "jobs/src/understand/transcribe.rs",
-    "scenes/transnet/src/import.rs",
-    "scenes/transnet/src/lib.rs",
     "train/src/checkpoint.rs",
     "train/src/clock.rs",
 ];
