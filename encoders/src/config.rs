@@ -1,257 +1,27 @@
 //! What a model is made of: read from `config.json` and from a recipe's `[model]` table.
 
 mod checks;
+mod clips;
 mod flops;
+mod htsat;
+mod model;
+mod prompts;
 mod read;
 mod stem;
 #[cfg(test)]
 mod tests;
+mod towers;
+mod video;
 mod widths;
 
-use crate::htsat::HtsatConfig;
-use crate::video::VideoConfig;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+pub use htsat::HtsatConfig;
+pub use model::{AudioConfig, ModelConfig};
+pub use prompts::PromptConfig;
+pub use towers::{
+    ClassToken, ConvConfig, ImageConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
+};
 pub use unisono_nn::config::{
     Activation, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig, TransformerConfig, within,
 };
 pub use unisono_processors::Size;
-
-/// A model: up to three towers and the space that they share.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "read::Written")]
-pub struct ModelConfig {
-    /// Dimension D of the shared space.
-    pub embed_dim: i64,
-    /// The text tower, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<TextConfig>,
-    /// The image tower, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<ImageConfig>,
-    /// The audio tower, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audio: Option<AudioConfig>,
-    /// How a clip's frames, which the image tower sees, become one vector; absent: [`VideoConfig::default`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub video: Option<VideoConfig>,
-    /// A learned number is added to the scaled cosines of each pair of modalities (SigLIP, Zhai et al. 2023).
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub logit_bias: bool,
-}
-
-fn is_default<T: Default + PartialEq>(v: &T) -> bool {
-    *v == T::default()
-}
-
-/// How tokens `[B, T, W]` become one vector `[B, W]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The mean over the valid tokens that are no prefix tokens.
-    Mean,
-    /// The first token.
-    First,
-    /// The last valid token.
-    Last,
-    /// One learned attention distribution a head over the valid tokens.
-    Attention,
-    /// The first of the tokens with the highest id (the end token of CLIP's first vocabulary is its highest). Texts only.
-    Highest,
-    /// The first token with this id; the first of all where there is none. Texts only.
-    End(i64),
-    /// The mean of the prefix tokens.
-    Prefix,
-    /// A learned query attends to the tokens; its answer goes through a residual feed-forward part (SigLIP's head, Zhai et al.
-    /// 2022). Heads, hidden width and activation are the blocks'.
-    Map,
-    /// Learned queries attend to the tokens; their answers, after the final norm, are the tower's tokens and the first of them
-    /// is the pooled vector (CoCa, Yu et al. 2022).
-    Queries {
-        /// Width of the queries and of what comes out.
-        width: i64,
-        /// Attention heads; divides `width`.
-        heads: i64,
-        /// Number of queries.
-        count: i64,
-    },
-}
-
-/// From a pooled vector to the shared space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum ProjectionConfig {
-    /// The pooled vector itself; its width is the shared space's.
-    None,
-    /// One linear layer.
-    Linear {
-        /// With a bias.
-        #[serde(default)]
-        bias: bool,
-    },
-    /// Two linear layers.
-    Mlp {
-        /// Width between them.
-        hidden: i64,
-        /// Between them.
-        activation: Activation,
-        /// Both with a bias.
-        #[serde(default)]
-        bias: bool,
-    },
-}
-
-impl Default for ProjectionConfig {
-    fn default() -> Self {
-        Self::Linear { bias: false }
-    }
-}
-
-/// The text tower: token and position embeddings, blocks, final norm, pooling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TextConfig {
-    /// Size of the token embedding. A tokenizer may use fewer ids, never more.
-    pub vocab_size: i64,
-    /// Longest sequence, in tokens; longer texts are cut, the end token kept.
-    pub context_length: i64,
-    /// The blocks.
-    pub transformer: TransformerConfig,
-    /// Pooling.
-    pub pooling: Pooling,
-    /// Probability that a token is dropped from the sequence while training.
-    #[serde(default)]
-    pub token_dropout: f64,
-    /// A learned token is appended at the end of the padded sequence, sees all real tokens, and is what `last` pools (CoCa).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class_token: Option<ClassToken>,
-    /// The pooled vector goes through a linear layer and tanh (BERT's pooler).
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub pooler: bool,
-    /// From the pooled vector to the shared space.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub projection: ProjectionConfig,
-}
-
-/// How an appended class token sees the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassToken {
-    /// Tokens of this id are padding and not seen.
-    pub pad: i64,
-    /// The class token's mask is shifted by one position: it sees the first token always and token j when token j − 1 is no
-    /// padding, itself when the last token is none. OpenCLIP's published CoCa weights were trained so.
-    #[serde(default)]
-    pub shifted: bool,
-}
-
-/// The image tower: stem, position embeddings, blocks, final norm, pooling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageConfig {
-    /// Size of the input pictures, in pixels.
-    pub size: Size,
-    /// From pixels to tokens.
-    pub stem: StemConfig,
-    /// Pictures keep their aspect ratio (NaFlex, Tschannen et al. 2025): any multiple of the patch, at most as many patches as
-    /// `size` holds. The position embeddings are resized to each picture's grid, bilinear, antialiased.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub flexible: bool,
-    /// Learned tokens before the patches: a class token, registers.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub prefix: i64,
-    /// The blocks.
-    pub transformer: TransformerConfig,
-    /// Pooling.
-    pub pooling: Pooling,
-    /// From the pooled vector to the shared space.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub projection: ProjectionConfig,
-}
-
-/// The audio tower, told by its `kind`; without one, a `transformer`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum AudioConfig {
-    /// Blocks over a spectrogram of any length, or over the grid of its cells.
-    Transformer(SpectrogramConfig),
-    /// CLAP's windowed one.
-    Htsat(HtsatConfig),
-}
-
-impl From<SpectrogramConfig> for AudioConfig {
-    fn from(c: SpectrogramConfig) -> Self {
-        Self::Transformer(c)
-    }
-}
-
-/// The audio tower over log-mel spectrograms `[B, T, M]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpectrogramConfig {
-    /// Mel bands M.
-    pub mels: i64,
-    /// Longest input, in spectrogram frames; longer sounds are cut.
-    pub max_frames: i64,
-    /// From spectrogram to tokens; the frequency axis is folded into the channels unless `grid` is set.
-    pub stem: StemConfig,
-    /// Every cell of the stem's grid of frames and bands is a token, band after band (AST). Sounds have exactly `max_frames`.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub grid: bool,
-    /// Learned tokens before the others; needs `grid`.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub prefix: i64,
-    /// The blocks.
-    pub transformer: TransformerConfig,
-    /// Pooling.
-    pub pooling: Pooling,
-    /// From the pooled vector to the shared space.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub projection: ProjectionConfig,
-}
-
-/// From a picture or spectrogram to a grid of features.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum StemConfig {
-    /// One convolution whose kernel is its stride (Dosovitskiy et al. 2021), the input padded at its end with zeros.
-    Patch {
-        /// Patch height and width: pixels, or frames and mel bands.
-        size: [i64; 2],
-        /// The step from patch to patch where patches overlap; the input is not padded then.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stride: Option<[i64; 2]>,
-    },
-    /// A stack of 3×3 convolutions, each with batch norm and an activation (Xiao et al. 2021): small data learn faster.
-    Conv {
-        /// The layers from the input up.
-        layers: Vec<ConvConfig>,
-        /// After each layer's norm.
-        activation: Activation,
-    },
-    /// Convolutions over three frames each, all mel bands as channels (Whisper, Radford et al. 2023). Sounds only.
-    Frames {
-        /// The stride of each layer, from the input up; every layer has as many channels as the blocks are wide.
-        strides: Vec<i64>,
-        /// After each layer.
-        activation: Activation,
-    },
-}
-
-/// One 3×3 convolution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConvConfig {
-    /// Output channels.
-    pub channels: i64,
-    /// Stride over height and width (frames and mel bands).
-    #[serde(default = "one_one")]
-    pub stride: [i64; 2],
-    /// Adds the layer's input to its output, before the activation; needs stride 1 and equal channels.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub residual: bool,
-}
-
-fn one_one() -> [i64; 2] {
-    [1, 1]
-}
+pub use video::{FramePooling, Sampling, SoundRule, VideoConfig};

@@ -1,7 +1,7 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
 use crate::config::{ModelConfig, within};
-use crate::{Error, LoadReport, Model, Processors, Result, families};
+use crate::{Error, LoadReport, Model, Processors, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -102,15 +102,6 @@ impl Model {
             self.params().iter().map(|(n, p)| (n.to_owned(), p.tensor.shallow_clone())).collect();
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         Ok(tensors::write(&dir.join(WEIGHTS), &all, metadata)?)
-    }
-
-    /// Reads a model from `dir`, this project's own or the checkpoint of another library ([`crate::families`]); strict: every tensor
-    /// must be there, of its shape, and none left over.
-    ///
-    /// # Errors
-    /// A missing or broken file, an unknown family, another format version, sizes that do not fit each other.
-    pub fn load(dir: &Path, device: Device) -> Result<Self> {
-        families::load(dir, device).map(|found| found.model)
     }
 
     /// Reads a model directory of this project.

@@ -27,7 +27,7 @@ pub mod stem;
 pub mod towers;
 pub mod video;
 
-pub use config::ModelConfig;
+pub use config::{ModelConfig, PromptConfig, VideoConfig};
 pub use directory::model_dir;
 pub use embed::{similarity, to_vec};
 pub use error::{Error, Result};
@@ -35,8 +35,6 @@ pub use features::{Features, Input, TowerFeatures};
 pub use gather::Gathered;
 pub use modality::Modality;
 pub use model::Model;
-pub use prompts::PromptConfig;
 pub use towers::TowerOutput;
 pub use unisono_nn::{LoadReport, Mode, Params, Pass, Precision};
 pub use unisono_processors::{Processors, prepare::Clip};
-pub use video::VideoConfig;

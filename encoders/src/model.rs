@@ -1,9 +1,10 @@
 //! A model: towers, projections and processors together. What they make of inputs is in `features.rs`.
 
 use crate::config::ModelConfig;
+use crate::config::VideoConfig;
 use crate::projection::Projection;
 use crate::towers::{ImageTower, Tower};
-use crate::video::{VideoConfig, VideoTower};
+use crate::video::VideoTower;
 use crate::{Error, Modality, Params, Precision, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};

@@ -1,50 +1,10 @@
 //! Video-specific prompts (X-CLIP, Ni et al. 2022): a text looks at the video that it is compared with, and its vector moves.
 
+use crate::Result;
 use crate::clips::Clips;
-use crate::config::{Activation, ModelConfig, TransformerConfig, within};
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::config::{PromptConfig, TransformerConfig};
 use tch::Tensor;
 use unisono_nn::{Attention, AttentionConfig, Init, LayerNorm, Linear, Mlp, Scope};
-
-/// The part that lets texts look at a video.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PromptConfig {
-    /// Number of blocks.
-    pub depth: i64,
-    /// Attention heads; divides `embed_dim`.
-    pub heads: i64,
-    /// Between the two feed-forward layers, the first of which is four times as wide as the shared space.
-    #[serde(default)]
-    pub activation: Activation,
-    /// Added to the variance in the blocks' layer norms.
-    pub norm_eps: f64,
-    /// Added to the variance in the layer norms over what is seen.
-    pub visual_norm_eps: f64,
-}
-
-impl PromptConfig {
-    pub(crate) fn validate(&self, model: &ModelConfig) -> Result<()> {
-        within("video.prompts.depth", self.depth, 1024)?;
-        within("video.prompts.heads", self.heads, 1 << 12)?;
-        if model.embed_dim % self.heads != 0 {
-            return Err(Error::config(
-                "video.prompts.heads",
-                format!("{} does not divide embed_dim {}", self.heads, model.embed_dim),
-            ));
-        }
-        for (key, eps) in [("norm_eps", self.norm_eps), ("visual_norm_eps", self.visual_norm_eps)] {
-            if !(eps > 0.0 && eps < 1.0) {
-                return Err(Error::config(
-                    format!("video.prompts.{key}"),
-                    format!("expected 0 to 1, found {eps}"),
-                ));
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Cross-attention from texts to what is seen, then the feed-forward part, each a residual branch.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What a model is asked for: captions, matches, answers.
 
+use crate::entrance::Sequence;
 use crate::generate::{Generated, Generation, Generator, Watch};
-use crate::memory::Sequence;
 use crate::{Ability, CrossKv, Error, FusionModel, Mask, Result};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Mode, batch};

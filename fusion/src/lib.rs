@@ -2,6 +2,7 @@
 
 mod ability;
 pub mod config;
+mod entrance;
 pub mod files;
 pub mod generate;
 mod heads;
@@ -13,8 +14,8 @@ pub mod speech;
 mod stack;
 
 pub use ability::Ability;
+pub use entrance::Sequence;
 pub use generate::{Generated, Generation, Generator};
-pub use memory::Sequence;
 pub use model::{FusionModel, Imported};
 pub use objective::{Items, Objective, View};
 pub use stack::Stack;

@@ -2,11 +2,10 @@
 
 use crate::ability::Ability;
 use crate::config::{FusionConfig, MemoryConfig};
-use crate::memory::{Entrance, tower_width};
+use crate::entrance::{Entrance, tower_width};
 use crate::stack::Stack;
 use crate::{Error, Result};
-use std::path::Path;
-use tch::{Device, Tensor};
+use tch::Tensor;
 use unisono_encoders::{LoadReport, Model, Params, Precision};
 use unisono_nn::{Init, Linear, Scope};
 use unisono_processors::TextProcessor;
@@ -81,14 +80,6 @@ impl FusionModel {
         }
         let params = root.finish();
         Ok(Self { config, towers, params, encoder, decoder, matching, entrances, frames, text })
-    }
-
-    /// Reads a model with a fusion part: this project's own, or a checkpoint of BLIP, CoCa or Whisper.
-    ///
-    /// # Errors
-    /// No such part, missing or broken files, weights that do not fit.
-    pub fn load(dir: &Path, device: Device) -> Result<Self> {
-        crate::import::load(dir, device).map(|found| found.model)
     }
 
     /// Packs all weights for inference.

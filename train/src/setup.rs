@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
 use unisono_datasets::{Key, Manifest, Part, Sampler, Share};
-use unisono_encoders::config::{ImageConfig, StemConfig};
-use unisono_encoders::video::FramePooling;
+use unisono_encoders::config::{FramePooling, ImageConfig, StemConfig};
 use unisono_encoders::{Modality, Model, Processors};
 use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
 

@@ -1,6 +1,6 @@
 //! The parsers of weights, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
-use crate::weights::Entry;
+use crate::entry::Entry;
 use crate::{pickle, tensors};
 use std::path::Path;
 

@@ -5,7 +5,7 @@
 mod machine;
 
 use crate::archive::{self, Member};
-use crate::weights::Entry;
+use crate::entry::Entry;
 use crate::{Error, Result};
 use machine::{Machine, Storage, View};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Safetensors files: memory-mapped reading, atomic writing.
 
-use crate::weights::Entry;
+use crate::entry::Entry;
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;

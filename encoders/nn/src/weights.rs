@@ -1,6 +1,7 @@
 //! Weights of a checkpoint, wherever it keeps them: one safetensors file, shards with an index, or a PyTorch archive that is read
 //! without running any of it. Files are memory-mapped; a tensor is copied when it is asked for.
 
+use crate::entry::Entry;
 use crate::{Error, LoadReport, Params, Result, pickle, tensors};
 use memmap2::Mmap;
 use serde::Deserialize;
@@ -27,27 +28,6 @@ const OPEN_CLIP_FILES: [&str; 4] = [
 
 /// Tensors that share their bytes (tied embeddings) are read once a name; together they may have so many times the file's bytes.
 const SHARED: u64 = 4;
-
-/// One tensor's place.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub file: usize,
-    pub kind: Kind,
-    pub shape: Vec<i64>,
-    /// In elements, where the tensor is a view of its storage.
-    pub strides: Option<Vec<i64>>,
-    /// Of the first byte in the file.
-    pub start: usize,
-    /// Bytes from there to the end of its last element.
-    pub len: usize,
-}
-
-impl Entry {
-    /// Numbers in it. Its shape was checked: the product does not overflow.
-    pub(crate) fn elements(&self) -> u64 {
-        self.shape.iter().fold(1, |n, d| n.saturating_mul(d.unsigned_abs()))
-    }
-}
 
 /// The tensors of a checkpoint, by name.
 #[derive(Debug)]

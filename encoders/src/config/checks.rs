@@ -1,6 +1,7 @@
 //! What of a configuration can be built; what cannot is told by its key.
 
 use super::*;
+use crate::{Error, Result};
 use unisono_nn::config::probability;
 use unisono_processors::Processors;
 

@@ -2,10 +2,9 @@
 //! activations and pooling are left out, so that a rate computed from it is a lower bound.
 
 use super::{
-    AudioConfig, ImageConfig, ModelConfig, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    AudioConfig, FramePooling, HtsatConfig, ImageConfig, ModelConfig, ProjectionConfig, SpectrogramConfig,
+    StemConfig, TextConfig, TransformerConfig,
 };
-use crate::video::FramePooling;
 
 impl ProjectionConfig {
     fn flops(self, width: i64, dim: i64) -> f64 {
@@ -105,7 +104,7 @@ impl StemConfig {
     }
 }
 
-impl crate::htsat::HtsatConfig {
+impl HtsatConfig {
     /// Of a sound, whatever its length: it fills the square.
     fn flops(&self) -> f64 {
         let mut grid = [self.size / self.stride[0], self.size / self.stride[1]];

@@ -1,6 +1,7 @@
 //! Stems: what fits an input, and the grid of tokens that it gives.
 
 use super::*;
+use crate::{Error, Result};
 
 fn ceil(a: i64, b: i64) -> i64 {
     (a + b - 1) / b

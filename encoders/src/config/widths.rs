@@ -2,9 +2,9 @@
 
 use super::{
     AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, TextConfig,
+    VideoConfig,
 };
 use crate::Modality;
-use crate::video::VideoConfig;
 
 impl Pooling {
     /// Width of the pooled vector of tokens of this width.

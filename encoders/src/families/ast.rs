@@ -10,9 +10,10 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 8.3e-7
 
 use super::common::{BASE, VIT_BLOCKS, blocks, missing_bias, plan, prefix};
-use super::{Map, Plan, Source};
+use super::source::{Plan, Source};
 use crate::Result;
 use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig};
+use unisono_nn::Map;
 
 const AST: &str = include_str!("../../maps/ast_audio.map");
 

@@ -10,13 +10,15 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.8e-7
 
 use super::common::{BASE, blocks, plan};
-use super::{Json, Map, Plan, Source, optional_json};
+use super::source::{Plan, Source};
 use crate::config::{
     FinalNorm, ModelConfig, NormPlace, Pooling, ProjectionConfig, TextConfig, TransformerConfig,
 };
 use crate::{Error, Result};
 use std::path::Path;
+use unisono_nn::Map;
 use unisono_nn::weights::Weights;
+use unisono_processors::{Json, optional_json};
 
 const BERT: &str = include_str!("../../maps/bert_text.map");
 

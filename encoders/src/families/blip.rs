@@ -10,13 +10,15 @@
 //! - **largest golden difference**: at most 1e-5, which the golden test of the fusion crate holds it to
 
 use super::common::{BASE, blocks, plan};
-use super::{Json, Map, Plan, Source};
+use super::source::{Plan, Source};
 use crate::Result;
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
     TransformerConfig,
 };
+use unisono_nn::Map;
 use unisono_nn::weights::Weights;
+use unisono_processors::Json;
 use unisono_processors::Size;
 
 const IMAGE: &str = include_str!("../../maps/blip_image.map");

@@ -12,9 +12,10 @@
 use super::bert;
 use super::clip::{BLOCKS, IMAGE, clip_vision};
 use super::common::{LOGITS, plan};
-use super::{Map, Plan, Source};
+use super::source::{Plan, Source};
 use crate::Result;
 use crate::config::{ModelConfig, Pooling, ProjectionConfig, TextConfig};
+use unisono_nn::Map;
 
 pub(super) fn chinese_clip(source: &Source) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));

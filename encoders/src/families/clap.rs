@@ -11,10 +11,11 @@
 
 use super::bert;
 use super::common::plan;
-use super::{Map, Plan, Source, activation};
+use super::source::{Plan, Source, activation};
+use crate::config::HtsatConfig;
 use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, TextConfig};
-use crate::htsat::HtsatConfig;
 use crate::{Error, Result};
+use unisono_nn::Map;
 
 const AROUND: &str = include_str!("../../maps/htsat_audio.map");
 const STAGE: &str = include_str!("../../maps/htsat_stage.map");

@@ -10,11 +10,13 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
 use super::common::{BASE, LOGITS, blocks, plan};
-use super::{Json, Map, Plan, Source};
+use super::source::{Plan, Source};
 use crate::Result;
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, TransformerConfig,
 };
+use unisono_nn::Map;
+use unisono_processors::Json;
 use unisono_processors::Size;
 
 pub(super) const BLOCKS: &str = include_str!("../../maps/clip_blocks.map");

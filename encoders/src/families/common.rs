@@ -1,9 +1,11 @@
 //! What several families share: the keys that nearly all of Hugging Face's configurations have, and the files around the weights.
 
-use super::{Json, Map, Plan, Source, activation};
+use super::source::{Plan, Source, activation};
 use crate::config::{ImageConfig, ModelConfig, TransformerConfig};
 use crate::{Error, Processors, Result};
+use unisono_nn::Map;
 use unisono_nn::weights::Weights;
+use unisono_processors::Json;
 
 pub(super) const LOGITS: &str = include_str!("../../maps/logits.map");
 pub(super) const VIT_BLOCKS: &str = include_str!("../../maps/vit_blocks.map");
@@ -62,9 +64,9 @@ pub(super) fn alone(config: ImageConfig) -> ModelConfig {
 pub(super) fn plan(source: &Source, config: ModelConfig, map: Map) -> Result<Plan> {
     let weights = Weights::open(source.dir)?;
     let processors = Processors {
-        image: super::image_processor(source, &config)?,
-        text: super::text_processor(source.dir, source.family, &config)?,
-        audio: super::audio_processor(source, &config)?,
+        image: super::source::image_processor(source, &config)?,
+        text: super::source::text_processor(source.dir, source.family, &config)?,
+        audio: super::source::audio_processor(source, &config)?,
     };
     Ok(Plan { config, map, weights, processors })
 }

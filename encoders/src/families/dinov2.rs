@@ -10,9 +10,11 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 4.8e-7
 
 use super::common::{alone, missing_bias, plan, prefix};
-use super::{Json, Map, Plan, Source, activation};
+use super::source::{Plan, Source, activation};
 use crate::Result;
 use crate::config::{Activation, ImageConfig, Pooling, ProjectionConfig, StemConfig, TransformerConfig};
+use unisono_nn::Map;
+use unisono_processors::Json;
 use unisono_processors::{ImageProcessor, Size};
 
 const DINOV2: &str = include_str!("../../maps/dinov2_image.map");

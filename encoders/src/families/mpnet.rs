@@ -10,9 +10,10 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.5e-7
 
 use super::bert::{alone, prefix, tower};
-use super::{Map, Plan, Source};
+use super::source::{Plan, Source};
 use crate::Result;
 use crate::config::RelativeConfig;
+use unisono_nn::Map;
 
 const MPNET: &str = include_str!("../../maps/mpnet_text.map");
 

@@ -10,7 +10,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 1.2e-6
 
 use super::bert::Rows;
-use super::{Json, Map, Plan};
+use super::source::Plan;
 use crate::config::{
     Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig,
     StemConfig, TextConfig, TransformerConfig,
@@ -18,7 +18,9 @@ use crate::config::{
 use crate::{Error, Processors, Result};
 use serde_json::Value;
 use std::path::Path;
+use unisono_nn::Map;
 use unisono_nn::weights::Weights;
+use unisono_processors::Json;
 use unisono_processors::Size;
 use unisono_processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
 
@@ -84,7 +86,7 @@ fn text_processor(dir: &Path, json: Json, config: &ModelConfig) -> Result<Option
         }
     };
     let attends = json.bool("no_causal_mask", false)?;
-    let fixed_pad = if attends { Some(super::pad_id(dir)?) } else { None };
+    let fixed_pad = if attends { Some(super::source::pad_id(dir)?) } else { None };
     let context = usize::try_from(text.context_length).unwrap_or(1);
     let rules = TextRules { clean, fixed_pad };
     Ok(TextProcessor::from_checkpoint(dir, "open_clip", context, text.vocab_size, rules)?)

@@ -11,9 +11,10 @@
 
 use super::clip::{BLOCKS, TEXT};
 use super::common::{BASE, LOGITS, blocks, plan};
-use super::{Map, Plan, Source};
+use super::source::{Plan, Source};
 use crate::Result;
 use crate::config::{ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig};
+use unisono_nn::Map;
 use unisono_processors::Size;
 
 const IMAGE: &str = include_str!("../../maps/siglip_image.map");

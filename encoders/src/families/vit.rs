@@ -10,9 +10,10 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
 use super::common::{BASE, VIT_BLOCKS, alone, blocks, missing_bias, plan, prefix};
-use super::{Map, Plan, Source};
+use super::source::{Plan, Source};
 use crate::Result;
 use crate::config::{ImageConfig, Pooling, ProjectionConfig, StemConfig};
+use unisono_nn::Map;
 use unisono_processors::Size;
 
 const VIT: &str = include_str!("../../maps/vit_image.map");

@@ -10,12 +10,13 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 1.2e-6
 
 use super::common::{plan, prefix};
-use super::{Map, Plan, Source, activation};
+use super::source::{Plan, Source, activation};
 use crate::Result;
 use crate::config::{
     Activation, AudioConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig,
     TransformerConfig,
 };
+use unisono_nn::Map;
 
 const WHISPER: &str = include_str!("../../maps/whisper_audio.map");
 

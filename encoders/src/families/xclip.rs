@@ -11,11 +11,12 @@
 
 use super::clip::{BLOCKS, IMAGE, TEXT, clip_text, clip_vision};
 use super::common::{BASE, LOGITS, blocks, plan};
-use super::{Map, Plan, Source, activation};
+use super::source::{Plan, Source, activation};
 use crate::Result;
+use crate::config::PromptConfig;
 use crate::config::{FinalNorm, ImageConfig, ModelConfig, Pooling, TextConfig, TransformerConfig};
-use crate::prompts::PromptConfig;
-use crate::video::{FramePooling, VideoConfig};
+use crate::config::{FramePooling, VideoConfig};
+use unisono_nn::Map;
 
 const XCLIP: &str = include_str!("../../maps/xclip_video.map");
 

@@ -1,7 +1,7 @@
 //! Long sounds: the whole of one and three of its parts become one picture (attentional feature fusion, Dai et al. 2021).
 
-use super::HtsatConfig;
 use crate::Result;
+use crate::config::HtsatConfig;
 use tch::Tensor;
 use unisono_nn::{BatchNorm, Conv2d, Mode, Scope};
 

@@ -1,12 +1,12 @@
 //! HTS-AT (Chen et al. 2022), CLAP's audio tower: a Swin Transformer over a spectrogram that is folded into a square. It is the one
 //! tower whose attention is windowed; everything else is a configuration of the others.
 
-mod config;
 mod fusion;
 mod window;
 
-use crate::{Error, Result, TowerOutput};
-pub use config::HtsatConfig;
+use crate::config::HtsatConfig;
+use crate::towers::TowerOutput;
+use crate::{Error, Result};
 use fusion::Fusion;
 use tch::{Kind, Tensor};
 use unisono_nn::{BatchNorm, Conv2d, LayerNorm, Pass, Precision, Scope};

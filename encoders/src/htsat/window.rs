@@ -1,8 +1,7 @@
 //! Attention within windows of a grid, which every other block shifts by half a window (Swin, Liu et al. 2021).
 
-use super::HtsatConfig;
 use crate::Result;
-use crate::config::TransformerConfig;
+use crate::config::{HtsatConfig, TransformerConfig};
 use tch::{Kind, Tensor};
 use unisono_nn::{Block, Init, LayerNorm, Linear, Mask, Pass, Precision, Result as Nn, Scope};
 

@@ -3,7 +3,7 @@
 use crate::config::{SpectrogramConfig, StemConfig};
 use crate::pool::Head;
 use crate::stem::Stem;
-use crate::towers::{TowerOutput, prefix, with_prefix};
+use crate::towers::output::{TowerOutput, prefix, with_prefix};
 use crate::{Error, Result};
 use tch::Tensor;
 use unisono_nn::{Init, Linear, Pass, Precision, Scope, Transformer, length_mask};

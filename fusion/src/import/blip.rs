@@ -1,6 +1,6 @@
 //! BLIP (Li et al. 2022) as Hugging Face saves it: captioning, image-text matching, question answering.
 
-use super::Plan;
+use super::plan::Plan;
 use crate::Result;
 use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
 use crate::generate::Generation;
@@ -70,7 +70,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         &[],
     )?;
     let end = text.int("sep_token_id", 102)?;
-    let saved = super::generation(dir)?;
+    let saved = super::plan::generation(dir)?;
     let vocab = text.int("vocab_size", 30524)?;
     let context = usize::try_from(text.int("max_position_embeddings", 512)?).unwrap_or(1);
     let processor = TextProcessor::from_checkpoint(dir, "blip", context, vocab, TextRules::default())?;

@@ -1,6 +1,6 @@
 //! Whisper (Radford et al. 2023) as Hugging Face saves it.
 
-use super::Plan;
+use super::plan::Plan;
 use crate::Result;
 use crate::config::{
     CrossPlace, FusionConfig, LanguageHead, MemoryConfig, SpeechConfig, StackConfig, Tokens,

@@ -1,8 +1,9 @@
 //! HTS-AT's sizes.
 
-use crate::config::{Activation, ProjectionConfig, within};
+use super::{ProjectionConfig, within};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use unisono_nn::Activation;
 
 /// The tower's sizes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,7 +94,7 @@ impl HtsatConfig {
     }
 
     /// How often the spectrogram's bands fit into the square's side.
-    pub(super) fn folds(&self) -> i64 {
+    pub(crate) fn folds(&self) -> i64 {
         self.size / self.mels
     }
 
