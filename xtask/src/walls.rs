@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("encoders/processors", 2),
     ("scenes", 2),
     ("encoders", 3),
+    ("jobs/index", 3),
     ("fusion", 4),
     ("eval", 5),
     ("jobs", 6),
