@@ -7,65 +7,16 @@ use crate::towers::{AudioTower, ImageTower, TextTower, TowerOutput};
 use crate::video::{VideoConfig, VideoTower};
 use crate::{Error, Params, Pass, Precision, Result};
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use tch::{Device, Tensor};
 use unisono_nn::{Init, Linear, Scope};
-use unisono_processors::{ImageProcessor, LogMel, Processors, TextProcessor};
+use unisono_processors::{ImageProcessor, LogMel, Modality, Processors, TextProcessor};
 
-/// A kind of input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Modality {
-    /// Strings.
-    Text,
-    /// Pictures.
-    Image,
-    /// Sounds.
-    Audio,
-    /// Videos: frames that the image tower sees, and their sound where the model listens to it.
-    Video,
-}
-
-impl Modality {
-    /// All of them, in their fixed order.
-    pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::Audio, Self::Video];
-
-    /// Every unordered pair that has a temperature of its own, in its fixed order; videos have pictures'.
-    pub const PAIRS: [(Self, Self); 3] =
-        [(Self::Text, Self::Image), (Self::Text, Self::Audio), (Self::Image, Self::Audio)];
-
-    /// `text`, `image`, `audio`, `video`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Audio => "audio",
-            Self::Video => "video",
-        }
-    }
-
-    /// Whose temperature counts: a video's vector stands where a picture's would.
-    const fn as_paired(self) -> Self {
-        match self {
-            Self::Video => Self::Image,
-            other => other,
-        }
-    }
-}
-
-impl fmt::Display for Modality {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for Modality {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|m| m.name() == s);
-        found.ok_or_else(|| format!("unknown modality {s:?}: expected text, image, audio or video"))
+/// Whose temperature counts: a video's vector stands where a picture's would.
+const fn paired(modality: Modality) -> Modality {
+    match modality {
+        Modality::Video => Modality::Image,
+        other => other,
     }
 }
 
@@ -254,13 +205,13 @@ impl Model {
 
     /// The logarithm of the factor on cosines of a pair of modalities, a scalar tensor; `None` when a tower is missing.
     pub fn logit_scale(&self, a: Modality, b: Modality) -> Option<&Tensor> {
-        let (a, b) = (a.as_paired(), b.as_paired());
+        let (a, b) = (paired(a), paired(b));
         self.logit_scales.get(&(a.min(b), a.max(b)))
     }
 
     /// What is added to the scaled cosines of a pair of modalities, a scalar tensor; `None` where the model has no such bias.
     pub fn logit_bias(&self, a: Modality, b: Modality) -> Option<&Tensor> {
-        let (a, b) = (a.as_paired(), b.as_paired());
+        let (a, b) = (paired(a), paired(b));
         self.logit_biases.get(&(a.min(b), a.max(b)))
     }
 

@@ -4,7 +4,7 @@ use crate::Item;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use unisono_encoders::Modality;
+use unisono_processors::Modality;
 
 /// Entries between two that are whole: what is looked for is unpacked from the one before.
 const BLOCK: usize = 16;
@@ -206,7 +206,10 @@ impl<'a> IntoIterator for &'a Items {
 impl fmt::Debug for Items {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Millions are not for reading.
-        f.debug_struct("Items").field("first", &self.get(0)).field("counts", &self.counts).finish_non_exhaustive()
+        f.debug_struct("Items")
+            .field("first", &self.get(0))
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
     }
 }
 
