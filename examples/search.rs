@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::path::Path;
 use unisono_jobs::index::{BuildOptions, Index, build};
-use unisono_jobs::{Device, Flow, Inputs};
+use unisono_jobs::{Device, Embedder, Flow, Inputs};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -20,9 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     build(Path::new(&model), Device::Cpu, folder, &options, &mut |_| Flow::Continue)?;
 
     let index = Index::open(folder)?; // any later program begins here
-    let query = index.embedder(None, Device::Cpu)?.texts(&[sentence])?;
+    let query = Embedder::of_index(&index, None, Device::Cpu)?.texts(&[sentence])?;
     for hit in index.search(&query.data, 10, &[])? {
-        println!("{:+.3}  {}", hit.score, index.items()[hit.index].id);
+        let item = index.item(hit.index).ok_or("an index that changed")?;
+        println!("{:+.3}  {}", hit.score, item.id);
     }
     Ok(())
 }

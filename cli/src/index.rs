@@ -11,7 +11,7 @@ use unisono_eval::table::{Align, Table, percent};
 use unisono_files::{Lock, real_folder};
 use unisono_jobs::Index;
 use unisono_jobs::crossmodal::Recall;
-use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with};
+use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with, model_state};
 
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
@@ -94,9 +94,9 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
 }
 
 fn run_info(args: &InfoArgs) -> Result<(), Error> {
-    let index = Index::open(&args.index)?;
+    let index = Index::open(&args.index).map_err(unisono_jobs::Error::from)?;
     let header = index.header();
-    let (model, files) = (index.model_state(), index.files());
+    let (model, files) = (model_state(&index), index.files());
     if args.json {
         let mut document = serde_json::to_value(header).unwrap_or_default();
         document["model"]["state"] = json!(model);

@@ -78,9 +78,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.query.is_some() && args.rerank.is_none() {
         args.limits.none("--image, --sound, --video or --rerank: no file is read for a sentence")?;
     }
-    let index = Index::open(&args.index)?;
+    let index = Index::open(&args.index).map_err(JobError::from)?;
     let moved = args.model.as_deref().map(model_dir);
-    let mut embedder = index.embedder(moved.as_deref(), device)?;
+    let mut embedder = Embedder::of_index(&index, moved.as_deref(), device)?;
     embedder.set_ffmpeg(args.ffmpeg.clone());
     embedder.set_limits(args.limits.get());
     let (query, vector) = embed(args, &embedder)?;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let begun = Instant::now();
     let top = args.top as usize;
     let candidates = if args.rerank.is_some() { top.saturating_mul(4) } else { top };
-    let mut found = Found::by_cosine(index.search(&vector, candidates, &searched)?);
+    let mut found = Found::by_cosine(index.search(&vector, candidates, &searched).map_err(JobError::from)?);
     if let Some(model) = &args.rerank {
         let text = query.text.as_deref().unwrap_or_default();
         let hits = std::mem::take(&mut found.hits);
@@ -214,7 +214,7 @@ fn cut(dir: &Path, index: &Index, hits: &[Hit], ffmpeg: Option<&Path>) -> Result
 }
 
 fn items<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Item, f32)> {
-    hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)))
+    hits.iter().filter_map(|hit| Some((index.item(hit.index)?, hit.score)))
 }
 
 fn document(
@@ -246,7 +246,7 @@ fn document(
         })
         .collect();
     json!({
-        "index": index.folder(), "count": index.items().len(), "modalities": searched,
+        "index": index.folder(), "count": index.len(), "modalities": searched,
         "query": { "modality": query.modality, "text": query.text, "path": query.path },
         "seconds": seconds, "sheet": page, "hits": hits,
     })

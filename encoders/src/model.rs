@@ -11,6 +11,14 @@ use tch::{Device, Tensor};
 use unisono_nn::{Init, Scope};
 use unisono_processors::{Contract, ImageProcessor, LogMel, Processors, TextProcessor};
 
+/// Whose temperature counts: a video's vector stands where a picture's would.
+const fn paired(modality: Modality) -> Modality {
+    match modality {
+        Modality::Video => Modality::Image,
+        other => other,
+    }
+}
+
 /// Towers that project into one space.
 #[derive(Debug)]
 pub struct Model {
@@ -202,13 +210,13 @@ impl Model {
 
     /// The logarithm of the factor on cosines of a pair of modalities, a scalar tensor; `None` when a tower is missing.
     pub fn logit_scale(&self, a: Modality, b: Modality) -> Option<&Tensor> {
-        let (a, b) = (a.as_paired(), b.as_paired());
+        let (a, b) = (paired(a), paired(b));
         self.logit_scales.get(&(a.min(b), a.max(b)))
     }
 
     /// What is added to the scaled cosines of a pair of modalities, a scalar tensor; `None` where the model has no such bias.
     pub fn logit_bias(&self, a: Modality, b: Modality) -> Option<&Tensor> {
-        let (a, b) = (a.as_paired(), b.as_paired());
+        let (a, b) = (paired(a), paired(b));
         self.logit_biases.get(&(a.min(b), a.max(b)))
     }
 

@@ -183,13 +183,17 @@ impl Sum {
 
     /// The letters.
     pub fn letters(self) -> String {
-        let mut text = String::with_capacity(SUM);
-        for byte in self.0.finalize().iter().take(SUM / 2) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        hex(&self.0.finalize()[..SUM / 2])
     }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn to_line<T: Serialize>(path: &Path, value: &T) -> Result<String> {

@@ -27,7 +27,7 @@ pub use error::{Error, Result};
 pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};
 #[doc(hidden)]
 pub use ledger::signed;
-pub use ledger::{DAMAGED, Ledger, Sum, Verdict, stamp};
+pub use ledger::{DAMAGED, Ledger, Sum, Verdict, hex, stamp};
 pub use lock::Lock;
 pub use name::{safe_name, short_sum};
 pub use own::{is_empty_folder, move_own, only_holds, open_own, own_folder, rewrite_own};

@@ -69,6 +69,9 @@ pub enum Error {
     /// Of files that are opened with care, written whole and locked.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),
+    /// Of indexes.
+    #[error(transparent)]
+    Index(#[from] unisono_index::Error),
     /// Of weights.
     #[error(transparent)]
     Nn(#[from] unisono_nn::Error),

@@ -4,7 +4,7 @@ use crate::pipeline::work::Form;
 use crate::pipeline::{Work, partial};
 use crate::transcripts::{self, Transcripts};
 use crate::understand::lines;
-use crate::{Index, Item, Items, Listing, Vectors, embed, index, output};
+use crate::{Index, Item, Items, Listing, Vectors, embed, output};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -23,7 +23,7 @@ pub fn index(dir: &Path, bytes: &[u8]) {
     if let Ok(mut value) = serde_json::from_slice::<Value>(&header)
         && let Some(model) = value["model"]["sha256"].as_str()
     {
-        sum = index::sum(items, model);
+        sum = unisono_index::sum(items, model);
         let number = |name: &str| value[name].as_u64().map_or(0, |n| n.min(1 << 10) as usize);
         size = (number("count"), number("dim"));
         if let Some(fields) = value.as_object_mut() {
@@ -31,19 +31,19 @@ pub fn index(dir: &Path, bytes: &[u8]) {
         }
         header = value.to_string().into_bytes();
     }
-    drop(fs::write(dir.join(index::HEADER), header));
-    drop(fs::write(dir.join(index::ITEMS), items));
-    let path = dir.join(index::VECTORS);
+    drop(fs::write(dir.join(unisono_index::HEADER), header));
+    drop(fs::write(dir.join(unisono_index::ITEMS), items));
+    let path = dir.join(unisono_index::VECTORS);
     if vectors.is_empty() {
         let vectors = Vectors { dim: size.1, data: vec![0.5; size.0 * size.1] };
-        let metadata = HashMap::from([(index::SUM.to_owned(), sum)]);
+        let metadata = HashMap::from([(unisono_index::SUM.to_owned(), sum)]);
         drop(output::safetensors(&path, &vectors, metadata).and_then(|file| Ok(file.place()?)));
     } else {
         drop(fs::write(&path, vectors));
     }
     let Ok(found) = Index::open(dir) else { return };
     let query = vec![1.0; found.header().dim];
-    assert_eq!(found.vectors().len(), found.items().len() * query.len());
+    assert!(found.segments().iter().all(|s| s.vectors().len() == s.items().len() * query.len()));
     let _ = (found.files(), found.search(&query, 3, &[]));
 }
 
@@ -108,7 +108,7 @@ mod tests {
             fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus-kept").join(name)).unwrap()
         };
         index(dir.path(), &kept("index/whole"));
-        assert_eq!(Index::open(dir.path()).unwrap().items().len(), 1);
+        assert_eq!(Index::open(dir.path()).unwrap().len(), 1);
         ledger(dir.path(), &kept("ledger/chunk"));
         let form = embed::form(2, WORK);
         let folder = partial(&dir.path().join(form.kind));

@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::Path;
+pub(crate) use unisono_files::hex;
 
 /// The files of a model directory that change an embedding; a model without a text tower has no tokenizer.
 const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
@@ -72,9 +73,4 @@ fn files(model: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

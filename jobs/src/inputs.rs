@@ -1,7 +1,6 @@
 //! From files, folders, texts and a manifest to a list of items.
 
-use crate::item::{Item, Skip};
-use crate::{Error, Items, Result, kind};
+use crate::{Error, Item, Items, Result, Skip, kind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

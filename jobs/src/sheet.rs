@@ -24,7 +24,7 @@ pub fn html(index: &Index, query: &Item, hits: &[Hit]) -> String {
 /// [`html`] of hits whose scores are of several kinds: each part has the name of its kind, and empty ones after the first are left out.
 pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> String {
     let part = |hits: &[Hit]| {
-        let found = hits.iter().filter_map(|hit| Some((index.items().get(hit.index)?, hit.score)));
+        let found = hits.iter().filter_map(|hit| Some((index.item(hit.index)?, hit.score)));
         let hits = found.map(|(item, score)| report::Hit {
             media: media(item),
             text: item.text.clone(),

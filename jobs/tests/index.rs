@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use support::{TOWERS, collection, model, model_dir, names};
 use tch::Device;
 use unisono_jobs::index::{BuildOptions, BuildReport, build};
-use unisono_jobs::{EmbedOptions, Error, Flow, Index, Inputs, Modality, Progress, identity};
+use unisono_jobs::{EmbedOptions, Embedder, Error, Flow, Index, Inputs, Modality, Progress, identity};
 
 struct Made {
     dir: tempfile::TempDir,
@@ -60,11 +60,11 @@ fn what_is_built_is_found() {
     assert!(header.built.inputs.manifest.as_ref().unwrap().is_absolute());
     assert_eq!(made.report.recalls().len(), 6);
 
-    let embedder = index.embedder(None, Device::Cpu).unwrap();
+    let embedder = Embedder::of_index(&index, None, Device::Cpu).unwrap();
     let image = made.dir.path().join("media/p03.png");
     let query = embedder.image(&image).unwrap();
     let hits = index.search(&query, 5, &[]).unwrap();
-    let best = &index.items()[hits[0].index];
+    let best = index.item(hits[0].index).unwrap();
     assert_eq!((best.path.as_deref(), best.label.as_deref()), (Some(image.as_path()), Some("r3")));
     assert_eq!(best.text.as_deref(), Some("number 3"));
     assert!(hits[0].score > 0.9999 && hits.len() == 5);
@@ -72,7 +72,7 @@ fn what_is_built_is_found() {
 
     let sounds = index.search(&query, 100, &[Modality::Audio]).unwrap();
     assert_eq!(sounds.len(), 8);
-    assert!(sounds.iter().all(|h| index.items()[h.index].modality == Modality::Audio));
+    assert!(sounds.iter().all(|h| index.item(h.index).unwrap().modality == Modality::Audio));
     assert!(index.search(&query[1..], 5, &[]).unwrap_err().to_string().contains("11 numbers"));
     assert!(index.search(&[f32::NAN; support::DIM], 5, &[]).is_err());
 }
@@ -144,7 +144,7 @@ fn no_change_of_a_byte_ends_in_a_panic() {
                 // Numbers changed, counts and lengths did not: whatever is found is one of its items.
                 Ok(index) => {
                     let hits = index.search(&[0.5; support::DIM], 5, &[]).unwrap();
-                    assert!(hits.iter().all(|hit| hit.index < index.items().len()));
+                    assert!(hits.iter().all(|hit| hit.index < index.len()));
                 }
                 Err(e) => {
                     assert!(!e.to_string().contains('\n') && e.to_string().contains("idx"), "{name}: {e}")
@@ -180,14 +180,14 @@ fn another_model_is_refused_and_a_moved_one_is_found() {
     let index = Index::open(&made.index).unwrap();
     let moved = made.dir.path().join("moved");
     fs::rename(&made.model, &moved).unwrap();
-    let e = index.embedder(None, Device::Cpu).unwrap_err().to_string();
+    let e = Embedder::of_index(&index, None, Device::Cpu).unwrap_err().to_string();
     assert!(e.contains("--model"), "{e}");
-    index.embedder(Some(&moved), Device::Cpu).unwrap();
+    Embedder::of_index(&index, Some(&moved), Device::Cpu).unwrap();
     // One changed setting of the contract is another model.
     let contract = moved.join("preprocessor_config.json");
     let text = fs::read_to_string(&contract).unwrap();
     fs::write(&contract, text.replace("\"fit\": \"pad\"", "\"fit\": \"crop\"")).unwrap();
-    let e = index.embedder(Some(&moved), Device::Cpu).unwrap_err().to_string();
+    let e = Embedder::of_index(&index, Some(&moved), Device::Cpu).unwrap_err().to_string();
     assert!(e.contains("not the model that made the index"), "{e}");
 }
 
@@ -198,7 +198,7 @@ fn a_rebuild_replaces_an_index_and_nothing_else() {
     let report =
         build(&made.model, Device::Cpu, &made.index, &options(&manifest, Some("test")), &mut go_on).unwrap();
     assert_eq!(report.header.count, 24);
-    assert_eq!(Index::open(&made.index).unwrap().items().len(), 24);
+    assert_eq!(Index::open(&made.index).unwrap().len(), 24);
     assert_eq!(names(made.index.parent().unwrap()), ["idx"]);
     let media = made.dir.path().join("media");
     let before = names(&media);
@@ -228,7 +228,7 @@ fn a_stopped_or_failed_build_leaves_the_old_index_and_nothing_beside() {
 fn the_contact_sheet_shows_hits_and_escapes_names() {
     let made = made();
     let index = Index::open(&made.index).unwrap();
-    let embedder = index.embedder(None, Device::Cpu).unwrap();
+    let embedder = Embedder::of_index(&index, None, Device::Cpu).unwrap();
     let words = "<script>bus</script>";
     let query = embedder.texts(&[words]).unwrap();
     let hits = index.search(&query.data, 6, &[Modality::Image, Modality::Audio]).unwrap();

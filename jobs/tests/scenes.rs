@@ -195,19 +195,20 @@ fn a_model_labels_groups_and_indexes() {
     assert_eq!(gathered.count, rows.len());
     let index = Index::open(gathered.index.unwrap()).unwrap();
     assert_eq!((index.header().count, index.header().dim), (rows.len(), support::DIM));
-    for (item, (path, start, end)) in index.items().iter().zip(&rows) {
+    for (item, (path, start, end)) in index.items().zip(&rows) {
         assert_eq!(item.path.as_ref(), Some(path));
         assert_eq!((item.span.start, item.span.end), (Some(*start), Some(*end)));
     }
-    for (i, row) in index.vectors().chunks(support::DIM).enumerate() {
+    let [segment] = index.segments() else { panic!("it was written at once") };
+    for (i, row) in segment.vectors().chunks(support::DIM).enumerate() {
         let length: f32 = row.iter().map(|v| v * v).sum();
         assert!((length - 1.0).abs() < 1e-4, "{length}");
         let hits = index.search(row, 1, &index.searched(Modality::Text)).unwrap();
-        let best = &index.vectors()[hits[0].index * support::DIM..][..support::DIM];
+        let best = &segment.vectors()[hits[0].index * support::DIM..][..support::DIM];
         assert!(hits[0].index == i || best == row, "a scene finds itself");
     }
     // The index knows its model again.
-    let embedder = index.embedder(None, Device::Cpu).unwrap();
+    let embedder = Embedder::of_index(&index, None, Device::Cpu).unwrap();
     assert_eq!(embedder.texts(&["a red bus".to_owned()]).unwrap().dim, support::DIM);
     // Everything alike within any time is one scene.
     let settings =

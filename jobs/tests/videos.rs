@@ -114,10 +114,10 @@ fn an_index_finds_videos_by_videos_and_words() {
     let pairs: Vec<(Modality, Modality)> = report.recalls().iter().map(|r| (r.from, r.to)).collect();
     assert_eq!(pairs, [(Modality::Text, Modality::Video), (Modality::Video, Modality::Text)]);
     let index = Index::open(dir.path().join("idx")).unwrap();
-    let embedder = index.embedder(None, Device::Cpu).unwrap();
+    let embedder = Embedder::of_index(&index, None, Device::Cpu).unwrap();
     let query = embedder.video(dir.path().join("stripes.mkv"), &Span::WHOLE).unwrap();
     let hits = index.search(&query, 1, &[]).unwrap();
-    assert_eq!((index.items()[hits[0].index].id.as_str(), hits[0].score > 0.9999), ("stripes", true));
+    assert_eq!((index.item(hits[0].index).unwrap().id.as_str(), hits[0].score > 0.9999), ("stripes", true));
     assert_eq!(index.searched(Modality::Text), [Modality::Video]);
     let page = unisono_jobs::sheet::html(&index, &Item::text("q", "stripes"), &hits);
     assert!(page.contains("data:image/jpeg;base64,"));

@@ -6,6 +6,7 @@ mod error;
 mod image;
 mod json;
 mod mel;
+mod modality;
 pub mod prepare;
 mod ranges;
 mod size;
@@ -16,6 +17,7 @@ pub use error::{Error, Result};
 pub use image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
 pub use json::{Json, optional_json, read_json};
 pub use mel::{Fill, Framing, Frontend, Log, LogMel, MelConfig, Scale};
+pub use modality::Modality;
 pub use size::Size;
 pub use tokenizer::{
     Cleaning, TextProcessor, TextRules, Vocabulary, read_sentencepiece, read_tokenizer, tokenizer_of,

@@ -1,8 +1,6 @@
 //! Building an index: beside its place, checked, then renamed.
 
-use super::{
-    BuildOptions, Built, FORMAT_VERSION, HEADER, Header, ITEMS, ModelRef, Texts, VECTORS, Writer, check,
-};
+use super::{BuildOptions, Built, FORMAT_VERSION, Header, ModelRef, Texts, check};
 use crate::crossmodal::{self, Recall};
 use crate::pipeline::{Round, Sink};
 use crate::{Embedded, Embedder, Error, Flow, Item, Items, LeftOut, Progress, Result, Skip, identity};
@@ -17,6 +15,7 @@ use unisono_files::{
     Budget, Lock, Sum, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder,
     write_json,
 };
+use unisono_index::{HEADER, ITEMS, VECTORS, Writer};
 
 /// What was built.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,9 +1,8 @@
 //! The self-check of a new index: what went in must be found.
 
-use crate::search::top;
-use crate::vectors::similarity;
 use crate::{EmbedOptions, Embedder, Error, Flow, Items, Listing, Progress, Result, embed};
 use unisono_encoders::Precision;
+use unisono_index::{similarity, top};
 
 /// Items embedded again.
 const ITEMS: usize = 32;

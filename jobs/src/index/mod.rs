@@ -1,70 +1,26 @@
-//! An index: vectors, what they belong to, and the model that made them, in one folder.
-//!
-//! | file | holds |
-//! |---|---|
-//! | `index.json` | [`Header`]: version, model, counts, how it was built; written last |
-//! | `vectors.safetensors` | `vectors`, fp32 `[N, D]`, memory-mapped for searching; its metadata ties it to the other two |
-//! | `items.jsonl` | one [`Item`](crate::Item) a line, line `i` for row `i` |
+//! Building an index of embedded inputs, and the model of one that is there. The index itself is [`unisono_index`].
 
 mod build;
 mod check;
-mod open;
-mod write;
 
 pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
-pub use open::{Index, open};
-pub(crate) use write::{Writer, sum};
+pub use unisono_index::{FORMAT_VERSION, Files, ModelRef};
 
 use crate::crossmodal::Recall;
-use crate::identity::hex;
-use crate::{EmbedOptions, Inputs};
+use crate::{EmbedOptions, Embedder, Error, Inputs, Result, identity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use unisono_encoders::{Modality, Precision};
+use std::path::{Path, PathBuf};
+use tch::Device;
+use unisono_encoders::Precision;
+use unisono_files::hex;
 use unisono_media::MediaLimits;
 
-/// The version of the folder's layout. A reader refuses another.
-pub const FORMAT_VERSION: u32 = 1;
-
-pub(crate) const HEADER: &str = "index.json";
-pub(crate) const VECTORS: &str = "vectors.safetensors";
-pub(crate) const ITEMS: &str = "items.jsonl";
-/// The key in the vectors' metadata that holds [`Header::sum`].
-pub(crate) const SUM: &str = "unisono.index";
-
-/// `index.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Header {
-    /// [`FORMAT_VERSION`] of the build that wrote it.
-    pub format_version: u32,
-    /// The model that made the vectors.
-    pub model: ModelRef,
-    /// Width D.
-    pub dim: usize,
-    /// Number of items N.
-    pub count: usize,
-    /// Items by modality.
-    pub modalities: BTreeMap<Modality, usize>,
-    /// SHA-256 over `items.jsonl` and the model's identity. The vectors carry it too, so files of two indexes cannot be
-    /// mixed unseen.
-    pub sum: String,
-    /// When and how.
-    pub built: Built,
-}
-
-/// The model that made an index's vectors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelRef {
-    /// Its directory, absolute.
-    pub path: PathBuf,
-    /// [`identity`](crate::identity()) of its weights and contract.
-    pub sha256: String,
-}
+/// An index that this crate built.
+pub type Index = unisono_index::Index<Built>;
+/// What it says of itself.
+pub type Header = unisono_index::Header<Built>;
 
 /// When and how an index was built.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,13 +86,40 @@ pub enum ModelState {
     Missing,
 }
 
-/// The files that an index's items name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Files {
-    /// How many, one that several items name counted once.
-    pub count: usize,
-    /// How many of them are not there any more.
-    pub missing: usize,
+/// Whether the model that made an index is still where it was.
+pub fn model_state(index: &Index) -> ModelState {
+    let model = &index.header().model;
+    match identity(&model.path) {
+        Ok(found) if found == model.sha256 => ModelState::Unchanged,
+        Ok(_) => ModelState::Changed,
+        Err(_) => ModelState::Missing,
+    }
+}
+
+impl Embedder {
+    /// Loads the model that made an index: from where it was, or from `moved`.
+    ///
+    /// # Errors
+    /// It is not there, or its weights or contract are not those of the index: vectors of two models do not compare.
+    pub fn of_index(index: &Index, moved: Option<&Path>, device: Device) -> Result<Self> {
+        let model = &index.header().model;
+        let path = moved.unwrap_or(&model.path);
+        if moved.is_none() && !path.is_dir() {
+            let message = "the index's model is not there any more; give its new place with `--model`";
+            return Err(Error::format(path, message));
+        }
+        let found = identity(path)?;
+        if found != model.sha256 {
+            let message = format!(
+                "not the model that made the index {} (SHA-256 {:.12}…, expected {:.12}…); build the index again with it",
+                index.folder().display(),
+                found,
+                model.sha256
+            );
+            return Err(Error::format(path, message));
+        }
+        Self::load(path, device)
+    }
 }
 
 fn single(precision: &Precision) -> bool {

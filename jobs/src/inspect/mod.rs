@@ -5,9 +5,8 @@ mod form;
 
 pub use check::Opening;
 
-use crate::item::Skip;
 use crate::pipeline::ordered;
-use crate::{Error, Flow, Progress, Result};
+use crate::{Error, Flow, Progress, Result, Skip};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

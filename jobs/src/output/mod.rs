@@ -7,9 +7,8 @@ use std::collections::HashMap;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use unisono_files::{Lock, Pending};
-
-/// The name of the tensor in a `.safetensors` file.
-pub const TENSOR: &str = "vectors";
+pub use unisono_index::TENSOR;
+pub(crate) use unisono_index::{tensor_head, write_item};
 
 /// Bytes before the first number of a `.npy` file: its head fills whole blocks of 64 and is never shorter than 66 or longer than 128.
 pub(crate) const NPY_HEAD: u64 = 128;
@@ -90,12 +89,6 @@ fn le_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// One JSON object and the line's end.
-pub(crate) fn write_item(out: &mut dyn Write, item: &Item) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *out, item)?;
-    out.write_all(b"\n")
-}
-
 /// Rows of little-endian numbers and what they are, as they come from a disk.
 pub(crate) struct Table<'a> {
     /// Rows N.
@@ -131,27 +124,6 @@ pub(crate) fn npy_head(count: usize, dim: usize) -> Vec<u8> {
     head.extend((rest as u16).to_le_bytes());
     head.extend(format!("{header:width$}\n", width = rest - 1).bytes());
     head
-}
-
-/// What a `.safetensors` file of one tensor begins with.
-pub(crate) fn tensor_head(
-    count: usize,
-    dim: usize,
-    metadata: &HashMap<String, String>,
-) -> std::io::Result<Vec<u8>> {
-    let metadata = match metadata.is_empty() {
-        true => String::new(),
-        false => format!("\"__metadata__\":{},", serde_json::to_string(metadata)?),
-    };
-    let bytes = count * dim * size_of::<f32>();
-    let header = format!(
-        "{{{metadata}\"{TENSOR}\":{{\"dtype\":\"F32\",\"shape\":[{count},{dim}],\"data_offsets\":[0,{bytes}]}}}}"
-    );
-    // Numbers begin where they are aligned.
-    let length = header.len().next_multiple_of(8);
-    let mut head = (length as u64).to_le_bytes().to_vec();
-    head.extend(format!("{header:length$}").bytes());
-    Ok(head)
 }
 
 /// A safetensors file of one tensor, with free metadata, ready to be put in place.

@@ -10,9 +10,9 @@ pub(crate) use ordered::ordered;
 pub(crate) use work::{Work, fingerprint, with_rows};
 pub use work::{ledger, partial};
 
-use crate::{EmbedOptions, Error, Flow, Item, Listing, Progress, Result, Skip};
+use crate::{EmbedOptions, Error, Flow, Item, Listing, Modality, Progress, Result, Skip};
 use unisono_files::{Sum, stamp};
-use unisono_processors::{Contract, Prepared};
+use unisono_processors::{Contract, Medium, Prepared};
 
 /// What comes of an item: a value, or in a line why there is none.
 pub type Outcome<T> = std::result::Result<T, String>;
@@ -267,8 +267,21 @@ fn kind(prepared: &Prepared) -> usize {
 
 /// Decodes and processes one item; what is wrong with it is a line for the user.
 pub(crate) fn prepare(item: &Item, contract: &Contract) -> Outcome<Prepared> {
-    let done = item.medium().and_then(|medium| Ok(contract.prepare(medium)?));
+    let done = medium(item).and_then(|medium| Ok(contract.prepare(medium)?));
     done.map_err(|e| without_id(&e.to_string(), &item.id))
+}
+
+/// What is to be decoded.
+fn medium(item: &Item) -> Result<Medium<'_>> {
+    Ok(match (item.modality, &item.path) {
+        (Modality::Text, _) => Medium::Text(item.text.as_deref().unwrap_or_default()),
+        (Modality::Image, Some(path)) if item.video => Medium::Frames(path, item.span),
+        (Modality::Audio, Some(path)) if item.video => Medium::Track(path, item.span),
+        (Modality::Image, Some(path)) => Medium::Image(path),
+        (Modality::Audio, Some(path)) => Medium::Audio(path),
+        (Modality::Video, Some(path)) => Medium::Video(path, item.span),
+        (_, None) => return Err(Error::Input("it has no file".into())),
+    })
 }
 
 /// A file's path is its id, which stands before the reason already.

@@ -4,8 +4,7 @@
 //! Nothing in that folder is believed: the ledger has a sum over every round and all before it, the rows are compared with theirs, and from a
 //! file on whose length or time has changed all is done again. One run at a time: the caller holds the lock on the output.
 
-use crate::items::Items;
-use crate::{Error, Item, Result};
+use crate::{Error, Item, Items, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};

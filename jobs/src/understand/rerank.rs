@@ -70,7 +70,7 @@ pub fn rerank(
     let known = model.sees();
     // A picture and a sound of one record share its id: here each hit has its place for one. Of a video the frames are looked at.
     let item = |(place, hit): (usize, &Hit)| {
-        let mut item = index.items().get(hit.index)?.clone();
+        let mut item = index.item(hit.index)?.clone();
         if item.modality == Modality::Video {
             (item.modality, item.video) = (Modality::Image, true);
         }
@@ -93,7 +93,7 @@ pub fn rerank(
     // The place among the hits that the job knows an item by, as the item's own name.
     let named = |skip: Skip| {
         let hit = skip.id.parse().ok().and_then(|place: usize| hits.get(place));
-        let item = hit.and_then(|hit| index.items().get(hit.index));
+        let item = hit.and_then(|hit| index.item(hit.index));
         Skip { id: item.map_or(skip.id, |item| item.id.clone()), reason: skip.reason }
     };
     let skipped = skipped.into_iter().map(named).collect();

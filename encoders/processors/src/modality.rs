@@ -1,4 +1,4 @@
-//! Kinds of inputs.
+//! The kinds of inputs.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -32,14 +32,6 @@ impl Modality {
             Self::Image => "image",
             Self::Audio => "audio",
             Self::Video => "video",
-        }
-    }
-
-    /// Whose temperature counts: a video's vector stands where a picture's would.
-    pub(crate) const fn as_paired(self) -> Self {
-        match self {
-            Self::Video => Self::Image,
-            other => other,
         }
     }
 }

@@ -1,20 +1,20 @@
 //! Writing an index's rows, one after another: memory does not grow with them.
 
-use super::{ITEMS, SUM, VECTORS};
-use crate::identity::hex;
-use crate::output::{tensor_head, write_item};
-use crate::{Error, Item, Result};
+use crate::{Error, ITEMS, Item, Result, SUM, VECTORS, write_item};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use unisono_files::Pending;
+use unisono_files::{Pending, hex};
+
+/// The name of the tensor in a `.safetensors` file of vectors.
+pub const TENSOR: &str = "vectors";
 
 /// The rows of an index that is being made, in its folder.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub struct Writer {
     folder: PathBuf,
     dim: usize,
     count: usize,
@@ -38,7 +38,7 @@ impl Writer {
     ///
     /// # Errors
     /// The folder is not writable.
-    pub(crate) fn begin(folder: &Path, model: &str, dim: usize) -> Result<Self> {
+    pub fn begin(folder: &Path, model: &str, dim: usize) -> Result<Self> {
         let (rows_file, rows) = begin(&folder.join(VECTORS))?;
         let (items, lines) = begin(&folder.join(ITEMS))?;
         let sum = sum_of(model);
@@ -49,7 +49,7 @@ impl Writer {
     ///
     /// # Errors
     /// No space.
-    pub(crate) fn push(&mut self, item: &Item, row: &[f32]) -> Result<()> {
+    pub fn push(&mut self, item: &Item, row: &[f32]) -> Result<()> {
         let mut line = Vec::new();
         let written = write_item(&mut line, item).and_then(|()| self.lines.write_all(&line));
         written.map_err(Error::io(&self.folder.join(ITEMS), "write"))?;
@@ -64,7 +64,7 @@ impl Writer {
     ///
     /// # Errors
     /// No space; nothing that could be mapped.
-    pub(crate) fn rows(&mut self) -> Result<Mapped> {
+    pub fn rows(&mut self) -> Result<Mapped> {
         let path = self.folder.join(VECTORS);
         self.rows.flush().map_err(Error::io(&path, "write"))?;
         // SAFETY: a file of this process alone, made under a random name, and not written while the borrow lasts.
@@ -72,11 +72,11 @@ impl Writer {
         Ok(Mapped(map))
     }
 
-    /// Ends the files of vectors and items; their [`Header::sum`](super::Header::sum).
+    /// Ends the files of vectors and items; their [`Header::sum`](crate::Header::sum).
     ///
     /// # Errors
     /// No space.
-    pub(crate) fn finish(mut self) -> Result<String> {
+    pub fn finish(mut self) -> Result<String> {
         let (vectors, items) = (self.folder.join(VECTORS), self.folder.join(ITEMS));
         let sum = hex(&self.sum.finalize());
         self.lines.flush().map_err(Error::io(&items, "write"))?;
@@ -97,11 +97,11 @@ impl Writer {
 
 /// Rows on the disk, mapped.
 #[derive(Debug)]
-pub(crate) struct Mapped(Mmap);
+pub struct Mapped(Mmap);
 
 impl Mapped {
     /// `[N, D]` row-major.
-    pub(crate) fn values(&self) -> &[f32] {
+    pub fn values(&self) -> &[f32] {
         // A map begins where a page does.
         bytemuck::try_cast_slice(&self.0).unwrap_or_default()
     }
@@ -111,9 +111,29 @@ fn sum_of(model: &str) -> Sha256 {
     Sha256::new_with_prefix(model.as_bytes())
 }
 
-/// [`Header::sum`](super::Header::sum) of these lines and this model.
-pub(crate) fn sum(lines: &[u8], model: &str) -> String {
+/// [`Header::sum`](crate::Header::sum) of these lines and this model.
+pub fn sum(lines: &[u8], model: &str) -> String {
     let mut hash = sum_of(model);
     hash.update(lines);
     hex(&hash.finalize())
+}
+
+/// What a `.safetensors` file of one tensor begins with.
+///
+/// # Errors
+/// Metadata that JSON cannot say.
+pub fn tensor_head(count: usize, dim: usize, metadata: &HashMap<String, String>) -> std::io::Result<Vec<u8>> {
+    let metadata = match metadata.is_empty() {
+        true => String::new(),
+        false => format!("\"__metadata__\":{},", serde_json::to_string(metadata)?),
+    };
+    let bytes = count * dim * size_of::<f32>();
+    let header = format!(
+        "{{{metadata}\"{TENSOR}\":{{\"dtype\":\"F32\",\"shape\":[{count},{dim}],\"data_offsets\":[0,{bytes}]}}}}"
+    );
+    // Numbers begin where they are aligned.
+    let length = header.len().next_multiple_of(8);
+    let mut head = (length as u64).to_le_bytes().to_vec();
+    head.extend(format!("{header:length$}").bytes());
+    Ok(head)
 }

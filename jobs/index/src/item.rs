@@ -1,11 +1,10 @@
 //! One thing to embed, and what is remembered of it.
 
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 use std::path::PathBuf;
-use unisono_encoders::Modality;
 use unisono_media::video::Span;
-use unisono_processors::Medium;
+use unisono_processors::Modality;
 
 /// One thing to embed: a text, a picture file, a sound file, or a video file or a part of one. Written as a line of `items.jsonl`, without its keys that
 /// say nothing.
@@ -68,22 +67,6 @@ impl Item {
         Self { modality, path: Some(path), text: None, ..Self::text(id, "") }
     }
 
-    /// What is to be decoded.
-    ///
-    /// # Errors
-    /// A text where a file should be.
-    pub(crate) fn medium(&self) -> Result<Medium<'_>> {
-        Ok(match (self.modality, &self.path) {
-            (Modality::Text, _) => Medium::Text(self.text.as_deref().unwrap_or_default()),
-            (Modality::Image, Some(path)) if self.video => Medium::Frames(path, self.span),
-            (Modality::Audio, Some(path)) if self.video => Medium::Track(path, self.span),
-            (Modality::Image, Some(path)) => Medium::Image(path),
-            (Modality::Audio, Some(path)) => Medium::Audio(path),
-            (Modality::Video, Some(path)) => Medium::Video(path, self.span),
-            (_, None) => return Err(Error::Input("it has no file".into())),
-        })
-    }
-
     /// A video file: as itself, or seen as pictures are, or heard as sounds are.
     pub fn video(path: PathBuf, modality: Modality) -> Self {
         Self { video: modality != Modality::Video, ..Self::file(path, modality) }
@@ -100,11 +83,11 @@ impl Item {
     }
 }
 
-/// An input left out because it could not be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skip {
-    /// The item's id, or the path.
-    pub id: String,
-    /// What was wrong, in one line.
-    pub reason: String,
+/// One JSON object and the line's end.
+///
+/// # Errors
+/// The writer's.
+pub fn write_item(out: &mut dyn Write, item: &Item) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, item)?;
+    out.write_all(b"\n")
 }

@@ -4,7 +4,7 @@ use crate::Item;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use unisono_encoders::Modality;
+use unisono_processors::Modality;
 
 /// Entries between two that are whole: what is looked for is unpacked from the one before.
 const BLOCK: usize = 16;

@@ -1,0 +1,49 @@
+//! What an index says of itself.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use unisono_processors::Modality;
+
+/// The version of the folder's layout. A reader refuses another.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// `index.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header<B> {
+    /// [`FORMAT_VERSION`] of the build that wrote it.
+    pub format_version: u32,
+    /// The model that made the vectors.
+    pub model: ModelRef,
+    /// Width D.
+    pub dim: usize,
+    /// Number of items N.
+    pub count: usize,
+    /// Items by modality.
+    pub modalities: BTreeMap<Modality, usize>,
+    /// SHA-256 over `items.jsonl` and the model's identity. The vectors carry it too, so files of two indexes cannot be
+    /// mixed unseen.
+    pub sum: String,
+    /// When and how.
+    pub built: B,
+}
+
+/// The model that made an index's vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRef {
+    /// Its directory, absolute.
+    pub path: PathBuf,
+    /// A sum over its weights and contract: vectors of models with different sums do not compare.
+    pub sha256: String,
+}
+
+/// The files that an index's items name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Files {
+    /// How many, one that several items name counted once.
+    pub count: usize,
+    /// How many of them are not there any more.
+    pub missing: usize,
+}
