@@ -37,8 +37,8 @@ pub(super) struct Wanted<'a> {
     pub(super) sound_rate: Option<u32>,
     /// And as a spectrogram for a speech model.
     pub(super) speech: Option<&'a LogMel>,
-    /// Longer side of the pictures that are kept.
-    pub(super) spool_side: u32,
+    /// Frames that are kept are kept as it sees them, too.
+    pub(super) caption: Option<&'a ImageProcessor>,
     /// Pictures are kept at all.
     pub(super) pictures: bool,
     /// Every score is wanted, those too that no detector needs.
@@ -71,6 +71,15 @@ pub(super) struct Kept {
     /// Frames before it.
     pub(super) frame: u64,
     pub(super) time: Time,
+    /// Its JPEG, for people.
+    pub(super) jpeg: Piece,
+    /// Its pixels as a captioning model sees them, and their width and height.
+    pub(super) seen: Option<(Piece, (u32, u32))>,
+}
+
+/// A part of the file of what is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
     pub(super) from: u64,
     pub(super) length: usize,
 }
@@ -97,11 +106,11 @@ pub(super) struct Analysis {
 }
 
 impl Analysis {
-    /// The JPEG of a frame that was kept.
-    pub(super) fn jpeg(&mut self, kept: Kept) -> std::io::Result<Vec<u8>> {
-        let mut bytes = vec![0; kept.length];
+    /// What was kept in a part of the file.
+    pub(super) fn read(&mut self, piece: Piece) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; piece.length];
         if let Some(spool) = &mut self.spool {
-            spool.seek(SeekFrom::Start(kept.from))?;
+            spool.seek(SeekFrom::Start(piece.from))?;
             spool.read_exact(&mut bytes)?;
         }
         Ok(bytes)
@@ -115,24 +124,17 @@ pub(super) fn analyse(
     bytes: u64,
     of: &serde_json::Value,
     wanted: &Wanted,
+    net: Option<&TransNet>,
     sender: &SyncSender<Message>,
 ) -> Result<Analysis> {
-    let net = match wanted.transnet {
-        Some(dir) => Some(TransNet::load(dir, tch::Device::Cpu)?),
-        None => None,
-    };
     let gone = Gone { share: AtomicU64::new(0), bytes, behind: wanted.behind };
     let eyes = Eyes { at, wanted, sender, gone: &gone };
     let made = match (source, wanted.ffmpeg) {
-        (Source::Video(path), Some(ffmpeg)) => eyes.video(path, ffmpeg, net.as_ref()),
-        (Source::Animation(path), _) => {
-            eyes.pictures(video::animation(path, wanted.limits)?, source, net.as_ref())
+        (Source::Video(path), Some(ffmpeg)) => eyes.video(path, ffmpeg, net),
+        (Source::Animation(path), _) => eyes.pictures(video::animation(path, wanted.limits)?, source, net),
+        (Source::Folder(path), _) => {
+            eyes.pictures(video::folder(path, wanted.rate, wanted.limits, wanted.files)?, source, net)
         }
-        (Source::Folder(path), _) => eyes.pictures(
-            video::folder(path, wanted.rate, wanted.limits, wanted.files)?,
-            source,
-            net.as_ref(),
-        ),
         (Source::Video(_), None) => Err(Error::Input("no ffmpeg".into())),
     };
     gone.all();

@@ -194,10 +194,15 @@ impl Models {
         self.speech.as_ref().and_then(|(model, ..)| model.towers().processors().audio.as_ref())
     }
 
-    /// How large pictures are kept: thumbnails, or twice what a captioning model sees, which looks at them.
-    pub(super) fn spool_side(&self, thumbnail: u32) -> u32 {
-        let sees = self.caption.as_ref().and_then(|(m, ..)| m.towers().processors().image.as_ref());
-        sees.map_or(thumbnail, |p| thumbnail.max(2 * p.longest_side()))
+    /// What a captioning model looks at frames with.
+    pub(super) fn caption_processor(&self) -> Option<&ImageProcessor> {
+        self.caption.as_ref().and_then(|(model, ..)| model.towers().processors().image.as_ref())
+    }
+
+    /// Which of so many frames a captioning model looks at.
+    pub(super) fn caption_frames(&self, count: usize) -> Vec<usize> {
+        let most = self.caption.as_ref().map_or(0, |(model, ..)| model.most_frames());
+        unisono_media::video::spread(count, CAPTION_FRAMES.min(most).max(1))
     }
 
     /// Labels of a picture's or sound's vector `[D]`, by set.
@@ -235,13 +240,9 @@ impl Models {
         Ok(out)
     }
 
-    /// A sentence about frames of one scene, in their order.
-    pub(super) fn say(&self, frames: &[RgbImage]) -> Result<Option<String>> {
+    /// A sentence about frames of one scene, in their order, as the model's processor made them.
+    pub(super) fn say(&self, frames: Vec<RgbImage>) -> Result<Option<String>> {
         let Some((model, generation, _)) = &self.caption else { return Ok(None) };
-        let Some(processor) = &model.towers().processors().image else { return Ok(None) };
-        let most = CAPTION_FRAMES.min(model.most_frames()).max(1);
-        let chosen = unisono_media::video::spread(frames.len(), most);
-        let frames: Vec<RgbImage> = chosen.into_iter().map(|i| processor.prepare(&frames[i])).collect();
         if frames.is_empty() {
             return Ok(None);
         }

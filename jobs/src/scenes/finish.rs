@@ -1,6 +1,6 @@
 //! From what was watched to shots, scenes and their words.
 
-use super::analyse::Analysis;
+use super::analyse::{Analysis, Kept};
 use super::clips::cut_out;
 use super::eyes::{Look, Models};
 use super::keep::{jpeg, shrunk};
@@ -242,22 +242,36 @@ fn show(
     scene.thumbnail = path.strip_prefix(folder).ok().map(Path::to_path_buf);
     if models.says() {
         let mut frames = Vec::new();
-        for shot in shots {
-            frames.push(kept_at(analysis, shot.key.frame)?);
+        for i in models.caption_frames(shots.len()) {
+            frames.extend(seen_at(analysis, shots[i].key.frame)?);
         }
-        scene.caption = models.say(&frames)?;
+        scene.caption = models.say(frames)?;
     }
     Ok(())
 }
 
-/// The picture kept of a frame, or else of the one nearest to it.
-fn kept_at(analysis: &mut Analysis, frame: u64) -> Result<RgbImage> {
+/// What was kept of a frame, or else of the one nearest to it.
+fn nearest(analysis: &Analysis, frame: u64) -> Result<Kept> {
     let nearest = analysis.kept.iter().min_by_key(|kept| kept.frame.abs_diff(frame)).copied();
-    let kept = nearest.ok_or_else(|| Error::Input("no frame was kept".into()))?;
-    let broken = |e: String| Error::Input(format!("a frame that was kept cannot be read back: {e}"));
-    let bytes = analysis.jpeg(kept).map_err(|e| broken(e.to_string()))?;
-    let picture = image::load_from_memory(&bytes).map_err(|e| broken(e.to_string()))?;
-    Ok(picture.into_rgb8())
+    nearest.ok_or_else(|| Error::Input("no frame was kept".into()))
+}
+
+fn broken(why: impl std::fmt::Display) -> Error {
+    Error::Input(format!("a frame that was kept cannot be read back: {why}"))
+}
+
+/// The picture kept for people.
+fn kept_at(analysis: &mut Analysis, frame: u64) -> Result<RgbImage> {
+    let kept = nearest(analysis, frame)?;
+    let bytes = analysis.read(kept.jpeg).map_err(broken)?;
+    Ok(image::load_from_memory(&bytes).map_err(broken)?.into_rgb8())
+}
+
+/// The frame as the captioning model sees it.
+fn seen_at(analysis: &mut Analysis, frame: u64) -> Result<Option<RgbImage>> {
+    let Some((piece, (width, height))) = nearest(analysis, frame)?.seen else { return Ok(None) };
+    let bytes = analysis.read(piece).map_err(broken)?;
+    Ok(RgbImage::from_raw(width, height, bytes))
 }
 
 /// The detectors' scores with the network's beside them.

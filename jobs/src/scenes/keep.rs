@@ -1,6 +1,6 @@
-//! Frames that models and people will see: aside as JPEG, and on to the model.
+//! Frames that models and people will see: aside as JPEG and as a captioning model sees them, and on to the embedding model.
 
-use super::analyse::{Eyes, Kept, Message};
+use super::analyse::{Eyes, Kept, Message, Piece};
 use crate::{Error, Result};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use unisono_media::video::Time;
 
-/// Puts frames aside as JPEG, and hands them to the model.
+/// Puts frames aside, and hands them to the model.
 pub(super) struct Keeper<'a> {
     eyes: &'a Eyes<'a>,
     pub(super) spool: File,
@@ -25,12 +25,16 @@ impl<'a> Keeper<'a> {
 
     pub(super) fn push(&mut self, frame: u64, time: Time, picture: &RgbImage) -> Result<()> {
         let wanted = self.eyes.wanted;
-        let small = shrunk(picture, wanted.spool_side);
+        let small = shrunk(picture, wanted.settings.sample.thumbnail);
         let small = small.as_ref().unwrap_or(picture);
         let jpeg = jpeg(small).map_err(|e| Error::Input(format!("a frame as JPEG: {e}")))?;
-        self.spool.write_all(&jpeg).map_err(Error::io(wanted.spool, "write"))?;
-        self.kept.push(Kept { frame, time, from: self.end, length: jpeg.len() });
-        self.end += jpeg.len() as u64;
+        let jpeg = self.put(&jpeg)?;
+        // Not of the JPEG: what a model is shown of a video is what was decoded.
+        let seen = match wanted.caption.map(|processor| processor.prepare(picture)) {
+            Some(seen) => Some((self.put(seen.as_raw())?, seen.dimensions())),
+            None => None,
+        };
+        self.kept.push(Kept { frame, time, jpeg, seen });
         if let Some(processor) = wanted.image {
             let picture = processor.prepare(picture);
             // Nobody listens any more: the job is ending.
@@ -38,6 +42,16 @@ impl<'a> Keeper<'a> {
             self.eyes.sender.send(Message::Picture { at, picture }).map_err(|_| Error::Interrupted)?;
         }
         Ok(())
+    }
+}
+
+impl Keeper<'_> {
+    /// Writes behind what is there.
+    fn put(&mut self, bytes: &[u8]) -> Result<Piece> {
+        self.spool.write_all(bytes).map_err(Error::io(self.eyes.wanted.spool, "write"))?;
+        let piece = Piece { from: self.end, length: bytes.len() };
+        self.end += bytes.len() as u64;
+        Ok(piece)
     }
 }
 

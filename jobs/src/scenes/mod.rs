@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use store::Store;
+use unisono_encoders::transnet::TransNet;
 use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
 use unisono_scenes::write::Cut;
@@ -256,7 +257,7 @@ impl Work<'_> {
             image: self.models.image_processor(),
             sound_rate: self.models.sound_rate(),
             speech: self.models.speech_processor(),
-            spool_side: self.models.spool_side(self.job.settings.sample.thumbnail),
+            caption: self.models.caption_processor(),
             pictures: self.models.looks() || self.job.outputs.contains(&Output::Report),
             scores: self.job.outputs.contains(&Output::Scores),
             ffmpeg: self.ffmpeg,
@@ -277,6 +278,8 @@ impl Work<'_> {
                 let (sender, wanted, next, stop, bytes) = (sender.clone(), &wanted, &next, &stop, &bytes);
                 let store = self.store;
                 let body = move || {
+                    // Loaded at the first video, kept for all of this thread's.
+                    let mut net = None;
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
                         if at >= rest.len() || stop.load(Ordering::Relaxed) {
@@ -287,7 +290,11 @@ impl Work<'_> {
                         let of = store::of(source);
                         let work = || {
                             let lock = store.lock(source)?;
-                            Ok((analyse::analyse(source, at, bytes[at], &of, wanted, &sender)?, lock))
+                            if let (None, Some(dir)) = (&net, wanted.transnet) {
+                                net = Some(TransNet::load(dir, tch::Device::Cpu)?);
+                            }
+                            let net = net.as_ref();
+                            Ok((analyse::analyse(source, at, bytes[at], &of, wanted, net, &sender)?, lock))
                         };
                         let found = match catch_unwind(AssertUnwindSafe(work)) {
                             Ok(found) => found,

@@ -357,3 +357,11 @@ impl Ending {
 #[cfg(test)]
 #[path = "../tests/stream.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "../tests/stream_joined.rs"]
+mod joined_tests;
+
+#[cfg(test)]
+#[path = "../tests/stream_picked.rs"]
+mod picked_tests;
