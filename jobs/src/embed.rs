@@ -4,7 +4,8 @@ use crate::output::{self, Format};
 use crate::pipeline::work::Form;
 use crate::pipeline::{Batch, Outcome, Pipeline, Round, Sink, Work, fingerprint, partial};
 use crate::{
-    Embedder, Error, Flow, Item, Items, LeftOut, Listing, Modality, Progress, Result, Skip, Vectors,
+    EmbedOptions, Embedded, Embedder, Error, Flow, Items, LeftOut, Listing, Modality, Progress, Result, Skip,
+    Vectors,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,38 +14,8 @@ use std::path::{Path, PathBuf};
 use unisono_files::Pending;
 use unisono_processors::Prepared;
 
-/// How to work; none of it changes a vector by more than rounding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EmbedOptions {
-    /// Items of one modality that the model takes at once.
-    pub batch: usize,
-    /// Threads that decode and process files.
-    pub workers: usize,
-    /// More unusable inputs than this end the job.
-    pub max_skip: usize,
-}
-
-impl Default for EmbedOptions {
-    /// 32 at once, a worker a core, at most 100 unusable inputs.
-    fn default() -> Self {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { batch: 32, workers, max_skip: 100 }
-    }
-}
-
 /// Items between two points where an embedding can be taken up again: half a minute to a few minutes of work.
 pub const ROUND: usize = 1024;
-
-/// What came of it: row `i` of `vectors` belongs to `items[i]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Embedded {
-    /// `[N, D]` vectors, of length 1 unless the embedder keeps theirs.
-    pub vectors: Vectors,
-    /// The N items, in the order of the inputs.
-    pub items: Vec<Item>,
-    /// What could not be used, each with its reason.
-    pub skipped: Vec<Skip>,
-}
 
 /// Embeds a listing in memory, keeping its order. A file that cannot be used is left out and listed in [`Embedded::skipped`].
 ///

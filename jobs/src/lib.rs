@@ -10,6 +10,7 @@
 pub mod classify;
 pub mod crossmodal;
 mod embed;
+mod embedded;
 mod embedder;
 mod error;
 #[doc(hidden)]
@@ -20,6 +21,7 @@ pub mod index;
 mod inputs;
 pub mod inspect;
 mod kind;
+mod options;
 pub mod output;
 mod pipeline;
 mod progress;
@@ -30,12 +32,14 @@ mod skip;
 pub mod transcripts;
 pub mod understand;
 
-pub use embed::{EmbedOptions, Embedded, Job, ROUND, Stored, Written, embed, embed_to};
+pub use embed::{Job, ROUND, Stored, Written, embed, embed_to};
+pub use embedded::Embedded;
 pub use embedder::Embedder;
 pub use error::{Error, Result};
 pub use identity::{identity, identity_with_fusion};
 pub use index::Index;
 pub use inputs::{Inputs, LeftOut, Listing};
+pub use options::EmbedOptions;
 pub use pipeline::{Batch, Outcome, Round, Sink, ledger, partial};
 pub use progress::{Flow, Progress};
 pub use skip::Skip;

@@ -1,10 +1,13 @@
 //! Vectors as files that other tools read: `.npy`, `.safetensors` and `.parquet`, with a `.jsonl` of the items beside.
 
 mod parquet;
+mod table;
 
-use crate::{Embedded, Error, Item, Result, Vectors};
+pub(crate) use table::Table;
+
+use crate::{Embedded, Error, Result, Vectors};
 use std::collections::HashMap;
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use unisono_files::{Lock, Pending};
 pub use unisono_index::TENSOR;
@@ -87,16 +90,6 @@ pub fn write(out: &Path, embedded: &Embedded) -> Result<()> {
 /// Numbers as files hold them.
 fn le_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-/// Rows of little-endian numbers and what they are, as they come from a disk.
-pub(crate) struct Table<'a> {
-    /// Rows N.
-    pub(crate) count: usize,
-    /// Width D.
-    pub(crate) dim: usize,
-    pub(crate) items: &'a mut dyn Iterator<Item = Item>,
-    pub(crate) rows: &'a mut (dyn Read + Send),
 }
 
 impl Table<'_> {

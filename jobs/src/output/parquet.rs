@@ -1,6 +1,6 @@
 //! Vectors as Parquet: what tables are made of elsewhere (pandas, DuckDB, clip-retrieval).
 
-use super::Table;
+use super::table::Table;
 use crate::Item;
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType};

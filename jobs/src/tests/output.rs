@@ -1,4 +1,5 @@
 use super::*;
+use crate::Item;
 use std::fs;
 
 fn embedded() -> Embedded {

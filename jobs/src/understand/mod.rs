@@ -7,6 +7,7 @@ mod matching;
 mod rerank;
 mod subtitles;
 mod transcribe;
+mod transcript;
 
 pub use ask::{Answer, Ask, Candidate};
 pub use caption::{Caption, Captioned};
@@ -14,7 +15,8 @@ pub use lines::{WrittenLines, understand_to};
 pub use matching::{Match, Matched, Matches};
 pub use rerank::{Found, Score, rerank};
 pub use subtitles::Format;
-pub use transcribe::{Folder, Segment, Transcribe, Transcript, WrittenTranscripts, transcribe_to};
+pub use transcribe::{Folder, Transcribe, WrittenTranscripts, transcribe_to};
+pub use transcript::{Segment, Transcript};
 pub use unisono_processors::Heard;
 
 use crate::pipeline::{Batch, Outcome, Pipeline, Round, Sink};

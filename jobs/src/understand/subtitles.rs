@@ -1,6 +1,6 @@
 //! Forms of transcripts: plain text, SubRip and WebVTT subtitles, JSON.
 
-use super::{Segment, Transcript};
+use super::transcript::{Segment, Transcript};
 use crate::{Error, Result};
 
 /// A form.

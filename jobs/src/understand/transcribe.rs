@@ -1,6 +1,8 @@
 //! What is said in sounds and videos.
 
-use super::{Format, Task, Understander, run};
+use super::subtitles::Format;
+use super::transcript::{Segment, Transcript};
+use super::{Task, Understander, run};
 use crate::pipeline::{Batch, Outcome, Round, Sink};
 use crate::transcripts::Transcripts;
 use crate::{EmbedOptions, Flow, LeftOut, Listing, Progress, Result, Skip};
@@ -23,28 +25,6 @@ impl Transcribe {
     pub fn new(model: &FusionModel) -> Self {
         Self { transcription: Transcription::new(model.config().generation.clone()) }
     }
-}
-
-/// What is said in a sound.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Transcript {
-    /// The code of the language; absent for models of English only.
-    pub language: Option<String>,
-    /// All of it.
-    pub text: String,
-    /// In the order of time.
-    pub segments: Vec<Segment>,
-}
-
-/// What is said in some seconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Segment {
-    /// Seconds on the clock of the file, as its pictures are; to the millisecond.
-    pub start: f64,
-    /// … and its end.
-    pub end: f64,
-    /// What is said.
-    pub text: String,
 }
 
 impl Task for Transcribe {
