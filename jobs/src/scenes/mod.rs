@@ -37,10 +37,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use store::Store;
-use unisono_encoders::transnet::TransNet;
 use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
 use unisono_scenes::write::Cut;
+use unisono_transnet::TransNet;
 
 pub use unisono_scenes::settings::SceneSettings;
 pub use unisono_scenes::write::{self, Output};
