@@ -64,12 +64,6 @@ const KNOWN: &[&str] = &[
     "fusion/src/generate/beam.rs",
     "fusion/src/generate/mod.rs",
     "fusion/src/generate/options.rs",
-    "fusion/src/objective/caption.rs",
-    "fusion/src/objective/contrastive.rs",
-    "fusion/src/objective/fused.rs",
-    "fusion/src/objective/matching.rs",
-    "fusion/src/objective/mod.rs",
-    "fusion/src/objective/sigmoid.rs",
     "jobs/src/embed.rs",
     "jobs/src/output/mod.rs",
     "jobs/src/output/parquet.rs",
@@ -86,8 +80,6 @@ const KNOWN: &[&str] = &[
     "jobs/src/scenes/watcher.rs",
     "jobs/src/understand/subtitles.rs",
     "jobs/src/understand/transcribe.rs",
-    "train/src/checkpoint.rs",
-    "train/src/clock.rs",
 ];
 
 /// One module: the file that it stands in, and what names in it mean.
