@@ -1,11 +1,13 @@
 //! `unisono eval`.
 
+mod args;
 mod check;
 
-use crate::{error::Error, limits::LimitArgs, out, style};
+use crate::{error::Error, out, style};
+use args::Args;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use unisono_datasets::{Manifest, Skip};
 use unisono_encoders::{Modality, Model};
 use unisono_eval::Error as EvalError;
@@ -24,61 +26,6 @@ pub(crate) enum Command {
     /// Every record asks. Right are items of the same label (or record), of the same file, and with the same words in one language; R@k is
     /// the share of queries with a right answer among the first k.
     Retrieval(Args),
-}
-
-#[derive(clap::Args, Debug)]
-pub(crate) struct Args {
-    /// A model directory, or the directory of a run (its best checkpoint).
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// The manifest, or MSR-VTT's own JSON or CSV file with the videos beside it.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
-    /// Its split.
-    #[arg(long, default_value = "test")]
-    split: String,
-    /// What asks: text, image, audio or video. Without --from and --to every pair that the split and the model have is measured.
-    #[arg(long, requires = "to")]
-    from: Option<Modality>,
-    /// What is found.
-    #[arg(long, requires = "from")]
-    to: Option<Modality>,
-    /// A split whose items join the gallery as distractors. May be repeated.
-    #[arg(long, value_name = "SPLIT")]
-    distractors: Vec<String>,
-    /// Only queries of this language. May be repeated.
-    #[arg(long, value_name = "LANG")]
-    query_lang: Vec<String>,
-    /// Only gallery items of this language. May be repeated.
-    #[arg(long, value_name = "LANG")]
-    gallery_lang: Vec<String>,
-    /// Each query meets only items of its own language; a picture or video is of each language that it has records of.
-    #[arg(long)]
-    same_lang: bool,
-    /// Use every caption of a record, not only its first.
-    #[arg(long, conflicts_with = "joined_captions")]
-    all_captions: bool,
-    /// Use a record's captions joined into one: the name and all its tags.
-    #[arg(long)]
-    joined_captions: bool,
-    /// Beside speech results, what controls reach that see only the clip's duration, and that also know its language;
-    /// fitted on this split.
-    #[arg(long, value_name = "SPLIT")]
-    duration_control: Option<String>,
-    /// Items embedded at once.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    batch: u32,
-    /// auto, cpu, cuda, cuda:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's].
-    #[arg(long, value_name = "FILE")]
-    ffmpeg: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    limits: LimitArgs,
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! What a fusion Transformer is made of: read from `fusion.json`, from a recipe's `[fusion]` table, and from other libraries' files.
 
+use crate::bounds::{VOCABULARY, range};
 use crate::generate::Generation;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -93,17 +94,6 @@ impl StackConfig {
             None => Ok(()),
         }
     }
-}
-
-/// More tokens than any vocabulary has.
-pub(crate) const VOCABULARY: i64 = 1 << 24;
-
-/// Refuses a `value` outside of `least` to `most`, by its key.
-pub(crate) fn range(key: &str, value: i64, least: i64, most: i64) -> Result<()> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::Config(format!("{key}: expected {least} to {most}, found {value}")))
 }
 
 fn size(key: &str, value: usize, least: i64, most: i64) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Understanding on top of aligned towers: objectives, the fusion Transformer, its heads, and generation.
 
 mod ability;
+mod bounds;
 pub mod config;
 mod entrance;
 pub mod files;

@@ -50,7 +50,7 @@ impl FusionModel {
         config.validate()?;
         if let Some(speech) = &config.speech {
             let most = towers.config().audio.as_ref().map_or(0, |a| a.most()[0]);
-            crate::config::range("speech.frames", i64::try_from(speech.frames).unwrap_or(i64::MAX), 1, most)?;
+            crate::bounds::range("speech.frames", i64::try_from(speech.frames).unwrap_or(i64::MAX), 1, most)?;
         }
         let stack =
             |name: &str, c: &Option<_>| c.as_ref().map(|c| Stack::new(&root.child(name), c)).transpose();

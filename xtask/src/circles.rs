@@ -65,7 +65,8 @@ fn of_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|a| {
         a.path().is_ident("test")
             || a.path().is_ident("cfg")
-                && a.parse_args::<syn::Path>().is_ok_and(|p| p.is_ident("test") || p.is_ident("fuzzing"))
+                && a.parse_args::<syn::Path>()
+                    .is_ok_and(|p| ["test", "fuzzing", "doc"].iter().any(|name| p.is_ident(name)))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Which of `unisono eval`'s options can be had with this data; the others are refused, each by name and with what there is instead.
 
-use super::Args;
+use super::args::Args;
 use crate::error::Error;
 use crate::out;
 use std::collections::BTreeSet;

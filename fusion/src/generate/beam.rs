@@ -1,6 +1,8 @@
 //! Beam search, every choice as transformers makes it (its vectorised search of 2025), so that the ids are equal.
 
-use super::{EarlyStopping, Engine, Generated, Generation, Generator, Scores, Watch, rules, tell};
+use super::engine::{Engine, Generated, Generator, Scores, Watch, tell};
+use super::options::{EarlyStopping, Generation};
+use super::rules;
 use crate::Result;
 use tch::{Kind, Tensor};
 

@@ -2,65 +2,16 @@
 
 mod beam;
 mod draw;
+mod engine;
 mod options;
 mod rules;
 
-use crate::stack::Stack;
-use crate::{Error, Mask, Result};
+use crate::{Error, Result};
+use engine::{Engine, Scores, tell};
+
+pub use engine::{Generated, Generator, Watch};
 pub use options::{EarlyStopping, Generation};
 pub use rules::Rule;
-use std::ops::ControlFlow;
-use tch::{Device, Kind, Tensor};
-use unisono_encoders::Mode;
-use unisono_nn::{Cache, CrossKv};
-
-/// A generated text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Generated {
-    /// Its ids: the prompt's, what was generated, and the end token where there is one.
-    pub ids: Vec<i64>,
-    /// How many of them are the prompt's.
-    pub prompt: usize,
-    /// The mean log-probability of the generated tokens, the end token counted; of a beam search, the beam's score.
-    pub score: f64,
-}
-
-impl Generated {
-    /// What was generated, without its end token.
-    pub fn text(&self, end: &[i64]) -> &[i64] {
-        let new = &self.ids[self.prompt.min(self.ids.len())..];
-        match new.split_last() {
-            Some((last, before)) if end.contains(last) => before,
-            _ => new,
-        }
-    }
-}
-
-/// What watches a generation: called before each step with the tokens that the step before it chose, each with its text's number (a beam
-/// search chooses none before its end). `Break` ends the generation with [`Error::Stopped`].
-pub type Watch<'a> = &'a mut dyn FnMut(&[(usize, i64)]) -> ControlFlow<()>;
-
-/// Tells a watch, if there is one.
-fn tell(watch: &mut Option<Watch>, new: &[(usize, i64)]) -> Result<()> {
-    match watch.as_mut().map(|watch| watch(new)) {
-        Some(ControlFlow::Break(())) => Err(Error::Stopped),
-        _ => Ok(()),
-    }
-}
-
-/// One generation: a text about each item of a memory.
-pub struct Generator<'a> {
-    /// What generates.
-    pub stack: &'a Stack,
-    /// What it is about.
-    pub memory: Option<&'a CrossKv>,
-    /// How.
-    pub options: &'a Generation,
-    /// A rule of the model's own.
-    pub rule: Option<&'a dyn Rule>,
-    /// The number of the first text among all that a job generates: draws depend on it.
-    pub first: u64,
-}
 
 impl Generator<'_> {
     /// A text for each of `prompts`, which are of one length; one a memory item, where there is a memory.
@@ -151,62 +102,4 @@ fn best(scores: &[f32]) -> (i64, f64) {
     }
     let sum: f64 = scores.iter().map(|s| f64::from((*s - most).exp())).sum();
     (at as i64, f64::from(most) + sum.ln())
-}
-
-/// Scores `[B, V]` as numbers, row after row.
-struct Scores {
-    all: Vec<f32>,
-    width: usize,
-}
-
-impl Scores {
-    fn new(scores: &Tensor) -> Result<Self> {
-        let width = scores.size2()?.1 as usize;
-        let mut all = vec![0f32; scores.numel()];
-        scores.f_to_device(Device::Cpu)?.f_contiguous()?.f_copy_data(&mut all, scores.numel())?;
-        Ok(Self { all, width })
-    }
-
-    fn row(&mut self, i: usize) -> &mut [f32] {
-        &mut self.all[i * self.width..(i + 1) * self.width]
-    }
-}
-
-/// Runs the stack on texts that grow.
-struct Engine<'a> {
-    stack: &'a Stack,
-    memory: Option<&'a CrossKv>,
-    cache: Option<Cache>,
-}
-
-impl<'a> Engine<'a> {
-    fn new(g: &Generator<'a>, rows: usize) -> Result<Self> {
-        let cache = if g.options.cache {
-            Some(g.stack.cache(rows as i64, g.options.max_length as i64)?)
-        } else {
-            None
-        };
-        Ok(Self { stack: g.stack, memory: g.memory, cache })
-    }
-
-    /// Scores `[B, V]` of each text's next token.
-    fn next(&mut self, texts: &[Vec<i64>]) -> Result<Tensor> {
-        let known = self.cache.as_ref().map_or(0, |c| c.length() as usize);
-        let new: Vec<i64> = texts.iter().flat_map(|t| t[known..].iter().copied()).collect();
-        let t = texts.first().map_or(0, |t| t.len() - known) as i64;
-        let ids = Tensor::f_from_slice(&new)?.f_view([texts.len() as i64, t])?;
-        let ids = ids.f_to_device(self.stack.device())?;
-        let hidden = self.stack.forward(&ids, &Mask::Causal, self.memory, self.cache.as_mut(), Mode::Eval)?;
-        Ok(self.stack.scores(&hidden.f_select(1, t - 1)?)?.f_to_kind(Kind::Float)?)
-    }
-
-    /// Text i goes on from what text `rows[i]` was.
-    fn reorder(&mut self, rows: &[i64]) -> Result<()> {
-        let Some(cache) = &mut self.cache else { return Ok(()) };
-        let same = rows.iter().enumerate().all(|(i, r)| i as i64 == *r);
-        if same && cache.rows() == rows.len() as i64 {
-            return Ok(());
-        }
-        Ok(cache.reorder(&Tensor::f_from_slice(rows)?.f_to_device(self.stack.device())?)?)
-    }
 }

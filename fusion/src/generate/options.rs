@@ -1,6 +1,6 @@
 //! What a generation may do.
 
-use crate::config::{VOCABULARY, range};
+use crate::bounds::{VOCABULARY, range};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 

@@ -223,7 +223,7 @@ impl FusionModel {
         }
         if !o.timestamps {
             let last = self.writer().map_or(0, |w| w.config().vocab_size - 1);
-            crate::config::range("speech.no_timestamps", speech.no_timestamps, 0, last)?;
+            crate::bounds::range("speech.no_timestamps", speech.no_timestamps, 0, last)?;
             ids.push(speech.no_timestamps);
         }
         Ok(ids)
@@ -248,7 +248,7 @@ impl FusionModel {
                 let at =
                     windows[0].prompt.iter().position(|id| *id == self.config().tokens.start).unwrap_or(0);
                 let p = self.first_scores(windows, &memory, at)?.f_softmax(-1, Kind::Float)?;
-                crate::config::range("speech.no_timestamps", speech.no_timestamps, 1, p.size2()?.1)?;
+                crate::bounds::range("speech.no_timestamps", speech.no_timestamps, 1, p.size2()?.1)?;
                 let p = p.f_select(1, speech.no_timestamps - 1)?.f_to_device(tch::Device::Cpu)?;
                 Vec::<f32>::try_from(&p)?
             }

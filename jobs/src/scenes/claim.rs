@@ -1,7 +1,7 @@
 //! Whose a folder is: runs that work at the same time keep out of each other's way, what others wrote is never replaced, and what killed
 //! runs left is removed.
 
-use super::store::{CLIPS, Store, THUMBNAILS, VECTORS, filed, folder_name, written};
+use super::store::{CLIPS, MARK, Store, THUMBNAILS, VECTORS, filed, folder_name, written};
 use super::{Shard, Source};
 use crate::{Error, Result};
 use std::io::{BufRead, BufReader, Read};
@@ -10,8 +10,6 @@ use unisono_files::{Budget, Lock, read_text};
 use unisono_scenes::record::Scene;
 use unisono_scenes::write;
 
-/// In a folder that a video's is made in: the name that it will have. It tells that the folder is ours, and whose lock to look at.
-pub(super) const MARK: &str = "unisono-scenes-of";
 /// The first line of a long transcript is as long.
 const LINE: u64 = 64 << 20;
 

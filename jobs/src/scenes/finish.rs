@@ -1,11 +1,12 @@
 //! From what was watched to shots, scenes and their words.
 
-use super::analyse::{Analysis, Kept};
 use super::clips::cut_out;
 use super::eyes::{Look, Models};
+use super::inputs::Source;
+use super::job::SceneJob;
 use super::keep::{jpeg, shrunk};
 use super::store::{CLIPS, THUMBNAILS};
-use super::{SceneJob, Source};
+use super::work::{Analysis, Kept};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::Path;

@@ -1,26 +1,15 @@
 //! All videos' scenes in one file, and their vectors in one index.
 
+use super::job::Gathered;
 use super::store::{Store, VECTORS, filed};
 use super::{Shard, Source, eyes::Models};
 use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
 use unisono_files::write_atomic;
 use unisono_media::video::Span;
 use unisono_scenes::record::VideoScenes;
 use unisono_scenes::write;
-
-/// What was gathered.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Gathered {
-    /// One line a scene, of all videos.
-    pub scenes: PathBuf,
-    /// Scenes in it.
-    pub count: usize,
-    /// An index of their vectors; absent without an embedding model. Its paths are texts: videos whose names are no Unicode are not in it.
-    pub index: Option<PathBuf>,
-}
 
 /// Gathers once every video of `sources` is done or `unusable`; `None` while other shards work.
 pub(super) fn gather(

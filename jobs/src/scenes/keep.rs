@@ -1,6 +1,6 @@
 //! Frames that models and people will see: aside as JPEG and as a captioning model sees them, and on to the embedding model.
 
-use super::analyse::{Eyes, Kept, Message, Piece};
+use super::work::{Eyes, Kept, Message, Piece};
 use crate::{Error, Result};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;

@@ -1,9 +1,9 @@
 //! Videos that are pictures already: animations and folders.
 
 use super::Source;
-use super::analyse::{Analysis, Eyes, FRAMES, TINY};
 use super::keep::Keeper;
 use super::watcher::Watcher;
+use super::work::{Analysis, Eyes, FRAMES, TINY};
 use crate::{Error, Result};
 use image::imageops::{FilterType, resize};
 use std::sync::atomic::Ordering;

@@ -1,7 +1,8 @@
 //! Where a job's work lies: a folder for each video, which appears whole.
 
-use super::claim::MARK;
-use super::{SceneJob, Source, VideoDone, eyes::Models};
+use super::eyes::Models;
+use super::inputs::Source;
+use super::job::{SceneJob, VideoDone};
 use crate::identity::hex;
 use crate::output::safetensors;
 use crate::{Error, Result, Vectors};
@@ -18,6 +19,8 @@ use unisono_scenes::record::VideoScenes;
 use unisono_scenes::report::{Curve, Options as Page};
 use unisono_scenes::write::{self, VideoFile};
 
+/// In a folder that a video's is made in: the name that it will have. It tells that the folder is ours, and whose lock to look at.
+pub(super) const MARK: &str = "unisono-scenes-of";
 /// Folder of thumbnails, beside a video's files.
 pub(super) const THUMBNAILS: &str = "thumbnails";
 /// Folder of clips, there too.

@@ -1,6 +1,6 @@
 //! Every frame of a video: its time, and what detectors make of it.
 
-use super::analyse::Wanted;
+use super::work::Wanted;
 use crate::Result;
 use unisono_media::video::{Layout, Ratio, Shape, Time, Video};
 use unisono_scenes::Mini;

@@ -2,19 +2,22 @@
 //! spent; every failure names the file, what was expected and what was found.
 
 mod jpeg;
+mod options;
 mod part;
 mod picture;
 mod reduced;
 mod resample;
+mod samples;
 mod sound;
 mod vector;
 
-pub(crate) use picture::PNG_BESIDE;
-pub use picture::{ImageOptions, image};
-pub use picture::{flatten, rgba, rgba_of};
+pub use options::ImageOptions;
+pub(crate) use options::PNG_BESIDE;
+pub use picture::{flatten, image, rgba, rgba_of};
 pub use resample::resample;
+pub use samples::Sound;
 pub(crate) use sound::{Mix, ogg_shows_pictures, piped};
-pub use sound::{Sound, kept_sound, sound, sound_by, sound_on_clock};
+pub use sound::{kept_sound, sound, sound_by, sound_on_clock};
 
 #[cfg(test)]
 #[path = "../tests/hostile.rs"]

@@ -8,39 +8,15 @@ use image::metadata::Orientation;
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Pixel, RgbImage, RgbaImage,
 };
-use serde::{Deserialize, Serialize};
 
+use super::options::{ImageOptions, PNG_BESIDE, describe, not_empty};
 use super::reduced::{self, BYTES_A_PIXEL};
 use super::{part, vector};
 use crate::files::read_media;
 use crate::limits::Truncated;
 use crate::{Error, Limits, Result};
 
-/// Most bytes of a PNG's profile, texts and rows.
-pub(crate) const PNG_BESIDE: u64 = 64 << 20;
-
 const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG picture";
-
-/// How a picture file becomes pixels. A change here changes embeddings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ImageOptions {
-    /// RGB colour that transparent pixels are laid over.
-    pub background: [u8; 3],
-    /// Transparency is dropped instead, and the colour under it shows, as Pillow's conversion to RGB does.
-    pub drop_alpha: bool,
-    /// Longest edge of a vector picture, in pixels.
-    pub svg_size: u32,
-    /// Bounds checked before decoding.
-    pub limits: Limits,
-}
-
-impl Default for ImageOptions {
-    /// White background, vectors at 256 pixels.
-    fn default() -> Self {
-        Self { background: [255; 3], drop_alpha: false, svg_size: 256, limits: Limits::default() }
-    }
-}
 
 /// Decodes a picture to 8-bit RGB, upright as its EXIF orientation says, transparency laid over the background.
 ///
@@ -159,37 +135,6 @@ fn high_bytes(picture: DynamicImage) -> DynamicImage {
     stripped.unwrap_or(picture)
 }
 
-fn not_empty(path: &Path, width: u32, height: u32) -> Result<()> {
-    if width == 0 || height == 0 {
-        return Err(Error::media(path, "a picture with pixels", format!("one of {width} x {height}")));
-    }
-    Ok(())
-}
-
-/// Refuses empty and too large pictures.
-pub(super) fn check_size(path: &Path, width: u32, height: u32, limits: &Limits) -> Result<()> {
-    not_empty(path, width, height)?;
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(over(path, size(width, height), limits));
-    }
-    Ok(())
-}
-
-pub(super) fn size(width: u32, height: u32) -> String {
-    format!("{width} x {height} pixels")
-}
-
-/// A picture of more pixels than it may have.
-pub(super) fn over(path: &Path, found: String, limits: &Limits) -> Error {
-    Error::Limit {
-        path: path.to_path_buf(),
-        what: "the picture",
-        found,
-        limit: format!("{} pixels in all", limits.max_pixels),
-        option: "max_pixels",
-    }
-}
-
 /// Lays straight-alpha pixels over a colour, rounding to nearest.
 pub fn flatten(picture: &RgbaImage, background: [u8; 3]) -> RgbImage {
     let mut out = RgbImage::new(picture.width(), picture.height());
@@ -200,16 +145,6 @@ pub fn flatten(picture: &RgbaImage, background: [u8; 3]) -> RgbImage {
         }
     }
     out
-}
-
-/// What a file of unknown format looks like, for the error message.
-pub(super) fn describe(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(8)];
-    if bytes.iter().take(512).all(|&b| b >= 0x20 || b.is_ascii_whitespace()) {
-        return "text".into();
-    }
-    let hex: Vec<String> = head.iter().map(|b| format!("{b:02x}")).collect();
-    format!("a file of an unknown format that begins with bytes {}", hex.join(" "))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Pictures of more pixels than memory may hold: read at a half, a quarter or an eighth of their size.
 
 use super::jpeg;
-use super::picture::{PNG_BESIDE, over, size};
+use super::options::{PNG_BESIDE, over, size};
 use crate::{Error, Limits, Result};
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
 use jpeg_decoder::PixelFormat;

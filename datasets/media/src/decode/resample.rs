@@ -3,7 +3,7 @@
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
-use super::Sound;
+use super::samples::Sound;
 use crate::video::gcd;
 use crate::{Error, Result};
 

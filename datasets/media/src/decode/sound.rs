@@ -17,8 +17,9 @@ pub(crate) use wav::piped;
 use std::io::Read;
 use std::path::Path;
 
-use super::picture::describe;
+use super::options::describe;
 use super::resample;
+use super::samples::{Sound, check_length, check_rate};
 use crate::files::{check_bytes, read_media};
 use crate::video::{Ffmpeg, Time, VideoLimits};
 use crate::{Error, Limits, Result};
@@ -27,24 +28,6 @@ use packets::Container;
 use wav::{Coding, Wave};
 
 const EXPECTED: &str = "a WAV, OGG Vorbis, MP3 or FLAC sound";
-/// Sample rates outside are mistakes in a header; resampling from 1 Hz would make a small file enormous.
-const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
-
-/// A decoded sound: one channel.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sound {
-    /// Samples in [-1, 1].
-    pub samples: Vec<f32>,
-    /// Samples per second, in Hz.
-    pub sample_rate: u32,
-}
-
-impl Sound {
-    /// Duration in seconds.
-    pub fn seconds(&self) -> f64 {
-        self.samples.len() as f64 / f64::from(self.sample_rate)
-    }
-}
 
 /// Decodes a sound and mixes its channels to one (their mean). Samples beyond full scale are clipped, as a player would. What the kept
 /// decoders do not know goes through FFmpeg, which is looked for then.
@@ -303,28 +286,6 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
         b if b.starts_with(b"FLV") => "a Flash video",
         b if image::guess_format(b).is_ok() => PICTURE,
         _ => return None,
-    })
-}
-
-pub(crate) fn check_rate(path: &Path, rate: u32) -> Result<()> {
-    if RATES.contains(&rate) {
-        return Ok(());
-    }
-    let expected = format!("a sample rate of {} to {} Hz", RATES.start(), RATES.end());
-    Err(Error::media(path, expected, format!("{rate} Hz")))
-}
-
-pub(crate) fn check_length(path: &Path, samples: u64, rate: u32, limits: &Limits) -> Result<()> {
-    let seconds = samples as f64 / f64::from(rate);
-    if seconds <= limits.max_seconds || samples == 0 {
-        return Ok(());
-    }
-    Err(Error::Limit {
-        path: path.to_path_buf(),
-        what: "the sound",
-        found: format!("at least {seconds:.1} seconds"),
-        limit: format!("{} seconds", limits.max_seconds),
-        option: "max_seconds",
     })
 }
 

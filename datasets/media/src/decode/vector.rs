@@ -18,8 +18,7 @@ use image::RgbaImage;
 use resvg::usvg::roxmltree::Document;
 use resvg::{tiny_skia, usvg};
 
-use super::ImageOptions;
-use super::picture::check_size;
+use super::options::{ImageOptions, check_size};
 use crate::{Error, Result};
 
 /// Most XML nodes in a drawing. Honest ones hold some thousands; entity expansion (`&lol9;`) would make billions.

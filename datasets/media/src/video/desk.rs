@@ -5,7 +5,7 @@
 //! begins to count again: what counts across that is here.
 
 use super::clock::{Clock, Jump};
-use super::log::Shown;
+use super::shown::Shown;
 use super::{Ratio, Time};
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;

@@ -3,7 +3,7 @@
 use super::graph::Branch;
 use super::probe::EXPECTED;
 use super::stream::{Ending, Part, Track};
-use super::{Ffmpeg, Jump, Layout, Time, Video, VideoLimits};
+use super::{Failures, Ffmpeg, Layout, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use image::RgbImage;
 use std::path::PathBuf;
@@ -26,18 +26,6 @@ pub struct Frame {
     pub ticks: i64,
     /// What is shown.
     pub picture: RgbImage,
-}
-
-/// What could not be decoded.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Failures {
-    /// Complaints of the decoder and the container's reader.
-    pub count: usize,
-    /// The words of the first of them. Their places are the times of the [`index`](Ffmpeg::index) for which no frame came: the decoder
-    /// runs ahead of what it shows, so a line of its log has no place.
-    pub first: Option<String>,
-    /// Where the container's clock goes back or jumps, each of them one complaint; the first thousand. Frames' times run on there.
-    pub jumps: Vec<Jump>,
 }
 
 /// Frames of a video in the order in which they are shown. Ends at the video's end, or with one error. Dropping it ends the decoder.

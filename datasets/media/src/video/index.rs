@@ -2,8 +2,8 @@
 
 use super::clock::apart;
 use super::ffmpeg::reason;
-use super::known::Stamp;
 use super::probe::EXPECTED;
+use super::stamp::Stamp;
 use super::stream::too_many;
 use super::time::gcd;
 use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};

@@ -2,11 +2,11 @@
 //! look at it, not one each.
 
 use super::index::Index;
+use super::stamp::Stamp;
 use super::{Ffmpeg, Video, VideoLimits};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 /// Files that are remembered, and frames of all of them together: 16 bytes each.
 const FILES: usize = 64;
@@ -14,29 +14,6 @@ const FRAMES: usize = 4_000_000;
 
 /// One for the process: clips come from many places, each of which finds the program anew. The file that was asked for last stands last.
 static KNOWN: Mutex<VecDeque<Known>> = Mutex::new(VecDeque::new());
-
-/// What tells that a file is still the same: its length, when it was written, and, where the system has them, its number and when that changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    bytes: u64,
-    written: SystemTime,
-    number: (u64, u64, i64, i64),
-}
-
-impl Stamp {
-    /// The file's as it is now; `None` where the system does not tell.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let meta = std::fs::metadata(path).ok()?;
-        #[cfg(unix)]
-        let number = {
-            use std::os::unix::fs::MetadataExt;
-            (meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec())
-        };
-        #[cfg(not(unix))]
-        let number = (0, 0, 0, 0);
-        Some(Self { bytes: meta.len(), written: meta.modified().ok()?, number })
-    }
-}
 
 /// Whose word it is, of which file, within which limits.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,8 @@
 //! The decoder's log: lines about frames go on at once, complaints are counted, the rest is kept.
 
+use super::complaint::complaint;
 use super::desk::{Desk, Listener};
-use super::{Failures, Layout, Ratio, Time};
+use super::failures::Failures;
 use std::io::{BufRead, BufReader, Read};
 
 /// A broken file's log may be endless: so much of it is kept.
@@ -9,50 +10,6 @@ const KEPT: usize = 1 << 16;
 
 /// Our outputs have no times, so that two frames within a tick of the average rate are no mistake; FFmpeg says so of each, and writes it.
 const OWN: &str = "non monotonically increasing dts to muxer";
-
-/// What is known of a frame before it comes.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shown {
-    /// Frames before it, of all that were decoded.
-    pub(super) frame: u64,
-    pub(super) time: Time,
-    pub(super) ticks: i64,
-    pub(super) rate: Ratio,
-    pub(super) size: (u32, u32),
-    /// FFmpeg's name of the pixel format.
-    pub(super) form: String,
-    /// Luma runs from 0 to 255.
-    pub(super) full_range: bool,
-    /// FFmpeg's name of the matrix between RGB and YUV, as the file tells it.
-    pub(super) matrix: &'static str,
-}
-
-/// FFmpeg's names of matrices; what is none of them is not known.
-const MATRICES: [&str; 9] =
-    ["gbr", "bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "ycgco", "bt2020nc", "bt2020c"];
-
-impl Shown {
-    /// The layout of its bytes as they are, where that is one of ours.
-    pub(super) fn yuv420(&self) -> Option<Layout> {
-        let even = self.size.0.is_multiple_of(2) && self.size.1.is_multiple_of(2);
-        match self.form.as_str() {
-            "yuv420p" if even => Some(Layout::Yuv420 { full_range: self.full_range }),
-            "yuvj420p" if even => Some(Layout::Yuv420 { full_range: true }),
-            _ => None,
-        }
-    }
-}
-
-impl Shown {
-    /// With what `pc color_space:bt709 color_primaries:…` says.
-    pub(super) fn coloured(mut self, words: &str) -> Self {
-        let mut parts = words.split_whitespace();
-        self.full_range = parts.next() == Some("pc");
-        let named = parts.find_map(|part| part.strip_prefix("color_space:"));
-        self.matrix = MATRICES.into_iter().find(|m| Some(*m) == named).unwrap_or("unknown");
-        self
-    }
-}
 
 /// What is left of a log at its end.
 #[derive(Debug, Default)]
@@ -150,15 +107,6 @@ pub(super) fn tag() -> String {
     format!("t{:016x}x", RandomState::new().build_hasher().finish())
 }
 
-/// A complaint's words. What stands before the level are parts of FFmpeg; a stranger's text may hold another level's name.
-pub(super) fn complaint(line: &str) -> Option<&str> {
-    let levels = ["[info] ", "[warning] ", "[error] ", "[fatal] ", "[panic] "];
-    let found = levels.iter().filter_map(|level| Some((line.find(level)?, *level)));
-    let (at, level) = found.min_by_key(|(at, _)| *at)?;
-    let bad = !["[info] ", "[warning] "].contains(&level);
-    bad.then(|| &line[at + level.len()..])
-}
-
 /// `[showinfo@TAG1 @ 0x55d0] [info] n: 0 …` → 1 and the words.
 fn of_track<'a>(line: &'a str, tag: &str) -> Option<(usize, &'a str)> {
     let (track, rest) = line.strip_prefix("[showinfo@")?.strip_prefix(tag)?.split_once(' ')?;
@@ -174,6 +122,8 @@ fn picked(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::super::desk::Frames;
+    use super::super::shown::Shown;
+    use super::super::{Layout, Ratio, Time};
     use super::*;
     use std::sync::mpsc::channel;
 

@@ -1,6 +1,6 @@
 //! A decoder that runs: watched while it is waited for, ended with its readers.
 
-use super::VideoLimits;
+use super::limits::VideoLimits;
 use super::log::Log;
 use std::io::PipeReader;
 use std::process::{Child, ChildStderr, ExitStatus};

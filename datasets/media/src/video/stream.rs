@@ -3,9 +3,10 @@
 
 use super::desk::{Frames, Listener};
 use super::graph::{Branch, graph};
-use super::log::{Log, Shown, tag};
+use super::log::{Log, tag};
 use super::probe::EXPECTED;
 use super::process::{Process, wide};
+use super::shown::Shown;
 use super::{Ffmpeg, Grid, Layout, Shape, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use command_fds::{CommandFdExt, FdMapping};

@@ -3,7 +3,7 @@
 //! Frames have a watch of their own, which knows when their readers wait. Here nobody sees what goes on inside: headers of a long file,
 //! or a clip, may take minutes in which nothing is said. So what is looked at is whether the program works at all.
 
-use super::VideoLimits;
+use super::limits::VideoLimits;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output};

@@ -1,6 +1,7 @@
 //! Packets through `symphonia`: FLAC, Ogg's Vorbis and FLAC, MPEG audio.
 
-use super::{Mix, Sound, check_length, check_rate};
+use super::super::samples::{Sound, check_length, check_rate};
+use super::mix::Mix;
 use crate::{Error, Limits, Result};
 use std::io::Cursor;
 use std::path::Path;

@@ -1,0 +1,146 @@
+//! What workers are asked for, what they have at hand, and what they send.
+
+use crate::understand::Heard;
+use crate::{Error, Result};
+use image::RgbImage;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use unisono_files::Lock;
+use unisono_media::video::{Ffmpeg, Ratio, Time, Video, VideoLimits};
+use unisono_media::{Limits, Sound};
+use unisono_processors::{ImageProcessor, LogMel};
+use unisono_scenes::detect::Found;
+use unisono_scenes::gradual::Gradual;
+use unisono_scenes::record::{FailureRecord, Resized};
+use unisono_scenes::settings::SceneSettings;
+use unisono_scenes::shots::Times;
+
+/// Frames a second of what tells no rate.
+pub const FRAMES: u32 = 25;
+/// Width and height of TransNetV2's frames.
+pub(super) const TINY: (u32, u32) = (48, 27);
+
+/// What is looked at in every video.
+pub(super) struct Wanted<'a> {
+    pub(super) settings: &'a SceneSettings,
+    /// Frames are prepared for it and sent on.
+    pub(super) image: Option<&'a ImageProcessor>,
+    /// The sound track is wanted at this rate, for the embedding model.
+    pub(super) sound_rate: Option<u32>,
+    /// And as a spectrogram for a speech model.
+    pub(super) speech: Option<&'a LogMel>,
+    /// Frames that are kept are kept as it sees them, too.
+    pub(super) caption: Option<&'a ImageProcessor>,
+    /// Pictures are kept at all.
+    pub(super) pictures: bool,
+    /// Every score is wanted, those too that no detector needs.
+    pub(super) scores: bool,
+    pub(super) ffmpeg: Option<&'a Ffmpeg>,
+    pub(super) transnet: Option<&'a Path>,
+    /// Folder for a temporary file.
+    pub(super) spool: &'a Path,
+    pub(super) limits: &'a VideoLimits,
+    /// Of the pictures in folders.
+    pub(super) files: &'a Limits,
+    pub(super) rate: u32,
+    pub(super) threads: usize,
+    pub(super) stop: &'a AtomicBool,
+    pub(super) frames: &'a AtomicU64,
+    pub(super) behind: &'a AtomicU64,
+}
+
+/// What workers send.
+pub(super) enum Message {
+    /// A frame for the embedding model, the next of the video `at`.
+    Picture { at: usize, picture: RgbImage },
+    /// A video is over, which was as [`of`](super::store::of) says.
+    Done { at: usize, of: serde_json::Value, found: Box<Result<(Analysis, Lock)>> },
+}
+
+/// A frame that was kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    /// Frames before it.
+    pub(super) frame: u64,
+    pub(super) time: Time,
+    /// Its JPEG, for people.
+    pub(super) jpeg: Piece,
+    /// Its pixels as a captioning model sees them, and their width and height.
+    pub(super) seen: Option<(Piece, (u32, u32))>,
+}
+
+/// A part of the file of what is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    pub(super) from: u64,
+    pub(super) length: usize,
+}
+
+/// All that a video showed.
+pub(super) struct Analysis {
+    pub(super) video: Option<Video>,
+    pub(super) times: Times,
+    pub(super) size: (u32, u32),
+    pub(super) sizes: Vec<Resized>,
+    pub(super) rate: Option<Ratio>,
+    pub(super) found: Option<Found>,
+    /// TransNetV2's probabilities of each frame: of a transition's middle, and of being within one.
+    pub(super) learned: Vec<(f32, f32)>,
+    pub(super) gradual: Vec<Gradual>,
+    pub(super) kept: Vec<Kept>,
+    pub(super) spool: Option<File>,
+    pub(super) sound: bool,
+    /// Mono samples for the embedding model, and the time of the first in seconds.
+    pub(super) samples: Option<(Sound, f64)>,
+    /// A spectrogram for the speech model, and when its sound is.
+    pub(super) speech: Option<(Vec<f32>, Heard)>,
+    pub(super) failures: FailureRecord,
+}
+
+impl Analysis {
+    /// What was kept in a part of the file.
+    pub(super) fn read(&mut self, piece: Piece) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; piece.length];
+        if let Some(spool) = &mut self.spool {
+            spool.seek(SeekFrom::Start(piece.from))?;
+            spool.read_exact(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// How much of a file is behind.
+pub(super) struct Gone<'a> {
+    pub(super) share: AtomicU64,
+    pub(super) bytes: u64,
+    pub(super) behind: &'a AtomicU64,
+}
+
+impl Gone<'_> {
+    pub(super) fn to(&self, part: f64) {
+        let now = (part.clamp(0.0, 1.0) * self.bytes as f64) as u64;
+        let before = self.share.fetch_max(now, Ordering::Relaxed);
+        self.behind.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+    }
+
+    pub(super) fn all(&self) {
+        self.to(1.0);
+    }
+}
+
+/// What a worker that watches a video has at hand.
+pub(super) struct Eyes<'a> {
+    pub(super) at: usize,
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) sender: &'a SyncSender<Message>,
+    pub(super) gone: &'a Gone<'a>,
+}
+
+impl Eyes<'_> {
+    pub(super) fn go_on(&self) -> Result<()> {
+        if self.wanted.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
