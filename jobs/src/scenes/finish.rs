@@ -2,8 +2,7 @@
 
 use super::clips::cut_out;
 use super::eyes::{Look, Models};
-use super::inputs::Source;
-use super::job::SceneJob;
+use super::{SceneJob, Source};
 use super::keep::{jpeg, shrunk};
 use super::store::{CLIPS, THUMBNAILS};
 use super::work::{Analysis, Kept};
