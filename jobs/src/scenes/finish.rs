@@ -2,10 +2,10 @@
 
 use super::clips::cut_out;
 use super::eyes::{Look, Models};
-use super::{SceneJob, Source};
 use super::keep::{jpeg, shrunk};
 use super::store::{CLIPS, THUMBNAILS};
 use super::work::{Analysis, Kept};
+use super::{SceneJob, Source};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::Path;
