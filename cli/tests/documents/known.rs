@@ -241,8 +241,8 @@ fn example(place: &mut Place, line: &str) -> Checked {
     let found = place.finish(Command::new(place.example(name)?).args(args))?;
     match name {
         "embed" => lines(&found, "picture and sound: ", 1).and(lines(&found, "  sound ", 3)),
-        "caption" => lines(&found, "photos/p", 2),
-        "classify" => lines(&found, ".png: ", 2),
+        "caption" => lines(&found, "photos/p", 3),
+        "classify" => lines(&found, ".png: ", 3),
         "scenes" => all(&found.stdout, &["clip.mp4: ", " shots in ", "report.html"]),
         "search" => has(place, "photos.index/index.json").and(all(&found.stdout, &["photos/", "talks/"])),
         "train" => all(&found.stdout, &["2 steps in "]).and(has(place, "runs/mine/last/config.json")),
