@@ -111,7 +111,8 @@ pub fn embed_to(
     }
     // Where nothing could be taken up, it is done in one go.
     let long = listing.items.len() > ROUND || fs::symlink_metadata(&dir).is_ok();
-    let work = match embedder.identity().filter(|_| long) {
+    // The sum over a model's weights takes a second for each gigabyte.
+    let work = match long.then(|| embedder.identity()).flatten() {
         Some(identity) => {
             possible(embedder, &listing.items)?;
             let settings = format!(
