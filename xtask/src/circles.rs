@@ -8,9 +8,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
-/// Files that stand in circles: they get out of them, and none joins.
-const KNOWN: &[&str] = &[];
-
 /// One module: the file that it stands in, and what names in it mean.
 #[derive(Default)]
 struct Module {

@@ -1,6 +1,6 @@
 //! Rows of numbers.
 
-/// Vectors in the shared space, `[N, D]` row-major fp32. Those of an [`Embedder`](crate::Embedder) have length 1, so that
+/// Vectors in the shared space, `[N, D]` row-major fp32. Those of an embedder have length 1, so that
 /// their [`similarity`] is their cosine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vectors {

@@ -1,4 +1,4 @@
-//! Captions, answers, matches and transcripts of many files: users of the one [pipeline](crate::pipeline), each a [`Task`].
+//! Captions, answers, matches and transcripts of many files: users of the one pipeline, each a [`Task`].
 
 mod ask;
 mod caption;
