@@ -56,7 +56,7 @@ pub struct Summary {
     pub step: u64,
     /// Whether all steps are done, or the run was stopped.
     pub finished: bool,
-    /// Best score (mean R@5 of the protocols), and its step.
+    /// Best score, as the recipe's `best` says it, and its step.
     pub best: Option<(f64, u64)>,
     /// Wall seconds of the whole run.
     pub seconds: f64,

@@ -129,7 +129,7 @@ pub(super) fn notes(recipe: &Recipe, run: &Path) -> Notes {
                intervals are 95 % bootstrap intervals that resample things, not queries; chance is exact for the gallery's size.";
     let control = "The duration control never hears anything: it predicts a clip's length from a caption's and ranks by the difference. A speech result means something only beside it. \
                    The second control is also told the clip's language, and knows from the training clips how fast each is spoken.";
-    let examples = "Searches and recordings shown were drawn by a hash of their ids, not chosen; the checkpoint is the one with the best mean R@5 on the validation protocols.";
+    let examples = "Searches and recordings shown were drawn by a hash of their ids, not chosen; the checkpoint is the one that scored best on the validation protocols.";
     Notes {
         paragraphs: vec![own.into(), control.into(), examples.into()],
         commands: vec!["cargo xtask quickstart".into(), format!("unisono report --run {}", run.display())],
