@@ -44,10 +44,10 @@ pub struct Batch<T> {
     pub again: usize,
 }
 
-/// A record left out because it could not be prepared.
+/// A record or an input left out because it could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skip {
-    /// The record's id.
+    /// The record's or item's id, or the path.
     pub id: String,
     /// What was wrong, in one line.
     pub reason: String,

@@ -1,6 +1,6 @@
 //! Vectors in memory, and what they are of.
 
-use crate::skip::Skip;
+use unisono_datasets::Skip;
 use unisono_index::{Item, Vectors};
 
 /// What came of it: row `i` of `vectors` belongs to `items[i]`.

@@ -28,7 +28,6 @@ mod progress;
 pub mod scenes;
 pub mod sheet;
 pub mod shots;
-mod skip;
 pub mod transcripts;
 pub mod understand;
 
@@ -42,7 +41,7 @@ pub use inputs::{Inputs, LeftOut, Listing};
 pub use options::EmbedOptions;
 pub use pipeline::{Batch, Outcome, Round, Sink, ledger, partial};
 pub use progress::{Flow, Progress};
-pub use skip::Skip;
 pub use tch::Device;
+pub use unisono_datasets::Skip;
 pub use unisono_encoders::Modality;
 pub use unisono_index::{Hit, Item, Items, Vectors, similarity};
