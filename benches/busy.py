@@ -3,7 +3,7 @@
     python3 benches/busy.py BEFORE AFTER [--what train embed transcribe] [--busy 0 2] [--rounds 3] [--data data]
 
 BEFORE and AFTER are two built `unisono` commands (give the same one twice with --before-env to compare settings). Three things are measured: the
-quickstart's training (samples a second of its steps), `embed` of 500 pictures by a ViT-B/32, `transcribe` of a minute by a Whisper of tiny's shape;
+quickstart's training (samples a second of its steps), `embed` of 500 images by a ViT-B/32, `transcribe` of a minute by a Whisper of tiny's shape;
 all with made-up inputs and random weights, or the quickstart's own data in --data. Rounds are interleaved, medians compared. Prints Markdown.
 """
 import argparse
@@ -25,7 +25,7 @@ parser.add_argument("--what", nargs="+", default=["train", "embed", "transcribe"
 parser.add_argument("--busy", nargs="+", type=int, default=[0, 2], help="numbers of busy processes beside")
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--steps", type=int, default=12, help="steps of the training")
-parser.add_argument("--pictures", type=int, default=500)
+parser.add_argument("--images", type=int, default=500)
 parser.add_argument("--seconds", type=int, default=60, help="of speech")
 parser.add_argument("--tokens", type=int, default=64, help="of a window of speech")
 parser.add_argument("--data", type=Path, help="a folder with emoji/ and stamps/, as the quickstart fetches them")
@@ -72,21 +72,21 @@ class Train:
 
 
 class Embed:
-    unit = "pictures/s"
+    unit = "images/s"
 
     def __init__(self, where):
         self.where = where
-        (where / "pictures").mkdir(parents=True)
-        for i in range(args.pictures):
-            made_up.png(where / "pictures" / f"{i:04}.png", 256, 192, i)
-        lines = [json.dumps({"id": str(i), "text": f"picture {i}", "image": f"pictures/{i:04}.png", "split": "train"}) for i in range(8)]
+        (where / "images").mkdir(parents=True)
+        for i in range(args.images):
+            made_up.png(where / "images" / f"{i:04}.png", 256, 192, i)
+        lines = [json.dumps({"id": str(i), "text": f"image {i}", "image": f"images/{i:04}.png", "split": "train"}) for i in range(8)]
         (where / "manifest.jsonl").write_text("\n".join(lines) + "\n")
         (where / "vit.toml").write_text(made_up.vit(where / "manifest.jsonl", batch=2))
         run("after", ["train", "vit.toml", "--out", "vit"], where)
 
     def rate(self, who):
-        seconds, cpu = run(who, ["embed", "--model", "vit/last", "--out", f"{who}.npy", "pictures"], self.where)
-        return args.pictures / seconds, cpu
+        seconds, cpu = run(who, ["embed", "--model", "vit/last", "--out", f"{who}.npy", "images"], self.where)
+        return args.images / seconds, cpu
 
 
 class Transcribe:

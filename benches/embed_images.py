@@ -19,7 +19,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--batch", type=int, default=32)
-parser.add_argument("--photos", type=Path, help="a folder of JPEG files; without it pictures are drawn")
+parser.add_argument("--photos", type=Path, help="a folder of JPEG files; without it images are drawn")
 args = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(args.threads)
 

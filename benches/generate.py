@@ -63,7 +63,7 @@ def theirs_whisper(m, batch, beams):
     return time.perf_counter() - begun, out[:, 1:].numel()
 
 
-print(f"{args.threads} threads, {args.rounds} rounds, medians. tokens/s: picture or sound tower included.\n")
+print(f"{args.threads} threads, {args.rounds} rounds, medians. tokens/s: image or sound tower included.\n")
 print("| model | batch | beams | transformers, tokens/s | Unisono fp32 | ratio | Unisono int8 | ratio |")
 print("|---|---|---|---|---|---|---|---|")
 with tempfile.TemporaryDirectory() as tmp:

@@ -1,10 +1,10 @@
-"""Pictures a second on one thread, JPEG file to normalised 224 tensor: Unisono beside Pillow and torchvision as OpenCLIP uses them.
+"""Images a second on one thread, JPEG file to normalised 224 tensor: Unisono beside Pillow and torchvision as OpenCLIP uses them.
 
     cargo build --release -p unisono-eval --example image_stages
     python benches/image_pipeline.py [--photos DIR] [--rounds 5]
 
 Needs open_clip_torch 3.3, torchvision, Pillow, numpy. Rounds are interleaved; the best of each side counts. Without --photos, 640x480
-pictures of 1/f noise and shapes are written as JPEG of quality 85, 4:2:0.
+images of 1/f noise and shapes are written as JPEG of quality 85, 4:2:0.
 """
 import argparse
 import os
@@ -40,14 +40,14 @@ def reference(files, transform):
     spent = np.zeros(3)
     for f in files:
         t = [time.perf_counter()]
-        picture = Image.open(f)
-        picture.load()
+        image = Image.open(f)
+        image.load()
         t.append(time.perf_counter())
         for step in transform.transforms[:3]:  # resize, crop, RGB
-            picture = step(picture)
+            image = step(image)
         t.append(time.perf_counter())
         for step in transform.transforms[3:]:
-            picture = step(picture)
+            image = step(image)
         t.append(time.perf_counter())
         spent += np.diff(t)
     return [*spent, spent.sum()]
@@ -71,7 +71,7 @@ def main():
             theirs.append([len(files) / s for s in reference(files, transform)])
             out = subprocess.run([STAGES, *files], check=True, capture_output=True, text=True).stdout.split()
             ours.append([float(v) for v in out[1::2]])
-        print("| pictures/s, one thread | Pillow + torchvision | Unisono | ratio |\n|---|---|---|---|")
+        print("| images/s, one thread | Pillow + torchvision | Unisono | ratio |\n|---|---|---|---|")
         for name, a, b in zip(["decode", "resize and crop", "normalise", "whole"], np.max(theirs, 0), np.max(ours, 0)):
             print(f"| {name} | {a:.0f} | {b:.0f} | {b / a:.2f} |")
 

@@ -1,4 +1,4 @@
-"""Inputs and models for measurements, made of nothing: pictures, sounds, a manifest, and networks with random weights. Standard library only."""
+"""Inputs and models for measurements, made of nothing: images, sounds, a manifest, and networks with random weights. Standard library only."""
 import array
 import json
 import math
@@ -11,7 +11,7 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
 def png(path, width, height, seed):
-    """A smooth picture with some noise: about as much work to decode as a drawing."""
+    """A smooth image with some noise: about as much work to decode as a drawing."""
     r = random.Random(seed)
     fx, fy, phase = r.uniform(1, 6), r.uniform(1, 6), r.uniform(0, 6)
     rows = bytearray()
@@ -40,13 +40,13 @@ def wav(path, seconds, seed, rate=16000):
     path.write_bytes(head + b"data" + struct.pack("<I", len(data)) + data)
 
 
-def quickstart(where, pictures=240, sounds=120):
+def quickstart(where, images=240, sounds=120):
     """`data/emoji` and `data/stamps` of the shape that recipes/quickstart.toml reads, and that recipe without its evaluations: its path."""
     for name in ("emoji", "stamps"):
         folder = where / "data" / name
         folder.mkdir(parents=True)
         lines = []
-        for i in range(pictures if name == "emoji" else sounds):
+        for i in range(images if name == "emoji" else sounds):
             png(folder / f"{i}.png", 96, 96, i)
             record = {"id": f"{i}", "text": [f"thing {i}", f"a red, round, small thing of kind {i % 17}"], "image": f"{i}.png", "split": "train",
                       "lang": "en" if i % 4 or name == "stamps" else "de"}
@@ -84,7 +84,7 @@ transformer = {{ width = {width}, depth = {depth}, heads = {heads}, mlp_ratio = 
 [processor.image]
 size = {size}
 [[data]]
-name = "pictures"
+name = "images"
 manifest = "{manifest}"
 split = "train"
 per_batch = {batch}

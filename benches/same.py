@@ -18,7 +18,7 @@ import made_up
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("before")
 parser.add_argument("after")
-parser.add_argument("--model", type=Path, required=True, help="a model of texts, pictures and sounds")
+parser.add_argument("--model", type=Path, required=True, help="a model of texts, images and sounds")
 parser.add_argument("--fusion", type=Path, help="a model that writes captions")
 parser.add_argument("--data", type=Path, required=True, help="the quickstart's data")
 args = parser.parse_args()
@@ -32,7 +32,7 @@ LINES = [
     "search --index IDX 'a ship on the sea' --json",
     "eval retrieval --model MODEL --data DATA/stamps/manifest.jsonl --split test --from audio --to text --json",
     "caption --model FUSION DATA/emoji/images/twemoji/1f4*.png --json",
-    f"caption --model {FIXTURES}/fusion/blip-caption --beams 3 {FIXTURES}/pictures --json",
+    f"caption --model {FIXTURES}/fusion/blip-caption --beams 3 {FIXTURES}/images --json",
     f"transcribe --model {FIXTURES}/fusion/whisper-speech --language en --no-fallback --max-length 30 --format json minute.wav {FIXTURES}/audio",
     f"scenes --out SCENES --model MODEL {FIXTURES}/scenes/*.mp4",
 ]

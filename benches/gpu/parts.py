@@ -115,7 +115,7 @@ def step():
 
 
 def vit_training():
-    """Samples a second: pictures and short texts, steps after the first ten."""
+    """Samples a second: images and short texts, steps after the first ten."""
     sizes = TINY if args.tiny else {}
     (WHERE / "vit.toml").write_text(made_up.vit("data/emoji/manifest.jsonl", batch=BATCH // 2, **sizes))
     lines, summary = train("vit", "vit.toml", args.device, "--set", f"steps={20 if args.tiny else 40}")
@@ -137,7 +137,7 @@ def files():
     seconds = {}
     for device in dict.fromkeys(["cpu", args.device]):
         out = json.loads(unisono("embed", "--model", "vit/last", "--device", device, "--out", f"{device.replace(':', '-')}.npy", "--modality", "image", "--batch", "64", "--json", "data/emoji", cwd=WHERE))
-        seconds[device] = {"pictures": out["count"], "seconds": out["seconds"]}
+        seconds[device] = {"images": out["count"], "seconds": out["seconds"]}
     return seconds
 
 
@@ -181,9 +181,9 @@ def open_clip_peer():
         x = torch.randn(BATCH, 3, size, size, device=D)
         model.eval()
         with torch.no_grad():
-            found["encode fp32, pictures/s"] = rate(lambda: model.encode_image(x), BATCH, 2 if TINY else 20)
+            found["encode fp32, images/s"] = rate(lambda: model.encode_image(x), BATCH, 2 if TINY else 20)
             with torch.autocast(D.split(":")[0], torch.bfloat16):
-                found["encode bf16, pictures/s"] = rate(lambda: model.encode_image(x), BATCH, 2 if TINY else 20)
+                found["encode bf16, images/s"] = rate(lambda: model.encode_image(x), BATCH, 2 if TINY else 20)
         model.train()
         half = BATCH // 2
         ids = torch.randint(1, 400, (half, 77), device=D); ids[:, 8] = 49407

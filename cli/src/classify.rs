@@ -1,7 +1,7 @@
-//! `unisono classify`: what pictures and sounds show, by labels that the model was never trained on.
+//! `unisono classify`: what images and audio files show, by labels that the model was never trained on.
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_left_out, name_skipped, watch};
+use crate::inputs::{WorkArgs, name_left_out, name_skipped, show_progress};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use unisono_jobs::classify::{Labels, classify, fitting};
 use unisono_jobs::{Inputs, Modality, Skip};
 
-/// Say what pictures and sounds show, by labels of your own (zero-shot)
+/// Say what images and audio files show, by labels of your own (zero-shot)
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// One label a line
     #[arg(long, value_name = "FILE")]
     labels: PathBuf,
-    /// One prompt a line, {} for the label; a label's vector is the mean over its prompts [default: a photo of a {}. | the sound of {}.]
+    /// One prompt a line, {} for the label; a label's embedding is the mean over its prompts [default: a photo of a {}. | the sound of {}.]
     #[arg(long, value_name = "FILE")]
     templates: Option<PathBuf>,
     /// Labels shown a file
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Pictures, sounds, and folders with all that lies below them; of a folder's files those are taken that the model has a tower for
+    /// Images, audio files, and folders with all that lies below them; of a folder's files those are taken that the model has a tower for
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -46,7 +46,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let (listing, left_out) = fitting(listing, &embedder.model().embeds())?;
     let mut meter = Meter::new();
     let top = usize::from(args.top);
-    let (found, skipped) = classify(&embedder, listing, &labels, top, &options, &mut watch(&mut meter))?;
+    let (found, skipped) =
+        classify(&embedder, listing, &labels, top, &options, &mut show_progress(&mut meter))?;
     meter.finish();
     if args.json {
         return out::json(

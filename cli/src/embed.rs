@@ -1,7 +1,7 @@
-//! `unisono embed`: files, folders, texts or a manifest → vectors in a file.
+//! `unisono embed`: files, folders, texts or a manifest → embeddings in a file.
 
 use crate::error::Error;
-use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, refuse_input, watch};
+use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
@@ -9,20 +9,20 @@ use std::path::PathBuf;
 use std::time::Instant;
 use unisono_jobs::{Job, embed_to, ledger, output, partial};
 
-/// Turn files, folders, texts or a manifest into vectors
+/// Turn files, folders, texts or a manifest into embeddings
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// Where the vectors go, float32 [N, D]: a name that ends in .npy, .safetensors or .parquet; FILE.jsonl beside lists the items
+    /// Where the embeddings go, float32 [N, D]: a name that ends in .npy, .safetensors or .parquet; FILE.jsonl beside lists the items
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
     what: InputArgs,
     #[command(flatten)]
     how: WorkArgs,
-    /// Keep the lengths that the projection gives; without this, vectors have length 1
+    /// Keep the lengths that the projection gives; without this, embeddings have length 1
     #[arg(long)]
     no_normalize: bool,
     /// Begin anew, though an earlier run left work beside OUT
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let work = partial(&args.out);
     let mut resumed = |done| out::note(&format!("resumed: {done} are done, in {}", work.display()));
     let job = Job { out: &args.out, fresh: args.fresh };
-    let made = embed_to(&embedder, listing, &options, &job, &mut resumed, &mut watch(&mut meter))?;
+    let made = embed_to(&embedder, listing, &options, &job, &mut resumed, &mut show_progress(&mut meter))?;
     meter.finish();
     let made = made.place().inspect_err(|_| {
         if work.exists() {
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let mut line = format!(
         "{}: {} of width {} in {}",
         args.out.display(),
-        style::count(made.count, "vector"),
+        style::count(made.count, "embedding"),
         made.dim,
         style::clock(begun.elapsed())
     );

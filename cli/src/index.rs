@@ -1,7 +1,7 @@
 //! `unisono index`: build a searchable index, and say what one holds.
 
 use crate::error::Error;
-use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, watch};
+use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, show_progress};
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
 use serde_json::json;
@@ -67,7 +67,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let load = |dir: &Path| args.how.load(dir, device);
-    let report = build_with(&model, load, &args.out, &options, &mut watch(&mut meter))?;
+    let report = build_with(&model, load, &args.out, &options, &mut show_progress(&mut meter))?;
     meter.finish();
     if args.json {
         return out::json(&report);

@@ -13,13 +13,13 @@ use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, LeftOut, Modality, Prog
 /// What to embed.
 #[derive(clap::Args, Debug)]
 pub(crate) struct InputArgs {
-    /// Pictures, sounds, videos, and folders with all that lies below them (hidden files are passed over); - reads lines of text
+    /// Images, audio files, videos, and folders with all that lies below them (hidden files are passed over); - reads lines of text
     #[arg(value_name = "INPUT", required_unless_present_any = ["text", "manifest"])]
     pub(crate) inputs: Vec<PathBuf>,
     /// A text; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub(crate) text: Vec<String>,
-    /// A manifest (JSON Lines), or MSR-VTT's own JSON and CSV files: its records' pictures, sounds, videos and texts
+    /// A manifest (JSON Lines), or MSR-VTT's own JSON and CSV files: its records' images, audio files, videos and texts
     #[arg(long, visible_alias = "data", value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
     /// Only the manifest's records of this split
@@ -28,7 +28,7 @@ pub(crate) struct InputArgs {
     /// Only this modality: text, image, audio or video; may be given several times [default: all that the model takes]
     #[arg(long, value_name = "MODALITY")]
     pub(crate) modality: Vec<Modality>,
-    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE")]
     pub(crate) ffmpeg: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ impl InputArgs {
     }
 }
 
-/// How the model works. `WHOLE` sounds keep their length: an hour is a hundred megabytes of spectrogram, so few are taken at once unless
+/// How the model works. `WHOLE` audio files keep their length: an hour is a hundred megabytes of spectrogram, so few are taken at once unless
 /// the user says otherwise.
 #[derive(clap::Args, Debug)]
 pub(crate) struct WorkArgs<const WHOLE: bool = false> {
@@ -141,7 +141,7 @@ impl DeviceArg {
 }
 
 /// Shows a job's progress and stops it on Ctrl-C.
-pub(crate) fn watch(meter: &mut Meter) -> impl FnMut(Progress) -> Flow + '_ {
+pub(crate) fn show_progress(meter: &mut Meter) -> impl FnMut(Progress) -> Flow + '_ {
     |p| {
         // Listing knows no total: nothing to show for it.
         if p.total > 0 {

@@ -7,14 +7,14 @@ use unisono_media::limits::{self, Spelling, Truncated};
 /// What files may cost.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct LimitArgs {
-    /// Largest picture or frame, in pixels (200M is 200 megapixels); a larger JPEG is read at 1/2, 1/4 or 1/8 of its size, anything else
+    /// Largest image or frame, in pixels (200M is 200 megapixels); a larger JPEG is read at 1/2, 1/4 or 1/8 of its size, anything else
     /// skipped [default: 100M; frames of videos 35389440, which is 8K]
     #[arg(long, value_name = "PIXELS", value_parser = limits::count, help_heading = "Limits", hide_short_help = true)]
     max_pixels: Option<u64>,
-    /// Longest sound or video (90, 45m, 2h) [default: sounds 1h, videos 12h; transcribe: 6h]
+    /// Longest audio or video (90, 45m, 2h) [default: audio files 1h, videos 12h; transcribe: 6h]
     #[arg(long, value_name = "TIME", value_parser = limits::seconds, help_heading = "Limits", hide_short_help = true)]
     max_seconds: Option<f64>,
-    /// Largest picture or sound file (200M, 2G, 256MiB; videos have no such limit) [default: 256MiB; transcribe: 2GiB]
+    /// Largest image or audio file (200M, 2G, 256MiB; videos have no such limit) [default: 256MiB; transcribe: 2GiB]
     #[arg(long, value_name = "BYTES", value_parser = limits::bytes, help_heading = "Limits", hide_short_help = true)]
     max_file_bytes: Option<u64>,
     /// Most frames of a video [default: 2M]
@@ -23,7 +23,7 @@ pub(crate) struct LimitArgs {
     /// Longest time in which a video's decoder gives nothing (90s, 5m) [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = limits::seconds, help_heading = "Limits", hide_short_help = true)]
     max_silence: Option<f64>,
-    /// A picture whose file is cut off: refuse it, or use what there is of it [default: refuse]
+    /// An image whose file is cut off: refuse it, or use what there is of it [default: refuse]
     #[arg(long, value_name = "refuse|use", value_parser = truncated, help_heading = "Limits", hide_short_help = true)]
     truncated: Option<Truncated>,
 }
@@ -51,12 +51,12 @@ impl LimitArgs {
         }
     }
 
-    /// Refuses those that change nothing where only sounds are heard.
+    /// Refuses those that change nothing where only audio files are heard.
     pub(crate) fn only_heard(&self) -> Result<(), Error> {
         match self.given().find(|name| ["--max-frames", "--truncated"].contains(name)) {
             None => Ok(()),
             Some(name) => {
-                Err(Error::Usage(format!("{name} is for pictures and frames, which are not looked at here")))
+                Err(Error::Usage(format!("{name} is for images and frames, which are not looked at here")))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The `unisono` command: text, images, sound and video in one embedding space.
+//! The `unisono` command: text, images, audio and video in one embedding space.
 
 mod classify;
 mod data;
@@ -33,7 +33,7 @@ use std::process::ExitCode;
 use unisono_media::limits::{Spelling, spell};
 use unisono_torch_ext::threads;
 
-/// Text, images, sound and video in one embedding space: train aligned encoders, embed, search, understand, evaluate.
+/// Text, images, audio and video in one embedding space: train aligned encoders, embed, search, understand, evaluate.
 #[derive(Parser, Debug)]
 #[command(name = "unisono", version, propagate_version = true, arg_required_else_help = true)]
 #[command(

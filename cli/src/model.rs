@@ -81,7 +81,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
         }),
         Modality::Image => p.image.as_ref().map(|i| serde_json::to_value(i).unwrap_or_default()),
         Modality::Audio => p.audio.as_ref().map(|a| serde_json::to_value(a.config()).unwrap_or_default()),
-        // Its frames are pictures.
+        // Its frames are images.
         Modality::Video => p.image.as_ref().map(|i| serde_json::to_value(i).unwrap_or_default()),
     }
     };

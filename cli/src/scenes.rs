@@ -28,7 +28,7 @@ use unisono_scenes::write::{Cut, Output};
 /// The same command goes on where a stopped one was, and does new files only.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Videos, animations (GIF, WebP, PNG), folders of videos, and folders of pictures that are frames
+    /// Videos, animations (GIF, WebP, PNG), folders of videos, and folders of images that are frames
     #[arg(value_name = "FILE", required_unless_present_any = ["print_settings", "write_labels"])]
     files: Vec<PathBuf>,
     /// The folder for everything that is found
@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Videos at a time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// Frames a second of folders of pictures [default: 25]
+    /// Frames a second of folders of images [default: 25]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: Option<u32>,
     /// Videos that may be unusable; one more ends the command

@@ -1,4 +1,4 @@
-//! `unisono search`: a sentence, a picture, a sound or a video → what an index holds nearest to it.
+//! `unisono search`: a sentence, an image, an audio file or a video → what an index holds nearest to it.
 
 use crate::error::Error;
 use crate::inputs::{DeviceArg, name_skipped};
@@ -18,9 +18,9 @@ use unisono_jobs::understand::{Found, Score, Understander, rerank};
 use unisono_jobs::{Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
 use unisono_media::video::{Ffmpeg, Span};
 
-/// Find what is nearest to a sentence, a picture, a sound or a video
+/// Find what is nearest to a sentence, an image, an audio file or a video
 #[derive(clap::Args, Debug)]
-#[command(group(clap::ArgGroup::new("what").required(true).args(["query", "image", "sound", "video"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["query", "image", "audio", "video"])))]
 pub(crate) struct Args {
     /// The index's folder
     #[arg(long, value_name = "DIR")]
@@ -28,16 +28,16 @@ pub(crate) struct Args {
     /// A sentence to search for
     #[arg(value_name = "QUERY")]
     query: Option<String>,
-    /// A picture to search with
+    /// An image to search with
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// A sound to search with
+    /// An audio file to search with
     #[arg(long, value_name = "FILE")]
-    sound: Option<PathBuf>,
+    audio: Option<PathBuf>,
     /// A video to search with
     #[arg(long, value_name = "FILE")]
     video: Option<PathBuf>,
-    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
     /// How many to find
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// A model with a matching head (unisono match): it reads the sentence and looks at the best hits together, four times as many as
     /// are shown, and ranks them anew by the probability that they match; those that it cannot look at come apart
     // The group already demands one of the four: a sentence, where the others are excluded. (`requires` would be dropped beside them.)
-    #[arg(long, value_name = "DIR_OR_ID", conflicts_with_all = ["image", "sound", "video"])]
+    #[arg(long, value_name = "DIR_OR_ID", conflicts_with_all = ["image", "audio", "video"])]
     rerank: Option<PathBuf>,
     /// Cut the hits that are videos, or scenes of them, out into this folder
     #[arg(long, value_name = "DIR")]
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     let device = args.device.get()?;
     if args.query.is_some() && args.rerank.is_none() {
-        args.limits.none("--image, --sound, --video or --rerank: no file is read for a sentence")?;
+        args.limits.none("--image, --audio, --video or --rerank: no file is read for a sentence")?;
     }
     let index = Index::open(&args.index).map_err(JobError::from)?;
     let moved = args.model.as_deref().map(model_dir);
@@ -138,8 +138,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 fn embed(args: &Args, embedder: &Embedder) -> Result<(Item, Vec<f32>), Error> {
     Ok(if let Some(path) = &args.image {
         (Item::file(path.clone(), Modality::Image), embedder.image(path)?)
-    } else if let Some(path) = &args.sound {
-        (Item::file(path.clone(), Modality::Audio), embedder.sound(path)?)
+    } else if let Some(path) = &args.audio {
+        (Item::file(path.clone(), Modality::Audio), embedder.audio(path)?)
     } else if let Some(path) = &args.video {
         (Item::video(path.clone(), Modality::Video), embedder.video(path, &Span::WHOLE)?)
     } else {

@@ -66,7 +66,7 @@ pub(crate) fn shorten(text: &str, most: usize) -> String {
     }
 }
 
-/// `1 sound`, `2 sounds`.
+/// `1 audio`, `2 audios`.
 pub(crate) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

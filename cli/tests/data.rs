@@ -45,7 +45,7 @@ fn inspect_counts_and_finds_problems() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = tiny::collection(dir.path(), 4);
     let text = succeeds(["data", "inspect", s(&manifest), "--check-files"]);
-    for part in ["pictures", "train", "test", "all", "languages (2): de 4, en 4", "every file opens"] {
+    for part in ["images", "train", "test", "all", "languages (2): de 4, en 4", "every file opens"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let report = json(["data", "inspect", s(&manifest), "--json"]);
@@ -53,14 +53,14 @@ fn inspect_counts_and_finds_problems() {
     assert_eq!(report["splits"]["test"]["audio"], 4);
     assert_eq!(report["problems"].as_array().unwrap().len(), 0);
 
-    tiny::nan_sound(&dir.path().join("s01.wav"));
+    tiny::nan_audio(&dir.path().join("s01.wav"));
     tiny::pixel_bomb(&dir.path().join("p02.png"));
     std::fs::remove_file(dir.path().join("p03.png")).unwrap();
     let (code, stdout, stderr) = outcome(&mut unisono(["data", "inspect", s(&manifest), "--check-files"]));
     assert_eq!(code, 1);
     assert!(stderr.ends_with("3 problems\n"), "{stderr}");
     for part in
-        ["s01.wav: expected finite samples", "p02.png: the picture is 50000 x 50000", "p03.png: No such file"]
+        ["s01.wav: expected finite samples", "p02.png: the image is 50000 x 50000", "p03.png: No such file"]
     {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
@@ -79,11 +79,11 @@ fn a_broken_manifest_is_named_with_its_line() {
 }
 
 /// A small video of two seconds, with a tone or without.
-fn video(path: &std::path::Path, sound: bool) {
+fn video(path: &std::path::Path, audio: bool) {
     let program = unisono_media::video::Ffmpeg::find(None).unwrap();
     let mut command = std::process::Command::new(program.program());
     command.args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=2"]);
-    if sound {
+    if audio {
         command.args(["-f", "lavfi", "-i", "sine=d=2", "-c:a", "aac"]);
     }
     assert!(command.args(["-pix_fmt", "yuv420p"]).arg(path).status().unwrap().success());
@@ -99,7 +99,7 @@ fn checked_files_are_decoded_videos_too() {
     std::fs::write(at("words.mp4"), "this is no video\n").unwrap();
     let whole = std::fs::read(at("mute.mkv")).unwrap();
     std::fs::write(at("cut.mkv"), &whole[..whole.len() / 10]).unwrap();
-    tiny::picture(&at("p.png"), 1);
+    tiny::image(&at("p.png"), 1);
     std::fs::copy(at("p.png"), at("p.jpg")).unwrap();
     let write = |lines: &[&str]| {
         let path = at("m.jsonl");
@@ -115,14 +115,14 @@ fn checked_files_are_decoded_videos_too() {
     ]);
     let text = succeeds(["data", "inspect", s(&good), "--check-files"]);
     assert!(text.contains("every file opens"), "{text}");
-    for part in ["p.jpg: is a PNG picture, not", "renamed.mkv: is an MP4 or QuickTime file, not"] {
+    for part in ["p.jpg: is a PNG image, not", "renamed.mkv: is an MP4 or QuickTime file, not"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(text.matches("note: ").count(), 2, "{text}");
     let report = json(["data", "inspect", s(&good), "--check-files", "--json"]);
     assert_eq!(
         (&report["files_opened"], &report["misnamed"][0]["content"]),
-        (&true.into(), &"a PNG picture".into())
+        (&true.into(), &"a PNG image".into())
     );
     // Without --check-files nothing is opened, and nothing is said of what lies inside.
     assert!(succeeds(["data", "inspect", s(&good)]).contains("every file is there"));
@@ -146,9 +146,9 @@ fn checked_files_are_decoded_videos_too() {
     let (code, _, stderr) = outcome(&mut none);
     assert!(code == 3 && stderr.contains("/no/such/ffmpeg"), "{code} {stderr}");
     assert_eq!(outcome(&mut unisono(["data", "inspect", s(&good), "--ffmpeg", "x"])).0, 2);
-    let pictures = write(&[r#"{"id":"a","image":"p.png"}"#]);
+    let images = write(&[r#"{"id":"a","image":"p.png"}"#]);
     let (code, _, stderr) =
-        outcome(&mut unisono(["data", "inspect", s(&pictures), "--check-files", "--ffmpeg", "x"]));
+        outcome(&mut unisono(["data", "inspect", s(&images), "--check-files", "--ffmpeg", "x"]));
     assert!(code == 2 && stderr.contains("the manifest names none"), "{stderr}");
 }
 

@@ -72,7 +72,7 @@ fn a_manifest_split_of_one_modality() {
 fn bad_files_are_named_and_counted() {
     let p = place();
     fs::write(p.media.join("empty.png"), "").unwrap();
-    tiny::nan_sound(&p.media.join("nan.wav"));
+    tiny::nan_audio(&p.media.join("nan.wav"));
     tiny::pixel_bomb(&p.media.join("bomb.png"));
     let out = p.dir.path().join("v.npy");
     let args = ["embed", "--model", s(&p.model), "--out", s(&out), s(&p.media)];
@@ -80,7 +80,7 @@ fn bad_files_are_named_and_counted() {
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("10 vectors") && stdout.contains("3 skipped"), "{stdout}");
     for part in
-        ["empty.png: expected", "nan.wav: expected finite samples", "bomb.png: the picture is 50000 x 50000"]
+        ["empty.png: expected", "nan.wav: expected finite samples", "bomb.png: the image is 50000 x 50000"]
     {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
@@ -101,7 +101,7 @@ fn impossible_requests_are_one_line() {
         (&["--model", model, "--out", "/proc/such/folder/v.npy", media], "/proc/such/folder: cannot create"),
         (&["--model", model, "--out", out, "/no/such.png"], "/no/such.png: cannot read"),
         (&["--model", model, "--out", out, "--manifest", "/no/m.jsonl"], "/no/m.jsonl"),
-        (&["--model", model, "--out", out, s(&p.manifest)], "neither a picture nor a sound"),
+        (&["--model", model, "--out", out, s(&p.manifest)], "neither an image nor an audio file"),
         (&["--model", model, "--out", out, model], "nothing to embed"),
         (&["--model", media, "--out", out, media], "config.json"),
     ];

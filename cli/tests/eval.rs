@@ -32,10 +32,10 @@ fn written(dir: &Path, name: &str, lines: &str) -> PathBuf {
 }
 
 #[test]
-fn the_same_words_under_two_pictures() {
+fn the_same_words_under_two_images() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny::model_dir(dir.path());
-    (0..3).for_each(|i| tiny::picture(&dir.path().join(format!("{i}.png")), i));
+    (0..3).for_each(|i| tiny::image(&dir.path().join(format!("{i}.png")), i));
     let data = written(
         dir.path(),
         "same.jsonl",
@@ -59,12 +59,12 @@ fn the_same_words_under_two_pictures() {
     }
 }
 
-/// Pictures and sounds of two languages; in `train` only texts and sounds, in `bare` nothing but texts.
+/// Images and audio files of two languages; in `train` only texts and audio files, in `bare` nothing but texts.
 fn collection(dir: &Path) -> PathBuf {
     let mut lines = String::new();
     for i in 0..4u8 {
-        tiny::picture(&dir.join(format!("p{i}.png")), i);
-        tiny::sound(&dir.join(format!("s{i}.wav")), i.into());
+        tiny::image(&dir.join(format!("p{i}.png")), i);
+        tiny::audio(&dir.join(format!("s{i}.wav")), i.into());
         let lang = ["en", "de"][usize::from(i % 2)];
         lines += &format!(
             "{{\"id\":\"{i}\",\"text\":[\"number {i}\",\"word{i}\"],\"image\":\"p{i}.png\",\"audio\":\"s{i}.wav\",\"lang\":\"{lang}\",\"split\":\"test\"}}\n\
@@ -89,7 +89,7 @@ fn what_cannot_be_had_is_refused_by_name() {
         (&["--distractors", "test"], "the gallery has that split already"),
         (&["--distractors", "bare", "--distractors", "bare"], "the gallery has that split already"),
         (&["--duration-control", "NOSUCH"], "it has: bare (4), test (4), train (4)"),
-        (&["--duration-control", "bare"], "no sound with a caption"),
+        (&["--duration-control", "bare"], "no audio with a caption"),
         (&["--query-lang", "fr"], "no record is of that language; there are: de, en"),
         (&["--query-lang", "en", "--query-lang", "fr"], "--query-lang fr"),
         (&["--gallery-lang", "fr"], "--gallery-lang fr"),
@@ -106,7 +106,7 @@ fn what_cannot_be_had_is_refused_by_name() {
         ),
         (
             &["--ffmpeg", "/usr/bin/ffmpeg"],
-            "it decodes videos and sounds, and what is measured is text → image",
+            "it decodes videos and audio files, and what is measured is text → image",
         ),
         (&["--distractors", "bare"], "nothing that joins a gallery of text → image"),
     ] {
@@ -151,7 +151,7 @@ fn each_option_changes_what_is_measured() {
     assert!(with(&[]).get("duration_control").is_none());
     assert_eq!(with(&["--duration-control", "train"])["duration_control"]["queries"], 4);
     assert!(with(&["--duration-control", "train"])["duration_language_control"].is_object());
-    // A picture is of each language that it has records of.
+    // An image is of each language that it has records of.
     assert_eq!(size(&row(&["--from", "text", "--to", "image", "--same-lang"])), (4, 2.0));
     // What has nothing to choose from is said.
     let plain = written(
@@ -177,8 +177,8 @@ fn each_option_changes_what_is_measured() {
 fn pairs_without_anything_in_common_do_not_end_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny::model_dir(dir.path());
-    (0..2).for_each(|i| tiny::picture(&dir.path().join(format!("{i}.png")), i));
-    tiny::sound(&dir.path().join("0.wav"), 0);
+    (0..2).for_each(|i| tiny::image(&dir.path().join(format!("{i}.png")), i));
+    tiny::audio(&dir.path().join("0.wav"), 0);
     let data = written(
         dir.path(),
         "m.jsonl",

@@ -75,15 +75,15 @@ fn minute(dir: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn one_long_sound_is_left_and_a_second_signal_is_no_crash() {
+fn one_long_audio_is_left_and_a_second_signal_is_no_crash() {
     let dir = tempfile::tempdir().unwrap();
-    let sound = minute(dir.path());
+    let audio = minute(dir.path());
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion/whisper-speech");
     let out = dir.path().join("out");
     for (ticks, signals) in
         [(0, &["-INT"][..]), (20, &["-TERM"]), (20, &["-INT", "-INT"]), (40, &["-TERM", "-INT", "-TERM"])]
     {
-        let mut child = unisono(["transcribe", "--model", s(&model), "--out", s(&out), s(&sound)])
+        let mut child = unisono(["transcribe", "--model", s(&model), "--out", s(&out), s(&audio)])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -44,11 +44,11 @@ fn what_is_refused_names_an_option_that_lets_it_through() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny::model_dir(dir.path());
     // A PNG or JPEG would be read at a smaller scale.
-    let picture = dir.path().join("p.bmp");
-    image::RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 7])).save(&picture).unwrap();
+    let image = dir.path().join("p.bmp");
+    image::RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 7])).save(&image).unwrap();
     let out = dir.path().join("v.npy");
     let run = |more: &[&str]| {
-        let words = ["embed", "--model", s(&model), "--out", s(&out), s(&picture)];
+        let words = ["embed", "--model", s(&model), "--out", s(&out), s(&image)];
         outcome(&mut unisono(words.iter().chain(more)))
     };
     let (code, _, stderr) = run(&["--max-pixels", "1k"]);

@@ -55,7 +55,7 @@ fn inspect_names_family_towers_and_what_is_missing() {
 }
 
 #[test]
-fn a_public_checkpoint_embeds_pictures_and_converts() {
+fn a_public_checkpoint_embeds_images_and_converts() {
     let dir = tempfile::tempdir().unwrap();
     let media = dir.path().join("media");
     fs::create_dir(&media).unwrap();

@@ -57,7 +57,7 @@ fn shared() -> &'static Path {
         let long = format!("{{\"id\":\"long\",\"text\":\"{}\"}}\n", "word ".repeat(60_000));
         write("many.jsonl", (lines + &long).as_bytes());
         // Several windows of the small speech model.
-        tiny::sound(&dir.join("long.wav"), 200);
+        tiny::audio(&dir.join("long.wav"), 200);
         fs::create_dir(dir.join("things")).unwrap();
         let manifest = things::things(&dir.join("things"));
         let text = things::recipe_text(&manifest, 2, "");

@@ -167,7 +167,7 @@ fn pipes_and_devices_are_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let model = tiny::model_dir(dir.path());
     let at = |name: &str| dir.path().join(name);
-    tiny::picture(&at("a.png"), 1);
+    tiny::image(&at("a.png"), 1);
     assert!(Command::new("mkfifo").arg(at("pipe.png")).status().unwrap().success());
     std::os::unix::fs::symlink("/dev/zero", at("zero.png")).unwrap();
     let lines = ["a.png", "pipe.png", "zero.png"].map(|n| format!("{{\"id\":\"{n}\",\"image\":\"{n}\"}}"));

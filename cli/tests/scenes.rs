@@ -266,7 +266,7 @@ fn unusable(dir: &Path) -> Vec<(PathBuf, &'static str)> {
         // Newer programs do not take it for a list at all, for its name.
         ("local.mp4", list(&local), "expected a video"),
         ("script.mp4", format!("ffconcat version 1.0\nfile '{local}'\n").into_bytes(), "names other files"),
-        ("sound.mp4", fs::read(video("sound.m4a")).unwrap(), "only sound"),
+        ("sound.mp4", fs::read(video("sound.m4a")).unwrap(), "only audio"),
         ("none.mkv", fs::read(video("empty.mkv")).unwrap(), "expected"),
         ("cut.mp4", cut[..cut.len() * 6 / 10].to_vec(), "expected a video"),
         ("huge.y4m", b"YUV4MPEG2 W20000 H20000 F25:1 Ip A1:1 C420\nFRAME\nabc".to_vec(), "20000"),

@@ -80,9 +80,9 @@ fn a_model_that_matches_ranks_hits_anew() {
 }
 
 #[test]
-fn pictures_and_sounds_find_themselves() {
+fn images_and_audios_find_themselves() {
     let p = place();
-    for (option, file, label) in [("--image", "p03.png", "r3"), ("--sound", "s05.wav", "r5")] {
+    for (option, file, label) in [("--image", "p03.png", "r3"), ("--audio", "s05.wav", "r5")] {
         let path = p.dir.join(file);
         let found = json(["search", "--index", s(&p.index), option, s(&path), "-k", "3", "--json"]);
         assert_eq!(found["count"], 24);
@@ -158,7 +158,7 @@ fn files_that_are_gone_are_said() {
     let (model, media) = (tiny::model_dir(dir.path()), dir.path().join("media"));
     fs::create_dir(&media).unwrap();
     for i in 0..3 {
-        tiny::picture(&media.join(format!("{i}.png")), i);
+        tiny::image(&media.join(format!("{i}.png")), i);
     }
     fs::write(media.join("phone.heic"), "").unwrap();
     let index = dir.path().join("deep/idx");
@@ -192,7 +192,7 @@ fn what_is_no_index_no_query_or_no_place_is_one_line() {
     let broken = tempfile::tempdir().unwrap();
     let empty = broken.path().join("empty.wav");
     fs::write(&empty, "").unwrap();
-    assert!(fails(["search", "--index", index, "--sound", s(&empty)]).contains("an empty file"));
+    assert!(fails(["search", "--index", index, "--audio", s(&empty)]).contains("an empty file"));
     let e = fails(["search", "--index", index, "--model", s(broken.path()), "bus"]);
     assert!(e.contains("config.json"), "{e}");
     // An index whose vectors are cut.

@@ -13,12 +13,12 @@ fn model(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fusion").join(name).display().to_string()
 }
 
-/// Five pictures and a broken one.
-fn pictures(dir: &Path) -> Vec<PathBuf> {
+/// Five images and a broken one.
+fn images(dir: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for n in 0..5 {
         paths.push(dir.join(format!("p{n}.png")));
-        tiny::picture(paths.last().unwrap(), n * 40);
+        tiny::image(paths.last().unwrap(), n * 40);
     }
     fs::write(dir.join("p9.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     paths
@@ -29,7 +29,7 @@ fn captions_are_printed_written_and_taken_up_again() {
     let dir = tempfile::tempdir().unwrap();
     let media = dir.path().join("media");
     fs::create_dir(&media).unwrap();
-    let paths = pictures(&media);
+    let paths = images(&media);
     // What nobody asked for is counted.
     fs::write(media.join("a.heic"), "x").unwrap();
     fs::write(media.join("a.md"), "x").unwrap();
@@ -72,7 +72,7 @@ fn captions_are_printed_written_and_taken_up_again() {
 
 /// The lines of a failed job's file of work, of which only `n` remain and a torn one.
 fn partial_of(args: &[String], kept: &Path, n: usize) -> String {
-    // One unusable picture is one too many; the batches before it stay done.
+    // One unusable image is one too many; the batches before it stay done.
     let (code, _, _) = outcome(unisono(args).args(["--max-skip", "0"]));
     assert_eq!(code, 1);
     let text = fs::read_to_string(kept).unwrap();
@@ -83,7 +83,7 @@ fn partial_of(args: &[String], kept: &Path, n: usize) -> String {
 #[test]
 fn draws_depend_on_the_seed_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = pictures(dir.path());
+    let paths = images(dir.path());
     let m = model("blip-caption");
     let run = |seed: &str, batch: &str| {
         let mut args =
@@ -99,7 +99,7 @@ fn draws_depend_on_the_seed_alone() {
 #[test]
 fn matches_and_answers() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = pictures(dir.path());
+    let paths = images(dir.path());
     let m = model("blip-match");
     let found = json([
         "match",
@@ -147,7 +147,7 @@ fn speech_becomes_text_and_subtitles() {
     let media = dir.path().join("media");
     fs::create_dir(&media).unwrap();
     for n in 0..2 {
-        tiny::sound(&media.join(format!("s{n}.wav")), n);
+        tiny::audio(&media.join(format!("s{n}.wav")), n);
     }
     let m = model("whisper-speech");
     let quick = ["--no-fallback", "--language", "de", "--max-length", "24"];
@@ -171,14 +171,14 @@ fn speech_becomes_text_and_subtitles() {
     assert!(text.starts_with("1\n00:00:0") && text.contains(" --> "), "{text}");
     fs::write(&first, "mine").unwrap();
     let (code, _, notes) = outcome(&mut unisono(&args));
-    assert!(code == 0 && notes.contains("2 sounds done already"), "{notes}");
+    assert!(code == 0 && notes.contains("2 audio files done already"), "{notes}");
     assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
     // Not even --fresh replaces what somebody has corrected.
     let (code, _, notes) = outcome(unisono(&args).arg("--fresh"));
     assert!(code == 0 && notes.contains("s0.wav.srt was changed since it was written"), "{notes}");
     assert_eq!(fs::read_to_string(&first).unwrap(), "mine");
     fs::remove_file(&first).unwrap();
-    // As many sounds at once as are asked for, and a summary where files are written.
+    // As many audio files at once as are asked for, and a summary where files are written.
     let (code, text, _) = outcome(unisono(&args).args(["--json", "--fresh", "--batch", "9"]));
     let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, &summary["count"], &summary["done_before"]), (0, &2.into(), &0.into()), "{summary}");
@@ -191,7 +191,7 @@ fn speech_becomes_text_and_subtitles() {
     let talks = dir.path().join("talks");
     for (i, name) in ["monday/s.wav", "tuesday/s.wav"].into_iter().enumerate() {
         fs::create_dir_all(talks.join(name).parent().unwrap()).unwrap();
-        tiny::sound(&talks.join(name), i as u32);
+        tiny::audio(&talks.join(name), i as u32);
     }
     let out = dir.path().join("deep/texts");
     let mut args = vec!["transcribe", "--model", &m, "--format", "vtt", "--out", s(&out)];
@@ -216,9 +216,9 @@ fn what_cannot_be_is_refused_in_one_line() {
     assert!(e.contains("tokens: this model takes at most 24; shorten it"), "{e}");
     let e = fails(["ask", "--model", &model("blip-match"), "--question", "x", "--out", s(&out), s(&pixel)]);
     assert!(e.contains("this model has no answering head; it has: match"), "{e}");
-    let sound = dir.path().join("a.wav");
-    tiny::sound(&sound, 1);
-    let e = fails(["caption", "--model", &model("blip-caption"), "--out", s(&out), s(&sound)]);
+    let audio = dir.path().join("a.wav");
+    tiny::audio(&audio, 1);
+    let e = fails(["caption", "--model", &model("blip-caption"), "--out", s(&out), s(&audio)]);
     assert!(e.contains("image"), "{e}");
     let broken = dir.path().join("broken.png");
     fs::write(&broken, b"\x89PNG\r\n\x1a\nbroken").unwrap();
@@ -247,7 +247,7 @@ fn what_cannot_be_is_refused_in_one_line() {
 fn a_converted_model_writes_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let pixel = dir.path().join("p.png");
-    tiny::picture(&pixel, 90);
+    tiny::image(&pixel, 90);
     for (name, command) in [("blip-caption", "caption"), ("whisper-speech", "transcribe")] {
         let to = dir.path().join(name);
         let text = succeeds(["model", "convert", &model(name), s(&to), "--to", "unisono"]);
@@ -267,13 +267,13 @@ fn a_converted_model_writes_the_same() {
     }
 }
 
-/// A video of the given pictures, losslessly, at 5 frames a second; `sound` seconds of a tone with it.
-fn video(path: &Path, pattern: &Path, sound: u32) {
+/// A video of the given images, losslessly, at 5 frames a second; `audio` seconds of a tone with it.
+fn video(path: &Path, pattern: &Path, audio: u32) {
     let ffmpeg = unisono_media::video::Ffmpeg::find(None).unwrap();
     let mut command = std::process::Command::new(ffmpeg.program());
     command.args(["-loglevel", "error", "-y", "-framerate", "5", "-i"]).arg(pattern);
-    if sound > 0 {
-        let tone = format!("sine=frequency=300:sample_rate=16000:duration={sound}");
+    if audio > 0 {
+        let tone = format!("sine=frequency=300:sample_rate=16000:duration={audio}");
         command.args(["-f", "lavfi", "-i", &tone, "-c:a", "pcm_s16le"]);
     }
     let output = command.args(["-c:v", "png"]).arg(path).output().unwrap();
@@ -283,20 +283,20 @@ fn video(path: &Path, pattern: &Path, sound: u32) {
 #[test]
 fn videos_are_seen_and_heard() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = pictures(dir.path());
+    let paths = images(dir.path());
     let folder = dir.path().join("videos");
     fs::create_dir(&folder).unwrap();
     let (still, moving) = (folder.join("still one's.mkv"), folder.join("moving.mkv"));
     video(&still, &paths[0], 0);
     video(&moving, &dir.path().join("p%d.png"), 4);
     fs::write(folder.join("page.mp4"), "<!doctype html><title>404</title>").unwrap();
-    // One frame is a picture; the same frame again and again adds nothing.
+    // One frame is an image; the same frame again and again adds nothing.
     let m = model("blip-caption");
-    let picture = json(["caption", "--model", &m, "--json", s(&paths[0])]);
+    let image = json(["caption", "--model", &m, "--json", s(&paths[0])]);
     let seen = json(["caption", "--model", &m, "--json", s(&still)]);
-    assert_eq!(seen["files"][0]["caption"], picture["files"][0]["caption"]);
+    assert_eq!(seen["files"][0]["caption"], image["files"][0]["caption"]);
     assert_eq!(
-        (&seen["files"][0]["modality"], &picture["files"][0]["modality"]),
+        (&seen["files"][0]["modality"], &image["files"][0]["modality"]),
         (&"video".into(), &"image".into())
     );
     // A folder's videos are found; the page that calls itself one is named.
@@ -304,10 +304,10 @@ fn videos_are_seen_and_heard() {
     assert_eq!(all["files"].as_array().unwrap().len(), 2, "{all}");
     let reason = all["skipped"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("expected a video that FFmpeg reads, found"), "{reason}");
-    // Which frames are looked at matters: the middle one alone is its picture.
+    // Which frames are looked at matters: the middle one alone is its image.
     let middle = json(["caption", "--model", &m, "--json", "--frames", "1", s(&moving)]);
-    let picture = json(["caption", "--model", &m, "--json", s(&paths[2])]);
-    assert_eq!(middle["files"][0]["score"], picture["files"][0]["score"]);
+    let image = json(["caption", "--model", &m, "--json", s(&paths[2])]);
+    assert_eq!(middle["files"][0]["score"], image["files"][0]["score"]);
     let of = |frames: &str| {
         let found = json([
             "match",
@@ -325,7 +325,7 @@ fn videos_are_seen_and_heard() {
     assert_ne!(of("1"), of("5"));
     let answer = ["ask", "--model", &model("blip-answer"), "--question", "what is red", "--json", s(&moving)];
     assert!(json(answer)["files"][0]["answer"].is_string());
-    // A record's video, and a speech model hears the sound track.
+    // A record's video, and a speech model hears the audio track.
     let manifest = dir.path().join("m.jsonl");
     fs::write(&manifest, "{\"id\": \"a\", \"text\": [\"x\"], \"video\": \"videos/moving.mkv\"}\n").unwrap();
     let found = json(["caption", "--model", &m, "--json", "--manifest", s(&manifest)]);
@@ -334,7 +334,7 @@ fn videos_are_seen_and_heard() {
     let heard = json(["transcribe", "--model", &speech, "--format", "json", "--json", s(&moving)]);
     assert_eq!(heard["files"].as_array().unwrap().len(), 1, "{heard}");
     let e = fails(["transcribe", "--model", &speech, s(&still)]);
-    assert!(e.contains("expected a sound track, found none"), "{e}");
+    assert!(e.contains("expected an audio track, found none"), "{e}");
     let (code, _, e) =
         outcome(&mut unisono(["caption", "--model", &m, "--ffmpeg", "/nonexistent/ffmpeg", s(&moving)]));
     assert!(code == 3 && e.contains("`/nonexistent/ffmpeg` is not installed"), "{e}");

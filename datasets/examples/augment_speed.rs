@@ -1,4 +1,4 @@
-//! Times picture augmentation: the fastest of many rounds, so other work on the machine counts little.
+//! Times image augmentation: the fastest of many rounds, so other work on the machine counts little.
 
 use std::time::{Duration, Instant};
 

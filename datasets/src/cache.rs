@@ -37,7 +37,7 @@ impl<V> MediaCache<V> {
         make: impl FnOnce() -> Result<V, E>,
     ) -> Result<Arc<V>, E> {
         let key = key.as_ref();
-        // A poisoned lock still guards a sound map: nothing in here can stop half-way.
+        // A poisoned lock still guards an audio file map: nothing in here can stop half-way.
         if let Some(value) = self.inner.read().unwrap_or_else(PoisonError::into_inner).map.get(key) {
             return Ok(value.clone());
         }

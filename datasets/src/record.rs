@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 use unisono_media::video::Span;
 
-/// One thing to learn from or to search: its texts, picture, sounds, any of which may be missing.
+/// One thing to learn from or to search: its texts, image, audio files, any of which may be missing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
     /// Unique within the manifest.
     pub id: String,
     /// Captions, all of them true of the record; training picks one a draw.
     pub text: Vec<String>,
-    /// Picture file.
+    /// Image file.
     pub image: Option<PathBuf>,
-    /// Sound files, all of them true of the record; training picks one a draw.
+    /// Audio files, all of them true of the record; training picks one a draw.
     pub audio: Vec<PathBuf>,
     /// Video file.
     pub video: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct Record {
     pub group: Option<String>,
     /// `train`, `val`, `test` or any other name.
     pub split: Option<String>,
-    /// Language of the texts and sounds: a BCP 47 tag such as `fr` or `zh-CN`.
+    /// Language of the texts and audio files: a BCP 47 tag such as `fr` or `zh-CN`.
     pub lang: Option<String>,
     /// Keys that are none of the above, in the file's order.
     pub extra: Map<String, Value>,

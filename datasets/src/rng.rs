@@ -10,12 +10,12 @@ use rand_chacha::rand_core::SeedableRng;
 pub enum Purpose {
     /// Order of a source's records in an epoch (`sample` is the source's index).
     Shuffle = 0,
-    /// Choice among several texts or sounds of a record.
+    /// Choice among several texts or audio files of a record.
     Pick = 1,
-    /// Picture augmentation.
+    /// Image augmentation.
     Augment = 2,
-    /// Sound augmentation.
-    Sound = 3,
+    /// Audio augmentation.
+    Audio = 3,
     /// Spectrogram augmentation.
     Spectrogram = 4,
     /// Text augmentation.

@@ -64,9 +64,9 @@ pub struct Key<'a> {
     pub lang: Option<&'a str>,
     /// It has a text.
     pub text: bool,
-    /// It has a picture.
+    /// It has an image.
     pub image: bool,
-    /// It has a sound.
+    /// It has an audio file.
     pub audio: bool,
     /// It has a video.
     pub video: bool,

@@ -1,4 +1,4 @@
-//! Images a second through an image tower, decoded pictures to vectors: `tower_speed DIR PRECISION BATCH ROUNDS`.
+//! Images a second through an image tower, decoded images to vectors: `tower_speed DIR PRECISION BATCH ROUNDS`.
 //! Prints the median and the best round, and the same for the image processor on 640x480 pixels.
 
 use image::{Rgb, RgbImage};

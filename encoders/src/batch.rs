@@ -7,40 +7,40 @@ use std::mem::MaybeUninit;
 use tch::{Device, Kind, Tensor};
 use unisono_processors::{ImageProcessor, LogMel, TextProcessor};
 
-/// Pictures from [`ImageProcessor::prepare`], all of one size → `[B, 3, H, W]` fp32, normalised, with channels-last strides.
+/// Images from [`ImageProcessor::prepare`], all of one size → `[B, 3, H, W]` fp32, normalised, with channels-last strides.
 ///
 /// # Errors
-/// Pictures of different sizes, or no room on the device.
+/// Images of different sizes, or no room on the device.
 pub fn images<P: Borrow<RgbImage>>(
     processor: &ImageProcessor,
-    pictures: &[P],
+    images: &[P],
     device: Device,
 ) -> Result<Tensor> {
-    let pictures: Vec<&RgbImage> = pictures.iter().map(Borrow::borrow).collect();
-    let first = pictures.first().map(|p| [p.height(), p.width()]);
+    let images: Vec<&RgbImage> = images.iter().map(Borrow::borrow).collect();
+    let first = images.first().map(|p| [p.height(), p.width()]);
     let [h, w] = processor.output_size().or(first).unwrap_or_else(|| processor.sides());
-    for q in &pictures {
+    for q in &images {
         if q.dimensions() != (w, h) {
             let (fw, fh) = q.dimensions();
-            return Err(Error::Input(format!("picture of {fw}x{fh} pixels in a batch of {w}x{h}")));
+            return Err(Error::Input(format!("image of {fw}x{fh} pixels in a batch of {w}x{h}")));
         }
     }
-    let shape = [pictures.len() as i64, i64::from(h), i64::from(w), 3];
-    if pictures.is_empty() {
+    let shape = [images.len() as i64, i64::from(h), i64::from(w), 3];
+    if images.is_empty() {
         return Ok(Tensor::f_empty([0, 3, shape[1], shape[2]], (Kind::Float, device))?);
     }
     if device == Device::Cpu {
         let out = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
-        let len = pictures.len() * (w as usize * h as usize * 3);
+        let len = images.len() * (w as usize * h as usize * 3);
         // SAFETY: a fresh, contiguous CPU tensor of `len` floats that nothing else refers to; every one of them is written below
         // before it is read, and the slice ends before the tensor is used again.
         let floats =
             unsafe { std::slice::from_raw_parts_mut(out.data_ptr().cast::<MaybeUninit<f32>>(), len) };
-        normalise(processor, &pictures, floats);
+        normalise(processor, &images, floats);
         return Ok(out.f_permute([0, 3, 1, 2])?);
     }
     // Bytes travel to the device, a quarter of the floats; both affine steps are one multiply-add there.
-    let bytes: Vec<u8> = pictures.iter().flat_map(|q| q.as_raw().iter().copied()).collect();
+    let bytes: Vec<u8> = images.iter().flat_map(|q| q.as_raw().iter().copied()).collect();
     let u8s = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
     let scale: Vec<f32> = processor.std.iter().map(|d| 1.0 / (255.0 * d)).collect();
     let shift: Vec<f32> = processor.mean.iter().zip(processor.std).map(|(m, d)| -m / d).collect();
@@ -51,15 +51,15 @@ pub fn images<P: Borrow<RgbImage>>(
 }
 
 /// Bytes → floats, one look-up each: every value of a channel is known beforehand. `floats` has one for each byte.
-fn normalise(processor: &ImageProcessor, pictures: &[&RgbImage], floats: &mut [MaybeUninit<f32>]) {
+fn normalise(processor: &ImageProcessor, images: &[&RgbImage], floats: &mut [MaybeUninit<f32>]) {
     let table: [[f32; 256]; 3] = [0, 1, 2].map(|c| {
         let (mean, std) = (f64::from(processor.mean[c]), f64::from(processor.std[c]));
         std::array::from_fn(|v| ((v as f64 / 255.0 - mean) / std) as f32)
     });
     let mut rest = floats;
-    for picture in pictures {
-        let (floats, after) = rest.split_at_mut(picture.as_raw().len().min(rest.len()));
-        for (to, from) in floats.chunks_exact_mut(3).zip(picture.as_raw().chunks_exact(3)) {
+    for image in images {
+        let (floats, after) = rest.split_at_mut(image.as_raw().len().min(rest.len()));
+        for (to, from) in floats.chunks_exact_mut(3).zip(image.as_raw().chunks_exact(3)) {
             for c in 0..3 {
                 to[c].write(table[c][usize::from(from[c])]);
             }
@@ -70,7 +70,7 @@ fn normalise(processor: &ImageProcessor, pictures: &[&RgbImage], floats: &mut [M
 
 /// Spectrograms `[T_i, M]` → `[B, T, M]` fp32 padded with zeros, and `[B]` int64 lengths. T is the longest, rounded up to a
 /// multiple of `round` frames: fewer distinct shapes let libtorch reuse its prepared kernels. Of processors that fuse: `[B, 4, T, M]`, and
-/// how many of the four are a sound's own: 4 where it is fused, else 1.
+/// how many of the four are an audio file's own: 4 where it is fused, else 1.
 ///
 /// # Errors
 /// A spectrogram that is not whole frames, or no room on the device.

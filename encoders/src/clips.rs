@@ -1,4 +1,4 @@
-//! Clips in a batch of pictures: the frames of all lie in it one after another, and lengths may differ.
+//! Clips in a batch of images: the frames of all lie in it one after another, and lengths may differ.
 
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -52,8 +52,8 @@ impl Clips {
         self.sizes
     }
 
-    /// Whether every clip is a single picture.
-    pub fn are_pictures(&self) -> bool {
+    /// Whether every clip is a single image.
+    pub fn are_images(&self) -> bool {
         self.sizes.1 < 2
     }
 

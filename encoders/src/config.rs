@@ -24,4 +24,4 @@ pub use unisono_nn::config::{
     Activation, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig, TransformerConfig, within,
 };
 pub use unisono_processors::Size;
-pub use video::{FramePooling, Sampling, SoundRule, VideoConfig};
+pub use video::{AudioRule, FramePooling, Sampling, VideoConfig};

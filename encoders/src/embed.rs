@@ -1,4 +1,4 @@
-//! Strings, pictures, sounds and videos in memory → vectors in the shared space.
+//! Strings, images, audio files and videos in memory → vectors in the shared space.
 
 use crate::{Input, Model, Result};
 use image::RgbImage;
@@ -33,24 +33,24 @@ impl Model {
         self.embed(ids.iter().map(|ids| Input::Text(ids)), true)
     }
 
-    /// Pictures of any size → `[N, D]` unit vectors.
+    /// Images of any size → `[N, D]` unit vectors.
     ///
     /// # Errors
     /// No image tower, or libtorch's.
-    pub fn embed_images(&self, pictures: &[RgbImage]) -> Result<Tensor> {
+    pub fn embed_images(&self, images: &[RgbImage]) -> Result<Tensor> {
         let processor = self.image_processor()?;
-        let prepared: Vec<RgbImage> = pictures.iter().map(|p| processor.prepare(p)).collect();
+        let prepared: Vec<RgbImage> = images.iter().map(|p| processor.prepare(p)).collect();
         self.embed(prepared.iter().map(Input::Image), true)
     }
 
-    /// Mono sounds at the audio processor's sample rate → `[N, D]` unit vectors.
+    /// Mono audio files at the audio processor's sample rate → `[N, D]` unit vectors.
     ///
     /// # Errors
-    /// No audio tower, a sound without samples or with NaN, or libtorch's.
-    pub fn embed_sounds<S: AsRef<[f32]>>(&self, sounds: &[S]) -> Result<Tensor> {
+    /// No audio tower, an audio file without samples or with NaN, or libtorch's.
+    pub fn embed_audios<S: AsRef<[f32]>>(&self, audios: &[S]) -> Result<Tensor> {
         let processor = self.audio_processor()?;
         let mels: Vec<Vec<f32>> =
-            sounds.iter().map(|s| processor.process(s.as_ref())).collect::<Result<_, _>>()?;
+            audios.iter().map(|s| processor.process(s.as_ref())).collect::<Result<_, _>>()?;
         self.embed(mels.iter().map(|mel| Input::Audio(mel)), true)
     }
 

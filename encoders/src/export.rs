@@ -78,7 +78,7 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
     if c.video.is_some() || image.transformer.messages {
         return Err(cannot(
             format,
-            "expected towers for texts and pictures only",
+            "expected towers for texts and images only",
             "a table for videos besides",
         ));
     }
@@ -154,7 +154,7 @@ fn hf_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
         return Err(cannot(format, what, "another setting"));
     }
     if clip.image.size.sides[0] != clip.image.size.sides[1] {
-        return Err(cannot(format, "expected square pictures", clip.image.size));
+        return Err(cannot(format, "expected square images", clip.image.size));
     }
     let mut map = Map::default();
     for (theirs, m, w) in [("text_model", "text", t.width), ("vision_model", "image", v.width)] {
@@ -259,7 +259,7 @@ fn hf_processor(p: &ImageProcessor, notes: &mut Vec<String>) -> Value {
     };
     if !exact {
         notes.push(format!(
-            "pictures are prepared by \"{:?}\" here, which CLIPImageProcessor does not have: its own crop stands in the file",
+            "images are prepared by \"{:?}\" here, which CLIPImageProcessor does not have: its own crop stands in the file",
             p.fit
         ));
     }
@@ -280,7 +280,7 @@ fn open_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
     if t.input_norm || v.causal {
         return Err(cannot(
             format,
-            "expected no norm before the text blocks and bidirectional pictures",
+            "expected no norm before the text blocks and bidirectional images",
             "another setting",
         ));
     }
@@ -362,7 +362,7 @@ fn open_clip_processor(p: &ImageProcessor, notes: &mut Vec<String>) -> Value {
     };
     let filter = if p.interpolation == Interpolation::Bilinear { "bilinear" } else { "bicubic" };
     if !exact || !matches!(p.interpolation, Interpolation::Bilinear | Interpolation::Bicubic) {
-        notes.push("OpenCLIP's transforms cannot prepare pictures exactly as here: the nearest settings stand in the file".into());
+        notes.push("OpenCLIP's transforms cannot prepare images exactly as here: the nearest settings stand in the file".into());
     }
     json!({"size": p.size.sides, "mode": "RGB", "mean": p.mean, "std": p.std, "interpolation": filter, "resize_mode": mode,
         "fill_color": p.background[0]})

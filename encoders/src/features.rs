@@ -3,7 +3,7 @@
 use crate::batch;
 use crate::clips::{Clips, Tokens};
 use crate::gather::Gathered;
-use crate::video::Heard;
+use crate::video::ClipAudio;
 use crate::{Error, Modality, Model, Pass, Result};
 use image::RgbImage;
 use std::collections::BTreeMap;
@@ -18,11 +18,11 @@ pub(crate) const AT_ONCE: usize = 64;
 pub enum Input<'a> {
     /// Token ids.
     Text(&'a [i64]),
-    /// A picture of the processor's size.
+    /// An image of the processor's size.
     Image(&'a RgbImage),
     /// A log-mel spectrogram `[T, M]`.
     Audio(&'a [f32]),
-    /// Frames of the processor's size, and the sound's spectrogram.
+    /// Frames of the processor's size, and the audio's spectrogram.
     Video(&'a [RgbImage], Option<&'a [f32]>),
 }
 
@@ -42,7 +42,7 @@ impl<'a> From<&'a Prepared> for Input<'a> {
     fn from(prepared: &'a Prepared) -> Self {
         match prepared {
             Prepared::Text(ids) => Self::Text(ids),
-            Prepared::Image(picture) => Self::Image(picture),
+            Prepared::Image(image) => Self::Image(image),
             Prepared::Audio(mel, _) => Self::Audio(mel),
             Prepared::Video(clip) => clip.into(),
         }
@@ -51,7 +51,7 @@ impl<'a> From<&'a Prepared> for Input<'a> {
 
 impl<'a> From<&'a crate::Clip> for Input<'a> {
     fn from(clip: &'a crate::Clip) -> Self {
-        Self::Video(&clip.frames, clip.sound.as_deref())
+        Self::Video(&clip.frames, clip.audio.as_deref())
     }
 }
 
@@ -76,8 +76,8 @@ pub struct TowerFeatures {
 }
 
 impl Model {
-    /// Inputs of any modalities through their towers. Pictures go through by sizes, texts and sounds in parts of like length
-    /// ([`Pass::parts`]), and what comes out is in the order of the inputs; the tokens of pictures of several shapes are padded and masked.
+    /// Inputs of any modalities through their towers. Images go through by sizes, texts and audio files in parts of like length
+    /// ([`Pass::parts`]), and what comes out is in the order of the inputs; the tokens of images of several shapes are padded and masked.
     ///
     /// # Errors
     /// No tower for one of them, an input that it does not take, or libtorch's.
@@ -127,18 +127,18 @@ impl Model {
             if rows.is_empty() {
                 continue;
             }
-            let (mut ids, mut pictures, mut mels, mut clips) = (vec![], vec![], vec![], vec![]);
+            let (mut ids, mut images, mut mels, mut clips) = (vec![], vec![], vec![], vec![]);
             for row in &rows {
                 match inputs[*row] {
                     Input::Text(of) => ids.push(of),
-                    Input::Image(of) => pictures.push(std::slice::from_ref(of)),
+                    Input::Image(of) => images.push(std::slice::from_ref(of)),
                     Input::Audio(of) => mels.push(of),
-                    Input::Video(frames, sound) => clips.push((frames, sound)),
+                    Input::Video(frames, audio) => clips.push((frames, audio)),
                 }
             }
             let gathered = match modality {
                 Modality::Text => self.encode_texts(&ids, pass, tokens)?,
-                Modality::Image => self.encode_frames(&pictures, pass, tokens)?.0,
+                Modality::Image => self.encode_frames(&images, pass, tokens)?.0,
                 Modality::Audio => self.encode_audio(&mels, pass, tokens)?,
                 Modality::Video => {
                     let (of, flops) = self.videos(rows, &clips, pass, tokens)?;
@@ -195,7 +195,7 @@ impl Model {
     }
 
     /// The frames of clips through the image tower, all of one size together, → pooled vectors and tokens of all frames, one after
-    /// another, and whose each is. A picture is a clip of one frame. Most towers see each frame by itself; where a clip's frames hear
+    /// another, and whose each is. An image is a clip of one frame. Most towers see each frame by itself; where a clip's frames hear
     /// each other, clips of one length go through together.
     ///
     /// # Errors
@@ -212,15 +212,15 @@ impl Model {
         let (mut groups, mut first) = (BTreeMap::<_, (Vec<&RgbImage>, Vec<usize>)>::new(), 0);
         for clip in clips {
             for unit in clip.chunks(if tower.mixes_frames() { clip.len() } else { 1 }) {
-                let (pictures, rows) = groups.entry((unit.len(), unit[0].dimensions())).or_default();
-                pictures.extend(unit);
+                let (images, rows) = groups.entry((unit.len(), unit[0].dimensions())).or_default();
+                images.extend(unit);
                 rows.extend(first..first + unit.len());
                 first += unit.len();
             }
         }
         let mut all = Gathered::of(tokens);
-        for ((frames, _), (pictures, rows)) in groups {
-            let pixels = batch::images(processor, &pictures, self.device())?;
+        for ((frames, _), (images, rows)) in groups {
+            let pixels = batch::images(processor, &images, self.device())?;
             let size = pixels.size4()?;
             let each = self
                 .config()
@@ -246,8 +246,8 @@ impl Model {
         for part in parts(clips, most) {
             let frames: Vec<&[RgbImage]> = part.iter().map(|(frames, _)| *frames).collect();
             let (seen, of) = self.encode_frames(&frames, pass, tokens)?;
-            let sounds: Vec<Option<&[f32]>> = part.iter().map(|(_, sound)| *sound).collect();
-            let heard = if self.listens() { self.hear(&sounds, pass)? } else { None };
+            let audios: Vec<Option<&[f32]>> = part.iter().map(|(_, audio)| *audio).collect();
+            let heard = if self.listens() { self.clip_audio(&audios, pass)? } else { None };
             pooled.push(self.forward_video(&seen.pooled, &of, heard.as_ref().map(|(h, _)| h), pass)?);
             flops += seen.flops + heard.map_or(0.0, |(_, flops)| flops);
             flops += self.config().video_flops(of.sizes());
@@ -268,20 +268,20 @@ impl Model {
         Ok((TowerFeatures { rows, pooled, tokens }, flops))
     }
 
-    /// What is heard of those clips that have sound, and the operations that it took.
+    /// What is heard of those clips that have audio, and the operations that it took.
     ///
     /// # Errors
     /// As [`encode_audio`](Self::encode_audio).
-    pub fn hear(&self, sounds: &[Option<&[f32]>], pass: &Pass) -> Result<Option<(Heard, f64)>> {
-        let rows: Vec<usize> = (0..sounds.len()).filter(|i| sounds[*i].is_some()).collect();
+    pub fn clip_audio(&self, audios: &[Option<&[f32]>], pass: &Pass) -> Result<Option<(ClipAudio, f64)>> {
+        let rows: Vec<usize> = (0..audios.len()).filter(|i| audios[*i].is_some()).collect();
         if rows.is_empty() {
             return Ok(None);
         }
-        let mels: Vec<&[f32]> = sounds.iter().copied().flatten().collect();
-        // All together: a clip's sound is one token beside its frames.
+        let mels: Vec<&[f32]> = audios.iter().copied().flatten().collect();
+        // All together: a clip's audio is one token beside its frames.
         let of = self.encode_audio(&mels, &Pass { parts: 1, ..*pass }, false)?;
         let vectors = self.project(Modality::Audio, &of.pooled)?;
-        Ok(Some((Heard { pooled: of.pooled, vectors, rows }, of.flops)))
+        Ok(Some((ClipAudio { pooled: of.pooled, vectors, rows }, of.flops)))
     }
 }
 
@@ -326,7 +326,7 @@ impl Frames for Vec<RgbImage> {
     }
 }
 
-/// A clip's frames and sound.
+/// A clip's frames and audio.
 type Borrowed<'a> = (&'a [RgbImage], Option<&'a [f32]>);
 
 #[cfg(test)]

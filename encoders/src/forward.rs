@@ -2,7 +2,7 @@
 
 use crate::clips::Clips;
 use crate::towers::{Tower, TowerOutput};
-use crate::video::{Heard, Seen};
+use crate::video::{ClipAudio, ClipFrames};
 use crate::{Modality, Model, Pass, Result};
 use tch::Tensor;
 
@@ -34,7 +34,7 @@ impl Model {
     /// [`forward_image`](Self::forward_image) of the frames of clips, `frames` of each one after another, which may hear each other.
     ///
     /// # Errors
-    /// As [`forward_image`](Self::forward_image), and a number of pictures that `frames` does not divide.
+    /// As [`forward_image`](Self::forward_image), and a number of images that `frames` does not divide.
     pub fn forward_frames<'a>(
         &self,
         pixels: &Tensor,
@@ -69,10 +69,10 @@ impl Model {
         &self,
         pooled: &Tensor,
         clips: &Clips,
-        heard: Option<&Heard>,
+        heard: Option<&ClipAudio>,
         pass: impl Into<Pass<'a>>,
     ) -> Result<Tensor> {
         let vectors = self.project_raw(Modality::Image, pooled)?;
-        self.video_tower()?.forward(&Seen { pooled, vectors: &vectors, clips }, heard, &pass.into())
+        self.video_tower()?.forward(&ClipFrames { pooled, vectors: &vectors, clips }, heard, &pass.into())
     }
 }

@@ -1,6 +1,6 @@
-//! Towers for text, images and sound, their projections into one space, the processors that feed them, and model files.
+//! Towers for text, images and audio, their projections into one space, the processors that feed them, and model files.
 //!
-//! Start at [`Model`]: it loads a model directory and embeds strings, pictures and samples.
+//! Start at [`Model`]: it loads a model directory and embeds strings, images and samples.
 
 pub mod batch;
 pub mod clips;

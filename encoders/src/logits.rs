@@ -38,7 +38,7 @@ impl Model {
             (Some(prompts), Some((tokens, _))) => {
                 let prefix = self.config().image.as_ref().map_or(0, |i| i.prefix);
                 let patches = tokens.f_narrow(1, prefix, tokens.size()[1] - prefix)?;
-                let texts = unit(&prompts.forward(texts, &prompts.see(&patches, clips)?)?)?;
+                let texts = unit(&prompts.forward(texts, &prompts.clip_patches(&patches, clips)?)?)?;
                 texts.f_matmul(&videos.f_unsqueeze(2)?)?.f_squeeze_dim(2)?
             }
             (Some(_), None) => return Err(Error::Input("texts look at tokens of frames, found none".into())),

@@ -11,7 +11,7 @@ use tch::{Device, Tensor};
 use unisono_nn::{Init, Scope};
 use unisono_processors::{Contract, ImageProcessor, LogMel, Processors, TextProcessor};
 
-/// Whose temperature counts: a video's vector stands where a picture's would.
+/// Whose temperature counts: a video's vector stands where an image's would.
 const fn paired(modality: Modality) -> Modality {
     match modality {
         Modality::Video => Modality::Image,
@@ -107,7 +107,7 @@ impl Model {
     }
 
     /// The same towers with another way from frames to a vector, its new weights a function of (`seed`, their names): how a video tower
-    /// is put over a model that was trained on pictures. A video tower of the same pooling keeps its weights where their shapes are kept.
+    /// is put over a model that was trained on images. A video tower of the same pooling keeps its weights where their shapes are kept.
     ///
     /// # Errors
     /// No image tower, or impossible sizes.
@@ -171,7 +171,7 @@ impl Model {
         self.projections.keys().copied().chain(video).collect()
     }
 
-    /// The modalities that this model embeds: those of its towers, and videos wherever it sees pictures.
+    /// The modalities that this model embeds: those of its towers, and videos wherever it sees images.
     pub fn embeds(&self) -> Vec<Modality> {
         self.towers.keys().copied().collect()
     }
@@ -182,9 +182,9 @@ impl Model {
         usize::try_from(frames).unwrap_or(1).max(1)
     }
 
-    /// Whether a clip's sound is a part of its vector.
+    /// Whether a clip's audio is a part of its vector.
     pub fn listens(&self) -> bool {
-        self.config.video.as_ref().is_some_and(|v| v.sound.is_some())
+        self.config.video.as_ref().is_some_and(|v| v.audio.is_some())
     }
 
     /// How this model is fed, with the usual limits.

@@ -63,7 +63,7 @@ impl Prompts {
     }
 
     /// Patches of all frames `[N, P, W]` → the mean patches of each clip in the shared space `[n, P, D]`.
-    pub(crate) fn see(&self, patches: &Tensor, clips: &Clips) -> Result<Tensor> {
+    pub(crate) fn clip_patches(&self, patches: &Tensor, clips: &Clips) -> Result<Tensor> {
         let x = self.projection.forward(&self.token_norm.forward(patches)?)?;
         let (_, p, d) = x.size3()?;
         let (n, _) = clips.sizes();

@@ -1,4 +1,4 @@
-//! From pictures and spectrograms to grids of features: a patch convolution, or a stack of small ones.
+//! From images and spectrograms to grids of features: a patch convolution, or a stack of small ones.
 
 use crate::config::{Activation, ConvConfig, StemConfig};
 use crate::{Mode, Result};

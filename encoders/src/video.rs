@@ -1,7 +1,7 @@
-//! The video tower: the vectors of a clip's frames, and of its sound, become one vector of the shared space.
+//! The video tower: the vectors of a clip's frames, and of its audio, become one vector of the shared space.
 
 use crate::clips::{Clips, unit};
-use crate::config::{FinalNorm, FramePooling, ModelConfig, SoundRule, TransformerConfig, VideoConfig};
+use crate::config::{AudioRule, FinalNorm, FramePooling, ModelConfig, TransformerConfig, VideoConfig};
 use crate::prompts::Prompts;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
@@ -9,7 +9,7 @@ use unisono_nn::{Init, Linear, Norm, Pass, Precision, Scope, Transformer};
 
 /// What is seen of some clips.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct ClipFrames<'a> {
     /// `[N, W]` pooled vectors of all frames.
     pub pooled: &'a Tensor,
     /// `[N, D]` projected vectors of all frames, of the length that the projection gives.
@@ -18,12 +18,12 @@ pub struct Seen<'a> {
     pub clips: &'a Clips,
 }
 
-/// What is heard of those clips that have sound.
+/// What is heard of those clips that have audio.
 #[derive(Debug)]
-pub struct Heard {
-    /// `[m, W]` pooled vectors of the sounds.
+pub struct ClipAudio {
+    /// `[m, W]` pooled vectors of the audio files.
     pub pooled: Tensor,
-    /// `[m, D]` unit vectors of the sounds.
+    /// `[m, D]` unit vectors of the audio files.
     pub vectors: Tensor,
     /// The clip that each belongs to, ascending.
     pub rows: Vec<usize>,
@@ -33,7 +33,7 @@ pub struct Heard {
 #[derive(Debug)]
 pub struct VideoTower {
     pooling: Pool,
-    sound: Option<SoundRule>,
+    audio: Option<AudioRule>,
     prompts: Option<Prompts>,
 }
 
@@ -77,8 +77,8 @@ struct Temporal {
     position: Tensor,
     blocks: Blocks,
     out: Linear,
-    /// The sound's way in, and what tells it from frames.
-    sound: Option<(Linear, Tensor)>,
+    /// The audio's way in, and what tells it from frames.
+    audio: Option<(Linear, Tensor)>,
 }
 
 impl VideoTower {
@@ -97,9 +97,9 @@ impl VideoTower {
                 blocks: Blocks::new(scope, t)?,
                 // Zero: an untrained tower is the mean.
                 out: Linear::new(&scope.child("out"), t.width, dim, true, 0.0)?,
-                sound: match c.sound {
-                    Some(SoundRule::Token) => {
-                        let scope = scope.child("sound");
+                audio: match c.audio {
+                    Some(AudioRule::Token) => {
+                        let scope = scope.child("audio");
                         let width = model.audio.as_ref().map_or(0, |a| a.out_width());
                         let embed = Linear::new(&scope.child("embed"), width, t.width, true, std(width))?;
                         Some((embed, scope.param("position", &[t.width], Init::Normal(0.02))?))
@@ -113,7 +113,7 @@ impl VideoTower {
             },
         };
         let prompts = c.prompts.as_ref().map(|p| Prompts::new(&scope.child("prompts"), p, image, dim));
-        Ok(Self { pooling, sound: c.sound, prompts: prompts.transpose()? })
+        Ok(Self { pooling, audio: c.audio, prompts: prompts.transpose()? })
     }
 
     /// Packs the blocks' weights for inference.
@@ -134,7 +134,7 @@ impl VideoTower {
     ///
     /// # Errors
     /// More frames than the tower has positions for, or libtorch's.
-    pub fn forward(&self, seen: &Seen, heard: Option<&Heard>, pass: &Pass) -> Result<Tensor> {
+    pub fn forward(&self, seen: &ClipFrames, heard: Option<&ClipAudio>, pass: &Pass) -> Result<Tensor> {
         let clips = seen.clips;
         let (n, f) = clips.sizes();
         let positions = |table: &Tensor| {
@@ -149,7 +149,7 @@ impl VideoTower {
             Pool::Temporal(t) => {
                 let mut x = clips.rows(&t.embed.forward(seen.pooled)?)?.f_add(&positions(&t.position)?)?;
                 let mut real = clips.real().map(Tensor::shallow_clone);
-                if let (Some((embed, position)), Some(heard)) = (&t.sound, heard) {
+                if let (Some((embed, position)), Some(heard)) = (&t.audio, heard) {
                     let token = embed.forward(&heard.pooled)?.f_add(position)?;
                     let at = index(&heard.rows, x.device())?;
                     let tokens = x.f_new_zeros([n, token.size()[1]], (token.kind(), x.device()))?;
@@ -173,7 +173,7 @@ impl VideoTower {
                 clips.mean(&said.f_add(&x)?)?
             }
         };
-        let Some(SoundRule::Mean { weight }) = self.sound else { return Ok(pooled) };
+        let Some(AudioRule::Mean { weight }) = self.audio else { return Ok(pooled) };
         let seen = unit(&pooled)?;
         let Some(heard) = heard.filter(|h| !h.rows.is_empty()) else { return Ok(seen) };
         let at = index(&heard.rows, seen.device())?;

@@ -10,7 +10,7 @@ use unisono_nn::tensors;
 use unisono_processors::Json;
 use unisono_processors::{LogMel, MelConfig};
 
-fn sound(n: usize, rate: u32) -> Vec<f32> {
+fn audio(n: usize, rate: u32) -> Vec<f32> {
     let mut state = n as u64;
     let tau = std::f64::consts::TAU;
     (0..n)
@@ -45,7 +45,7 @@ fn spectrograms_are_those_of_the_library() {
         let (case, n) = name.split_once('/').unwrap();
         let mel = front_end(case);
         let rate = mel.config().sample_rate;
-        let found = mel.process(&sound(n.parse().unwrap(), rate)).unwrap();
+        let found = mel.process(&audio(n.parse().unwrap(), rate)).unwrap();
         let m = mel.config().mels as i64;
         let mut found = Tensor::from_slice(&found).view([-1, m]);
         // Long ones are kept in part.
@@ -70,10 +70,10 @@ fn spectrograms_are_those_of_the_library() {
 }
 
 #[test]
-fn fused_sounds_share_a_batch_with_short_ones() {
+fn fused_audios_share_a_batch_with_short_ones() {
     let mel = front_end("clap-fusion-repeatpad");
     let (short, long) =
-        (mel.process(&sound(1500, 8000)).unwrap(), mel.process(&sound(20_011, 8000)).unwrap());
+        (mel.process(&audio(1500, 8000)).unwrap(), mel.process(&audio(20_011, 8000)).unwrap());
     let (batch, own) = batch::spectrograms(&mel, &[&short, &long], 1, Device::Cpu).unwrap();
     assert_eq!((batch.size(), Vec::<i64>::try_from(&own).unwrap()), (vec![2, 4, 81, 64], vec![1, 4]));
     assert_eq!(batch.get(0).get(0), batch.get(0).get(3));

@@ -90,12 +90,10 @@ fn check(dir: &Path, prepared: bool) -> Vec<(String, f64)> {
             }
         }
         for i in 0..3 {
-            if let Some(picture) = g.get(&format!("in.picture.{i}")) {
-                let out = model.forward_image(&picture.unsqueeze(0), Mode::Eval).unwrap();
-                found.push((
-                    format!("{name} picture {i}"),
-                    compare(&model, Modality::Image, &out, &g, Some(i)),
-                ));
+            if let Some(image) = g.get(&format!("in.picture.{i}")) {
+                let out = model.forward_image(&image.unsqueeze(0), Mode::Eval).unwrap();
+                found
+                    .push((format!("{name} image {i}"), compare(&model, Modality::Image, &out, &g, Some(i))));
             }
         }
         if let Some(mel) = g.get("in.mel") {
@@ -312,10 +310,9 @@ fn a_model_trained_here_exports_with_its_tokenizer_and_processor() {
     let model = Model::new(config, processors, 3, Device::Cpu).unwrap();
     let _ = tch::no_grad(|| model.params().get("image.stem.bias").unwrap().tensor.shallow_clone().fill_(0.3));
     let texts = ["a red bus", "", "ein sehr langer Satz über einen Bus, der nie kommt und nie kam"];
-    let picture =
+    let image =
         image::RgbImage::from_fn(50, 31, |x, y| image::Rgb([(x * 5) as u8, (y * 7) as u8, (x * y) as u8]));
-    let want =
-        [model.embed_text(&texts).unwrap(), model.embed_images(std::slice::from_ref(&picture)).unwrap()];
+    let want = [model.embed_text(&texts).unwrap(), model.embed_images(std::slice::from_ref(&image)).unwrap()];
     for (format, exact) in [(Format::HfClip, true), (Format::OpenClip, false), (Format::Unisono, true)] {
         let dir = std::env::var_os("UNISONO_KEEP_EXPORTS").map(PathBuf::from);
         let temporary = tempfile::tempdir().unwrap();
@@ -324,7 +321,7 @@ fn a_model_trained_here_exports_with_its_tokenizer_and_processor() {
         let again = Model::load(&dir, Device::Cpu).unwrap();
         // OpenCLIP lower-cases and cleans texts before any tokenizer: these are clean.
         assert!(distance(&again.embed_text(&texts).unwrap(), &want[0]) < 1e-6, "{format:?}");
-        let images = distance(&again.embed_images(std::slice::from_ref(&picture)).unwrap(), &want[1]);
+        let images = distance(&again.embed_images(std::slice::from_ref(&image)).unwrap(), &want[1]);
         assert!(images < if exact { 1e-6 } else { 0.1 }, "{format:?}: {images}");
     }
 }

@@ -16,7 +16,7 @@ const CONFIG: &str = r#"{"embed_dim": 10,
         "transformer": {"width": 12, "depth": 2, "heads": 2}},
     "audio": {"mels": 8, "max_frames": 40, "stem": {"kind": "patch", "size": [4, 8]}, "pooling": "attention",
         "transformer": {"width": 8, "depth": 1, "heads": 2}},
-    "video": {"frames": 4, "sound": {"kind": "mean", "weight": 0.25}}}"#;
+    "video": {"frames": 4, "audio": {"kind": "mean", "weight": 0.25}}}"#;
 
 fn model() -> Model {
     let config: ModelConfig = serde_json::from_str(CONFIG).unwrap();
@@ -29,7 +29,7 @@ fn model() -> Model {
     Model::new(config, processors, 4, Device::Cpu).unwrap()
 }
 
-fn picture(w: u32, h: u32, seed: u32) -> RgbImage {
+fn image(w: u32, h: u32, seed: u32) -> RgbImage {
     RgbImage::from_fn(w, h, |x, y| Rgb([x, y, x ^ y].map(|v| (v * 37 + seed * 101) as u8)))
 }
 
@@ -44,7 +44,7 @@ fn far(a: &Tensor, b: &Tensor) -> f64 {
 
 struct Made {
     ids: Vec<Vec<i64>>,
-    pictures: Vec<RgbImage>,
+    images: Vec<RgbImage>,
     mels: Vec<Vec<f32>>,
     clips: Vec<Vec<RgbImage>>,
 }
@@ -53,9 +53,9 @@ impl Made {
     fn new() -> Self {
         Self {
             ids: vec![vec![5, 9, 1], vec![7, 1], vec![3, 4, 5, 6, 8, 1]],
-            pictures: vec![picture(24, 24, 1), picture(16, 32, 2), picture(24, 24, 3), picture(40, 8, 4)],
+            images: vec![image(24, 24, 1), image(16, 32, 2), image(24, 24, 3), image(40, 8, 4)],
             mels: vec![mel(9, 0.1), mel(40, 0.2), mel(4, 0.3)],
-            clips: vec![vec![picture(32, 16, 5); 3], vec![picture(24, 24, 6), picture(24, 24, 7)]],
+            clips: vec![vec![image(32, 16, 5); 3], vec![image(24, 24, 6), image(24, 24, 7)]],
         }
     }
 
@@ -63,12 +63,12 @@ impl Made {
     fn inputs(&self) -> Vec<Input<'_>> {
         let mut all = vec![
             Input::Video(&self.clips[0], Some(&self.mels[0])),
-            Input::Image(&self.pictures[0]),
+            Input::Image(&self.images[0]),
             Input::Text(&self.ids[0]),
             Input::Video(&self.clips[1], None),
         ];
         all.extend(self.mels.iter().map(|mel| Input::Audio(mel)));
-        all.extend(self.pictures[1..].iter().map(Input::Image));
+        all.extend(self.images[1..].iter().map(Input::Image));
         all.extend(self.ids[1..].iter().map(|ids| Input::Text(ids)));
         all
     }
@@ -92,7 +92,7 @@ fn all_at_once_is_one_by_one() {
     );
 }
 
-/// Tokens of pictures of several shapes: each one's own, the rest masked; of videos a sequence for each frame.
+/// Tokens of images of several shapes: each one's own, the rest masked; of videos a sequence for each frame.
 #[test]
 fn tokens_are_padded_and_masked() {
     let (model, made) = (model(), Made::new());
@@ -103,8 +103,8 @@ fn tokens_are_padded_and_masked() {
     assert_eq!(tokens.size(), [4, 9, 12]);
     let counts = Vec::<i64>::try_from(real.sum_dim_intlist([1i64].as_slice(), false, Kind::Int64)).unwrap();
     assert_eq!(counts, [9, 8, 9, 5]);
-    for (row, picture) in made.pictures.iter().enumerate() {
-        let alone = tch::no_grad(|| model.features([Input::Image(picture)], &Pass::EVAL).unwrap());
+    for (row, image) in made.images.iter().enumerate() {
+        let alone = tch::no_grad(|| model.features([Input::Image(image)], &Pass::EVAL).unwrap());
         let (own, none) = &alone.towers[&Modality::Image].tokens[0];
         assert!(none.is_none());
         let n = counts[row];

@@ -127,7 +127,7 @@ fn every_number_of_a_configuration_is_told_by_its_key() {
 }
 
 #[test]
-fn sounds_ask_for_no_gigabytes() {
+fn audios_ask_for_no_gigabytes() {
     let base = |kind: &str| serde_json::json!({"feature_extractor_type": kind});
     for (kind, key, value) in [
         ("WhisperFeatureExtractor", "sampling_rate", serde_json::json!(4_000_000_000u32)),

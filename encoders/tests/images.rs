@@ -12,7 +12,7 @@ use unisono_processors::Json;
 use unisono_processors::Size;
 use unisono_processors::{Alpha, Fit, ImageProcessor, Interpolation};
 
-fn picture(w: u32, h: u32) -> RgbImage {
+fn image(w: u32, h: u32) -> RgbImage {
     let mut state = u64::from(w * 7919 + h);
     let mut out = RgbImage::new(w, h);
     for y in 0..h {
@@ -52,7 +52,7 @@ fn of_library(kind: &str, value: &Value) -> unisono_processors::Result<ImageProc
 }
 
 #[test]
-fn pictures_are_those_of_the_libraries() {
+fn images_are_those_of_the_libraries() {
     let (golden, _) = tensors::read(&fixtures().join("golden.safetensors")).unwrap();
     let cases = cases();
     let (mut bytes, mut wrong, mut worst, mut report) = (0, 0, 0, Vec::new());
@@ -75,7 +75,7 @@ fn pictures_are_those_of_the_libraries() {
             }
             kind => of_library(kind, &cases[&format!("{kind}/{}", parts[1])]).unwrap(),
         };
-        let found = processor.prepare(&picture(w as u32, h as u32));
+        let found = processor.prepare(&image(w as u32, h as u32));
         let shape = want.size();
         assert_eq!([i64::from(found.height()), i64::from(found.width()), 3], shape[..], "{name}");
         let want: Vec<u8> = Vec::try_from(want.contiguous().view([-1])).unwrap();
@@ -100,7 +100,7 @@ fn floats_are_those_of_the_libraries() {
     for (name, want) in floats {
         let parts: Vec<&str> = name.split('/').collect();
         let processor = of_library(parts[1], &cases[&format!("{}/{}", parts[1], parts[2])]).unwrap();
-        let found = batch::images(&processor, &[processor.prepare(&picture(53, 37))], Device::Cpu).unwrap();
+        let found = batch::images(&processor, &[processor.prepare(&image(53, 37))], Device::Cpu).unwrap();
         let worst = (found.squeeze_dim(0) - want).abs().max().double_value(&[]);
         println!("{name}: {worst:e}");
         assert!(worst <= 1e-6, "{name}: {worst:e}");
@@ -126,7 +126,7 @@ fn what_is_not_understood_is_an_error() {
     assert!(error(json!({"crop_pct": 0.875})).contains("crop_pct: expected none, found 0.875"));
     assert!(error(json!({"rescale_offset": true})).contains("rescale_offset"));
     assert!(error(json!({"size": {"shortest_edge": 32, "longest_edge": 64}})).contains("longest_edge"));
-    assert!(error(json!({"do_center_crop": false})).contains("pictures of every shape"));
+    assert!(error(json!({"do_center_crop": false})).contains("images of every shape"));
     assert!(error(json!({"do_resize": false})).contains("a crop without a resize"));
     assert!(error(json!({"size": {"edge": 32}})).contains("size: expected an integer, {shortest_edge}"));
     assert!(
@@ -152,7 +152,7 @@ fn a_lone_number_is_a_square_or_an_edge_as_its_class_has_it() {
     assert_eq!((vit.fit, vit.output_size()), (Fit::Stretch, Some([30, 30])));
     let clip = made("CLIPFeatureExtractor", json!({"crop_size": 28}));
     assert_eq!((clip.fit, clip.edge, clip.output_size()), (Fit::Crop, Some(30), Some([28, 28])));
-    // transformers 5.23 lays transparency over white; what is missing around a small picture stays black.
+    // transformers 5.23 lays transparency over white; what is missing around a small image stays black.
     assert_eq!((clip.alpha, clip.background), (Alpha::Background, [255; 3]));
     assert_eq!(of_library("open_clip", &json!({})).unwrap().alpha, Alpha::Drop);
     let naflex = made("Siglip2ImageProcessor", json!({"size": null}));
@@ -166,7 +166,7 @@ fn a_batch_is_normalised_to_the_last_digit() {
         std: [0.26862954, 0.261_302_6, 0.275_777_1],
         ..ImageProcessor::new(16)
     };
-    let q = picture(16, 16);
+    let q = image(16, 16);
     let batch = batch::images(&p, std::slice::from_ref(&q), Device::Cpu).unwrap();
     for (x, y, pixel) in q.enumerate_pixels() {
         for c in 0..3 {

@@ -1,11 +1,11 @@
-//! Videos in the shared space: the mean, the temporal Transformer, the sound of a clip, X-CLIP's frames that hear each other.
+//! Videos in the shared space: the mean, the temporal Transformer, the audio of a clip, X-CLIP's frames that hear each other.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use image::{Rgb, RgbImage};
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
-use unisono_encoders::video::Heard;
+use unisono_encoders::video::ClipAudio;
 use unisono_encoders::{Clip, Input, Modality, Mode, Model, ModelConfig, Processors, VideoConfig, to_vec};
 use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
 
@@ -39,9 +39,9 @@ fn frame(seed: u32) -> RgbImage {
     })
 }
 
-fn clip(frames: &[u32], sound: Option<f32>) -> Clip {
+fn clip(frames: &[u32], audio: Option<f32>) -> Clip {
     let mel = |v: f32| (0..20 * 8).map(|i| (i as f32 * v).sin()).collect();
-    Clip { frames: frames.iter().map(|s| frame(*s)).collect(), sound: sound.map(mel) }
+    Clip { frames: frames.iter().map(|s| frame(*s)).collect(), audio: audio.map(mel) }
 }
 
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
@@ -80,7 +80,7 @@ fn without_a_table_a_video_is_the_mean_of_its_frames() {
         let want = naive(&frames.chunks(10).map(<[f32]>::to_vec).collect::<Vec<_>>());
         assert!(found.iter().zip(want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6));
     }
-    // The temperature is pictures'.
+    // The temperature is images'.
     let scale = |m| model.logit_scale(Modality::Text, m).unwrap().double_value(&[]);
     assert_eq!(scale(Modality::Video), scale(Modality::Image));
 }
@@ -99,11 +99,11 @@ fn an_untrained_temporal_tower_is_the_mean_and_a_trained_one_sees_the_order() {
     let d = distance(&found.get(0), &found.get(1));
     assert!(d > 1e-3, "{d}");
     assert!(distance(&want.get(0), &want.get(1)) < 1e-6);
-    // Another rule for sound keeps what was learned, another pooling begins anew.
+    // Another rule for audio keeps what was learned, another pooling begins anew.
     let weights = |m: &Model| m.params().get("video.out.weight").map(|p| p.tensor.copy());
     let learned = weights(&temporal);
     let config: VideoConfig = serde_json::from_str(&format!(
-        r#"{{"frames": 6, {TEMPORAL}, "sound": {{"kind": "mean", "weight": 0.5}}}}"#
+        r#"{{"frames": 6, {TEMPORAL}, "audio": {{"kind": "mean", "weight": 0.5}}}}"#
     ))
     .unwrap();
     let longer = temporal.with_video(config, 7).unwrap();
@@ -121,8 +121,8 @@ fn an_untrained_temporal_tower_is_the_mean_and_a_trained_one_sees_the_order() {
 
 #[test]
 fn a_batch_is_its_singles_and_padding_changes_nothing() {
-    let temporal = format!(r#"{{"frames": 5, {TEMPORAL}, "sound": {{"kind": "token"}}}}"#);
-    let mean = r#"{"sound": {"kind": "mean", "weight": 0.3}}"#.to_owned();
+    let temporal = format!(r#"{{"frames": 5, {TEMPORAL}, "audio": {{"kind": "token"}}}}"#);
+    let mean = r#"{"audio": {"kind": "mean", "weight": 0.3}}"#.to_owned();
     for config in [temporal, mean] {
         let model = model(Some(&config)).unwrap();
         stir(&model);
@@ -146,24 +146,24 @@ fn a_batch_is_its_singles_and_padding_changes_nothing() {
 }
 
 #[test]
-fn sound_and_picture_join_as_the_rule_says() {
+fn audio_and_image_join_as_the_rule_says() {
     let silent = model(None).unwrap();
     let clips = [clip(&[1, 2], Some(0.3)), clip(&[3, 4, 5], None)];
     let frames: Vec<Vec<RgbImage>> = clips.iter().map(|c| c.frames.clone()).collect();
     let seen = silent.embed_videos(&frames).unwrap();
     assert_eq!(silent.project(Modality::Video, &silent.embed(&clips, false).unwrap()).unwrap(), seen);
-    let heard = silent.embed([Input::Audio(clips[0].sound.as_deref().unwrap())], true).unwrap().get(0);
+    let heard = silent.embed([Input::Audio(clips[0].audio.as_deref().unwrap())], true).unwrap().get(0);
     for weight in [0.0, 0.25, 1.0] {
-        let rule = format!(r#"{{"sound": {{"kind": "mean", "weight": {weight}}}}}"#);
+        let rule = format!(r#"{{"audio": {{"kind": "mean", "weight": {weight}}}}}"#);
         let model = model(Some(&rule)).unwrap();
         assert!(model.listens());
         let both = model.project(Modality::Video, &model.embed(&clips, false).unwrap()).unwrap();
         let want = seen.get(0) * (1.0 - weight) + &heard * weight;
         let want = &want / want.norm();
         assert!(distance(&both.get(0), &want) < 1e-6, "{weight}");
-        assert!(distance(&both.get(1), &seen.get(1)) < 1e-6, "without sound nothing changes");
+        assert!(distance(&both.get(1), &seen.get(1)) < 1e-6, "without audio nothing changes");
     }
-    let model = model(Some(&format!(r#"{{{TEMPORAL}, "sound": {{"kind": "token"}}}}"#))).unwrap();
+    let model = model(Some(&format!(r#"{{{TEMPORAL}, "audio": {{"kind": "token"}}}}"#))).unwrap();
     let unit = |clips: &[Clip]| model.project(Modality::Video, &model.embed(clips, false).unwrap()).unwrap();
     assert!(distance(&unit(&clips), &seen) < 1e-6, "before training it is the mean of the frames");
     stir(&model);
@@ -176,13 +176,13 @@ fn sound_and_picture_join_as_the_rule_says() {
 #[test]
 fn gradients_equal_finite_differences() {
     let model =
-        model(Some(&format!(r#"{{"frames": 3, {TEMPORAL}, "sound": {{"kind": "token"}}}}"#))).unwrap();
+        model(Some(&format!(r#"{{"frames": 3, {TEMPORAL}, "audio": {{"kind": "token"}}}}"#))).unwrap();
     stir(&model);
     let wave = |shape: [i64; 2], by: f64| {
         (Tensor::arange(shape[0] * shape[1], (Kind::Float, Device::Cpu)) * by).sin().view(shape)
     };
     let clips = Clips::new(&[3, 1, 2], Device::Cpu).unwrap();
-    let heard = Heard { pooled: wave([2, 12], 0.9), vectors: wave([2, 10], 0.4), rows: vec![0, 2] };
+    let heard = ClipAudio { pooled: wave([2, 12], 0.9), vectors: wave([2, 10], 0.4), rows: vec![0, 2] };
     let loss = || {
         let pooled = model.forward_video(&wave([6, 12], 0.7), &clips, Some(&heard), Mode::Train).unwrap();
         (model.project(Modality::Video, &pooled).unwrap() * wave([3, 10], 1.9)).sum(Kind::Double)
@@ -208,7 +208,7 @@ fn gradients_equal_finite_differences() {
 
 #[test]
 fn a_model_with_a_video_tower_round_trips() {
-    let config = format!(r#"{{"frames": 3, {TEMPORAL}, "sound": {{"kind": "token"}}}}"#);
+    let config = format!(r#"{{"frames": 3, {TEMPORAL}, "audio": {{"kind": "token"}}}}"#);
     let model = model(Some(&config)).unwrap();
     stir(&model);
     let dir = tempfile::tempdir().unwrap();
@@ -224,8 +224,8 @@ fn a_model_with_a_video_tower_round_trips() {
 fn impossible_tables_are_named() {
     for (config, says) in [
         (r#"{"frames": 0}"#, "video.frames: expected 1 to 4096, found 0"),
-        (r#"{"sound": {"kind": "mean", "weight": 1.5}}"#, "video.sound.weight: expected 0 to 1"),
-        (r#"{"sound": {"kind": "token"}}"#, "token needs pooling.kind = \"temporal\""),
+        (r#"{"audio": {"kind": "mean", "weight": 1.5}}"#, "video.audio.weight: expected 0 to 1"),
+        (r#"{"audio": {"kind": "token"}}"#, "token needs pooling.kind = \"temporal\""),
         (
             r#"{"pooling": {"kind": "integration", "transformer": {"width": 12, "depth": 1, "heads": 3}}}"#,
             "video.pooling.transformer.width: 12, but integration works in the shared space of embed_dim 10",
@@ -269,9 +269,9 @@ fn frames_of_xclip_hear_their_own_clip_only() {
         let alone = model.video_logits(&texts, one).unwrap();
         assert!(distance(&logits.narrow(0, i as i64, 1), &alone) < 1e-5, "{i}");
     }
-    // A picture is a clip of one frame.
-    let pictures = model.embed([Input::Image(&square(1)), Input::Image(&square(2))], false).unwrap();
+    // An image is a clip of one frame.
+    let images = model.embed([Input::Image(&square(1)), Input::Image(&square(2))], false).unwrap();
     assert!(
-        distance(&pictures.narrow(0, 1, 1), &model.embed([Input::Image(&square(2))], false).unwrap()) < 1e-5
+        distance(&images.narrow(0, 1, 1), &model.embed([Input::Image(&square(2))], false).unwrap()) < 1e-5
     );
 }

@@ -1,4 +1,4 @@
-//! Pictures a second on one thread, stage by stage, for OpenCLIP's processor at 224: `image_stages FILE...`. Prints the best of five
+//! Images a second on one thread, stage by stage, for OpenCLIP's processor at 224: `image_stages FILE...`. Prints the best of five
 //! rounds: decoding, resizing with the crop, normalising, and the whole from file to tensor. Its counterpart: `benches/image_pipeline.py`.
 
 use std::path::Path;
@@ -28,9 +28,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut spent = [0.0; 4];
         for file in &files {
             let begun = Instant::now();
-            let picture = decode::image(Path::new(file), &options)?;
+            let image = decode::image(Path::new(file), &options)?;
             let decoded = begun.elapsed().as_secs_f64();
-            let prepared = processor.prepare(&picture);
+            let prepared = processor.prepare(&image);
             let resized = begun.elapsed().as_secs_f64();
             let _ = unisono_encoders::batch::images(&processor, &[prepared], Device::Cpu)?;
             let whole = begun.elapsed().as_secs_f64();

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `STAMPS` is a folder of Tux Paint stamps (`usr/share/tuxpaint/stamps` of the Debian package
-//! `tuxpaint-stamps-default`); without it the page has no pictures and no sounds, and shows that it is whole without them.
+//! `tuxpaint-stamps-default`); without it the page has no images and no audio files, and shows that it is whole without them.
 //! The numbers are measured, by the real code, on random vectors.
 
 use std::{error::Error, fs, path::Path};
@@ -47,12 +47,12 @@ fn main() -> Outcome<()> {
         recall,
         searches: stamps.chunks_exact(6).take(8).enumerate().map(text_search).collect(),
         spoken: stamps.chunks_exact(6).skip(8).take(4).enumerate().filter_map(spoken_search).collect(),
-        sound_to_text: stamps
+        audio_to_text: stamps
             .chunks_exact(5)
             .skip(14)
             .take(4)
             .enumerate()
-            .filter_map(sound_to_text)
+            .filter_map(audio_to_text)
             .collect(),
         mistakes: stamps.chunks_exact(2).skip(50).take(6).enumerate().map(mistake).collect(),
         time: Some(time()),
@@ -225,7 +225,7 @@ fn notes() -> Notes {
 /// A stamp with its captions and one recording.
 struct Stamp {
     id: String,
-    picture: Media,
+    image: Media,
     captions: Vec<(String, String)>,
     speech: Option<(String, Media)>,
 }
@@ -264,11 +264,11 @@ fn load_stamps(folder: &Path) -> Outcome<Vec<Stamp>> {
                 |lang| {
                     fs::read(format!("{}_desc_{lang}.ogg", stem.display()))
                         .ok()
-                        .map(|sound| (lang.to_string(), Media::new(sound)))
+                        .map(|audio| (lang.to_string(), Media::new(audio)))
                 },
             );
         let id = stem.strip_prefix(folder)?.display().to_string();
-        stamps.push(Stamp { id, picture: Media::new(bytes), captions, speech });
+        stamps.push(Stamp { id, image: Media::new(bytes), captions, speech });
     }
     Ok(stamps)
 }
@@ -281,7 +281,7 @@ impl Stamp {
 
     fn hit(&self, place: usize, right: Option<bool>) -> Hit {
         Hit {
-            media: Some(self.picture.clone()),
+            media: Some(self.image.clone()),
             text: Some(self.caption("en").1),
             lang: Some("en".into()),
             id: Some(self.id.clone()),
@@ -316,7 +316,7 @@ fn spoken_search((at, chunk): (usize, &[Stamp])) -> Option<Search> {
     Some(Search { query: spoken(&chunk[right])?, ..search(chunk, Some(right)) })
 }
 
-fn sound_to_text((at, chunk): (usize, &[Stamp])) -> Option<Search> {
+fn audio_to_text((at, chunk): (usize, &[Stamp])) -> Option<Search> {
     let right = [1, 0, 0, 2][at % 4];
     let query = spoken(&chunk[right])?;
     let lang = chunk[right].speech.as_ref().map(|(lang, _)| lang.clone())?;

@@ -1,9 +1,9 @@
-//! `kind = "captioning"`: captions of held-out pictures and sounds against their true ones, beside two baselines that understand nothing.
+//! `kind = "captioning"`: captions of held-out images and audio files against their true ones, beside two baselines that understand nothing.
 
 use crate::captions::{Pair, bleu, cider_d};
 use crate::items::{Captions, Choice, Item};
 use crate::outcome::{Metric, Outcome};
-use crate::side::{Embedded, Reading, Side, pictures, spectrograms};
+use crate::side::{Embedded, Reading, Side, images, spectrograms};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ pub struct Captioning {
     pub manifest: PathBuf,
     /// The split whose items are captioned.
     pub split: String,
-    /// Pictures or sounds.
+    /// Images or audio files.
     pub from: Modality,
     /// Languages of the captions; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -138,7 +138,7 @@ impl Captioning {
             let found = self.from;
             let name = &self.name;
             return Err(Error::Input(format!(
-                "captions {name}: expected pictures or sounds to caption, from = \"image\" or \"audio\", found {found}"
+                "captions {name}: expected images or audio files to caption, from = \"image\" or \"audio\", found {found}"
             )));
         }
         let records = source.records_of(&self.split)?;
@@ -225,7 +225,7 @@ impl CaptioningTask {
         let write = |held: Vec<Prepared>, made: &mut Vec<String>| -> Result<()> {
             let memory = model.cross_kv(&[self.tokens(model, held)?])?;
             for text in model.caption(&memory, &prompt, options, made.len() as u64, None)? {
-                made.push(model.say(&text)?);
+                made.push(model.decode(&text)?);
             }
             Ok(())
         };
@@ -252,8 +252,8 @@ impl CaptioningTask {
 
     fn tokens(&self, model: &FusionModel, inputs: Vec<Prepared>) -> Result<Sequence> {
         Ok(match self.side.modality {
-            Modality::Audio => model.hear(&spectrograms(inputs))?,
-            _ => model.see(&pictures(inputs))?,
+            Modality::Audio => model.encode_audio(&spectrograms(inputs))?,
+            _ => model.encode_images(&images(inputs))?,
         })
     }
 

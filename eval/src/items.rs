@@ -23,11 +23,11 @@ pub struct Item {
     pub lang: String,
     /// The caption, for a text.
     pub text: Option<String>,
-    /// The file, for a picture, sound or video.
+    /// The file, for an image, audio file or video.
     pub path: Option<PathBuf>,
     /// The part of the file, for a video.
     pub span: Span,
-    /// Length, for a sound.
+    /// Length, for an audio file.
     pub seconds: Option<f64>,
 }
 

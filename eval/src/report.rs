@@ -48,14 +48,14 @@ pub fn render(data: &ReportData) -> String {
         search::section(
             "spoken",
             "Spoken queries",
-            "A recording in, images out. The model hears the sound only; its words are printed for you.",
+            "A recording in, images out. The model hears the audio only; its words are printed for you.",
             &data.spoken,
         ),
         search::section(
             "sounds",
             "Audio to text",
             "A recording in, captions out, best first.",
-            &data.sound_to_text,
+            &data.audio_to_text,
         ),
         captions::section(&data.captions, &data.captioned),
         mistakes::section(&data.mistakes),

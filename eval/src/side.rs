@@ -13,7 +13,7 @@ use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
 use unisono_processors::{Contract, Prepared};
 
-/// Texts and sounds of like length share a batch: so many bytes of them are held, at most, to find those that are alike.
+/// Texts and audio files of like length share a batch: so many bytes of them are held, at most, to find those that are alike.
 const HELD: usize = 256 << 20;
 /// Items of which one must be usable before a model is asked for any.
 const PROBED: usize = 16;
@@ -34,7 +34,7 @@ pub struct Side {
 pub struct Reading<'a> {
     /// What they may cost.
     pub limits: MediaLimits,
-    /// The program that decodes videos, and sounds that nothing else does; `None`: it is looked for.
+    /// The program that decodes videos, and audio files that nothing else does; `None`: it is looked for.
     pub ffmpeg: Option<&'a Path>,
 }
 
@@ -43,7 +43,7 @@ pub struct Reading<'a> {
 pub struct Embedded {
     /// Their modality.
     pub modality: Modality,
-    /// The items; of sounds their lengths are known now.
+    /// The items; of audio files their lengths are known now.
     pub items: Vec<Item>,
     /// Where each stands among the items of its side.
     pub places: Vec<usize>,
@@ -138,7 +138,7 @@ impl Side {
         )
     }
 
-    /// Embeds every item that can be used, `batch` at a time; texts and sounds of like length share a batch.
+    /// Embeds every item that can be used, `batch` at a time; texts and audio files of like length share a batch.
     ///
     /// # Errors
     /// libtorch's.
@@ -174,7 +174,7 @@ impl Side {
     }
 }
 
-/// How long a text or a sound is; pictures and videos keep their order.
+/// How long a text or an audio file is; images and videos keep their order.
 fn length(prepared: &Prepared) -> usize {
     match prepared {
         Prepared::Text(ids) => ids.len(),
@@ -183,15 +183,15 @@ fn length(prepared: &Prepared) -> usize {
     }
 }
 
-/// The pictures among inputs.
-pub(crate) fn pictures(inputs: Vec<Prepared>) -> Vec<RgbImage> {
+/// The images among inputs.
+pub(crate) fn images(inputs: Vec<Prepared>) -> Vec<RgbImage> {
     inputs
         .into_iter()
-        .filter_map(|p| if let Prepared::Image(picture) = p { Some(picture) } else { None })
+        .filter_map(|p| if let Prepared::Image(image) = p { Some(image) } else { None })
         .collect()
 }
 
-/// The sounds among inputs.
+/// The audio files among inputs.
 pub(crate) fn spectrograms(inputs: Vec<Prepared>) -> Vec<Vec<f32>> {
     inputs
         .into_iter()
@@ -338,11 +338,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alike_is_found_by_length_and_pictures_keep_their_order() {
+    fn what_is_alike_is_found_by_length_and_images_keep_their_order() {
         assert_eq!(length(&Prepared::Text(vec![1, 2, 3])), 3);
-        let picture = |side| Prepared::Image(RgbImage::new(side, side));
-        assert_eq!(length(&picture(3)), length(&picture(9)));
-        assert_eq!(pictures(vec![picture(2), Prepared::Text(vec![1])]).len(), 1);
-        assert!(spectrograms(vec![picture(2)]).is_empty());
+        let image = |side| Prepared::Image(RgbImage::new(side, side));
+        assert_eq!(length(&image(3)), length(&image(9)));
+        assert_eq!(images(vec![image(2), Prepared::Text(vec![1])]).len(), 1);
+        assert!(spectrograms(vec![image(2)]).is_empty());
     }
 }

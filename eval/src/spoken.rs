@@ -15,7 +15,7 @@ pub struct Spoken {
 }
 
 impl Spoken {
-    /// The first caption and the length of every sound among the records of a split; sounds that cannot be decoded are left out.
+    /// The first caption and the length of every audio file among the records of a split; audio files that cannot be decoded are left out.
     ///
     /// # Errors
     /// The source cannot be read.
@@ -30,7 +30,7 @@ impl Spoken {
             .collect();
         let lengths: Vec<Option<f64>> = clips
             .par_iter()
-            .map(|(_, a)| unisono_media::decode::sound(a, &limits).ok().map(|s| s.seconds()))
+            .map(|(_, a)| unisono_media::decode::audio(a, &limits).ok().map(|s| s.seconds()))
             .collect();
         let mut out = Self::default();
         for ((r, _), seconds) in clips.into_iter().zip(lengths) {

@@ -19,18 +19,18 @@ fn model() -> FusionModel {
 
 fn manifest(dir: &Path) -> Manifest {
     for i in 0..6u8 {
-        tiny::picture(&dir.join(format!("p{i}.png")), i);
+        tiny::image(&dir.join(format!("p{i}.png")), i);
     }
-    fs::write(dir.join("p4.png"), "no picture").unwrap();
+    fs::write(dir.join("p4.png"), "no image").unwrap();
     let lines = [
         r#"{"id":"a","image":"p0.png","text":["a cat","animal"],"split":"val","lang":"en"}"#,
-        // The same picture and the same thing by other records: all that is said of it is true.
+        // The same image and the same thing by other records: all that is said of it is true.
         r#"{"id":"b","image":"p0.png","text":"a small cat","split":"val","lang":"en"}"#,
         r#"{"id":"c1","image":"p1.png","text":"a dog","label":"dog","split":"val","lang":"en"}"#,
         r#"{"id":"c2","image":"p2.png","text":"the dog","label":"dog","split":"val","lang":"en"}"#,
         r#"{"id":"d","image":"p3.png","text":"ein Schiff","split":"val","lang":"de"}"#,
         r#"{"id":"e","image":"p4.png","text":"a ship","split":"val","lang":"en"}"#,
-        r#"{"id":"f","text":"no picture","split":"val","lang":"en"}"#,
+        r#"{"id":"f","text":"no image","split":"val","lang":"en"}"#,
         r#"{"id":"g","image":"p5.png","text":"a dog","split":"train","lang":"en"}"#,
         r#"{"id":"h","image":"p3.png","text":"a dog","split":"train","lang":"en"}"#,
     ];

@@ -14,11 +14,11 @@ use unisono_eval::retrieval::{Retrieval, Retrieved};
 use unisono_eval::stats::Bootstrap;
 use unisono_media::MediaLimits;
 
-/// A manifest of these lines beside four pictures and three sounds.
+/// A manifest of these lines beside four images and three audio files.
 fn manifest(dir: &Path, lines: &[&str]) -> Manifest {
     for i in 0..4u8 {
-        tiny::picture(&dir.join(format!("p{i}.png")), i);
-        tiny::sound(&dir.join(format!("s{i}.wav")), u32::from(i));
+        tiny::image(&dir.join(format!("p{i}.png")), i);
+        tiny::audio(&dir.join(format!("s{i}.wav")), u32::from(i));
     }
     let path = dir.join("m.jsonl");
     fs::write(&path, lines.join("\n")).unwrap();
@@ -62,7 +62,7 @@ fn relevant(o: &Retrieved) -> Vec<usize> {
 }
 
 #[test]
-fn the_same_words_under_two_pictures_are_both_right_and_all_ask() {
+fn the_same_words_under_two_images_are_both_right_and_all_ask() {
     let dir = tempfile::tempdir().unwrap();
     let m = manifest(
         dir.path(),
@@ -117,10 +117,10 @@ fn labels_files_and_languages_decide_too() {
     let m = manifest(
         dir.path(),
         &[
-            // One thing drawn twice: its name is one text, both pictures are right.
+            // One thing drawn twice: its name is one text, both images are right.
             r#"{"id":"a1","image":"p0.png","text":"a cat","label":"cat","split":"test","lang":"en"}"#,
             r#"{"id":"a2","image":"p1.png","text":"a cat","label":"cat","split":"test","lang":"en"}"#,
-            // One picture with two captions, each on a line of its own.
+            // One image with two captions, each on a line of its own.
             r#"{"id":"b1","image":"p2.png","text":"ein Geschenk","split":"test","lang":"de"}"#,
             r#"{"id":"b2","image":"p2.png","text":"gift","split":"test","lang":"en"}"#,
             // The same letters in another language say something else.
@@ -132,7 +132,7 @@ fn labels_files_and_languages_decide_too() {
     assert_eq!(texts, ["a cat", "ein Geschenk", "gift", "Gift"]);
     assert_eq!((o.gallery.items.len(), relevant(&o)), (4, vec![2, 1, 1, 1]));
     assert_eq!(relevant(&outcome(&protocol(Modality::Image, Modality::Text), &m)), [1, 1, 2, 1]);
-    // By language a picture stands in each gallery that it has a caption of.
+    // By language an image stands in each gallery that it has a caption of.
     let own = Retrieval { same_lang: true, ..protocol(Modality::Text, Modality::Image) };
     let o = outcome(&own, &m);
     assert_eq!(o.ranks.queries.iter().map(|q| q.gallery).collect::<Vec<_>>(), [3, 2, 3, 2]);

@@ -29,7 +29,7 @@ fn metrics() -> RetrievalMetrics {
     }
 }
 
-fn picture() -> Media {
+fn image() -> Media {
     Media::new(*b"\x89PNG\r\n\x1a\nrest")
 }
 
@@ -42,7 +42,7 @@ fn query() -> Query {
     Query::Text { text: EVIL.into(), lang: Some(EVIL.into()) }
 }
 
-fn sound() -> Query {
+fn audio() -> Query {
     let text = Some(EVIL.to_owned());
     Query::Audio { media: Media::new(*b"OggS..."), lang: text.clone(), text, seconds: Some(1.5) }
 }
@@ -99,12 +99,12 @@ fn full() -> ReportData {
             best_step: Some(1),
         }),
         recall: vec![row],
-        searches: vec![search(query(), Some(picture()))],
-        spoken: vec![search(sound(), Some(picture()))],
-        sound_to_text: vec![search(sound(), None)],
+        searches: vec![search(query(), Some(image()))],
+        spoken: vec![search(audio(), Some(image()))],
+        audio_to_text: vec![search(audio(), None)],
         mistakes: vec![Mistake {
             query: query(),
-            found: hit(Some(picture()), false),
+            found: hit(Some(image()), false),
             right: hit(None, true),
             rank: 180.0,
             gallery: Some(187),
@@ -149,7 +149,7 @@ fn each_section_leaves_with_its_data() {
         |d| d.recall.clear(),
         |d| d.searches.clear(),
         |d| d.spoken.clear(),
-        |d| d.sound_to_text.clear(),
+        |d| d.audio_to_text.clear(),
         |d| d.mistakes.clear(),
         |d| d.time = None,
         |d| d.notes = None,
@@ -183,7 +183,7 @@ fn a_bare_title_is_a_page() {
 
 #[test]
 fn rtl_text_finds_its_own_direction() {
-    let search = search(Query::Text { text: "قطة".into(), lang: Some("ar".into()) }, Some(picture()));
+    let search = search(Query::Text { text: "قطة".into(), lang: Some("ar".into()) }, Some(image()));
     let page = render(&ReportData { searches: vec![search], ..ReportData::default() });
     assert!(
         page.contains("<p class=\"words\" dir=\"auto\" lang=\"ar\">قطة</p>") && page.contains(">Arabic<")
@@ -191,7 +191,7 @@ fn rtl_text_finds_its_own_direction() {
 }
 
 #[test]
-fn what_is_no_picture_is_said_to_be_none() {
+fn what_is_no_image_is_said_to_be_none() {
     let svg = Media::new(*b"<svg onload=alert(1)>");
     let page = render(&ReportData { searches: vec![search(query(), Some(svg))], ..ReportData::default() });
     document::check(&page);
@@ -224,7 +224,7 @@ fn a_report_survives_json() {
 
 #[test]
 fn contact_sheets_show_rank_score_id() {
-    let mut found = search(Query::Image { media: picture(), text: Some(EVIL.into()) }, Some(picture()));
+    let mut found = search(Query::Image { media: image(), text: Some(EVIL.into()) }, Some(image()));
     found.hits.iter_mut().for_each(|hit| hit.right = None);
     found.hits[0].id = Some("animals/cat#fr".into());
     let sheet = contact_sheet(&SheetData { title: EVIL.into(), facts: vec![fact()], searches: vec![found] });

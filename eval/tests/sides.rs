@@ -14,16 +14,16 @@ use unisono_processors::{Medium, Prepared};
 
 const ITEMS: usize = 150;
 
-/// More items than are decoded at once; every seventh picture and sound is broken.
+/// More items than are decoded at once; every seventh image and audio is broken.
 fn manifest(dir: &Path) -> Manifest {
     let mut lines = String::new();
     for i in 0..ITEMS {
-        let (picture, sound) = (dir.join(format!("{i}.png")), dir.join(format!("{i}.wav")));
-        tiny::picture(&picture, i as u8);
-        tiny::sound(&sound, (i * 7 % 23) as u32);
+        let (image, audio) = (dir.join(format!("{i}.png")), dir.join(format!("{i}.wav")));
+        tiny::image(&image, i as u8);
+        tiny::audio(&audio, (i * 7 % 23) as u32);
         if i % 7 == 3 {
-            fs::write(&picture, "no picture").unwrap();
-            fs::write(&sound, "no sound").unwrap();
+            fs::write(&image, "no image").unwrap();
+            fs::write(&audio, "no audio").unwrap();
         }
         let text = "bus ".repeat(i % 5) + &format!("number {i}");
         lines += &format!(
@@ -102,7 +102,7 @@ fn a_task_measures_again_and_again_and_says_what_it_is_over() {
     let first = task.measure(models, &mut skipped).unwrap();
     assert_eq!(skipped.len(), 21);
     assert_eq!(first, task.measure(models, &mut Vec::new()).unwrap());
-    // A broken picture is in no gallery: its text has no right answer, and is not scored.
+    // A broken image is in no gallery: its text has no right answer, and is not scored.
     assert_eq!((first.items, first.primary.as_str()), (129, "r5"));
     let [r1, r5, r10] = ["r1", "r5", "r10"].map(|m| first.value(m).unwrap());
     assert!(r1 <= r5 && r5 <= r10 && first.metrics["r10"].low.unwrap() <= r10);

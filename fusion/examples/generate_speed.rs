@@ -1,7 +1,7 @@
 //! Tokens a second of a model that writes: `generate_speed DIR THREADS ROUNDS LENGTH [fp32|int8]` → one JSON line a setting and round.
 //!
-//! For a captioner: texts of LENGTH tokens about made-up pictures, 1 and 8 at once, greedy and with 3 beams, memory and prefill
-//! included, the picture tower not. For Whisper: whole windows of 30 seconds, encoder included, LENGTH tokens each.
+//! For a captioner: texts of LENGTH tokens about made-up images, 1 and 8 at once, greedy and with 3 beams, memory and prefill
+//! included, the image tower not. For Whisper: whole windows of 30 seconds, encoder included, LENGTH tokens each.
 //! benches/generate.py runs it beside transformers.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 

@@ -5,13 +5,13 @@ use std::fmt;
 /// What a model can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ability {
-    /// A sentence about a picture, sound or video.
+    /// A sentence about an image, audio file or video.
     Caption,
-    /// The probability that a text and a picture, sound or video belong together.
+    /// The probability that a text and an image, audio file or video belong together.
     Match,
     /// An answer to a question about one.
     Ask,
-    /// What is said in a sound.
+    /// What is said in an audio file.
     Transcribe,
 }
 

@@ -149,7 +149,7 @@ pub enum MemoryConfig {
         width: i64,
         /// Whose tokens.
         modalities: Vec<Modality>,
-        /// Most frames of a video; 1: pictures only.
+        /// Most frames of a video; 1: images only.
         #[serde(default = "one")]
         frames: i64,
     },

@@ -14,7 +14,7 @@ pub struct Sequence {
     pub tokens: Tensor,
     /// `[N, S]` bool, true = real; `None`: all.
     pub mask: Option<Tensor>,
-    /// Number of the frame, for the pictures of a video; 0 otherwise.
+    /// Number of the frame, for the images of a video; 0 otherwise.
     pub frame: i64,
 }
 

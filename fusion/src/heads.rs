@@ -1,7 +1,7 @@
 //! What a model is asked for: captions, matches, answers.
 
 use crate::entrance::Sequence;
-use crate::generate::{Generated, Generation, Generator, Watch};
+use crate::generate::{Generated, Generation, Generator, Streamer};
 use crate::{Ability, CrossKv, Error, FusionModel, Mask, Result};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Mode, batch};
@@ -58,20 +58,20 @@ impl FusionModel {
         prompt: &[i64],
         options: &Generation,
         first: u64,
-        watch: Option<Watch>,
+        streamer: Option<Streamer>,
     ) -> Result<Vec<Generated>> {
         self.require(Ability::Caption)?;
         let Some(stack) = &self.decoder else { return Ok(Vec::new()) };
         let prompts = vec![prompt.to_vec(); usize::try_from(memory.items()).unwrap_or(0)];
         let generator = Generator { stack, memory: Some(memory), options, rule: None, first };
-        generator.run(&prompts, watch)
+        generator.run(&prompts, streamer)
     }
 
     /// A generated text as a string, with its prompt.
     ///
     /// # Errors
     /// The tokenizer's.
-    pub fn say(&self, generated: &Generated) -> Result<String> {
+    pub fn decode(&self, generated: &Generated) -> Result<String> {
         let ids: Vec<u32> = generated.ids.iter().filter_map(|i| u32::try_from(*i).ok()).collect();
         let special = [self.config.tokens.start].into_iter().chain(self.config.tokens.end.iter().copied());
         let special: Vec<i64> = special.chain(self.config.tokens.first).collect();
@@ -160,13 +160,13 @@ impl FusionModel {
         considered: &CrossKv,
         options: &Generation,
         first: u64,
-        watch: Option<Watch>,
+        streamer: Option<Streamer>,
     ) -> Result<Vec<Generated>> {
         self.require(Ability::Ask)?;
         let Some(stack) = &self.decoder else { return Ok(Vec::new()) };
         let prompts = vec![vec![self.config.tokens.start]; usize::try_from(considered.items()).unwrap_or(0)];
         let generator = Generator { stack, memory: Some(considered), options, rule: None, first };
-        generator.run(&prompts, watch)
+        generator.run(&prompts, streamer)
     }
 
     /// Log-probabilities `[N, A]` of each of the given answers, to what was considered.

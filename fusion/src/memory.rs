@@ -74,11 +74,11 @@ impl FusionModel {
         Ok(entrance.projection.forward(&s.tokens)?.f_add(&shift)?)
     }
 
-    /// Pictures from the image processor → the sequence of their tokens, without a graph; those of several shapes are padded and masked.
+    /// Images from the image processor → the sequence of their tokens, without a graph; those of several shapes are padded and masked.
     ///
     /// # Errors
     /// No image tower, another size, or libtorch's.
-    pub fn see(&self, prepared: &[image::RgbImage]) -> Result<Sequence> {
+    pub fn encode_images(&self, prepared: &[image::RgbImage]) -> Result<Sequence> {
         self.tokens(prepared.iter().map(Input::Image))
     }
 
@@ -104,7 +104,7 @@ impl FusionModel {
     ///
     /// # Errors
     /// A video without a frame, no image tower, another size, or libtorch's.
-    pub fn watch(&self, videos: &[Vec<image::RgbImage>]) -> Result<Vec<Sequence>> {
+    pub fn encode_videos(&self, videos: &[Vec<image::RgbImage>]) -> Result<Vec<Sequence>> {
         if videos.is_empty() || videos.iter().any(Vec::is_empty) {
             return Err(Error::Shape("a video without a frame".into()));
         }
@@ -131,7 +131,7 @@ impl FusionModel {
     ///
     /// # Errors
     /// No audio tower, or libtorch's.
-    pub fn hear<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Sequence> {
+    pub fn encode_audio<S: AsRef<[f32]>>(&self, mels: &[S]) -> Result<Sequence> {
         self.tokens(mels.iter().map(|mel| Input::Audio(mel.as_ref())))
     }
 

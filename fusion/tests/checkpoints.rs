@@ -36,12 +36,12 @@ fn near(what: &str, found: &Tensor, want: &Tensor) {
     assert!(difference <= 1e-4, "{what}: {difference}");
 }
 
-fn pictures(model: &FusionModel, g: &Golden) -> Sequence {
+fn images(model: &FusionModel, g: &Golden) -> Sequence {
     let out = tch::no_grad(|| model.towers().forward_image(&g["in.pixels"], Mode::Eval)).unwrap();
     Sequence { modality: Modality::Image, tokens: out.tokens, mask: out.mask, frame: 0 }
 }
 
-fn sounds(model: &FusionModel, mel: &Tensor) -> Sequence {
+fn audios(model: &FusionModel, mel: &Tensor) -> Sequence {
     let full = Tensor::full([mel.size()[0]], mel.size()[1], (Kind::Int64, Device::Cpu));
     let out = tch::no_grad(|| model.towers().forward_audio(mel, &full, Mode::Eval)).unwrap();
     Sequence { modality: Modality::Audio, tokens: out.tokens, mask: None, frame: 0 }
@@ -107,7 +107,7 @@ fn generates(name: &str, most: &[(&str, usize)], memory: impl Fn(&FusionModel) -
 fn blip_captions() {
     let (model, g) = load("blip-caption");
     assert_eq!(model.abilities(), [Ability::Caption]);
-    let seen = pictures(&model, &g);
+    let seen = images(&model, &g);
     near("blip image", &seen.tokens, &g["out.image"]);
     let memory = model.cross_kv(&[seen]).unwrap();
     let stack = model.writer().unwrap();
@@ -117,7 +117,7 @@ fn blip_captions() {
         near("blip scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
     });
     let n = generates("blip-caption", &[("plain", 16), ("prompt", 18)], |m| {
-        m.cross_kv(&[pictures(m, &g)]).unwrap()
+        m.cross_kv(&[images(m, &g)]).unwrap()
     });
     assert_eq!(n, 6 * 8 * 2 * 4);
 }
@@ -128,7 +128,7 @@ fn blip_matches() {
     assert_eq!(model.abilities(), [Ability::Match]);
     let real = g["in.mask"].to_kind(Kind::Bool);
     tch::no_grad(|| {
-        let (memory, mask) = model.memory(&[pictures(&model, &g)]).unwrap();
+        let (memory, mask) = model.memory(&[images(&model, &g)]).unwrap();
         let memory = model.reader().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
         let hidden = model.reader().unwrap().forward(
             &g["in.ids"],
@@ -167,7 +167,7 @@ fn blip_answers() {
     let (model, g) = load("blip-answer");
     assert_eq!(model.abilities(), [Ability::Ask]);
     let real = Tensor::ones_like(&g["in.ids"]).to_kind(Kind::Bool);
-    let considered = |m: &FusionModel| m.consider(&g["in.ids"], &real, &[pictures(m, &g)]).unwrap();
+    let considered = |m: &FusionModel| m.consider(&g["in.ids"], &real, &[images(m, &g)]).unwrap();
     let memory = considered(&model);
     let (n, a) = (4, 2);
     let answers = g["in.answers"].unsqueeze(0).repeat([n, 1, 1]).view([n * a, -1]);
@@ -184,7 +184,7 @@ fn blip_answers() {
 fn coca_captions() {
     let (model, g) = load("coca");
     assert_eq!(model.abilities(), [Ability::Caption]);
-    let seen = pictures(&model, &g);
+    let seen = images(&model, &g);
     near("coca image", &seen.tokens.narrow(1, 1, seen.tokens.size()[1] - 1), &g["out.image"]);
     let memory = model.cross_kv(&[seen]).unwrap();
     tch::no_grad(|| {
@@ -205,7 +205,7 @@ fn coca_captions() {
 #[test]
 fn whisper_writes() {
     let (model, g) = load("whisper");
-    let heard = sounds(&model, &g["in.mel"]);
+    let heard = audios(&model, &g["in.mel"]);
     near("whisper audio", &heard.tokens, &g["out.audio"]);
     let memory = model.cross_kv(&[heard]).unwrap();
     tch::no_grad(|| {
@@ -214,7 +214,7 @@ fn whisper_writes() {
         near("whisper hidden", &hidden, &g["out.hidden"]);
         near("whisper scores", &stack.scores(&hidden).unwrap(), &g["out.scores"]);
     });
-    let n = generates("whisper", &[("plain", 18)], |m| m.cross_kv(&[sounds(m, &g["in.mel"])]).unwrap());
+    let n = generates("whisper", &[("plain", 18)], |m| m.cross_kv(&[audios(m, &g["in.mel"])]).unwrap());
     assert_eq!(n, 5 * 8 * 4);
 }
 

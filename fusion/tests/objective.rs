@@ -105,7 +105,7 @@ fn gradients_reach_every_view_by_its_weight() {
         x.grad()
     };
     let (once, thrice) = (gradient(1.0), gradient(3.0));
-    // Item 2 has no picture: nothing pulls at its text.
+    // Item 2 has no image: nothing pulls at its text.
     assert_eq!(value(&once.select(0, 2).abs().sum(Kind::Float)), 0.0);
     assert!(value(&once.abs().sum(Kind::Float)) > 0.0);
     assert!(value(&(once * 3.0 - thrice).abs().max()) < 1e-5);

@@ -1,4 +1,4 @@
-//! The fusion part as it is trained: its losses against naive ones, and pictures that it learns by heart.
+//! The fusion part as it is trained: its losses against naive ones, and images that it learns by heart.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use tch::{Device, Kind, Tensor};
@@ -87,7 +87,7 @@ fn model_of(frames: i64) -> FusionModel {
     FusionModel::new(config, towers, text, 4).unwrap()
 }
 
-fn pictures(n: i64) -> Tensor {
+fn images(n: i64) -> Tensor {
     (Tensor::arange(n * 3 * 16 * 16, (Kind::Float, Device::Cpu)) * 0.7137).sin().view([n, 3, 16, 16])
 }
 
@@ -111,7 +111,7 @@ fn losses_and_gradients_equal_naive_ones() {
     let n = 5;
     let ids = ids(&model, n);
     let rows: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
-    let (memory, mask) = model.memory(&[sequence(&model, &pictures(n as i64))]).unwrap();
+    let (memory, mask) = model.memory(&[sequence(&model, &images(n as i64))]).unwrap();
     let all = model.writer().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
     let one = |i: usize| model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None).unwrap();
     // Captions: each text by itself, each token by itself.
@@ -178,26 +178,26 @@ fn a_saved_model_is_the_same_model() {
         assert_eq!(again.params().get(name).unwrap().tensor, p.tensor, "{name}");
     }
     assert_eq!(Model::load(dir.path(), Device::Cpu).unwrap().config(), model.towers().config());
-    let (memory, _) = model.memory(&[sequence(&model, &pictures(2))]).unwrap();
-    let (other, _) = again.memory(&[sequence(&again, &pictures(2))]).unwrap();
+    let (memory, _) = model.memory(&[sequence(&model, &images(2))]).unwrap();
+    let (other, _) = again.memory(&[sequence(&again, &images(2))]).unwrap();
     assert_eq!(memory, other);
 }
 
 #[test]
 fn a_memory_holds_several_frames_and_hides_what_is_not_there() {
     let model = model_of(3);
-    let frame = |n: i64, at: i64| Sequence { frame: at, ..sequence(&model, &pictures(2).narrow(0, n, 1)) };
+    let frame = |n: i64, at: i64| Sequence { frame: at, ..sequence(&model, &images(2).narrow(0, n, 1)) };
     let (memory, mask) = model.memory(&[frame(0, 0), frame(1, 1)]).unwrap();
     assert_eq!((memory.size(), mask.is_none()), (vec![1, 8, 28], true));
-    // The same picture at another time is another memory.
+    // The same image at another time is another memory.
     let (first, _) = model.memory(&[frame(0, 0)]).unwrap();
     let (later, _) = model.memory(&[frame(0, 2)]).unwrap();
     assert!((&first - &later).abs().max().double_value(&[]) > 1e-3);
     assert_eq!(memory.narrow(1, 0, 4), first);
     let e = model.memory(&[frame(0, 3)]).unwrap_err().to_string();
     assert_eq!(e, "frame 4 of a video, this model takes 3");
-    let sound = Sequence { modality: Modality::Audio, ..frame(0, 0) };
-    let e = model.memory(&[sound]).unwrap_err().to_string();
+    let audio = Sequence { modality: Modality::Audio, ..frame(0, 0) };
+    let e = model.memory(&[audio]).unwrap_err().to_string();
     assert_eq!(e, "this model attends to image, not to audio");
     // What the mask hides changes nothing: as if it were not there.
     let hidden = Tensor::from_slice(&[true, true, true, true, false, false, false, false]).unsqueeze(0);
@@ -217,14 +217,13 @@ fn a_memory_holds_several_frames_and_hides_what_is_not_there() {
 #[test]
 fn a_video_among_longer_ones_is_what_it_is_alone() {
     let model = model_of(3);
-    let picture =
-        |n: u8| image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([n, x as u8 * 15, y as u8 * 15]));
-    let (short, long) = (vec![picture(10)], vec![picture(90), picture(200), picture(30)]);
+    let image = |n: u8| image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([n, x as u8 * 15, y as u8 * 15]));
+    let (short, long) = (vec![image(10)], vec![image(90), image(200), image(30)]);
     assert_eq!(model.most_frames(), 3);
     let options = Generation { max_length: 12, ..model.config().generation.clone() };
     let prompt = model.caption_prompt("").unwrap();
     let write = |videos: &[Vec<image::RgbImage>]| {
-        let memory = model.cross_kv(&model.watch(videos).unwrap()).unwrap();
+        let memory = model.cross_kv(&model.encode_videos(videos).unwrap()).unwrap();
         model.caption(&memory, &prompt, &options, 0, None).unwrap()
     };
     let together = write(&[short.clone(), long.clone()]);
@@ -232,5 +231,5 @@ fn a_video_among_longer_ones_is_what_it_is_alone() {
         assert_eq!(one.ids, alone[0].ids);
         assert!((one.score - alone[0].score).abs() < 1e-5);
     }
-    assert!(model.watch(&[long, Vec::new()]).is_err());
+    assert!(model.encode_videos(&[long, Vec::new()]).is_err());
 }

@@ -1,5 +1,5 @@
 #![no_main]
-//! Moving pictures.
+//! Images that move.
 
 mod file;
 

@@ -1,5 +1,5 @@
 #![no_main]
-//! Vector pictures.
+//! Vector images.
 
 mod file;
 

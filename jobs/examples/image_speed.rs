@@ -1,4 +1,4 @@
-//! Pictures a second on one thread, file to normalised tensor: `image_speed MODEL FILE...`. Prints the whole, then decoding alone.
+//! Images a second on one thread, file to normalised tensor: `image_speed MODEL FILE...`. Prints the whole, then decoding alone.
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let processor = model.image_processor()?;
     let begun = Instant::now();
     for file in files {
-        let picture = prepare::picture(Path::new(file), processor, Limits::default())?;
-        let _ = unisono_encoders::batch::images(processor, &[picture], Device::Cpu)?;
+        let image = prepare::image(Path::new(file), processor, Limits::default())?;
+        let _ = unisono_encoders::batch::images(processor, &[image], Device::Cpu)?;
     }
     let whole = files.len() as f64 / begun.elapsed().as_secs_f64();
     let options = prepare::image_options(processor, Limits::default());

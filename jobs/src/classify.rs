@@ -93,7 +93,7 @@ pub struct Classified {
     pub guesses: Vec<Guess>,
 }
 
-/// What of a listing can be classified by a model that embeds `has`: pictures where it sees, sounds where it hears. The others, videos
+/// What of a listing can be classified by a model that embeds `has`: images where it sees, audio files where it hears. The others, videos
 /// among them, come back with their reasons: a folder may hold every kind.
 ///
 /// # Errors
@@ -114,7 +114,7 @@ pub fn fitting(listing: Listing, has: &[Modality]) -> Result<(Listing, Vec<Skip>
         Modality::Image | Modality::Audio => {
             Some(format!("this model has no {m} tower; it has: {}", names()))
         }
-        _ => Some(format!("its modality is {m}; classified are pictures and sounds")),
+        _ => Some(format!("its modality is {m}; classified are images and audio files")),
     };
     let mut left_out = Vec::new();
     let mut kept = Items::default();
@@ -132,7 +132,7 @@ pub fn fitting(listing: Listing, has: &[Modality]) -> Result<(Listing, Vec<Skip>
     }
 }
 
-/// Classifies pictures and sounds, the `top` best labels each. Files that cannot be used come back beside.
+/// Classifies images and audio files, the `top` best labels each. Files that cannot be used come back beside.
 ///
 /// # Errors
 /// No text tower, and as [`embed`].
@@ -259,7 +259,7 @@ mod tests {
             (
                 &[Text, Image, Audio],
                 &["/a.png", "/b.wav"],
-                "its modality is video; classified are pictures and sounds",
+                "its modality is video; classified are images and audio files",
             ),
         ] {
             let (listing, out) = fitting(both(), has).unwrap();
@@ -270,8 +270,8 @@ mod tests {
         let said = |listing, has: &[Modality]| fitting(listing, has).unwrap_err().to_string();
         assert!(said(both(), &[Image]).contains("no text tower"));
         assert!(said(both(), &[Text]).contains("neither sees nor hears"));
-        let sound = Listing { items: [file("/b.wav", Audio)].into(), ..Listing::default() };
-        assert_eq!(said(sound, &[Text, Image]), "/b.wav: this model has no audio tower; it has: text, image");
+        let audio = Listing { items: [file("/b.wav", Audio)].into(), ..Listing::default() };
+        assert_eq!(said(audio, &[Text, Image]), "/b.wav: this model has no audio tower; it has: text, image");
     }
 
     #[test]

@@ -143,9 +143,9 @@ mod tests {
             (Modality::Text, Modality::Image, 1, 2)
         );
         assert_eq!((got[0].r1, got[0].r5), (0.0, 1.0));
-        // The picture without a text is no query; the other one finds its only text.
+        // The image without a text is no query; the other one finds its only text.
         assert_eq!((got[1].queries, got[1].gallery, got[1].r1), (1, 1, 1.0));
-        // The same words of two records: both pictures are right for both.
+        // The same words of two records: both images are right for both.
         let said = |modality, id: &str| Item { modality, ..Item::text(id, "a square") };
         let items = [Modality::Text, Modality::Text, Modality::Image, Modality::Image];
         let items: Items = items.into_iter().zip(["a", "b", "a", "b"]).map(|(m, id)| said(m, id)).collect();

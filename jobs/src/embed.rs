@@ -2,7 +2,7 @@
 
 use crate::output::{self, Format};
 use crate::pipeline::work::Form;
-use crate::pipeline::{Batch, Outcome, Pipeline, Round, Sink, Work, fingerprint, partial};
+use crate::pipeline::{Batch, Outcome, Pipeline, Round, SavedRows, Sink, fingerprint, partial};
 use crate::{
     EmbedOptions, Embedded, Embedder, Error, Flow, Items, LeftOut, Listing, Modality, Progress, Result, Skip,
     Vectors,
@@ -58,7 +58,7 @@ pub struct Job<'a> {
 /// Vectors that are on the disk and have not their file's form yet: [`place`](Self::place) gives it to them.
 #[derive(Debug)]
 pub struct Stored {
-    work: Work,
+    work: SavedRows,
     out: PathBuf,
     format: Format,
     dim: usize,
@@ -90,7 +90,7 @@ pub struct Written {
 /// Embeds a listing into a file, going on where an earlier run of the same work stopped; `resumed` is told how many items are done already. Memory
 /// does not grow with the rows. The caller holds the lock on the output ([`output::claim`]).
 ///
-/// Work of more than [`ROUND`] items is kept beside `job.out` as it goes, by a model that came from a [folder](Embedder::load); `Stored` holds it until
+/// SavedRows of more than [`ROUND`] items is kept beside `job.out` as it goes, by a model that came from a [folder](Embedder::load); `Stored` holds it until
 /// it is put in place.
 ///
 /// # Errors
@@ -107,7 +107,7 @@ pub fn embed_to(
     let dim = embedder.dim();
     let dir = partial(job.out);
     if job.fresh {
-        Work::forget(&dir, ROWS)?;
+        SavedRows::forget(&dir, ROWS)?;
     }
     // Where nothing could be taken up, it is done in one go.
     let long = listing.items.len() > ROUND || fs::symlink_metadata(&dir).is_ok();
@@ -122,13 +122,13 @@ pub fn embed_to(
                 embedder.normalizes(),
                 embedder.limits().fingerprint()
             );
-            Work::open(
+            SavedRows::open(
                 &dir,
                 &listing.items,
                 &form(dim, &fingerprint(&listing.items, &settings, options.batch)),
             )?
         }
-        None => Work::passing(job.out, output::NPY_HEAD)?,
+        None => SavedRows::passing(job.out, output::NPY_HEAD)?,
     };
     if work.done > 0 {
         resumed(work.done);
@@ -153,7 +153,7 @@ pub(crate) fn form(dim: usize, work: &str) -> Form<'_> {
 
 /// Vectors as rows on the disk, little-endian.
 #[derive(Debug)]
-pub(crate) struct Rows(pub(crate) Work);
+pub(crate) struct Rows(pub(crate) SavedRows);
 
 impl Sink<Vec<f32>> for Rows {
     fn done(&self) -> usize {
@@ -235,7 +235,7 @@ pub(crate) fn run(
     pipeline.run(listing, &mut engine, sink, progress)
 }
 
-/// A batch is as many pictures, whether they stand alone or in clips.
+/// A batch is as many images, whether they stand alone or in clips.
 fn weigh(prepared: &Prepared) -> usize {
     match prepared {
         Prepared::Video(clip) => clip.frames.len(),

@@ -9,7 +9,7 @@ use unisono_media::MediaLimits;
 use unisono_media::video::{Ffmpeg, Span};
 use unisono_processors::{Contract, Medium};
 
-/// A loaded model that turns strings, picture files, sound files and video files into unit vectors of one space.
+/// A loaded model that turns strings, image files, audio files and video files into unit vectors of one space.
 #[derive(Debug)]
 pub struct Embedder {
     model: Model,
@@ -56,7 +56,7 @@ impl Embedder {
         self.normalize = normalize;
     }
 
-    /// The program that decodes videos, and the sounds that nothing else does; without this it is looked for.
+    /// The program that decodes videos, and the audio files that nothing else does; without this it is looked for.
     pub fn set_ffmpeg(&mut self, program: Option<PathBuf>) {
         self.ffmpeg = program;
     }
@@ -111,19 +111,19 @@ impl Embedder {
         self.vectors(ids?.iter().map(|ids| Input::Text(ids)))
     }
 
-    /// A picture file → `[D]`.
+    /// An image file → `[D]`.
     ///
     /// # Errors
-    /// The model has no image tower, or the file is no whole picture.
+    /// The model has no image tower, or the file is no whole image.
     pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
         self.one(Modality::Image, Medium::Image(path.as_ref()))
     }
 
-    /// A sound file → `[D]`.
+    /// An audio file → `[D]`.
     ///
     /// # Errors
-    /// The model has no audio tower, or the file is no whole sound.
-    pub fn sound(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
+    /// The model has no audio tower, or the file is no whole audio.
+    pub fn audio(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
         self.one(Modality::Audio, Medium::Audio(path.as_ref()))
     }
 
@@ -141,8 +141,8 @@ impl Embedder {
         Ok(self.vectors([&self.contract()?.prepare(medium)?])?.data)
     }
 
-    /// Pictures from the image processor → `[N, D]`.
-    pub(crate) fn pictures(&self, prepared: &[RgbImage]) -> Result<Vectors> {
+    /// Images from the image processor → `[N, D]`.
+    pub(crate) fn images(&self, prepared: &[RgbImage]) -> Result<Vectors> {
         self.vectors(prepared.iter().map(Input::Image))
     }
 

@@ -1,7 +1,7 @@
 //! The records of jobs, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
 use crate::pipeline::work::Form;
-use crate::pipeline::{Work, partial};
+use crate::pipeline::{SavedRows, partial};
 use crate::transcripts::{self, Transcripts};
 use crate::understand::lines;
 use crate::{Index, Item, Items, Listing, Vectors, embed, output};
@@ -63,7 +63,7 @@ pub fn ledger(dir: &Path, bytes: &[u8]) {
         drop(fs::create_dir_all(&folder));
         drop(fs::write(folder.join("ledger.jsonl"), record(form.kind)));
         drop(fs::write(folder.join(form.name), vec![0; form.room as usize + rows]));
-        if let Ok(work) = Work::open(&folder, &items, &form) {
+        if let Ok(work) = SavedRows::open(&folder, &items, &form) {
             assert!(work.done <= items.len() && work.count + work.skipped.len() == work.done);
         }
     }
@@ -112,6 +112,6 @@ mod tests {
         ledger(dir.path(), &kept("ledger/chunk"));
         let form = embed::form(2, WORK);
         let folder = partial(&dir.path().join(form.kind));
-        assert_eq!(Work::open(&folder, &three(dir.path()), &form).unwrap().done, 3);
+        assert_eq!(SavedRows::open(&folder, &three(dir.path()), &form).unwrap().done, 3);
     }
 }

@@ -13,7 +13,7 @@ use walkdir::{DirEntry, WalkDir};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Inputs {
-    /// Videos are items of pictures' or sounds' modality: their frames where pictures are wanted, or else their sound. Without this they
+    /// Videos are items of images' or audio files' modality: their frames where images are wanted, or else their audio. Without this they
     /// are items of their own where [`Modality::Video`] is wanted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub videos: bool,
@@ -170,7 +170,7 @@ fn as_video(wanted: &[Modality], videos: bool) -> Option<Modality> {
     kinds.iter().copied().find(|m| wanted.contains(m))
 }
 
-/// One record's items: its picture, its video, its sounds, its texts.
+/// One record's items: its image, its video, its audio files, its texts.
 fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
     let mut push = |modality, part, file: Option<&Path>, text: Option<&String>, span: Option<Span>| {
         if !wanted.contains(&modality) {
@@ -199,8 +199,8 @@ fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut
     if let (Some(file), Some(modality)) = (&record.video, as_video(wanted, videos)) {
         push(modality, 0, Some(file), record.text.first(), Some(record.span));
     }
-    for (part, sound) in record.audio.iter().enumerate() {
-        push(Modality::Audio, part, Some(sound), record.text.first(), None);
+    for (part, audio) in record.audio.iter().enumerate() {
+        push(Modality::Audio, part, Some(audio), record.text.first(), None);
     }
     for (part, text) in record.text.iter().enumerate() {
         push(Modality::Text, part, None, Some(text), None);
@@ -241,7 +241,7 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
             let what = if kind::is_video(path)? {
                 "a video, which this model does not take"
             } else {
-                "neither a picture nor a sound that Unisono reads"
+                "neither an image nor an audio file that Unisono reads"
             };
             listing.skipped.push(skip(what.into()))
         }
@@ -253,9 +253,9 @@ fn list_path(path: &Path, wanted: &[Modality], videos: bool, listing: &mut Listi
 fn ending(path: &Path, wanted: &[Modality], videos: bool) -> Option<(Modality, bool)> {
     let shown = as_video(wanted, videos);
     if kind::video_by_ending(path) {
-        // A sound track is heard either way.
+        // An audio track is heard either way.
         let heard = shown != Some(Modality::Audio) && wanted.contains(&Modality::Audio);
-        return match heard && kind::only_sound(path) {
+        return match heard && kind::only_audio(path) {
             true => Some((Modality::Audio, false)),
             false => shown.map(|modality| (modality, true)),
         };

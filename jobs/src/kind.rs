@@ -21,7 +21,7 @@ const VIDEO: [&str; 21] = [
 ];
 
 /// Whether a file is a video, by its first bytes and its tables, and where they say nothing, by its ending. Containers of videos that hold
-/// sound only are none.
+/// audio only are none.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -33,15 +33,15 @@ pub(crate) fn is_video(path: &Path) -> Result<bool> {
     })
 }
 
-/// Whether a file of a folder, which ends like a video, holds sound only.
-pub(crate) fn only_sound(path: &Path) -> bool {
+/// Whether a file of a folder, which ends like a video, holds audio only.
+pub(crate) fn only_audio(path: &Path) -> bool {
     // What cannot be opened is told when it is decoded.
-    matches!(video::shows_pictures(path), Ok(Some(false)))
+    matches!(video::shows_images(path), Ok(Some(false)))
 }
 
-/// Whether a file of a folder, which ends like a sound, is a video: `.ogg` may be either.
+/// Whether a file of a folder, which ends like an audio file, is a video: `.ogg` may be either.
 pub(crate) fn hidden_video(path: &Path) -> bool {
-    ends(path, &["ogg"]) && matches!(video::shows_pictures(path), Ok(Some(true)))
+    ends(path, &["ogg"]) && matches!(video::shows_images(path), Ok(Some(true)))
 }
 
 /// Whether a file's ending promises a video.
@@ -49,7 +49,7 @@ pub(crate) fn video_by_ending(path: &Path) -> bool {
     ends(path, &VIDEO)
 }
 
-/// What a file's ending promises; `None` for anything but pictures and sounds.
+/// What a file's ending promises; `None` for anything but images and audio files.
 pub(crate) fn by_ending(path: &Path) -> Option<Modality> {
     if ends(path, &IMAGE) {
         Some(Modality::Image)
@@ -85,14 +85,14 @@ fn head(path: &Path) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Whether a container of pictures and sounds is a video, or holds sound only; `None` for what is no such container.
+/// Whether a container of images and audio files is a video, or holds audio only; `None` for what is no such container.
 fn container(head: &[u8], path: &Path) -> Option<bool> {
     // Where the tables are not found the name decides, and a name that says nothing is a video's.
     let told = || {
-        video::shows_pictures(path).ok().flatten().unwrap_or_else(|| by_ending(path) != Some(Modality::Audio))
+        video::shows_images(path).ok().flatten().unwrap_or_else(|| by_ending(path) != Some(Modality::Audio))
     };
     match head {
-        // ISO media; pictures (AVIF, HEIC) live in the same boxes, books and songs say so.
+        // ISO media; images (AVIF, HEIC) live in the same boxes, books and songs say so.
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
             let is = |brands: &[&[u8; 4]]| brands.iter().any(|b| brand.starts_with(b.as_slice()));
             if is(&[b"avif", b"avis", b"heic", b"heix", b"mif1"]) {
@@ -103,15 +103,15 @@ fn container(head: &[u8], path: &Path) -> Option<bool> {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Some(true),
         [0, 0, 1, 0xba | 0xb3, ..] => Some(true),
         [0x1a, 0x45, 0xdf, 0xa3, ..] | [0x30, 0x26, 0xb2, 0x75, ..] => Some(told()),
-        [b'O', b'g', b'g', b'S', ..] => Some(matches!(video::shows_pictures(path), Ok(Some(true)))),
+        [b'O', b'g', b'g', b'S', ..] => Some(matches!(video::shows_images(path), Ok(Some(true)))),
         head if head.starts_with(b"FLV") || head.starts_with(b"YUV4MPEG2") => Some(true),
         head if head.first() == Some(&0x47) && head.get(188) == Some(&0x47) => Some(true),
         _ => None,
     }
 }
 
-/// First bytes of sounds that are nothing else.
-const SOUNDS: [&[u8]; 15] = [
+/// First bytes of audio files that are nothing else.
+const AUDIOS: [&[u8]; 15] = [
     b"fLaC",
     b"ID3",
     b"RIFX",
@@ -130,14 +130,14 @@ const SOUNDS: [&[u8]; 15] = [
 ];
 
 fn of_head(head: &[u8], path: &Path) -> Option<Modality> {
-    let sound = match head {
+    let audio = match head {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => true,
         [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => true,
         // An MPEG audio frame begins with eleven set bits; a JPEG's second byte is 0xd8, an MPEG layer's is not. AAC has no layer.
         [0xff, second, ..] => second & 0xe0 == 0xe0 && (second & 0x06 != 0 || second & 0xf6 == 0xf0),
-        head => SOUNDS.iter().any(|magic| head.starts_with(magic)),
+        head => AUDIOS.iter().any(|magic| head.starts_with(magic)),
     };
-    if sound {
+    if audio {
         return Some(Modality::Audio);
     }
     if image::guess_format(head).is_ok() || head.windows(4).any(|w| w == b"<svg") {

@@ -1,4 +1,4 @@
-//! The contact sheet of a search: pictures, and the middle frames of videos, as thumbnails, sounds as players.
+//! The contact sheet of a search: images, and the middle frames of videos, as thumbnails, audio files as players.
 
 use crate::{Hit, Index, Item};
 use image::RgbImage;
@@ -11,10 +11,10 @@ use unisono_media::{ImageOptions, decode};
 
 /// Longest edge of a thumbnail, in pixels.
 const EDGE: u32 = 320;
-/// Pictures that browsers show and that are no larger are carried as they are, in bytes.
+/// Images that browsers show and that are no larger are carried as they are, in bytes.
 const SMALL: u64 = 48 << 10;
-/// Larger sounds are left out of the page, in bytes.
-const LARGEST_SOUND: u64 = 4 << 20;
+/// Larger audio files are left out of the page, in bytes.
+const LARGEST_AUDIO: u64 = 4 << 20;
 
 /// The page, whole and self-contained, as HTML. A medium that cannot be read shows as a placeholder.
 pub fn html(index: &Index, query: &Item, hits: &[Hit]) -> String {
@@ -74,7 +74,7 @@ fn media(item: &Item) -> Option<Media> {
         Modality::Image => thumbnail(path),
         Modality::Video => middle(path, &item.span).as_ref().and_then(shrunk),
         Modality::Audio => {
-            let budget = Budget { bytes: LARGEST_SOUND, ..Budget::CONFIG };
+            let budget = Budget { bytes: LARGEST_AUDIO, ..Budget::CONFIG };
             unisono_files::read(path, &budget).ok().map(Media::new)
         }
     }
@@ -83,22 +83,22 @@ fn media(item: &Item) -> Option<Media> {
 fn thumbnail(path: &Path) -> Option<Media> {
     if let Ok(bytes) = unisono_files::read(path, &Budget { bytes: SMALL, ..Budget::CONFIG }) {
         let media = Media::new(bytes);
-        // A vector picture has no kind: it is drawn below.
+        // A vector image has no kind: it is drawn below.
         if media.data_uri().is_some() {
             return Some(media);
         }
     }
-    let picture = decode::image(path, &ImageOptions { svg_size: EDGE, ..ImageOptions::default() }).ok()?;
-    shrunk(&picture)
+    let image = decode::image(path, &ImageOptions { svg_size: EDGE, ..ImageOptions::default() }).ok()?;
+    shrunk(&image)
 }
 
 /// The frame in the middle of a clip.
 fn middle(path: &Path, span: &Span) -> Option<RgbImage> {
     let (ffmpeg, limits) = (Ffmpeg::find(None).ok()?, VideoLimits::default());
     let video = ffmpeg.probe(path, &limits).ok()?;
-    ffmpeg.sample_span(&video, span, 1, &limits).ok()?.pop().map(|frame| frame.picture)
+    ffmpeg.sample_span(&video, span, 1, &limits).ok()?.pop().map(|frame| frame.image)
 }
 
-fn shrunk(picture: &RgbImage) -> Option<Media> {
-    Media::jpeg(picture, EDGE, EDGE, 80)
+fn shrunk(image: &RgbImage) -> Option<Media> {
+    Media::jpeg(image, EDGE, EDGE, 80)
 }

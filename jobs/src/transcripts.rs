@@ -1,9 +1,9 @@
-//! A folder of transcripts, one file a sound: what they are called, which are done, and which are not ours to replace.
+//! A folder of transcripts, one file an audio file: what they are called, which are done, and which are not ours to replace.
 //!
-//! A sound that was found in a folder keeps its place below that folder; one that was given by itself, or by a manifest, lies at the top. Names are made
-//! [safe](unisono_files::safe_name), and sounds that would share one, on file systems that take `A` for `a` too, get a sum over their ids.
+//! An audio file that was found in a folder keeps its place below that folder; one that was given by itself, or by a manifest, lies at the top. Names are made
+//! [safe](unisono_files::safe_name), and audio files that would share one, on file systems that take `A` for `a` too, get a sum over their ids.
 //!
-//! `.unisono-transcripts.jsonl` says of each file which sound it is of, how that was made, and what was written. A file that is not as it was
+//! `.unisono-transcripts.jsonl` says of each file which audio file it is of, how that was made, and what was written. A file that is not as it was
 //! written has been corrected by somebody: it counts as done and is never replaced.
 
 use crate::{Error, Item, Items, Listing, Result, Skip};
@@ -24,11 +24,11 @@ const LARGEST: u64 = 256 << 20;
 struct Entry {
     /// Below the folder, with `/` between its parts.
     file: String,
-    /// The sound.
+    /// The audio.
     id: String,
     #[serde(default, skip_serializing_if = "is_zero")]
     part: usize,
-    /// Length and time of the sound's file.
+    /// Length and time of the audio's file.
     source: String,
     /// A sum over the model and all settings.
     work: String,

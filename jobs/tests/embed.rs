@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use support::{DIM, TOWERS, collection, model, nan_sound, picture, pixel_bomb, sound};
+use support::{DIM, TOWERS, audio, collection, image, model, nan_audio, pixel_bomb};
 use tch::Device;
 use unisono_jobs::{
     EmbedOptions, Embedded, Embedder, Error, Flow, Inputs, Modality, Progress, embed, similarity,
@@ -43,7 +43,7 @@ fn every_row_belongs_to_its_item_whatever_the_batch_and_workers() {
         for (item, row) in got.items.iter().zip(got.vectors.rows()) {
             let alone = match item.modality {
                 Modality::Image => embedder.image(&item.id).unwrap(),
-                Modality::Audio => embedder.sound(&item.id).unwrap(),
+                Modality::Audio => embedder.audio(&item.id).unwrap(),
                 Modality::Text => embedder.texts(&[item.text.as_deref().unwrap()]).unwrap().data,
                 Modality::Video => embedder.video(&item.id, &item.span).unwrap(),
             };
@@ -69,18 +69,18 @@ fn two_runs_are_bitwise_equal() {
 fn bad_files_are_skipped_named_and_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    picture(&at("a.png"), 1);
+    image(&at("a.png"), 1);
     fs::write(at("b.png"), "").unwrap();
-    nan_sound(&at("c.wav"));
+    nan_audio(&at("c.wav"));
     pixel_bomb(&at("d.png"));
-    sound(&at("e.wav"), 2);
+    audio(&at("e.wav"), 2);
     fs::write(at("f.jpg"), b"\xff\xd8\xff\xe0 cut").unwrap();
     let embedder = Embedder::new(model(7, &TOWERS));
     let inputs = Inputs { paths: vec![dir.path().to_owned()], ..Inputs::default() };
     let got = run(&embedder, &inputs, &options(2, 2)).unwrap();
     let kept: Vec<_> = got.items.iter().map(|i| i.path.clone().unwrap()).collect();
     assert_eq!(kept, [at("a.png"), at("e.wav")]);
-    assert!((similarity(&embedder.sound(at("e.wav")).unwrap(), &got.vectors.data[DIM..]) - 1.0).abs() < 1e-5);
+    assert!((similarity(&embedder.audio(at("e.wav")).unwrap(), &got.vectors.data[DIM..]) - 1.0).abs() < 1e-5);
     let reasons: Vec<_> =
         got.skipped.iter().map(|s| (s.id.rsplit('/').next().unwrap(), s.reason.as_str())).collect();
     let expected =
@@ -102,7 +102,7 @@ fn bad_files_are_skipped_named_and_bounded() {
 fn progress_ends_at_the_total_and_can_stop_the_job() {
     let dir = tempfile::tempdir().unwrap();
     collection(dir.path(), 6);
-    fs::write(dir.path().join("z.png"), "no picture").unwrap();
+    fs::write(dir.path().join("z.png"), "no image").unwrap();
     let embedder = Embedder::new(model(7, &TOWERS));
     let inputs = Inputs { paths: vec![dir.path().to_owned()], ..Inputs::default() };
     let listing = inputs.list(&TOWERS).unwrap();
@@ -124,8 +124,8 @@ fn a_missing_tower_is_said_before_any_work() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = collection(dir.path(), 2);
     let embedder = Embedder::new(model(7, &[Modality::Text, Modality::Image]));
-    let pictures = run(&embedder, &folder(dir.path()), &options(4, 1)).unwrap();
-    assert_eq!(pictures.items.len(), 4);
+    let images = run(&embedder, &folder(dir.path()), &options(4, 1)).unwrap();
+    assert_eq!(images.items.len(), 4);
     let all = Inputs { manifest: Some(manifest), modalities: vec![Modality::Audio], ..Inputs::default() };
     let e = run(&embedder, &all, &options(4, 1)).unwrap_err().to_string();
     assert!(e.contains("no audio tower; it has: text, image"), "{e}");

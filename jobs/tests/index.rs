@@ -31,7 +31,7 @@ fn options(manifest: &Path, split: Option<&str>) -> BuildOptions {
     }
 }
 
-/// An index of eight pictures, eight sounds and sixteen captions.
+/// An index of eight images, eight audio files and sixteen captions.
 fn made() -> Made {
     let dir = tempfile::tempdir().unwrap();
     let model = model_dir(dir.path());
@@ -51,7 +51,7 @@ fn what_is_built_is_found() {
     let index = Index::open(&made.index).unwrap();
     let header = index.header();
     assert_eq!(header, &made.report.header);
-    // Each picture stands in two records of one label and is there once.
+    // Each image stands in two records of one label and is there once.
     assert_eq!((header.count, made.report.repeated, made.report.checked), (32, 8, 32));
     let counts: Vec<_> = header.modalities.values().copied().collect();
     assert_eq!(counts, [16, 8, 8]);
@@ -70,9 +70,9 @@ fn what_is_built_is_found() {
     assert!(hits[0].score > 0.9999 && hits.len() == 5);
     assert!(hits.is_sorted());
 
-    let sounds = index.search(&query, 100, &[Modality::Audio]).unwrap();
-    assert_eq!(sounds.len(), 8);
-    assert!(sounds.iter().all(|h| index.item(h.index).unwrap().modality == Modality::Audio));
+    let audios = index.search(&query, 100, &[Modality::Audio]).unwrap();
+    assert_eq!(audios.len(), 8);
+    assert!(audios.iter().all(|h| index.item(h.index).unwrap().modality == Modality::Audio));
     assert!(index.search(&query[1..], 5, &[]).unwrap_err().to_string().contains("11 numbers"));
     assert!(index.search(&[f32::NAN; support::DIM], 5, &[]).is_err());
 }

@@ -253,7 +253,7 @@ fn a_file_that_changed_is_embedded_again() {
     let (media, out) = (dir.path().join("media"), dir.path().join("v.npy"));
     fs::create_dir(&media).unwrap();
     for i in 0..4 {
-        support::picture(&media.join(format!("{i}.png")), i);
+        support::image(&media.join(format!("{i}.png")), i);
     }
     // Three files, many times: the second round begins after 1,024 of them.
     let listing = || {
@@ -266,7 +266,7 @@ fn a_file_that_changed_is_embedded_again() {
     let embed = |out: &Path, stop: usize| run_listing(&embedder, listing(), out, false, stop);
     assert!(embed(&out, 2 * ROUND + 20).0.is_err());
     // Of another length, and in the second round: the first stays.
-    support::picture(&media.join("2.png"), 9);
+    support::image(&media.join("2.png"), 9);
     let (again, from) = embed(&out, usize::MAX);
     assert_eq!(from, ROUND);
     assert_eq!(again.unwrap(), embed(&dir.path().join("anew.npy"), usize::MAX).0.unwrap());

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use support::{TOWERS, model};
 use tch::Device;
 use unisono_jobs::scenes::write::{Output, read};
-use unisono_jobs::scenes::{Models, SceneJob, SceneReport, Shard, Source, list, scenes};
+use unisono_jobs::scenes::{Models, SceneInput, SceneJob, SceneReport, Shard, list, scenes};
 use unisono_jobs::{Embedder, Error, Flow, Index, Modality, Result, identity};
 use unisono_media::video::Time;
 use unisono_scenes::record::{EventKind, Moment, VideoScenes};
@@ -44,7 +44,7 @@ fn job<'a>(out: &'a Path, settings: &'a SceneSettings) -> SceneJob<'a> {
     }
 }
 
-fn listed(paths: &[PathBuf]) -> Vec<Source> {
+fn listed(paths: &[PathBuf]) -> Vec<SceneInput> {
     let (sources, unlisted) = list(paths).unwrap();
     assert!(unlisted.is_empty());
     sources
@@ -64,7 +64,7 @@ fn one(report: &SceneReport) -> VideoScenes {
     read(&report.videos[0].folder).unwrap()
 }
 
-/// A model with these towers that embeds frames and sounds.
+/// A model with these towers that embeds frames and audio files.
 fn eyes(dir: &Path, towers: &[Modality], settings: &SceneSettings) -> Models {
     let place = dir.join(format!("model-{}", towers.len()));
     let made = model(7, towers);
@@ -108,7 +108,7 @@ fn cuts_are_the_reference_s_and_nothing_is_invented() {
             assert_eq!(scene.shots, (shot.index, shot.index + 1));
             assert!(shot.start.frame <= shot.key.frame && shot.key.frame < shot.end.frame);
             assert!(scene.labels.is_empty() && scene.sounds.is_empty() && scene.transcript.is_empty());
-            assert!(scene.caption.is_none() && scene.vector.is_none() && scene.thumbnail.is_none());
+            assert!(scene.caption.is_none() && scene.embedding.is_none() && scene.thumbnail.is_none());
         }
         assert!(
             !done.folder.join("vectors.safetensors").exists() && !done.folder.join("thumbnails").exists()
@@ -161,7 +161,7 @@ fn times_are_the_container_s_to_the_last_tick() {
 fn a_model_labels_groups_and_indexes() {
     let dir = tempfile::tempdir().unwrap();
     let (loud, silent) = (dir.path().join("loud.mkv"), video("late.mp4"));
-    media::with_sound("cuts-23.976.mp4", None, &loud);
+    media::with_audio("cuts-23.976.mp4", None, &loud);
     let settings =
         SceneSettings::load(None, &["sample.every=0.3".into(), "group.similarity=1.1".into()]).unwrap();
     let models = eyes(dir.path(), &TOWERS, &settings);
@@ -173,9 +173,9 @@ fn a_model_labels_groups_and_indexes() {
         let made = read(&done.folder).unwrap();
         assert!(made.scenes.len() > 2 && made.scenes.len() == made.shots.len());
         let hears = made.video.path == loud;
-        assert_eq!(made.video.sound, hears);
+        assert_eq!(made.video.audio, hears);
         for (i, scene) in made.scenes.iter().enumerate() {
-            assert_eq!(scene.vector, Some(i));
+            assert_eq!(scene.embedding, Some(i));
             assert_eq!(scene.labels.keys().collect::<Vec<_>>(), ["actions", "moods", "objects", "places"]);
             assert_eq!(!scene.sounds.is_empty(), hears, "scene {i}");
             let heard = Some(&scene.sounds).filter(|s| !s.is_empty());
@@ -222,24 +222,24 @@ fn a_model_labels_groups_and_indexes() {
 fn what_a_model_cannot_do_is_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let loud = [dir.path().join("loud.mkv")];
-    media::with_sound("cuts-23.976.mp4", None, &loud[0]);
+    media::with_audio("cuts-23.976.mp4", None, &loud[0]);
     let settings = SceneSettings::default();
     // One that is deaf.
     let models = eyes(dir.path(), &[Modality::Text, Modality::Image], &settings);
     assert_eq!(models.left_out(&settings.labels), ["sounds"]);
     let made = one(&run(&job(&dir.path().join("deaf"), &settings), &models, &loud, "1/1").unwrap());
-    assert!(made.scenes.iter().all(|s| s.sounds.is_empty() && s.labels.len() == 4 && s.vector.is_some()));
+    assert!(made.scenes.iter().all(|s| s.sounds.is_empty() && s.labels.len() == 4 && s.embedding.is_some()));
     // One that is blind and has no words either: vectors of what is heard, no label.
     let models = eyes(dir.path(), &[Modality::Audio], &settings);
     assert_eq!(models.left_out(&settings.labels).len(), 5);
     let report = run(&job(&dir.path().join("blind"), &settings), &models, &loud, "1/1").unwrap();
     let made = one(&report);
-    assert!(made.scenes.iter().all(|s| s.sounds.is_empty() && s.labels.is_empty() && s.vector.is_some()));
+    assert!(made.scenes.iter().all(|s| s.sounds.is_empty() && s.labels.is_empty() && s.embedding.is_some()));
     assert!(report.gathered.unwrap().index.is_some());
     // And a silent video with it: no vector at all, no index.
     let report =
         run(&job(&dir.path().join("nothing"), &settings), &models, &[video("late.mp4")], "1/1").unwrap();
-    assert!(one(&report).scenes.iter().all(|s| s.vector.is_none()));
+    assert!(one(&report).scenes.iter().all(|s| s.embedding.is_none()));
     assert_eq!(report.gathered.unwrap().index, None);
     // One that does neither.
     let place = dir.path().join("reads");
@@ -257,7 +257,7 @@ fn what_a_model_cannot_do_is_left_out() {
 fn labels_about_people_only_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     let loud = [dir.path().join("loud.mkv")];
-    media::with_sound("late.mp4", None, &loud[0]);
+    media::with_audio("late.mp4", None, &loud[0]);
     let set = ["labels.sets=[\"emotions\", \"voices\"]".to_owned(), "labels.top=1000".to_owned()];
     let settings = SceneSettings::load(None, &set).unwrap();
     let models = eyes(dir.path(), &TOWERS, &settings);
@@ -289,7 +289,7 @@ fn captions_and_transcripts_need_their_models() {
         unisono_fusion::import::load(&media::fixtures().join("fusion").join(name), Device::Cpu).unwrap().model
     };
     let spoken = [dir.path().join("spoken.mkv")];
-    media::with_sound("cuts-23.976.mp4", Some(&media::fixtures().join("audio/speech.wav")), &spoken[0]);
+    media::with_audio("cuts-23.976.mp4", Some(&media::fixtures().join("audio/speech.wav")), &spoken[0]);
     let settings = SceneSettings::default();
     let mut models = Models::default();
     let caption = fusion("blip-caption");
@@ -297,7 +297,9 @@ fn captions_and_transcripts_need_their_models() {
     models.caption(caption, generation, "blip".into()).unwrap();
     let made = one(&run(&job(&dir.path().join("caption"), &settings), &models, &spoken, "1/1").unwrap());
     assert!(made.scenes.iter().all(|s| s.caption.as_ref().is_some_and(|c| !c.trim().is_empty())));
-    assert!(made.scenes.iter().all(|s| s.transcript.is_empty() && s.labels.is_empty() && s.vector.is_none()));
+    assert!(
+        made.scenes.iter().all(|s| s.transcript.is_empty() && s.labels.is_empty() && s.embedding.is_none())
+    );
 
     let mut models = Models::default();
     let speech = fusion("whisper-speech");

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{DIM, TOWERS, model, picture};
+use support::{DIM, TOWERS, image, model};
 use tch::Device;
 use unisono_jobs::index::{BuildOptions, build};
 use unisono_jobs::{EmbedOptions, Embedded, Embedder, Flow, Index, Inputs, Item, Modality, embed};
@@ -20,9 +20,9 @@ fn video(path: &Path, plane: &str) {
     assert!(Command::new(program.program()).args(words).arg(path).status().unwrap().success());
 }
 
-/// A picture, two videos, something that is none, and a manifest with a part of one.
+/// An image, two videos, something that is none, and a manifest with a part of one.
 fn collection(dir: &Path) -> PathBuf {
-    picture(&dir.join("p.png"), 3);
+    image(&dir.join("p.png"), 3);
     video(&dir.join("grey.mp4"), "lum='16+N*10':cb=128:cr=128");
     video(&dir.join("stripes.mkv"), "lum='if(lt(mod(X+4*N,16),8),40,200)':cb=60:cr=200");
     fs::write(dir.join("broken.mp4"), "only words").unwrap();
@@ -73,7 +73,7 @@ fn videos_are_the_mean_of_their_frames_and_parts_of_their_own() {
     let (ffmpeg, limits) = (Ffmpeg::find(None).unwrap(), VideoLimits::default());
     let probed = ffmpeg.probe(&dir.path().join("grey.mp4"), &limits).unwrap();
     let frames = ffmpeg.sample(&probed, 8, &limits).unwrap();
-    let frames: Vec<_> = frames.into_iter().map(|f| f.picture).collect();
+    let frames: Vec<_> = frames.into_iter().map(|f| f.image).collect();
     let vectors = unisono_encoders::to_vec(&embedder.model().embed_images(&frames).unwrap()).unwrap();
     let mut mean = [0f32; DIM];
     for row in vectors.chunks(DIM) {

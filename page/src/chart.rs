@@ -17,7 +17,7 @@ mod ticks;
 
 pub use axis::{Axis, Laid, Scale};
 pub use bullet::Bullet;
-pub use curve::{Look, Series};
+pub use curve::{Series, SeriesStyle};
 pub use format::Format;
 pub use line::{LineChart, Rule};
 pub use names::axis_names;

@@ -1,7 +1,7 @@
 //! The look of Unisono's pages. A page is one file that opens from disk: it loads nothing and runs nothing.
 //!
 //! [`Page`] is the shell (style sheet for light, dark and paper, and a policy that forbids scripts and requests), [`banner`], [`Section`],
-//! [`facts`] and [`Table`] are what stands in it, [`chart`] draws, [`Media`] carries images and sounds, [`number`] writes numbers.
+//! [`facts`] and [`Table`] are what stands in it, [`chart`] draws, [`Media`] carries images and audio files, [`number`] writes numbers.
 //!
 //! Strangers' text (captions, file names) is safe by construction: [`maud`] escapes whatever is put into its markup, and [`Page::render`]
 //! shows the characters that would act unseen, once, for the whole page.

@@ -1,4 +1,4 @@
-//! Images and sounds as `data:` URIs.
+//! Images and audio files as `data:` URIs.
 
 use std::io::Cursor;
 
@@ -19,7 +19,7 @@ pub struct Media {
 pub enum MediaKind {
     /// An image every browser shows: PNG, JPEG, WebP, GIF.
     Image(&'static str),
-    /// A sound browsers play: OGG, WAV, MP3, FLAC.
+    /// An audio file browsers play: OGG, WAV, MP3, FLAC.
     Audio(&'static str),
     /// Anything else: the page shows a placeholder.
     Unknown,

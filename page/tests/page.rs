@@ -7,7 +7,7 @@ mod document;
 
 use maud::html;
 use proptest::prelude::*;
-use unisono_page::chart::{Axis, Bullet, Look, Rule, Scale, Series, StackedBar};
+use unisono_page::chart::{Axis, Bullet, Rule, Scale, Series, SeriesStyle, StackedBar};
 use unisono_page::{
     Column, Fact, Media, Page, Section, Table, banner, chart::LineChart, contents, facts, show,
 };
@@ -16,17 +16,17 @@ use unisono_page::{
 fn page(text: &str, points: &[(f64, f64)]) -> String {
     let mut table = Table::new(&[Column::text("Name"), Column::number("Value")]).stacked();
     table.row([html! { (text) }]).group(text).row([html! { (text) }, html! { "1" }]);
-    let series = |look: Look| Series {
+    let series = |style: SeriesStyle| Series {
         intervals: points.iter().map(|p| (p.1 - 1.0, p.1 + 1.0)).collect(),
         chance: points.first().map(|p| p.1),
-        look,
+        style,
         ..Series::new(text, points.to_vec())
     };
     let chart = |scale: Scale| LineChart {
         title: text.to_owned(),
         x: Axis { label: text.to_owned(), scale, ..Axis::default() },
         y: Axis { label: text.to_owned(), scale, ..Axis::default() },
-        series: [Look::Line, Look::Smooth, Look::Envelope].map(series).to_vec(),
+        series: [SeriesStyle::Line, SeriesStyle::Smooth, SeriesStyle::Envelope].map(series).to_vec(),
         rules: vec![Rule { value: 2.0, name: text.to_owned() }],
         mark: points.last().map(|p| (p.0, text.to_owned())),
         events: points.iter().map(|p| p.0).collect(),

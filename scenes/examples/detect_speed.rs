@@ -8,7 +8,7 @@
 use std::time::Instant;
 use unisono_media::video::{Ratio, Time};
 use unisono_scenes::detect::{
-    AdaptiveSettings, Clock, ContentSettings, Detection, HashSettings, HistogramSettings, Picture, Settings,
+    AdaptiveSettings, Clock, ContentSettings, Detection, HashSettings, HistogramSettings, Image, Settings,
     Shrink, ThresholdSettings, Weights,
 };
 
@@ -46,21 +46,21 @@ fn main() {
     for (width, height) in [(640, 360), (1280, 720), (1920, 1080), (3840, 2160)] {
         let frames: Vec<_> = (0..4).map(|i| frame(width, height, i * 7)).collect();
         let mut shrink = Shrink::new(width, height).unwrap();
-        let mut picture = Picture::default();
-        measure(&format!("picture of {width} x {height} 4:2:0"), |i| {
-            shrink.yuv420(&frames[i % 4], false, &mut picture).unwrap();
+        let mut image = Image::default();
+        measure(&format!("image of {width} x {height} 4:2:0"), |i| {
+            shrink.yuv420(&frames[i % 4], false, &mut image).unwrap();
         });
     }
     let (width, height) = (1280, 720);
     let frames: Vec<_> = (0..4).map(|i| frame(width, height, i * 7)).collect();
     let mut shrink = Shrink::new(width, height).unwrap();
     let size = shrink.small();
-    let pictures: Vec<Picture> = frames
+    let images: Vec<Image> = frames
         .iter()
         .map(|frame| {
-            let mut picture = Picture::default();
-            shrink.yuv420(frame, false, &mut picture).unwrap();
-            picture
+            let mut image = Image::default();
+            shrink.yuv420(frame, false, &mut image).unwrap();
+            image
         })
         .collect();
     let base = Ratio { num: 1, den: 25 };
@@ -78,9 +78,9 @@ fn main() {
     for (name, settings) in &all {
         let mut detection = Detection::new(std::slice::from_ref(settings), clock, size, false).unwrap();
         let mut pts = 0;
-        measure(&format!("{name}, picture given"), |i| {
+        measure(&format!("{name}, image given"), |i| {
             pts += 1;
-            detection.push(&pictures[i % 4], Time { pts, base });
+            detection.push(&images[i % 4], Time { pts, base });
         });
     }
     let some = |names: &[&str]| -> Vec<Settings> {
@@ -88,14 +88,14 @@ fn main() {
     };
     for names in [&["content"][..], &["content", "adaptive", "threshold", "histogram", "hash"]] {
         let mut detection = Detection::new(&some(names), clock, size, false).unwrap();
-        let mut picture = Picture::default();
+        let mut image = Image::default();
         let mut pts = 0;
         measure(
             &format!("{width} x {height}, whole: {}", if names.len() == 1 { names[0] } else { "all five" }),
             |i| {
                 pts += 1;
-                shrink.yuv420(&frames[i % 4], false, &mut picture).unwrap();
-                detection.push(&picture, Time { pts, base });
+                shrink.yuv420(&frames[i % 4], false, &mut image).unwrap();
+                detection.push(&image, Time { pts, base });
             },
         );
     }

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let video = made_up::video();
     for scene in &video.scenes {
         if let Some(name) = &scene.thumbnail {
-            made_up::picture(scene.index).save(dir.join(name))?;
+            made_up::image(scene.index).save(dir.join(name))?;
         }
     }
     let curve = |name: &str, threshold| Curve { name: name.to_owned(), threshold };

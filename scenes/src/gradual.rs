@@ -1,6 +1,6 @@
 //! What is no cut: dissolves, fades and flashes, found while frames pass by, in the last seconds only.
 //!
-//! A dissolve is a straight line from one picture to another: each frame between is so many parts of the first and the rest of the
+//! A dissolve is a straight line from one image to another: each frame between is so many parts of the first and the rest of the
 //! second. A fade is a dissolve from or to black or white. A flash jumps away, brighter, and comes back to where it was.
 
 use crate::Mini;
@@ -15,7 +15,7 @@ pub struct GradualSettings {
     pub min_frames: u32,
     /// Most frames of one; 0 looks for none.
     pub max_frames: u32,
-    /// How far the pictures before and after must be from each other: mean distance of 16 x 9 cells, in levels of 255.
+    /// How far the images before and after must be from each other: mean distance of 16 x 9 cells, in levels of 255.
     pub min_change: f32,
     /// How far frames between may be from the straight line, in parts of that distance.
     pub max_bend: f32,
@@ -43,11 +43,11 @@ impl Default for GradualSettings {
 pub struct Gradual {
     /// Which of them.
     pub kind: EventKind,
-    /// The first frame that is not wholly the old picture.
+    /// The first frame that is not wholly the old image.
     pub start: u64,
     /// The first that is wholly the new one.
     pub end: u64,
-    /// How far the picture went, in levels.
+    /// How far the image went, in levels.
     pub change: f32,
 }
 
@@ -108,7 +108,7 @@ impl GradualFinder {
         let mut gone_out = None;
         for next in kept {
             let fade = next.found.kind == EventKind::Fade;
-            // Out of one picture and into the next: between them at most a second of blank frames.
+            // Out of one image and into the next: between them at most a second of blank frames.
             match (joined.last_mut(), gone_out) {
                 (Some(last), Some(end))
                     if fade && !next.out && next.found.start.saturating_sub(end) <= 30 =>
@@ -125,7 +125,7 @@ impl GradualFinder {
         joined
     }
 
-    /// Has the picture come back to where it was before a jump?
+    /// Has the image come back to where it was before a jump?
     fn flash(&mut self) {
         let settings = self.settings;
         let Some((now, _)) = self.recent.back() else { return };
@@ -143,7 +143,7 @@ impl GradualFinder {
             if bright && brightest > old.level() + settings.flash_rise {
                 let end = self.seen - 1;
                 let start = end - length as u64;
-                // A second return to the same picture is no second flash.
+                // A second return to the same image is no second flash.
                 if self.flashes.last().is_none_or(|last| last.end <= start) {
                     let change = brightest - old.level();
                     self.flashes.push(Gradual { kind: EventKind::Flash, start, end, change });
@@ -185,7 +185,7 @@ impl GradualFinder {
                 continue;
             }
             let fade = from.is_blank() != to.is_blank();
-            // The same picture in another light is no new one.
+            // The same image in another light is no new one.
             if !fade && (from.correlation(to) > 0.7 || from.is_blank()) {
                 continue;
             }

@@ -11,9 +11,9 @@ use unisono_files::{Budget, read_text};
 #[serde(rename_all = "lowercase")]
 pub enum LabelInput {
     /// Frames.
-    Pictures,
-    /// The sound track.
-    Sounds,
+    Images,
+    /// The audio track.
+    Audio,
 }
 
 /// Labels of one kind.
@@ -68,7 +68,7 @@ impl LabelSet {
     fn parse(name: &str, text: &str, path: &Path) -> Result<Self> {
         let mut set = Self {
             name: name.to_owned(),
-            input: LabelInput::Pictures,
+            input: LabelInput::Images,
             prompts: Vec::new(),
             warning: None,
             labels: Vec::new(),
@@ -82,10 +82,10 @@ impl LabelSet {
             }
             if let Some(value) = line.strip_prefix("input:") {
                 set.input = match value.trim() {
-                    "pictures" => LabelInput::Pictures,
-                    "sounds" => LabelInput::Sounds,
+                    "images" => LabelInput::Images,
+                    "audio" => LabelInput::Audio,
                     other => {
-                        return Err(wrong(format!("input: expected pictures or sounds, found {other:?}")));
+                        return Err(wrong(format!("input: expected images or audio, found {other:?}")));
                     }
                 };
             } else if let Some(value) = line.strip_prefix("prompt:") {
@@ -110,8 +110,8 @@ impl LabelSet {
         if set.prompts.is_empty() {
             set.prompts.push(
                 match set.input {
-                    LabelInput::Pictures => "a photo of a {}.",
-                    LabelInput::Sounds => "the sound of {}.",
+                    LabelInput::Images => "a photo of a {}.",
+                    LabelInput::Audio => "the sound of {}.",
                 }
                 .to_owned(),
             );
@@ -147,7 +147,7 @@ mod tests {
             let set = LabelSet::load(name).unwrap();
             assert!(set.labels.len() >= 12 && set.prompts.len() >= 2, "{name}");
             assert_eq!(set.warning.is_some(), ["emotions", "voices"].contains(&name), "{name}");
-            assert_eq!(set.input == LabelInput::Sounds, ["sounds", "voices"].contains(&name), "{name}");
+            assert_eq!(set.input == LabelInput::Audio, ["sounds", "voices"].contains(&name), "{name}");
         }
         let default = crate::settings::LabelSettings::default();
         assert!(default.sets.iter().all(|s| LabelSet::load(s).unwrap().warning.is_none()));
@@ -161,7 +161,11 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             LabelSet::load(path.to_str().unwrap()).map_err(|e| e.to_string())
         };
-        let set = load("# mine\ninput: sounds\n\n a cat \na dog\n").unwrap();
+        let set = load(
+            "# mine\ninput: audio
+\n a cat \na dog\n",
+        )
+        .unwrap();
         assert_eq!(
             (set.name.as_str(), set.labels.as_slice()),
             ("mine", &["a cat".to_owned(), "a dog".to_owned()][..])
@@ -171,7 +175,7 @@ mod tests {
             ("a\na\n", "line 2: label \"a\" stands there twice"),
             ("# none\n", "expected one label a line, found none"),
             ("prompt: a photo\nx\n", "line 1: prompt: expected {} for the label"),
-            ("input: smells\nx\n", "line 1: input: expected pictures or sounds, found \"smells\""),
+            ("input: smells\nx\n", "line 1: input: expected images or audio, found \"smells\""),
         ] {
             let error = load(text).unwrap_err();
             assert!(error.contains(what), "{error}");

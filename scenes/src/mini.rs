@@ -1,6 +1,6 @@
-//! A frame as 16 x 9 cells: enough to tell whether one picture becomes another at once, little by little, or not at all.
+//! A frame as 16 x 9 cells: enough to tell whether one image becomes another at once, little by little, or not at all.
 
-use crate::detect::Picture;
+use crate::detect::Image;
 
 /// Cells a row.
 const ACROSS: usize = 16;
@@ -31,11 +31,11 @@ impl Mini {
         sums.mean()
     }
 
-    /// Of a picture whose colours lie apart.
-    pub fn of_picture(picture: &Picture) -> Self {
-        let (width, height) = (picture.width, picture.height);
+    /// Of an image whose colours lie apart.
+    pub fn of_image(image: &Image) -> Self {
+        let (width, height) = (image.width, image.height);
         let mut sums = Sums::default();
-        for (channel, plane) in [&picture.blue, &picture.green, &picture.red].into_iter().enumerate() {
+        for (channel, plane) in [&image.blue, &image.green, &image.red].into_iter().enumerate() {
             for (y, row) in plane.chunks_exact(width.max(1)).take(height).enumerate() {
                 for (cell, columns) in across(width, y, height) {
                     sums.counts[cell] += u32::from(channel == 0) * columns.len() as u32;
@@ -53,7 +53,7 @@ impl Mini {
         sum / self.0.len() as f32
     }
 
-    /// Distance from the picture that stands `part` of the way from `a` to `b`, in levels.
+    /// Distance from the image that stands `part` of the way from `a` to `b`, in levels.
     pub(crate) fn off_line(&self, a: &Self, b: &Self, part: f32) -> f32 {
         let line = a.0.iter().zip(&b.0).map(|(a, b)| a + part * (b - a));
         let sum: f32 = self.0.iter().zip(line).map(|(m, l)| (m - l).abs()).sum();
@@ -72,7 +72,7 @@ impl Mini {
         spread < 6.0 && !(40.0..=215.0).contains(&level)
     }
 
-    /// Correlation of the cells, -1 to 1: high for the same picture in another light. 0 where one is of one colour.
+    /// Correlation of the cells, -1 to 1: high for the same image in another light. 0 where one is of one colour.
     pub(crate) fn correlation(&self, other: &Self) -> f32 {
         let (a, b) = (self.level(), other.level());
         let (mut ab, mut aa, mut bb) = (0.0f32, 0.0f32, 0.0f32);
@@ -150,12 +150,11 @@ mod tests {
         assert_eq!(Mini::of(&[], 0, 0).level(), 0.0);
         // Colours that lie apart are counted alike.
         for (width, height) in [(256, 144), (31, 5), (3, 100), (0, 0)] {
-            let mut picture = Picture::new(width, height);
+            let mut image = Image::new(width, height);
             for i in 0..width * height {
-                (picture.blue[i], picture.green[i], picture.red[i]) =
-                    (i as u8, (i * 7) as u8, (i * 13 / 8) as u8);
+                (image.blue[i], image.green[i], image.red[i]) = (i as u8, (i * 7) as u8, (i * 13 / 8) as u8);
             }
-            assert_eq!(Mini::of_picture(&picture), Mini::of(&picture.interleaved(), width, height));
+            assert_eq!(Mini::of_image(&image), Mini::of(&image.interleaved(), width, height));
         }
     }
 }

@@ -37,8 +37,8 @@ pub struct VideoRecord {
     pub start: Moment,
     /// End of the last frame; `frame` is the number of frames.
     pub end: Moment,
-    /// There is a sound track.
-    pub sound: bool,
+    /// There is an audio track.
+    pub audio: bool,
     /// Complaints of the decoder.
     #[serde(default)]
     pub failures: FailureRecord,
@@ -192,7 +192,7 @@ pub struct Scene {
     pub transcript: Vec<Spoken>,
     /// Its row in the vectors' file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vector: Option<usize>,
+    pub embedding: Option<usize>,
 }
 
 /// Scores of each frame, for choosing thresholds and for curves.

@@ -33,8 +33,8 @@ fn a_page_loads_nothing_and_runs_nothing() {
         assert!(!page.contains(foreign), "{foreign}");
     }
     assert!(page.contains("default-src 'none'") || page.contains("default-src &#39;none&#39;"));
-    assert_eq!(page.matches("data:image/jpeg").count(), 2, "one picture, on its card and in the strip");
-    assert_eq!(page.matches("no picture").count(), 2);
+    assert_eq!(page.matches("data:image/jpeg").count(), 2, "one image, on its card and in the strip");
+    assert_eq!(page.matches("no image").count(), 2);
     assert!(
         page.contains("Not all of this file could be decoded.")
             && page.contains("Missing: 1 frame, at 0:02.002")

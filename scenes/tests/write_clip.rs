@@ -18,8 +18,8 @@ fn run(words: impl IntoIterator<Item = OsString>) {
 /// Frame N is a plain grey of N, 400 of them repeat it from 0 every 200.
 fn make(path: &Path, words: &str) {
     let greys = "nullsrc=s=64x48:r=25:d=16,geq=lum='16+mod(N,200)':cb=128:cr=128,format=yuv420p";
-    let sound = "sine=frequency=440:duration=16";
-    let mut all = format!("-hide_banner -nostdin -loglevel error -y -f lavfi -i {greys} -f lavfi -i {sound} -crf 1 -g 50 {words}")
+    let audio = "sine=frequency=440:duration=16";
+    let mut all = format!("-hide_banner -nostdin -loglevel error -y -f lavfi -i {greys} -f lavfi -i {audio} -crf 1 -g 50 {words}")
         .split(' ')
         .map(OsString::from)
         .collect::<Vec<_>>();
@@ -34,7 +34,7 @@ fn frames(path: &Path) -> Vec<Frame> {
 }
 
 fn grey(frame: &Frame) -> i64 {
-    (f64::from(frame.picture.get_pixel(32, 24)[1]) * 219.0 / 255.0).round() as i64
+    (f64::from(frame.image.get_pixel(32, 24)[1]) * 219.0 / 255.0).round() as i64
 }
 
 fn check(dir: &Path, name: &str, words: &str) {
@@ -50,7 +50,7 @@ fn check(dir: &Path, name: &str, words: &str) {
         variable_rate: false,
         start: moment(0),
         end: moment(source.len() - 1),
-        sound: true,
+        audio: true,
         failures: FailureRecord::default(),
         detector: String::new(),
     };
@@ -70,7 +70,7 @@ fn check(dir: &Path, name: &str, words: &str) {
             assert!((since(found, &cut[0]) - since(wanted, &source[first])).abs() < 1e-4, "{name} {first}");
         }
         let probed = Ffmpeg::find(None).unwrap().probe(&out, &VideoLimits::default()).unwrap();
-        assert!(probed.sample_rate.is_some(), "{name} {first}: no sound");
+        assert!(probed.sample_rate.is_some(), "{name} {first}: no audio");
 
         let copy = dir.join(format!("{name}-{first}-copy.mkv"));
         run(clip(&video, moment(first), moment(last), &Cut::Copy, &copy));

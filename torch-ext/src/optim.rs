@@ -22,7 +22,7 @@ pub struct AdamW {
 /// add one before the call, as `torch.optim` does. All slices have one length; moments have their parameter's shape and strides.
 ///
 /// The kernel walks the raw memory of all four lists side by side and looks at no strides. A gradient straight from the graph
-/// may be laid out otherwise than its parameter (a convolution's over channels-last pictures is): it is laid out anew first.
+/// may be laid out otherwise than its parameter (a convolution's over channels-last images is): it is laid out anew first.
 ///
 /// # Errors
 /// Lists that do not fit each other, moments with other strides than their parameter, or a device without the kernel.
@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    /// The gradient of a convolution over channels-last pictures comes with channels-last strides.
+    /// The gradient of a convolution over channels-last images comes with channels-last strides.
     #[test]
     fn fused_adamw_minds_the_strides_of_gradients() {
         let o = AdamW { lr: 0.1, beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.0 };

@@ -32,7 +32,7 @@ pub struct Forwarded {
 }
 
 /// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch, and the tokens of the
-/// modalities `fused`. Texts and sounds go through in `buckets` parts of like length. The towers `still` are frozen.
+/// modalities `fused`. Texts and audio files go through in `buckets` parts of like length. The towers `still` are frozen.
 ///
 /// # Errors
 /// libtorch's.
@@ -70,7 +70,7 @@ pub fn forward(
         let (out, clips) = model.encode_frames(&squares, &pass(Modality::Image), keep)?;
         flops += out.flops;
         if let Some((of, mask)) = out.tokens {
-            let frames = match clips.are_pictures() {
+            let frames = match clips.are_images() {
                 true => vec![(of, mask)],
                 false => clips.tokens(&of, mask.as_ref())?,
             };
@@ -82,9 +82,9 @@ pub fn forward(
             views.extend(of);
             flops += more;
         } else {
-            // Without a table for videos they are pictures of several frames.
+            // Without a table for videos they are images of several frames.
             let vectors = model.project(Modality::Image, &out.pooled)?;
-            let vectors = match clips.are_pictures() {
+            let vectors = match clips.are_images() {
                 true => vectors,
                 false => unit(&clips.mean(&clips.rows(&vectors)?)?)?,
             };
@@ -106,18 +106,18 @@ pub fn forward(
     Ok(Forwarded { views, tokens, flops })
 }
 
-/// Pictures and frames of videos that went through the image tower together.
+/// Images and frames of videos that went through the image tower together.
 struct Squares<'a> {
     /// `[N, W]`.
     pooled: &'a Tensor,
-    /// The sample of each picture or video.
+    /// The sample of each image or video.
     rows: &'a [usize],
     /// How many squares each has.
     counts: &'a [usize],
 }
 
 impl Squares<'_> {
-    /// The views of pictures and of videos, each of which may be missing, and the operations that they took.
+    /// The views of images and of videos, each of which may be missing, and the operations that they took.
     fn views(
         &self,
         model: &Model,
@@ -125,10 +125,10 @@ impl Squares<'_> {
         pass: &Pass,
         hearing: &Pass,
     ) -> Result<(Vec<(Modality, View)>, f64)> {
-        let (mut pictures, mut videos) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let (mut images, mut videos) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         let (mut counts, mut first) = (Vec::new(), 0i64);
         for (row, count) in self.rows.iter().zip(self.counts) {
-            let (rows, squares) = if samples[*row].video { &mut videos } else { &mut pictures };
+            let (rows, squares) = if samples[*row].video { &mut videos } else { &mut images };
             rows.push(*row);
             squares.extend(first..first + *count as i64);
             first += *count as i64;
@@ -141,13 +141,13 @@ impl Squares<'_> {
             Ok(self.pooled.f_index_select(0, &at)?)
         };
         let (mut views, mut flops) = (Vec::new(), 0.0);
-        if !pictures.0.is_empty() {
-            let vectors = model.project(Modality::Image, &pick(&pictures.1)?)?;
-            views.push((Modality::Image, View { vectors, rows: pictures.0 }));
+        if !images.0.is_empty() {
+            let vectors = model.project(Modality::Image, &pick(&images.1)?)?;
+            views.push((Modality::Image, View { vectors, rows: images.0 }));
         }
         if !videos.0.is_empty() {
             let tracks: Vec<Option<&[f32]>> = videos.0.iter().map(|r| samples[*r].track.as_deref()).collect();
-            let heard = model.hear(&tracks, hearing)?;
+            let heard = model.clip_audio(&tracks, hearing)?;
             let clips = Clips::new(&counts, model.device())?;
             flops +=
                 model.config().video_flops(clips.sizes()) + heard.as_ref().map_or(0.0, |(_, flops)| *flops);

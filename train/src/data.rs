@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use unisono_datasets::augment::SoundAugment;
+use unisono_datasets::augment::AudioAugment;
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
 use unisono_datasets::{Draw, Record, words};
@@ -23,23 +23,23 @@ pub struct Sample {
     pub(crate) label: u64,
     pub(crate) text: Option<u64>,
     pub(crate) ids: Option<Vec<i64>>,
-    /// A picture, or frames of a video in their order.
+    /// An image, or frames of a video in their order.
     pub(crate) squares: Vec<RgbImage>,
     /// The squares are a video's.
     pub(crate) video: bool,
-    /// The spectrogram `[T, M]` of the video's own sound, where the model listens to it.
+    /// The spectrogram `[T, M]` of the video's own audio, where the model listens to it.
     pub(crate) track: Option<Vec<f32>>,
     /// `[T, M]`.
     pub(crate) mel: Option<Vec<f32>>,
 }
 
-/// Pictures that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
+/// Images that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
 
 /// What is kept of a medium, before it is changed.
 enum Kept {
     Prepared(Prepared),
-    /// Of a sound that is changed before it is processed; `None`: a video without sound.
+    /// Of an audio file that is changed before it is processed; `None`: a video without audio.
     Samples(Option<Vec<f32>>),
 }
 
@@ -57,7 +57,7 @@ pub struct Preparer {
     sources: Vec<DataConfig>,
     /// The model's own.
     seen: Processors,
-    /// As media are decoded and kept: the model's own, but for pictures that a crop or a rotation wants more pixels of.
+    /// As media are decoded and kept: the model's own, but for images that a crop or a rotation wants more pixels of.
     kept: Processors,
     augment: AugmentConfig,
     cache: MediaCache<Kept>,
@@ -168,9 +168,9 @@ impl Preparer {
         Ok(sample)
     }
 
-    /// Sounds are changed before they are processed: their samples are kept.
+    /// Audio files are changed before they are processed: their samples are kept.
     fn changes_samples(&self) -> bool {
-        self.augment.sound != SoundAugment::default()
+        self.augment.audio != AudioAugment::default()
     }
 
     /// A medium as it is before it is changed, decoded at its first use and as long as there is room.
@@ -185,7 +185,7 @@ impl Preparer {
         })
     }
 
-    /// A picture, or the frames of a video and its sound where the model listens.
+    /// An image, or the frames of a video and its audio where the model listens.
     fn look(&self, medium: Medium, sample: &mut Sample, streams: &Streams) -> Result<()> {
         let (seen, kept) = (self.seen.image()?, self.kept.image()?);
         // The same stream anew for each frame: a video is cropped and coloured as one.
@@ -194,12 +194,12 @@ impl Preparer {
             self.augment.image.apply(p, size, &mut streams.of(Purpose::Augment))
         };
         match &*self.kept(medium, false)? {
-            Kept::Prepared(Prepared::Image(picture)) => sample.squares.push(apply(picture)),
+            Kept::Prepared(Prepared::Image(image)) => sample.squares.push(apply(image)),
             Kept::Prepared(Prepared::Video(clip)) => {
                 sample.squares.extend(clip.frames.iter().map(apply));
                 sample.video = true;
                 let audio = self.seen.audio.as_ref();
-                let track = clip.sound.as_ref().zip(audio);
+                let track = clip.audio.as_ref().zip(audio);
                 sample.track = track.map(|(mel, audio)| self.masked(mel, audio, streams));
             }
             _ => {}
@@ -207,14 +207,14 @@ impl Preparer {
         Ok(())
     }
 
-    /// A sound's spectrogram as it is drawn; `None` for a video without sound.
+    /// An audio file's spectrogram as it is drawn; `None` for a video without audio.
     fn listen(&self, medium: Medium, streams: &Streams) -> Result<Option<Vec<f32>>> {
         let audio = self.seen.audio()?;
         Ok(match &*self.kept(medium, self.changes_samples())? {
             Kept::Prepared(Prepared::Audio(mel, _)) => Some(self.masked(mel, audio, streams)),
             Kept::Samples(Some(samples)) => {
-                let (rate, mut stream) = (audio.config().sample_rate, streams.of(Purpose::Sound));
-                let changed = self.augment.sound.apply(samples, rate, &mut stream);
+                let (rate, mut stream) = (audio.config().sample_rate, streams.of(Purpose::Audio));
+                let changed = self.augment.audio.apply(samples, rate, &mut stream);
                 Some(self.masked(&audio.process(&changed)?, audio, streams))
             }
             _ => None,

@@ -69,14 +69,14 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     }
     mistakes.truncate(HITS);
     tell("searching".into());
-    let (mut searches, mut spoken_searches, mut sound_to_text) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut searches, mut spoken_searches, mut audio_to_text) = (Vec::new(), Vec::new(), Vec::new());
     for c in &recipe.report.search {
         searches.extend(show.text_to_images(c)?);
     }
     for c in &recipe.report.spoken {
         let (to_images, to_texts) = show.spoken(c)?;
         spoken_searches.extend(to_images);
-        sound_to_text.extend(to_texts);
+        audio_to_text.extend(to_texts);
     }
     let (written, cards) = show.captions(run, tell)?;
     Ok(ReportData {
@@ -88,7 +88,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         recall,
         searches,
         spoken: spoken_searches,
-        sound_to_text,
+        audio_to_text,
         mistakes,
         time: Some(run::time(&summary, context)),
         notes: Some(run::notes(&recipe, run)),

@@ -96,7 +96,7 @@ fn wanted(key: &Key, c: &DataConfig) -> bool {
         Modality::Video => key.video,
     };
     let used = |m: &Modality| c.uses.is_empty() || c.uses.contains(m);
-    // Pictures and videos go through one tower: a record of both alone has nothing to be aligned with.
+    // Images and videos go through one tower: a record of both alone has nothing to be aligned with.
     let text = used(&Modality::Text) && has(&Modality::Text);
     let seen =
         used(&Modality::Image) && has(&Modality::Image) || used(&Modality::Video) && has(&Modality::Video);
@@ -172,13 +172,13 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
     fitting(recipe, Model::new(config.clone(), processors, recipe.seed, device)?)
 }
 
-/// Pictures in whole patches of their own number are for a tower that takes them, of the same patches.
+/// Images in whole patches of their own number are for a tower that takes them, of the same patches.
 fn check_patches(image: &ImageConfig, processor: &ImageProcessor) -> Result<()> {
     if processor.fit != Fit::Patches {
         return Ok(());
     }
     if !image.flexible {
-        let message = "patches gives pictures of many sizes, and the tower takes one: set model.image.flexible, or another fit";
+        let message = "patches gives images of many sizes, and the tower takes one: set model.image.flexible, or another fit";
         return Err(Error::setting("processor.image.fit", message));
     }
     match (&image.stem, processor.patch) {

@@ -38,7 +38,7 @@ fn run(recipe: &Recipe, dir: &Path, options: Options) -> Result<Summary, Error> 
     train(recipe, dir, options, &mut |_| {})
 }
 
-/// Pictures alone and sounds alone, as two sources: the memories of a batch differ.
+/// Images alone and audio files alone, as two sources: the memories of a batch differ.
 fn apart(mut recipe: Recipe) -> Recipe {
     use unisono_encoders::Modality::{Audio, Image, Text};
     let mut second = recipe.data[0].clone();
@@ -71,8 +71,8 @@ fn sixteen_items_are_captioned_word_for_word() {
     let best = checkpoint::model_dir(&dir.path().join("run"));
     let model = FusionModel::load(&best, tch::Device::Cpu).unwrap();
     // Matching was learned beside: a true text beats another.
-    let picture = image::open(dir.path().join("red-disc.png")).unwrap().to_rgb8();
-    let seen = [model.see(&[model.towers().image_processor().unwrap().prepare(&picture)]).unwrap()];
+    let image = image::open(dir.path().join("red-disc.png")).unwrap().to_rgb8();
+    let seen = [model.encode_images(&[model.towers().image_processor().unwrap().prepare(&image)]).unwrap()];
     let p = |text: &str| model.matches(&[text], &seen).unwrap()[0];
     assert!(p("a red disc") > 0.9 && p("a blue corner") < 0.1, "{} {}", p("a red disc"), p("a blue corner"));
 }
@@ -196,8 +196,8 @@ fn videos_are_captioned_in_the_order_of_their_frames() {
         fs::create_dir(&frames).unwrap();
         let shown = if i % 4 < 2 { vec![one, other] } else { vec![one, other, other] };
         for (n, thing) in shown.iter().enumerate() {
-            let picture = dir.path().join(things[*thing]["image"].as_str().unwrap());
-            fs::copy(picture, frames.join(format!("{n}.png"))).unwrap();
+            let image = dir.path().join(things[*thing]["image"].as_str().unwrap());
+            fs::copy(image, frames.join(format!("{n}.png"))).unwrap();
         }
         let path = dir.path().join(format!("v{i}.mkv"));
         let made = std::process::Command::new(ffmpeg.program())
@@ -237,14 +237,14 @@ fn videos_are_captioned_in_the_order_of_their_frames() {
         .map(|(path, _)| {
             let video = ffmpeg.probe(path, &limits).unwrap();
             let frames = ffmpeg.sample(&video, model.most_frames(), &limits).unwrap();
-            frames.iter().map(|f| processor.prepare(&f.picture)).collect()
+            frames.iter().map(|f| processor.prepare(&f.image)).collect()
         })
         .collect();
     assert!(seen.iter().any(|v| v.len() == 2) && seen.iter().any(|v| v.len() == 3));
-    let memory = model.cross_kv(&model.watch(&seen).unwrap()).unwrap();
+    let memory = model.cross_kv(&model.encode_videos(&seen).unwrap()).unwrap();
     let prompt = model.caption_prompt("").unwrap();
     let found = model.caption(&memory, &prompt, &model.config().generation.clone(), 0, None).unwrap();
-    let said: Vec<String> = found.iter().map(|g| model.say(g).unwrap()).collect();
+    let said: Vec<String> = found.iter().map(|g| model.decode(g).unwrap()).collect();
     let right = said.iter().zip(&videos).filter(|(said, (_, text))| *said == text).count();
     assert_eq!(right, 16, "{said:?}");
 }

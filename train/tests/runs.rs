@@ -1,4 +1,4 @@
-//! Whole trainings on made-up pictures, sounds and captions: memorised, repeated, interrupted, refused.
+//! Whole trainings on made-up images, audio files and captions: memorised, repeated, interrupted, refused.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Trainings of towers that are not square: oblong ones, and flexible ones whose pictures keep their shape.
+//! Trainings of towers that are not square: oblong ones, and flexible ones whose images keep their shape.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use unisono_encoders::Model;
 use unisono_train::{Error, Options, Recipe, Summary, checkpoint, train};
 
-/// Eight bars, upright or lying, each with a caption; their pictures have shapes of their own.
+/// Eight bars, upright or lying, each with a caption; their images have shapes of their own.
 fn bars(dir: &Path) -> PathBuf {
     let mut lines = String::new();
     for i in 0..8u32 {
@@ -96,7 +96,7 @@ fn oblong_and_flexible_towers_memorise() {
 }
 
 #[test]
-fn captions_are_learned_of_pictures_of_many_sizes() {
+fn captions_are_learned_of_images_of_many_sizes() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = bars(dir.path());
     let more = format!(

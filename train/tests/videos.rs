@@ -1,4 +1,4 @@
-//! Trainings on clips that only their order, or only their sound, tells apart.
+//! Trainings on clips that only their order, or only their audio, tells apart.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use image::{Rgb, RgbImage};
@@ -32,8 +32,8 @@ fn turns(dir: &Path) -> PathBuf {
     let mut lines = String::new();
     for (i, (from, to)) in TURNS.iter().enumerate() {
         for (n, colour) in [from, from, to, to].into_iter().enumerate() {
-            let picture = RgbImage::from_pixel(20, 20, Rgb(COLOURS[*colour].1));
-            picture.save(frames.join(format!("{}.png", 4 * i + n))).unwrap();
+            let image = RgbImage::from_pixel(20, 20, Rgb(COLOURS[*colour].1));
+            image.save(frames.join(format!("{}.png", 4 * i + n))).unwrap();
         }
         let (start, end) = (format!("{}/5", 4 * i), format!("{}/5", 4 * i + 4));
         let text = format!("{} then {}", COLOURS[*from].0, COLOURS[*to].0);
@@ -41,20 +41,20 @@ fn turns(dir: &Path) -> PathBuf {
             "{{\"id\":\"{i}\",\"text\":\"{text}\",\"video\":\"v.mkv\",\"start\":\"{start}\",\"end\":\"{end}\",\"split\":\"train\"}}\n"
         );
     }
-    let pictures = frames.join("%d.png");
-    ffmpeg(&["-framerate", "5", "-i", &pictures.display().to_string(), "-c:v", "png"], &dir.join("v.mkv"));
+    let images = frames.join("%d.png");
+    ffmpeg(&["-framerate", "5", "-i", &images.display().to_string(), "-c:v", "png"], &dir.join("v.mkv"));
     let manifest = dir.join("turns.jsonl");
     fs::write(&manifest, lines).unwrap();
     manifest
 }
 
-/// Four videos of one picture, each with a tone of its own, and a silent one.
+/// Four videos of one image, each with a tone of its own, and a silent one.
 fn tones(dir: &Path) -> PathBuf {
-    let picture = dir.join("p.png");
-    RgbImage::from_fn(20, 20, |x, _| Rgb([(x * 9) as u8, 90, 40])).save(&picture).unwrap();
+    let image = dir.join("p.png");
+    RgbImage::from_fn(20, 20, |x, _| Rgb([(x * 9) as u8, 90, 40])).save(&image).unwrap();
     let mut lines = String::new();
     for (name, pitch) in [("low", 200), ("middle", 700), ("high", 2000), ("shrill", 5000), ("silent", 0)] {
-        let (still, out) = (picture.display().to_string(), dir.join(format!("{name}.mkv")));
+        let (still, out) = (image.display().to_string(), dir.join(format!("{name}.mkv")));
         let tone = format!("sine=frequency={pitch}:sample_rate=16000:duration=1");
         let mut words = vec!["-framerate", "4", "-loop", "1", "-t", "1", "-i", &still];
         if pitch > 0 {
@@ -124,7 +124,7 @@ fn clips_that_only_their_order_tells_apart_are_memorised_over_a_frozen_image_tow
     let dir = tempfile::tempdir().unwrap();
     let manifest = turns(dir.path());
     let (first, second) = (dir.path().join("mean"), dir.path().join("temporal"));
-    // Without a table videos are pictures of several frames: their mean is the same for both orders.
+    // Without a table videos are images of several frames: their mean is the same for both orders.
     let blind = run(&recipe(&manifest, 150, &towers(false), ""), &first);
     assert!(blind.iter().all(|r1| *r1 <= 0.67), "{blind:?}");
     let model = format!("init = \"{}\"\n[video]\n{TEMPORAL}", first.display());
@@ -142,14 +142,14 @@ fn clips_that_only_their_order_tells_apart_are_memorised_over_a_frozen_image_tow
 }
 
 #[test]
-fn clips_that_only_their_sound_tells_apart_are_memorised_by_both_rules() {
+fn clips_that_only_their_audio_tells_apart_are_memorised_by_both_rules() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let manifest = tones(dir.path());
     for (name, rule) in [
         ("deaf", "frames = 2\n".to_owned()),
         ("mean", "frames = 2\nsound = { kind = \"mean\", weight = 0.5 }\n".to_owned()),
-        ("token", format!("{TEMPORAL}sound = {{ kind = \"token\" }}\n")),
+        ("token", format!("{TEMPORAL}audio = {{ kind = \"token\" }}\n")),
     ] {
         let model =
             towers(true).replace("[processor.image]", &format!("[model.video]\n{rule}[processor.image]"));

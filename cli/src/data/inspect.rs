@@ -1,7 +1,7 @@
 //! `unisono data inspect`: what a manifest holds, and what is wrong with it.
 
 use crate::error::Error;
-use crate::inputs::watch;
+use crate::inputs::show_progress;
 use crate::limits::LimitArgs;
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
@@ -18,10 +18,10 @@ pub(crate) struct Args {
     /// The manifest (JSON Lines), or MSR-VTT's own JSON or CSV file
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
-    /// Decode every picture and sound, and of every video the beginning and the parts that records name
+    /// Decode every image and audio, and of every video the beginning and the parts that records name
     #[arg(long)]
     check_files: bool,
-    /// With --check-files: the ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's]
+    /// With --check-files: the ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE", requires = "check_files")]
     ffmpeg: Option<PathBuf>,
     /// Print the counts and every problem as JSON
@@ -43,13 +43,13 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let manifest = Manifest::load(&args.manifest)?;
     if args.ffmpeg.is_some() && manifest.records.iter().all(|r| r.video.is_none() && r.audio.is_empty()) {
         return Err(Error::Usage(
-            "--ffmpeg: it decodes videos and sounds, and the manifest names none".into(),
+            "--ffmpeg: it decodes videos and audio files, and the manifest names none".into(),
         ));
     }
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
     let opening = args.check_files.then_some(&opening);
-    let found = inspect(&manifest, opening, workers, &mut watch(&mut meter))?;
+    let found = inspect(&manifest, opening, workers, &mut show_progress(&mut meter))?;
     meter.finish();
     if args.json {
         out::json(&found)?;
@@ -69,8 +69,8 @@ fn report(found: &Inspection) -> String {
         right("records"),
         right("labels"),
         right("texts"),
-        right("pictures"),
-        right("sounds"),
+        right("images"),
+        right("audio"),
         right("videos"),
     ]);
     let mut row = |name: &str, c: &Counts| {

@@ -10,7 +10,7 @@ use unisono_datasets::sample::{self, Progress, SampleOptions, SampleReport};
 
 /// Fetch a sample data set and write its manifest
 ///
-/// stamps: 950 pictures with captions in some 60 languages and thousands of spoken ones (a Debian package, by apt-get; no
+/// stamps: 950 images with captions in some 60 languages and thousands of spoken ones (a Debian package, by apt-get; no
 /// root needed). emoji: some 1,400 concepts drawn by up to eight vendors (npm packages). A folder that is complete is left as it
 /// is. Exit code 3: the tool that fetches is not installed.
 #[derive(clap::Args, Debug)]
@@ -31,9 +31,9 @@ pub(crate) struct Args {
 
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 enum Set {
-    /// Pictures, captions, spoken captions
+    /// Images, captions, spoken captions
     Stamps,
-    /// Concepts drawn by many hands, names in many languages
+    /// Concepts drawn by many vendors, names in many languages
     Emoji,
 }
 
@@ -87,7 +87,7 @@ fn summary(report: &SampleReport, begun: Instant) -> String {
     let rows = [
         ("records", list(&report.splits)),
         ("labels", list(&report.labels)),
-        ("pictures", report.pictures.to_string()),
+        ("images", report.images.to_string()),
         (
             "recordings",
             if recordings > 0 {

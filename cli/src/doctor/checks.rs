@@ -52,7 +52,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 const PROGRAMS: [(&str, &str, &str); 3] = [
     (
         "ffmpeg",
-        "videos cannot be read, nor sounds but WAV, OGG Vorbis, MP3 and FLAC",
+        "videos cannot be read, nor audio files but WAV, OGG Vorbis, MP3 and FLAC",
         "cargo xtask setup fetches one; or install ffmpeg",
     ),
     (

@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Only gallery items of this language. May be repeated.
     #[arg(long, value_name = "LANG")]
     pub(super) gallery_lang: Vec<String>,
-    /// Each query meets only items of its own language; a picture or video is of each language that it has records of.
+    /// Each query meets only items of its own language; an image or video is of each language that it has records of.
     #[arg(long)]
     pub(super) same_lang: bool,
     /// Use every caption of a record, not only its first.
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// auto, cpu, cuda, cuda:N.
     #[arg(long, default_value = "auto")]
     pub(super) device: String,
-    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's].
+    /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's].
     #[arg(long, value_name = "FILE")]
     pub(super) ffmpeg: Option<PathBuf>,
     /// Print JSON.

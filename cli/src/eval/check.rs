@@ -64,7 +64,7 @@ pub(super) fn pairs(args: &Args, manifest: &Manifest, pairs: &[(Modality, Modali
     let decoded = |m: &Modality| [Modality::Video, Modality::Audio].contains(m);
     if args.ffmpeg.is_some() && !pairs.iter().any(|(from, to)| decoded(from) || decoded(to)) {
         return Err(usage(format!(
-            "--ffmpeg: it decodes videos and sounds, and what is measured is {}",
+            "--ffmpeg: it decodes videos and audio files, and what is measured is {}",
             measured()
         )));
     }
@@ -84,7 +84,7 @@ pub(super) fn pairs(args: &Args, manifest: &Manifest, pairs: &[(Modality, Modali
     let spoken = |r: &&Record| !r.audio.is_empty() && !r.text.is_empty();
     if !manifest.split(name).iter().any(spoken) {
         return Err(usage(format!(
-            "--duration-control {name}: the split has no sound with a caption to fit it on"
+            "--duration-control {name}: the split has no audio with a caption to fit it on"
         )));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Texts that a model writes about made-up pictures and sounds: the same ids on both devices, and tokens a second.
+//! Texts that a model writes about made-up images and audio files: the same ids on both devices, and tokens a second.
 
 use super::args::Args;
 use super::compare::text;

@@ -2,7 +2,7 @@
 
 use super::{Args, Format};
 use crate::error::Error;
-use unisono_jobs::scenes::Source;
+use unisono_jobs::scenes::SceneInput;
 use unisono_scenes::labels::LabelSet;
 use unisono_scenes::settings::{SceneSettings, Uses};
 
@@ -83,14 +83,14 @@ impl Args {
     }
 
     /// Options that no input is for.
-    pub(super) fn check_sources(&self, sources: &[Source]) -> Result<(), Error> {
-        let none = |is: fn(&Source) -> bool| !sources.is_empty() && !sources.iter().any(is);
-        if self.rate.is_some() && none(|source| matches!(source, Source::Folder(_))) {
+    pub(super) fn check_sources(&self, sources: &[SceneInput]) -> Result<(), Error> {
+        let none = |is: fn(&SceneInput) -> bool| !sources.is_empty() && !sources.iter().any(is);
+        if self.rate.is_some() && none(|source| matches!(source, SceneInput::Folder(_))) {
             return usage(
-                "--rate is for folders of pictures, and no input is one; videos and animations tell their own times",
+                "--rate is for folders of images, and no input is one; videos and animations tell their own times",
             );
         }
-        if self.clips.is_some() && none(|source| matches!(source, Source::Video(_))) {
+        if self.clips.is_some() && none(|source| matches!(source, SceneInput::Video(_))) {
             return usage("--clips cuts videos, and no input is one");
         }
         Ok(())

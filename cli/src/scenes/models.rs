@@ -27,7 +27,7 @@ pub(super) struct ModelArgs {
     /// The language that is spoken, by its code (de) [default: found out]
     #[arg(long, value_name = "CODE", requires = "speech_model")]
     pub(super) language: Option<String>,
-    /// The sound track that is heard where a video has several, counted from 1 [default: the container's own choice]
+    /// The audio track that is heard where a video has several, counted from 1 [default: the container's own choice]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) audio_track: Option<u16>,
     /// A label set for --model, shipped (places, objects, actions, moods, sounds, emotions, voices) or a file; may be given several times

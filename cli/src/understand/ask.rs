@@ -1,4 +1,4 @@
-//! `unisono ask`: an answer to a question about each picture, sound or video.
+//! `unisono ask`: an answer to a question about each image, audio or video.
 
 use super::generation::{GenerationArgs, TextLength};
 use super::{FileArgs, FrameArgs, LineArgs};
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use unisono_fusion::Ability;
 use unisono_jobs::understand::Ask;
 
-/// Answer a question about each picture, sound or video
+/// Answer a question about each image, audio or video
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-vqa-base
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// Pictures, sounds, videos, and folders with all that lies below them
+    /// Images, audio files, videos, and folders with all that lies below them
     #[arg(value_name = "FILE", required_unless_present = "manifest")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `unisono caption`: a sentence about each picture, sound or video.
+//! `unisono caption`: a sentence about each image, audio or video.
 
 use super::generation::{GenerationArgs, TextLength};
 use super::{FileArgs, FrameArgs, LineArgs, Ready};
@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use unisono_fusion::Ability;
 use unisono_jobs::understand::{Caption, Captioned, understand};
 
-/// Write a sentence about each picture, sound or video
+/// Write a sentence about each image, audio or video
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-image-captioning-base
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// Pictures, sounds, videos, and folders with all that lies below them
+    /// Images, audio files, videos, and folders with all that lies below them
     #[arg(value_name = "FILE", required_unless_present = "manifest")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `unisono match`: do a text and a picture, sound or video belong together?
+//! `unisono match`: do a text and an image, audio file or video belong together?
 
 use super::{FileArgs, FrameArgs, LineArgs};
 use crate::error::Error;
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use unisono_fusion::Ability;
 use unisono_jobs::understand::{Match, Matched};
 
-/// Say how probable it is that a text and each picture, sound or video belong together
+/// Say how probable it is that a text and each image, audio or video belong together
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as Salesforce/blip-itm-base-coco
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// Pictures, sounds, videos, and folders with all that lies below them
+    /// Images, audio files, videos, and folders with all that lies below them
     #[arg(value_name = "FILE", required_unless_present = "manifest")]
     files: Vec<PathBuf>,
     #[command(flatten)]

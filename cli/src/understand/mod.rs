@@ -7,7 +7,7 @@ pub(crate) mod matching;
 pub(crate) mod transcribe;
 
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_left_out, name_skipped, refuse_input, watch};
+use crate::inputs::{WorkArgs, name_left_out, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
 use crate::{interrupt, out, place, style};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) struct FileArgs<const WHOLE: bool = false> {
     /// Only the manifest's records of this split
     #[arg(long, value_name = "NAME", requires = "manifest")]
     split: Option<String>,
-    /// The ffmpeg program that decodes videos, and sounds that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
+    /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
     #[command(flatten)]
@@ -124,7 +124,7 @@ impl LineArgs {
         let Ready { model, listing, options } = ready;
         let mut meter = Meter::new();
         let Some(out) = &self.out else {
-            let found = understand(&model, listing, task, &options, &mut watch(&mut meter))?;
+            let found = understand(&model, listing, task, &options, &mut show_progress(&mut meter))?;
             meter.finish();
             if self.json {
                 return out::json(&found);
@@ -136,8 +136,15 @@ impl LineArgs {
         let mut resumed =
             |done| out::note(&format!("resumed: {done} are done, in {}", partial(out).display()));
         let job = Job { out, fresh: self.fresh };
-        let made =
-            understand_to(&model, listing, task, &options, &job, &mut resumed, &mut watch(&mut meter))?;
+        let made = understand_to(
+            &model,
+            listing,
+            task,
+            &options,
+            &job,
+            &mut resumed,
+            &mut show_progress(&mut meter),
+        )?;
         meter.finish();
         if self.json {
             return out::json(&made);

@@ -1,9 +1,9 @@
-//! `unisono transcribe`: what is said in sounds and videos, as text, subtitles or JSON.
+//! `unisono transcribe`: what is said in audio files and videos, as text, subtitles or JSON.
 
 use super::generation::{GenerationArgs, lengths};
 use super::{FileArgs, Ready};
 use crate::error::Error;
-use crate::inputs::{name_skipped, watch};
+use crate::inputs::{name_skipped, show_progress};
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
 use clap::ValueEnum;
@@ -14,13 +14,13 @@ use unisono_fusion::{Ability, FusionModel};
 use unisono_jobs::transcripts;
 use unisono_jobs::understand::{Folder, Format, Transcribe, transcribe_to, understand};
 
-/// Write down what is said in sounds and videos
+/// Write down what is said in audio files and videos
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/whisper-base
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// Sounds, videos, and folders with all that lies below them
+    /// Audio files, videos, and folders with all that lies below them
     #[arg(value_name = "FILE", required_unless_present = "manifest")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// json with --json]
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<FormatArg>,
-    /// A folder for one file a sound, named after it, in folders as the sounds are; what lies there is not done again
+    /// A folder for one file an audio file, named after it, in folders as the audio files are; what lies there is not done again
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write again what this command wrote in DIR and nobody changed since
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// The language that is spoken, by its code (de) [default: found out]
     #[arg(long, value_name = "CODE")]
     language: Option<String>,
-    /// The sound track that is heard, counted from 1 [default: the one that the file calls its default]
+    /// The audio track that is heard, counted from 1 [default: the one that the file calls its default]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     audio_track: Option<u16>,
     /// Write English, whatever is spoken
@@ -113,10 +113,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         interrupt::keeps(interrupt::Kept::If(transcripts::record(dir)));
         let folder = Folder { dir, lock, roots: &args.files, format, fresh: args.fresh };
         let mut resumed = |done| {
-            out::note(&format!("{} done already, in {}", style::count(done, "sound"), dir.display()));
+            out::note(&format!("{} done already, in {}", style::count(done, "audio file"), dir.display()));
         };
         let made = {
-            let mut progress = watch(&mut meter);
+            let mut progress = show_progress(&mut meter);
             transcribe_to(&model, listing, &mut task, &options, folder, &mut resumed, &mut progress)?
         };
         meter.finish();
@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             false => out::print(&format!("{}: {}\n", dir.display(), style::count(made.count, "transcript"))),
         };
     }
-    let found = understand(&model, listing, &mut task, &options, &mut watch(&mut meter))?;
+    let found = understand(&model, listing, &mut task, &options, &mut show_progress(&mut meter))?;
     meter.finish();
     if format == Format::Json {
         let mut document = json!(found);

@@ -79,9 +79,9 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono report --run", Runs(|p, _| has(p, "RUN/report.html"))),
     (
         "unisono data inspect DATA.jsonl --check-files",
-        Runs(|_, f| all(&f.stdout, &["split", "pictures", "every file opens"])),
+        Runs(|_, f| all(&f.stdout, &["split", "images", "every file opens"])),
     ),
-    ("unisono data inspect", Runs(|_, f| all(&f.stdout, &["split", "pictures", "every file is there"]))),
+    ("unisono data inspect", Runs(|_, f| all(&f.stdout, &["split", "images", "every file is there"]))),
     ("unisono doctor", Runs(|_, f| all(&f.stdout, &["libtorch", "ffmpeg", "cache"]))),
     ("ffmpeg -i film.mkv", Otherwise(chapters)),
 ];
@@ -130,7 +130,7 @@ fn parquet(place: &Place, found: &Found) -> Checked {
     has(place, "photos.parquet.jsonl")
 }
 
-/// Each picture with its labels, whose probabilities are shares of one; the sound among them is named where the model hears nothing.
+/// Each image with its labels, whose probabilities are shares of one; the audio among them is named where the model hears nothing.
 fn labels(_: &Place, found: &Found) -> Checked {
     all(&found.stdout, &["p0.png", "p1.png", "p2.png", "blue bus", " %"])?;
     let heard = found.stdout.contains("memo.wav");
@@ -240,7 +240,7 @@ fn example(place: &mut Place, line: &str) -> Checked {
         .map(|w| if w == "MODEL" { model.into() } else { w.replace("runs/quickstart/best", model) });
     let found = place.finish(Command::new(place.example(name)?).args(args))?;
     match name {
-        "embed" => lines(&found, "picture and sound: ", 1).and(lines(&found, "  sound ", 3)),
+        "embed" => lines(&found, "image and audio: ", 1).and(lines(&found, "  audio ", 3)),
         "caption" => lines(&found, "photos/p", 3),
         "classify" => lines(&found, ".png: ", 3),
         "scenes" => all(&found.stdout, &["clip.mp4: ", " shots in ", "report.html"]),

@@ -25,9 +25,9 @@ impl Place {
         let at = |name: &str| dir.path().join(name);
         room::fill(dir.path());
         // A folder of photographs holds other things too.
-        tiny::sound(&at("photos/memo.wav"), 2);
+        tiny::audio(&at("photos/memo.wav"), 2);
         fs::write(at("photos/notes.txt"), "notes").unwrap();
-        // Talks are sounds and films.
+        // Talks are audio files and films.
         fs::copy(at("clip.mp4"), at("talks/talk.mp4")).unwrap();
         for (name, to) in [
             ("L.txt", "labels.txt"),
@@ -55,7 +55,7 @@ impl Place {
         }
         // MSR-VTT's own file, with its videos beside it.
         fs::copy(at("clip.mp4"), at("videos/video1.mp4")).unwrap();
-        let csv = "key,vid_key,video_id,sentence\nret0,msr1,video1,it turns into a test picture\n";
+        let csv = "key,vid_key,video_id,sentence\nret0,msr1,video1,it turns into a test image\n";
         fs::write(at("MSRVTT_JSFUSION_test.csv"), csv).unwrap();
         // Recipes of two steps in the place of those that take minutes.
         for folder in ["things", "recipes"] {

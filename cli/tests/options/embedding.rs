@@ -111,7 +111,7 @@ pub const COMMANDS: &[Command] = &[
         options: &[
             option("--index", "", "--index /none", Ends(1, "/none/index.json")),
             option("--image", "=--index IDX", "--image photos/p0.png", Differs),
-            option("--sound", "=--index IDX", "--sound talks/s0.wav", Differs),
+            option("--audio", "=--index IDX", "--audio talks/s0.wav", Differs),
             option("--video", "=--index IDX", "--video clip.mp4", Differs),
             option("--ffmpeg", "=--index IDX --video clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--top", "", "--top 1", Differs),
@@ -124,11 +124,11 @@ pub const COMMANDS: &[Command] = &[
             option("--open", "", "--open=page.html", Says("page.html")),
         ],
         refused: &[
-            ("--image", "--sound"),
+            ("--image", "--audio"),
             ("--image", "--video"),
-            ("--sound", "--video"),
+            ("--audio", "--video"),
             ("--image", "--rerank"),
-            ("--sound", "--rerank"),
+            ("--audio", "--rerank"),
             ("--video", "--rerank"),
         ],
     },

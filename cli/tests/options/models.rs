@@ -68,7 +68,7 @@ pub const COMMANDS: &[Command] = &[
                 "--audio-track",
                 "--speech-model speech",
                 "--audio-track 9",
-                Says("expected sound track 9"),
+                Says("expected audio track 9"),
             ),
         ],
         refused: &[

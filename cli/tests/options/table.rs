@@ -50,11 +50,11 @@ impl Scenario {
 /// Lines (as [`Scenario::with`]) that read media.
 #[derive(Debug, Clone, Copy)]
 pub struct Reads {
-    /// Pictures and sounds.
+    /// Images and audio files.
     pub files: &'static str,
     /// A film; nothing where none is read.
     pub film: &'static str,
-    /// A picture whose file is cut off.
+    /// An image whose file is cut off.
     pub cut: &'static str,
 }
 
@@ -82,9 +82,9 @@ impl Command {
                 Says(part)
             }
         };
-        // A speech model looks at no picture.
+        // A speech model looks at no image.
         let heard = self.name == "transcribe";
-        let seen = |shows| if heard { Ends(2, "is for pictures and frames") } else { shows };
+        let seen = |shows| if heard { Ends(2, "is for images and frames") } else { shows };
         all.extend([
             option("--max-pixels", files, "--max-pixels 10", Says("--max-pixels")),
             option(
@@ -113,7 +113,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
 /// Lines that are refused for what the model or the options together say, each with a part of the message.
 pub const REFUSED: &[(&str, &str)] = &[
     ("search --index IDX --image picture.png --rerank matches", "cannot be used with"),
-    ("search --index IDX --sound sound.wav --rerank matches", "cannot be used with"),
+    ("search --index IDX --audio sound.wav --rerank matches", "cannot be used with"),
     ("search --index IDX --video clip.mp4 --rerank matches", "cannot be used with"),
     ("caption --model captions --top-k 3 picture.png", "--top-k changes nothing"),
     ("caption --model captions --temperature 0 --top-p 0.5 picture.png", "--top-p changes nothing"),

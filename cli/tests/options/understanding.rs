@@ -116,12 +116,12 @@ pub const COMMANDS: &[Command] = &[
             option("--manifest", "", "--manifest media/manifest.jsonl", Differs),
             option("--split", "--manifest media/manifest.jsonl", "--split train", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
-            option("--audio-track", "clip.mp4", "--audio-track 9", Says("expected sound track 9")),
+            option("--audio-track", "clip.mp4", "--audio-track 9", Says("expected audio track 9")),
             option(
                 "--batch",
                 "",
                 "--batch 1",
-                Unseen("how many sounds are written at once changes the time and the memory alone"),
+                Unseen("how many audio files are written at once changes the time and the memory alone"),
             ),
             option("--threads", "", "--threads 1", SPEED),
             option(

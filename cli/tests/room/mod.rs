@@ -1,4 +1,4 @@
-//! A folder with one of everything that a command takes: tiny models, pictures, sounds, a film, a manifest, an index.
+//! A folder with one of everything that a command takes: tiny models, images, audio files, a film, a manifest, an index.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use crate::support::{outcome, s, unisono};
@@ -21,7 +21,7 @@ pub fn fixture(name: &str) -> PathBuf {
 /// | `model/`, `model2/` | three towers each, other weights |
 /// | `sees/` | no audio tower |
 /// | `captions/`, `matches/`, `answers/`, `speech/` | small checkpoints of BLIP and Whisper |
-/// | `photos/`, `talks/`, `mixed/` | pictures; sounds; both, with a broken picture and a text file |
+/// | `photos/`, `talks/`, `mixed/` | images; audio files; both, with a broken image and a text file |
 /// | `media/manifest.jsonl` | pairs of them, splits `train` and `test` |
 /// | `clip.mp4`, `videos/` | two seconds with one cut and a tone |
 /// | `labels.txt`, `templates.txt` | for `classify` |
@@ -39,14 +39,14 @@ pub fn fill(dir: &Path) {
         fs::create_dir(dir.join(folder)).unwrap();
     }
     for n in 0..3 {
-        tiny::picture(&dir.join(format!("photos/p{n}.png")), 40 * n);
+        tiny::image(&dir.join(format!("photos/p{n}.png")), 40 * n);
     }
-    tiny::picture(&dir.join("picture.png"), 9);
-    tiny::picture(&dir.join("mixed/a.png"), 77);
+    tiny::image(&dir.join("picture.png"), 9);
+    tiny::image(&dir.join("mixed/a.png"), 77);
     fs::write(dir.join("mixed/broken.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     fs::write(dir.join("mixed/note.txt"), "a note").unwrap();
     for (name, n) in [("talks/s0.wav", 0), ("talks/s1.wav", 3), ("mixed/z.wav", 5), ("sound.wav", 7)] {
-        tiny::sound(&dir.join(name), n);
+        tiny::audio(&dir.join(name), n);
     }
     tiny::collection(&dir.join("media"), 4);
     film(&dir.join("clip.mp4"));
@@ -89,11 +89,11 @@ fn speech(to: &Path) {
     fs::write(&config, value.to_string()).unwrap();
 }
 
-/// A second of red, a second of a test picture, and a tone.
+/// A second of red, a second of a test image, and a tone.
 fn film(path: &Path) {
     // Where it is missing, `cargo xtask setup` fetches one.
     let ffmpeg = Ffmpeg::find(None).unwrap();
-    let picture = "color=red:s=96x64:r=10:d=1[a];testsrc=s=96x64:r=10:d=1[b];[a][b]concat=n=2,format=yuv420p";
+    let image = "color=red:s=96x64:r=10:d=1[a];testsrc=s=96x64:r=10:d=1[b];[a][b]concat=n=2,format=yuv420p";
     let tone = "sine=frequency=300:sample_rate=16000:duration=2";
     let output = Command::new(ffmpeg.program())
         .args([
@@ -103,7 +103,7 @@ fn film(path: &Path) {
             "-f",
             "lavfi",
             "-i",
-            picture,
+            image,
             "-f",
             "lavfi",
             "-i",

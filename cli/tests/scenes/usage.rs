@@ -18,8 +18,8 @@ fn options_that_would_do_nothing_are_refused() {
     let (one, model, frames) = (s(&one), s(&model), s(&frames));
     for (wrong, what) in [
         (&["--transnet", "x", one][..], "--detector transnet"),
-        (&["--rate", "10", one], "--rate is for folders of pictures"),
-        (&["--rate", "10", s(&moves)], "--rate is for folders of pictures"),
+        (&["--rate", "10", one], "--rate is for folders of images"),
+        (&["--rate", "10", s(&moves)], "--rate is for folders of images"),
         (&["--precision", "int8", one], "--precision is for models"),
         (&["--precision", "fp32", "--detector", "transnet", one], "--precision is for models"),
         (&["--device", "cpu", one], "--device is for models"),

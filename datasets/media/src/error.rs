@@ -28,7 +28,7 @@ pub enum Error {
         /// What it is and what to do.
         advice: &'static str,
     },
-    /// A picture or sound cannot be decoded.
+    /// An image or audio cannot be decoded.
     #[error("{}: expected {expected}, found {found}", path.display())]
     Media {
         /// The file.
@@ -63,7 +63,7 @@ pub enum Error {
         /// What it is needed for.
         what: String,
     },
-    /// A sound that only FFmpeg reads, and there is none.
+    /// An audio file that only FFmpeg reads, and there is none.
     #[error(
         "{}: found {found}, which FFmpeg has to read, and there is none: `cargo xtask setup` fetches it; or install it, or name it by --ffmpeg \
          or UNISONO_FFMPEG",

@@ -9,7 +9,7 @@ pub type Target = fn(&Path, &[u8]);
 
 /// By their names.
 pub const TARGETS: [(&str, Target); 4] =
-    [("sound", sound), ("picture", picture), ("vector", vector), ("animation", animation)];
+    [("audio", audio), ("image", image), ("vector", vector), ("animation", animation)];
 
 fn written(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.join(name);
@@ -17,31 +17,31 @@ fn written(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// Sounds that the kept decoders read.
-pub fn sound(_: &Path, bytes: &[u8]) {
+/// Audio files that the kept decoders read.
+pub fn audio(_: &Path, bytes: &[u8]) {
     let limits = Limits { max_seconds: 60.0, ..Limits::default() };
-    if let Ok(Some(sound)) = decode::kept_sound(Path::new("s.wav"), bytes, &limits) {
-        assert!(sound.seconds() <= 60.0 && sound.samples.iter().all(|s| (-1.0..=1.0).contains(s)));
+    if let Ok(Some(audio)) = decode::kept_audio(Path::new("s.wav"), bytes, &limits) {
+        assert!(audio.seconds() <= 60.0 && audio.samples.iter().all(|s| (-1.0..=1.0).contains(s)));
     }
 }
 
-/// Pictures of pixels, by their first bytes.
-pub fn picture(dir: &Path, bytes: &[u8]) {
+/// Images of pixels, by their first bytes.
+pub fn image(dir: &Path, bytes: &[u8]) {
     let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
     let options = ImageOptions { limits, ..ImageOptions::default() };
-    if let Ok(picture) = decode::image(&written(dir, "p.png", bytes), &options) {
-        assert!(u64::from(picture.width()) * u64::from(picture.height()) <= 1 << 20);
+    if let Ok(image) = decode::image(&written(dir, "p.png", bytes), &options) {
+        assert!(u64::from(image.width()) * u64::from(image.height()) <= 1 << 20);
     }
 }
 
-/// Vector pictures.
+/// Vector images.
 pub fn vector(dir: &Path, bytes: &[u8]) {
     let limits = Limits { max_pixels: 1 << 16, ..Limits::default() };
     let options = ImageOptions { limits, svg_size: 64, ..ImageOptions::default() };
     let _ = decode::image(&written(dir, "v.svg", bytes), &options);
 }
 
-/// Moving pictures, all their frames.
+/// Moving images, all their frames.
 pub fn animation(dir: &Path, bytes: &[u8]) {
     let limits = VideoLimits {
         max_pixels: 1 << 16,

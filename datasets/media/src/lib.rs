@@ -1,4 +1,4 @@
-//! Pictures, sounds and videos of strangers: within limits, which are looked at first, decoded to [`image::RgbImage`] and `f32` samples.
+//! Images, audio files and videos of strangers: within limits, which are looked at first, decoded to [`image::RgbImage`] and `f32` samples.
 //!
 //! What a file is, its first bytes say. Decoders that are kept here read what they know; FFmpeg, a process of its own that opens one file,
 //! reads videos and whatever else there is.
@@ -12,7 +12,7 @@ pub mod fuzzing;
 pub mod limits;
 pub mod video;
 
-pub use decode::{ImageOptions, Sound};
+pub use decode::{Audio, ImageOptions};
 pub use error::{Error, Result, one_line};
 pub use image;
 pub use limits::{Limits, MediaLimits};

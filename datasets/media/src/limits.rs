@@ -5,17 +5,17 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What a single media file may cost. Exceeding one is [`crate::Error::Limit`], found from the header where the format
-/// has one, so a picture of 50,000 x 50,000 pixels in a file of a kilobyte is refused before a byte is allocated.
+/// has one, so an image of 50,000 x 50,000 pixels in a file of a kilobyte is refused before a byte is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest file, in bytes.
     pub max_file_bytes: u64,
-    /// Largest picture in memory, in pixels (width times height). A larger JPEG is decoded at a half, a quarter or an eighth of its size.
+    /// Largest image in memory, in pixels (width times height). A larger JPEG is decoded at a half, a quarter or an eighth of its size.
     pub max_pixels: u64,
-    /// Longest sound, in seconds.
+    /// Longest audio, in seconds.
     pub max_seconds: f64,
-    /// What becomes of a picture whose file is cut off.
+    /// What becomes of an image whose file is cut off.
     pub truncated: Truncated,
 }
 
@@ -31,7 +31,7 @@ impl Default for Limits {
     }
 }
 
-/// What becomes of a picture whose file ends before the picture does.
+/// What becomes of an image whose file ends before the image does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Truncated {
@@ -46,7 +46,7 @@ pub enum Truncated {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaLimits {
-    /// [`Limits::max_file_bytes`] of pictures and sounds.
+    /// [`Limits::max_file_bytes`] of images and audio files.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "bytes_or_text")]
     pub max_file_bytes: Option<u64>,
     /// [`Limits::max_pixels`], and of videos' frames.
@@ -72,11 +72,11 @@ pub struct MediaLimits {
 pub const NAMES: [&str; 6] =
     ["max_file_bytes", "max_pixels", "max_seconds", "max_frames", "max_total_pixels", "max_silence"];
 
-/// Longest sound where all of it is listened to: six hours are four gigabytes of samples at 48 kHz.
+/// Longest audio where all of it is listened to: six hours are four gigabytes of samples at 48 kHz.
 const SPEECH_SECONDS: f64 = 6.0 * 3600.0;
 
 impl MediaLimits {
-    /// Of pictures and sounds: [`Limits::default`] where nothing was chosen.
+    /// Of images and audio files: [`Limits::default`] where nothing was chosen.
     pub fn files(&self) -> Limits {
         let base = Limits::default();
         Limits {
@@ -87,7 +87,7 @@ impl MediaLimits {
         }
     }
 
-    /// Of sounds that are listened to from their beginning to their end: 2 GiB, six hours.
+    /// Of audio files that are listened to from their beginning to their end: 2 GiB, six hours.
     pub fn speech(&self) -> Limits {
         Limits {
             max_file_bytes: self.max_file_bytes.unwrap_or(2 << 30),
@@ -113,7 +113,7 @@ impl MediaLimits {
         }
     }
 
-    /// Of videos whose sound is listened to from its beginning to its end: six hours.
+    /// Of videos whose audio is listened to from its beginning to its end: six hours.
     pub fn spoken_videos(&self) -> VideoLimits {
         VideoLimits { max_seconds: self.max_seconds.unwrap_or(SPEECH_SECONDS), ..self.videos() }
     }

@@ -21,7 +21,7 @@ pub(super) fn mean_luminance(img: &RgbImage) -> f32 {
 }
 
 /// The map that multiplies saturation, rotates hue (degrees) around the grey axis, multiplies brightness and then contrast
-/// around the mean luminance `mean` of the picture. Values are clipped once, at the end: in between nothing is lost.
+/// around the mean luminance `mean` of the image. Values are clipped once, at the end: in between nothing is lost.
 pub(super) fn matrix(brightness: f32, contrast: f32, saturation: f32, hue: f32, mean: f32) -> Matrix {
     let (sin, cos) = hue.to_radians().sin_cos();
     // Hue and saturation act on the chroma c = rgb - luminance: rotation about the axis (1, 1, 1) by Rodrigues' formula.

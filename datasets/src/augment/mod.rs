@@ -1,14 +1,14 @@
 //! Random changes to media that do not change what they show or say. Every parameter's default is the identity, so a
 //! recipe names only what it switches on; each transformation is one pass, because it runs on the cores that train.
 
+mod audio;
 mod colour;
-mod picture;
-mod sound;
+mod image;
 mod spectrogram;
 mod warp;
 
-pub use picture::{Crop, Erase, ImageAugment};
-pub use sound::SoundAugment;
+pub use audio::AudioAugment;
+pub use image::{Crop, Erase, ImageAugment};
 pub use spectrogram::SpectrogramAugment;
 
 use rand::Rng;

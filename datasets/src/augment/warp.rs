@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use image::RgbImage;
 
-/// The part of a picture that becomes the result: a rectangle in pixel coordinates (pixel `i` covers `[i, i + 1]`).
+/// The part of an image that becomes the result: a rectangle in pixel coordinates (pixel `i` covers `[i, i + 1]`).
 pub(super) struct Window {
     pub centre: [f32; 2],
     pub size: [f32; 2],
-    /// Radians, of the window against the picture.
+    /// Radians, of the window against the image.
     pub angle: f32,
     pub flip: bool,
 }
 
-/// Samples the window at `width` x `height` points; outside the picture lies `fill`.
+/// Samples the window at `width` x `height` points; outside the image lies `fill`.
 pub(super) fn warp(img: &RgbImage, window: &Window, (width, height): (u32, u32), fill: [u8; 3]) -> RgbImage {
     if img.is_empty() {
         return RgbImage::from_pixel(width, height, image::Rgb(fill));
@@ -24,7 +24,7 @@ pub(super) fn warp(img: &RgbImage, window: &Window, (width, height): (u32, u32),
         return if window.flip { image::imageops::flip_horizontal(img) } else { img.clone() };
     }
     // Source pixels a target pixel spans. Bilinear sampling reads 2 x 2 pixels: beyond that it would skip some (aliasing),
-    // so large pictures are halved first and the rest is averaged over 2 x 2 points.
+    // so large images are halved first and the rest is averaged over 2 x 2 points.
     let mut span = (window.size[0] / width as f32).max(window.size[1] / height as f32);
     let mut source = Cow::Borrowed(img);
     let mut shrink = 1.0;
@@ -64,7 +64,7 @@ pub(super) fn warp(img: &RgbImage, window: &Window, (width, height): (u32, u32),
     out
 }
 
-/// A picture made ready for reading between its pixels: four floats a pixel (the fourth is idle, it lets the compiler use
+/// An image made ready for reading between its pixels: four floats a pixel (the fourth is idle, it lets the compiler use
 /// vector registers), the border repeated once all round so that no reading needs a check.
 struct Canvas {
     pixels: Vec<[f32; 4]>,

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 use unisono_files::{Lock, own_folder};
 
-use super::watch::{Report, watch};
+use super::progress::{Report, with_progress};
 use super::{Progress, SampleOptions, Unit, tool};
 use crate::{Error, Result};
 
@@ -74,7 +74,7 @@ pub(super) fn locate(archive: &Archive, options: &SampleOptions, report: Report)
 /// Compares the file's SHA-256 with the pinned one.
 fn check(path: &Path, archive: &Archive, report: Report) -> Result<()> {
     let stage = format!("check {}", archive.spec);
-    let sum = watch(report, &stage, (Some(archive.size), Unit::Bytes), |done| {
+    let sum = with_progress(report, &stage, (Some(archive.size), Unit::Bytes), |done| {
         let mut file = File::open(path)?;
         let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
         loop {

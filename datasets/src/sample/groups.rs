@@ -55,7 +55,7 @@ impl UnionFind {
     }
 }
 
-/// A number that depends on a name alone: order by it and a choice looks random but is everybody's choice.
+/// A number that depends on a name alone: order by it and a choice thumbnails random but is everybody's choice.
 pub(super) fn lot(purpose: &str, name: &str) -> u64 {
     let digest = Sha256::digest(format!("{purpose}\n{name}"));
     digest.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte))

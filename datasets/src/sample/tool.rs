@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use super::watch::TICK;
+use super::progress::TICK;
 use crate::{Error, Result};
 use unisono_media::one_line;
 

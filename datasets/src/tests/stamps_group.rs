@@ -12,10 +12,10 @@ fn spoken(mut stamp: Stamp, lang: &str, text: &str, file: &str) -> Stamp {
     stamp
 }
 
-/// A picture that is unlike every other number's.
-fn look(number: u64) -> Option<Look> {
+/// An image that is unlike every other number's.
+fn thumbnail(number: u64) -> Option<Thumbnail> {
     let shade = |x: u32, y: u32| (lot("shade", &format!("{number} {} {}", x / 4, y / 4)) % 256) as u8;
-    Some(Look::new(&RgbaImage::from_fn(32, 32, |x, y| Rgba([shade(x, y), shade(y, x), 128, 255]))))
+    Some(Thumbnail::new(&RgbaImage::from_fn(32, 32, |x, y| Rgba([shade(x, y), shade(y, x), 128, 255]))))
 }
 
 #[test]
@@ -39,9 +39,9 @@ fn every_kind_of_near_copy_shares_a_group() {
         stamp("e/lamp", "A lamp."),
         stamp("e/alone", "Something else."),
     ];
-    let mut looks: Vec<_> = (0..stamps.len() as u64).map(look).collect();
-    looks[11] = looks[10].clone();
-    let (groups, splits) = split(media.path(), &stamps, &looks).unwrap();
+    let mut thumbnails: Vec<_> = (0..stamps.len() as u64).map(thumbnail).collect();
+    thumbnails[11] = thumbnails[10].clone();
+    let (groups, splits) = split(media.path(), &stamps, &thumbnails).unwrap();
     let expected = [
         "a/cat",
         "a/cat",
@@ -81,8 +81,8 @@ fn groups_go_whole_into_one_split() {
         stamp
     };
     let stamps: Vec<Stamp> = (0..1000).map(make).collect();
-    let looks = vec![None; stamps.len()];
-    let (groups, splits) = split(media.path(), &stamps, &looks).unwrap();
+    let thumbnails = vec![None; stamps.len()];
+    let (groups, splits) = split(media.path(), &stamps, &thumbnails).unwrap();
     let count = |split| splits.iter().filter(|s| **s == split).count();
     assert_eq!((count("test"), count("val")), (TEST - TEST % 2, VAL - VAL % 2));
     for pair in 0..500 {

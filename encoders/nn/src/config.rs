@@ -51,7 +51,7 @@ pub struct TransformerConfig {
     /// Added to the variance in every norm.
     #[serde(default = "eps", skip_serializing_if = "is_eps")]
     pub norm_eps: f64,
-    /// A layer norm before the first block (CLIP's pictures, BERT's embeddings).
+    /// A layer norm before the first block (CLIP's images, BERT's embeddings).
     #[serde(default, skip_serializing_if = "is_default")]
     pub input_norm: bool,
     /// What the last layer norm is applied to.
@@ -69,7 +69,7 @@ pub struct TransformerConfig {
     /// Queries and keys are turned by their places (Su et al. 2021).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotary: Option<RotaryConfig>,
-    /// In each block the frames of a clip exchange messages (X-CLIP, Ni et al. 2022). Image towers with a prefix token only; a picture is
+    /// In each block the frames of a clip exchange messages (X-CLIP, Ni et al. 2022). Image towers with a prefix token only; an image is
     /// a clip of one frame.
     #[serde(default, skip_serializing_if = "is_default")]
     pub messages: bool,

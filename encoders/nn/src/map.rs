@@ -163,13 +163,13 @@ fn number(name: &str) -> (String, String) {
 }
 
 /// Where an expression's names are looked up.
-trait Source {
+trait Lookup {
     fn has(&self, name: &str) -> bool;
     fn get(&self, name: &str) -> Result<Option<Tensor>>;
     fn path(&self) -> &Path;
 }
 
-impl Source for Weights {
+impl Lookup for Weights {
     fn has(&self, name: &str) -> bool {
         Weights::has(self, name)
     }
@@ -181,7 +181,7 @@ impl Source for Weights {
     }
 }
 
-impl Source for Params {
+impl Lookup for Params {
     fn has(&self, name: &str) -> bool {
         Params::get(self, name).is_some()
     }
@@ -195,7 +195,7 @@ impl Source for Params {
 }
 
 struct Eval<'a> {
-    weights: &'a dyn Source,
+    weights: &'a dyn Lookup,
     used: &'a mut BTreeSet<String>,
     missing: Vec<String>,
     /// Of what is to be filled.

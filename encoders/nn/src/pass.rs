@@ -15,7 +15,7 @@ pub struct Pass<'a> {
     /// The seed of what is drawn while training (dropout, stochastic depth, dropped tokens): passes over the same inputs by the same
     /// seed draw alike. Absent: libtorch's generator goes on from where it is.
     pub draws: Option<u64>,
-    /// Parts of like length that texts and sounds go through in: less padding, more calls.
+    /// Parts of like length that texts and audio files go through in: less padding, more calls.
     pub parts: usize,
     /// Spectrograms are padded to a multiple of so many frames: fewer distinct shapes let libtorch reuse its prepared kernels.
     pub frames: usize,

@@ -52,7 +52,7 @@ pub(crate) enum Packed {
     Int8 { weight: Tensor, scale: Tensor, zero: Tensor },
 }
 
-/// Rows for which oneDNN chooses its layout: a batch of pictures has thousands, a batch of sentences hundreds.
+/// Rows for which oneDNN chooses its layout: a batch of images has thousands, a batch of sentences hundreds.
 const TYPICAL_ROWS: i64 = 1600;
 
 impl Packed {

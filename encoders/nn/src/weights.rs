@@ -151,7 +151,7 @@ impl Weights {
     }
 
     /// How many numbers a model may have that is filled from these: what a configuration asks for is held against what the file has,
-    /// before any of it is allocated. Some tensors of ours are made of one of theirs (position tables for larger pictures) or of none
+    /// before any of it is allocated. Some tensors of ours are made of one of theirs (position tables for larger images) or of none
     /// (biases that a family lacks), so it is twice as many and 16 million.
     pub fn room(&self) -> u64 {
         self.elements().saturating_mul(2).saturating_add(1 << 24)

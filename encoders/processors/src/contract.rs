@@ -54,15 +54,15 @@ fn missing(file: &str, tower: &str) -> Error {
 pub enum Medium<'a> {
     /// A text.
     Text(&'a str),
-    /// A picture file.
+    /// An image file.
     Image(&'a Path),
-    /// A sound file.
+    /// An audio file.
     Audio(&'a Path),
-    /// A part of a video: frames, and the sound where the contract [listens](Contract::listens).
+    /// A part of a video: frames, and the audio where the contract [listens](Contract::listens).
     Video(&'a Path, Span),
     /// Frames of a part of a video.
     Frames(&'a Path, Span),
-    /// The sound of a part of a video.
+    /// The audio of a part of a video.
     Track(&'a Path, Span),
 }
 
@@ -71,24 +71,24 @@ pub enum Medium<'a> {
 pub enum Prepared {
     /// Token ids.
     Text(Vec<i64>),
-    /// A picture of the processor's size.
+    /// An image of the processor's size.
     Image(RgbImage),
-    /// A log-mel spectrogram `[T, M]`, and when the sound is that it is of.
-    Audio(Vec<f32>, Heard),
-    /// Frames of the processor's size, and the sound's spectrogram.
+    /// A log-mel spectrogram `[T, M]`, and when the audio is that it is of.
+    Audio(Vec<f32>, AudioTiming),
+    /// Frames of the processor's size, and the audio's spectrogram.
     Video(Clip),
 }
 
-/// When a sound is.
+/// When an audio file is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Heard {
+pub struct AudioTiming {
     /// When it begins on its container's clock, in seconds.
     pub start: f64,
     /// How long it is.
     pub seconds: f64,
 }
 
-impl Heard {
+impl AudioTiming {
     /// How long it is, in whole milliseconds, as times are written: none that is rounded lies beyond its end.
     pub fn whole_millis(&self) -> f64 {
         (self.seconds * 1000.0).floor() / 1000.0
@@ -102,18 +102,18 @@ pub struct Contract<'a> {
     pub processors: &'a Processors,
     /// Frames of a video, at most.
     pub frames: usize,
-    /// A video's sound is a part of it.
+    /// A video's audio is a part of it.
     pub listens: bool,
-    /// Sounds keep their length, however long they are, and tell when they begin.
+    /// Audio files keep their length, however long they are, and tell when they begin.
     pub whole: bool,
     /// What files may cost.
     pub limits: MediaLimits,
-    /// What decodes videos, and sounds that nothing else does; absent: it is looked for when one is met.
+    /// What decodes videos, and audio files that nothing else does; absent: it is looked for when one is met.
     pub ffmpeg: Option<Ffmpeg>,
 }
 
 impl<'a> Contract<'a> {
-    /// With the usual limits, one frame of a video, and sounds cut to what the model takes.
+    /// With the usual limits, one frame of a video, and audio files cut to what the model takes.
     pub fn new(processors: &'a Processors) -> Self {
         Self {
             processors,
@@ -133,8 +133,8 @@ impl<'a> Contract<'a> {
         guarded(medium, || self.decoded(medium))
     }
 
-    /// The samples of a sound, or of the sound of a part of a video, of which [`prepare`](Self::prepare) makes a spectrogram: at the rate of
-    /// the audio processor, to be changed before they are processed. `None` for a video without sound, and for media without samples.
+    /// The samples of an audio file, or of the audio of a part of a video, of which [`prepare`](Self::prepare) makes a spectrogram: at the rate of
+    /// the audio processor, to be changed before they are processed. `None` for a video without audio, and for media without samples.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
@@ -143,14 +143,14 @@ impl<'a> Contract<'a> {
             let processor = self.processors.audio()?;
             match medium {
                 Medium::Audio(path) => {
-                    let sound =
-                        prepare::sound(path, processor, &self.limits.files(), self.ffmpeg.as_ref())?.0;
-                    Ok(Some(sound.samples))
+                    let audio =
+                        prepare::audio(path, processor, &self.limits.files(), self.ffmpeg.as_ref())?.0;
+                    Ok(Some(audio.samples))
                 }
                 Medium::Video(path, span) | Medium::Track(path, span) => {
                     let limits = self.limits.videos();
-                    let sound = prepare::track(path, &span, processor, &self.ffmpeg()?, &limits)?;
-                    Ok(sound.map(|s| s.samples))
+                    let audio = prepare::track(path, &span, processor, &self.ffmpeg()?, &limits)?;
+                    Ok(audio.map(|s| s.samples))
                 }
                 Medium::Text(_) | Medium::Image(_) | Medium::Frames(..) => Ok(None),
             }
@@ -161,19 +161,17 @@ impl<'a> Contract<'a> {
         let (files, videos) = (self.limits.files(), self.limits.videos());
         match medium {
             Medium::Text(text) => Ok(Prepared::Text(self.processors.text()?.encode(text)?)),
-            Medium::Image(path) => {
-                prepare::picture(path, self.processors.image()?, files).map(Prepared::Image)
-            }
+            Medium::Image(path) => prepare::image(path, self.processors.image()?, files).map(Prepared::Image),
             Medium::Audio(path) if self.whole => {
                 let (processor, limits) = (self.processors.audio()?, self.limits.speech());
-                let (sound, start) = prepare::sound_on_clock(path, processor, &limits, self.ffmpeg.as_ref())?;
-                let heard = Heard { start, seconds: sound.seconds() };
-                Ok(Prepared::Audio(processor.whole(&sound.samples)?, heard))
+                let (audio, start) = prepare::audio_on_clock(path, processor, &limits, self.ffmpeg.as_ref())?;
+                let heard = AudioTiming { start, seconds: audio.seconds() };
+                Ok(Prepared::Audio(processor.whole(&audio.samples)?, heard))
             }
             Medium::Audio(path) => {
                 let processor = self.processors.audio()?;
                 let (mel, seconds) = prepare::spectrogram(path, processor, &files, self.ffmpeg.as_ref())?;
-                Ok(Prepared::Audio(mel, Heard { start: 0.0, seconds }))
+                Ok(Prepared::Audio(mel, AudioTiming { start: 0.0, seconds }))
             }
             Medium::Video(path, span) => {
                 let audio = if self.listens { Some(self.processors.audio()?) } else { None };
@@ -183,16 +181,16 @@ impl<'a> Contract<'a> {
             Medium::Frames(path, span) => {
                 let (processor, ffmpeg) = (self.processors.image()?, self.ffmpeg()?);
                 let frames = prepare::frames_in(path, &span, processor, &ffmpeg, self.frames, &videos)?;
-                Ok(Prepared::Video(Clip { frames, sound: None }))
+                Ok(Prepared::Video(Clip { frames, audio: None }))
             }
             Medium::Track(path, span) => {
                 let (processor, ffmpeg) = (self.processors.audio()?, self.ffmpeg()?);
                 let limits = self.limits.spoken_videos();
-                let (sound, start) = prepare::sound_track(path, &span, processor, &ffmpeg, &limits)?;
-                let heard = Heard { start, seconds: sound.seconds() };
+                let (audio, start) = prepare::audio_track(path, &span, processor, &ffmpeg, &limits)?;
+                let heard = AudioTiming { start, seconds: audio.seconds() };
                 let mel = match self.whole {
-                    true => processor.whole(&sound.samples)?,
-                    false => processor.process(&sound.samples)?,
+                    true => processor.whole(&audio.samples)?,
+                    false => processor.process(&audio.samples)?,
                 };
                 Ok(Prepared::Audio(mel, heard))
             }
@@ -221,11 +219,11 @@ impl Prepared {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Text(ids) => size_of_val(ids.as_slice()),
-            Self::Image(picture) => picture.as_raw().len(),
+            Self::Image(image) => image.as_raw().len(),
             Self::Audio(mel, _) => size_of_val(mel.as_slice()),
             Self::Video(clip) => {
-                let sound = clip.sound.as_deref().map_or(0, size_of_val);
-                clip.frames.iter().map(|f| f.as_raw().len()).sum::<usize>() + sound
+                let audio = clip.audio.as_deref().map_or(0, size_of_val);
+                clip.frames.iter().map(|f| f.as_raw().len()).sum::<usize>() + audio
             }
         }
     }
@@ -274,15 +272,15 @@ mod tests {
         wav.finalize().unwrap();
         let processors = processors();
         let short = Contract::new(&processors);
-        let Ok(Prepared::Image(picture)) = short.prepare(Medium::Image(&at("a.png"))) else { panic!() };
-        assert_eq!(picture.dimensions(), (8, 8));
+        let Ok(Prepared::Image(image)) = short.prepare(Medium::Image(&at("a.png"))) else { panic!() };
+        assert_eq!(image.dimensions(), (8, 8));
         let mel = |contract: &Contract| match contract.prepare(Medium::Audio(&at("a.wav"))) {
             Ok(Prepared::Audio(mel, heard)) => (mel.len(), heard),
             other => panic!("{other:?}"),
         };
-        let heard = Heard { start: 0.0, seconds: 2.0 };
+        let heard = AudioTiming { start: 0.0, seconds: 2.0 };
         assert_eq!(mel(&short), (80, heard));
-        // The samples that it is of, whole; of a picture there are none.
+        // The samples that it is of, whole; of an image there are none.
         let samples = short.samples(Medium::Audio(&at("a.wav"))).unwrap().unwrap();
         assert_eq!(samples.len(), 32_000);
         let whole = processors.audio().unwrap().process(&samples).unwrap();
@@ -290,7 +288,7 @@ mod tests {
         assert_eq!((whole.len() * 4, whole), (Prepared::Audio(found.clone(), heard).bytes(), found));
         assert_eq!(short.samples(Medium::Image(&at("a.png"))).unwrap(), None);
         assert!(short.samples(Medium::Audio(dir.path())).is_err());
-        // Only models that go through a sound window by window take more of it.
+        // Only models that go through an audio file window by window take more of it.
         assert_eq!(mel(&Contract { whole: true, ..short.clone() }), (80, heard));
         // What it has no processor for, what is no file, what is beyond the limits.
         let said = |contract: &Contract, medium| contract.prepare(medium).unwrap_err().to_string();

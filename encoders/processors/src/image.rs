@@ -1,4 +1,4 @@
-//! The picture half of the contract: decoded pixels → pixels of the size that a tower takes.
+//! The image half of the contract: decoded pixels → pixels of the size that a tower takes.
 
 mod files;
 mod interpolation;

@@ -12,7 +12,7 @@ mod ranges;
 mod size;
 mod tokenizer;
 
-pub use contract::{Contract, Heard, Medium, Prepared, Processors};
+pub use contract::{AudioTiming, Contract, Medium, Prepared, Processors};
 pub use error::{Error, Result};
 pub use image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
 pub use json::{Json, optional_json, read_json};

@@ -53,19 +53,19 @@ impl LogMel {
         &self.config
     }
 
-    /// Frames of a sound of `samples` samples: one every `hop`, the last ones running past the end into silence.
+    /// Frames of an audio file of `samples` samples: one every `hop`, the last ones running past the end into silence.
     pub fn frames(&self, samples: usize) -> usize {
         samples.div_ceil(self.config.hop).clamp(1, self.config.max_frames)
     }
 
     /// Mono samples at the contract's rate → `[T, M]` row-major: (ln(power + floor) − mean) / std. A public model's front end gives
-    /// its own, and `[4, T, M]` for a sound that it fuses.
+    /// its own, and `[4, T, M]` for an audio file that it fuses.
     ///
     /// # Errors
     /// No samples, or samples that are not finite.
     pub fn process(&self, samples: &[f32]) -> Result<Vec<f32>> {
         if samples.is_empty() {
-            return Err(Error::Input("a sound without samples".into()));
+            return Err(Error::Input("an audio file without samples".into()));
         }
         if let Some(i) = samples.iter().position(|s| !s.is_finite()) {
             return Err(Error::Input(format!("sample {i} is {}, expected a finite number", samples[i])));
@@ -100,8 +100,8 @@ impl LogMel {
         Ok(out)
     }
 
-    /// A sound of any length → `[T, M]`, a short one filled as [`process`](Self::process) fills it, a long one whole. For models that go
-    /// through a sound window by window.
+    /// An audio file of any length → `[T, M]`, a short one filled as [`process`](Self::process) fills it, a long one whole. For models that go
+    /// through an audio file window by window.
     ///
     /// # Errors
     /// As [`process`](Self::process).
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_sound() {
+    fn refuses_what_is_no_audio() {
         let mel = LogMel::new(MelConfig::speech(64, 400)).unwrap();
         assert!(mel.process(&[]).is_err());
         assert!(mel.process(&[0.0, f32::NAN]).unwrap_err().to_string().contains("sample 1 is NaN"));

@@ -9,11 +9,11 @@ use std::fmt;
 pub enum Modality {
     /// Strings.
     Text,
-    /// Pictures.
+    /// Images.
     Image,
-    /// Sounds.
+    /// Audio files.
     Audio,
-    /// Videos: frames that the image tower sees, and their sound where the model listens to it.
+    /// Videos: frames that the image tower sees, and their audio where the model listens to it.
     Video,
 }
 
@@ -21,7 +21,7 @@ impl Modality {
     /// All of them, in their fixed order.
     pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::Audio, Self::Video];
 
-    /// Every unordered pair that has a temperature of its own, in its fixed order; videos have pictures'.
+    /// Every unordered pair that has a temperature of its own, in its fixed order; videos have images'.
     pub const PAIRS: [(Self, Self); 3] =
         [(Self::Text, Self::Image), (Self::Text, Self::Audio), (Self::Image, Self::Audio)];
 

@@ -4,9 +4,9 @@ use crate::{Alpha, ImageProcessor, LogMel, Result};
 use image::RgbImage;
 use std::path::Path;
 use unisono_media::video::{Ffmpeg, Span, Time, VideoLimits};
-use unisono_media::{ImageOptions, Limits, Sound, decode};
+use unisono_media::{Audio, ImageOptions, Limits, decode};
 
-/// How a picture is decoded for `processor`: over its background, vector pictures drawn at least as large as it looks.
+/// How an image is decoded for `processor`: over its background, vector images drawn at least as large as it looks.
 pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions {
     ImageOptions {
         background: processor.background,
@@ -16,45 +16,45 @@ pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions
     }
 }
 
-/// A picture file → what the image tower sees.
+/// An image file → what the image tower sees.
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn picture(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
+pub fn image(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
     Ok(processor.prepare(&decode::image(path, &image_options(processor, limits))?))
 }
 
-/// A sound file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and its length in seconds.
+/// An audio file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and its length in seconds.
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn sound(
+pub fn audio(
     path: &Path,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
-) -> Result<(Sound, f64)> {
-    let sound = decode::sound_by(path, limits, ffmpeg)?;
-    let seconds = sound.seconds();
-    Ok((at_rate(sound, processor)?, seconds))
+) -> Result<(Audio, f64)> {
+    let audio = decode::audio_by(path, limits, ffmpeg)?;
+    let seconds = audio.seconds();
+    Ok((at_rate(audio, processor)?, seconds))
 }
 
-/// A sound file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and when it begins on the clock of its
+/// An audio file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and when it begins on the clock of its
 /// container, in seconds.
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn sound_on_clock(
+pub fn audio_on_clock(
     path: &Path,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
-) -> Result<(Sound, f64)> {
-    let (sound, start) = decode::sound_on_clock(path, limits, ffmpeg)?;
-    Ok((at_rate(sound, processor)?, start))
+) -> Result<(Audio, f64)> {
+    let (audio, start) = decode::audio_on_clock(path, limits, ffmpeg)?;
+    Ok((at_rate(audio, processor)?, start))
 }
 
-/// A sound file, by the FFmpeg that the user named → its log-mel spectrogram `[T, M]`, and its length in seconds.
+/// An audio file, by the FFmpeg that the user named → its log-mel spectrogram `[T, M]`, and its length in seconds.
 ///
 /// # Errors
 /// The decoder's, naming the file.
@@ -64,8 +64,8 @@ pub fn spectrogram(
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Vec<f32>, f64)> {
-    let (sound, seconds) = sound(path, processor, limits, ffmpeg)?;
-    Ok((processor.process(&sound.samples)?, seconds))
+    let (audio, seconds) = audio(path, processor, limits, ffmpeg)?;
+    Ok((processor.process(&audio.samples)?, seconds))
 }
 
 /// A part of a video file → up to `count` frames, spread evenly over it, as the image tower sees them.
@@ -82,7 +82,7 @@ pub fn frames_in(
 ) -> Result<Vec<RgbImage>> {
     let video = ffmpeg.probe(path, limits)?;
     let frames = ffmpeg.sample_span(&video, span, count, limits)?;
-    Ok(frames.iter().map(|frame| processor.prepare(&frame.picture)).collect())
+    Ok(frames.iter().map(|frame| processor.prepare(&frame.image)).collect())
 }
 
 /// A clip as towers take it.
@@ -90,8 +90,8 @@ pub fn frames_in(
 pub struct Clip {
     /// Its frames in their order, from the image processor; at least one.
     pub frames: Vec<RgbImage>,
-    /// The log-mel spectrogram `[T, M]` of its sound, where the model listens and the clip has one.
-    pub sound: Option<Vec<f32>>,
+    /// The log-mel spectrogram `[T, M]` of its audio, where the model listens and the clip has one.
+    pub audio: Option<Vec<f32>>,
 }
 
 /// How the clips of one model are decoded.
@@ -99,29 +99,29 @@ pub struct Clip {
 pub struct ClipInput<'a> {
     /// For the frames.
     pub image: &'a ImageProcessor,
-    /// For the sound; absent where the model does not listen to clips.
+    /// For the audio; absent where the model does not listen to clips.
     pub audio: Option<&'a LogMel>,
     /// Frames of a clip, at most.
     pub frames: usize,
 }
 
 impl ClipInput<'_> {
-    /// A part of a video file → its frames, and its sound where it is wanted and there is one.
+    /// A part of a video file → its frames, and its audio where it is wanted and there is one.
     ///
     /// # Errors
     /// The decoder's, naming the file.
     pub fn read(&self, path: &Path, span: &Span, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Clip> {
         let frames = frames_in(path, span, self.image, ffmpeg, self.frames, limits)?;
-        let mel = |audio: &LogMel| -> Result<Option<Vec<f32>>> {
-            // A clip without sound is no worse for it.
-            let sound = track(path, span, audio, ffmpeg, limits)?;
-            sound.map(|s| audio.process(&s.samples)).transpose()
+        let mel = |mel: &LogMel| -> Result<Option<Vec<f32>>> {
+            // A clip without audio is no worse for it.
+            let audio = track(path, span, mel, ffmpeg, limits)?;
+            audio.map(|audio| mel.process(&audio.samples)).transpose()
         };
-        Ok(Clip { frames, sound: self.audio.map_or(Ok(None), mel)? })
+        Ok(Clip { frames, audio: self.audio.map_or(Ok(None), mel)? })
     }
 }
 
-/// [`sound_track`], and `None` where the file has none or nothing of it is in that part.
+/// [`audio_track`], and `None` where the file has none or nothing of it is in that part.
 ///
 /// # Errors
 /// The decoder's, naming the file.
@@ -131,29 +131,29 @@ pub fn track(
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
-) -> Result<Option<Sound>> {
-    let sound = ffmpeg.hear(&ffmpeg.probe(path, limits)?, span, limits)?;
-    sound.map(|sound| at_rate(sound, processor)).transpose()
+) -> Result<Option<Audio>> {
+    let audio = ffmpeg.audio_if_any(&ffmpeg.probe(path, limits)?, span, limits)?;
+    audio.map(|audio| at_rate(audio, processor)).transpose()
 }
 
-/// The sound of a part of a video file → mono samples at the rate of `processor`, and when it begins on the container's clock, in seconds.
+/// The audio of a part of a video file → mono samples at the rate of `processor`, and when it begins on the container's clock, in seconds.
 ///
 /// # Errors
-/// The decoder's, naming the file; a file without a sound track, or with none in that part.
-pub fn sound_track(
+/// The decoder's, naming the file; a file without an audio track, or with none in that part.
+pub fn audio_track(
     path: &Path,
     span: &Span,
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
-) -> Result<(Sound, f64)> {
+) -> Result<(Audio, f64)> {
     let video = ffmpeg.probe(path, limits)?;
-    let sound = ffmpeg.sound_span(&video, span, limits)?;
-    let begins = ffmpeg.sound_start(&video, limits)?.max(span.start);
-    Ok((at_rate(sound, processor)?, begins.map_or(0.0, Time::seconds)))
+    let audio = ffmpeg.audio_span(&video, span, limits)?;
+    let begins = ffmpeg.audio_start(&video, limits)?.max(span.start);
+    Ok((at_rate(audio, processor)?, begins.map_or(0.0, Time::seconds)))
 }
 
-fn at_rate(sound: Sound, processor: &LogMel) -> Result<Sound> {
+fn at_rate(audio: Audio, processor: &LogMel) -> Result<Audio> {
     let rate = processor.config().sample_rate;
-    Ok(if sound.sample_rate == rate { sound } else { decode::resample(&sound, rate)? })
+    Ok(if audio.sample_rate == rate { audio } else { decode::resample(&audio, rate)? })
 }

@@ -35,7 +35,7 @@ pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
         | "context_length"
         | "max_length"
         | "max_seq_length" => 1..=1 << 20,
-        // Tokens of a picture: attention is over their square.
+        // Tokens of an image: attention is over their square.
         "num_patches" | "max_num_patches" => 1..=4096,
         "min_length" | "no_repeat_ngram_size" => 0..=1 << 20,
         "num_beams" => 1..=64,

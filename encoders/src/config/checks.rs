@@ -58,7 +58,10 @@ impl ModelConfig {
             i.pooling.validate("image.pooling", i.prefix)?;
             no_ids("image.pooling", i.pooling)?;
             if matches!(i.stem, StemConfig::Frames { .. }) {
-                return Err(Error::config("image.stem.kind", "frames are of sounds; expected patch or conv"));
+                return Err(Error::config(
+                    "image.stem.kind",
+                    "frames are of audio files; expected patch or conv",
+                ));
             }
             if i.flexible && !matches!(i.stem, StemConfig::Patch { stride: None, .. }) {
                 return Err(Error::config("image.flexible", "needs a patch stem without overlap"));

@@ -1,6 +1,6 @@
 //! What of a video tower can be built.
 
-use super::{FramePooling, ModelConfig, PromptConfig, SoundRule, VideoConfig, within};
+use super::{AudioRule, FramePooling, ModelConfig, PromptConfig, VideoConfig, within};
 use crate::{Error, Result};
 
 impl VideoConfig {
@@ -34,15 +34,15 @@ impl VideoConfig {
                 format!("{found}, but integration works in the shared space of embed_dim {dim}"),
             ));
         }
-        match self.sound {
+        match self.audio {
             Some(_) if model.audio.is_none() => {
-                return Err(Error::config("video.sound", "needs an audio tower, which listens to it"));
+                return Err(Error::config("video.audio", "needs an audio tower, which listens to it"));
             }
-            Some(SoundRule::Mean { weight }) if !(0.0..=1.0).contains(&weight) => {
-                return Err(Error::config("video.sound.weight", format!("expected 0 to 1, found {weight}")));
+            Some(AudioRule::Mean { weight }) if !(0.0..=1.0).contains(&weight) => {
+                return Err(Error::config("video.audio.weight", format!("expected 0 to 1, found {weight}")));
             }
-            Some(SoundRule::Token) if !matches!(self.pooling, FramePooling::Temporal { .. }) => {
-                return Err(Error::config("video.sound", "token needs pooling.kind = \"temporal\""));
+            Some(AudioRule::Token) if !matches!(self.pooling, FramePooling::Temporal { .. }) => {
+                return Err(Error::config("video.audio", "token needs pooling.kind = \"temporal\""));
             }
             _ => {}
         }

@@ -27,7 +27,7 @@ impl TextConfig {
 }
 
 impl ImageConfig {
-    /// Of a picture of this height and width; `dim`: the shared space's.
+    /// Of an image of this height and width; `dim`: the shared space's.
     pub fn flops(&self, sides: [i64; 2], dim: i64) -> f64 {
         let [h, w] = self.stem.grid(sides);
         self.stem.flops(sides, 3, self.transformer.width, false)
@@ -48,7 +48,7 @@ impl SpectrogramConfig {
 }
 
 impl AudioConfig {
-    /// Of a sound of so many frames, padding included; `dim`: the shared space's.
+    /// Of an audio file of so many frames, padding included; `dim`: the shared space's.
     pub fn flops(&self, frames: i64, dim: i64) -> f64 {
         match self {
             Self::Transformer(c) => c.flops(frames, dim),
@@ -105,7 +105,7 @@ impl StemConfig {
 }
 
 impl HtsatConfig {
-    /// Of a sound, whatever its length: it fills the square.
+    /// Of an audio file, whatever its length: it fills the square.
     fn flops(&self) -> f64 {
         let mut grid = [self.size / self.stride[0], self.size / self.stride[1]];
         let patch = self.patch[0] * self.patch[1] * self.width;

@@ -34,7 +34,7 @@ pub struct HtsatConfig {
     pub norm_eps: f64,
     /// A layer norm after the stem.
     pub stem_norm: bool,
-    /// Long sounds come as four spectrograms that are fused after the stem (attentional feature fusion, Dai et al. 2021); the value
+    /// Long audio files come as four spectrograms that are fused after the stem (attentional feature fusion, Dai et al. 2021); the value
     /// is by what the fusion's inner width is divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<i64>,
@@ -46,7 +46,7 @@ pub struct HtsatConfig {
 impl HtsatConfig {
     pub(crate) fn validate(&self) -> Result<()> {
         within("audio.mels", self.mels, 4096)?;
-        // A sound is a square of this side, a window attends among the square of its side: real ones are 256 and 8.
+        // An audio file is a square of this side, a window attends among the square of its side: real ones are 256 and 8.
         within("audio.size", self.size, 1024)?;
         within("audio.width", self.width, 1 << 14)?;
         within("audio.window", self.window, 64)?;

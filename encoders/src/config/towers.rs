@@ -113,12 +113,12 @@ pub struct ClassToken {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageConfig {
-    /// Size of the input pictures, in pixels.
+    /// Size of the input images, in pixels.
     pub size: Size,
     /// From pixels to tokens.
     pub stem: StemConfig,
-    /// Pictures keep their aspect ratio (NaFlex, Tschannen et al. 2025): any multiple of the patch, at most as many patches as
-    /// `size` holds. The position embeddings are resized to each picture's grid, bilinear, antialiased.
+    /// Images keep their aspect ratio (NaFlex, Tschannen et al. 2025): any multiple of the patch, at most as many patches as
+    /// `size` holds. The position embeddings are resized to each image's grid, bilinear, antialiased.
     #[serde(default, skip_serializing_if = "is_default")]
     pub flexible: bool,
     /// Learned tokens before the patches: a class token, registers.
@@ -139,11 +139,11 @@ pub struct ImageConfig {
 pub struct SpectrogramConfig {
     /// Mel bands M.
     pub mels: i64,
-    /// Longest input, in spectrogram frames; longer sounds are cut.
+    /// Longest input, in spectrogram frames; longer audio files are cut.
     pub max_frames: i64,
     /// From spectrogram to tokens; the frequency axis is folded into the channels unless `grid` is set.
     pub stem: StemConfig,
-    /// Every cell of the stem's grid of frames and bands is a token, band after band (AST). Sounds have exactly `max_frames`.
+    /// Every cell of the stem's grid of frames and bands is a token, band after band (AST). Audio files have exactly `max_frames`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub grid: bool,
     /// Learned tokens before the others; needs `grid`.
@@ -158,7 +158,7 @@ pub struct SpectrogramConfig {
     pub projection: ProjectionConfig,
 }
 
-/// From a picture or spectrogram to a grid of features.
+/// From an image or spectrogram to a grid of features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum StemConfig {
@@ -177,7 +177,7 @@ pub enum StemConfig {
         /// After each layer's norm.
         activation: Activation,
     },
-    /// Convolutions over three frames each, all mel bands as channels (Whisper, Radford et al. 2023). Sounds only.
+    /// Convolutions over three frames each, all mel bands as channels (Whisper, Radford et al. 2023). Audio files only.
     Frames {
         /// The stride of each layer, from the input up; every layer has as many channels as the blocks are wide.
         strides: Vec<i64>,

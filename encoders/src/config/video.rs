@@ -17,9 +17,9 @@ pub struct VideoConfig {
     /// From the frames' vectors to one.
     #[serde(default)]
     pub pooling: FramePooling,
-    /// How the clip's sound joins; absent: it is not listened to.
+    /// How the clip's audio joins; absent: it is not listened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sound: Option<SoundRule>,
+    pub audio: Option<AudioRule>,
     /// Texts look at a video before they are compared with it (X-CLIP); vectors of the shared space do not depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompts: Option<PromptConfig>,
@@ -32,7 +32,7 @@ fn eight() -> i64 {
 impl Default for VideoConfig {
     fn default() -> Self {
         let (sampling, pooling) = (Sampling::default(), FramePooling::default());
-        Self { frames: eight(), sampling, pooling, sound: None, prompts: None }
+        Self { frames: eight(), sampling, pooling, audio: None, prompts: None }
     }
 }
 
@@ -65,17 +65,17 @@ pub enum FramePooling {
     },
 }
 
-/// How a clip's sound joins its frames.
+/// How a clip's audio joins its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum SoundRule {
-    /// The unit vector along `(1 − weight) · v + weight · s`, of the frames' unit vector v and the sound's unit vector s. A clip without
-    /// sound keeps v.
+pub enum AudioRule {
+    /// The unit vector along `(1 − weight) · v + weight · s`, of the frames' unit vector v and the audio's unit vector s. A clip without
+    /// audio keeps v.
     Mean {
-        /// Share of the sound, 0 to 1.
+        /// Share of the audio, 0 to 1.
         weight: f64,
     },
-    /// The sound's pooled vector is one more token of the temporal Transformer: frames attend to it, it is not in the mean. Before
+    /// The audio's pooled vector is one more token of the temporal Transformer: frames attend to it, it is not in the mean. Before
     /// training it changes nothing.
     Token,
 }

@@ -43,7 +43,7 @@ impl AudioConfig {
         }
     }
 
-    /// Most frames of a sound, and its mel bands.
+    /// Most frames of an audio file, and its mel bands.
     pub fn most(&self) -> [i64; 2] {
         match self {
             Self::Transformer(c) => [c.max_frames, c.mels],
@@ -72,8 +72,8 @@ impl ModelConfig {
         }
     }
 
-    /// How it watches videos: whatever sees pictures does.
-    pub fn watches(&self) -> Option<VideoConfig> {
+    /// How it watches videos: whatever sees images does.
+    pub fn video_config(&self) -> Option<VideoConfig> {
         self.video.clone().or_else(|| self.image.as_ref().map(|_| VideoConfig::default()))
     }
 }

@@ -10,14 +10,14 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 8.3e-7
 
 use super::common::{BASE, VIT_BLOCKS, blocks, missing_bias, plan, prefix};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig};
 use unisono_nn::Map;
 
 const AST: &str = include_str!("../../maps/ast_audio.map");
 
-pub(super) fn ast(source: &Source) -> Result<Plan> {
+pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
     let json = source.config;
     let patch = json.int("patch_size", 16)?;
     let strides = [json.int("time_stride", 10)?, json.int("frequency_stride", 10)?];

@@ -10,7 +10,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.8e-7
 
 use super::common::{BASE, blocks, plan};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::config::{
     FinalNorm, ModelConfig, NormPlace, Pooling, ProjectionConfig, TextConfig, TransformerConfig,
 };
@@ -70,7 +70,7 @@ pub(super) fn tower(json: Json, dir: &Path, family: &str) -> Result<(TextConfig,
     Ok((config, Rows { first, end: first + context }))
 }
 
-pub(super) fn bert(source: &Source) -> Result<Plan> {
+pub(super) fn bert(source: &Checkpoint) -> Result<Plan> {
     let (tower, rows) = tower(source.config, source.dir, source.family)?;
     let mut map = Map::default();
     add_bert(&mut map, &prefix(source)?, &rows)?;
@@ -78,7 +78,7 @@ pub(super) fn bert(source: &Source) -> Result<Plan> {
 }
 
 /// A checkpoint with a head for another task names the encoder's tensors under its own name.
-pub(super) fn prefix(source: &Source) -> Result<String> {
+pub(super) fn prefix(source: &Checkpoint) -> Result<String> {
     let weights = Weights::open(source.dir)?;
     let known = ["", "bert.", "roberta.", "mpnet.", "0.auto_model."];
     let has = |p: &&str| weights.has(&format!("{p}embeddings.word_embeddings.weight"));
@@ -90,7 +90,7 @@ pub(super) fn prefix(source: &Source) -> Result<String> {
     })
 }
 
-pub(super) fn alone(source: &Source, mut tower: TextConfig, map: Map) -> Result<Plan> {
+pub(super) fn alone(source: &Checkpoint, mut tower: TextConfig, map: Map) -> Result<Plan> {
     if let Some(pooling) = sentence_pooling(source)? {
         tower.pooling = pooling;
     }
@@ -106,7 +106,7 @@ pub(super) fn alone(source: &Source, mut tower: TextConfig, map: Map) -> Result<
 }
 
 /// What sentence-transformers' `modules.json` says; `None` when there is none.
-fn sentence_pooling(source: &Source) -> Result<Option<Pooling>> {
+fn sentence_pooling(source: &Checkpoint) -> Result<Option<Pooling>> {
     let Some(modules) = source.json("modules.json")? else { return Ok(None) };
     let path = source.dir.join("modules.json");
     let mut pooling = None;

@@ -1,8 +1,8 @@
-//! BLIP's towers (Li et al. 2022). Its Transformers over text and picture together are the fusion crate's.
+//! BLIP's towers (Li et al. 2022). Its Transformers over text and image together are the fusion crate's.
 //!
 //! - **stem**: ViT's; texts: BERT's embeddings without segments
-//! - **blocks**: pictures pre-norm, texts post-norm; GELU
-//! - **norms**: layer norms, 1e-5 for pictures, the last one over all tokens; BERT's for texts
+//! - **blocks**: images pre-norm, texts post-norm; GELU
+//! - **norms**: layer norms, 1e-5 for images, the last one over all tokens; BERT's for texts
 //! - **pooling**: the class token of each
 //! - **projection**: linear with a bias in checkpoints for retrieval; others have no text tower and no shared space
 //! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`; BERT's word pieces
@@ -10,7 +10,7 @@
 //! - **largest golden difference**: at most 1e-5, which the golden test of the fusion crate holds it to
 
 use super::common::{BASE, blocks, plan};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
@@ -35,10 +35,10 @@ pub(super) fn text_blocks(json: Json) -> Result<TransformerConfig> {
     })
 }
 
-pub(super) fn blip(source: &Source) -> Result<Plan> {
+pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let weights = Weights::open(source.dir)?;
-    // Only checkpoints for retrieval share a space: their text encoder, run without a picture, is the text tower.
+    // Only checkpoints for retrieval share a space: their text encoder, run without an image, is the text tower.
     let aligned = weights.has("vision_proj.weight");
     let width = vision.int("hidden_size", 768)?;
     let projection = if aligned { ProjectionConfig::Linear { bias: true } } else { ProjectionConfig::None };

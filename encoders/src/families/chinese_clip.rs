@@ -1,7 +1,7 @@
-//! Chinese-CLIP (Yang et al. 2022) as Hugging Face saves it: CLIP's pictures, BERT's texts.
+//! Chinese-CLIP (Yang et al. 2022) as Hugging Face saves it: CLIP's images, BERT's texts.
 //!
-//! - **stem**: CLIP's for pictures, BERT's embeddings for texts
-//! - **blocks**: pre-norm for pictures, post-norm for texts
+//! - **stem**: CLIP's for images, BERT's embeddings for texts
+//! - **blocks**: pre-norm for images, post-norm for texts
 //! - **norms**: CLIP's and BERT's
 //! - **pooling**: the class token of each
 //! - **projection**: linear, without a bias; one logit scale
@@ -12,12 +12,12 @@
 use super::bert;
 use super::clip::{BLOCKS, IMAGE, clip_vision};
 use super::common::{LOGITS, plan};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ModelConfig, Pooling, ProjectionConfig, TextConfig};
 use unisono_nn::Map;
 
-pub(super) fn chinese_clip(source: &Source) -> Result<Plan> {
+pub(super) fn chinese_clip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let (tower, vars) = bert::tower(text, source.dir, "chinese_clip")?;
     let config = ModelConfig {

@@ -1,9 +1,9 @@
 //! CLAP (Wu et al. 2023) as Hugging Face saves it: a RoBERTa text tower, an HTS-AT audio tower.
 //!
-//! - **stem**: sounds: a spectrogram folded into a square, patches of it; long ones fused from four spectrograms where the checkpoint does
-//! - **blocks**: sounds: Swin's windows; texts: RoBERTa's, post-norm
+//! - **stem**: audio files: a spectrogram folded into a square, patches of it; long ones fused from four spectrograms where the checkpoint does
+//! - **blocks**: audio files: Swin's windows; texts: RoBERTa's, post-norm
 //! - **norms**: layer norms; batch norm over the mel bands
-//! - **pooling**: sounds: the mean; texts: BERT's pooler
+//! - **pooling**: audio files: the mean; texts: BERT's pooler
 //! - **projection**: two linear layers with biases; a logit scale
 //! - **processor**: CLAP's mel spectrograms, `LogMel` by `MelConfig::from_hugging_face`; RoBERTa's tokenizer
 //! - **map**: `bert_text.map`, `htsat_audio.map`, `htsat_stage.map`
@@ -11,7 +11,7 @@
 
 use super::bert;
 use super::common::plan;
-use super::source::{Plan, Source, activation};
+use super::source::{Checkpoint, Plan, activation};
 use crate::config::HtsatConfig;
 use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, TextConfig};
 use crate::{Error, Result};
@@ -20,7 +20,7 @@ use unisono_nn::Map;
 const AROUND: &str = include_str!("../../maps/htsat_audio.map");
 const STAGE: &str = include_str!("../../maps/htsat_stage.map");
 
-pub(super) fn clap(source: &Source) -> Result<Plan> {
+pub(super) fn clap(source: &Checkpoint) -> Result<Plan> {
     let (text, audio) = (source.config.object("text_config"), source.config.object("audio_config"));
     let dim = source.config.int("projection_dim", 512)?;
     let projection = |act| ProjectionConfig::Mlp { hidden: dim, activation: act, bias: true };

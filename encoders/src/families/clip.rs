@@ -1,8 +1,8 @@
 //! CLIP (Radford et al. 2021) as Hugging Face saves it.
 //!
-//! - **stem**: pictures: one convolution whose kernel is its stride, a class token before the patches; texts: token embeddings. Learned positions
+//! - **stem**: images: one convolution whose kernel is its stride, a class token before the patches; texts: token embeddings. Learned positions
 //! - **blocks**: pre-norm, quick GELU or GELU; texts causal
-//! - **norms**: layer norms; one before the first block of pictures, the last one over the pooled picture and over all tokens of texts
+//! - **norms**: layer norms; one before the first block of images, the last one over the pooled image and over all tokens of texts
 //! - **pooling**: the class token; the end token, or the highest id in checkpoints that name none
 //! - **projection**: linear, without a bias; one logit scale
 //! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`; CLIP's byte-pair tokenizer
@@ -10,7 +10,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
 use super::common::{BASE, LOGITS, blocks, plan};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, TransformerConfig,
@@ -58,7 +58,7 @@ pub(super) fn clip_text(text: Json) -> Result<TextConfig> {
     })
 }
 
-pub(super) fn clip(source: &Source) -> Result<Plan> {
+pub(super) fn clip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let config = ModelConfig {
         embed_dim: source.config.int("projection_dim", 512)?,

@@ -1,6 +1,6 @@
 //! What several families share: the keys that nearly all of Hugging Face's configurations have, and the files around the weights.
 
-use super::source::{Plan, Source, activation};
+use super::source::{Checkpoint, Plan, activation};
 use crate::config::{ImageConfig, ModelConfig, TransformerConfig};
 use crate::{Error, Processors, Result};
 use unisono_nn::Map;
@@ -35,7 +35,7 @@ pub(super) fn blocks(
 }
 
 /// The prefix under which a checkpoint with a head keeps its encoder.
-pub(super) fn prefix(source: &Source, known: &[&str], probe: &str) -> Result<String> {
+pub(super) fn prefix(source: &Checkpoint, known: &[&str], probe: &str) -> Result<String> {
     let weights = Weights::open(source.dir)?;
     let found = known.iter().find(|p| weights.has(&format!("{p}{probe}")));
     found.map(|p| (*p).to_owned()).ok_or_else(|| {
@@ -44,7 +44,7 @@ pub(super) fn prefix(source: &Source, known: &[&str], probe: &str) -> Result<Str
 }
 
 /// What a map says of the biases of queries, keys and values: they may be missing.
-pub(super) fn missing_bias(source: &Source) -> Result<&'static str> {
+pub(super) fn missing_bias(source: &Checkpoint) -> Result<&'static str> {
     Ok(if source.config.bool("qkv_bias", true)? { "" } else { "?" })
 }
 
@@ -61,7 +61,7 @@ pub(super) fn alone(config: ImageConfig) -> ModelConfig {
 }
 
 /// The plan of a checkpoint in Hugging Face's files.
-pub(super) fn plan(source: &Source, config: ModelConfig, map: Map) -> Result<Plan> {
+pub(super) fn plan(source: &Checkpoint, config: ModelConfig, map: Map) -> Result<Plan> {
     let weights = Weights::open(source.dir)?;
     let processors = Processors {
         image: super::source::image_processor(source, &config)?,

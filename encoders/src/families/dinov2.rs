@@ -10,7 +10,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 4.8e-7
 
 use super::common::{alone, missing_bias, plan, prefix};
-use super::source::{Plan, Source, activation};
+use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
 use crate::config::{Activation, ImageConfig, Pooling, ProjectionConfig, StemConfig, TransformerConfig};
 use unisono_nn::Map;
@@ -19,7 +19,7 @@ use unisono_processors::{ImageProcessor, Size};
 
 const DINOV2: &str = include_str!("../../maps/dinov2_image.map");
 
-pub(super) fn dinov2(source: &Source) -> Result<Plan> {
+pub(super) fn dinov2(source: &Checkpoint) -> Result<Plan> {
     let json = source.config;
     let patch = json.pair("patch_size", 14)?;
     let trained = json.pair("image_size", 224)?;

@@ -1,6 +1,6 @@
 //! Which family a checkpoint is of, and its towers with their weights.
 
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use super::{
     ast, bert, blip, chinese_clip, clap, clip, dinov2, mpnet, open_clip, siglip, vit, whisper, xclip,
 };
@@ -23,7 +23,7 @@ pub struct Imported {
 }
 
 /// A `model_type` and what reads it.
-type Family = (&'static str, fn(&Source) -> Result<Plan>);
+type Family = (&'static str, fn(&Checkpoint) -> Result<Plan>);
 
 const FAMILIES: [Family; 16] = [
     ("clip", clip::clip),
@@ -86,7 +86,7 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
         open_clip::plan(dir)?
     } else {
         let value: Value = unisono_processors::read_json(&path)?;
-        let source = Source { dir, config: Json::new(&path, &value), family: &family };
+        let source = Checkpoint { dir, config: Json::new(&path, &value), family: &family };
         let Some((_, plan)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
             return Err(Error::format(&path, format!("model_type {family:?} is no other library's")));
         };

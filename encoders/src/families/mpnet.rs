@@ -10,14 +10,14 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.5e-7
 
 use super::bert::{alone, prefix, tower};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::RelativeConfig;
 use unisono_nn::Map;
 
 const MPNET: &str = include_str!("../../maps/mpnet_text.map");
 
-pub(super) fn mpnet(source: &Source) -> Result<Plan> {
+pub(super) fn mpnet(source: &Checkpoint) -> Result<Plan> {
     let (mut tower, rows) = tower(source.config, source.dir, source.family)?;
     let buckets = source.config.int("relative_attention_num_buckets", 32)?;
     tower.transformer.relative = Some(RelativeConfig { buckets, max_distance: 128 });

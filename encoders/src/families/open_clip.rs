@@ -44,7 +44,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let image = if vision.get("timm_model_name").is_some() {
         timm(vision, &weights, &mut map)?
     } else {
-        picture(vision, dim, quick, &weights, &mut map)?
+        image(vision, dim, quick, &weights, &mut map)?
     };
     let text = if text.get("hf_model_name").is_some() {
         borrowed_text(text, dim, &weights, &mut map)?
@@ -123,7 +123,7 @@ fn own_blocks(json: Json, sizes: [i64; 3], quick: bool) -> Result<TransformerCon
     })
 }
 
-fn picture(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) -> Result<ImageConfig> {
+fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) -> Result<ImageConfig> {
     if json.get("layers").is_some_and(Value::is_array) {
         return Err(Error::format(
             json.path,

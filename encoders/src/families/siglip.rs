@@ -1,17 +1,17 @@
 //! SigLIP (Zhai et al. 2023) and SigLIP 2 with NaFlex (Tschannen et al. 2025) as Hugging Face saves them.
 //!
-//! - **stem**: patches by a convolution, or by a linear layer in SigLIP 2; no class token. Learned positions, resized to each picture's grid in SigLIP 2
+//! - **stem**: patches by a convolution, or by a linear layer in SigLIP 2; no class token. Learned positions, resized to each image's grid in SigLIP 2
 //! - **blocks**: pre-norm, GELU by its tangent; both towers look in both directions
 //! - **norms**: layer norms, 1e-6; the last one over all tokens
-//! - **pooling**: pictures: a learned query and a feed-forward part (`map`); texts: the last token, padding included
-//! - **projection**: none for pictures; linear with a bias for texts; a logit scale and a logit bias
+//! - **pooling**: images: a learned query and a feed-forward part (`map`); texts: the last token, padding included
+//! - **projection**: none for images; linear with a bias for texts; a logit scale and a logit bias
 //! - **processor**: both edges are resized, or NaFlex's patches; texts are padded to the context length and not masked
 //! - **map**: `clip_blocks.map`, `clip_text.map`, `siglip_image.map`, `logits.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 7.7e-7
 
 use super::clip::{BLOCKS, TEXT};
 use super::common::{BASE, LOGITS, blocks, plan};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig};
 use unisono_nn::Map;
@@ -19,7 +19,7 @@ use unisono_processors::Size;
 
 const IMAGE: &str = include_str!("../../maps/siglip_image.map");
 
-pub(super) fn siglip(source: &Source) -> Result<Plan> {
+pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let text_blocks = blocks(text, BASE, "gelu_pytorch_tanh", 1e-6)?;
     let image_blocks = blocks(vision, BASE, "gelu_pytorch_tanh", 1e-6)?;

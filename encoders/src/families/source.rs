@@ -21,13 +21,13 @@ pub(crate) struct Plan {
 
 /// A checkpoint's folder and its `config.json`.
 #[derive(Debug)]
-pub(crate) struct Source<'a> {
+pub(crate) struct Checkpoint<'a> {
     pub dir: &'a Path,
     pub config: Json<'a>,
     pub family: &'a str,
 }
 
-impl Source<'_> {
+impl Checkpoint<'_> {
     /// A JSON file of the folder, if it is there.
     pub fn json(&self, name: &str) -> Result<Option<Value>> {
         Ok(optional_json(&self.dir.join(name))?)
@@ -55,7 +55,7 @@ pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
 }
 
 /// The checkpoint's image processor; `None` where its file is not there.
-pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<Option<ImageProcessor>> {
+pub(crate) fn image_processor(source: &Checkpoint, config: &ModelConfig) -> Result<Option<ImageProcessor>> {
     let Some(image) = &config.image else { return Ok(None) };
     let Some(value) = source.json("preprocessor_config.json")? else { return Ok(None) };
     let path = source.dir.join("preprocessor_config.json");
@@ -63,7 +63,7 @@ pub(crate) fn image_processor(source: &Source, config: &ModelConfig) -> Result<O
 }
 
 /// The checkpoint's audio front end; `None` where its file is not there.
-pub(crate) fn audio_processor(source: &Source, config: &ModelConfig) -> Result<Option<LogMel>> {
+pub(crate) fn audio_processor(source: &Checkpoint, config: &ModelConfig) -> Result<Option<LogMel>> {
     if config.audio.is_none() {
         return Ok(None);
     }

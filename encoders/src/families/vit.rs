@@ -10,7 +10,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
 use super::common::{BASE, VIT_BLOCKS, alone, blocks, missing_bias, plan, prefix};
-use super::source::{Plan, Source};
+use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ImageConfig, Pooling, ProjectionConfig, StemConfig};
 use unisono_nn::Map;
@@ -18,7 +18,7 @@ use unisono_processors::Size;
 
 const VIT: &str = include_str!("../../maps/vit_image.map");
 
-pub(super) fn vit(source: &Source) -> Result<Plan> {
+pub(super) fn vit(source: &Checkpoint) -> Result<Plan> {
     let json = source.config;
     let config = alone(ImageConfig {
         size: Size { sides: json.pair("image_size", 224)? },

@@ -10,7 +10,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 1.2e-6
 
 use super::common::{plan, prefix};
-use super::source::{Plan, Source, activation};
+use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
 use crate::config::{
     Activation, AudioConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig,
@@ -20,7 +20,7 @@ use unisono_nn::Map;
 
 const WHISPER: &str = include_str!("../../maps/whisper_audio.map");
 
-pub(super) fn whisper(source: &Source) -> Result<Plan> {
+pub(super) fn whisper(source: &Checkpoint) -> Result<Plan> {
     let json = source.config;
     let width = json.int("d_model", 384)?;
     let positions = json.int("max_source_positions", 1500)?;

@@ -1,7 +1,7 @@
 //! X-CLIP (Ni et al. 2022) as Hugging Face saves it: CLIP on videos.
 //!
 //! - **stem**: CLIP's
-//! - **blocks**: CLIP's, and in each block of pictures the frames of a clip exchange messages; blocks over the frames' vectors; texts look at the video
+//! - **blocks**: CLIP's, and in each block of images the frames of a clip exchange messages; blocks over the frames' vectors; texts look at the video
 //! - **norms**: CLIP's
 //! - **pooling**: the class token of a frame, the mean over frames; texts at the highest id
 //! - **projection**: linear, without a bias; one logit scale
@@ -11,7 +11,7 @@
 
 use super::clip::{BLOCKS, IMAGE, TEXT, clip_text, clip_vision};
 use super::common::{BASE, LOGITS, blocks, plan};
-use super::source::{Plan, Source, activation};
+use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
 use crate::config::PromptConfig;
 use crate::config::{FinalNorm, ImageConfig, ModelConfig, Pooling, TextConfig, TransformerConfig};
@@ -20,7 +20,7 @@ use unisono_nn::Map;
 
 const XCLIP: &str = include_str!("../../maps/xclip_video.map");
 
-pub(super) fn xclip(source: &Source) -> Result<Plan> {
+pub(super) fn xclip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let dim = source.config.int("projection_dim", 512)?;
     let image = clip_vision(vision)?;

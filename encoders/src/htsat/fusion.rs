@@ -1,4 +1,4 @@
-//! Long sounds: the whole of one and three of its parts become one picture (attentional feature fusion, Dai et al. 2021).
+//! Long audio files: the whole of one and three of its parts become one image (attentional feature fusion, Dai et al. 2021).
 
 use crate::Result;
 use crate::config::HtsatConfig;
@@ -41,7 +41,7 @@ impl Fusion {
         Ok(norm2.forward(&conv2.forward(&x)?, mode)?)
     }
 
-    /// `whole` `[n, W, h, w]` and the three parts' pictures `[n, 3, H, H]`.
+    /// `whole` `[n, W, h, w]` and the three parts' images `[n, 3, H, H]`.
     pub fn forward(&self, whole: &Tensor, parts: &Tensor, mode: Mode) -> Result<Tensor> {
         let (n, three, h, w) = parts.size4()?;
         let x = self.stem.forward(&parts.f_reshape([n * three, 1, h, w])?)?;

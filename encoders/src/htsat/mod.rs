@@ -71,7 +71,7 @@ impl Htsat {
     }
 
     /// `mel` `[B, T, M]`, or `[B, 4, T, M]` for a tower that fuses, with `own` `[B]` int64: 4 where all four spectrograms are a
-    /// sound's own and are fused, else 1.
+    /// audio's own and are fused, else 1.
     ///
     /// # Errors
     /// Other shapes, more frames than the square holds, or libtorch's.

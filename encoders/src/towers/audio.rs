@@ -52,7 +52,7 @@ impl AudioTower {
         })
     }
 
-    /// `mel` `[B, T, M]` fp32, `lengths` `[B]` int64 real frames (≥ 1) of each sound.
+    /// `mel` `[B, T, M]` fp32, `lengths` `[B]` int64 real frames (≥ 1) of each audio file.
     ///
     /// # Errors
     /// Another number of bands, more frames than the tower's most, or libtorch's.
@@ -63,7 +63,7 @@ impl AudioTower {
         }
         if let Some(exactly) = self.frames {
             if frames != exactly {
-                return Err(Error::Input(format!("sound of {frames} frames, this tower takes {exactly}")));
+                return Err(Error::Input(format!("audio of {frames} frames, this tower takes {exactly}")));
             }
             let (x, _) = self.stem.forward(&mel.f_unsqueeze(1)?, None, pass.mode)?; // [B, W, T', M']
             let x = x.f_permute([0, 3, 2, 1])?.f_flatten(1, 2)?.f_add(&self.position)?;
@@ -78,7 +78,7 @@ impl AudioTower {
         let t = x.size()[1];
         let most = self.position.size()[0];
         if t > most {
-            return Err(Error::Input(format!("sound of {t} tokens, this tower takes at most {most}")));
+            return Err(Error::Input(format!("audio of {t} tokens, this tower takes at most {most}")));
         }
         let x = match &self.embed {
             Some(embed) => embed.forward(&x)?,

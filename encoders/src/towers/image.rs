@@ -19,7 +19,7 @@ pub struct ImageTower {
     head: Head,
     size: [i64; 2],
     grid: [i64; 2],
-    /// Height and width of a patch where pictures keep their shape.
+    /// Height and width of a patch where images keep their shape.
     flexible: Option<[i64; 2]>,
     /// The frames of a clip hear each other.
     messages: bool,
@@ -81,18 +81,18 @@ impl ImageTower {
     /// [`forward`](Self::forward) over the frames of clips, `frames` of each one after another.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and a number of pictures that `frames` does not divide.
+    /// As [`forward`](Self::forward), and a number of images that `frames` does not divide.
     pub fn forward_clips(&self, pixels: &Tensor, frames: i64, pass: &Pass) -> Result<TowerOutput> {
         let (b, c, h, w) = pixels.size4()?;
         if frames < 1 || b % frames != 0 {
-            return Err(Error::Input(format!("{b} pictures are no clips of {frames} frames")));
+            return Err(Error::Input(format!("{b} images are no clips of {frames} frames")));
         }
         let position = match self.flexible {
             Some([ph, pw]) => {
                 let most = self.grid[0] * self.grid[1];
                 if c != 3 || h % ph != 0 || w % pw != 0 || (h / ph) * (w / pw) > most || h * w == 0 {
                     return Err(Error::Input(format!(
-                        "pictures of [{c}, {h}, {w}], this tower takes 3 channels and at most {most} patches of {ph} x {pw}"
+                        "images of [{c}, {h}, {w}], this tower takes 3 channels and at most {most} patches of {ph} x {pw}"
                     )));
                 }
                 self.positions([h / ph, w / pw])?
@@ -101,7 +101,7 @@ impl ImageTower {
                 if (c, [h, w]) != (3, self.size) {
                     let [sh, sw] = self.size;
                     return Err(Error::Input(format!(
-                        "pictures of [{c}, {h}, {w}], this tower takes [3, {sh}, {sw}]"
+                        "images of [{c}, {h}, {w}], this tower takes [3, {sh}, {sw}]"
                     )));
                 }
                 self.position.shallow_clone()

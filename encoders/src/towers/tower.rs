@@ -18,7 +18,7 @@ pub(crate) enum Tower {
 }
 
 impl Tower {
-    /// The tower of a modality under `scope`, where the model has one. Whatever sees pictures sees videos.
+    /// The tower of a modality under `scope`, where the model has one. Whatever sees images sees videos.
     pub fn new(modality: Modality, scope: &Scope, c: &ModelConfig) -> Result<Option<Self>> {
         Ok(Some(match modality {
             Modality::Text => match &c.text {
@@ -34,7 +34,7 @@ impl Tower {
                 Some(AudioConfig::Htsat(c)) => Self::Htsat(Htsat::new(scope, c)?),
                 None => return Ok(None),
             },
-            Modality::Video => match c.watches() {
+            Modality::Video => match c.video_config() {
                 Some(video) => Self::Video(VideoTower::new(scope, &video, c)?),
                 None => return Ok(None),
             },

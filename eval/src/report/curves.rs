@@ -2,7 +2,7 @@
 
 use maud::html;
 use unisono_page::Section;
-use unisono_page::chart::{Axis, Format, LineChart, Look, Series};
+use unisono_page::chart::{Axis, Format, LineChart, Series, SeriesStyle};
 
 use super::data::{Curves, TrainPoint};
 
@@ -44,7 +44,7 @@ fn best(curves: &Curves) -> Option<(f64, String)> {
 
 fn loss(curves: &Curves) -> Option<LineChart> {
     let points = curves.train.iter().map(|p| (p.step as f64, p.loss)).collect();
-    let series = vec![Series { look: Look::Smooth, ..Series::new("all pairs", points) }];
+    let series = vec![Series { style: SeriesStyle::Smooth, ..Series::new("all pairs", points) }];
     chart("Loss", Axis::default(), series, best(curves))
 }
 
@@ -52,7 +52,7 @@ fn recall(curves: &Curves) -> Option<LineChart> {
     let mut series: Vec<Series> = Vec::new();
     for point in &curves.val {
         for recall in &point.recalls {
-            let s = of_name(&mut series, &recall.name, Look::Line);
+            let s = of_name(&mut series, &recall.name, SeriesStyle::Line);
             s.points.push((point.step as f64, recall.value.value));
             s.intervals.push((recall.value.low, recall.value.high));
             s.chance = recall.chance;
@@ -66,7 +66,7 @@ fn pairs(curves: &Curves) -> Option<LineChart> {
     let mut series = Vec::new();
     for point in &curves.train {
         for (name, loss) in &point.pairs {
-            of_name(&mut series, name, Look::Smooth).points.push((point.step as f64, *loss));
+            of_name(&mut series, name, SeriesStyle::Smooth).points.push((point.step as f64, *loss));
         }
     }
     chart("Loss by term", Axis::default(), series, None)
@@ -84,9 +84,9 @@ fn rate(curves: &Curves) -> Option<LineChart> {
 }
 
 /// The series of this name, in order of first appearance.
-fn of_name<'a>(series: &'a mut Vec<Series>, name: &str, look: Look) -> &'a mut Series {
+fn of_name<'a>(series: &'a mut Vec<Series>, name: &str, style: SeriesStyle) -> &'a mut Series {
     let at = series.iter().position(|s| s.name == name).unwrap_or_else(|| {
-        series.push(Series { look, ..Series::new(name, Vec::new()) });
+        series.push(Series { style, ..Series::new(name, Vec::new()) });
         series.len() - 1
     });
     &mut series[at]

@@ -23,8 +23,8 @@ pub struct ReportData {
     pub searches: Vec<Search>,
     /// Spoken queries → images.
     pub spoken: Vec<Search>,
-    /// Sounds → texts.
-    pub sound_to_text: Vec<Search>,
+    /// Audio files → texts.
+    pub audio_to_text: Vec<Search>,
     /// Scores of captions beside baselines.
     #[serde(default)]
     pub captions: Vec<CaptionRow>,
@@ -55,7 +55,7 @@ pub struct CaptionRow {
 /// A held-out item with what was written about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaptionCard {
-    /// The image or sound.
+    /// The image or audio.
     pub query: Query,
     /// What the model wrote.
     pub caption: String,

@@ -48,7 +48,7 @@ impl Query {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hit {
-    /// The image or sound found; `None` when a text was found.
+    /// The image or audio found; `None` when a text was found.
     pub media: Option<Media>,
     /// Its caption, or the text found.
     pub text: Option<String>,

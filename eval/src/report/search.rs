@@ -82,7 +82,7 @@ pub(super) fn tile(hit: &Hit, rank: Option<usize>) -> Markup {
     }
 }
 
-/// A result as a line of text, with a player for sounds.
+/// A result as a line of text, with a player for audio files.
 fn line(hit: &Hit, rank: usize, sheet: bool, asked: Option<&str>) -> Markup {
     // Naming the language on every line of one language would only be noise.
     let lang = hit.lang.as_deref().filter(|lang| asked != Some(*lang));

@@ -214,7 +214,7 @@ impl Found<'_> {
 }
 
 impl Retrieved {
-    /// What controls that hear nothing reach where sounds ask for texts or texts for sounds, fitted on `training`; `None` for
+    /// What controls that hear nothing reach where audio files ask for texts or texts for audio files, fitted on `training`; `None` for
     /// other pairs.
     ///
     /// # Errors

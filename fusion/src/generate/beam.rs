@@ -1,6 +1,6 @@
 //! Beam search, every choice as transformers makes it (its vectorised search of 2025), so that the ids are equal.
 
-use super::engine::{Engine, Generated, Generator, Scores, Watch, tell};
+use super::engine::{Engine, Generated, Generator, Scores, Streamer, stream};
 use super::options::{EarlyStopping, Generation};
 use super::rules;
 use crate::Result;
@@ -92,12 +92,16 @@ impl Item {
     }
 }
 
-pub(super) fn run(g: &Generator, prompts: &[Vec<i64>], mut watch: Option<Watch>) -> Result<Vec<Generated>> {
+pub(super) fn run(
+    g: &Generator,
+    prompts: &[Vec<i64>],
+    mut streamer: Option<Streamer>,
+) -> Result<Vec<Generated>> {
     let o = g.options;
     let (beams, prompt) = (o.beams, prompts[0].len());
     let mut items: Vec<Item> = prompts.iter().map(|p| Item::new(p, beams)).collect();
     let mut engine = Engine::new(g, prompts.len())?;
-    tell(&mut watch, &[])?;
+    stream(&mut streamer, &[])?;
     // The prompts once, whatever the number of beams.
     let mut scores = engine.next(prompts)?;
     let every: Vec<i64> = (0..prompts.len() as i64).flat_map(|i| std::iter::repeat_n(i, beams)).collect();
@@ -141,7 +145,7 @@ pub(super) fn run(g: &Generator, prompts: &[Vec<i64>], mut watch: Option<Watch>)
         if stuck || full || !items.iter().any(|i| i.hopeful) {
             break;
         }
-        tell(&mut watch, &[])?;
+        stream(&mut streamer, &[])?;
         engine.reorder(&from)?;
         let texts: Vec<Vec<i64>> =
             items.iter().flat_map(|i| i.running.iter().map(|b| b.ids.clone())).collect();

@@ -33,11 +33,11 @@ impl Generated {
 
 /// What watches a generation: called before each step with the tokens that the step before it chose, each with its text's number (a beam
 /// search chooses none before its end). `Break` ends the generation with [`Error::Stopped`].
-pub type Watch<'a> = &'a mut dyn FnMut(&[(usize, i64)]) -> ControlFlow<()>;
+pub type Streamer<'a> = &'a mut dyn FnMut(&[(usize, i64)]) -> ControlFlow<()>;
 
-/// Tells a watch, if there is one.
-pub(super) fn tell(watch: &mut Option<Watch>, new: &[(usize, i64)]) -> Result<()> {
-    match watch.as_mut().map(|watch| watch(new)) {
+/// Tells a streamer, if there is one.
+pub(super) fn stream(streamer: &mut Option<Streamer>, new: &[(usize, i64)]) -> Result<()> {
+    match streamer.as_mut().map(|streamer| streamer(new)) {
         Some(ControlFlow::Break(())) => Err(Error::Stopped),
         _ => Ok(()),
     }

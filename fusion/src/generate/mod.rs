@@ -7,9 +7,9 @@ mod options;
 mod rules;
 
 use crate::{Error, Result};
-use engine::{Engine, Scores, tell};
+use engine::{Engine, Scores, stream};
 
-pub use engine::{Generated, Generator, Watch};
+pub use engine::{Generated, Generator, Streamer};
 pub use options::{EarlyStopping, Generation};
 pub use rules::Rule;
 
@@ -18,7 +18,7 @@ impl Generator<'_> {
     ///
     /// # Errors
     /// Prompts of unequal lengths or longer than the stack's context, impossible options, [`Error::Stopped`], or libtorch's.
-    pub fn run(&self, prompts: &[Vec<i64>], watch: Option<Watch>) -> Result<Vec<Generated>> {
+    pub fn run(&self, prompts: &[Vec<i64>], streamer: Option<Streamer>) -> Result<Vec<Generated>> {
         self.options.validate()?;
         let Some(length) = prompts.first().map(Vec::len) else { return Ok(Vec::new()) };
         if length == 0 || prompts.iter().any(|p| p.len() != length) {
@@ -37,11 +37,15 @@ impl Generator<'_> {
         let options = Generation { max_length: most, ..self.options.clone() };
         let part = Generator { options: &options, ..*self };
         tch::no_grad(|| {
-            if options.beams > 1 { beam::run(&part, prompts, watch) } else { part.one_by_one(prompts, watch) }
+            if options.beams > 1 {
+                beam::run(&part, prompts, streamer)
+            } else {
+                part.one_by_one(prompts, streamer)
+            }
         })
     }
 
-    fn one_by_one(&self, prompts: &[Vec<i64>], mut watch: Option<Watch>) -> Result<Vec<Generated>> {
+    fn one_by_one(&self, prompts: &[Vec<i64>], mut streamer: Option<Streamer>) -> Result<Vec<Generated>> {
         let o = self.options;
         let prompt = prompts[0].len();
         let mut texts = prompts.to_vec();
@@ -50,7 +54,7 @@ impl Generator<'_> {
         let mut engine = Engine::new(self, texts.len())?;
         let mut new = Vec::with_capacity(texts.len());
         while running.iter().any(|r| *r) && texts.iter().any(|t| t.len() < o.max_length) {
-            tell(&mut watch, &new)?;
+            stream(&mut streamer, &new)?;
             new.clear();
             let scores = engine.next(&texts)?;
             let mut scores = Scores::new(&scores)?;
@@ -79,9 +83,9 @@ impl Generator<'_> {
                 }
             }
         }
-        if let (Some(watch), false) = (watch, new.is_empty()) {
+        if let (Some(streamer), false) = (streamer, new.is_empty()) {
             // Nothing is left that could be stopped.
-            let _ = watch(&new);
+            let _ = streamer(&new);
         }
         let cut = |(text, score): (Vec<i64>, f64)| {
             let end = text.iter().skip(prompt).position(|id| o.end.contains(id));

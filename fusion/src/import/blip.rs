@@ -52,11 +52,11 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         weights.has("text_encoder.embeddings.word_embeddings.weight"),
         weights.has("text_decoder.bert.embeddings.word_embeddings.weight"),
     );
-    let pictures = json.object("vision_config").int("hidden_size", 768)?;
+    let images = json.object("vision_config").int("hidden_size", 768)?;
     // The decoder of a question answerer attends to what the encoder makes of the question.
-    let seen = if reads && writes { text.int("hidden_size", 768)? } else { pictures };
+    let seen = if reads && writes { text.int("hidden_size", 768)? } else { images };
     let mut map = Map::default();
-    let encoder = if reads { Some(stack(text, pictures, None)?) } else { None };
+    let encoder = if reads { Some(stack(text, images, None)?) } else { None };
     let decoder = if writes { Some(stack(text, seen, Some(LanguageHead::Transform))?) } else { None };
     if reads {
         map.add(MAP, &[("s", "encoder"), ("p", "text_encoder."), ("head", "none.")])?;

@@ -162,7 +162,7 @@ fn similarity(model: &FusionModel, batch: &Batch, kind: Modality, rows: &[usize]
     })
 }
 
-/// The vectors of some items; where pictures are asked for and an item is a video, the video's.
+/// The vectors of some items; where images are asked for and an item is a video, the video's.
 fn vectors(batch: &Batch, kind: Modality, rows: &[usize]) -> Result<Tensor> {
     let kinds: &[Modality] = if kind == Modality::Image { &[kind, Modality::Video] } else { &[kind] };
     let views: Vec<&View> = kinds.iter().filter_map(|k| batch.views.get(k)).collect();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_video_stands_for_a_picture_where_one_is_asked_for() {
+    fn a_video_stands_for_an_image_where_one_is_asked_for() {
         let view = |values: &[f32], rows: Vec<usize>| View {
             vectors: Tensor::from_slice(values).view([rows.len() as i64, 1]),
             rows,

@@ -16,7 +16,7 @@ pub(super) fn one() -> f64 {
 pub struct Pair(Modality, Modality);
 
 impl Pair {
-    /// All of them, in the order in which their losses are added. Pictures and videos go through one tower: they are no pair.
+    /// All of them, in the order in which their losses are added. Images and videos go through one tower: they are no pair.
     pub const ALL: [Self; 5] = [
         Self(Modality::Text, Modality::Image),
         Self(Modality::Text, Modality::Audio),

@@ -1,4 +1,4 @@
-//! What is said in a sound: Whisper's sequential windows (Radford et al. 2023, section 3.8), with the rules for its times, as
+//! What is said in an audio file: Whisper's sequential windows (Radford et al. 2023, section 3.8), with the rules for its times, as
 //! transformers runs them.
 
 mod segments;

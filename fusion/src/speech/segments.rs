@@ -16,7 +16,7 @@ pub(super) fn compression(ids: &[i64], vocab: i64) -> f64 {
     packed.map_or(0.0, |p| bytes.len() as f64 / p.len().max(1) as f64)
 }
 
-/// The segments of a window's ids, and by how many frames the sound moves on. `frame`: seconds of a spectrogram frame.
+/// The segments of a window's ids, and by how many frames the audio moves on. `frame`: seconds of a spectrogram frame.
 pub(super) fn cut(
     ids: &[i64],
     seek: usize,
@@ -91,11 +91,11 @@ mod tests {
                 );
             }
         };
-        // Two segments, and the sound goes on where the second one ended.
+        // Two segments, and the audio goes on where the second one ended.
         let (found, moved) = cut(&[10, 1, 2, 60, 60, 3, 110, 110], 0, 3000, &speech, 0.01);
         close(&found, &[said(0.0, 1.0, &[10, 1, 2, 60]), said(1.0, 2.0, &[60, 3, 110, 110])]);
         assert_eq!(moved, 200);
-        // One time at the end: the window is done. It begins 5 seconds into the sound.
+        // One time at the end: the window is done. It begins 5 seconds into the audio.
         let (found, moved) = cut(&[10, 1, 60, 60, 2, 110], 500, 3000, &speech, 0.01);
         close(&found, &[said(5.0, 6.0, &[10, 1, 60]), said(6.0, 7.0, &[60, 2, 110])]);
         assert_eq!(moved, 3000);

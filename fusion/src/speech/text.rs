@@ -1,4 +1,4 @@
-//! Between text and the ids of speech, and what is refused before any sound is read.
+//! Between text and the ids of speech, and what is refused before any audio file is read.
 
 use super::windows::Track;
 use super::{Segment, Transcription};
@@ -31,7 +31,7 @@ impl FusionModel {
         Ok(encoding.get_ids().iter().map(|i| i64::from(*i)).collect())
     }
 
-    /// Refuses a language or task that the model does not have, and a model without its tokenizer, before any sound is read.
+    /// Refuses a language or task that the model does not have, and a model without its tokenizer, before any audio file is read.
     ///
     /// # Errors
     /// Says what there is.

@@ -64,15 +64,15 @@ impl Transcription {
 /// A stretch of speech.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
-    /// Seconds from the beginning of the sound.
+    /// Seconds from the beginning of the audio.
     pub start: f64,
-    /// Seconds from the beginning of the sound.
+    /// Seconds from the beginning of the audio.
     pub end: f64,
     /// Ids, those of times among them.
     pub ids: Vec<i64>,
 }
 
-/// What was found in one sound.
+/// What was found in one audio file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transcript {
     /// The code of the language; absent for models of English only.
@@ -82,7 +82,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// No segment lies beyond the end of a sound of so many seconds: windows go on in silence, and times with them. What is said to begin
+    /// No segment lies beyond the end of an audio file of so many seconds: windows go on in silence, and times with them. What is said to begin
     /// there was said before: it ends the segment before it.
     pub fn end_at(&mut self, seconds: f64) {
         let mut kept: Vec<Segment> = Vec::with_capacity(self.segments.len());

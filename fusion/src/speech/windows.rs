@@ -1,4 +1,4 @@
-//! Windows of sounds, one after another.
+//! Windows of audio files, one after another.
 
 use super::segments::{compression, cut};
 use super::times::Times;
@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use tch::{Kind, Tensor};
 use unisono_encoders::{Modality, Mode};
 
-/// A sound on its way.
+/// An audio file on its way.
 pub(super) struct Track<'a> {
     /// `[T, M]`.
     mel: &'a [f32],
@@ -34,7 +34,7 @@ struct Window {
 }
 
 impl FusionModel {
-    /// Speech in sounds: log-mel spectrograms `[T_i, M]` of any length, from the model's front end. `watch` is told how many of all
+    /// Speech in audio files: log-mel spectrograms `[T_i, M]` of any length, from the model's front end. `progress` is told how many of all
     /// frames are done, before each window and each token; `Break` ends the work with [`Error::Stopped`].
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl FusionModel {
         &self,
         mels: &[Vec<f32>],
         options: &Transcription,
-        watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Vec<Transcript>> {
         self.require(Ability::Transcribe)?;
         let Some(speech) = &self.config().speech else { return Ok(Vec::new()) };
@@ -71,7 +71,7 @@ impl FusionModel {
         // Who said stop once is not asked again: the last token of a window is told where nothing is left to stop.
         let mut stopped = false;
         let mut go_on = |done| {
-            stopped = stopped || watch(done, total).is_break();
+            stopped = stopped || progress(done, total).is_break();
             if stopped { Err(Error::Stopped) } else { Ok(()) }
         };
         self.languages(&mut tracks, speech, options, &mut || go_on(0))?;
@@ -282,11 +282,11 @@ impl FusionModel {
             let generator =
                 Generator { stack: writer, memory: Some(&part), options: &generation, rule, first };
             let mut again = Vec::new();
-            let mut watch = |_: &[(usize, i64)]| match go_on() {
+            let mut progress = |_: &[(usize, i64)]| match go_on() {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             };
-            for (i, text) in open.iter().zip(generator.run(&prompts, Some(&mut watch))?) {
+            for (i, text) in open.iter().zip(generator.run(&prompts, Some(&mut progress))?) {
                 let ids = &text.ids[text.prompt..];
                 let vocab = writer.config().vocab_size;
                 let repeats = o.compression_ratio.is_some_and(|most| compression(ids, vocab) > most);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use unisono_media::video::Span;
 use unisono_processors::Modality;
 
-/// One thing to embed: a text, a picture file, a sound file, or a video file or a part of one. Written as a line of `items.jsonl`, without its keys that
+/// One thing to embed: a text, an image file, an audio file, or a video file or a part of one. Written as a line of `items.jsonl`, without its keys that
 /// say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
@@ -23,16 +23,16 @@ pub struct Item {
     /// What it shows or says: items with one label are the same thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The file is a video: its frames for a picture, its sound track for a sound.
+    /// The file is a video: its frames for an image, its audio track for an audio file.
     #[serde(default, skip_serializing_if = "is_false")]
     pub video: bool,
     /// The part of a video file that is meant, in exact seconds; absent: the whole file.
     #[serde(default, skip_serializing_if = "Span::is_whole")]
     pub span: Span,
-    /// Language of the text or sound.
+    /// Language of the text or audio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
-    /// Which of its record's several texts or sounds, counted from 0.
+    /// Which of its record's several texts or audio files, counted from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub part: usize,
 }
@@ -67,7 +67,7 @@ impl Item {
         Self { modality, path: Some(path), text: None, ..Self::text(id, "") }
     }
 
-    /// A video file: as itself, or seen as pictures are, or heard as sounds are.
+    /// A video file: as itself, or seen as images are, or heard as audio files are.
     pub fn video(path: PathBuf, modality: Modality) -> Self {
         Self { video: modality != Modality::Video, ..Self::file(path, modality) }
     }

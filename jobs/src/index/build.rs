@@ -217,7 +217,7 @@ fn refuse_foreign(out: &Path) -> Result<()> {
     Ok(only_holds(out, |name| [HEADER, VECTORS, ITEMS].contains(&name) && whole(name))?)
 }
 
-/// Manifests repeat a picture for every language of its captions; a search should show it once.
+/// Manifests repeat an image for every language of its captions; a search should show it once.
 fn drop_repeated(items: &mut Items) -> usize {
     let before = items.len();
     let mut seen = HashSet::new();

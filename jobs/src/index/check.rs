@@ -6,7 +6,7 @@ use unisono_index::{similarity, top};
 
 /// Items embedded again.
 const ITEMS: usize = 32;
-/// What their cosine with themselves must reach, and by how much a twin (the same picture under two names) may be found before them.
+/// What their cosine with themselves must reach, and by how much a twin (the same image under two names) may be found before them.
 /// Another batch adds in another order: in single precision 1e-6 is usual and 1e-4 is a mistake; with bytes the scale of the activations
 /// is found for every batch, and a vector moves with its neighbours.
 fn bounds(precision: Precision) -> (f32, f32) {

@@ -14,15 +14,15 @@ use unisono_media::{ImageOptions, MediaLimits, decode};
 pub struct Opening {
     /// What a file may cost.
     pub limits: MediaLimits,
-    /// The program that decodes videos, and sounds that nothing else does; `None`: it is looked for where one is met.
+    /// The program that decodes videos, and audio files that nothing else does; `None`: it is looked for where one is met.
     pub ffmpeg: Option<PathBuf>,
 }
 
 /// What a record names a file as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    Picture,
-    Sound,
+    Image,
+    Audio,
     Video,
 }
 
@@ -38,8 +38,8 @@ pub(super) struct File<'a> {
 pub(super) fn files(manifest: &Manifest) -> Vec<File<'_>> {
     let mut named: Vec<(&Path, Kind, Span)> = Vec::new();
     for r in &manifest.records {
-        named.extend(r.image.iter().map(|p| (p.as_path(), Kind::Picture, Span::WHOLE)));
-        named.extend(r.audio.iter().map(|p| (p.as_path(), Kind::Sound, Span::WHOLE)));
+        named.extend(r.image.iter().map(|p| (p.as_path(), Kind::Image, Span::WHOLE)));
+        named.extend(r.audio.iter().map(|p| (p.as_path(), Kind::Audio, Span::WHOLE)));
         named.extend(r.video.iter().map(|p| (p.as_path(), Kind::Video, r.span)));
     }
     named.sort_by_key(|(path, kind, _)| (*path, *kind));
@@ -57,7 +57,7 @@ pub(super) fn files(manifest: &Manifest) -> Vec<File<'_>> {
     files
 }
 
-/// The program, where files are met that it decodes: any video, or a sound where the user named it.
+/// The program, where files are met that it decodes: any video, or an audio file where the user named it.
 ///
 /// # Errors
 /// It is not there.
@@ -69,17 +69,17 @@ pub(super) fn ffmpeg(records: &[Record], opening: &Opening) -> Result<Option<Ffm
 
 /// What was seen of a file.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Checked {
     /// What is wrong with it.
     pub(super) problems: Vec<String>,
     /// What it is, where its ending promises something else.
     pub(super) misnamed: Option<&'static str>,
 }
 
-/// Looks at a file; `opening` decodes it: pictures and sounds whole, of videos the first frames, the first seconds of the sound, and a frame
+/// Looks at a file; `opening` decodes it: images and audio files whole, of videos the first frames, the first seconds of the audio, and a frame
 /// of every part that is named.
-pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -> Seen {
-    let mut seen = Seen::default();
+pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -> Checked {
+    let mut seen = Checked::default();
     let head = match head(file.path) {
         Ok(head) => head,
         Err(reason) => {
@@ -97,11 +97,11 @@ pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -
         seen.problems.extend(outcome.err().map(|e| e.to_string().replacen(&prefix, "", 1)));
     };
     let decoded = catch_unwind(AssertUnwindSafe(|| match (file.kind, ffmpeg) {
-        (Kind::Picture, _) => {
+        (Kind::Image, _) => {
             let options = ImageOptions { limits: opening.limits.files(), ..ImageOptions::default() };
             note(decode::image(file.path, &options).map(drop));
         }
-        (Kind::Sound, _) => note(decode::sound_by(file.path, &opening.limits.files(), ffmpeg).map(drop)),
+        (Kind::Audio, _) => note(decode::audio_by(file.path, &opening.limits.files(), ffmpeg).map(drop)),
         (Kind::Video, Some(ffmpeg)) => video(file, ffmpeg, &opening.limits.videos(), &mut note),
         (Kind::Video, None) => {}
     }));
@@ -124,7 +124,7 @@ fn head(path: &Path) -> std::result::Result<Vec<u8>, String> {
 
 /// Frames that are decoded from the beginning: enough to leave the first key frame.
 const FRAMES: usize = 10;
-/// Seconds of sound that are.
+/// Seconds of audio that are.
 const SECONDS: i64 = 5;
 
 fn video(
@@ -155,14 +155,14 @@ fn video(
         Ok(())
     };
     note(frames());
-    let sound = || -> unisono_media::Result<()> {
-        let end = ffmpeg.sound_start(&video, limits)?.map(|start| {
+    let audio = || -> unisono_media::Result<()> {
+        let end = ffmpeg.audio_start(&video, limits)?.map(|start| {
             let second = i64::from(start.base.den) / i64::from(start.base.num).max(1);
             Time { pts: start.pts.saturating_add(SECONDS * second), ..start }
         });
-        ffmpeg.hear(&video, &Span { start: None, end }, limits).map(drop)
+        ffmpeg.audio_if_any(&video, &Span { start: None, end }, limits).map(drop)
     };
     if video.sample_rate.is_some() {
-        note(sound());
+        note(audio());
     }
 }

@@ -13,20 +13,20 @@ const fn form(name: &'static str, endings: &'static [&'static str]) -> Form {
     Form { name, endings }
 }
 
-const PNG: Form = form("a PNG picture", &["png", "apng"]);
-const JPEG: Form = form("a JPEG picture", &["jpg", "jpeg", "jpe", "jfif"]);
+const PNG: Form = form("a PNG image", &["png", "apng"]);
+const JPEG: Form = form("a JPEG image", &["jpg", "jpeg", "jpe", "jfif"]);
 const GIF: Form = form("a GIF", &["gif"]);
-const WEBP: Form = form("a WebP picture", &["webp"]);
-const BMP: Form = form("a BMP picture", &["bmp", "dib"]);
-const TIFF: Form = form("a TIFF picture", &["tif", "tiff"]);
-const SVG: Form = form("an SVG picture", &["svg"]);
-const HEIF: Form = form("a HEIF or AVIF picture", &["heic", "heif", "hif", "avif", "avifs"]);
-const WAV: Form = form("a WAV sound", &["wav", "wave", "bwf", "rf64"]);
+const WEBP: Form = form("a WebP image", &["webp"]);
+const BMP: Form = form("a BMP image", &["bmp", "dib"]);
+const TIFF: Form = form("a TIFF image", &["tif", "tiff"]);
+const SVG: Form = form("an SVG image", &["svg"]);
+const HEIF: Form = form("a HEIF or AVIF image", &["heic", "heif", "hif", "avif", "avifs"]);
+const WAV: Form = form("a WAV audio file", &["wav", "wave", "bwf", "rf64"]);
 const OGG: Form = form("an OGG file", &["ogg", "oga", "ogv", "ogx", "opus", "spx"]);
-const FLAC: Form = form("a FLAC sound", &["flac"]);
-// A tag stands in front of other sounds than MP3, too.
-const TAGGED: Form = form("an MP3 or AAC sound", &["mp3", "mp2", "mp1", "mpga", "aac", "adts", "flac"]);
-const AIFF: Form = form("an AIFF sound", &["aif", "aiff", "aifc"]);
+const FLAC: Form = form("a FLAC audio file", &["flac"]);
+// A tag stands in front of other audio files than MP3, too.
+const TAGGED: Form = form("an MP3 or AAC file", &["mp3", "mp2", "mp1", "mpga", "aac", "adts", "flac"]);
+const AIFF: Form = form("an AIFF audio file", &["aif", "aiff", "aifc"]);
 const MP4: Form = form(
     "an MP4 or QuickTime file",
     &["mp4", "m4v", "mov", "qt", "m4a", "m4b", "m4p", "m4r", "3gp", "3g2", "f4v", "mj2", "alac"],
@@ -99,18 +99,18 @@ mod tests {
         let mut clocked = vec![0u8; 400];
         (clocked[4], clocked[196]) = (0x47, 0x47);
         for (head, name, ending, other) in [
-            (&b"\x89PNG\r\n\x1a\n"[..], "a PNG picture", "png", "mp4"),
-            (b"\xff\xd8\xff\xe0", "a JPEG picture", "jpeg", "png"),
-            (b"RIFF\0\0\0\0WAVEfmt ", "a WAV sound", "wav", "mp3"),
-            (b"RF64\xff\xff\xff\xffWAVEds64", "a WAV sound", "wav", "flac"),
-            (b"RIFF\0\0\0\0WEBPVP8 ", "a WebP picture", "webp", "jpg"),
+            (&b"\x89PNG\r\n\x1a\n"[..], "a PNG image", "png", "mp4"),
+            (b"\xff\xd8\xff\xe0", "a JPEG image", "jpeg", "png"),
+            (b"RIFF\0\0\0\0WAVEfmt ", "a WAV audio file", "wav", "mp3"),
+            (b"RF64\xff\xff\xff\xffWAVEds64", "a WAV audio file", "wav", "flac"),
+            (b"RIFF\0\0\0\0WEBPVP8 ", "a WebP image", "webp", "jpg"),
             (b"\0\0\0\x20ftypisom", "an MP4 or QuickTime file", "m4a", "mkv"),
-            (b"\0\0\0\x20ftypheic", "a HEIF or AVIF picture", "heic", "jpg"),
+            (b"\0\0\0\x20ftypheic", "a HEIF or AVIF image", "heic", "jpg"),
             (b"OggS", "an OGG file", "opus", "wav"),
-            (b"ID3\x03", "an MP3 or AAC sound", "mp3", "wav"),
-            (b"\xff\xfb\x90", "an MP3 or AAC sound", "mp3", "jpg"),
+            (b"ID3\x03", "an MP3 or AAC file", "mp3", "wav"),
+            (b"\xff\xfb\x90", "an MP3 or AAC file", "mp3", "jpg"),
             (b"\x1a\x45\xdf\xa3", "a Matroska or WebM file", "webm", "mp4"),
-            (b"<?xml version='1.0'?><svg/>", "an SVG picture", "svg", "png"),
+            (b"<?xml version='1.0'?><svg/>", "an SVG image", "svg", "png"),
             (&stream, "an MPEG transport stream", "ts", "mp4"),
             (&clocked, "an MPEG transport stream", "m2ts", "mp4"),
         ] {

@@ -22,9 +22,9 @@ pub struct Counts {
     pub labels: usize,
     /// Texts.
     pub text: usize,
-    /// Pictures, a file that several records name counted once.
+    /// Images, a file that several records name counted once.
     pub image: usize,
-    /// Sounds, counted so too.
+    /// Audio files, counted so too.
     pub audio: usize,
     /// Videos, counted so too.
     pub video: usize,
@@ -54,11 +54,11 @@ pub struct Inspection {
 pub struct Misnamed {
     /// The file.
     pub path: String,
-    /// What it is: "a JPEG picture".
+    /// What it is: "a JPEG image".
     pub content: &'static str,
 }
 
-/// Counts a manifest and looks for its files; with `opening` each is decoded, on `workers` threads: pictures and sounds whole, of videos the
+/// Counts a manifest and looks for its files; with `opening` each is decoded, on `workers` threads: images and audio files whole, of videos the
 /// beginning and every part that is named.
 ///
 /// # Errors
@@ -187,6 +187,6 @@ mod tests {
         assert!(said("words.png").ends_with("found text") && said("words.wav").ends_with("found text"));
         assert_eq!(found.misnamed.len(), 1);
         assert!(found.misnamed[0].path.ends_with("picture.jpg"));
-        assert_eq!(found.misnamed[0].content, "a PNG picture");
+        assert_eq!(found.misnamed[0].content, "a PNG image");
     }
 }

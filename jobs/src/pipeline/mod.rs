@@ -7,7 +7,7 @@ mod ordered;
 pub(crate) mod work;
 
 pub(crate) use ordered::ordered;
-pub(crate) use work::{Work, fingerprint, with_rows};
+pub(crate) use work::{SavedRows, fingerprint, with_rows};
 pub use work::{ledger, partial};
 
 use crate::{EmbedOptions, Error, Flow, Item, Listing, Modality, Progress, Result, Skip};

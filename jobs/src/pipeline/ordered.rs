@@ -1,4 +1,4 @@
-//! Work on many threads whose results come back in order, never more of them in memory than asked for.
+//! SavedRows on many threads whose results come back in order, never more of them in memory than asked for.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

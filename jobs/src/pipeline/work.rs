@@ -63,7 +63,7 @@ pub(crate) struct Form<'a> {
 
 /// Rows so far.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct SavedRows {
     // The ledger stands before the folder's guard: it vanishes first.
     place: Place,
     /// For messages.
@@ -104,7 +104,7 @@ impl Drop for Guard {
     }
 }
 
-impl Work {
+impl SavedRows {
     /// Takes up the work in `dir`, or begins it.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Work {
         Ok(work)
     }
 
-    /// Work that nobody takes up: its rows lie beside `out` and vanish unless they are put in place.
+    /// SavedRows that nobody takes up: its rows lie beside `out` and vanish unless they are put in place.
     ///
     /// # Errors
     /// The folder is not writable.

@@ -1,11 +1,11 @@
-//! One video, watched once: detectors, the network, and the frames that models and people will see, each on a thread of its own.
+//! One video, analysed once: detectors, the network, and the frames that models and people will see, each on a thread of its own.
 
-use super::Source;
+use super::SceneInput;
+use super::frames::{FrameAnalyser, FrameAnalysis};
 use super::keep::Keeper;
 use super::losses::{complain, unseen};
-use super::watcher::{Watched, Watcher};
-use super::work::{Analysis, Eyes, Gone, Kept, Message, TINY, Wanted};
-use crate::understand::Heard;
+use super::work::{Analysis, FileProgress, Kept, Message, TINY, VideoTask, Wanted};
+use crate::understand::AudioTiming;
 use crate::{Error, Result};
 use image::RgbImage;
 use std::fs::File;
@@ -13,14 +13,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use unisono_media::video::{self, Ffmpeg, StreamOptions, Time, Track, Video};
-use unisono_media::{Sound, decode};
+use unisono_media::{Audio, decode};
 use unisono_scenes::detect::Shrink;
 use unisono_scenes::record::FailureRecord;
 use unisono_transnet::{TransNet, TransNetStream};
 
 /// Watches one video, which was as `of` says before. Frames for the model go to `sender` as they come.
 pub(super) fn analyse(
-    source: &Source,
+    source: &SceneInput,
     at: usize,
     bytes: u64,
     of: &serde_json::Value,
@@ -28,17 +28,17 @@ pub(super) fn analyse(
     net: Option<&TransNet>,
     sender: &SyncSender<Message>,
 ) -> Result<Analysis> {
-    let gone = Gone { share: AtomicU64::new(0), bytes, behind: wanted.behind };
-    let eyes = Eyes { at, wanted, sender, gone: &gone };
+    let progress = FileProgress { share: AtomicU64::new(0), bytes, behind: wanted.behind };
+    let task = VideoTask { at, wanted, sender, progress: &progress };
     let made = match (source, wanted.ffmpeg) {
-        (Source::Video(path), Some(ffmpeg)) => eyes.video(path, ffmpeg, net),
-        (Source::Animation(path), _) => eyes.pictures(video::animation(path, wanted.limits)?, source, net),
-        (Source::Folder(path), _) => {
-            eyes.pictures(video::folder(path, wanted.rate, wanted.limits, wanted.files)?, source, net)
+        (SceneInput::Video(path), Some(ffmpeg)) => task.video(path, ffmpeg, net),
+        (SceneInput::Animation(path), _) => task.images(video::animation(path, wanted.limits)?, source, net),
+        (SceneInput::Folder(path), _) => {
+            task.images(video::folder(path, wanted.rate, wanted.limits, wanted.files)?, source, net)
         }
-        (Source::Video(_), None) => Err(Error::Input("no ffmpeg".into())),
+        (SceneInput::Video(_), None) => Err(Error::Input("no ffmpeg".into())),
     };
-    gone.all();
+    progress.all();
     made.map(|mut made| {
         // What was read is of the one or the other file, or of both.
         if *of != super::store::of(source) {
@@ -48,7 +48,7 @@ pub(super) fn analyse(
     })
 }
 
-impl Eyes<'_> {
+impl VideoTask<'_> {
     fn video(&self, path: &Path, ffmpeg: &Ffmpeg, net: Option<&TransNet>) -> Result<Analysis> {
         let wanted = self.wanted;
         let (settings, limits) = (wanted.settings, wanted.limits);
@@ -63,38 +63,38 @@ impl Eyes<'_> {
             whole,
             picked,
             small: net.is_some().then_some(TINY),
-            every: wanted.pictures.then_some(settings.sample.every),
+            every: wanted.images.then_some(settings.sample.every),
             threads: Some(wanted.threads),
         };
         let mut stream = ffmpeg.stream(&video, &options, limits)?;
         let (whole, every) = (stream.whole.take(), stream.every.take());
-        let (watched, learned, kept) = std::thread::scope(|scope| {
-            let watched = scope.spawn(|| self.watch(whole, &video));
+        let (analysed, learned, kept) = std::thread::scope(|scope| {
+            let analysed = scope.spawn(|| self.analyse_frames(whole, &video));
             let kept = scope.spawn(|| self.keep(every));
             // The network's tensors stay on this thread.
             let learned = self.learn(stream.small.take(), net, &video);
-            (joined(watched), learned, joined(kept))
+            (joined(analysed), learned, joined(kept))
         });
         let failures = stream.ending.failures()?;
         // What one thread found wrong ends the others with less to say: the first that says more is it.
         let (learned, alone) = learned?;
-        let (watched, (kept, spool)) = (alone.map_or(watched, Ok)?, kept?);
-        if watched.times.frames.is_empty() {
+        let (analysed, (kept, spool)) = (alone.map_or(analysed, Ok)?, kept?);
+        if analysed.times.frames.is_empty() {
             return Err(Error::format(path, "expected at least one frame, found none"));
         }
-        let mut failures = unseen(&video, ffmpeg, limits, &watched, failures)?;
+        let mut failures = unseen(&video, ffmpeg, limits, &analysed, failures)?;
         let Listened { samples, speech } = self.listen(&video, ffmpeg, &mut failures)?;
         Ok(Analysis {
-            times: watched.times,
-            size: watched.size,
-            sizes: watched.sizes,
-            rate: watched.rate,
-            found: watched.found,
-            gradual: watched.gradual,
+            times: analysed.times,
+            size: analysed.size,
+            sizes: analysed.sizes,
+            rate: analysed.rate,
+            found: analysed.found,
+            gradual: analysed.gradual,
             learned,
             kept,
             spool,
-            sound: video.sample_rate.is_some(),
+            audio: video.sample_rate.is_some(),
             samples,
             speech,
             failures,
@@ -106,21 +106,21 @@ impl Eyes<'_> {
     fn seen(&self, since_start: f64, video: &Video) {
         self.wanted.frames.fetch_add(1, Ordering::Relaxed);
         if let Some(seconds) = video.duration.filter(|s| *s > 0.0) {
-            self.gone.to(since_start / seconds);
+            self.progress.to(since_start / seconds);
         }
     }
 
     /// Every frame, by detectors.
-    fn watch(&self, track: Option<Track>, video: &Video) -> Result<Watched> {
-        let Some(mut track) = track else { return Ok(Watched::default()) };
-        let mut watcher = Watcher::new(self.wanted, Some(video));
+    fn analyse_frames(&self, track: Option<Track>, video: &Video) -> Result<FrameAnalysis> {
+        let Some(mut track) = track else { return Ok(FrameAnalysis::default()) };
+        let mut analyser = FrameAnalyser::new(self.wanted, Some(video));
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
             self.go_on()?;
-            watcher.push(&shape, &data)?;
-            self.seen(watcher.since_start(shape.time), video);
+            analyser.push(&shape, &data)?;
+            self.seen(analyser.since_start(shape.time), video);
         }
-        watcher.finish()
+        analyser.finish()
     }
 
     /// Every frame, by the network. Where no detector watches, its frames tell the times.
@@ -133,23 +133,23 @@ impl Eyes<'_> {
         track: Option<Track>,
         net: Option<&TransNet>,
         video: &Video,
-    ) -> Result<(Vec<(f32, f32)>, Option<Watched>)> {
+    ) -> Result<(Vec<(f32, f32)>, Option<FrameAnalysis>)> {
         let (Some(mut track), Some(net)) = (track, net) else { return Ok((Vec::new(), None)) };
         let (mut stream, mut found) = (TransNetStream::new(net, 1), Vec::new());
         let alone = self.wanted.settings.classical().is_empty();
-        let mut watcher = Watcher::new(self.wanted, Some(video));
+        let mut analyser = FrameAnalyser::new(self.wanted, Some(video));
         let mut data = Vec::new();
         while let Some(shape) = track.next(&mut data)? {
             self.go_on()?;
             found.extend(stream.push(&data)?);
             if alone {
-                watcher.small(&shape, &data);
-                self.seen(watcher.since_start(shape.time), video);
+                analyser.small(&shape, &data);
+                self.seen(analyser.since_start(shape.time), video);
             }
         }
         found.extend(stream.finish()?);
         let found = found.iter().map(|b| (b.single, b.many_hot)).collect();
-        Ok((found, if alone { Some(watcher.finish()?) } else { None }))
+        Ok((found, if alone { Some(analyser.finish()?) } else { None }))
     }
 
     /// Frames that models and people will see.
@@ -160,37 +160,37 @@ impl Eyes<'_> {
         while let Some(shape) = track.next(&mut data)? {
             self.go_on()?;
             let pixels = std::mem::take(&mut data);
-            if let Some(picture) = RgbImage::from_raw(shape.width, shape.height, pixels) {
-                keeper.push(shape.frame, shape.time, &picture)?;
-                data = picture.into_raw();
+            if let Some(image) = RgbImage::from_raw(shape.width, shape.height, pixels) {
+                keeper.push(shape.frame, shape.time, &image)?;
+                data = image.into_raw();
             }
         }
         Ok((keeper.kept, Some(keeper.spool)))
     }
 
-    /// The sound track, as far as models want it.
+    /// The audio track, as far as models want it.
     fn listen(&self, video: &Video, ffmpeg: &Ffmpeg, failures: &mut FailureRecord) -> Result<Listened> {
         let wanted = self.wanted;
-        if video.sample_rate.is_none() || (wanted.sound_rate.is_none() && wanted.speech.is_none()) {
+        if video.sample_rate.is_none() || (wanted.audio_rate.is_none() && wanted.speech.is_none()) {
             return Ok(Listened::default());
         }
         self.go_on()?;
-        let start = ffmpeg.sound_start(video, wanted.limits)?.map_or(0.0, Time::seconds);
-        let sound = match ffmpeg.sound(video, wanted.limits) {
-            Ok(sound) => sound,
-            // As the picture is there, the scenes are: without sound, which is said.
+        let start = ffmpeg.audio_start(video, wanted.limits)?.map_or(0.0, Time::seconds);
+        let audio = match ffmpeg.audio(video, wanted.limits) {
+            Ok(audio) => audio,
+            // As the image is there, the scenes are: without audio, which is said.
             Err(e) => {
                 let line = e.to_string();
                 let reason = line.strip_prefix(&format!("{}: ", video.path.display())).unwrap_or(&line);
-                complain(failures, 1, || format!("the sound is left out: {reason}"));
+                complain(failures, 1, || format!("the audio is left out: {reason}"));
                 return Ok(Listened::default());
             }
         };
         let at = |rate: u32| {
-            if sound.sample_rate == rate { Ok(sound.clone()) } else { decode::resample(&sound, rate) }
+            if audio.sample_rate == rate { Ok(audio.clone()) } else { decode::resample(&audio, rate) }
         };
-        let heard = Heard { start, seconds: sound.seconds() };
-        let samples = wanted.sound_rate.map(at).transpose()?.map(|sound| (sound, start));
+        let heard = AudioTiming { start, seconds: audio.seconds() };
+        let samples = wanted.audio_rate.map(at).transpose()?.map(|audio| (audio, start));
         let speech = match wanted.speech {
             Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, heard)),
             None => None,
@@ -203,9 +203,9 @@ impl Eyes<'_> {
 #[derive(Default)]
 struct Listened {
     /// At the embedding model's rate, and when it begins.
-    samples: Option<(Sound, f64)>,
+    samples: Option<(Audio, f64)>,
     /// The speech model's spectrogram, and when it is.
-    speech: Option<(Vec<f32>, Heard)>,
+    speech: Option<(Vec<f32>, AudioTiming)>,
 }
 
 /// What a thread found. One that panicked ends this video, whose worker says so.

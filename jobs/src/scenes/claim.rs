@@ -2,7 +2,7 @@
 //! runs left is removed.
 
 use super::store::{CLIPS, MARK, Store, THUMBNAILS, VECTORS, filed, folder_name, written};
-use super::{Shard, Source};
+use super::{SceneInput, Shard};
 use crate::{Error, Result};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Store {
     ///
     /// # Errors
     /// Another run writes it.
-    pub(super) fn lock(&self, source: &Source) -> Result<Lock> {
+    pub(super) fn lock(&self, source: &SceneInput) -> Result<Lock> {
         let folder = self.folder(source);
         std::fs::create_dir_all(self.videos()).map_err(Error::io(self.out(), "write"))?;
         Lock::take(&folder).map_err(|e| self.taken(&folder, e))
@@ -98,7 +98,7 @@ impl Store {
 
     /// # Errors
     /// Where a video's folder is to be stands something that this program does not write, or such a thing lies in it.
-    pub(super) fn check(&self, source: &Source) -> Result<()> {
+    pub(super) fn check(&self, source: &SceneInput) -> Result<()> {
         let folder = self.folder(source);
         let Ok(meta) = std::fs::symlink_metadata(&folder) else { return Ok(()) };
         if !meta.is_dir() {

@@ -29,7 +29,7 @@ pub fn cut_span(
             (Times { frames, end }, record(&video))
         }
         // Nothing but its frames tells the times of them all.
-        None => watched(ffmpeg, &video, &limits)?,
+        None => analysed(ffmpeg, &video, &limits)?,
     };
     let first = times.at(0);
     let begins = span.start.unwrap_or(first.time);
@@ -61,14 +61,14 @@ fn record(video: &Video) -> VideoRecord {
         variable_rate: false,
         start: Times::default().at(0),
         end: Times::default().at(0),
-        sound: video.sample_rate.is_some(),
+        audio: video.sample_rate.is_some(),
         failures: FailureRecord::default(),
         detector: String::new(),
     }
 }
 
 /// The times of all frames as they come, and where the clock breaks and the size changes.
-fn watched(ffmpeg: &Ffmpeg, video: &Video, limits: &VideoLimits) -> Result<(Times, VideoRecord)> {
+fn analysed(ffmpeg: &Ffmpeg, video: &Video, limits: &VideoLimits) -> Result<(Times, VideoRecord)> {
     let options = StreamOptions { small: Some((16, 16)), ..StreamOptions::default() };
     let mut stream = ffmpeg.stream(video, &options, limits)?;
     let (mut times, mut made, mut data) = (Times::default(), record(video), Vec::new());

@@ -1,11 +1,11 @@
-//! From what was watched to shots, scenes and their words.
+//! From what was analysed to shots, scenes and their words.
 
 use super::clips::cut_out;
-use super::eyes::{Look, Models};
 use super::keep::{jpeg, shrunk};
+use super::models::{FrameEmbedder, Models};
 use super::store::{CLIPS, THUMBNAILS};
 use super::work::{Analysis, Kept};
-use super::{SceneJob, Source};
+use super::{SceneInput, SceneJob};
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::path::Path;
@@ -21,12 +21,12 @@ use unisono_scenes::write::{clip_name, uncuttable};
 const LEARNED: [&str; 2] = ["transnet", "transnet_within"];
 
 /// What is known of a shot besides its frames.
-struct Seen {
+struct ShotEmbedding {
     /// Frames kept of it: indices, a range.
     kept: std::ops::Range<usize>,
     /// Mean of its frames' vectors, of length 1.
-    picture: Option<Vec<f32>>,
-    sound: Option<Vec<f32>>,
+    image: Option<Vec<f32>>,
+    audio: Option<Vec<f32>>,
     /// Both together.
     vector: Option<Vec<f32>>,
 }
@@ -35,9 +35,9 @@ struct Seen {
 pub(super) fn finish(
     job: &SceneJob,
     models: &Models,
-    source: &Source,
+    source: &SceneInput,
     mut analysis: Analysis,
-    look: Look,
+    look: FrameEmbedder,
     folder: &Path,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(VideoScenes, Option<Vectors>)> {
@@ -47,7 +47,7 @@ pub(super) fn finish(
     let (events, starts) = events(&boundaries, &analysis.gradual, &times, &job.settings.shots);
     let mut shots = shots(&starts, &times);
     let rows: Vec<&[f32]> = vectors.as_ref().map(|v| v.rows().collect()).unwrap_or_default();
-    let seen = see(models, &analysis, &shots, &rows)?;
+    let seen = embed_shots(models, &analysis, &shots, &rows)?;
     for (shot, seen) in shots.iter_mut().zip(&seen) {
         if let Some(kept) = stands_for(seen, &rows, shot, &analysis) {
             shot.key = times.at(analysis.kept[kept].frame);
@@ -79,10 +79,10 @@ pub(super) fn finish(
         let (part, seen) = (&shots[a..b], &seen[a..b]);
         let weights: Vec<f64> =
             part.iter().map(|s| (s.end.time.seconds() - s.start.time.seconds()).max(1e-6)).collect();
-        let mean = |of: fn(&Seen) -> Option<&Vec<f32>>| {
+        let mean = |of: fn(&ShotEmbedding) -> Option<&Vec<f32>>| {
             unit(seen.iter().map(of).zip(&weights).filter_map(|(v, w)| Some((v?.as_slice(), *w))))
         };
-        let (picture, sound) = (mean(|s| s.picture.as_ref()), mean(|s| s.sound.as_ref()));
+        let (image, audio) = (mean(|s| s.image.as_ref()), mean(|s| s.audio.as_ref()));
         let vector = mean(|s| s.vector.as_ref());
         // The shot most like the whole scene stands for it; without vectors the longest.
         let key = (0..part.len()).max_by(|x, y| {
@@ -105,19 +105,19 @@ pub(super) fn finish(
             sounds: Vec::new(),
             caption: None,
             transcript: Vec::new(),
-            vector: None,
+            embedding: None,
         };
         let top = job.settings.labels.top;
-        if let Some(picture) = &picture {
-            scene.labels.extend(models.labels(LabelInput::Pictures, picture, top));
+        if let Some(image) = &image {
+            scene.labels.extend(models.labels(LabelInput::Images, image, top));
         }
-        if let Some(sound) = &sound {
-            for (set, labels) in models.labels(LabelInput::Sounds, sound, top) {
+        if let Some(audio) = &audio {
+            for (set, labels) in models.labels(LabelInput::Audio, audio, top) {
                 if set == "sounds" { scene.sounds = labels } else { drop(scene.labels.insert(set, labels)) }
             }
         }
         if let Some(vector) = vector {
-            scene.vector = Some(of_scenes.len());
+            scene.embedding = Some(of_scenes.len());
             of_scenes.push(vector);
         }
         let middle = |s: &unisono_scenes::record::Spoken| (s.start + s.end) / 2.0;
@@ -177,42 +177,47 @@ fn boundaries(job: &SceneJob, analysis: &mut Analysis) -> Vec<Boundary> {
     boundaries
 }
 
-/// Vectors of shots, from the frames and the sound within them.
-fn see(models: &Models, analysis: &Analysis, shots: &[Shot], rows: &[&[f32]]) -> Result<Vec<Seen>> {
+/// Vectors of shots, from the frames and the audio within them.
+fn embed_shots(
+    models: &Models,
+    analysis: &Analysis,
+    shots: &[Shot],
+    rows: &[&[f32]],
+) -> Result<Vec<ShotEmbedding>> {
     let pieces: Vec<&[f32]> = match &analysis.samples {
-        Some((sound, start)) => {
+        Some((audio, start)) => {
             let sample = |time: Time| {
-                let at = (time.seconds() - start) * f64::from(sound.sample_rate);
-                (at.max(0.0) as usize).min(sound.samples.len())
+                let at = (time.seconds() - start) * f64::from(audio.sample_rate);
+                (at.max(0.0) as usize).min(audio.samples.len())
             };
             shots
                 .iter()
-                .map(|s| &sound.samples[sample(s.start.time)..sample(s.end.time).max(sample(s.start.time))])
+                .map(|s| &audio.samples[sample(s.start.time)..sample(s.end.time).max(sample(s.start.time))])
                 .collect()
         }
         None => vec![&[]; shots.len()],
     };
-    let sounds = models.hear(&pieces)?;
+    let audios = models.embed_audio(&pieces)?;
     let mut next = 0;
-    let seen = shots.iter().zip(sounds).map(|(shot, sound)| {
+    let seen = shots.iter().zip(audios).map(|(shot, audio)| {
         let from = next;
         while next < analysis.kept.len() && analysis.kept[next].frame < shot.end.frame {
             next += 1;
         }
         let kept = from..next;
-        let picture = unit(rows.get(kept.clone()).unwrap_or_default().iter().map(|v| (*v, 1.0)));
-        let both = [&picture, &sound].into_iter().flatten().map(|v| (v.as_slice(), 1.0));
+        let image = unit(rows.get(kept.clone()).unwrap_or_default().iter().map(|v| (*v, 1.0)));
+        let both = [&image, &audio].into_iter().flatten().map(|v| (v.as_slice(), 1.0));
         let vector = unit(both);
-        Seen { kept, picture, sound, vector }
+        ShotEmbedding { kept, image, audio, vector }
     });
     Ok(seen.collect())
 }
 
 /// The frame kept of a shot that stands for it: the one most like all of them; without vectors the one nearest its middle.
-fn stands_for(seen: &Seen, rows: &[&[f32]], shot: &Shot, analysis: &Analysis) -> Option<usize> {
+fn stands_for(seen: &ShotEmbedding, rows: &[&[f32]], shot: &Shot, analysis: &Analysis) -> Option<usize> {
     let middle = (shot.start.time.seconds() + shot.end.time.seconds()) / 2.0;
     seen.kept.clone().max_by(|x, y| {
-        let like = |i: usize| match (&seen.picture, rows.get(i)) {
+        let like = |i: usize| match (&seen.image, rows.get(i)) {
             (Some(mean), Some(row)) => f64::from(crate::similarity(mean, row)),
             _ => -(analysis.kept[i].time.seconds() - middle).abs(),
         };
@@ -233,19 +238,19 @@ fn show(
         return Ok(());
     }
     let path = folder.join(THUMBNAILS).join(format!("scene-{:04}.jpg", scene.index + 1));
-    let picture = kept_at(analysis, scene.key.frame)?;
+    let image = kept_at(analysis, scene.key.frame)?;
     let side = job.settings.sample.thumbnail;
-    let bytes = jpeg(shrunk(&picture, side).as_ref().unwrap_or(&picture));
+    let bytes = jpeg(shrunk(&image, side).as_ref().unwrap_or(&image));
     let bytes = bytes.map_err(|e| Error::Input(format!("a thumbnail as JPEG: {e}")))?;
     std::fs::create_dir_all(folder.join(THUMBNAILS)).map_err(Error::io(folder, "write"))?;
     std::fs::write(&path, bytes).map_err(Error::io(&path, "write"))?;
     scene.thumbnail = path.strip_prefix(folder).ok().map(Path::to_path_buf);
-    if models.says() {
+    if models.captions() {
         let mut frames = Vec::new();
         for i in models.caption_frames(shots.len()) {
             frames.extend(seen_at(analysis, shots[i].key.frame)?);
         }
-        scene.caption = models.say(frames)?;
+        scene.caption = models.write_caption(frames)?;
     }
     Ok(())
 }
@@ -260,7 +265,7 @@ fn broken(why: impl std::fmt::Display) -> Error {
     Error::Input(format!("a frame that was kept cannot be read back: {why}"))
 }
 
-/// The picture kept for people.
+/// The image kept for people.
 fn kept_at(analysis: &mut Analysis, frame: u64) -> Result<RgbImage> {
     let kept = nearest(analysis, frame)?;
     let bytes = analysis.read(kept.jpeg).map_err(broken)?;
@@ -296,7 +301,7 @@ fn scores(analysis: &mut Analysis, times: &unisono_scenes::shots::Times) -> unis
 
 fn record(
     job: &SceneJob,
-    source: &Source,
+    source: &SceneInput,
     analysis: &Analysis,
     times: &unisono_scenes::shots::Times,
 ) -> VideoRecord {
@@ -309,7 +314,7 @@ fn record(
         variable_rate: varies(&times.frames),
         start: times.at(0),
         end: times.at(times.count()),
-        sound: analysis.sound,
+        audio: analysis.audio,
         failures: analysis.failures.clone(),
         detector: names.join(" + "),
     }

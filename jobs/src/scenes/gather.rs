@@ -2,7 +2,7 @@
 
 use super::job::Gathered;
 use super::store::{Store, VECTORS, filed};
-use super::{Shard, Source, eyes::Models};
+use super::{SceneInput, Shard, models::Models};
 use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
 use std::fs::File;
 use std::io::BufReader;
@@ -15,7 +15,7 @@ use unisono_scenes::write;
 pub(super) fn gather(
     store: &Store,
     models: &Models,
-    sources: &[Source],
+    sources: &[SceneInput],
     unusable: &[&str],
     shard: Shard,
 ) -> Result<Option<Gathered>> {
@@ -73,7 +73,7 @@ pub(super) fn gather(
 
 /// Scenes with a vector as items of an index.
 fn found(made: &VideoScenes) -> impl Iterator<Item = Item> + '_ {
-    made.scenes.iter().filter(|s| s.vector.is_some()).map(|scene| {
+    made.scenes.iter().filter(|s| s.embedding.is_some()).map(|scene| {
         let said = || scene.transcript.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" ");
         let text = scene.caption.clone().or_else(|| Some(said()).filter(|t| !t.is_empty()));
         let path = made.video.path.clone();

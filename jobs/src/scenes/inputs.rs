@@ -7,16 +7,16 @@ use walkdir::WalkDir;
 
 /// Something with frames in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum SceneInput {
     /// A file that FFmpeg decodes.
     Video(PathBuf),
     /// A GIF, WebP or PNG that moves.
     Animation(PathBuf),
-    /// A folder of pictures, in the order of their names.
+    /// A folder of images, in the order of their names.
     Folder(PathBuf),
 }
 
-impl Source {
+impl SceneInput {
     /// Where it lies, absolute.
     pub fn path(&self) -> &Path {
         match self {
@@ -98,26 +98,26 @@ impl std::str::FromStr for Shard {
     }
 }
 
-/// Files named, and videos and animations in folders named, each once, in the order of their paths below each. A folder of pictures only is
+/// Files named, and videos and animations in folders named, each once, in the order of their paths below each. A folder of images only is
 /// itself a video of them. What is named and is no video comes back beside.
 ///
 /// # Errors
 /// A path that is not there, or nothing at all.
-pub fn list(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<Skip>)> {
+pub fn list(paths: &[PathBuf]) -> Result<(Vec<SceneInput>, Vec<Skip>)> {
     let (mut sources, mut skipped, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
         unisono_media::address::refuse(path)?;
         let path = std::path::absolute(path).map_err(Error::io(path, "resolve"))?;
         let meta = std::fs::metadata(&path).map_err(Error::io(&path, "read"))?;
-        let mut add = |source: Source| {
+        let mut add = |source: SceneInput| {
             if seen.insert(source.path().to_owned()) {
                 sources.push(source);
             }
         };
         if meta.is_dir() {
-            let (found, pictures) = walk(&path);
-            if found.is_empty() && pictures {
-                add(Source::Folder(path));
+            let (found, images) = walk(&path);
+            if found.is_empty() && images {
+                add(SceneInput::Folder(path));
             } else {
                 found.into_iter().for_each(add);
             }
@@ -125,23 +125,23 @@ pub fn list(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<Skip>)> {
             skipped
                 .push(Skip { id: path.display().to_string(), reason: "neither a file nor a folder".into() });
         } else if moves(&path)? {
-            add(Source::Animation(path));
+            add(SceneInput::Animation(path));
         } else {
             // Whatever it is, FFmpeg says whether it is a video.
-            add(Source::Video(path));
+            add(SceneInput::Video(path));
         }
     }
     if sources.is_empty() && skipped.is_empty() {
         return Err(Error::Input(
-            "no video: the folders named hold no file that ends like one, nor pictures".into(),
+            "no video: the folders named hold no file that ends like one, nor images".into(),
         ));
     }
     Ok((sources, skipped))
 }
 
-/// Videos and animations below a folder, and whether pictures lie directly in it.
-fn walk(folder: &Path) -> (Vec<Source>, bool) {
-    let (mut found, mut pictures) = (Vec::new(), false);
+/// Videos and animations below a folder, and whether images lie directly in it.
+fn walk(folder: &Path) -> (Vec<SceneInput>, bool) {
+    let (mut found, mut images) = (Vec::new(), false);
     let visible = |e: &walkdir::DirEntry| e.depth() == 0 || !e.file_name().to_string_lossy().starts_with('.');
     // Links are not followed: a loop could otherwise be walked without end.
     for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(visible).flatten() {
@@ -150,14 +150,14 @@ fn walk(folder: &Path) -> (Vec<Source>, bool) {
         }
         let path = entry.path();
         if kind::video_by_ending(path) {
-            found.push(Source::Video(path.to_owned()));
+            found.push(SceneInput::Video(path.to_owned()));
         } else if moves(path).unwrap_or(false) {
-            found.push(Source::Animation(path.to_owned()));
+            found.push(SceneInput::Animation(path.to_owned()));
         } else if entry.depth() == 1 && kind::by_ending(path) == Some(unisono_encoders::Modality::Image) {
-            pictures = true;
+            images = true;
         }
     }
-    (found, pictures)
+    (found, images)
 }
 
 /// A GIF, WebP or PNG with more than one frame, told by its first bytes.
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_walked_and_pictures_are_a_video() {
+    fn folders_are_walked_and_images_are_a_video() {
         let dir = tempfile::tempdir().unwrap();
         let touch = |name: &str| {
             let path = dir.path().join(name);
@@ -229,10 +229,13 @@ mod tests {
         touch("frames/1.jpg");
         touch("frames/2.jpg");
         let (found, skipped) = list(&[dir.path().join("v"), b.clone(), dir.path().join("frames")]).unwrap();
-        assert_eq!(found, [Source::Video(b), Source::Video(a), Source::Folder(dir.path().join("frames"))]);
+        assert_eq!(
+            found,
+            [SceneInput::Video(b), SceneInput::Video(a), SceneInput::Folder(dir.path().join("frames"))]
+        );
         assert!(skipped.is_empty());
         std::fs::create_dir(dir.path().join("empty")).unwrap();
         assert!(list(&[dir.path().join("empty")]).unwrap_err().to_string().contains("no video"));
-        assert!(list(&[dir.path().join("gone.mp4")]).is_err());
+        assert!(list(&[dir.path().join("progress.mp4")]).is_err());
     }
 }

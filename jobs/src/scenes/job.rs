@@ -18,7 +18,7 @@ pub struct SceneJob<'a> {
     pub outputs: &'a [Output],
     /// A file for each scene, cut so.
     pub clips: Option<Cut>,
-    /// Frames a second of folders of pictures; [`FRAMES`] is usual.
+    /// Frames a second of folders of images; [`FRAMES`] is usual.
     pub rate: u32,
     /// Videos at a time; absent: one for each core.
     pub workers: Option<usize>,
@@ -28,7 +28,7 @@ pub struct SceneJob<'a> {
     pub fresh: bool,
     /// The program that decodes; absent: looked for.
     pub ffmpeg: Option<&'a Path>,
-    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    /// The audio track that is heard, counted from 1; absent: the container's own choice.
     pub audio_track: Option<u16>,
     /// The folder of TransNetV2's weights; absent: set-up's.
     pub transnet: Option<&'a Path>,

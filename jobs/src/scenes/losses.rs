@@ -1,6 +1,6 @@
 //! What went wrong with a video, as far as it can be known.
 
-use super::watcher::Watched;
+use super::frames::FrameAnalysis;
 use crate::Result;
 use unisono_media::video::{self, Ffmpeg, Time, Video, VideoLimits};
 use unisono_scenes::record::FailureRecord;
@@ -16,17 +16,17 @@ pub(super) fn unseen(
     video: &Video,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
-    watched: &Watched,
+    analysed: &FrameAnalysis,
     told: video::Failures,
 ) -> Result<FailureRecord> {
-    let odd = !told.jumps.is_empty() || !watched.sizes.is_empty();
+    let odd = !told.jumps.is_empty() || !analysed.sizes.is_empty();
     let mut failures =
         FailureRecord { count: told.count, first: told.first, places: Vec::new(), jumps: told.jumps };
     if odd {
         // Decoders may forget frames that they hold back when the size changes, and say nothing.
-        let (stored, came) = (ffmpeg.stored(video, limits)?, watched.times.frames.len());
+        let (stored, came) = (ffmpeg.stored(video, limits)?, analysed.times.frames.len());
         let lost = stored.saturating_sub(came);
-        // Of interlaced pictures, two of which make a frame, nothing is lost.
+        // Of interlaced images, two of which make a frame, nothing is lost.
         if lost > 0 && lost < came {
             let plural = if lost == 1 { "frame that is" } else { "frames that are" };
             complain(&mut failures, lost, || format!("{lost} {plural} stored did not come from the decoder"));
@@ -38,7 +38,7 @@ pub(super) fn unseen(
     if failures.count > 0
         && let Some(promised) = ffmpeg.index(video, limits)?
     {
-        let came: std::collections::BTreeSet<Time> = watched.times.frames.iter().copied().collect();
+        let came: std::collections::BTreeSet<Time> = analysed.times.frames.iter().copied().collect();
         failures.places = promised.into_iter().filter(|t| !came.contains(t)).take(100).collect();
     }
     Ok(failures)

@@ -10,22 +10,22 @@
 mod analyse;
 mod claim;
 mod clips;
-mod eyes;
 mod finish;
+mod frames;
 mod gather;
+mod images;
 mod inputs;
 mod job;
 mod keep;
 mod losses;
-mod pictures;
+mod models;
 mod store;
-mod watcher;
 mod work;
 
 pub use clips::cut_span;
-pub use eyes::Models;
-pub use inputs::{Shard, Source, list};
+pub use inputs::{SceneInput, Shard, list};
 pub use job::{Gathered, SceneJob, SceneProgress, SceneReport, VideoDone};
+pub use models::Models;
 pub use work::FRAMES;
 
 use crate::pipeline::check_skips;
@@ -48,12 +48,12 @@ pub use unisono_scenes::write::{self, Output};
 /// Analyses `sources`; with a `shard`, only its part of them.
 ///
 /// # Errors
-/// Work of other settings in `out`, or of other programs where something would be replaced; another run that does the same; more unusable
+/// JobRun of other settings in `out`, or of other programs where something would be replaced; another run that does the same; more unusable
 /// videos than allowed, none usable at all, the models', or [`Error::Interrupted`].
 pub fn scenes(
     job: &SceneJob,
     models: &Models,
-    sources: &[Source],
+    sources: &[SceneInput],
     shard: Shard,
     progress: &mut dyn FnMut(SceneProgress) -> Flow,
 ) -> Result<SceneReport> {
@@ -62,8 +62,8 @@ pub fn scenes(
     let _alone = store.lock_run(shard)?;
     store.sweep();
     // Clips that an earlier run cut may lie below a folder that was named.
-    let sources: Vec<Source> = sources.iter().filter(|s| !store.made(s.path())).cloned().collect();
-    let mine: Vec<&Source> =
+    let sources: Vec<SceneInput> = sources.iter().filter(|s| !store.made(s.path())).cloned().collect();
+    let mine: Vec<&SceneInput> =
         sources.iter().enumerate().filter(|(i, _)| shard.has(*i)).map(|(_, s)| s).collect();
     let mut done: BTreeMap<usize, VideoDone> = BTreeMap::new();
     let mut rest = Vec::new();
@@ -85,7 +85,7 @@ pub fn scenes(
     } else {
         None
     };
-    let work = Work { job, models, store: &store, ffmpeg: ffmpeg.as_ref(), transnet: transnet.as_deref() };
+    let work = JobRun { job, models, store: &store, ffmpeg: ffmpeg.as_ref(), transnet: transnet.as_deref() };
     let mut skipped = Vec::new();
     work.run(&mine, &rest, &mut done, &mut skipped, progress)?;
     if let (true, Some(first)) = (done.is_empty(), skipped.first()) {
@@ -112,7 +112,7 @@ pub fn scenes(
     Ok(SceneReport { videos: done.into_values().collect(), skipped, gathered })
 }
 
-struct Work<'a> {
+struct JobRun<'a> {
     job: &'a SceneJob<'a>,
     models: &'a Models,
     store: &'a Store,
@@ -120,10 +120,10 @@ struct Work<'a> {
     transnet: Option<&'a Path>,
 }
 
-impl Work<'_> {
+impl JobRun<'_> {
     fn run(
         &self,
-        mine: &[&Source],
+        mine: &[&SceneInput],
         rest: &[usize],
         done: &mut BTreeMap<usize, VideoDone>,
         skipped: &mut Vec<Skip>,
@@ -148,10 +148,10 @@ impl Work<'_> {
         let wanted = Wanted {
             settings: self.job.settings,
             image: self.models.image_processor(),
-            sound_rate: self.models.sound_rate(),
+            audio_rate: self.models.audio_rate(),
             speech: self.models.speech_processor(),
             caption: self.models.caption_processor(),
-            pictures: self.models.looks() || self.job.outputs.contains(&Output::Report),
+            images: self.models.sees_frames() || self.job.outputs.contains(&Output::Report),
             scores: self.job.outputs.contains(&Output::Scores),
             ffmpeg: self.ffmpeg,
             transnet: self.transnet,
@@ -207,13 +207,13 @@ impl Work<'_> {
                 }
             }
             drop(sender);
-            let mut looks: BTreeMap<usize, eyes::Look> = BTreeMap::new();
+            let mut looks: BTreeMap<usize, models::FrameEmbedder> = BTreeMap::new();
             let mut left = rest.len();
             let mut work = || -> Result<()> {
                 while left > 0 {
                     match messages.recv_timeout(Duration::from_millis(200)) {
-                        Ok(Message::Picture { at, picture }) => {
-                            looks.entry(at).or_default().push(self.models, picture)?;
+                        Ok(Message::Image { at, image }) => {
+                            looks.entry(at).or_default().push(self.models, image)?;
                         }
                         Ok(Message::Done { at, of, found }) => {
                             left -= 1;
@@ -259,7 +259,13 @@ impl Work<'_> {
         })
     }
 
-    fn finish(&self, source: &Source, of: Value, analysis: Analysis, look: eyes::Look) -> Result<VideoDone> {
+    fn finish(
+        &self,
+        source: &SceneInput,
+        of: Value,
+        analysis: Analysis,
+        look: models::FrameEmbedder,
+    ) -> Result<VideoDone> {
         let folder = self.store.begin(source)?;
         let (made, vectors) =
             finish::finish(self.job, self.models, source, analysis, look, folder.path(), self.ffmpeg)?;

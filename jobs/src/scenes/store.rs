@@ -1,8 +1,8 @@
 //! Where a job's work lies: a folder for each video, which appears whole.
 
-use super::eyes::Models;
-use super::inputs::Source;
+use super::inputs::SceneInput;
 use super::job::{SceneJob, VideoDone};
+use super::models::Models;
 use crate::identity::hex;
 use crate::output::safetensors;
 use crate::{Error, Result, Vectors};
@@ -47,11 +47,11 @@ impl Store {
         let settings = settings.to_string();
         let mut hash = Sha256::new();
         let track = job.audio_track.map_or_else(String::new, |n| format!(" track {n}"));
-        let pictures = models.looks() || job.outputs.contains(&write::Output::Report);
+        let images = models.sees_frames() || job.outputs.contains(&write::Output::Report);
         for part in [
             settings,
             models.fingerprint(),
-            format!("{:?} {:?} {} {pictures}{track}", job.outputs, job.clips, job.rate),
+            format!("{:?} {:?} {} {images}{track}", job.outputs, job.clips, job.rate),
         ] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// The folder of a video's files: its name and a sum over its place, so that equal names do not meet.
-    pub(super) fn folder(&self, source: &Source) -> PathBuf {
+    pub(super) fn folder(&self, source: &SceneInput) -> PathBuf {
         self.videos().join(folder_name(source.path()))
     }
 
@@ -92,7 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// A run with other settings made it.
-    pub(super) fn done(&self, source: &Source) -> Result<Option<VideoDone>> {
+    pub(super) fn done(&self, source: &SceneInput) -> Result<Option<VideoDone>> {
         let folder = self.folder(source);
         let Some(file) = written(&folder) else { return self.check(source).map(|()| None) };
         if file.settings["of"] != of(source) {
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// A folder to work in; it vanishes unless it is [placed](Self::place).
-    pub(super) fn begin(&self, source: &Source) -> Result<Begun> {
+    pub(super) fn begin(&self, source: &SceneInput) -> Result<Begun> {
         let name = folder_name(source.path());
         let around = folder_beside(&self.videos().join(&name)).map_err(filed)?;
         let mark = |out: &mut dyn Write| out.write_all(name.as_bytes());
@@ -128,7 +128,7 @@ impl Store {
     /// Writes a video's files and gives their folder its name. The file was as [`of`] says when it was opened.
     pub(super) fn place(
         &self,
-        source: &Source,
+        source: &SceneInput,
         of: Value,
         folder: Begun,
         made: &VideoScenes,
@@ -208,13 +208,13 @@ fn seconds(video: &unisono_scenes::record::VideoRecord) -> f64 {
 }
 
 /// What tells that a file is still the one that was looked at: its length and when it was written; of a folder, those of all in it.
-pub(super) fn of(source: &Source) -> Value {
+pub(super) fn of(source: &SceneInput) -> Value {
     let about = |path: &Path| {
         let meta = std::fs::metadata(path).ok();
         let written = meta.as_ref().and_then(|m| m.modified().ok()?.duration_since(UNIX_EPOCH).ok());
         json!({ "bytes": meta.map(|m| m.len()), "written_ns": written.map(|w| w.as_nanos().to_string()) })
     };
-    let Source::Folder(folder) = source else { return about(source.path()) };
+    let SceneInput::Folder(folder) = source else { return about(source.path()) };
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
     files.sort();

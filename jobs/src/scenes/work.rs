@@ -1,6 +1,6 @@
 //! What workers are asked for, what they have at hand, and what they send.
 
-use crate::understand::Heard;
+use crate::understand::AudioTiming;
 use crate::{Error, Result};
 use image::RgbImage;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use unisono_files::Lock;
 use unisono_media::video::{Ffmpeg, Ratio, Time, Video, VideoLimits};
-use unisono_media::{Limits, Sound};
+use unisono_media::{Audio, Limits};
 use unisono_processors::{ImageProcessor, LogMel};
 use unisono_scenes::detect::Found;
 use unisono_scenes::gradual::Gradual;
@@ -28,14 +28,14 @@ pub(super) struct Wanted<'a> {
     pub(super) settings: &'a SceneSettings,
     /// Frames are prepared for it and sent on.
     pub(super) image: Option<&'a ImageProcessor>,
-    /// The sound track is wanted at this rate, for the embedding model.
-    pub(super) sound_rate: Option<u32>,
+    /// The audio track is wanted at this rate, for the embedding model.
+    pub(super) audio_rate: Option<u32>,
     /// And as a spectrogram for a speech model.
     pub(super) speech: Option<&'a LogMel>,
     /// Frames that are kept are kept as it sees them, too.
     pub(super) caption: Option<&'a ImageProcessor>,
-    /// Pictures are kept at all.
-    pub(super) pictures: bool,
+    /// Images are kept at all.
+    pub(super) images: bool,
     /// Every score is wanted, those too that no detector needs.
     pub(super) scores: bool,
     pub(super) ffmpeg: Option<&'a Ffmpeg>,
@@ -43,7 +43,7 @@ pub(super) struct Wanted<'a> {
     /// Folder for a temporary file.
     pub(super) spool: &'a Path,
     pub(super) limits: &'a VideoLimits,
-    /// Of the pictures in folders.
+    /// Of the images in folders.
     pub(super) files: &'a Limits,
     pub(super) rate: u32,
     pub(super) threads: usize,
@@ -55,7 +55,7 @@ pub(super) struct Wanted<'a> {
 /// What workers send.
 pub(super) enum Message {
     /// A frame for the embedding model, the next of the video `at`.
-    Picture { at: usize, picture: RgbImage },
+    Image { at: usize, image: RgbImage },
     /// A video is over, which was as [`of`](super::store::of) says.
     Done { at: usize, of: serde_json::Value, found: Box<Result<(Analysis, Lock)>> },
 }
@@ -92,11 +92,11 @@ pub(super) struct Analysis {
     pub(super) gradual: Vec<Gradual>,
     pub(super) kept: Vec<Kept>,
     pub(super) spool: Option<File>,
-    pub(super) sound: bool,
+    pub(super) audio: bool,
     /// Mono samples for the embedding model, and the time of the first in seconds.
-    pub(super) samples: Option<(Sound, f64)>,
-    /// A spectrogram for the speech model, and when its sound is.
-    pub(super) speech: Option<(Vec<f32>, Heard)>,
+    pub(super) samples: Option<(Audio, f64)>,
+    /// A spectrogram for the speech model, and when its audio is.
+    pub(super) speech: Option<(Vec<f32>, AudioTiming)>,
     pub(super) failures: FailureRecord,
 }
 
@@ -113,13 +113,13 @@ impl Analysis {
 }
 
 /// How much of a file is behind.
-pub(super) struct Gone<'a> {
+pub(super) struct FileProgress<'a> {
     pub(super) share: AtomicU64,
     pub(super) bytes: u64,
     pub(super) behind: &'a AtomicU64,
 }
 
-impl Gone<'_> {
+impl FileProgress<'_> {
     pub(super) fn to(&self, part: f64) {
         let now = (part.clamp(0.0, 1.0) * self.bytes as f64) as u64;
         let before = self.share.fetch_max(now, Ordering::Relaxed);
@@ -132,14 +132,14 @@ impl Gone<'_> {
 }
 
 /// What a worker that watches a video has at hand.
-pub(super) struct Eyes<'a> {
+pub(super) struct VideoTask<'a> {
     pub(super) at: usize,
     pub(super) wanted: &'a Wanted<'a>,
     pub(super) sender: &'a SyncSender<Message>,
-    pub(super) gone: &'a Gone<'a>,
+    pub(super) progress: &'a FileProgress<'a>,
 }
 
-impl Eyes<'_> {
+impl VideoTask<'_> {
     pub(super) fn go_on(&self) -> Result<()> {
         if self.wanted.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }

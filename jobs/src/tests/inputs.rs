@@ -32,8 +32,8 @@ fn folders_are_walked_in_order_without_what_is_hidden() {
     assert_eq!(below(&listing, dir.path()), want.map(|(p, m)| (p.to_owned(), m)));
     assert_eq!((listing.left_out.count, listing.skipped.len()), (1, 0));
     assert!(listing.items.iter().all(|i| Path::new(&i.id).is_absolute()));
-    let sounds = of(dir.path()).list(&[Audio]).unwrap();
-    assert_eq!((below(&sounds, dir.path()).len(), sounds.left_out.count), (1, 4));
+    let audios = of(dir.path()).list(&[Audio]).unwrap();
+    assert_eq!((below(&audios, dir.path()).len(), audios.left_out.count), (1, 4));
 }
 
 #[cfg(unix)]
@@ -61,13 +61,13 @@ fn a_file_given_by_itself_is_told_by_its_content() {
     assert_eq!(of(&path).list(&ALL).unwrap().items.get(0).unwrap().modality, Image);
     assert!(of(&path).list(&[Text]).unwrap().skipped[0].reason.contains("embedded are: text"));
     fs::write(&path, b"some words").unwrap();
-    assert!(of(&path).list(&ALL).unwrap().skipped[0].reason.contains("neither a picture nor a sound"));
+    assert!(of(&path).list(&ALL).unwrap().skipped[0].reason.contains("neither an image nor an audio file"));
     let gone = of(&dir.path().join("gone.png")).list(&ALL).unwrap_err().to_string();
     assert!(gone.contains("gone.png: cannot read"), "{gone}");
 }
 
 #[test]
-fn records_give_pictures_sounds_texts() {
+fn records_give_images_audios_texts() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("m.jsonl");
     fs::write(

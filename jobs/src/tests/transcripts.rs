@@ -34,7 +34,7 @@ fn tree(dir: &Path) -> Vec<String> {
     names.filter(|n| n != LEDGER).collect()
 }
 
-fn sounds(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
+fn audios(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
     for name in names {
         fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
         fs::write(dir.join(name), name).unwrap();
@@ -46,7 +46,7 @@ fn sounds(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
 fn folders_are_kept_and_names_are_never_shared() {
     let dir = tempfile::tempdir().unwrap();
     let (talks, out) = (dir.path().join("talks"), dir.path().join("out"));
-    let paths = sounds(&talks, &["a/x.wav", "b/x.wav", "y.wav", "Y.WAV", ".hidden.wav"]);
+    let paths = audios(&talks, &["a/x.wav", "b/x.wav", "y.wav", "Y.WAV", ".hidden.wav"]);
     let all: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     run(&out, "s", listing(&all), std::slice::from_ref(&talks), false).unwrap();
     let found = tree(&out);
@@ -77,8 +77,8 @@ fn folders_are_kept_and_names_are_never_shared() {
 #[test]
 fn ids_of_any_kind_become_files() {
     let dir = tempfile::tempdir().unwrap();
-    let sound = sounds(dir.path(), &["s.wav"]).remove(0);
-    let item = |id: &str, part| Item { id: id.into(), part, ..Item::file(sound.clone(), Modality::Audio) };
+    let audio = audios(dir.path(), &["s.wav"]).remove(0);
+    let item = |id: &str, part| Item { id: id.into(), part, ..Item::file(audio.clone(), Modality::Audio) };
     let (long, longer) = ("l".repeat(300), "l".repeat(301));
     let ids = ["a\0b", "../../escape", "..", "talks/1", &long, &longer, "", "nul", "x.txt/y", "x"];
     let mut items: Vec<Item> = ids.iter().map(|id| item(id, 0)).collect();
@@ -96,7 +96,7 @@ fn ids_of_any_kind_become_files() {
 #[test]
 fn only_what_was_written_here_is_written_again() {
     let dir = tempfile::tempdir().unwrap();
-    let paths = sounds(dir.path(), &["a.wav", "b.wav", "c.wav"]);
+    let paths = audios(dir.path(), &["a.wav", "b.wav", "c.wav"]);
     let all: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let out = dir.path().join("out");
     fs::create_dir(&out).unwrap();
@@ -116,15 +116,15 @@ fn only_what_was_written_here_is_written_again() {
     assert_eq!(fs::read_to_string(out.join("b.wav.txt")).unwrap(), "corrected");
     assert_eq!(fs::read_to_string(out.join("c.wav.txt")).unwrap(), "a user's");
     assert_eq!(run(&out, "t", listing(&all), &[], false).unwrap().0, 3);
-    // A sound that changed is done again.
-    fs::write(&paths[0], "another sound").unwrap();
+    // An audio file that changed is done again.
+    fs::write(&paths[0], "another audio file").unwrap();
     assert_eq!(run(&out, "t", listing(&all), &[], false).unwrap().0, 2);
 }
 
 #[test]
 fn its_record_is_not_believed() {
     let dir = tempfile::tempdir().unwrap();
-    let path = sounds(dir.path(), &["a.wav"]).remove(0);
+    let path = audios(dir.path(), &["a.wav"]).remove(0);
     let out = dir.path().join("out");
     run(&out, "s", listing(&[&path]), &[], false).unwrap();
     let whole = fs::read(out.join(LEDGER)).unwrap();

@@ -1,11 +1,11 @@
-//! An answer to a question about each picture, sound or video.
+//! An answer to a question about each image, audio or video.
 
 use super::{Task, tokens};
 use crate::{Batch, Flow, Outcome, Result};
 use serde::Serialize;
 use unisono_fusion::{Ability, FusionModel, Generation};
 
-/// Answer a question about each picture, sound or video.
+/// Answer a question about each image, audio or video.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
     /// The question.
@@ -71,10 +71,11 @@ impl Task for Ask {
         let (ids, real) = model.batch(&vec![&self.question; batch.items.len()])?;
         let considered = model.consider(&ids, &real, &tokens(model, batch.inputs)?)?;
         if self.answers.is_empty() {
-            let mut watch = |_: &[(usize, i64)]| go_on().into();
-            let texts = model.answer(&considered, &self.generation, batch.first, Some(&mut watch))?;
-            let one =
-                |t| Ok(Ok(Answer { answer: Some(model.say(t)?), score: Some(t.score), answers: Vec::new() }));
+            let mut streamer = |_: &[(usize, i64)]| go_on().into();
+            let texts = model.answer(&considered, &self.generation, batch.first, Some(&mut streamer))?;
+            let one = |t| {
+                Ok(Ok(Answer { answer: Some(model.decode(t)?), score: Some(t.score), answers: Vec::new() }))
+            };
             return texts.iter().map(one).collect();
         }
         let rows = model.rank(&considered, &self.answers)?;

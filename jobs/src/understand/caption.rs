@@ -1,11 +1,11 @@
-//! A sentence about each picture, sound or video.
+//! A sentence about each image, audio or video.
 
 use super::{Task, tokens};
 use crate::{Batch, Flow, Outcome, Result};
 use serde::Serialize;
 use unisono_fusion::{Ability, FusionModel, Generation};
 
-/// Write a sentence about each picture, sound or video.
+/// Write a sentence about each image, audio or video.
 pub struct Caption<'a> {
     /// How every caption begins, such as "a photo of".
     pub prompt: String,
@@ -59,14 +59,14 @@ impl Task for Caption<'_> {
         if let (Some(words), false) = (&mut self.words, self.prompt.is_empty()) {
             words(&format!("{} ", self.prompt));
         }
-        let mut watch = |new: &[(usize, i64)]| {
+        let mut streamer = |new: &[(usize, i64)]| {
             if let Some(words) = &mut self.words {
                 new.iter().filter_map(|(_, id)| text.push(model, *id)).for_each(|more| words(&more));
             }
             go_on().into()
         };
-        let made = model.caption(&memory, &prompt, &self.generation, batch.first, Some(&mut watch))?;
-        let one = |t| Ok(Ok(Captioned { caption: model.say(t)?, score: t.score }));
+        let made = model.caption(&memory, &prompt, &self.generation, batch.first, Some(&mut streamer))?;
+        let one = |t| Ok(Ok(Captioned { caption: model.decode(t)?, score: t.score }));
         made.iter().map(one).collect()
     }
 }

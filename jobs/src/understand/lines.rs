@@ -2,7 +2,7 @@
 
 use super::{Row, Task, Understander, run};
 use crate::pipeline::work::Form;
-use crate::pipeline::{Round, Sink, Work, fingerprint, partial};
+use crate::pipeline::{Round, SavedRows, Sink, fingerprint, partial};
 use crate::{EmbedOptions, Error, Flow, Job, LeftOut, Listing, Progress, Result, Skip};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -42,15 +42,15 @@ pub fn understand_to<T: Task>(
 ) -> Result<WrittenLines> {
     let dir = partial(job.out);
     if job.fresh {
-        Work::forget(&dir, ROWS)?;
+        SavedRows::forget(&dir, ROWS)?;
     }
     let work = match model.settings() {
         Some(settings) => {
             let settings = format!("{} {} {}", T::STAGE, settings?, task.settings());
             let work = fingerprint(&listing.items, &settings, options.batch);
-            Work::open(&dir, &listing.items, &form(options.batch, &work))?
+            SavedRows::open(&dir, &listing.items, &form(options.batch, &work))?
         }
-        None => Work::passing(job.out, 0)?,
+        None => SavedRows::passing(job.out, 0)?,
     };
     if work.done > 0 {
         resumed(work.done);
@@ -70,7 +70,7 @@ pub(crate) fn form(batch: usize, work: &str) -> Form<'_> {
     Form { kind: "lines", name: ROWS, room: 0, row: None, round: batch.max(1), work }
 }
 
-struct Lines(Work);
+struct Lines(SavedRows);
 
 impl<V: Serialize> Sink<V> for Lines {
     fn done(&self) -> usize {

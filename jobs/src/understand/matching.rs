@@ -1,11 +1,11 @@
-//! Do a text and a picture, sound or video belong together?
+//! Do a text and an image, audio file or video belong together?
 
 use super::{Task, tokens};
 use crate::{Batch, Flow, Outcome, Result};
 use serde::Serialize;
 use unisono_fusion::{Ability, FusionModel};
 
-/// Say how probable it is that each text and each picture, sound or video belong together.
+/// Say how probable it is that each text and each image, audio or video belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Match {
     /// The texts.

@@ -17,7 +17,7 @@ pub use rerank::{Found, Score, rerank};
 pub use subtitles::Format;
 pub use transcribe::{Folder, Transcribe, WrittenTranscripts, transcribe_to};
 pub use transcript::{Segment, Transcript};
-pub use unisono_processors::Heard;
+pub use unisono_processors::AudioTiming;
 
 use crate::pipeline::{Batch, Outcome, Pipeline, Round, Sink};
 use crate::{EmbedOptions, Error, Flow, Inputs, Item, LeftOut, Listing, Progress, Result, Skip};
@@ -31,7 +31,7 @@ use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
 use unisono_processors::{Contract, Prepared};
 
-/// A loaded model that says something of pictures, sounds and videos.
+/// A loaded model that says something of images, audio files and videos.
 #[derive(Debug)]
 pub struct Understander {
     model: FusionModel,
@@ -76,7 +76,7 @@ impl Understander {
         self.frames = frames;
     }
 
-    /// The program that decodes videos, and the sounds that nothing else does; without this it is looked for.
+    /// The program that decodes videos, and the audio files that nothing else does; without this it is looked for.
     pub fn set_ffmpeg(&mut self, program: Option<PathBuf>) {
         self.ffmpeg = program;
     }
@@ -86,7 +86,7 @@ impl Understander {
         self.limits = limits;
     }
 
-    /// The sound track that is heard, counted from 1; without this, the container's own choice.
+    /// The audio track that is heard, counted from 1; without this, the container's own choice.
     pub fn set_audio_track(&mut self, track: Option<u16>) {
         self.audio_track = track;
     }
@@ -165,7 +165,7 @@ pub trait Task {
     const STAGE: &'static str;
     /// What a model needs for it.
     const ABILITY: Ability;
-    /// Sounds keep their length, however long they are.
+    /// Audio files keep their length, however long they are.
     const WHOLE: bool = false;
 
     /// Refuses what the model cannot do, before anything is decoded.
@@ -197,7 +197,7 @@ pub struct Row<V> {
     /// What is said.
     #[serde(flatten)]
     pub value: V,
-    /// `image`, `audio` or `video`: a record's picture and sound share its id.
+    /// `image`, `audio` or `video`: a record's image and audio share its id.
     pub modality: &'static str,
 }
 
@@ -266,7 +266,7 @@ fn run<T: Task>(
             return Ok(batch
                 .items
                 .iter()
-                .map(|_| Err("it is neither a picture nor a sound".into()))
+                .map(|_| Err("it is neither an image nor an audio file".into()))
                 .collect());
         }
         task.run(&model.model, batch, go_on)
@@ -276,18 +276,18 @@ fn run<T: Task>(
 
 /// The tokens that a model attends to: one sequence, of videos one for each frame.
 fn tokens(model: &FusionModel, inputs: Vec<Prepared>) -> Result<Vec<Sequence>> {
-    let (mut pictures, mut mels, mut videos) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut images, mut mels, mut videos) = (Vec::new(), Vec::new(), Vec::new());
     for input in inputs {
         match input {
-            Prepared::Image(picture) => pictures.push(picture),
+            Prepared::Image(image) => images.push(image),
             Prepared::Audio(mel, _) => mels.push(mel),
             Prepared::Video(clip) => videos.push(clip.frames),
             Prepared::Text(_) => {}
         }
     }
-    Ok(match (pictures.is_empty(), mels.is_empty()) {
-        (false, _) => vec![model.see(&pictures)?],
-        (_, false) => vec![model.hear(&mels)?],
-        _ => model.watch(&videos)?,
+    Ok(match (images.is_empty(), mels.is_empty()) {
+        (false, _) => vec![model.encode_images(&images)?],
+        (_, false) => vec![model.encode_audio(&mels)?],
+        _ => model.encode_videos(&videos)?,
     })
 }

@@ -68,7 +68,7 @@ pub fn rerank(
     model.require(Ability::Match)?;
     model.model().fits("a sentence", text)?;
     let known = model.sees();
-    // A picture and a sound of one record share its id: here each hit has its place for one. Of a video the frames are looked at.
+    // An image and an audio file of one record share its id: here each hit has its place for one. Of a video the frames are looked at.
     let item = |(place, hit): (usize, &Hit)| {
         let mut item = index.item(hit.index)?.clone();
         if item.modality == Modality::Video {

@@ -1,4 +1,4 @@
-//! What is said in sounds and videos.
+//! What is said in audio files and videos.
 
 use super::subtitles::Format;
 use super::transcript::{Segment, Transcript};
@@ -13,7 +13,7 @@ use unisono_fusion::speech::Transcription;
 use unisono_fusion::{Ability, FusionModel};
 use unisono_processors::Prepared;
 
-/// Write down what is said in sounds and videos.
+/// Write down what is said in audio files and videos.
 #[derive(Debug, Clone)]
 pub struct Transcribe {
     /// Language, task and how texts are written; [`Transcribe::new`] takes the model's own settings.
@@ -47,11 +47,11 @@ impl Task for Transcribe {
         batch: Batch<'_>,
         go_on: &mut dyn FnMut() -> Flow,
     ) -> Result<Vec<Outcome<Transcript>>> {
-        let sounds = batch.inputs.into_iter().filter_map(|input| match input {
+        let audios = batch.inputs.into_iter().filter_map(|input| match input {
             Prepared::Audio(mel, heard) => Some((mel, heard)),
             _ => None,
         });
-        let (mels, heard): (Vec<_>, Vec<_>) = sounds.unzip();
+        let (mels, heard): (Vec<_>, Vec<_>) = audios.unzip();
         let all = model.transcribe(&mels, &self.transcription, &mut |_, _| go_on().into())?;
         let mut made = Vec::with_capacity(all.len());
         for (mut transcript, heard) in all.into_iter().zip(heard) {
@@ -90,7 +90,7 @@ pub struct WrittenTranscripts {
     pub count: usize,
     /// Files that were there before.
     pub done_before: usize,
-    /// Sounds without one, each with its reason.
+    /// Audio files without one, each with its reason.
     pub skipped: Vec<Skip>,
     /// What nobody asked for.
     #[serde(flatten)]
@@ -104,7 +104,7 @@ pub struct Folder<'a> {
     pub dir: &'a Path,
     /// The right to [write it](crate::transcripts::claim).
     pub lock: Lock,
-    /// Folders that were walked: below them sounds keep their places.
+    /// Folders that were walked: below them audio files keep their places.
     pub roots: &'a [PathBuf],
     /// The form of the files.
     pub format: Format,
@@ -112,7 +112,7 @@ pub struct Folder<'a> {
     pub fresh: bool,
 }
 
-/// Writes a file for each sound of a listing into a folder, as they come; what is there is not done again, and `resumed` is told how many are.
+/// Writes a file for each audio file of a listing into a folder, as they come; what is there is not done again, and `resumed` is told how many are.
 ///
 /// # Errors
 /// As [`understand`](super::understand) and [`Transcripts::plan`].

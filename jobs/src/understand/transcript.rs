@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What is said in a sound.
+/// What is said in an audio file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Transcript {
     /// The code of the language; absent for models of English only.
@@ -16,7 +16,7 @@ pub struct Transcript {
 /// What is said in some seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Segment {
-    /// Seconds on the clock of the file, as its pictures are; to the millisecond.
+    /// Seconds on the clock of the file, as its images are; to the millisecond.
     pub start: f64,
     /// … and its end.
     pub end: f64,

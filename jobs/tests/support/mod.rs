@@ -75,8 +75,8 @@ pub fn model_dir(at: &Path) -> PathBuf {
     dir
 }
 
-/// A picture that differs from every other `n`.
-pub fn picture(path: &Path, n: u8) {
+/// An image that differs from every other `n`.
+pub fn image(path: &Path, n: u8) {
     let shade = |x: u32, y: u32, c: u32| ((x * 13 + y * 7 * c + u32::from(n) * 31 * (c + 1)) % 256) as u8;
     RgbImage::from_fn(24, 20, |x, y| Rgb([shade(x, y, 0), shade(x, y, 1), shade(x, y, 2)]))
         .save(path)
@@ -84,7 +84,7 @@ pub fn picture(path: &Path, n: u8) {
 }
 
 /// A tone of a pitch and length of its own.
-pub fn sound(path: &Path, n: u32) {
+pub fn audio(path: &Path, n: u32) {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: 8000,
@@ -101,7 +101,7 @@ pub fn sound(path: &Path, n: u32) {
 }
 
 /// A WAV of NaN.
-pub fn nan_sound(path: &Path) {
+pub fn nan_audio(path: &Path) {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: 8000,
@@ -143,12 +143,12 @@ fn crc32(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// `n` pictures and `n` sounds in `dir`, and a manifest that pairs them with captions; returns the manifest.
+/// `n` images and `n` audio files in `dir`, and a manifest that pairs them with captions; returns the manifest.
 pub fn collection(dir: &Path, n: u8) -> PathBuf {
     let mut lines = String::new();
     for i in 0..n {
-        picture(&dir.join(format!("p{i:02}.png")), i);
-        sound(&dir.join(format!("s{i:02}.wav")), u32::from(i));
+        image(&dir.join(format!("p{i:02}.png")), i);
+        audio(&dir.join(format!("s{i:02}.wav")), u32::from(i));
         lines += &format!(
             "{{\"id\":\"r{i}#en\",\"text\":\"number {i}\",\"image\":\"p{i:02}.png\",\"audio\":\"s{i:02}.wav\",\"label\":\"r{i}\",\"split\":\"test\",\"lang\":\"en\"}}\n\
              {{\"id\":\"r{i}#de\",\"text\":\"Bild {i}\",\"image\":\"p{i:02}.png\",\"label\":\"r{i}\",\"split\":\"train\",\"lang\":\"de\"}}\n"

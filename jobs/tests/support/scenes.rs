@@ -27,15 +27,14 @@ pub fn ffmpeg<'a>(words: impl IntoIterator<Item = &'a str>, out: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A fixture's picture with a sound file's sound, or a tone.
-pub fn with_sound(name: &str, sound: Option<&Path>, out: &Path) {
-    let picture = video(name);
-    let picture = picture.to_str().unwrap();
+/// A fixture's image with an audio file's audio, or a tone.
+pub fn with_audio(name: &str, audio: Option<&Path>, out: &Path) {
+    let image = video(name);
+    let image = image.to_str().unwrap();
     let tone = ["-f", "lavfi", "-i", "sine=frequency=500:sample_rate=16000:duration=6"];
-    let file = ["-i", sound.map_or("", |s| s.to_str().unwrap())];
-    let sound = if file[1].is_empty() { &tone[..] } else { &file[..] };
-    let words =
-        [&["-i", picture], sound, &["-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "pcm_s16le"]];
+    let file = ["-i", audio.map_or("", |s| s.to_str().unwrap())];
+    let audio = if file[1].is_empty() { &tone[..] } else { &file[..] };
+    let words = [&["-i", image], audio, &["-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "pcm_s16le"]];
     ffmpeg(words.concat(), out);
 }
 

@@ -19,8 +19,8 @@ fn some(dir: &Path) -> Vec<PathBuf> {
     ["late.mp4", "turned.mp4", "one.mp4", "small.webm", "half.avi"].map(copy).to_vec()
 }
 
-/// A folder of pictures that are frames, of two shots.
-fn pictures(dir: &Path) -> PathBuf {
+/// A folder of images that are frames, of two shots.
+fn images(dir: &Path) -> PathBuf {
     let folder = dir.join("frames");
     fs::create_dir_all(&folder).unwrap();
     for i in 0..40 {
@@ -36,9 +36,9 @@ fn pictures(dir: &Path) -> PathBuf {
 fn any_number_of_workers_and_runs_give_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let mut paths = some(dir.path());
-    paths.push(pictures(dir.path()));
+    paths.push(images(dir.path()));
     let loud = dir.path().join("loud.mkv");
-    media::with_sound("late.ts", None, &loud);
+    media::with_audio("late.ts", None, &loud);
     paths.push(loud);
     let settings = SceneSettings::default();
     let models = eyes(dir.path(), &TOWERS, &settings);
@@ -201,11 +201,11 @@ fn videos_may_lie_where_the_files_go() {
 }
 
 #[test]
-fn folders_of_pictures_are_videos() {
+fn folders_of_images_are_videos() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = pictures(dir.path());
+    let folder = images(dir.path());
     let out = dir.path().join("out");
-    // A broken picture, be it the first, is one frame less.
+    // A broken image, be it the first, is one frame less.
     for broken in ["f0.png", "f7.png"] {
         fs::write(folder.join(broken), "broken").unwrap();
     }

@@ -72,7 +72,7 @@ fn clocks_that_break_and_sizes_that_change_lose_nothing() {
         let report = run(&job, &Models::default(), &paths, "1/1").unwrap();
         for (done, (name, codec, sizes, offset)) in report.videos.iter().zip(cases) {
             let made = read(&done.folder).unwrap();
-            // The others see more in moving test pictures than cuts.
+            // The others see more in moving test images than cuts.
             let check = if out.ends_with("content") { six_shots } else { goes_on };
             check(&made, name);
             // The first H.264 ends a frame after its clock says, where the second begins.
@@ -86,7 +86,7 @@ fn clocks_that_break_and_sizes_that_change_lose_nothing() {
             );
             let changes: Vec<u64> = made.video.sizes.iter().map(|s| s.frame).collect();
             assert_eq!(changes, if sizes[0] == sizes[1] { &[][..] } else { &[75] }, "{name}");
-            // A picture of each scene, of its own shape.
+            // An image of each scene, of its own shape.
             let last =
                 image::open(done.folder.join(made.scenes[made.scenes.len() - 1].thumbnail.as_ref().unwrap()))
                     .unwrap();
@@ -106,7 +106,7 @@ fn frames_of(path: &Path) -> usize {
 #[test]
 fn clips_of_such_videos_hold_their_scenes_or_say_why_not() {
     let dir = tempfile::tempdir().unwrap();
-    let sound = dir.path().join("sound.ts");
+    let audio = dir.path().join("sound.ts");
     let part = recording(dir.path(), "silent.ts", "96x64", &["-c:v", "libx264"]);
     media::ffmpeg(
         [
@@ -122,9 +122,9 @@ fn clips_of_such_videos_hold_their_scenes_or_say_why_not() {
             "-c:a",
             "mp2",
         ],
-        &sound,
+        &audio,
     );
-    joined(&dir.path().join("back.ts"), &[&sound, &sound]);
+    joined(&dir.path().join("back.ts"), &[&audio, &audio]);
     let paths = [
         dir.path().join("back.ts"),
         two(dir.path(), "resized.ts", "libx264", ["96x64", "160x96"], "3"),
@@ -166,8 +166,8 @@ fn clips_of_such_videos_hold_their_scenes_or_say_why_not() {
             let name = cut_span(&ffmpeg, &paths[0], &span, &cut, &hits, scene.index).unwrap();
             assert_eq!(frames_of(&hits.join(&name)), 25, "{name}");
             let clip = ffmpeg.probe(&hits.join(&name), &Default::default()).unwrap();
-            let heard = ffmpeg.sound(&clip, &Default::default()).unwrap().seconds();
-            assert!((heard - 1.0).abs() < 0.1, "{name}: {heard} s of sound");
+            let heard = ffmpeg.audio(&clip, &Default::default()).unwrap().seconds();
+            assert!((heard - 1.0).abs() < 0.1, "{name}: {heard} s of audio");
         }
         let all = Span { start: Some(made.video.start.time), end: None };
         assert_eq!(frames_of(&hits.join(cut_span(&ffmpeg, &paths[0], &all, &cut, &hits, 9).unwrap())), 150);
@@ -213,7 +213,7 @@ fn a_file_that_changes_while_it_is_read_is_complained_of() {
 }
 
 #[test]
-fn pictures_of_a_folder_may_be_of_several_sizes() {
+fn images_of_a_folder_may_be_of_several_sizes() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("frames");
     fs::create_dir(&folder).unwrap();

@@ -6,7 +6,7 @@ use super::place::tenth;
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Look {
+pub enum SeriesStyle {
     /// As it is; few points are marked, for they are measurements.
     #[default]
     Line,
@@ -28,7 +28,7 @@ pub struct Series {
     /// What guessing reaches, drawn as a dotted line of the same colour.
     pub chance: Option<f64>,
     /// How it is drawn.
-    pub look: Look,
+    pub style: SeriesStyle,
 }
 
 impl Series {
@@ -39,7 +39,7 @@ impl Series {
 
     /// The same with at most [`POINTS`] points.
     pub(super) fn thinned(&self) -> Self {
-        if self.look == Look::Envelope {
+        if self.style == SeriesStyle::Envelope {
             return self.clone();
         }
         Self { points: thin(&self.points), intervals: thin(&self.intervals), ..self.clone() }

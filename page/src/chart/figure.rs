@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::axis::{Axis, Laid};
-use super::curve::{Look, Series, running_mean, thin};
+use super::curve::{Series, SeriesStyle, running_mean, thin};
 use super::place::{hue, percent, tenth};
 use crate::number::three_digits;
 
@@ -62,14 +62,17 @@ pub(super) fn stroke(class: &str, path: &str) -> Markup {
 
 /// The value that a line came to; of a noisy line its running mean, not its last jump.
 pub(super) fn last(series: &Series, axis: &Axis) -> Option<f64> {
-    let points =
-        if series.look == Look::Smooth { running_mean(&thin(&series.points)) } else { series.points.clone() };
+    let points = if series.style == SeriesStyle::Smooth {
+        running_mean(&thin(&series.points))
+    } else {
+        series.points.clone()
+    };
     points.into_iter().rev().map(|p| p.1).find(|&y| axis.holds(y))
 }
 
 /// One series in the legend: what it came to, and what guessing reaches.
 pub(super) fn legend_of(index: usize, series: &Series, axis: &Axis) -> Markup {
-    let known = last(series, axis).filter(|_| series.look != Look::Envelope);
+    let known = last(series, axis).filter(|_| series.style != SeriesStyle::Envelope);
     html! {
         li {
             i class=(hue(index)) {}

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::axis::Axis;
-use super::curve::{self, Look, Series};
+use super::curve::{self, Series, SeriesStyle};
 use super::figure::{Frame, last, legend_of, stroke};
 use super::names::axis_names;
 use super::place::{hue, percent, tenth};
@@ -129,16 +129,16 @@ impl LineChart {
         // Hues repeat after six: dashes keep such lines apart.
         let class = |kind: &str| format!("{kind} {}{}", hue(index), if index >= 6 { " again" } else { "" });
         html! {
-            @match series.look {
-                Look::Smooth => {
+            @match series.style {
+                SeriesStyle::Smooth => {
                     (stroke(&class("raw"), &curve::path(&series.points, &at)))
                     (stroke(&class("line"), &curve::path(&curve::running_mean(&series.points), &at)))
                 }
-                Look::Envelope => {
+                SeriesStyle::Envelope => {
                     @let (path, many) = curve::envelope(&series.points, &at);
                     (stroke(&class(if many { "envelope" } else { "line fine" }), &path))
                 }
-                Look::Line => {
+                SeriesStyle::Line => {
                     (stroke(&class("line"), &curve::path(&series.points, &at)))
                     @if series.points.len() <= FEW { (self.dots(frame, index, series)) }
                 }

@@ -85,7 +85,7 @@ fn record() -> VideoRecord {
         variable_rate: false,
         start: at(0),
         end: at(FRAMES),
-        sound: true,
+        audio: true,
         failures: FailureRecord {
             count: 14,
             first: Some("error while decoding MB 37 21, bytestream -5 <b>not bold</b>".into()),
@@ -148,7 +148,7 @@ fn scene(index: usize, start: u64, end: u64, shots: (usize, usize)) -> Scene {
         ("objects", labels(&OBJECTS, seed + 7)),
         ("moods", labels(&MOODS, seed + 3)),
     ];
-    // One scene of which little is known, and some without a picture, sound, caption or words.
+    // One scene of which little is known, and some without an image, audio file, caption or words.
     let bare = index == 3;
     Scene {
         index,
@@ -161,7 +161,7 @@ fn scene(index: usize, start: u64, end: u64, shots: (usize, usize)) -> Scene {
         sounds: if index.is_multiple_of(3) { Vec::new() } else { labels(&SOUNDS, seed + 11) },
         caption: (index % 7 != 6).then(|| CAPTIONS[index % CAPTIONS.len()].to_owned()),
         transcript: (0..[0, 2, 4, 9][index % 4]).filter(|_| !bare).map(spoken).collect(),
-        vector: Some(index),
+        embedding: Some(index),
     }
 }
 
@@ -184,7 +184,7 @@ fn scores(events: &[Event]) -> Scores {
 }
 
 /// A landscape of three colours: sky, sun, ground.
-pub fn picture(index: usize) -> RgbImage {
+pub fn image(index: usize) -> RgbImage {
     let hue = |n: u64| (60.0 + 170.0 * chance(index as u64 * 13 + n)) as u8;
     let (sky, ground) = ([hue(1), hue(2), hue(3)], [hue(4) / 3, hue(5) / 3, hue(6) / 3]);
     let (sun_x, sun_y) = (60.0 + 280.0 * chance(index as u64), 30.0 + 60.0 * chance(index as u64 + 50));

@@ -1,6 +1,6 @@
-//! Colours of a small picture in OpenCV's 8-bit integers: hue, saturation and value, and two kinds of grey.
+//! Colours of a small image in OpenCV's 8-bit integers: hue, saturation and value, and two kinds of grey.
 
-use super::picture::Picture;
+use super::image::Image;
 
 /// Hue (0 to 179), saturation and value (0 to 255) of each pixel.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +20,12 @@ impl Hsv {
     /// OpenCV's `COLOR_BGR2HSV`. Its tables hold `255 / value` and `30 / difference` in units of 2^-12, rounded. Here they are reckoned
     /// anew for each pixel, in floats, which is exact (every number is a multiple of a half below 2^23) and goes four or more pixels
     /// at a time.
-    pub(super) fn of(&mut self, picture: &Picture) {
-        let n = picture.blue.len();
+    pub(super) fn of(&mut self, image: &Image) {
+        let n = image.blue.len();
         for plane in [&mut self.hue, &mut self.saturation, &mut self.value] {
             plane.resize(n, 0);
         }
-        let from = picture.blue.chunks(BLOCK).zip(picture.green.chunks(BLOCK)).zip(picture.red.chunks(BLOCK));
+        let from = image.blue.chunks(BLOCK).zip(image.green.chunks(BLOCK)).zip(image.red.chunks(BLOCK));
         let into = self
             .hue
             .chunks_mut(BLOCK)
@@ -66,25 +66,25 @@ fn block([blue, green, red]: [&[u8]; 3], [hue, saturation, value]: [&mut [u8]; 3
 }
 
 /// The largest of the three colours, where hue and saturation do not count.
-pub(super) fn value(picture: &Picture, into: &mut Vec<u8>) {
+pub(super) fn value(image: &Image, into: &mut Vec<u8>) {
     into.clear();
-    let pixels = picture.blue.iter().zip(&picture.green).zip(&picture.red);
+    let pixels = image.blue.iter().zip(&image.green).zip(&image.red);
     into.extend(pixels.map(|((b, g), r)| *b.max(g).max(r)));
 }
 
 /// OpenCV's `COLOR_BGR2GRAY`: weights in units of 2^-15.
-pub(super) fn grey(picture: &Picture, into: &mut Vec<u8>) {
-    weighted(picture, [3735, 19_235, 9798], 15, into);
+pub(super) fn grey(image: &Image, into: &mut Vec<u8>) {
+    weighted(image, [3735, 19_235, 9798], 15, into);
 }
 
 /// The Y of OpenCV's `COLOR_BGR2YUV`: the same weights in units of 2^-14.
-pub(super) fn luma(picture: &Picture, into: &mut Vec<u8>) {
-    weighted(picture, [1868, 9617, 4899], 14, into);
+pub(super) fn luma(image: &Image, into: &mut Vec<u8>) {
+    weighted(image, [1868, 9617, 4899], 14, into);
 }
 
-fn weighted(picture: &Picture, weights: [u32; 3], bits: u32, into: &mut Vec<u8>) {
+fn weighted(image: &Image, weights: [u32; 3], bits: u32, into: &mut Vec<u8>) {
     into.clear();
-    let pixels = picture.blue.iter().zip(&picture.green).zip(&picture.red);
+    let pixels = image.blue.iter().zip(&image.green).zip(&image.red);
     into.extend(pixels.map(|((b, g), r)| {
         let sum = u32::from(*b) * weights[0] + u32::from(*g) * weights[1] + u32::from(*r) * weights[2];
         ((sum + (1 << (bits - 1))) >> bits) as u8
@@ -98,10 +98,10 @@ pub(super) fn mean_distance(a: &[u8], b: &[u8]) -> f64 {
 }
 
 /// The mean of all three colours.
-pub(super) fn mean(picture: &Picture) -> f64 {
+pub(super) fn mean(image: &Image) -> f64 {
     let sum = |plane: &[u8]| plane.iter().map(|v| u32::from(*v)).sum::<u32>();
-    let all = u64::from(sum(&picture.blue)) + u64::from(sum(&picture.green)) + u64::from(sum(&picture.red));
-    all as f64 / (3 * picture.blue.len()) as f64
+    let all = u64::from(sum(&image.blue)) + u64::from(sum(&image.green)) + u64::from(sum(&image.red));
+    all as f64 / (3 * image.blue.len()) as f64
 }
 
 #[cfg(test)]
@@ -127,13 +127,13 @@ mod tests {
 
     #[test]
     fn floats_give_the_tables_integers() {
-        let mut picture = Picture::new(256, 256);
+        let mut image = Image::new(256, 256);
         let mut hsv = Hsv::default();
         for red in 0..=255u8 {
             for i in 0..65_536usize {
-                (picture.blue[i], picture.green[i], picture.red[i]) = (i as u8, (i >> 8) as u8, red);
+                (image.blue[i], image.green[i], image.red[i]) = (i as u8, (i >> 8) as u8, red);
             }
-            hsv.of(&picture);
+            hsv.of(&image);
             for i in 0..65_536usize {
                 let expected = by_tables((i & 255) as i32, (i >> 8) as i32, i32::from(red));
                 assert_eq!([hsv.hue[i], hsv.saturation[i], hsv.value[i]], expected, "{i} {red}");

@@ -4,8 +4,8 @@ use super::clock::{Clock, Position};
 use super::colour::{Hsv, mean_distance, value};
 use super::edges::Edges;
 use super::flash::{FlashFilter, Scored};
+use super::image::Image;
 use super::length::Least;
-use super::picture::Picture;
 use super::settings::{AdaptiveSettings, ContentSettings, Weights};
 use std::collections::VecDeque;
 
@@ -73,13 +73,13 @@ impl Changes {
         })
     }
 
-    pub(super) fn push(&mut self, picture: &Picture) {
+    pub(super) fn push(&mut self, image: &Image) {
         self.frames.swap(0, 1);
         let [now, before] = &mut self.frames;
         if self.colour {
-            now.of(picture);
+            now.of(image);
         } else {
-            value(picture, &mut now.value);
+            value(image, &mut now.value);
         }
         if let Some(finder) = &mut self.finder {
             finder.of(&now.value);

@@ -1,10 +1,10 @@
-//! Edges of a small picture: OpenCV's `Canny` (Sobel of 3 x 3, sums of absolute gradients) between two levels around the median, then
+//! Edges of a small image: OpenCV's `Canny` (Sobel of 3 x 3, sums of absolute gradients) between two levels around the median, then
 //! widened by a square (`dilate`).
 
 /// tan 22.5° in units of 2^-15, as OpenCV has it.
 const TANGENT: i32 = 13_573;
 
-/// Finds edges in pictures of one size.
+/// Finds edges in images of one size.
 #[derive(Debug, Clone)]
 pub(super) struct Edges {
     width: usize,
@@ -38,7 +38,7 @@ impl Edges {
         }
     }
 
-    /// PySceneDetect's guess of a kernel for widening, by the picture's size.
+    /// PySceneDetect's guess of a kernel for widening, by the image's size.
     pub(super) fn kernel(width: usize, height: usize) -> usize {
         let size = 4 + (((width * height) as f64).sqrt() / 192.0).round_ties_even() as usize;
         size | 1

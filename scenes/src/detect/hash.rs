@@ -1,4 +1,4 @@
-//! Perceptual hashes: which low frequencies of a small grey picture lie above their median.
+//! Perceptual hashes: which low frequencies of a small grey image lie above their median.
 
 use super::area::area;
 use super::clock::{Clock, Position};
@@ -62,7 +62,7 @@ impl Hash {
 }
 
 /// The orthonormal cosine transform (DCT-II) of `n` values. Sums and differences of values that mirror each other are taken first, so
-/// that of a plain picture all but the first are exactly 0 where `n` is a power of two, as OpenCV has it.
+/// that of a plain image all but the first are exactly 0 where `n` is a power of two, as OpenCV has it.
 #[derive(Debug, Clone)]
 struct Transform {
     n: usize,

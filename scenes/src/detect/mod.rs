@@ -2,10 +2,10 @@
 //! (fades), `histogram` and `hash`.
 //!
 //! ```text
-//! frame (4:2:0 or BGR) -> Shrink -> Picture -> Detection (once for all detectors) -> cuts, scores
+//! frame (4:2:0 or BGR) -> Shrink -> Image -> Detection (once for all detectors) -> cuts, scores
 //! ```
 //!
-//! The small picture is byte for byte that of OpenCV 5.0 (of 4.12 too, where the file says nothing of its colours or names BT.601 in
+//! The small image is byte for byte that of OpenCV 5.0 (of 4.12 too, where the file says nothing of its colours or names BT.601 in
 //! the limited range: that version does not look at it), so are hue, saturation, value, edges and histograms;
 //! times are rounded to microseconds as there, because the shortest shot is measured by them. What differs:
 //!
@@ -14,7 +14,7 @@
 //!   and here.
 //! - A cut within a fade is placed by such numbers; the index is that of the first frame that is not before it.
 //! - `hash` takes its cosine transform in double precision, OpenCV in single and in another order. A bit differs only where two
-//!   frequencies are equal to six digits around the median; with a `size * lowpass` that is no power of two, also in plain pictures.
+//!   frequencies are equal to six digits around the median; with a `size * lowpass` that is no power of two, also in plain images.
 //! - Frames that are not 8-bit 4:2:0 of even sides come as FFmpeg's own BGR24 (bicubic, its default), which is what OpenCV asks it for.
 //!   There, and in codecs that do not fix every bit (MPEG-4 part 2), two versions of FFmpeg may differ by a level.
 //! - The rate is OpenCV's where FFmpeg tells it to the last digit: see [`average_rate`].
@@ -31,16 +31,16 @@ mod fades;
 mod flash;
 mod hash;
 mod histogram;
+mod image;
 mod length;
-mod picture;
 mod settings;
 mod sparse;
 mod taps;
 
 pub use clock::{Clock, average_rate};
 pub use convert::Matrix;
+pub use image::{Image, Shrink};
 pub use length::MinLength;
-pub use picture::{Picture, Shrink};
 pub use settings::{
     AdaptiveSettings, ContentSettings, FilterMode, HashSettings, HistogramSettings, Method, Settings,
     ThresholdSettings, Weights,
@@ -112,7 +112,7 @@ enum Kind {
 }
 
 impl Detection {
-    /// `size` is that of the small pictures ([`Shrink::small`]). `every_score`: also hue, saturation and edges that no weight asks for, as
+    /// `size` is that of the small images ([`Shrink::small`]). `every_score`: also hue, saturation and edges that no weight asks for, as
     /// PySceneDetect's statistics have them; edges cost more than all the rest.
     ///
     /// # Errors
@@ -193,20 +193,20 @@ impl Detection {
         self.scores.rows.push(vec![f64::NAN; self.scores.names.len()]);
     }
 
-    /// The next frame, in the order of showing. `picture` is of the size that was named at the start.
-    pub fn push(&mut self, picture: &Picture, time: Time) {
+    /// The next frame, in the order of showing. `image` is of the size that was named at the start.
+    pub fn push(&mut self, image: &Image, time: Time) {
         let at = self.clock.at(self.scores.times.len() as u64, time);
         self.skip(time);
         if self.needs.change {
-            self.changes.push(picture);
+            self.changes.push(image);
         }
-        let mean = if self.needs.mean { colour::mean(picture) } else { 0.0 };
+        let mean = if self.needs.mean { colour::mean(image) } else { 0.0 };
         let counts = self.needs.histogram.then(|| {
-            colour::luma(picture, &mut self.grey);
+            colour::luma(image, &mut self.grey);
             histogram::counts(&self.grey)
         });
         if self.needs.grey {
-            colour::grey(picture, &mut self.grey);
+            colour::grey(image, &mut self.grey);
         }
         let clock = self.clock;
         for (detector, cuts) in self.detectors.iter_mut().zip(&mut self.cuts) {

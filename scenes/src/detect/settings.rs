@@ -69,7 +69,7 @@ pub struct ContentSettings {
     pub weights: Weights,
     /// Brightness alone; `weights` are not looked at. false
     pub luma_only: bool,
-    /// How far edges are widened before they are compared: an odd number of pixels from 3. By the picture's size
+    /// How far edges are widened before they are compared: an odd number of pixels from 3. By the image's size
     pub kernel_size: Option<usize>,
     /// What is done with cuts nearer than the shortest shot. merge
     pub filter_mode: FilterMode,
@@ -104,7 +104,7 @@ pub struct AdaptiveSettings {
     pub weights: Weights,
     /// Brightness alone; `weights` are not looked at. false
     pub luma_only: bool,
-    /// How far edges are widened before they are compared: an odd number of pixels from 3. By the picture's size
+    /// How far edges are widened before they are compared: an odd number of pixels from 3. By the image's size
     pub kernel_size: Option<usize>,
 }
 
@@ -187,7 +187,7 @@ pub struct HashSettings {
     pub threshold: f64,
     /// The hash has this number of bits, squared. 16
     pub size: usize,
-    /// The picture is made `size` times this wide before its low frequencies are taken; the product must be even. 2
+    /// The image is made `size` times this wide before its low frequencies are taken; the product must be even. 2
     pub lowpass: usize,
     /// The shortest shot. 15 frames
     pub min_scene_len: MinLength,

@@ -1,7 +1,7 @@
-//! A card a scene: its picture first.
+//! A card a scene: its image first.
 
 use super::clock::{length, shown};
-use super::picture::Picture;
+use super::image::Image;
 use crate::record::{Label, Scene, Spoken, VideoScenes};
 use maud::{Markup, html};
 use unisono_files::line;
@@ -15,28 +15,28 @@ const LEAST: f64 = 0.05;
 /// Lines of a transcript before the rest is folded.
 const LINES: usize = 5;
 
-pub(super) fn section(of: &VideoScenes, pictures: &[Option<Picture>]) -> Section {
+pub(super) fn section(of: &VideoScenes, images: &[Option<Image>]) -> Section {
     let lead = if of.scenes.is_empty() { "There is none: no frame was decoded." } else { "" };
-    // Tall videos have tall pictures; a card is never taller than wide.
+    // Tall videos have tall images; a card is never taller than wide.
     let (width, height) = (of.video.size.0.max(1), of.video.size.1.max(1));
     let shape = (f64::from(width) / f64::from(height)).clamp(1.2, 2.4);
     let body = html! {
         div.cards.scenes style=(format!("--shape:{shape:.4}")) {
-            @for (scene, picture) in of.scenes.iter().zip(pictures) { (card(scene, picture.as_ref())) }
+            @for (scene, image) in of.scenes.iter().zip(images) { (card(scene, image.as_ref())) }
         }
     };
     Section::new("scenes", "Scenes", lead, body)
 }
 
-fn card(scene: &Scene, picture: Option<&Picture>) -> Markup {
+fn card(scene: &Scene, image: Option<&Image>) -> Markup {
     let number = scene.index + 1;
     let shots = scene.shots.1.saturating_sub(scene.shots.0);
     html! {
         article.card.scene #{ "scene-" (number) } {
-            div.picture {
-                @match picture {
-                    Some(picture) => img src=(picture.card) alt={ "Scene " (number) ", frame " (scene.key.frame) } loading="lazy" decoding="async";,
-                    None => span.missing { "no picture" },
+            div.image {
+                @match image {
+                    Some(image) => img src=(image.card) alt={ "Scene " (number) ", frame " (scene.key.frame) } loading="lazy" decoding="async";,
+                    None => span.missing { "no image" },
                 }
                 b.number { (number) }
                 span.length { (length(scene.start, scene.end)) }

@@ -6,7 +6,7 @@ use crate::record::{EventKind, VideoScenes};
 use maud::html;
 use unisono_files::line;
 use unisono_page::Section;
-use unisono_page::chart::{Axis, LineChart, Look, Rule, Series};
+use unisono_page::chart::{Axis, LineChart, Rule, Series, SeriesStyle};
 use unisono_page::number::{plain, three_digits};
 
 /// Curves on a page that names none.
@@ -46,7 +46,7 @@ fn figure(of: &VideoScenes, column: usize, curve: &Curve, cuts: &[f64], clock: &
         title: line(&curve.name, 80),
         x: clock.axis.clone(),
         y: Axis { label, from_zero: true, ..Axis::default() },
-        series: vec![Series { points, look: Look::Envelope, ..Series::default() }],
+        series: vec![Series { points, style: SeriesStyle::Envelope, ..Series::default() }],
         rules: threshold.map(|value| Rule { value, name: "threshold".to_owned() }).into_iter().collect(),
         events: cuts.to_vec(),
         ..LineChart::default()

@@ -21,7 +21,7 @@ pub(super) fn header(of: &VideoScenes) -> Markup {
     banner(Some("Scenes"), &line(&of.video.name(), 240), &inside)
 }
 
-/// Under the strip: pictures come first.
+/// Under the strip: images come first.
 pub(super) fn about(of: &VideoScenes) -> Markup {
     html! { (facts(&known(of))) (failures(of)) }
 }
@@ -52,7 +52,7 @@ fn known(of: &VideoScenes) -> Vec<Fact> {
         (None, false) => "not told".to_owned(),
     };
     facts.push(Fact::new("Frame rate", rate));
-    facts.push(Fact::new("Audio", if video.sound { "yes" } else { "none" }));
+    facts.push(Fact::new("Audio", if video.audio { "yes" } else { "none" }));
     if start.num != 0 {
         facts.push(Fact::new("Clock starts at", shown(video.start)));
     }

@@ -1,7 +1,7 @@
 //! The video from left to right: scenes as a strip of film, events under it.
 
 use super::clock::{Clock, length, shown};
-use super::picture::Picture;
+use super::image::Image;
 use crate::record::{Event, EventKind, Scene, VideoScenes};
 use maud::{Markup, html};
 use std::fmt::Write;
@@ -9,18 +9,18 @@ use unisono_files::line;
 use unisono_page::chart::{axis_names, percent};
 use unisono_page::number::counted;
 
-/// Narrower scenes are colour only: a picture of three pixels is none, and two thousand of them are heavy.
+/// Narrower scenes are colour only: an image of three pixels is none, and two thousand of them are heavy.
 const NARROWEST: f64 = 0.004;
 /// Narrower scenes have no number, and those below the second only in a wide window.
 const NUMBERED: (f64, f64) = (0.03, 0.085);
 /// Width of the drawing's own units.
 const WIDE: f64 = 10_000.0;
 
-pub(super) fn section(of: &VideoScenes, pictures: &[Option<Picture>], clock: &Clock) -> Markup {
+pub(super) fn section(of: &VideoScenes, images: &[Option<Image>], clock: &Clock) -> Markup {
     html! {
         section #timeline.timeline aria-label="Timeline" {
             div.strip {
-                @for (scene, picture) in of.scenes.iter().zip(pictures) { (tile(scene, picture.as_ref(), clock)) }
+                @for (scene, image) in of.scenes.iter().zip(images) { (tile(scene, image.as_ref(), clock)) }
             }
             @if !of.events.is_empty() {
                 svg.marks viewBox="0 0 10000 20" preserveAspectRatio="none" role="img"
@@ -34,12 +34,12 @@ pub(super) fn section(of: &VideoScenes, pictures: &[Option<Picture>], clock: &Cl
     }
 }
 
-fn tile(scene: &Scene, picture: Option<&Picture>, clock: &Clock) -> Markup {
+fn tile(scene: &Scene, image: Option<&Image>, clock: &Clock) -> Markup {
     let (left, right) = (clock.place(scene.start.time), clock.place(scene.end.time));
     let wide = right - left;
     let mut style = format!("left:{};width:{}", percent(left), percent(wide));
-    if let Some(picture) = picture.filter(|_| wide >= NARROWEST) {
-        let _ = write!(style, ";background-image:url({})", picture.strip);
+    if let Some(image) = image.filter(|_| wide >= NARROWEST) {
+        let _ = write!(style, ";background-image:url({})", image.strip);
     }
     let number = scene.index + 1;
     let caption = scene.caption.as_deref().map(|c| format!("\n{}", line(c, 160))).unwrap_or_default();

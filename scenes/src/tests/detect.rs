@@ -24,7 +24,7 @@ struct Video {
     small: Size,
     rate: (i64, i64),
     positions: Vec<i64>,
-    pictures: Vec<u32>,
+    images: Vec<u32>,
     cuts: BTreeMap<String, Vec<(u64, i64)>>,
 }
 
@@ -140,16 +140,16 @@ impl Decoded {
         Clock::new(self.rate, self.frames[0].0)
     }
 
-    fn pictures(&self, mut each: impl FnMut(Time, &Picture)) {
+    fn images(&self, mut each: impl FnMut(Time, &Image)) {
         let mut shrink = Shrink::new(self.size.0, self.size.1).unwrap();
         shrink.set_matrix(self.matrix);
-        let mut picture = Picture::default();
+        let mut image = Image::default();
         for (time, bytes) in &self.frames {
             match self.full_range {
-                Some(full) => shrink.yuv420(bytes, full, &mut picture).unwrap(),
-                None => shrink.bgr(bytes, &mut picture).unwrap(),
+                Some(full) => shrink.yuv420(bytes, full, &mut image).unwrap(),
+                None => shrink.bgr(bytes, &mut image).unwrap(),
             }
-            each(*time, &picture);
+            each(*time, &image);
         }
     }
 }
@@ -172,14 +172,14 @@ fn cuts_are_those_of_pyscenedetect() {
         assert_eq!(positions, expected.positions, "{name}");
         let mut detection = Detection::new(&settings, clock, expected.small, false).unwrap();
         let mut sums = Vec::new();
-        video.pictures(|time, picture| {
-            assert_eq!((picture.width, picture.height), expected.small, "{name}");
-            sums.push(crc32(&picture.interleaved()));
-            detection.push(picture, time);
+        video.images(|time, image| {
+            assert_eq!((image.width, image.height), expected.small, "{name}");
+            sums.push(crc32(&image.interleaved()));
+            detection.push(image, time);
         });
         // MPEG-4 leaves its decoders some freedom of rounding, and FFmpeg's versions use it.
         if name != "half.avi" {
-            assert_eq!(sums, expected.pictures, "{name}");
+            assert_eq!(sums, expected.images, "{name}");
         }
         let found = detection.finish();
         for (setting, cuts) in golden.settings.keys().zip(&found.cuts) {
@@ -203,7 +203,7 @@ fn scores_are_those_of_pyscenedetect() {
         let video = decode(&name);
         let small = Shrink::new(video.size.0, video.size.1).unwrap().small();
         let mut detection = Detection::new(&settings, video.clock(), small, true).unwrap();
-        video.pictures(|time, picture| detection.push(picture, time));
+        video.images(|time, image| detection.push(image, time));
         let found = detection.finish().scores;
         assert_eq!(found.names, expected.names);
         assert_eq!(found.rows.len(), expected.rows.len());
@@ -256,15 +256,15 @@ fn settings_are_whole_and_checked() {
 #[test]
 fn frames_of_another_size_are_refused() {
     assert!(Shrink::new(0, 3).is_err());
-    let mut picture = Picture::default();
+    let mut image = Image::default();
     let mut shrink = Shrink::new(4, 4).unwrap();
     for length in [0, 23, 25, 48] {
-        assert!(shrink.yuv420(&vec![0; length], false, &mut picture).is_err());
+        assert!(shrink.yuv420(&vec![0; length], false, &mut image).is_err());
     }
-    assert!(shrink.bgr(&[0; 47], &mut picture).is_err());
-    assert!(Shrink::new(3, 4).unwrap().yuv420(&[0; 18], false, &mut picture).is_err());
-    assert!(shrink.yuv420(&[128; 24], true, &mut picture).is_ok());
-    assert_eq!(picture.blue, [128; 16]);
+    assert!(shrink.bgr(&[0; 47], &mut image).is_err());
+    assert!(Shrink::new(3, 4).unwrap().yuv420(&[0; 18], false, &mut image).is_err());
+    assert!(shrink.yuv420(&[128; 24], true, &mut image).is_ok());
+    assert_eq!(image.blue, [128; 16]);
 }
 
 #[test]
@@ -293,9 +293,9 @@ fn skipped_frames_keep_their_places() {
     let base = Ratio { num: 1, den: 25 };
     let time = |pts| Time { pts, base };
     let level = |value: u8| {
-        let mut picture = Picture::new(2, 2);
-        [&mut picture.blue, &mut picture.green, &mut picture.red].into_iter().for_each(|p| p.fill(value));
-        picture
+        let mut image = Image::new(2, 2);
+        [&mut image.blue, &mut image.green, &mut image.red].into_iter().for_each(|p| p.fill(value));
+        image
     };
     let settings = ["threshold", "adaptive"].map(|name| {
         serde_json::from_str(&format!("{{\"detector\":\"{name}\",\"min_scene_len\":0}}")).unwrap()

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-//! OpenCV's single steps, on pictures that a formula makes: `fixtures/scenes.py parts`.
+//! OpenCV's single steps, on images that a formula makes: `fixtures/scenes.py parts`.
 
 use super::tests::{Size, crc32, load};
 use super::*;
@@ -39,9 +39,9 @@ fn steps_are_those_of_opencv() {
     for (size, small, sum) in parts.shrink {
         let mut shrink = Shrink::new(size.0, size.1).unwrap();
         assert_eq!(shrink.small(), small);
-        let mut picture = Picture::default();
-        shrink.bgr(&noise(size.0 * size.1 * 3), &mut picture).unwrap();
-        assert_eq!(crc32(&picture.interleaved()), sum, "{size:?}");
+        let mut image = Image::default();
+        shrink.bgr(&noise(size.0 * size.1 * 3), &mut image).unwrap();
+        assert_eq!(crc32(&image.interleaved()), sum, "{size:?}");
     }
     for (size, sum, wide) in parts.edges {
         let mut edges = edges::Edges::new(size.0, size.1);
@@ -61,24 +61,24 @@ fn steps_are_those_of_opencv() {
 #[test]
 fn every_colour_is_that_of_opencv() {
     let parts: Parts = load("parts.json");
-    let mut picture = Picture::new(1, 1 << 24);
+    let mut image = Image::new(1, 1 << 24);
     for i in 0..1 << 24 {
-        (picture.blue[i], picture.green[i], picture.red[i]) = (i as u8, (i >> 8) as u8, (i >> 16) as u8);
+        (image.blue[i], image.green[i], image.red[i]) = (i as u8, (i >> 8) as u8, (i >> 16) as u8);
     }
     let mut plane = Vec::new();
-    colour::grey(&picture, &mut plane);
+    colour::grey(&image, &mut plane);
     assert_eq!(crc32(&plane), parts.grey);
-    colour::luma(&picture, &mut plane);
+    colour::luma(&image, &mut plane);
     assert_eq!(crc32(&plane), parts.luma);
     let mut hsv = colour::Hsv::default();
-    hsv.of(&picture);
+    hsv.of(&image);
     let planes = hsv.hue.iter().zip(&hsv.saturation).zip(&hsv.value);
     assert_eq!(crc32(&planes.flat_map(|((h, s), v)| [*h, *s, *v]).collect::<Vec<_>>()), parts.hsv);
     for (name, full) in [("limited", false), ("full", true)] {
         let mut row = convert::Row::new(1 << 24);
         // Blue counts fastest, so it stands for luma.
         let k = convert::Coefficients::new(Matrix::Bt601, full);
-        convert::yuv_to_bgr(&picture.blue, &picture.green, &picture.red, k, &mut row);
+        convert::yuv_to_bgr(&image.blue, &image.green, &image.red, k, &mut row);
         let pixels = row.blue.iter().zip(&row.green).zip(&row.red);
         let bytes: Vec<u8> = pixels.flat_map(|((b, g), r)| [*b, *g, *r]).collect();
         assert_eq!(crc32(&bytes), parts.every_yuv[name], "{name}");
@@ -88,17 +88,17 @@ fn every_colour_is_that_of_opencv() {
 #[test]
 fn every_matrix_is_that_of_opencv() {
     let parts: Parts = load("parts.json");
-    // Not shrunk: the rows of 256 x 256 pictures, one below the other.
+    // Not shrunk: the rows of 256 x 256 images, one below the other.
     let (side, count) = (256, 16);
     let mut shrink = Shrink::new(side, side).unwrap();
     for (name, full, sum) in parts.matrices {
         shrink.set_matrix(Matrix::named(&name));
         let bytes = noise(side * side / 2 * 3 * count);
         let mut all = Vec::new();
-        let mut picture = Picture::default();
+        let mut image = Image::default();
         for frame in bytes.chunks_exact(side * side / 2 * 3) {
-            shrink.yuv420(frame, full, &mut picture).unwrap();
-            all.extend(picture.interleaved());
+            shrink.yuv420(frame, full, &mut image).unwrap();
+            all.extend(image.interleaved());
         }
         assert_eq!(crc32(&all), sum, "{name} {full}");
     }

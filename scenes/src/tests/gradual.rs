@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A picture of its own for each seed, moving a little with `n`.
+/// An image of its own for each seed, moving a little with `n`.
 fn scene(seed: u32, n: u32) -> Vec<f32> {
     (0..48 * 27)
         .flat_map(|i| {
@@ -65,7 +65,7 @@ fn a_fade_out_and_in_is_one_event_and_a_blank_end_is_one_too() {
     let events = found(frames);
     assert_eq!(events.len(), 1, "{events:?}");
     assert!(events[0].0 == EventKind::Fade && events[0].1.abs_diff(30) <= 2 && events[0].2.abs_diff(60) <= 2);
-    // Two of them, a second of picture between: two events.
+    // Two of them, a second of image between: two events.
     let frames = (0..150).map(|n| match n {
         0..30 => scene(1, n),
         30..42 => blend(&scene(1, n), &black, (n - 29) as f32 / 13.0),
@@ -97,12 +97,12 @@ fn a_flash_is_seen_and_is_no_fade() {
 #[test]
 fn cuts_pans_and_changes_of_light_are_none_of_them() {
     assert_eq!(found((0..60).map(|n| scene(if n < 30 { 1 } else { 2 }, n))), []);
-    // The picture moves by a cell a frame.
+    // The image moves by a cell a frame.
     assert_eq!(found((0..80).map(|n| scene(1, n * 24))), []);
     let light = |n: u32| scene(1, 0).iter().map(|v| v * (0.4 + 0.6 * n as f32 / 50.0)).collect::<Vec<f32>>();
     assert_eq!(found((0..50).map(light)), []);
     assert_eq!(found([]), []);
     assert_eq!(found([scene(1, 0)]), []);
-    // A dark picture that stays is no flash when it grows light for good.
+    // A dark image that stays is no flash when it grows light for good.
     assert_eq!(found((0..40).map(|n| if n < 20 { vec![20.0; 3888] } else { vec![120.0; 3888] })), []);
 }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use super::{Matrix, Picture, Shrink};
+use super::{Image, Matrix, Shrink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use unisono_media::video::{Ffmpeg, Layout, StreamOptions, VideoLimits};
@@ -14,8 +14,8 @@ fn make(dir: &Path, name: &str, words: &[&str]) -> PathBuf {
     path
 }
 
-/// The small pictures of a video's frames, of whole ones or of their pixels that are looked at.
-fn pictures(path: &Path, picked: bool) -> (Vec<Picture>, usize) {
+/// The small images of a video's frames, of whole ones or of their pixels that are looked at.
+fn images(path: &Path, picked: bool) -> (Vec<Image>, usize) {
     let (ffmpeg, limits) = (Ffmpeg::find(None).unwrap(), VideoLimits::default());
     let video = ffmpeg.probe(path, &limits).unwrap();
     let (width, height) = video.size.unwrap();
@@ -27,22 +27,22 @@ fn pictures(path: &Path, picked: bool) -> (Vec<Picture>, usize) {
     while let Some(shape) = track.next(&mut data).unwrap() {
         assert_eq!((shape.width, shape.height), (width, height));
         shrink.set_matrix(Matrix::named(shape.matrix));
-        let mut picture = Picture::default();
+        let mut image = Image::default();
         match shape.layout {
-            Layout::Yuv420 { full_range } => shrink.yuv420(&data, full_range, &mut picture).unwrap(),
+            Layout::Yuv420 { full_range } => shrink.yuv420(&data, full_range, &mut image).unwrap(),
             Layout::Picked { full_range } => {
                 assert!(data.len() * 2 <= (width * height) as usize / 2 * 3);
-                shrink.picked(&data, full_range, &mut picture).unwrap();
+                shrink.picked(&data, full_range, &mut image).unwrap();
             }
             other => unreachable!("{other:?}"),
         }
-        found.push(picture);
+        found.push(image);
     }
     (found, stream.ending.failures().unwrap().count)
 }
 
 #[test]
-fn few_pixels_make_the_pictures_of_whole_frames() {
+fn few_pixels_make_the_images_of_whole_frames() {
     let dir = tempfile::tempdir().unwrap();
     for (size, few) in [
         // Each 5th and 15th; between two, from several cuttings; upright; each kind along one axis.
@@ -68,7 +68,7 @@ fn few_pixels_make_the_pictures_of_whole_frames() {
         let shrink = Shrink::new(width.parse().unwrap(), height.parse().unwrap()).unwrap();
         assert_eq!(shrink.grid().is_some(), few, "{size}");
         if few {
-            let (picked, whole) = (pictures(&path, true), pictures(&path, false));
+            let (picked, whole) = (images(&path, true), images(&path, false));
             assert_eq!((whole.0.len(), whole.1), (3, 0), "{size}");
             assert!(picked == whole, "{size}");
         }
@@ -85,7 +85,7 @@ fn frames_of_another_size_are_brought_to_the_first_as_whole_ones_are() {
     let (a, b) = (part("a.ts", "1920x1080"), part("b.ts", "640x360"));
     let path = dir.path().join("both.ts");
     std::fs::write(&path, [std::fs::read(a).unwrap(), std::fs::read(b).unwrap()].concat()).unwrap();
-    let (picked, whole) = (pictures(&path, true), pictures(&path, false));
+    let (picked, whole) = (images(&path, true), images(&path, false));
     assert_eq!(whole.0.len(), 6);
     assert!(picked == whole);
 }

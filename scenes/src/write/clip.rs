@@ -11,10 +11,10 @@ use std::path::Path;
 pub enum Cut {
     /// Decoded and encoded again: exactly the frames from the start to before the end.
     Frames {
-        /// Options of the picture's encoder: `-c:v libx264 …`.
-        picture: Vec<String>,
-        /// Options of the sound's encoder: `-c:a aac …`.
-        sound: Vec<String>,
+        /// Options of the image's encoder: `-c:v libx264 …`.
+        image: Vec<String>,
+        /// Options of the audio's encoder: `-c:a aac …`.
+        audio: Vec<String>,
     },
     /// Copied as it is: quick and without loss. Begins at the key frame at or before the start, so it may be longer, by up to
     /// seconds, and players hide the difference or not.
@@ -26,8 +26,8 @@ impl Default for Cut {
     fn default() -> Self {
         let words = |text: &str| text.split(' ').map(String::from).collect();
         Self::Frames {
-            picture: words("-c:v libx264 -crf 18 -preset medium -pix_fmt yuv420p"),
-            sound: words("-c:a aac -b:a 192k"),
+            image: words("-c:v libx264 -crf 18 -preset medium -pix_fmt yuv420p"),
+            audio: words("-c:a aac -b:a 192k"),
         }
     }
 }
@@ -57,7 +57,7 @@ pub fn clip(video: &VideoRecord, start: Moment, end: Moment, cut: &Cut, out: &Pa
     };
     let source = file(&video.path);
     match cut {
-        Cut::Frames { picture, sound } => {
+        Cut::Frames { image, audio } => {
             let (first, last) = (seconds(from), seconds(to));
             let counted = !video.failures.jumps.is_empty();
             // Times stay the container's, so that the filters can name the frames by them. A seek lands at a key frame: what it
@@ -97,13 +97,13 @@ pub fn clip(video: &VideoRecord, start: Moment, end: Moment, cut: &Cut, out: &Pa
                 words.add("-enc_time_base");
                 words.add(&base.to_string());
             }
-            words.0.extend(picture.iter().map(OsString::from));
-            if video.sound {
+            words.0.extend(image.iter().map(OsString::from));
+            if video.audio {
                 words.add("-map 0:a:0? -af");
-                // Where the sound starts later than the picture, it does so in the piece.
+                // Where the audio starts later than the image, it does so in the piece.
                 let samples = if counted { "asetpts=STARTPTS+N/SR/TB," } else { "" };
                 words.add(&format!("{samples}atrim=start={first}:end={last},asetpts=PTS-({from})/TB"));
-                words.0.extend(sound.iter().map(OsString::from));
+                words.0.extend(audio.iter().map(OsString::from));
             } else {
                 words.add("-an");
             }

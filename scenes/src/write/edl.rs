@@ -20,7 +20,7 @@ struct Line {
 
 /// The pieces of a video as an edit decision list: source and record timecodes are the same and count from the first frame, at the
 /// video's rate. Dissolves are `D` with their length; since both sides are the same file at the same place, making them again changes
-/// no picture. Fades and flashes are `* LOC:` lines. Pieces that the rate cannot tell apart (a changing rate) are left out.
+/// no image. Fades and flashes are `* LOC:` lines. Pieces that the rate cannot tell apart (a changing rate) are left out.
 pub fn edl(of: &VideoScenes, unit: Unit) -> String {
     let code = Timecode::of(&of.video);
     let (name, reel) = (line(&of.video.name(), 255), reel(&of.video.name()));

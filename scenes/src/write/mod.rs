@@ -84,7 +84,7 @@ pub struct Options {
     pub outputs: Vec<Output>,
     /// Settings to keep in `video.json`; null: none.
     pub settings: serde_json::Value,
-    /// Where the file's clock starts, if that is not at its first frame (sound that begins earlier): chapters count from it.
+    /// Where the file's clock starts, if that is not at its first frame (audio that begins earlier): chapters count from it.
     pub origin: Option<Time>,
     /// The page.
     pub report: report::Options,

@@ -9,14 +9,14 @@ use crate::record::{Event, EventKind, Moment, VideoScenes};
 use serde_json::{Map, Value, json};
 use unisono_files::line;
 
-/// The pieces of a video as a timeline: one video track, and one of sound where there is sound. Times count from the first frame at the
+/// The pieces of a video as a timeline: one video track, and one of audio where there is audio. Times count from the first frame at the
 /// video's rate; where that rate changes, in parts of a frame of the nearest rate, so that nothing is rounded. Events are markers; cuts
 /// are so in scenes only, where they are not the pieces' edges. `Clip.1` and `Transition.1` are read by every version.
 pub fn otio(of: &VideoScenes, unit: Unit) -> String {
     let write = Writer { of, unit, code: Timecode::of(&of.video) };
     let edits = edits(of, unit);
     let mut tracks = vec![write.track("Video", &edits, true)];
-    if of.video.sound {
+    if of.video.audio {
         tracks.push(write.track("Audio", &edits, false));
     }
     let markers: Vec<Value> = of

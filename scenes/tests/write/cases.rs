@@ -26,7 +26,7 @@ pub struct Case {
     shots: Vec<u64>,
     scenes: Vec<usize>,
     events: Vec<(EventKind, u64, u64)>,
-    sound: bool,
+    audio: bool,
     captions: Vec<Option<String>>,
 }
 
@@ -63,7 +63,7 @@ impl Case {
             sounds: Vec::new(),
             caption: self.captions[index].clone(),
             transcript: Vec::new(),
-            vector: None,
+            embedding: None,
         };
         let event = |&(kind, start, end): &(EventKind, u64, u64)| Event {
             kind,
@@ -81,7 +81,7 @@ impl Case {
                 variable_rate: self.variable,
                 start: self.at(0),
                 end: self.at(self.shots.last().copied().unwrap_or(0)),
-                sound: self.sound,
+                audio: self.audio,
                 failures: FailureRecord::default(),
                 detector: "content".into(),
             },

@@ -52,7 +52,7 @@ impl Map {
         self.data.len() / (self.height * self.width * self.place)
     }
 
-    /// Frames of a channel at a place of a window; `None` outside the picture.
+    /// Frames of a channel at a place of a window; `None` outside the image.
     fn at(&self, window: usize, y: isize, x: isize, channel: usize) -> Option<&[Vector]> {
         let (y, x) = (usize::try_from(y).ok()?, usize::try_from(x).ok()?);
         if y >= self.height || x >= self.width {
@@ -90,7 +90,7 @@ const FEW: usize = 8;
 struct Scratch {
     input: Vec<Vector>,
     output: Vec<Vector>,
-    /// What is outside the picture.
+    /// What is outside the image.
     zeros: Vec<Vector>,
 }
 

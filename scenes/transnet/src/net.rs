@@ -114,7 +114,7 @@ impl TransNet {
         })
     }
 
-    /// The stages' features over the picture, `[B, T, C]` each, and the last one's at every place, `[B, T, H' W' C]`.
+    /// The stages' features over the image, `[B, T, C]` each, and the last one's at every place, `[B, T, H' W' C]`.
     fn run_plain(&self, frames: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
         let (b, t) = (frames.size()[0], frames.size()[1]);
         let x = frames.f_view([b * t, HEIGHT as i64, WIDTH as i64, 3])?.f_permute([0, 3, 1, 2])?;

@@ -8,7 +8,7 @@ use unisono_nn::{Result, Scope};
 /// Colours are counted in eight steps of red, green and blue.
 const BINS: i64 = 512;
 
-/// Comparisons of the stages' features, averaged over the picture.
+/// Comparisons of the stages' features, averaged over the image.
 #[derive(Debug)]
 pub(crate) struct Similarity {
     projection: Linear,
@@ -27,7 +27,7 @@ impl Similarity {
         })
     }
 
-    /// The stages' features over the picture, `[B, T, C]` each → `[B, T, compared]`.
+    /// The stages' features over the image, `[B, T, C]` each → `[B, T, compared]`.
     pub(crate) fn forward(&self, features: &[Tensor]) -> Result<Tensor> {
         let x = self.projection.forward(&Tensor::f_cat(features, 2)?)?;
         Ok(self.fc.forward(&around(&x, self.lookup)?)?.f_relu()?)

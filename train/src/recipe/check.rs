@@ -70,7 +70,7 @@ impl Recipe {
             }
         }
         self.augment.image.validate()?;
-        self.augment.sound.validate()?;
+        self.augment.audio.validate()?;
         self.augment.spectrogram.validate()?;
         let o = &self.optimizer;
         let finite = |field: &str, v: f64, ok: bool, expected: &str| {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use unisono_datasets::augment::{ImageAugment, SoundAugment, SpectrogramAugment};
+use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment};
 use unisono_encoders::Modality;
 
 /// A source of records and its share of each batch.
@@ -33,7 +33,7 @@ pub struct DataConfig {
     #[serde(default)]
     pub one_language: bool,
     /// The text tokenizer is trained on the captions of the sources that say so; on all captions when none does. What it has
-    /// not met stays in bytes: speech is best matched with letters, pictures with words.
+    /// not met stays in bytes: speech is best matched with letters, images with words.
     #[serde(default)]
     pub tokenizer: bool,
     /// How a caption is chosen.
@@ -63,10 +63,10 @@ impl Default for CaptionConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
-    /// Of pictures.
+    /// Of images.
     pub image: ImageAugment,
     /// Of samples.
-    pub sound: SoundAugment,
+    pub audio: AudioAugment,
     /// Of spectrograms.
     pub spectrogram: SpectrogramAugment,
 }
@@ -83,7 +83,7 @@ pub struct LoaderConfig {
     pub cache_mb: usize,
     /// Distinct broken records that are skipped before the run stops.
     pub max_skip: usize,
-    /// Texts and sounds of a batch go through their towers in this many parts of like length: less padding.
+    /// Texts and audio files of a batch go through their towers in this many parts of like length: less padding.
     pub buckets: usize,
 }
 

@@ -26,7 +26,7 @@ pub struct FusionRecipe {
     pub context_length: i64,
     /// Whose tokens it attends to.
     pub memory: Vec<Modality>,
-    /// Most frames of a video; 1: pictures.
+    /// Most frames of a video; 1: images.
     #[serde(default = "single")]
     pub frames: i64,
     /// From the last block to next-token scores: `tied` to the token embedding, or `own`.

@@ -15,9 +15,9 @@ pub struct ReportConfig {
     pub protocol: Vec<Retrieval>,
     /// Where the data come from.
     pub data_set: Vec<DataSetNote>,
-    /// Captions of held-out items as queries for pictures.
+    /// Captions of held-out items as queries for images.
     pub search: Vec<ShowConfig>,
-    /// Held-out recordings as queries for pictures and captions.
+    /// Held-out recordings as queries for images and captions.
     pub spoken: Vec<ShowConfig>,
     /// Held-out items whose captions are shown and scored beside baselines.
     pub captions: Vec<Captioning>,
@@ -45,7 +45,7 @@ pub struct ShowConfig {
     pub name: String,
     /// The manifest.
     pub manifest: PathBuf,
-    /// The split whose pictures are found.
+    /// The split whose images are found.
     pub split: String,
     /// Languages of the queries, one query each; a language may come twice.
     pub langs: Vec<String>,

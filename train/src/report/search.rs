@@ -77,10 +77,10 @@ impl Show {
             of_lang.sort_by_key(|r| (spread(r.key()), r.id.clone()));
             let Some(r) = of_lang.first() else { continue };
             asked.insert(r.key().to_owned());
-            let sounds = self.embed(&[r], Modality::Audio, &[])?;
-            let Some(item) = sounds.items.first() else { continue };
+            let audios = self.embed(&[r], Modality::Audio, &[])?;
+            let Some(item) = audios.items.first() else { continue };
             let caption = r.text.first().cloned();
-            let vector = &sounds.vectors[..sounds.dim];
+            let vector = &audios.vectors[..audios.dim];
             to_images.push(self.search(item, vector, caption.clone(), &images, false)?);
             to_texts.push(self.search(item, vector, caption, &texts, true)?);
         }

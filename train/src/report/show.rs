@@ -1,4 +1,4 @@
-//! What the page shows of items: thumbnails, sounds, results, mistakes.
+//! What the page shows of items: thumbnails, audio files, results, mistakes.
 
 use crate::setup::Manifests;
 use crate::{Error, Result};
@@ -14,8 +14,8 @@ use unisono_media::{ImageOptions, MediaLimits, decode};
 
 /// Longest edge of an image in the page, in pixels.
 const THUMBNAIL: u32 = 128;
-/// Larger sounds are left out of the page, in bytes.
-const LARGEST_SOUND: u64 = 4 << 20;
+/// Larger audio files are left out of the page, in bytes.
+const LARGEST_AUDIO: u64 = 4 << 20;
 /// Items that are embedded at once.
 pub(super) const BATCH: usize = 256;
 /// Results shown for a query.
@@ -111,9 +111,9 @@ impl Show {
     }
 }
 
-/// A sound as the page carries it: its bytes; a large one is left out, and shows as a placeholder.
+/// An audio file as the page carries it: its bytes; a large one is left out, and shows as a placeholder.
 pub(super) fn carried(path: &Path) -> Result<Media> {
-    match unisono_files::read(path, &Budget { bytes: LARGEST_SOUND, ..Budget::CONFIG }) {
+    match unisono_files::read(path, &Budget { bytes: LARGEST_AUDIO, ..Budget::CONFIG }) {
         Err(unisono_files::Error::Budget { .. }) => Ok(Media::new(Vec::new())),
         bytes => Ok(Media::new(bytes?)),
     }

@@ -11,7 +11,7 @@ use unisono_processors::ImageProcessor;
 use unisono_processors::Size;
 use unisono_processors::{Fit, Interpolation, Rounding};
 
-/// Pictures of every shape.
+/// Images of every shape.
 const SHAPES: [(u32, u32); 6] = [(40, 40), (61, 23), (23, 61), (150, 90), (7, 5), (1, 64)];
 
 fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
@@ -19,7 +19,7 @@ fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
     RgbImage::from_fn(width, height, |_, _| Rgb(random.random()))
 }
 
-/// A preparer of captions, pictures and sounds, and a draw of each picture.
+/// A preparer of captions, images and audio files, and a draw of each image.
 fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(Draw, Record)>) {
     let mut lines = String::new();
     for (i, (w, h)) in SHAPES.iter().enumerate() {
@@ -37,7 +37,7 @@ fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(Draw, Record)>) {
         }
         wav.finalize().unwrap();
         lines += &format!(
-            "{{\"id\":\"{i}\",\"text\":\"picture {i}\",\"image\":\"{i}.png\",\"audio\":\"{i}.wav\",\"split\":\"train\"}}\n"
+            "{{\"id\":\"{i}\",\"text\":\"image {i}\",\"image\":\"{i}.png\",\"audio\":\"{i}.wav\",\"split\":\"train\"}}\n"
         );
     }
     let manifest = dir.join("manifest.jsonl");
@@ -91,25 +91,25 @@ fn processors() -> Vec<ImageProcessor> {
     all
 }
 
-/// What inference sees of a record's picture.
+/// What inference sees of a record's image.
 fn seen(record: &Record, processor: &ImageProcessor) -> RgbImage {
     let processors = Processors { image: Some(processor.clone()), ..Processors::default() };
-    let picture = Contract::new(&processors).prepare(Medium::Image(record.image.as_ref().unwrap()));
-    let Ok(Prepared::Image(picture)) = picture else { panic!("{picture:?}") };
-    picture
+    let image = Contract::new(&processors).prepare(Medium::Image(record.image.as_ref().unwrap()));
+    let Ok(Prepared::Image(image)) = image else { panic!("{image:?}") };
+    image
 }
 
-fn see_pictures_by(preparer: &mut Preparer, processor: &ImageProcessor) {
+fn see_images_by(preparer: &mut Preparer, processor: &ImageProcessor) {
     let processors = Processors { image: Some(processor.clone()), ..preparer.seen.clone() };
     preparer.see_by(processors);
 }
 
 #[test]
-fn without_augmentation_every_pixel_and_sound_is_that_of_inference() {
+fn without_augmentation_every_pixel_and_audio_is_that_of_inference() {
     let dir = tempfile::tempdir().unwrap();
     let (mut preparer, draws) = place(dir.path(), "");
     for processor in processors() {
-        see_pictures_by(&mut preparer, &processor);
+        see_images_by(&mut preparer, &processor);
         preparer.cache = MediaCache::new(0);
         for (draw, record) in &draws {
             let sample = preparer.prepare(draw, record).unwrap();
@@ -133,7 +133,7 @@ fn colours_and_flips_move_no_pixel() {
     for (augment, flipped) in [("flip = 1.0", true), ("grayscale = 1.0", false)] {
         let (mut preparer, draws) = place(dir.path(), &format!("[augment.image]\n{augment}\n"));
         for processor in processors() {
-            see_pictures_by(&mut preparer, &processor);
+            see_images_by(&mut preparer, &processor);
             preparer.cache = MediaCache::new(0);
             for (draw, record) in &draws {
                 let seen = seen(record, &processor);
@@ -148,14 +148,14 @@ fn colours_and_flips_move_no_pixel() {
 }
 
 #[test]
-fn moved_pictures_have_the_size_of_inference() {
+fn moved_images_have_the_size_of_inference() {
     let dir = tempfile::tempdir().unwrap();
     let (mut preparer, draws) = place(
         dir.path(),
         "[augment.image]\nrotate = 9.0\ncrop = { scale = [0.5, 1.1], ratio = [0.8, 1.25] }\n",
     );
     for processor in processors() {
-        see_pictures_by(&mut preparer, &processor);
+        see_images_by(&mut preparer, &processor);
         preparer.cache = MediaCache::new(0);
         for (draw, record) in &draws {
             let sample = preparer.prepare(draw, record).unwrap();
@@ -171,7 +171,7 @@ fn moved_pictures_have_the_size_of_inference() {
 }
 
 #[test]
-fn a_sound_that_is_changed_is_the_changed_sounds_spectrogram() {
+fn an_audio_that_is_changed_is_the_changed_audios_spectrogram() {
     let dir = tempfile::tempdir().unwrap();
     // A gain of so many decibels, whichever is drawn, and no other change.
     let (preparer, draws) = place(dir.path(), "[augment.sound]\ngain_db = [-6.0, -6.0]\n");
@@ -193,7 +193,7 @@ fn broken_media_are_the_records_fault_and_named() {
     let dir = tempfile::tempdir().unwrap();
     let (preparer, draws) = place(dir.path(), "");
     let (draw, record) = &draws[0];
-    fs::write(record.image.as_ref().unwrap(), "no picture").unwrap();
+    fs::write(record.image.as_ref().unwrap(), "no image").unwrap();
     let said = preparer.prepare(draw, record).unwrap_err().to_string();
     assert!(said.contains(&format!("{}.png", record.id)), "{said}");
     let bare = Record { image: None, audio: Vec::new(), ..record.clone() };

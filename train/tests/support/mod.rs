@@ -1,4 +1,4 @@
-//! Made-up things with pictures, sounds and captions, and a recipe small enough for a test.
+//! Made-up things with images, audio files and captions, and a recipe small enough for a test.
 #![allow(clippy::unwrap_used, dead_code)]
 
 use image::{Rgb, RgbImage};
@@ -10,13 +10,13 @@ const COLOURS: [(&str, [u8; 3]); 4] =
 const PAIRS: [(&str, &str); 3] = [("text", "image"), ("text", "audio"), ("image", "audio")];
 const SHAPES: [&str; 4] = ["disc", "bar", "cross", "corner"];
 
-/// Sixteen things, each with a picture, a sound of its own pitch and rhythm, and a caption.
+/// Sixteen things, each with an image, an audio file of its own pitch and rhythm, and a caption.
 pub fn things(dir: &Path) -> PathBuf {
     let mut lines = String::new();
     for (c, (colour, rgb)) in COLOURS.iter().enumerate() {
         for (s, shape) in SHAPES.iter().enumerate() {
             let id = format!("{colour}-{shape}");
-            let picture = RgbImage::from_fn(20, 20, |x, y| {
+            let image = RgbImage::from_fn(20, 20, |x, y| {
                 let (dx, dy) = (x as i32 - 10, y as i32 - 10);
                 let inside = match s {
                     0 => dx * dx + dy * dy < 64,
@@ -26,7 +26,7 @@ pub fn things(dir: &Path) -> PathBuf {
                 };
                 if inside { Rgb(*rgb) } else { Rgb([255; 3]) }
             });
-            picture.save(dir.join(format!("{id}.png"))).unwrap();
+            image.save(dir.join(format!("{id}.png"))).unwrap();
             let spec = hound::WavSpec {
                 channels: 1,
                 sample_rate: 16_000,

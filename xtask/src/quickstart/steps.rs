@@ -113,7 +113,7 @@ impl Plan {
         self.out.join("fusion")
     }
 
-    /// An index of pictures that training never saw, and a few searches in it.
+    /// An index of images that training never saw, and a few searches in it.
     pub(crate) fn search(&self, missing: &[&Source]) -> Vec<Vec<String>> {
         let Some(source) = SOURCES.iter().find(|source| missing.iter().all(|gone| gone.name != source.name))
         else {

@@ -6,9 +6,9 @@ pub(super) struct Outline {
     /// The end-of-image marker is there. libjpeg reads on until it, and so Pillow calls what lacks it truncated; decoders here would fill
     /// what is missing with grey.
     pub(super) ends: bool,
-    /// Bytes of coefficients that a progressive picture keeps until its last scan, at whatever scale it is shown; 0 for others.
+    /// Bytes of coefficients that a progressive image keeps until its last scan, at whatever scale it is shown; 0 for others.
     pub(super) coefficients: u64,
-    /// Each goes over the whole picture.
+    /// Each goes over the whole image.
     pub(super) scans: u32,
 }
 

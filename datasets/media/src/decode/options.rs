@@ -1,4 +1,4 @@
-//! How a picture file becomes pixels, and the bounds that hold for all of them.
+//! How an image file becomes pixels, and the bounds that hold for all of them.
 
 use crate::{Error, Limits, Result};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use std::path::Path;
 /// Most bytes of a PNG's profile, texts and rows.
 pub(crate) const PNG_BESIDE: u64 = 64 << 20;
 
-/// How a picture file becomes pixels. A change here changes embeddings.
+/// How an image file becomes pixels. A change here changes embeddings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageOptions {
@@ -15,7 +15,7 @@ pub struct ImageOptions {
     pub background: [u8; 3],
     /// Transparency is dropped instead, and the colour under it shows, as Pillow's conversion to RGB does.
     pub drop_alpha: bool,
-    /// Longest edge of a vector picture, in pixels.
+    /// Longest edge of a vector image, in pixels.
     pub svg_size: u32,
     /// Bounds checked before decoding.
     pub limits: Limits,
@@ -30,12 +30,12 @@ impl Default for ImageOptions {
 
 pub(super) fn not_empty(path: &Path, width: u32, height: u32) -> Result<()> {
     if width == 0 || height == 0 {
-        return Err(Error::media(path, "a picture with pixels", format!("one of {width} x {height}")));
+        return Err(Error::media(path, "an image with pixels", format!("one of {width} x {height}")));
     }
     Ok(())
 }
 
-/// Refuses empty and too large pictures.
+/// Refuses empty and too large images.
 pub(super) fn check_size(path: &Path, width: u32, height: u32, limits: &Limits) -> Result<()> {
     not_empty(path, width, height)?;
     if u64::from(width) * u64::from(height) > limits.max_pixels {
@@ -48,11 +48,11 @@ pub(super) fn size(width: u32, height: u32) -> String {
     format!("{width} x {height} pixels")
 }
 
-/// A picture of more pixels than it may have.
+/// An image of more pixels than it may have.
 pub(super) fn over(path: &Path, found: String, limits: &Limits) -> Error {
     Error::Limit {
         path: path.to_path_buf(),
-        what: "the picture",
+        what: "the image",
         found,
         limit: format!("{} pixels in all", limits.max_pixels),
         option: "max_pixels",

@@ -1,4 +1,4 @@
-//! Pictures whose files are cut off: told, or used as far as they go.
+//! Images whose files are cut off: told, or used as far as they go.
 
 use super::jpeg;
 use crate::limits::{Truncated, offer};
@@ -8,7 +8,7 @@ use image::{GrayAlphaImage, GrayImage};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Most scans of a JPEG: encoders write some ten, and each costs as much as the whole picture.
+/// Most scans of a JPEG: encoders write some ten, and each costs as much as the whole image.
 const MAX_SCANS: u32 = 64;
 
 /// Looks for the cut in formats whose decoders do not tell, or have nothing to show then: `None`, the bytes are good as they are; else
@@ -24,12 +24,12 @@ pub(super) fn whole(
 ) -> Result<Option<Vec<u8>>> {
     let outline = if format == ImageFormat::Jpeg { jpeg::outline(bytes) } else { jpeg::Outline::default() };
     if outline.scans > MAX_SCANS {
-        return Err(Error::media(path, "a Jpeg picture", format!("one of more than {MAX_SCANS} scans")));
+        return Err(Error::media(path, "a Jpeg image", format!("one of more than {MAX_SCANS} scans")));
     }
     match (format, limits.truncated) {
         (ImageFormat::Jpeg, _) if outline.ends => Ok(None),
         (ImageFormat::Jpeg, Truncated::Refuse) => {
-            Err(Error::media(path, "a whole Jpeg picture", cut_off(bytes.len())))
+            Err(Error::media(path, "a whole Jpeg image", cut_off(bytes.len())))
         }
         // The end marker, before which decoders fill with grey.
         (ImageFormat::Jpeg, Truncated::Use) => Ok(Some([bytes, &[0xff, 0xd9]].concat())),
@@ -38,7 +38,7 @@ pub(super) fn whole(
     }
 }
 
-/// What is wrong with a picture, as its decoder tells it.
+/// What is wrong with an image, as its decoder tells it.
 pub(super) fn broken(
     path: &Path,
     bytes: &[u8],
@@ -52,14 +52,14 @@ pub(super) fn broken(
         true => format!("one that is cut off{}", offer("truncated", "use")),
         false => error.to_string(),
     };
-    Error::media(path, format!("a whole {format:?} picture"), found)
+    Error::media(path, format!("a whole {format:?} image"), found)
 }
 
 fn cut_off(length: usize) -> String {
     format!("one that is cut off after {length} bytes{}", offer("truncated", "use"))
 }
 
-/// Whether the file ended before the picture did.
+/// Whether the file ended before the image did.
 pub(super) fn is_cut(error: &ImageError) -> bool {
     match error {
         ImageError::IoError(e) => e.kind() == ErrorKind::UnexpectedEof,

@@ -1,4 +1,4 @@
-//! Pictures of more pixels than memory may hold: read at a half, a quarter or an eighth of their size.
+//! Images of more pixels than memory may hold: read at a half, a quarter or an eighth of their size.
 
 use super::jpeg;
 use super::options::{PNG_BESIDE, over, size};
@@ -8,13 +8,13 @@ use jpeg_decoder::PixelFormat;
 use std::io::Cursor;
 use std::path::Path;
 
-/// Bytes that a picture of one pixel may take while it is decoded: its widest form, RGBA of 32-bit floats.
+/// Bytes that an image of one pixel may take while it is decoded: its widest form, RGBA of 32-bit floats.
 pub(super) const BYTES_A_PIXEL: u64 = 16;
 
-/// A picture of more than so many times the limit is refused: reading it costs time, whatever is kept of it.
+/// An image of more than so many times the limit is refused: reading it costs time, whatever is kept of it.
 const MOST_TIMES: u64 = 20;
 
-/// The mildest of the scales 1/2, 1/4, 1/8 at which a picture is within the limits, sides rounded up.
+/// The mildest of the scales 1/2, 1/4, 1/8 at which an image is within the limits, sides rounded up.
 fn scale(width: u32, height: u32, limits: &Limits) -> Option<u32> {
     let pixels = |by: u32| u64::from(width.div_ceil(by)) * u64::from(height.div_ceil(by));
     if pixels(1) > limits.max_pixels.saturating_mul(MOST_TIMES) {
@@ -23,7 +23,7 @@ fn scale(width: u32, height: u32, limits: &Limits) -> Option<u32> {
     [2, 4, 8].into_iter().find(|by| pixels(*by) <= limits.max_pixels)
 }
 
-/// Reads a picture of `width` x `height` that is over the limits at a smaller scale, where its format can be read so: JPEG (its cosines are
+/// Reads an image of `width` x `height` that is over the limits at a smaller scale, where its format can be read so: JPEG (its cosines are
 /// transformed at that scale, as libjpeg does) and PNG that is not interlaced (pixels are averaged row by row).
 ///
 /// # Errors
@@ -49,17 +49,17 @@ pub(super) fn reduced(
 }
 
 fn from_jpeg(path: &Path, bytes: &[u8], width: u32, height: u32) -> Result<DynamicImage> {
-    let broken = |found: String| Error::media(path, "a whole Jpeg picture", found);
+    let broken = |found: String| Error::media(path, "a whole Jpeg image", found);
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     let side = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
     let (width, height) = decoder.scale(side(width), side(height)).map_err(|e| broken(e.to_string()))?;
     let pixels = decoder.decode().map_err(|e| broken(e.to_string()))?;
     let (width, height) = (u32::from(width), u32::from(height));
-    let picture = match decoder.info().map(|info| info.pixel_format) {
+    let image = match decoder.info().map(|info| info.pixel_format) {
         Some(PixelFormat::L8) => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
         Some(PixelFormat::RGB24) => RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8),
         Some(PixelFormat::CMYK32) => {
-            // Ink over white, as the decoder of smaller pictures has it.
+            // Ink over white, as the decoder of smaller images has it.
             let light = |ink: u8, black: u8| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8;
             let inks = pixels.as_chunks::<4>().0.iter();
             let rgb = inks.flat_map(|[c, m, y, k]| [light(*c, *k), light(*m, *k), light(*y, *k)]).collect();
@@ -67,15 +67,15 @@ fn from_jpeg(path: &Path, bytes: &[u8], width: u32, height: u32) -> Result<Dynam
         }
         _ => None,
     };
-    picture.ok_or_else(|| broken("one of a form that is not known".into()))
+    image.ok_or_else(|| broken("one of a form that is not known".into()))
 }
 
 /// `None` for an interlaced one, whose rows come in seven passes.
 fn from_png(path: &Path, bytes: &[u8], by: u32) -> Result<Option<DynamicImage>> {
-    let broken = |e: png::DecodingError| Error::media(path, "a whole Png picture", e.to_string());
+    let broken = |e: png::DecodingError| Error::media(path, "a whole Png image", e.to_string());
     let beside = png::Limits { bytes: PNG_BESIDE as usize };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), beside);
-    // As smaller pictures are read: palettes as their colours, of deep channels the high byte.
+    // As smaller images are read: palettes as their colours, of deep channels the high byte.
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);

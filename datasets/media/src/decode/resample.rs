@@ -3,7 +3,7 @@
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
-use super::samples::Sound;
+use super::samples::Audio;
 use crate::video::gcd;
 use crate::{Error, Result};
 
@@ -11,34 +11,34 @@ use crate::{Error, Result};
 /// its transition band: the top few per cent below the lower Nyquist frequency.
 const BLOCK: usize = 512;
 
-/// Converts a sound to another sample rate. The result has `round(n * rate / sound.sample_rate)` samples, aligned with
+/// Converts an audio file to another sample rate. The result has `round(n * rate / sound.sample_rate)` samples, aligned with
 /// the input: sample `k` is the input's band-limited value at `k / rate` seconds. Deterministic.
 ///
 /// # Errors
 /// [`Error::Options`] for a rate of 0 on either side.
-pub fn resample(sound: &Sound, rate: u32) -> Result<Sound> {
+pub fn resample(audio: &Audio, rate: u32) -> Result<Audio> {
     let cannot = |e: &dyn std::fmt::Display| {
-        Error::Options(format!("cannot resample from {} Hz to {rate} Hz: {e}", sound.sample_rate))
+        Error::Options(format!("cannot resample from {} Hz to {rate} Hz: {e}", audio.sample_rate))
     };
-    if rate == 0 || sound.sample_rate == 0 {
+    if rate == 0 || audio.sample_rate == 0 {
         return Err(cannot(&"a rate must be positive"));
     }
-    if rate == sound.sample_rate || sound.samples.is_empty() {
-        return Ok(Sound { samples: sound.samples.clone(), sample_rate: rate });
+    if rate == audio.sample_rate || audio.samples.is_empty() {
+        return Ok(Audio { samples: audio.samples.clone(), sample_rate: rate });
     }
-    let (from, to) = (sound.sample_rate as usize, rate as usize);
-    let frames = sound.samples.len();
+    let (from, to) = (audio.sample_rate as usize, rate as usize);
+    let frames = audio.samples.len();
     // Blocks are multiples of the reduced ratio. An even multiple has its middle, the filter's delay, at a whole sample on
-    // both sides; an odd one would shift the sound by a fraction of a sample.
+    // both sides; an odd one would shift the audio by a fraction of a sample.
     let reduced = from / gcd(from as i128, to as i128) as usize;
     let multiple = BLOCK.div_ceil(reduced.min(to / (from / reduced))).next_multiple_of(2);
     let mut resampler =
         Fft::<f32>::new(from, to, reduced * multiple, 1, FixedSync::Both).map_err(|e| cannot(&e))?;
-    let input = InterleavedSlice::new(&sound.samples[..], 1, frames).map_err(|e| cannot(&e))?;
+    let input = InterleavedSlice::new(&audio.samples[..], 1, frames).map_err(|e| cannot(&e))?;
     let mut samples = resampler.process_all(&input, frames, None).map_err(|e| cannot(&e))?.take_data();
     // The resampler rounds the length up.
     samples.resize((frames as u64 * to as u64 + from as u64 / 2).div_euclid(from as u64) as usize, 0.0);
-    Ok(Sound { samples, sample_rate: rate })
+    Ok(Audio { samples, sample_rate: rate })
 }
 
 #[cfg(test)]

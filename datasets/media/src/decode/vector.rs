@@ -7,10 +7,10 @@
 //! text -> (entities, attributes) -> XML -> (references followed, styles matched) -> usvg's tree -> (layers, filters, strokes) -> pixels
 //! ```
 
+mod cost;
 mod references;
 mod styles;
 mod text;
-mod work;
 
 use std::path::Path;
 
@@ -69,7 +69,7 @@ fn draw(path: &Path, document: &Document, options: &ImageOptions) -> Result<Rgba
     let (columns, rows) = (pixels(width), pixels(height));
     check_size(path, columns, rows, &options.limits)?;
     let fit = tiny_skia::Transform::from_scale(columns as f32 / width, rows as f32 / height);
-    work::check(&tree, fit, (columns, rows)).map_err(broken)?;
+    cost::check(&tree, fit, (columns, rows)).map_err(broken)?;
     let mut canvas = tiny_skia::Pixmap::new(columns, rows)
         .ok_or_else(|| Error::media(path, "a drawable size", format!("{columns} x {rows} pixels")))?;
     resvg::render(&tree, fit, &mut canvas.as_mut());

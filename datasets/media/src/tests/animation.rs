@@ -18,15 +18,15 @@ fn plain(colour: [u8; 4]) -> RgbaImage {
 fn gif(path: &Path, frames: &[(RgbaImage, u32)]) {
     let mut encoder = GifEncoder::new(File::create(path).unwrap());
     encoder.set_repeat(Repeat::Infinite).unwrap();
-    for (picture, ms) in frames {
+    for (image, ms) in frames {
         let delay = Delay::from_numer_denom_ms(*ms, 1);
-        encoder.encode_frame(image::Frame::from_parts(picture.clone(), 0, 0, delay)).unwrap();
+        encoder.encode_frame(image::Frame::from_parts(image.clone(), 0, 0, delay)).unwrap();
     }
 }
 
-fn still(picture: &RgbaImage, format: ImageFormat) -> Vec<u8> {
+fn still(image: &RgbaImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+    image.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
     bytes
 }
 
@@ -42,15 +42,15 @@ fn riff(chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-/// An animated WebP, written as its specification says: the library writes still ones, whose picture chunks these are.
+/// An animated WebP, written as its specification says: the library writes still ones, whose image chunks these are.
 fn webp(path: &Path, frames: &[(RgbaImage, u32)]) {
     let (width, height) = frames[0].0.dimensions();
     let three = |n: u32| n.to_le_bytes()[..3].to_vec();
     let mut head = vec![0b0001_0010, 0, 0, 0];
     head.extend([three(width - 1), three(height - 1)].concat());
     let mut chunks = vec![(b"VP8X", head), (b"ANIM", vec![0; 6])];
-    for (picture, ms) in frames {
-        let whole = still(picture, ImageFormat::WebP);
+    for (image, ms) in frames {
+        let whole = still(image, ImageFormat::WebP);
         let mut frame =
             [three(0), three(0), three(width - 1), three(height - 1), three(*ms), vec![0b10]].concat();
         // Past `RIFF`, its length and `WEBP`.
@@ -73,8 +73,8 @@ fn apng(path: &Path, frames: &[(RgbaImage, (u16, u16))]) {
         out.extend([name, data, &sum.sum().to_be_bytes()].concat());
     };
     let mut number = 0u32;
-    for (i, (picture, (num, den))) in frames.iter().enumerate() {
-        let bytes = still(picture, ImageFormat::Png);
+    for (i, (image, (num, den))) in frames.iter().enumerate() {
+        let bytes = still(image, ImageFormat::Png);
         let found = chunks_of(&bytes);
         if i == 0 {
             chunk(b"IHDR", found.iter().find(|(n, _)| n == b"IHDR").unwrap().1);
@@ -121,8 +121,8 @@ fn seen(path: &Path) -> Vec<(i64, i64, [u8; 3])> {
     let one = |f: Result<Frame>| {
         let f = f.unwrap();
         assert_eq!((f.time.base.num, f.time.base.den), (1, 1_000_000));
-        assert_eq!(f.picture.dimensions(), (6, 4));
-        (f.time.pts, f.ticks, f.picture.get_pixel(0, 0).0)
+        assert_eq!(f.image.dimensions(), (6, 4));
+        (f.time.pts, f.ticks, f.image.get_pixel(0, 0).0)
     };
     frames.map(one).collect()
 }
@@ -140,7 +140,7 @@ fn delays_add_up_and_nothing_shows_through() {
     assert_eq!(seen(&path), expected);
     gif(&path, &[(plain(CLEAR), 50), (plain(RED), 50), (plain(CLEAR), 50)]);
     let colours: Vec<[u8; 3]> = seen(&path).iter().map(|f| f.2).collect();
-    // The encoder clears the picture after each frame.
+    // The encoder clears the image after each frame.
     assert_eq!(colours, [black, red, black]);
 
     let path = dir.path().join("a.webp");
@@ -173,7 +173,7 @@ fn delays_add_up_and_nothing_shows_through() {
 }
 
 #[test]
-fn still_pictures_do_not_move() {
+fn still_images_do_not_move() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     for (name, format) in
@@ -279,15 +279,15 @@ fn bounds_hold() {
     assert!(matches!(error, Error::Limit { .. }), "{error}");
 }
 
-/// Paths below `dir` of pictures in shades of their own, in this order.
-fn pictures(dir: &Path, names: &[&str]) {
+/// Paths below `dir` of images in shades of their own, in this order.
+fn images(dir: &Path, names: &[&str]) {
     for (i, name) in names.iter().enumerate() {
         RgbImage::from_pixel(6, 4, Rgb([i as u8 * 10; 3])).save(dir.join(name)).unwrap();
     }
 }
 
 #[test]
-fn a_folders_pictures_come_in_the_order_of_their_numbers() {
+fn a_folders_images_come_in_the_order_of_their_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let names = [
         "frame1.png",
@@ -299,14 +299,14 @@ fn a_folders_pictures_come_in_the_order_of_their_numbers() {
         "frames3.png",
     ];
     // Written in another order than they are shown.
-    pictures(dir.path(), &names);
-    std::fs::write(dir.path().join("notes.txt"), "no picture").unwrap();
+    images(dir.path(), &names);
+    std::fs::write(dir.path().join("notes.txt"), "no image").unwrap();
     std::fs::write(dir.path().join(".frame5.png"), "hidden").unwrap();
     std::fs::create_dir(dir.path().join("frame3.png")).unwrap();
     let found: Vec<Frame> =
         folder(dir.path(), 24, &limits(), &Limits::default()).unwrap().collect::<Result<_>>().unwrap();
     assert_eq!(
-        found.iter().map(|f| f.picture.get_pixel(0, 0)[0]).collect::<Vec<_>>(),
+        found.iter().map(|f| f.image.get_pixel(0, 0)[0]).collect::<Vec<_>>(),
         [0, 10, 20, 30, 40, 50, 60]
     );
     for (i, frame) in found.iter().enumerate() {
@@ -314,14 +314,14 @@ fn a_folders_pictures_come_in_the_order_of_their_numbers() {
     }
     let empty = tempfile::tempdir().unwrap();
     let error = folder(empty.path(), 24, &limits(), &Limits::default()).err().unwrap().to_string();
-    assert!(error.contains("expected a folder of pictures, found none"), "{error}");
+    assert!(error.contains("expected a folder of images, found none"), "{error}");
     assert!(folder(&empty.path().join("none"), 24, &limits(), &Limits::default()).is_err());
 }
 
 #[test]
-fn a_folders_broken_pictures_are_told_and_the_rest_comes() {
+fn a_folders_broken_images_are_told_and_the_rest_comes() {
     let dir = tempfile::tempdir().unwrap();
-    pictures(dir.path(), &["1.png", "2.png", "3.png", "4.png"]);
+    images(dir.path(), &["1.png", "2.png", "3.png", "4.png"]);
     std::fs::write(dir.path().join("2.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     // More than a smaller scale helps with.
     RgbImage::new(200, 200).save(dir.path().join("3.png")).unwrap();

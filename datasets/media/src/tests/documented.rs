@@ -1,4 +1,4 @@
-//! `docs/pictures.md`: its table is what the decoder does, tried on a picture of each kind.
+//! `docs/images.md`: its table is what the decoder does, tried on an image of each kind.
 
 use super::*;
 use crate::limits::Truncated;
@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 const BEGIN: &str = "<!-- made by a test: UNISONO_WRITE_DOCS=1 cargo test -p unisono-media documented -->\n";
 const END: &str = "<!-- end -->";
 
-/// A picture of each kind: its name, who reads it, its bytes.
+/// An image of each kind: its name, who reads it, its bytes.
 fn kinds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let fixture = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
         std::fs::read(path).unwrap()
     };
     let encoded = |format| {
-        let picture = RgbImage::from_fn(45, 45, |x, y| Rgb([(x * 5) as u8, (y * 5) as u8, (x * y) as u8]));
+        let image = RgbImage::from_fn(45, 45, |x, y| Rgb([(x * 5) as u8, (y * 5) as u8, (x * y) as u8]));
         let mut bytes = Cursor::new(Vec::new());
-        DynamicImage::from(picture).write_to(&mut bytes, format).unwrap();
+        DynamicImage::from(image).write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     };
     let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='45' height='45'><circle cx='20' cy='20' r='20'/></svg>";
@@ -29,14 +29,14 @@ fn kinds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("JPEG, grey", "`zune-jpeg`", fixture("cuts/grey.jpg")),
         ("JPEG, inks (CMYK)", "`zune-jpeg`", fixture("cuts/inks.jpg")),
         ("PNG, 8 bits", "`png`", fixture("cuts/photo.png")),
-        ("PNG, 16 bits", "`png`", fixture("pictures/rgba16.png")),
-        ("PNG, palette", "`png`", fixture("pictures/palette-alpha.png")),
+        ("PNG, 16 bits", "`png`", fixture("images/rgba16.png")),
+        ("PNG, palette", "`png`", fixture("images/palette-alpha.png")),
         ("WebP, lossy", "`image-webp`", fixture("cuts/lossy.webp")),
         ("WebP, lossless", "`image-webp`", fixture("cuts/lossless.webp")),
         ("GIF", "`gif`", fixture("cuts/photo.gif")),
         ("BMP", "`image`", encoded(ImageFormat::Bmp)),
         ("TIFF", "`tiff`", encoded(ImageFormat::Tiff)),
-        ("TIFF, inks (CMYK)", "`tiff`", fixture("pictures/cmyk.tif")),
+        ("TIFF, inks (CMYK)", "`tiff`", fixture("images/cmyk.tif")),
         ("SVG", "`resvg`", svg.into()),
     ]
 }
@@ -76,7 +76,7 @@ fn the_documented_table_is_what_happens() {
         table += &format!("| {name} | {by} | {over} | {refused} | {used} |\n");
     }
     table.push('\n');
-    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures.md");
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/images.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (written, after) = rest.split_once(END).unwrap();
@@ -84,5 +84,5 @@ fn the_documented_table_is_what_happens() {
         std::fs::write(&page, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         return;
     }
-    assert_eq!(written, table, "docs/pictures.md: the command above the table writes it anew");
+    assert_eq!(written, table, "docs/images.md: the command above the table writes it anew");
 }

@@ -43,7 +43,7 @@ fn wav() -> Vec<u8> {
 }
 
 #[test]
-fn damaged_sounds_never_panic() {
+fn damaged_audios_never_panic() {
     let limits = Limits { max_seconds: 10.0, ..Limits::default() };
     let files: [&[u8]; 4] = [
         &wav(),
@@ -55,21 +55,21 @@ fn damaged_sounds_never_panic() {
         for n in 0..300 {
             // What is not known any more would be FFmpeg's, which has a process of its own.
             let damaged = damage(bytes, &mut ChaCha8Rng::seed_from_u64(n << 16 | (format as u64) << 1));
-            if let Ok(Some(sound)) = kept_sound(Path::new("sound"), &damaged, &limits) {
-                assert!(!sound.samples.is_empty() && sound.seconds() <= 10.0);
-                assert!(sound.samples.iter().all(|s| (-1.0..=1.0).contains(s)));
+            if let Ok(Some(audio)) = kept_audio(Path::new("sound"), &damaged, &limits) {
+                assert!(!audio.samples.is_empty() && audio.seconds() <= 10.0);
+                assert!(audio.samples.iter().all(|s| (-1.0..=1.0).contains(s)));
             }
         }
     }
 }
 
 #[test]
-fn damaged_pictures_never_panic() {
+fn damaged_images_never_panic() {
     let limits = Limits { max_pixels: 10_000, ..Limits::default() };
     let options = ImageOptions { svg_size: 64, limits, ..ImageOptions::default() };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("picture");
-    let picture = RgbImage::from_fn(24, 16, |x, y| Rgb([x as u8 * 10, y as u8 * 16, 99]));
+    let image = RgbImage::from_fn(24, 16, |x, y| Rgb([x as u8 * 10, y as u8 * 16, 99]));
     let formats = [
         ImageFormat::Png,
         ImageFormat::Jpeg,
@@ -82,7 +82,7 @@ fn damaged_pictures_never_panic() {
         .iter()
         .map(|format| {
             let mut bytes = Cursor::new(Vec::new());
-            picture.write_to(&mut bytes, *format).unwrap();
+            image.write_to(&mut bytes, *format).unwrap();
             bytes.into_inner()
         })
         .collect();
@@ -96,8 +96,8 @@ fn damaged_pictures_never_panic() {
                 damage(bytes, &mut ChaCha8Rng::seed_from_u64(n << 16 | (format as u64) << 1 | 1)),
             )
             .unwrap();
-            if let Ok(picture) = image(&path, &options) {
-                assert!(u64::from(picture.width()) * u64::from(picture.height()) <= 10_000);
+            if let Ok(image) = super::image(&path, &options) {
+                assert!(u64::from(image.width()) * u64::from(image.height()) <= 10_000);
             }
         }
     }

@@ -40,10 +40,10 @@ fn a_cut_jpeg_is_one_where_pillow_says_so() {
     }
     let half = std::fs::read(cuts().join("progressive.jpg")).unwrap();
     let error = decoded(&half[..800], Truncated::Refuse).unwrap_err().to_string();
-    assert!(error.ends_with("expected a whole Jpeg picture, found one that is cut off after 800 bytes; `truncated = use` takes what there is"), "{error}");
+    assert!(error.ends_with("expected a whole Jpeg image, found one that is cut off after 800 bytes; `truncated = use` takes what there is"), "{error}");
 }
 
-/// Rows from the top that two pictures share, to within `off` levels.
+/// Rows from the top that two images share, to within `off` levels.
 fn shared(a: &RgbImage, b: &RgbImage, off: u8) -> usize {
     assert_eq!(a.dimensions(), b.dimensions());
     let same =
@@ -77,7 +77,7 @@ fn as_much_as_there_is_can_be_used() {
             assert!(decoded(&bytes[..n], Truncated::Use).is_err(), "{name} after {n} bytes");
         }
     }
-    // A progressive picture and an interlaced one have something everywhere.
+    // A progressive image and an interlaced one have something everywhere.
     for name in ["progressive.jpg", "progressive-restarts.jpg", "inks.jpg", "interlaced.gif"] {
         let bytes = std::fs::read(cuts().join(name)).unwrap();
         let found =

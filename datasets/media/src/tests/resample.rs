@@ -1,9 +1,9 @@
 use super::*;
 use std::f64::consts::TAU;
 
-fn sine(frequency: f64, rate: u32, samples: usize) -> Sound {
+fn sine(frequency: f64, rate: u32, samples: usize) -> Audio {
     let at = |k: usize| (TAU * frequency * k as f64 / f64::from(rate)).sin() as f32;
-    Sound { samples: (0..samples).map(at).collect(), sample_rate: rate }
+    Audio { samples: (0..samples).map(at).collect(), sample_rate: rate }
 }
 
 /// A resampled sine is the sine sampled at the new rate: same phase, so the delay is compensated.
@@ -59,8 +59,8 @@ fn lengths_round_to_nearest() {
 
 #[test]
 fn twice_is_the_same() {
-    let sound = sine(700.0, 44_100, 30_000);
-    assert_eq!(resample(&sound, 16_000).unwrap(), resample(&sound, 16_000).unwrap());
-    assert_eq!(resample(&sound, 44_100).unwrap(), sound);
-    assert!(resample(&sound, 0).unwrap_err().to_string().contains("cannot resample from 44100 Hz to 0 Hz"));
+    let audio = sine(700.0, 44_100, 30_000);
+    assert_eq!(resample(&audio, 16_000).unwrap(), resample(&audio, 16_000).unwrap());
+    assert_eq!(resample(&audio, 44_100).unwrap(), audio);
+    assert!(resample(&audio, 0).unwrap_err().to_string().contains("cannot resample from 44100 Hz to 0 Hz"));
 }

@@ -111,7 +111,7 @@ fn agrees(path: &Path, layout: Layout) {
     if let Some(index) = ffmpeg().index(&video, &limits()).unwrap() {
         assert_eq!(index, times, "{name}");
     }
-    let size = frames[0].picture.dimensions();
+    let size = frames[0].image.dimensions();
     for shape in seen.whole.0.iter().chain(&seen.every.0) {
         assert_eq!(((shape.width, shape.height), shape.source), (size, size), "{name}");
     }
@@ -127,7 +127,7 @@ fn agrees(path: &Path, layout: Layout) {
     let scaled = ["-vf", "scale=48:27:flags=bicubic", "-pix_fmt", "rgb24"];
     assert!(seen.small.1 == alone(path, &scaled), "{name}: small frames");
     let kept = frames.iter().filter(|f| seen.every.0.iter().any(|s| s.time == f.time));
-    let kept: Vec<u8> = kept.flat_map(|f| f.picture.as_raw().clone()).collect();
+    let kept: Vec<u8> = kept.flat_map(|f| f.image.as_raw().clone()).collect();
     assert!(seen.every.1 == kept, "{name}: frames kept");
     assert_eq!(seen.failures.count, 0, "{name}: {:?}", seen.failures.first);
 }
@@ -159,7 +159,7 @@ fn changing_rates_reordered_frames_and_late_starts_agree() {
 fn forms_and_sizes_come_as_they_are_or_as_bgr() {
     agrees(&fixture("turned.mp4"), LIMITED);
     let seen = frames(&fixture("turned.mp4"));
-    assert_eq!(seen[0].picture.dimensions(), (180, 320), "turned upright");
+    assert_eq!(seen[0].image.dimensions(), (180, 320), "turned upright");
     agrees(&fixture("full-range.mp4"), Layout::Yuv420 { full_range: true });
     agrees(&fixture("full-colour.mp4"), Layout::Bgr);
     agrees(&fixture("ten-bit.mkv"), Layout::Bgr);
@@ -208,11 +208,11 @@ fn readers_may_leave_early() {
 }
 
 #[test]
-fn nothing_asked_for_of_a_sound_is_an_error() {
+fn nothing_asked_for_of_an_audio_is_an_error() {
     let video = ffmpeg().probe(&fixture("sound.m4a"), &limits()).unwrap();
     let options = StreamOptions { whole: true, ..StreamOptions::default() };
     let error = ffmpeg().stream(&video, &options, &limits()).unwrap_err().to_string();
-    assert!(error.ends_with("expected a picture track, found only sound"), "{error}");
+    assert!(error.ends_with("expected a video track, found only audio"), "{error}");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn by(lines: &str, options: &StreamOptions) -> (usize, Result<crate::video::Fail
         duration: None,
         rate: None,
         sample_rate: None,
-        sound: 0,
+        audio: 0,
     };
     let limits = VideoLimits { max_silence: 0.2, ..limits() };
     let mut stream = fake.stream(&video, options, &limits).unwrap();
@@ -352,7 +352,7 @@ fn a_decoder_that_dies_says_so() {
         duration: None,
         rate: None,
         sample_rate: None,
-        sound: 0,
+        audio: 0,
     };
     let mut stream = fake.stream(&video, &whole, &limits()).unwrap();
     let error = stream.whole.as_mut().unwrap().next(&mut Vec::new()).unwrap_err().to_string();

@@ -164,7 +164,7 @@ fn filters_are_bounded_by_their_work() {
     let image = "<filter id='f'><feImage href='#a'/></filter>";
     let many = format!("<g id='a'>{}</g>", "<rect width='64' height='64' opacity='.5'/>".repeat(3000));
     refused(
-        "pictures of elements",
+        "images of elements",
         &format!("{image}{many}{}", "<rect width='64' height='64' filter='url(#f)'/>".repeat(3000)),
         "",
     );
@@ -235,6 +235,6 @@ fn what_drawings_hold_is_drawn() {
         <marker id='k' markerWidth='4' markerHeight='4'><rect width='4' height='4'/></marker><symbol id='s'><rect width='9' height='9'/></symbol></defs>
         <g class='s' clip-path='url(#c)' mask='url(#m)'><rect width='40' height='40'/><use href='#s' x='9'/></g>
         <path d='M5 60L60 60L60 5' fill='none' stroke='url(#p)' stroke-width='6' marker-mid='url(#k)'/>";
-    let picture = drawn(&svg(inner)).unwrap();
-    assert!(picture.pixels().filter(|p| p[3] > 0).count() > 10_000);
+    let image = drawn(&svg(inner)).unwrap();
+    assert!(image.pixels().filter(|p| p[3] > 0).count() > 10_000);
 }

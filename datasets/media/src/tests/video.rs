@@ -37,7 +37,7 @@ fn greys(dir: &Path, name: &str, frames: &str, words: &[&str]) -> PathBuf {
 
 /// Which frame of [`GREYS`] this is.
 fn number(frame: &Frame) -> u32 {
-    let p = frame.picture.get_pixel(frame.picture.width() / 2, frame.picture.height() / 2);
+    let p = frame.image.get_pixel(frame.image.width() / 2, frame.image.height() / 2);
     // Grey in limited range, 16 to 235, was stretched to 0 to 255.
     ((f64::from(p[1]) * 219.0 / 255.0) / 2.0).round() as u32
 }
@@ -137,14 +137,14 @@ fn turned_videos_come_upright_and_scaled_ones_scaled() {
         .arg(&turned)
         .status();
     if made.unwrap().success() {
-        assert_eq!(all(&turned).0[0].picture.dimensions(), (48, 64));
+        assert_eq!(all(&turned).0[0].image.dimensions(), (48, 64));
     } else {
         eprintln!("skipped: this ffmpeg is older than 6 and cannot write a rotation");
     }
     let video = ffmpeg().probe(&flat, &limits()).unwrap();
     let options = FrameOptions { only: None, size: Some((20, 10)) };
     let frame = ffmpeg().frames(&video, &options, &limits()).unwrap().next().unwrap().unwrap();
-    assert_eq!(frame.picture.dimensions(), (20, 10));
+    assert_eq!(frame.image.dimensions(), (20, 10));
 }
 
 #[test]
@@ -178,20 +178,20 @@ fn a_cut_off_video_gives_what_it_has() {
 }
 
 #[test]
-fn one_frame_no_frame_and_only_sound() {
+fn one_frame_no_frame_and_only_audio() {
     let dir = tempfile::tempdir().unwrap();
     let one = greys(dir.path(), "one.mp4", "1", &[]);
     let video = ffmpeg().probe(&one, &limits()).unwrap();
     assert_eq!(ffmpeg().sample(&video, 8, &limits()).unwrap().len(), 1);
-    let sound = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=22050:duration=2"];
-    let tone = make(dir.path(), "tone.m4a", &sound);
-    assert!(refused(&tone).contains("expected a picture track, found only sound"));
-    let found = ffmpeg().sound(&ffmpeg().probe(&tone, &limits()).unwrap(), &limits()).unwrap();
+    let audio = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=22050:duration=2"];
+    let tone = make(dir.path(), "tone.m4a", &audio);
+    assert!(refused(&tone).contains("expected a video track, found only audio"));
+    let found = ffmpeg().audio(&ffmpeg().probe(&tone, &limits()).unwrap(), &limits()).unwrap();
     assert_eq!(found.sample_rate, 22_050);
     assert!((found.seconds() - 2.0).abs() < 0.1, "{}", found.seconds());
     assert!(found.samples.iter().any(|s| s.abs() > 0.05));
-    let error = ffmpeg().sound(&video, &limits()).unwrap_err().to_string();
-    assert!(error.ends_with("expected a sound track, found none"), "{error}");
+    let error = ffmpeg().audio(&video, &limits()).unwrap_err().to_string();
+    assert!(error.ends_with("expected an audio track, found none"), "{error}");
     let empty = dir.path().join("empty.mp4");
     std::fs::write(&empty, b"").unwrap();
     assert!(refused(&empty).contains("an empty file"));
@@ -275,12 +275,12 @@ fn bounds_hold() {
 fn parts_of_a_video_are_seen_and_heard() {
     let dir = tempfile::tempdir().unwrap();
     // A second of silence, then one of a tone; 25 frames a second.
-    let sound = "aevalsrc='if(lt(t,1),0,0.5*sin(2*PI*440*t))':s=16000:d=2";
+    let audio = "aevalsrc='if(lt(t,1),0,0.5*sin(2*PI*440*t))':s=16000:d=2";
     for (name, offset) in [("a.mov", 0), ("b.mkv", 0), ("c.mkv", 3)] {
         let offset_text = offset.to_string();
         #[rustfmt::skip]
         let words = [
-            "-f", "lavfi", "-i", GREYS, "-f", "lavfi", "-i", sound, "-t", "2", "-crf", "10", "-c:a", "pcm_s16le",
+            "-f", "lavfi", "-i", GREYS, "-f", "lavfi", "-i", audio, "-t", "2", "-crf", "10", "-c:a", "pcm_s16le",
             "-output_ts_offset", &offset_text,
         ];
         let path = make(dir.path(), name, &words);
@@ -302,8 +302,8 @@ fn parts_of_a_video_are_seen_and_heard() {
         assert_eq!(seen("81/200", "41/100", 8).unwrap(), [10], "{name}: shown between two frames");
         let gone = seen("5", "6", 4).unwrap_err().to_string();
         assert!(gone.contains("expected a part of the video in which something is shown, found"), "{gone}");
-        let heard = |start: &str, end: &str| ffmpeg().sound_span(&video, &span(start, end), &limits());
-        let loud = |s: &crate::Sound| s.samples.iter().fold(0f32, |a, b| a.max(b.abs()));
+        let heard = |start: &str, end: &str| ffmpeg().audio_span(&video, &span(start, end), &limits());
+        let loud = |s: &crate::Audio| s.samples.iter().fold(0f32, |a, b| a.max(b.abs()));
         let whole = heard("", "").unwrap();
         assert_eq!(whole.samples.len(), 32_000, "{name}");
         let (silent, tone) = (heard("", "1").unwrap(), heard("1", "3/2").unwrap());
@@ -311,7 +311,7 @@ fn parts_of_a_video_are_seen_and_heard() {
         assert!(loud(&silent) < 0.01 && loud(&tone) > 0.4, "{name}");
         assert_eq!(tone.samples, whole.samples[16_000..24_000], "{name}");
         let none = heard("5", "6").unwrap_err().to_string();
-        assert!(none.contains("expected a sound track, found none in the part"), "{none}");
+        assert!(none.contains("expected an audio track, found none in the part"), "{none}");
     }
     // Where the container tells no times the frames are counted.
     let raw = greys(dir.path(), "d.h264", "20", &[]);
@@ -330,7 +330,7 @@ fn frames_are_spread_over_the_middles_of_equal_parts() {
 }
 
 #[test]
-fn parts_of_a_sound_whose_clock_goes_back_are_heard() {
+fn parts_of_an_audio_whose_clock_goes_back_are_heard() {
     let dir = tempfile::tempdir().unwrap();
     let part = |name: &str, frequency: &str| {
         let tone = format!("sine=frequency={frequency}:sample_rate=16000:duration=2");
@@ -360,9 +360,9 @@ fn parts_of_a_sound_whose_clock_goes_back_are_heard() {
     let crossings = |from: f64| {
         let side = |at: f64| Some(format!("{}", start + at).parse().unwrap());
         let span = Span { start: side(from), end: side(from + 0.5) };
-        let sound = ffmpeg().sound_span(&video, &span, &limits()).unwrap();
-        assert_eq!(sound.samples.len(), 8000);
-        sound.samples.windows(2).filter(|w| w[0] < 0.0 && w[1] >= 0.0).count()
+        let audio = ffmpeg().audio_span(&video, &span, &limits()).unwrap();
+        assert_eq!(audio.samples.len(), 8000);
+        audio.samples.windows(2).filter(|w| w[0] < 0.0 && w[1] >= 0.0).count()
     };
     assert!((190..=210).contains(&crossings(1.0)), "{}", crossings(1.0));
     assert!((780..=820).contains(&crossings(3.0)), "{}", crossings(3.0));

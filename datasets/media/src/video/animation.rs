@@ -1,4 +1,4 @@
-//! Pictures that move (GIF, WebP, PNG) and folders of pictures, without FFmpeg.
+//! Images that move (GIF, WebP, PNG) and folders of images, without FFmpeg.
 
 use super::{Frame, Ratio, Time, VideoLimits};
 use crate::decode::PNG_BESIDE;
@@ -23,7 +23,7 @@ pub fn is_animation(path: &Path) -> Result<bool> {
     let file = open_media(path, EXPECTED)?;
     file.take(1 << 16).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
     Ok(match image::guess_format(&head) {
-        // A second picture stands beyond the headers: decoding tells.
+        // A second image stands beyond the headers: decoding tells.
         Ok(ImageFormat::Gif) => {
             animation(path, &VideoLimits::default()).is_ok_and(|f| f.take(2).flatten().count() == 2)
         }
@@ -41,7 +41,7 @@ pub type Animation = Box<dyn Iterator<Item = Result<Frame>>>;
 /// Frames of a GIF, WebP or PNG that moves; the time of each is the sum of the delays before it, in microseconds.
 ///
 /// # Errors
-/// Another format, or a picture beyond the limits; later, a frame that is broken.
+/// Another format, or an image beyond the limits; later, a frame that is broken.
 pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
     let file = || Ok::<_, Error>(BufReader::new(open_media(path, EXPECTED)?));
     let wrong = |e: image::ImageError| Error::media(path, EXPECTED, e.to_string());
@@ -112,18 +112,18 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
         // Frames without a delay last a tenth of a second, as browsers show them.
         let micros = i64::from(num) * 1000 / i64::from(den.max(1));
         ticks += if micros == 0 { 100_000 } else { micros };
-        Ok(Frame { time, ticks: ticks - time.pts, picture: over_black(&frame.into_buffer()) })
+        Ok(Frame { time, ticks: ticks - time.pts, image: over_black(&frame.into_buffer()) })
     };
     // What follows a broken frame is not known; some decoders would say so for ever.
     let mut broken = false;
     Ok(Box::new(frames.map(next).take_while(move |frame| !std::mem::replace(&mut broken, frame.is_err()))))
 }
 
-/// Pictures of a folder in the order of their names (numbers by their value), at `rate` frames a second. `limits` bound what they are as
+/// Images of a folder in the order of their names (numbers by their value), at `rate` frames a second. `limits` bound what they are as
 /// frames, `each` the files.
 ///
 /// # Errors
-/// The folder cannot be read or holds no picture; later, a picture that is broken.
+/// The folder cannot be read or holds no image; later, an image that is broken.
 pub fn folder(path: &Path, rate: u32, limits: &VideoLimits, each: &Limits) -> Result<Animation> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(path).map_err(Error::io(path, "read"))? {
@@ -134,12 +134,12 @@ pub fn folder(path: &Path, rate: u32, limits: &VideoLimits, each: &Limits) -> Re
         }
     }
     if files.is_empty() {
-        return Err(Error::media(path, "a folder of pictures", "none"));
+        return Err(Error::media(path, "a folder of images", "none"));
     }
     if files.len() as u64 > limits.max_frames {
         return Err(Error::Limit {
             path: path.to_owned(),
-            what: "the folder of pictures",
+            what: "the folder of images",
             found: format!("{} frames", files.len()),
             limit: format!("{} frames", limits.max_frames),
             option: "max_frames",
@@ -151,8 +151,8 @@ pub fn folder(path: &Path, rate: u32, limits: &VideoLimits, each: &Limits) -> Re
         crate::ImageOptions { background: [0; 3], drop_alpha: false, svg_size: 512, limits: bounds };
     let base = Ratio { num: 1, den: rate.max(1) };
     Ok(Box::new(files.into_iter().zip(0..).map(move |(file, pts)| {
-        let picture = crate::decode::image(&file, &options)?;
-        Ok(Frame { time: Time { pts, base }, ticks: 1, picture })
+        let image = crate::decode::image(&file, &options)?;
+        Ok(Frame { time: Time { pts, base }, ticks: 1, image })
     })))
 }
 
@@ -174,12 +174,12 @@ fn natural(name: &str) -> Vec<(u8, u128, String)> {
     parts
 }
 
-fn over_black(picture: &RgbaImage) -> image::RgbImage {
-    if picture.pixels().all(|p| p[3] == 255) {
-        return DynamicImage::ImageRgba8(picture.clone()).into_rgb8();
+fn over_black(image: &RgbaImage) -> image::RgbImage {
+    if image.pixels().all(|p| p[3] == 255) {
+        return DynamicImage::ImageRgba8(image.clone()).into_rgb8();
     }
-    image::RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [r, g, b, a] = picture.get_pixel(x, y).0;
+    image::RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let [r, g, b, a] = image.get_pixel(x, y).0;
         image::Rgb([r, g, b].map(|c| ((u32::from(c) * u32::from(a) + 127) / 255) as u8))
     })
 }

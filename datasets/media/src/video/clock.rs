@@ -9,13 +9,13 @@ use super::{Ratio, Time};
 /// forwards: its clock is taken for one that has begun again after 2^33 ticks.
 pub(super) const APART: f64 = 3600.0;
 /// Steps back of no more than so many seconds are a frame or two in the wrong order, as FFmpeg judges too: the clock is right again at once,
-/// and adding up what they miss would part picture and sound.
+/// and adding up what they miss would part image and audio.
 const SLIP: f64 = 0.1;
 /// So many breaks are kept.
 const KEPT: usize = 1000;
 
-/// A filter after which a sound's times run on where they break; elsewhere it changes nothing. Seconds are samples through the rate.
-pub(super) const SOUND: &str = "asetpts='if(isnan(PREV_INPTS),PTS,PREV_OUTPTS+if(between(PTS-PREV_INPTS,0,3600*SR),\
+/// A filter after which an audio file's times run on where they break; elsewhere it changes nothing. Seconds are samples through the rate.
+pub(super) const AUDIO: &str = "asetpts='if(isnan(PREV_INPTS),PTS,PREV_OUTPTS+if(between(PTS-PREV_INPTS,0,3600*SR),\
     PTS-PREV_INPTS,ld(0)))+0*st(0,NB_SAMPLES)'";
 
 /// Where a stream's clock breaks.

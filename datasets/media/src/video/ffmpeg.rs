@@ -3,14 +3,14 @@
 use super::Time;
 use super::complaint::complaint;
 use super::limits::VideoLimits;
-use super::watch::{Idle, Run};
+use super::watchdog::{Idle, Run};
 use crate::{Error, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use unisono_files::cache_folder;
 
-/// Containers that hold their media themselves. Playlists (`hls`, `dash`, `concat`, …) and numbered pictures are not among them: they name
+/// Containers that hold their media themselves. Playlists (`hls`, `dash`, `concat`, …) and numbered images are not among them: they name
 /// other files.
 const CONTAINERS: &str = "aac,ac3,aiff,amr,ape,apng,asf,au,av1,avi,caf,dts,dtshd,dv,dvdvideo,eac3,flac,flv,gif,gxf,h261,h263,h264,\
     hevc,ivf,ivr,loas,matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,swf,tak,tta,vc1,\
@@ -20,7 +20,7 @@ const CONTAINERS: &str = "aac,ac3,aiff,amr,ape,apng,asf,au,av1,avi,caf,dts,dtshd
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ffmpeg {
     program: PathBuf,
-    /// The sound track that is heard, counted from 1; absent: the container's own choice.
+    /// The audio track that is heard, counted from 1; absent: the container's own choice.
     track: Option<u16>,
 }
 
@@ -37,7 +37,7 @@ impl Ffmpeg {
             } else {
                 Err(Error::ToolMissing {
                     tool: program.display().to_string(),
-                    what: "decode videos and sounds (named by --ffmpeg or UNISONO_FFMPEG)".into(),
+                    what: "decode videos and audio files (named by --ffmpeg or UNISONO_FFMPEG)".into(),
                 })
             };
         }
@@ -47,18 +47,18 @@ impl Ffmpeg {
         on_path.or_else(|| Some(fetched).filter(|f| f.is_file())).map(|program| Self { program, track: None }).ok_or_else(|| {
             Error::ToolMissing {
                 tool: "ffmpeg".into(),
-                what: "decode videos and most sounds: `cargo xtask setup` fetches one; or install it, or name it by --ffmpeg or UNISONO_FFMPEG".into(),
+                what: "decode videos and most audio files: `cargo xtask setup` fetches one; or install it, or name it by --ffmpeg or UNISONO_FFMPEG".into(),
             }
         })
     }
 
-    /// The same program, which hears the sound track of this number, counted from 1, in every file.
+    /// The same program, which hears the audio track of this number, counted from 1, in every file.
     #[must_use]
     pub fn hearing(self, track: Option<u16>) -> Self {
         Self { track, ..self }
     }
 
-    /// The sound track that was chosen, counted from 1.
+    /// The audio track that was chosen, counted from 1.
     pub fn track(&self) -> Option<u16> {
         self.track
     }
@@ -71,7 +71,7 @@ impl Ffmpeg {
     /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
     /// makes. It is watched: one that does nothing any more is ended.
     pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Run {
-        // Headers, packets and sound of the longest file cost minutes of a processor at most.
+        // Headers, packets and audio of the longest file cost minutes of a processor at most.
         let command = self.reading(self.bounded(limits, 1800), path, (None, None), output);
         Run { command, path: path.to_owned(), limits: *limits }
     }

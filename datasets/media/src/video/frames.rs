@@ -25,7 +25,7 @@ pub struct Frame {
     /// For how long, in ticks of the time's base; 0 where the container does not tell.
     pub ticks: i64,
     /// What is shown.
-    pub picture: RgbImage,
+    pub image: RgbImage,
 }
 
 /// Frames of a video in the order in which they are shown. Ends at the video's end, or with one error. Dropping it ends the decoder.
@@ -41,7 +41,7 @@ impl Ffmpeg {
     /// Decodes `video`.
     ///
     /// # Errors
-    /// [`Error::Media`] for a file without a picture track; ffmpeg cannot be started.
+    /// [`Error::Media`] for a file without a video track; ffmpeg cannot be started.
     pub fn frames(&self, video: &Video, options: &FrameOptions, limits: &VideoLimits) -> Result<Frames> {
         self.frames_from(video, options, None, limits)
     }
@@ -87,7 +87,7 @@ impl Frames {
             return Ok(None);
         };
         RgbImage::from_raw(shape.width, shape.height, pixels)
-            .map(|picture| Some(Frame { time: shape.time, ticks: shape.ticks, picture }))
+            .map(|image| Some(Frame { time: shape.time, ticks: shape.ticks, image }))
             .ok_or_else(|| Error::media(&self.path, EXPECTED, "an empty frame"))
     }
 }

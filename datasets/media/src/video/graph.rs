@@ -15,7 +15,7 @@ pub(super) struct Branch {
 }
 
 impl Branch {
-    /// Each frame comes in its own size, not in that of the first: pictures that are looked at must not be warped.
+    /// Each frame comes in its own size, not in that of the first: images that are looked at must not be warped.
     pub(super) fn own_size(&self) -> bool {
         self.scale.is_none() && self.layout == Layout::Rgb
     }

@@ -36,7 +36,7 @@ impl Index {
     /// From which key frame on to decode for the frame at this time and those after it; `None`: from the first.
     ///
     /// Not from the last one before it, but from the one before that: what is shown right after a key frame may refer to frames before it (open
-    /// groups of pictures), and a picture that is refreshed part by part is whole only at the next one.
+    /// groups of images), and an image that is refreshed part by part is whole only at the next one.
     pub(super) fn begin(&self, first: Time) -> Option<Time> {
         let before = self.keys.partition_point(|key| *key <= first);
         before.checked_sub(2).filter(|at| *at > 0).map(|at| self.keys[at])
@@ -85,7 +85,7 @@ impl Ffmpeg {
     /// (raw streams, AVI with reordered frames), or where its clock goes back or jumps: only frames tell their order then.
     ///
     /// # Errors
-    /// [`Error::Media`] for a file without a picture track; the system's.
+    /// [`Error::Media`] for a file without a video track; the system's.
     pub fn index(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Vec<Time>>> {
         Ok(self.times(video, limits)?.map(|index| index.times.clone()))
     }
@@ -103,7 +103,7 @@ impl Ffmpeg {
         })
     }
 
-    /// Packets of pictures in the file: as many as frames, or more where two fields of one are stored apart.
+    /// Packets of images in the file: as many as frames, or more where two fields of one are stored apart.
     ///
     /// # Errors
     /// The system's.
@@ -249,9 +249,9 @@ impl Ffmpeg {
             return found.map(|found| (found.len() == times.len()).then_some(found));
         }
         // What goes wrong here does not say that it goes wrong from the first frame on.
-        let sound = frames.failures().count == 0;
+        let audio = frames.failures().count == 0;
         let exact = |found: &Vec<Frame>| found.iter().map(|frame| frame.time).eq(times.iter().copied());
-        Ok(found.ok().filter(|found| sound && exact(found)))
+        Ok(found.ok().filter(|found| audio && exact(found)))
     }
 }
 

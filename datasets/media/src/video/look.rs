@@ -1,7 +1,7 @@
-//! Whether a container shows pictures, by its own tables: phones, browsers and recorders write sounds into containers that are called videos.
+//! Whether a container shows images, by its own tables: phones, browsers and recorders write audio files into containers that are called videos.
 //! A look costs a few reads; nothing is decoded and no program is started.
 
-use crate::decode::ogg_shows_pictures;
+use crate::decode::ogg_shows_images;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,16 +11,16 @@ use std::path::Path;
 const HEAD: u64 = 1 << 18;
 /// More boxes than any file has before its tables.
 const MOST_BOXES: usize = 4096;
-/// Windows Media's name of a picture track.
+/// Windows Media's name of a video track.
 const ASF_VIDEO: [u8; 16] =
     [0xc0, 0xef, 0x19, 0xbc, 0x4d, 0x5b, 0xcf, 0x11, 0xa8, 0xfd, 0x00, 0x80, 0x5f, 0x5c, 0x44, 0x2b];
 
-/// Whether a file in MP4, Matroska, WebM, Ogg or Windows Media holds a picture track; `None` for other files, and where its tables are not
+/// Whether a file in MP4, Matroska, WebM, Ogg or Windows Media holds a video track; `None` for other files, and where its tables are not
 /// found.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn shows_pictures(path: &Path) -> Result<Option<bool>> {
+pub fn shows_images(path: &Path) -> Result<Option<bool>> {
     let mut file = unisono_files::open(path)?;
     let length = file.metadata().map_err(Error::io(path, "read"))?.len();
     let mut head = Vec::new();
@@ -32,7 +32,7 @@ pub fn shows_pictures(path: &Path) -> Result<Option<bool>> {
             boxes.movie(length).unwrap_or_default()
         }
         [0x1a, 0x45, 0xdf, 0xa3, ..] => matroska(&head),
-        [b'O', b'g', b'g', b'S', ..] => Some(ogg_shows_pictures(&head)),
+        [b'O', b'g', b'g', b'S', ..] => Some(ogg_shows_images(&head)),
         [0x30, 0x26, 0xb2, 0x75, ..] => Some(head.windows(16).any(|w| w == ASF_VIDEO)),
         _ => None,
     })

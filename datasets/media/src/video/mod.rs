@@ -2,10 +2,11 @@
 //! linked. Every frame carries the container's own time, as a rational.
 //!
 //! ```text
-//! Ffmpeg::find -> probe (limits) -> index (times, no decoding) -> frames (RGB + time) | stream (several forms of every frame) | sound
+//! Ffmpeg::find -> probe (limits) -> index (times, no decoding) -> frames (RGB + time) | stream (several forms of every frame) | audio
 //! ```
 
 mod animation;
+mod audio;
 mod clock;
 mod complaint;
 mod desk;
@@ -24,12 +25,11 @@ mod probe;
 mod process;
 mod shape;
 mod shown;
-mod sound;
 pub mod span;
 mod stamp;
 mod stream;
 mod time;
-mod watch;
+mod watchdog;
 
 pub use animation::{Animation, animation, folder, is_animation};
 pub use clock::Jump;
@@ -39,7 +39,7 @@ pub use frames::{Frame, FrameOptions, Frames};
 pub use index::spread;
 pub use joined::unread;
 pub use limits::VideoLimits;
-pub use look::shows_pictures;
+pub use look::shows_images;
 pub use picks::{Grid, Picks};
 pub use probe::Video;
 pub use shape::{Layout, Shape};

@@ -17,7 +17,7 @@ const SEEKABLE: [&str; 9] = ["h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg
 pub struct Video {
     /// The file.
     pub path: PathBuf,
-    /// Pixels of the picture as stored, before rotation: width and height. `None`: the file has no picture track.
+    /// Pixels of the image as stored, before rotation: width and height. `None`: the file has no video track.
     pub size: Option<(u32, u32)>,
     /// FFmpeg's name of the pixel format.
     pub form: Option<String>,
@@ -29,10 +29,10 @@ pub struct Video {
     pub duration: Option<f64>,
     /// The average of frames a second, as FFmpeg tells it: two decimals.
     pub rate: Option<f64>,
-    /// Samples per second of the sound track that is heard, if there is one.
+    /// Samples per second of the audio track that is heard, if there is one.
     pub sample_rate: Option<u32>,
-    /// Which of the sound tracks is heard, counted from 0: the chosen one, or the one that the container calls its default, or the first.
-    pub sound: usize,
+    /// Which of the audio tracks is heard, counted from 0: the chosen one, or the one that the container calls its default, or the first.
+    pub audio: usize,
 }
 
 impl Video {
@@ -51,7 +51,7 @@ impl Ffmpeg {
     /// Reads the headers of `path`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Media`] for anything but a video or sound file, or one without the chosen sound track, [`Error::Limit`].
+    /// [`Error::Io`], [`Error::Media`] for anything but a video or audio file, or one without the chosen audio track, [`Error::Limit`].
     pub fn probe(&self, path: &Path, limits: &VideoLimits) -> Result<Video> {
         self.known_headers(path, limits, || {
             Ok(self.headers(path, limits, &|found| Error::media(path, EXPECTED, found))?.0)
@@ -83,18 +83,18 @@ impl Ffmpeg {
             // A signal: the process that it is in is there for this.
             return Err(refuse(&format!("one that crashes it ({})", output.status)));
         }
-        let (mut video, sounds) = parse(path, &log).ok_or_else(|| refuse(&reason(&log)))?;
+        let (mut video, audios) = parse(path, &log).ok_or_else(|| refuse(&reason(&log)))?;
         if let Some(track) = self.track() {
-            let place = usize::from(track).checked_sub(1).filter(|place| *place < sounds.len());
-            video.sound = place.ok_or_else(|| no_track(path, track, &sounds))?;
+            let place = usize::from(track).checked_sub(1).filter(|place| *place < audios.len());
+            video.audio = place.ok_or_else(|| no_track(path, track, &audios))?;
         }
-        video.sample_rate = sounds.get(video.sound).and_then(|sound| sound.rate);
+        video.sample_rate = audios.get(video.audio).and_then(|audio| audio.rate);
         if video.size.is_none() && video.sample_rate.is_none() {
-            return Err(refuse("one without a picture or sound track"));
+            return Err(refuse("one without an image or audio track"));
         }
         if let Some((width, height)) = video.size {
             if width == 0 || height == 0 {
-                return Err(refuse("a picture track without a size"));
+                return Err(refuse("a video track without a size"));
             }
             if u64::from(width) * u64::from(height) > limits.max_pixels {
                 return Err(Error::Limit {
@@ -113,7 +113,7 @@ impl Ffmpeg {
         match video.duration {
             Some(seconds) if seconds > limits.max_seconds => Err(Error::Limit {
                 path: path.to_path_buf(),
-                what: if video.size.is_some() { "the video" } else { "the sound" },
+                what: if video.size.is_some() { "the video" } else { "the audio" },
                 found: format!("{seconds:.1} seconds"),
                 limit: format!("{} seconds", limits.max_seconds),
                 option: "max_seconds",
@@ -123,26 +123,26 @@ impl Ffmpeg {
     }
 }
 
-/// A sound track as its line tells of it.
+/// An audio track as its line tells of it.
 #[derive(Debug)]
-struct SoundTrack {
+struct AudioTrack {
     rate: Option<u32>,
     default: bool,
     /// `eng, aac, stereo`.
     about: String,
 }
 
-fn no_track(path: &Path, wanted: u16, sounds: &[SoundTrack]) -> Error {
-    let list = sounds.iter().enumerate().map(|(i, sound)| format!("{} ({})", i + 1, sound.about));
-    let found = match sounds.len() {
+fn no_track(path: &Path, wanted: u16, audios: &[AudioTrack]) -> Error {
+    let list = audios.iter().enumerate().map(|(i, audio)| format!("{} ({})", i + 1, audio.about));
+    let found = match audios.len() {
         0 => "none".to_owned(),
         n => format!("{n}: {}", list.take(16).collect::<Vec<_>>().join(", ")),
     };
-    Error::media(path, format!("sound track {wanted}"), found)
+    Error::media(path, format!("audio track {wanted}"), found)
 }
 
 /// `  Stream #0:1[0x2](eng): Audio: aac (LC), 44100 Hz, stereo, fltp, 128 kb/s (default)`.
-fn sound_track(line: &str, about: &str) -> SoundTrack {
+fn audio_track(line: &str, about: &str) -> AudioTrack {
     let language = line.split(": Audio: ").next().and_then(|head| head.strip_suffix(')')?.rsplit_once('('));
     let codec = about.split([' ', ',']).next();
     let mut parts = about.split(", ").skip_while(|part| !part.ends_with(" Hz"));
@@ -153,11 +153,11 @@ fn sound_track(line: &str, about: &str) -> SoundTrack {
     if default {
         about += ", default";
     }
-    SoundTrack { rate, default, about }
+    AudioTrack { rate, default, about }
 }
 
-/// The file, and its sound tracks; the heard one is the container's choice.
-fn parse(path: &Path, log: &str) -> Option<(Video, Vec<SoundTrack>)> {
+/// The file, and its audio tracks; the heard one is the container's choice.
+fn parse(path: &Path, log: &str) -> Option<(Video, Vec<AudioTrack>)> {
     if !log.lines().any(|l| l.starts_with("[info] Input #0")) {
         return None;
     }
@@ -170,9 +170,9 @@ fn parse(path: &Path, log: &str) -> Option<(Video, Vec<SoundTrack>)> {
         duration: None,
         rate: None,
         sample_rate: None,
-        sound: 0,
+        audio: 0,
     };
-    let mut sounds = Vec::new();
+    let mut audios = Vec::new();
     let mut turned = false;
     let container = log.lines().find_map(|l| l.strip_prefix("[info] Input #0, "));
     let indexed = container.is_some_and(|c| INDEXED.iter().any(|name| c.starts_with(name)));
@@ -199,13 +199,13 @@ fn parse(path: &Path, log: &str) -> Option<(Video, Vec<SoundTrack>)> {
                     video.rate = about.split(", ").find_map(|part| number(part.strip_suffix(" fps")?));
                 }
             } else if let Some((_, about)) = line.split_once(": Audio: ") {
-                sounds.push(sound_track(line, about));
+                audios.push(audio_track(line, about));
             }
         }
     }
     video.plain &= !turned;
-    video.sound = sounds.iter().position(|sound| sound.default).unwrap_or(0);
-    Some((video, sounds))
+    video.audio = audios.iter().position(|audio| audio.default).unwrap_or(0);
+    Some((video, audios))
 }
 
 /// `640x272 [SAR 1:1 DAR 40:17]`.

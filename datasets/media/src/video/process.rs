@@ -122,7 +122,7 @@ impl Process {
     }
 
     fn kill(&self) {
-        super::watch::kill(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner));
+        super::watchdog::kill(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

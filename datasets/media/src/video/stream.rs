@@ -87,7 +87,7 @@ impl Ffmpeg {
     /// Decodes `video` once for all that `options` ask for.
     ///
     /// # Errors
-    /// [`Error::Media`] for a file without a picture track; ffmpeg cannot be started.
+    /// [`Error::Media`] for a file without a video track; ffmpeg cannot be started.
     pub fn stream(&self, video: &Video, options: &StreamOptions, limits: &VideoLimits) -> Result<Stream> {
         let branch =
             |layout, scale, every| Branch { every, scale, grid: None, layout, most: limits.max_frames + 1 };
@@ -128,7 +128,7 @@ impl Ffmpeg {
     ) -> Result<(Vec<Track>, Ending)> {
         let path = video.path.clone();
         if video.size.is_none() {
-            return Err(Error::media(&path, "a picture track", "only sound"));
+            return Err(Error::media(&path, "a video track", "only audio"));
         }
         let tag = tag();
         let (mut words, graph) =

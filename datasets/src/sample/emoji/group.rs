@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::groups::{UnionFind, choose};
-use super::super::similar::{self, Look};
+use super::super::similar::{self, Thumbnail};
 use super::concepts::Concept;
 
-/// Concepts held out with all their pictures.
+/// Concepts held out with all their images.
 const UNSEEN: usize = 186;
 /// Larger groups (clock faces, arrows, coloured squares) stay in training: one would fill the test with near-copies.
 const LARGEST_UNSEEN: usize = 6;
@@ -98,7 +98,10 @@ const DETAILS: [&str; 60] = [
 ];
 
 /// The group of each concept, named after its first member's code point.
-pub(super) fn group(concepts: &[Concept], looks: &BTreeMap<&str, Vec<Option<Look>>>) -> Vec<String> {
+pub(super) fn group(
+    concepts: &[Concept],
+    thumbnails: &BTreeMap<&str, Vec<Option<Thumbnail>>>,
+) -> Vec<String> {
     let mut sets = UnionFind::new(concepts.len());
     let named = |key: fn(&Concept) -> Option<String>| {
         concepts.iter().enumerate().filter_map(move |(i, c)| Some((i, key(c)?)))
@@ -106,8 +109,8 @@ pub(super) fn group(concepts: &[Concept], looks: &BTreeMap<&str, Vec<Option<Look
     sets.union_by_key(named(|c| Some(stem(&c.name))));
     sets.union_by_key(named(|c| FAMILIES.iter().find(|f| c.name.contains(**f)).map(|f| (*f).to_owned())));
     let mut alike: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-    for looks in looks.values() {
-        for pair in similar::pairs(looks, ALIKE) {
+    for thumbnails in thumbnails.values() {
+        for pair in similar::pairs(thumbnails, ALIKE) {
             *alike.entry(pair).or_insert(0) += 1;
         }
     }

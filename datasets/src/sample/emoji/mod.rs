@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 
 use super::fetch::{self, Archive, Registry};
 use super::groups::lot;
-use super::similar::Look;
-use super::watch::{Report, watch};
+use super::progress::{Report, with_progress};
+use super::similar::Thumbnail;
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
 use crate::{Error, Record, Result};
 use concepts::{Charts, Concept};
@@ -28,13 +28,13 @@ use vendors::{IconSet, Names};
 /// Changes whenever the same archives would give another manifest.
 const RECIPE: &str = "emoji 1";
 const MEDIA: &str = "images";
-/// Edge of the pictures written, in pixels. Drawing them once here saves every training start from drawing them again.
+/// Edge of the images written, in pixels. Drawing them once here saves every training start from drawing them again.
 const EDGE: u32 = 96;
 /// Concepts drawn by fewer vendors are left out: what one hand invented teaches that hand.
 const FEWEST: usize = 4;
 /// The vendor that no training sees.
 const HELD_OUT: &str = "twemoji";
-/// One picture in so many of the training vendors is kept for choosing the checkpoint.
+/// One image in so many of the training vendors is kept for choosing the checkpoint.
 const VAL: u64 = 25;
 /// English captions a concept has at most, its name included.
 const CAPTIONS: usize = 4;
@@ -141,22 +141,22 @@ const fn npm(
     Archive { spec, file, sha256, size, licence, registry: Registry::Npm }
 }
 
-/// A picture to be made: concept, vendor, and where it comes from.
+/// An image to be made: concept, vendor, and where it comes from.
 struct Drawing<'a> {
     concept: usize,
     vendor: &'static str,
-    source: Source<'a>,
+    source: Artwork<'a>,
 }
 
-enum Source<'a> {
+enum Artwork<'a> {
     Svg(String),
     Webp(&'a [u8]),
 }
 
 /// Fetches the emoji and writes their manifest.
 ///
-/// Each picture is a record `1f600/noto` with English captions; each concept seen in training has, for every other language,
-/// a record `1f600#de` with its name and tags and one of its training pictures. Splits: `train`; `val`, some pictures of the
+/// Each image is a record `1f600/noto` with English captions; each concept seen in training has, for every other language,
+/// a record `1f600#de` with its name and tags and one of its training images. Splits: `train`; `val`, some images of the
 /// training vendors; `test-vendor`, seen concepts by a vendor no training sees; `test-concept`, concepts no training sees, by
 /// that vendor; `unused`, those concepts by the other vendors.
 ///
@@ -177,14 +177,14 @@ pub fn emoji(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Res
         .collect::<Result<Vec<_>>>()?;
     let part = layout::begin(&options.out, MEDIA)?;
     let (charts, sets, webp) =
-        watch(progress, "read packages", (None, Unit::Items), |done| read(&charts, &archives, done))?;
+        with_progress(progress, "read packages", (None, Unit::Items), |done| read(&charts, &archives, done))?;
 
     let mut concepts = charts.concepts.clone();
     let sources = drawings(&mut concepts, &charts, &sets, &webp);
-    let looks = draw(part.path(), &concepts, &sources, progress)?;
-    let groups = watch(progress, "compare concepts", (None, Unit::Items), |_| {
-        let mut by_vendor: BTreeMap<&str, Vec<Option<Look>>> = BTreeMap::new();
-        for (drawing, look) in sources.iter().zip(&looks) {
+    let thumbnails = draw(part.path(), &concepts, &sources, progress)?;
+    let groups = with_progress(progress, "compare concepts", (None, Unit::Items), |_| {
+        let mut by_vendor: BTreeMap<&str, Vec<Option<Thumbnail>>> = BTreeMap::new();
+        for (drawing, look) in sources.iter().zip(&thumbnails) {
             let of = by_vendor.entry(drawing.vendor).or_insert_with(|| vec![None; concepts.len()]);
             of[drawing.concept] = Some(look.clone());
         }
@@ -239,9 +239,9 @@ fn drawings<'a>(
             for (vendor, _) in &VENDORS {
                 let icon = icons.get(vendor).and_then(|icons| sets[vendor].svg(icons.get(&concept.hex)?));
                 let source = match icon {
-                    Some(svg) => Source::Svg(svg),
+                    Some(svg) => Artwork::Svg(svg),
                     None if *vendor == "fluent-3d" && webp.contains_key(&concept.hex) => {
-                        Source::Webp(&webp[&concept.hex])
+                        Artwork::Webp(&webp[&concept.hex])
                     }
                     None => continue,
                 };
@@ -258,26 +258,26 @@ fn drawings<'a>(
     drawings
 }
 
-/// Draws every picture as a PNG below `part`, all cores at work.
-fn draw(part: &Path, concepts: &[Concept], drawings: &[Drawing], progress: Report) -> Result<Vec<Look>> {
+/// Draws every image as a PNG below `part`, all cores at work.
+fn draw(part: &Path, concepts: &[Concept], drawings: &[Drawing], progress: Report) -> Result<Vec<Thumbnail>> {
     for (vendor, _) in &VENDORS {
         let folder = part.join(vendor);
         fs::create_dir_all(&folder).map_err(Error::io(&folder, "create folder"))?;
     }
     let options = ImageOptions { svg_size: EDGE, ..ImageOptions::default() };
-    let draw = |drawing: &Drawing| -> Result<Look> {
+    let draw = |drawing: &Drawing| -> Result<Thumbnail> {
         let path = part.join(file_of(&concepts[drawing.concept], drawing.vendor));
         let bytes = match &drawing.source {
-            Source::Svg(svg) => svg.as_bytes(),
-            Source::Webp(bytes) => bytes,
+            Artwork::Svg(svg) => svg.as_bytes(),
+            Artwork::Webp(bytes) => bytes,
         };
-        let picture: RgbaImage = decode::rgba_of(&path, bytes, &options)?;
-        let picture = thumbnail::square(picture, EDGE);
-        thumbnail::save(&picture, &path)?;
-        Ok(Look::new(&picture))
+        let image: RgbaImage = decode::rgba_of(&path, bytes, &options)?;
+        let image = thumbnail::square(image, EDGE);
+        thumbnail::save(&image, &path)?;
+        Ok(Thumbnail::new(&image))
     };
     let total = (Some(drawings.len() as u64), Unit::Items);
-    watch(progress, "draw pictures", total, |done| {
+    with_progress(progress, "draw images", total, |done| {
         let all = drawings.par_iter().map(|d| {
             let look = draw(d);
             done.fetch_add(1, Ordering::Relaxed);
@@ -333,7 +333,7 @@ fn records(concepts: &[Concept], groups: &[String], drawings: &[Drawing], media:
         }
         for (lang, (name, tags)) in concept.translations.iter().filter(|(lang, _)| !lang.starts_with("en")) {
             let id = format!("{}#{lang}", concept.hex);
-            // Different languages go with different hands.
+            // Different languages go with different vendors.
             let vendor = training[(lot("hand", &id) % training.len() as u64) as usize];
             records.push(record(id, captions(name, tags, 2), vendor, "train", lang, "translation"));
         }

@@ -1,4 +1,4 @@
-//! Which picture of a vendor shows which concept.
+//! Which image of a vendor shows which concept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

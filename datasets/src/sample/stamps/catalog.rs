@@ -11,20 +11,20 @@ use unisono_media::one_line;
 pub(super) struct Stamp {
     /// Path without extension: `animals/cat`.
     pub name: String,
-    pub picture: PathBuf,
+    pub image: PathBuf,
     pub english: String,
     /// Captions by language tag, English left out.
     pub texts: BTreeMap<String, String>,
     /// Spoken captions by language tag.
     pub spoken: BTreeMap<String, Vec<PathBuf>>,
-    /// Sounds of the thing itself.
+    /// Audio files of the thing itself.
     pub effects: Vec<PathBuf>,
 }
 
 impl Stamp {
     /// Everything the stamp's records refer to.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        std::iter::once(&self.picture).chain(self.spoken.values().flatten()).chain(&self.effects)
+        std::iter::once(&self.image).chain(self.spoken.values().flatten()).chain(&self.effects)
     }
 
     /// Captions in the languages that have no recording, without repetitions and what was left in English.
@@ -38,23 +38,23 @@ impl Stamp {
     }
 }
 
-/// Reads the captions among `files` (sorted, below `root`) and puts each stamp's pictures and sounds beside them. Stamps
-/// without a picture or an English caption are left out; files that no stamp uses, captions included, are removed.
+/// Reads the captions among `files` (sorted, below `root`) and puts each stamp's images and audio files beside them. Stamps
+/// without an image or an English caption are left out; files that no stamp uses, captions included, are removed.
 pub(super) fn read(root: &Path, files: Vec<PathBuf>) -> Result<Vec<Stamp>> {
     let files: BTreeSet<String> =
         files.into_iter().filter_map(|p| p.into_os_string().into_string().ok()).collect();
     let mut stamps = Vec::new();
     for name in files.iter().filter_map(|f| f.strip_suffix(".txt")) {
-        // A stamp that exists in both forms looks alike in both; the PNG needs no drawing.
-        let picture = ["png", "svg"].iter().map(|e| format!("{name}.{e}")).find(|p| files.contains(p));
+        // A stamp that exists in both forms thumbnails alike in both; the PNG needs no drawing.
+        let image = ["png", "svg"].iter().map(|e| format!("{name}.{e}")).find(|p| files.contains(p));
         let path = root.join(format!("{name}.txt"));
         let bytes = std::fs::read(&path).map_err(Error::io(&path, "read"))?;
         let (english, texts) = captions(&String::from_utf8_lossy(&bytes));
-        if let (Some(picture), false) = (picture, english.is_empty()) {
-            let (spoken, effects) = sounds(name, &files);
+        if let (Some(image), false) = (image, english.is_empty()) {
+            let (spoken, effects) = audios(name, &files);
             stamps.push(Stamp {
                 name: name.to_owned(),
-                picture: picture.into(),
+                image: image.into(),
                 english,
                 texts,
                 spoken,
@@ -87,7 +87,7 @@ fn captions(text: &str) -> (String, BTreeMap<String, String>) {
 }
 
 /// The spoken captions (`NAME_desc_fr.ogg`, English `NAME_desc.ogg`) and effects (`NAME.ogg`) of a stamp.
-fn sounds(name: &str, files: &BTreeSet<String>) -> (BTreeMap<String, Vec<PathBuf>>, Vec<PathBuf>) {
+fn audios(name: &str, files: &BTreeSet<String>) -> (BTreeMap<String, Vec<PathBuf>>, Vec<PathBuf>) {
     let mut spoken: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let (mut effects, mut words) = (Vec::new(), false);
     // Sorted: everything that begins with the name lies together.
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn sounds_by_kind() {
+    fn audios_by_kind() {
         let files = [
             "cat.ogg",
             "cat.png",
@@ -165,12 +165,12 @@ mod tests {
             "cat_little_desc_fr.ogg",
             "catfish.ogg",
         ];
-        let (spoken, effects) = sounds("cat", &files.map(str::to_owned).into());
+        let (spoken, effects) = audios("cat", &files.map(str::to_owned).into());
         assert_eq!(spoken.keys().collect::<Vec<_>>(), ["da", "en", "fr", "pt-BR"]);
         assert_eq!(spoken["fr"], [PathBuf::from("cat_desc_fr.ogg")]);
         assert_eq!(effects, [PathBuf::from("cat.ogg")]);
         // A word spoken in several languages is no effect.
-        let (_, effects) = sounds("7", &["7.ogg", "7_de.ogg", "7_en_GB.ogg"].map(str::to_owned).into());
+        let (_, effects) = audios("7", &["7.ogg", "7_de.ogg", "7_en_GB.ogg"].map(str::to_owned).into());
         assert!(effects.is_empty());
     }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::super::groups::{UnionFind, choose};
-use super::super::similar::{self, Look};
+use super::super::similar::{self, Thumbnail};
 use super::catalog::{Stamp, normalise};
 use crate::{Error, Result};
 
@@ -17,14 +17,14 @@ const TEST: usize = 187;
 const VAL: usize = 47;
 /// Larger groups are series (alphabets, coins): one would fill a test with near-copies of itself.
 const LARGEST_TESTED: usize = 8;
-/// Root mean square difference of thumbnails below which two pictures are the same drawing.
-const SAME_PICTURE: f32 = 14.0;
+/// Root mean square difference of thumbnails below which two images are the same drawing.
+const SAME_IMAGE: f32 = 14.0;
 
 /// Group name and split of each stamp.
 pub(super) fn split(
     media: &Path,
     stamps: &[Stamp],
-    looks: &[Option<Look>],
+    thumbnails: &[Option<Thumbnail>],
 ) -> Result<(Vec<String>, Vec<&'static str>)> {
     let mut sets = UnionFind::new(stamps.len());
     // What is said: the same caption in any language that is spoken, so a sentence heard in training is not tested.
@@ -38,7 +38,7 @@ pub(super) fn split(
     sets.union_by_key(stamps.iter().enumerate().filter_map(|(i, s)| Some((i, series(s)?))));
     sets.union_by_key(stamps.iter().enumerate().filter_map(|(i, s)| Some((i, siblings(&s.name)?))));
     sets.union_by_key(recordings(media, stamps)?);
-    for (a, b) in similar::pairs(looks, SAME_PICTURE) {
+    for (a, b) in similar::pairs(thumbnails, SAME_IMAGE) {
         sets.union(a, b);
     }
     let sets = sets.sets();

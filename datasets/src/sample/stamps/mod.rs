@@ -1,4 +1,4 @@
-//! Stamps: pictures with captions in some sixty languages, thousands of them spoken.
+//! Stamps: images with captions in some sixty languages, thousands of them spoken.
 
 mod catalog;
 mod group;
@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use super::fetch::{self, Archive, Registry};
-use super::similar::Look;
-use super::watch::{Report, watch};
+use super::progress::{Report, with_progress};
+use super::similar::Thumbnail;
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
 use crate::{Record, Result};
 use catalog::Stamp;
@@ -22,7 +22,7 @@ use unisono_media::decode;
 /// Changes whenever the same archive would give another manifest.
 const RECIPE: &str = "stamps 2";
 const MEDIA: &str = "media";
-/// Longest edge of the pictures written, in pixels: more than small towers see, less than decoding costs at every start.
+/// Longest edge of the images written, in pixels: more than small towers see, less than decoding costs at every start.
 const EDGE: u32 = 256;
 
 const ARCHIVE: Archive = Archive {
@@ -36,9 +36,9 @@ const ARCHIVE: Archive = Archive {
 
 /// Fetches the stamps and writes their manifest.
 ///
-/// A stamp `animals/cat` gives a record `animals/cat#fr` for each language it is spoken in (text in that language, picture,
+/// A stamp `animals/cat` gives a record `animals/cat#fr` for each language it is spoken in (text in that language, image,
 /// recordings), one for English in any case, one `#mul` with the captions of all other languages, and one `#effect` where
-/// there is the sound of the thing itself. Splits `train`, `val`, `test` are made of whole groups of near-copies.
+/// there is the audio of the thing itself. Splits `train`, `val`, `test` are made of whole groups of near-copies.
 ///
 /// # Errors
 /// [`crate::Error::Options`] for archives that are none of it, [`crate::Error::ToolMissing`] without `apt-get` or `dpkg-deb`, [`crate::Error::Command`] when the package cannot be had,
@@ -53,10 +53,11 @@ pub fn stamps(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Re
     let part = layout::begin(&options.out, MEDIA)?;
     let unpacked = unpack::unpack(&archive, part.path(), progress)?;
     let mut stamps = catalog::read(part.path(), unpacked)?;
-    let looks = draw(part.path(), &mut stamps, progress)?;
+    let thumbnails = draw(part.path(), &mut stamps, progress)?;
     let total = (Some(stamps.len() as u64), Unit::Items);
-    let (groups, splits) =
-        watch(progress, "compare stamps", total, |_| group::split(part.path(), &stamps, &looks))?;
+    let (groups, splits) = with_progress(progress, "compare stamps", total, |_| {
+        group::split(part.path(), &stamps, &thumbnails)
+    })?;
     let media = layout::publish(part, &options.out, MEDIA, RECIPE)?;
     let mut records: Vec<Record> = Vec::new();
     for (index, stamp) in stamps.iter().enumerate() {
@@ -75,29 +76,29 @@ pub fn stamps(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Re
     layout::finish(options, RECIPE, &records, side, stamps.len(), licences)
 }
 
-/// Replaces every picture by a small PNG. A picture that cannot be read leaves its stamp out.
-fn draw(part: &Path, stamps: &mut Vec<Stamp>, progress: Report) -> Result<Vec<Option<Look>>> {
+/// Replaces every image by a small PNG. An image that cannot be read leaves its stamp out.
+fn draw(part: &Path, stamps: &mut Vec<Stamp>, progress: Report) -> Result<Vec<Option<Thumbnail>>> {
     let options = ImageOptions { svg_size: EDGE, ..ImageOptions::default() };
     let total = (Some(stamps.len() as u64), Unit::Items);
-    let looks = watch(progress, "draw pictures", total, |done| {
-        let draw = |stamp: &mut Stamp| -> Result<Option<Look>> {
-            let source = part.join(&stamp.picture);
-            let picture = decode::rgba(&source, &options);
+    let thumbnails = with_progress(progress, "draw images", total, |done| {
+        let draw = |stamp: &mut Stamp| -> Result<Option<Thumbnail>> {
+            let source = part.join(&stamp.image);
+            let image = decode::rgba(&source, &options);
             done.fetch_add(1, Ordering::Relaxed);
-            let Ok(picture) = picture else { return Ok(None) };
-            let picture = thumbnail::shrink(picture, EDGE);
-            stamp.picture = format!("{}.png", stamp.name).into();
-            thumbnail::save(&picture, &part.join(&stamp.picture))?;
+            let Ok(image) = image else { return Ok(None) };
+            let image = thumbnail::shrink(image, EDGE);
+            stamp.image = format!("{}.png", stamp.name).into();
+            thumbnail::save(&image, &part.join(&stamp.image))?;
             if source.extension().is_some_and(|e| e == "svg") {
                 std::fs::remove_file(&source).map_err(crate::Error::io(&source, "remove"))?;
             }
-            Ok(Some(Look::new(&picture)))
+            Ok(Some(Thumbnail::new(&image)))
         };
         stamps.par_iter_mut().map(draw).collect::<Result<Vec<_>>>()
     })?;
-    let mut drawn = looks.iter().map(Option::is_some);
+    let mut drawn = thumbnails.iter().map(Option::is_some);
     stamps.retain(|_| drawn.next().unwrap_or(false));
-    Ok(looks.into_iter().filter(Option::is_some).collect())
+    Ok(thumbnails.into_iter().filter(Option::is_some).collect())
 }
 
 fn records_of(stamp: &Stamp, media: &Path) -> Vec<Record> {
@@ -105,7 +106,7 @@ fn records_of(stamp: &Stamp, media: &Path) -> Vec<Record> {
     let record = |kind: &str, lang: Option<&str>, text: Vec<String>, audio: Vec<PathBuf>| Record {
         id: format!("{}#{}", stamp.name, lang.unwrap_or(kind)),
         text,
-        image: Some(resolve(&stamp.picture)),
+        image: Some(resolve(&stamp.image)),
         audio: audio.iter().map(resolve).collect(),
         label: Some(stamp.name.clone()),
         lang: lang.map(str::to_owned),

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
-use super::super::watch::{Report, watch};
+use super::super::progress::{Report, with_progress};
 use super::super::{Unit, tool};
 use crate::{Error, Result};
 
@@ -16,14 +16,14 @@ const MAX_FILE: u64 = 64 << 20;
 /// Files in the package that are kept.
 const FILES: u64 = 9_900;
 
-/// Writes pictures, sounds and captions below `into` and returns their paths relative to it, sorted.
+/// Writes images, audio files and captions below `into` and returns their paths relative to it, sorted.
 pub(super) fn unpack(archive: &Path, into: &Path, report: Report) -> Result<Vec<PathBuf>> {
     let mut command = Command::new("dpkg-deb");
     command.arg("--fsys-tarfile").arg(archive).stdout(Stdio::piped());
     let mut child = tool::spawn(&mut command, "unpack the Debian package of the stamps")?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let errors = std::thread::spawn(move || tool::read_all(stderr));
-    let files = watch(report, "unpack stamps", (Some(FILES), Unit::Items), |done| match stdout {
+    let files = with_progress(report, "unpack stamps", (Some(FILES), Unit::Items), |done| match stdout {
         Some(pipe) => extract(archive, BufReader::with_capacity(1 << 20, pipe), into, &mut || {
             done.fetch_add(1, Ordering::Relaxed);
         }),

@@ -78,7 +78,7 @@ fn refuse_other_steps(json: Json, kind: &str) -> Result<()> {
         if kind.contains("Blip") && ["do_pad", "size_divisor"].contains(&key.as_str()) {
             continue;
         }
-        // Classes that only reduce label maps have nothing to do with pictures.
+        // Classes that only reduce label maps have nothing to do with images.
         if (step && key != "do_reduce_labels") || CHANGING.contains(&key.as_str()) {
             let message = format!(
                 "{key}: expected none, found {value}: this step is not supported; known are {}",
@@ -97,10 +97,10 @@ fn refuse_other_steps(json: Json, kind: &str) -> Result<()> {
 }
 
 impl ImageProcessor {
-    /// From Hugging Face's `preprocessor_config.json`; `size` is the tower's own, for a processor that leaves pictures as they are.
+    /// From Hugging Face's `preprocessor_config.json`; `size` is the tower's own, for a processor that leaves images as they are.
     ///
     /// The reference is the classes that resize with Pillow (`…Pil`, formerly the "slow" ones), NaFlex's included. The classes on
-    /// torchvision give up to two levels more or less on half a percent of the bytes, and set a picture that is smaller than its
+    /// torchvision give up to two levels more or less on half a percent of the bytes, and set an image that is smaller than its
     /// crop one pixel higher or further left when the margin is odd.
     ///
     /// What differs from the library knowingly is in the decoder: see `ImageOptions` of the datasets crate.
@@ -157,11 +157,11 @@ impl ImageProcessor {
                     format!("max_num_patches: expected a square number, found {most}"),
                 ));
             }
-            // The pixels of as many patches as are allowed are a picture's.
+            // The pixels of as many patches as are allowed are an image's.
             if side * patch > 1 << 14 {
                 return Err(json.wrong(
                     "max_num_patches",
-                    format_args!("pictures of at most 16384 pixels a side with patches of {patch}"),
+                    format_args!("images of at most 16384 pixels a side with patches of {patch}"),
                 ));
             }
             let size = Size { sides: [side * patch; 2] };
@@ -194,7 +194,7 @@ impl ImageProcessor {
                 }
                 (Some(Extent::Edge(edge) | Extent::Number(edge)), None) => {
                     return wrong(format!(
-                        "size: shortest edge {edge} and no crop give pictures of every shape, a tower takes one: set \
+                        "size: shortest edge {edge} and no crop give images of every shape, a tower takes one: set \
                          do_center_crop and crop_size, or size {{height, width}}"
                     ));
                 }
@@ -222,7 +222,7 @@ impl ImageProcessor {
 
     /// From the `preprocess_cfg` of `open_clip_config.json`; `size` is the tower's own.
     ///
-    /// The library resizes before it converts to RGB, here it is the other way round: the bytes are its own for RGB and grey pictures,
+    /// The library resizes before it converts to RGB, here it is the other way round: the bytes are its own for RGB and grey images,
     /// not for transparent ones, palettes, single bits and CMYK.
     ///
     /// # Errors

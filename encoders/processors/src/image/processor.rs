@@ -1,4 +1,4 @@
-//! Pictures → pixels of the size that a tower takes → a normalised batch.
+//! Images → pixels of the size that a tower takes → a normalised batch.
 
 use super::interpolation::Interpolation;
 use super::resize::resize;
@@ -8,11 +8,11 @@ use image::imageops;
 use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 
-/// How a picture of any shape becomes one of the tower's size.
+/// How an image of any shape becomes one of the tower's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// Resized until it fits inside; the rest is filled with the background, the picture in the middle.
+    /// Resized until it fits inside; the rest is filled with the background, the image in the middle.
     Pad,
     /// Resized until it covers, or its shortest edge to `edge`; the middle is kept.
     Crop,
@@ -23,7 +23,7 @@ pub enum Fit {
     Patches,
 }
 
-/// How the longer edge of a resized picture becomes a whole number.
+/// How the longer edge of a resized image becomes a whole number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rounding {
@@ -40,7 +40,7 @@ pub enum Rounding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Alpha {
-    /// The picture is laid over the background.
+    /// The image is laid over the background.
     #[default]
     Background,
     /// It is dropped and the colour under it shows, as Pillow's conversion to RGB does.
@@ -62,7 +62,7 @@ pub struct ImageProcessor {
     /// With `patches`: height and width of a patch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<u32>,
-    /// Of the resized picture's sides.
+    /// Of the resized image's sides.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rounding: Rounding,
     /// With `crop`: an odd margin is halved by rounding halves to even (torchvision) and not down.
@@ -74,7 +74,7 @@ pub struct ImageProcessor {
     /// What becomes of transparency.
     #[serde(default, skip_serializing_if = "is_default")]
     pub alpha: Alpha,
-    /// Under transparent pixels and around padded pictures.
+    /// Under transparent pixels and around padded images.
     #[serde(default = "white")]
     pub background: [u8; 3],
     /// Subtracted from each channel after scaling to [0, 1].
@@ -119,7 +119,7 @@ impl ImageProcessor {
         }
     }
 
-    /// Refuses sizes that no picture can have.
+    /// Refuses sizes that no image can have.
     ///
     /// # Errors
     /// The first impossible value.
@@ -148,7 +148,7 @@ impl ImageProcessor {
         Ok(())
     }
 
-    /// Height and width of what comes out; `None` where they depend on the picture (`patches`).
+    /// Height and width of what comes out; `None` where they depend on the image (`patches`).
     pub fn output_size(&self) -> Option<[u32; 2]> {
         (self.fit != Fit::Patches).then(|| self.sides())
     }
@@ -159,25 +159,25 @@ impl ImageProcessor {
         h.max(w)
     }
 
-    /// Height and width of [`size`](Self::size), which pictures of other forms stay within.
+    /// Height and width of [`size`](Self::size), which images of other forms stay within.
     pub fn sides(&self) -> [u32; 2] {
         self.size.sides.map(|s| s.clamp(1, 1 << 14) as u32)
     }
 
-    /// A picture → one of the tower's size.
-    pub fn prepare(&self, picture: &RgbImage) -> RgbImage {
-        let (w, h) = picture.dimensions();
+    /// An image → one of the tower's size.
+    pub fn prepare(&self, image: &RgbImage) -> RgbImage {
+        let (w, h) = image.dimensions();
         let [out_h, out_w] = self.sides();
         if w == 0 || h == 0 {
             return RgbImage::from_pixel(out_w, out_h, Rgb(self.background));
         }
         match self.fit {
-            Fit::Stretch => self.whole(picture, (out_w, out_h)),
-            Fit::Patches => self.whole(picture, self.patches(h, w)),
+            Fit::Stretch => self.whole(image, (out_w, out_h)),
+            Fit::Patches => self.whole(image, self.patches(h, w)),
             Fit::Pad => {
                 let ratio = (f64::from(h) / f64::from(out_h)).max(f64::from(w) / f64::from(out_w));
                 let (rw, rh) = (self.round(w, ratio).min(out_w), self.round(h, ratio).min(out_h));
-                let resized = self.whole(picture, (rw, rh));
+                let resized = self.whole(image, (rw, rh));
                 if (rw, rh) == (out_w, out_h) {
                     return resized;
                 }
@@ -199,7 +199,7 @@ impl ImageProcessor {
                 };
                 let corner = (margin(rw, out_w), margin(rh, out_h));
                 let size = (rw.min(out_w), rh.min(out_h));
-                let part = resize(picture, (rw, rh), corner, size, self.interpolation);
+                let part = resize(image, (rw, rh), corner, size, self.interpolation);
                 if size == (out_w, out_h) {
                     return part;
                 }
@@ -213,14 +213,14 @@ impl ImageProcessor {
         }
     }
 
-    fn whole(&self, picture: &RgbImage, size: (u32, u32)) -> RgbImage {
-        if picture.dimensions() == size {
-            return picture.clone();
+    fn whole(&self, image: &RgbImage, size: (u32, u32)) -> RgbImage {
+        if image.dimensions() == size {
+            return image.clone();
         }
-        resize(picture, size, (0, 0), size, self.interpolation)
+        resize(image, size, (0, 0), size, self.interpolation)
     }
 
-    /// Width and height of the resized picture that is cropped.
+    /// Width and height of the resized image that is cropped.
     fn cover(&self, w: u32, h: u32) -> (u32, u32) {
         let [out_h, out_w] = self.sides();
         if let Some(edge) = self.edge {
@@ -262,7 +262,7 @@ impl ImageProcessor {
         (side(low, w) as u32, side(low, h) as u32)
     }
 
-    /// The same processor with a larger output, for pictures that are cropped at random afterwards. Where the output depends on the picture
+    /// The same processor with a larger output, for images that are cropped at random afterwards. Where the output depends on the image
     /// (`patches`), it has as many patches as before, larger ones.
     pub fn scaled(&self, by: f64) -> Self {
         let larger = |s: i64| (s as f64 * by).round() as i64;
@@ -278,14 +278,12 @@ impl ImageProcessor {
         }
     }
 
-    /// Width and height of what this processor makes of a picture that a [`scaled`](Self::scaled) one made `picture` of.
-    pub fn size_of_scaled(&self, scaled: &Self, picture: &RgbImage) -> (u32, u32) {
+    /// Width and height of what this processor makes of an image that a [`scaled`](Self::scaled) one made `image` of.
+    pub fn size_of_scaled(&self, scaled: &Self, image: &RgbImage) -> (u32, u32) {
         match (self.output_size(), self.patch, scaled.patch.filter(|p| *p > 0)) {
             (Some([h, w]), ..) => (w, h),
-            (None, Some(patch), Some(wide)) => {
-                (picture.width() / wide * patch, picture.height() / wide * patch)
-            }
-            _ => picture.dimensions(),
+            (None, Some(patch), Some(wide)) => (image.width() / wide * patch, image.height() / wide * patch),
+            _ => image.dimensions(),
         }
     }
 }
@@ -318,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn scaled_pictures_know_their_size() {
+    fn scaled_images_know_their_size() {
         let base = ImageProcessor { size: Size { sides: [24, 40] }, ..ImageProcessor::new(1) };
         let naflex = ImageProcessor {
             size: Size { sides: [24, 24] },
@@ -332,8 +330,8 @@ mod tests {
             let wide = p.scaled(1.25);
             wide.validate().unwrap();
             for (w, h) in [(40, 40), (64, 20), (20, 64), (7, 90), (301, 173), (1, 1), (24, 24), (48, 12)] {
-                let picture = RgbImage::from_pixel(w, h, Rgb([9; 3]));
-                let (small, large) = (p.prepare(&picture), wide.prepare(&picture));
+                let image = RgbImage::from_pixel(w, h, Rgb([9; 3]));
+                let (small, large) = (p.prepare(&image), wide.prepare(&image));
                 assert!(large.width() > small.width() && large.height() > small.height());
                 assert_eq!(p.size_of_scaled(&wide, &large), small.dimensions(), "{p:?} {w}x{h}");
                 assert_eq!(p.size_of_scaled(&p, &small), small.dimensions(), "{p:?} {w}x{h}");

@@ -1,26 +1,26 @@
 //! Antialiased resampling of 8-bit RGB as Pillow does it, which the public models were trained and are evaluated with: two passes,
 //! rows first, rounded to 8 bits between them, in fixed point with 22 fractional bits. The results are the same bytes.
 //!
-//! Pillow 13 resizes a picture whose height shrinks much more than its width columns first; that moves some of its bytes by one
+//! Pillow 13 resizes an image whose height shrinks much more than its width columns first; that moves some of its bytes by one
 //! level. The models of today were trained before it, so the older order is kept.
 
 use super::interpolation::Interpolation;
 use super::taps::{Taps, byte};
 use image::RgbImage;
 
-/// `picture` resized to `width` × `height`, of which the part of `size` pixels at `corner` is computed (x, then y).
+/// `image` resized to `width` × `height`, of which the part of `size` pixels at `corner` is computed (x, then y).
 pub(super) fn resize(
-    picture: &RgbImage,
+    image: &RgbImage,
     (width, height): (u32, u32),
     corner: (u32, u32),
     size: (u32, u32),
     filter: Interpolation,
 ) -> RgbImage {
-    let (w, h) = picture.dimensions();
+    let (w, h) = image.dimensions();
     if filter == Interpolation::Nearest {
         let (xs, ys) = (nearest(w, width), nearest(h, height));
         return RgbImage::from_fn(size.0, size.1, |x, y| {
-            *picture.get_pixel(xs[(x + corner.0) as usize], ys[(y + corner.1) as usize])
+            *image.get_pixel(xs[(x + corner.0) as usize], ys[(y + corner.1) as usize])
         });
     }
     let columns = (w != width || size.0 != w).then(|| Taps::new(filter, w, width, corner.0, size.0));
@@ -33,7 +33,7 @@ pub(super) fn resize(
         None => (0, h as usize),
     };
     let stride = w as usize * 3;
-    let needed = &picture.as_raw()[first * stride..last * stride];
+    let needed = &image.as_raw()[first * stride..last * stride];
     let wide = match &columns {
         Some(taps) => horizontal(needed, w as usize, taps, size.0 as usize),
         None => needed.to_vec(),
@@ -77,7 +77,7 @@ fn horizontal(bytes: &[u8], width: usize, taps: &Taps, out_width: usize) -> Vec<
 fn horizontal_anywhere(bytes: &[u8], width: usize, taps: &Taps, out_width: usize) -> Vec<u8> {
     let rows = bytes.len() / (width * 3).max(1);
     let mut out = vec![0u8; rows * out_width * 3];
-    // Four numbers a pixel: one vector register. A window may reach past a narrow picture's end, where its weights are zero.
+    // Four numbers a pixel: one vector register. A window may reach past a narrow image's end, where its weights are zero.
     let mut wide = vec![[0i32; 4]; width.max(taps.most)];
     for (row, to) in bytes.chunks_exact(width * 3).zip(out.chunks_exact_mut(out_width * 3)) {
         for (p, q) in row.chunks_exact(3).zip(wide.iter_mut()) {

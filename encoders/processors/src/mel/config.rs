@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MelConfig {
-    /// Hz; sounds are resampled to it.
+    /// Hz; audio files are resampled to it.
     #[serde(default = "rate")]
     pub sample_rate: u32,
     /// FFT length, in samples.
@@ -38,7 +38,7 @@ pub struct MelConfig {
     /// … and this standard deviation taken out.
     #[serde(default = "std_dev")]
     pub std: f32,
-    /// Frames kept of a longer sound, from its start.
+    /// Frames kept of a longer audio file, from its start.
     #[serde(default = "max_frames")]
     pub max_frames: usize,
     /// A public model's front end in place of this project's own.
@@ -127,7 +127,7 @@ impl MelConfig {
         if !(self.floor > 0.0 && self.std > 0.0 && self.mean.is_finite()) {
             return bad("floor", "floor and std must be positive".into());
         }
-        // A long sound that is gone through window by window has so many values for each of its samples.
+        // A long audio file that is gone through window by window has so many values for each of its samples.
         if self.mels > 4 * self.hop {
             return bad(
                 "hop",

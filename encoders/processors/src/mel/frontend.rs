@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
-    /// Centred on multiples of the hop, the sound mirrored at its ends.
+    /// Centred on multiples of the hop, the audio mirrored at its ends.
     Centered,
-    /// Only those that lie inside the sound.
+    /// Only those that lie inside the audio.
     Inside,
 }
 
@@ -37,7 +37,7 @@ pub enum Log {
     Decibel,
 }
 
-/// What is done to a sound of another length than the model's.
+/// What is done to an audio file of another length than the model's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fill {
@@ -61,9 +61,9 @@ pub struct Frontend {
     pub scale: Scale,
     /// The logarithm; powers below `floor` count as `floor`.
     pub log: Log,
-    /// What fills short sounds. Long ones are cut at their end, or fused.
+    /// What fills short audio files. Long ones are cut at their end, or fused.
     pub fill: Fill,
-    /// Samples that every sound is filled or cut to; with `fill = "frames"` the frames are.
+    /// Samples that every audio file is filled or cut to; with `fill = "frames"` the frames are.
     pub samples: usize,
     /// The last frame is dropped (Whisper).
     #[serde(default)]
@@ -77,10 +77,10 @@ pub struct Frontend {
     /// This share of the sample before is taken out of each.
     #[serde(default)]
     pub preemphasis: f64,
-    /// Values further than this below a sound's greatest are raised (Whisper), on the scale of `log`.
+    /// Values further than this below an audio file's greatest are raised (Whisper), on the scale of `log`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<f64>,
-    /// Longer sounds become four spectrograms: the whole one shrunk, and one from each third (CLAP's fusion). The reference takes a
+    /// Longer audio files become four spectrograms: the whole one shrunk, and one from each third (CLAP's fusion). The reference takes a
     /// random place in each third; here it is the first.
     #[serde(default)]
     pub fusion: bool,

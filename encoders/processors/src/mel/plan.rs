@@ -65,7 +65,7 @@ impl Plan {
         }
     }
 
-    /// Samples → `[T, M]`, or `[4, T, M]` for a sound that is fused.
+    /// Samples → `[T, M]`, or `[4, T, M]` for an audio file that is fused.
     pub(super) fn process(&self, c: &MelConfig, f: &Frontend, samples: &[f32]) -> Result<Vec<f32>> {
         let finish = |values: Vec<f64>| {
             values.into_iter().map(|v| ((v - f64::from(c.mean)) / f64::from(c.std)) as f32).collect()
@@ -84,15 +84,15 @@ impl Plan {
             }
             return Ok(finish(whole));
         }
-        let mut sound = samples[..samples.len().min(f.samples)].to_vec();
-        let n = sound.len();
+        let mut audio = samples[..samples.len().min(f.samples)].to_vec();
+        let n = audio.len();
         match f.fill {
-            Fill::Repeat => sound = sound.iter().copied().cycle().take(f.samples).collect(),
-            Fill::RepeatPad => sound = sound.iter().copied().cycle().take(f.samples / n * n).collect(),
+            Fill::Repeat => audio = audio.iter().copied().cycle().take(f.samples).collect(),
+            Fill::RepeatPad => audio = audio.iter().copied().cycle().take(f.samples / n * n).collect(),
             Fill::Pad | Fill::Frames => {}
         }
-        sound.resize(f.samples, 0.0);
-        Ok(finish(self.spectrogram(c, f, &sound)?))
+        audio.resize(f.samples, 0.0);
+        Ok(finish(self.spectrogram(c, f, &audio)?))
     }
 
     /// `[T, M]` on the scale of the logarithm.

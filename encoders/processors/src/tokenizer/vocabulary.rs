@@ -24,7 +24,7 @@ pub enum Vocabulary {
     #[default]
     Bpe,
     /// Frequent words whole, everything else byte by byte, with nothing between: what is spelled out keeps its letters, which
-    /// speech is matched with, and what is a word stays one, which pictures are matched with.
+    /// speech is matched with, and what is a word stays one, which images are matched with.
     Words,
 }
 

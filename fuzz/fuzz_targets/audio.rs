@@ -1,0 +1,6 @@
+#![no_main]
+//! Sounds that the kept decoders read, WAV above all.
+
+mod file;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_media::fuzzing::audio(file::folder(), bytes));

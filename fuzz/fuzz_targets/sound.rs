@@ -1,6 +1,0 @@
-#![no_main]
-//! Sounds that the kept decoders read, WAV above all.
-
-mod file;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_media::fuzzing::sound(file::folder(), bytes));
