@@ -1,4 +1,4 @@
-//! One space for images, audio files and words: `cargo run --release --example embed -- MODEL picture.png sound.wav`
+//! One space for images, audio files and words: `cargo run --release --example embed -- MODEL image.png audio.wav`
 use std::error::Error;
 use unisono_jobs::{Device, Embedder, similarity};
 

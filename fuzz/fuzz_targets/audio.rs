@@ -1,5 +1,5 @@
 #![no_main]
-//! Sounds that the kept decoders read, WAV above all.
+//! Audio that the kept decoders read, WAV above all.
 
 mod file;
 

@@ -148,7 +148,7 @@ fn clips_that_only_their_audio_tells_apart_are_memorised_by_both_rules() {
     let manifest = tones(dir.path());
     for (name, rule) in [
         ("deaf", "frames = 2\n".to_owned()),
-        ("mean", "frames = 2\nsound = { kind = \"mean\", weight = 0.5 }\n".to_owned()),
+        ("mean", "frames = 2\naudio = { kind = \"mean\", weight = 0.5 }\n".to_owned()),
         ("token", format!("{TEMPORAL}audio = {{ kind = \"token\" }}\n")),
     ] {
         let model =

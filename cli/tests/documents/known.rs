@@ -38,7 +38,7 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ),
     ("unisono classify --model", Runs(labels)),
     ("unisono caption ", Runs(|_, f| lines(f, "png: ", 3))),
-    ("unisono caption --model runs/quickstart/fusion", Runs(|_, f| lines(f, "picture.png: ", 1))),
+    ("unisono caption --model runs/quickstart/fusion", Runs(|_, f| lines(f, "image.png: ", 1))),
     ("unisono match ", Runs(|_, f| lines(f, " %  ", 3))),
     ("unisono ask ", Runs(|_, f| lines(f, "png: ", 3))),
     ("unisono transcribe --model openai", Runs(subtitles)),

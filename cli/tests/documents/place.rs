@@ -32,7 +32,7 @@ impl Place {
         for (name, to) in [
             ("L.txt", "labels.txt"),
             ("T.txt", "templates.txt"),
-            ("photo.png", "picture.png"),
+            ("photo.png", "image.png"),
             ("film.mkv", "clip.mp4"),
             ("film.mp4", "clip.mp4"),
             ("INPUT", "photos"),

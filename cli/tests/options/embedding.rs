@@ -104,7 +104,7 @@ pub const COMMANDS: &[Command] = &[
         name: "search",
         line: "--index IDX 'number 2'",
         media: Some(Reads {
-            files: "=--index IDX --image picture.png",
+            files: "=--index IDX --image image.png",
             film: "=--index IDX --video clip.mp4",
             cut: "=--index IDX --image cut.png",
         }),

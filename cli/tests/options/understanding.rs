@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
             option("--top-p", "--temperature 1.5", "--top-p 0.01", Differs),
             option("--seed", "--temperature 1.5", "--seed 5", Differs),
             option("--max-length", "", "--max-length 4", Differs),
-            option("--min-length", "picture.png", "--min-length 20", Differs),
+            option("--min-length", "image.png", "--min-length 20", Differs),
         ],
         refused: &[],
     },

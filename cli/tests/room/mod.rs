@@ -41,11 +41,11 @@ pub fn fill(dir: &Path) {
     for n in 0..3 {
         tiny::image(&dir.join(format!("photos/p{n}.png")), 40 * n);
     }
-    tiny::image(&dir.join("picture.png"), 9);
+    tiny::image(&dir.join("image.png"), 9);
     tiny::image(&dir.join("mixed/a.png"), 77);
     fs::write(dir.join("mixed/broken.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
     fs::write(dir.join("mixed/note.txt"), "a note").unwrap();
-    for (name, n) in [("talks/s0.wav", 0), ("talks/s1.wav", 3), ("mixed/z.wav", 5), ("sound.wav", 7)] {
+    for (name, n) in [("talks/s0.wav", 0), ("talks/s1.wav", 3), ("mixed/z.wav", 5), ("audio.wav", 7)] {
         tiny::audio(&dir.join(name), n);
     }
     tiny::collection(&dir.join("media"), 4);

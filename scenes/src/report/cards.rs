@@ -48,7 +48,7 @@ fn card(scene: &Scene, image: Option<&Image>) -> Markup {
                 }
                 @if let Some(caption) = &scene.caption { p.caption dir="auto" { (line(caption, 600)) } }
                 @for (set, labels) in &scene.labels { (bars(set, labels)) }
-                (bars("audio", &scene.sounds))
+                (bars("sounds", &scene.sounds))
                 (transcript(&scene.transcript))
             }
         }

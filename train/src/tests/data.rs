@@ -174,7 +174,7 @@ fn moved_images_have_the_size_of_inference() {
 fn an_audio_that_is_changed_is_the_changed_audios_spectrogram() {
     let dir = tempfile::tempdir().unwrap();
     // A gain of so many decibels, whichever is drawn, and no other change.
-    let (preparer, draws) = place(dir.path(), "[augment.sound]\ngain_db = [-6.0, -6.0]\n");
+    let (preparer, draws) = place(dir.path(), "[augment.audio]\ngain_db = [-6.0, -6.0]\n");
     let audio = preparer.seen.audio().unwrap();
     for (draw, record) in &draws {
         let samples =

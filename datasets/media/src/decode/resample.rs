@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// its transition band: the top few per cent below the lower Nyquist frequency.
 const BLOCK: usize = 512;
 
-/// Converts an audio file to another sample rate. The result has `round(n * rate / sound.sample_rate)` samples, aligned with
+/// Converts an audio file to another sample rate. The result has `round(n * rate / audio.sample_rate)` samples, aligned with
 /// the input: sample `k` is the input's band-limited value at `k / rate` seconds. Deterministic.
 ///
 /// # Errors
