@@ -9,7 +9,7 @@ use crate::towers::TowerOutput;
 use crate::{Error, Result};
 use fusion::Fusion;
 use tch::{Kind, Tensor};
-use unisono_nn::{BatchNorm, Conv2d, LayerNorm, Pass, Precision, Scope};
+use unisono_nn::{BatchNorm, Checkpoint, Conv2d, LayerNorm, Pass, Precision, Scope};
 use window::{Merge, WindowBlock};
 
 /// The tower.
@@ -20,7 +20,7 @@ pub struct Htsat {
     stem: Conv2d,
     stem_norm: Option<LayerNorm>,
     fusion: Option<Fusion>,
-    stages: Vec<(Vec<WindowBlock>, Option<Merge>)>,
+    stages: Vec<(Vec<Checkpoint<WindowBlock>>, Option<Merge>)>,
     norm: LayerNorm,
 }
 
@@ -36,8 +36,10 @@ impl Htsat {
         let mut stages = Vec::with_capacity(c.depths.len());
         for (stage, depth) in c.depths.iter().enumerate() {
             let at = scope.child(format!("stages.{stage}"));
-            let blocks =
-                (0..*depth).map(|i| WindowBlock::new(&at.child(format!("blocks.{i}")), c, stage, i, grid));
+            let blocks = (0..*depth).map(|i| {
+                let at = at.child(format!("blocks.{i}"));
+                Checkpoint::new(&at, |at| WindowBlock::new(at, c, stage, i, grid))
+            });
             let width = c.width << stage;
             let merge =
                 if stage + 1 < c.depths.len() { Some(Merge::new(&at.child("merge"), width)?) } else { None };
@@ -64,8 +66,8 @@ impl Htsat {
 
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
-        for block in self.stages.iter_mut().flat_map(|(blocks, _)| blocks) {
-            block.prepare(precision)?;
+        for block in self.stages.iter().flat_map(|(blocks, _)| blocks) {
+            block.layer().prepare(precision)?;
         }
         Ok(())
     }
@@ -105,7 +107,12 @@ impl Htsat {
         }
         for (blocks, merge) in &self.stages {
             for block in blocks {
-                y = block.forward(y, grid, pass)?;
+                y = match pass.checkpoint {
+                    true => block.forward(&[&y], pass, move |block, given, pass| {
+                        block.forward(given[0].shallow_clone(), grid, pass)
+                    })?,
+                    false => block.layer().forward(y, grid, pass)?,
+                };
             }
             if let Some(merge) = merge {
                 y = merge.forward(&y, grid)?;
