@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
-/// `run(given)`, without a graph of what is between: the backward pass calls `run` again, on detached tensors, with the random draws of
+/// `run(given)`, of which no graph is kept: the backward pass calls `run` again, on detached tensors, with the random draws of
 /// the first time. `params` are the parameters that `run` uses besides, whose gradients are found with those of `given`.
 ///
 /// `run` must do the same both times: what changes a state of its own (a batch norm's statistics) changes it twice. For a GPU libtorch
@@ -29,7 +29,9 @@ where
         return run(&own);
     }
     let draws = Draws::now(given.iter().map(|t| t.device()))?;
-    let output = tch::no_grad(|| run(&own))?;
+    // Its graph is let go at once. Without one libtorch would choose other kernels for some operations, whose last bits differ from those
+    // that the backward pass is then about.
+    let output = run(&own)?.f_detach().map_err(Error::from)?;
     drop(own);
     let again = move |given: &[Tensor]| -> Result<Tensor, String> {
         let after = Draws::now(draws.0.iter().map(|(device, _)| *device)).map_err(|e| e.to_string())?;

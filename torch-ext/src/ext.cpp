@@ -74,7 +74,7 @@ struct Part : torch::CustomClassHolder {
   Drop drop;
 };
 
-// The forward pass was run without a graph; the backward pass runs the part again with one, and asks it for the gradients.
+// No graph was kept of the forward pass; the backward pass runs the part again with one, and asks it for the gradients.
 struct Checkpoint : torch::autograd::Function<Checkpoint> {
   // `inputs`: the `given` that the part takes, then the parameters that it holds.
   static at::Tensor forward(torch::autograd::AutogradContext *ctx, c10::intrusive_ptr<Part> part, int64_t given,
@@ -230,7 +230,7 @@ char *ute_grad(at::Tensor *const *outputs, at::Tensor *const *grads, size_t n, a
 
 bool ute_grad_enabled() { return at::GradMode::is_enabled(); }
 
-// Ties `output`, which was computed without a graph, to its `inputs`: the first `given` are the part's arguments, the others its parameters.
+// Ties `output`, which has no graph, to its `inputs`: the first `given` are the part's arguments, the others its parameters.
 // `rust` is dropped whatever comes of it.
 char *ute_checkpoint(void *rust, Run run, Drop drop, at::Tensor *const *inputs, size_t n, size_t given, at::Tensor *output,
                      at::Tensor **out) {

@@ -27,7 +27,7 @@ impl<L: Send + 'static> Checkpoint<L> {
         locked(&self.layer)
     }
 
-    /// `run` with the layer and `given`, now without a graph, and again in the backward pass: see [`unisono_torch_ext::checkpoint`]. `run`
+    /// `run` with the layer and `given`, now, and again in the backward pass: see [`unisono_torch_ext::checkpoint`]. `run`
     /// sees of the model nothing but the layer and `given`, and of the pass its mode and what it computes in.
     ///
     /// # Errors

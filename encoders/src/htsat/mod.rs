@@ -141,3 +141,50 @@ impl Htsat {
         Ok(x.f_reshape([b, channels, side, side])?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ProjectionConfig;
+    use tch::Device;
+    use unisono_nn::Activation;
+
+    /// Blocks of windows that are run again learn the same, their relative positions too.
+    #[test]
+    fn checkpointed_windows_learn_the_same() {
+        let config = HtsatConfig {
+            mels: 8,
+            size: 16,
+            patch: [2, 2],
+            stride: [2, 2],
+            width: 8,
+            depths: vec![2, 1],
+            heads: vec![2, 2],
+            window: 4,
+            mlp_ratio: 2.0,
+            activation: Activation::Gelu,
+            norm_eps: 1e-5,
+            stem_norm: true,
+            fusion: None,
+            projection: ProjectionConfig::default(),
+        };
+        let root = Scope::root(1, Device::Cpu);
+        let tower = Htsat::new(&root, &config).unwrap();
+        let params = root.finish().trainable();
+        let of: Vec<&Tensor> = params.iter().map(|(_, t)| t).collect();
+        let mel = (Tensor::arange(2 * 30 * 8, (Kind::Float, Device::Cpu)) * 0.37).sin().view([2, 30, 8]);
+        let own = Tensor::from_slice(&[1i64, 1]);
+        // In evaluation: batch statistics would differ from run to run.
+        let run = |checkpoint| {
+            let out = tower.forward(&mel, &own, &Pass { checkpoint, ..Pass::EVAL }).unwrap();
+            let loss = out.pooled.square().sum(Kind::Float);
+            let grads = unisono_torch_ext::autograd::grad(&[&loss], &[None], &of, false, false).unwrap();
+            (loss, grads)
+        };
+        let (want, found) = (run(false), run(true));
+        assert_eq!(want.0, found.0);
+        for ((name, _), (want, found)) in params.iter().zip(want.1.iter().zip(&found.1)) {
+            assert!(want == found && want.is_some(), "{name}");
+        }
+    }
+}

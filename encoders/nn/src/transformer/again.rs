@@ -4,7 +4,7 @@ use crate::block::{Block, Given};
 use crate::{Checkpoint, KeyValues, Mask, Pass, Result, Rotation};
 use tch::Tensor;
 
-/// [`Block::forward`] without a graph of what is inside.
+/// [`Block::forward`], of which no graph is kept.
 pub(super) fn forward(block: &Checkpoint<Block>, x: &Tensor, given: Given, pass: &Pass) -> Result<Tensor> {
     let Given { mask, rotation, frames, memory, cache: _ } = given;
     let rotation = rotation.map(Rotation::shallow_clone);
