@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Modality, Mode, Precision};
-use unisono_fusion::generate::EarlyStopping;
+use unisono_fusion::config::EarlyStopping;
 use unisono_fusion::speech::{Task, Transcription};
 use unisono_fusion::{Ability, CrossKv, Error, FusionModel, Generation, Generator, Mask, Sequence};
 use unisono_nn::tensors;

@@ -2,8 +2,8 @@
 
 use super::plan::Plan;
 use crate::Result;
+use crate::config::Generation;
 use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
-use crate::generate::Generation;
 use serde_json::Value;
 use std::path::Path;
 use unisono_encoders::Modality;

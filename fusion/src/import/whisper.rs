@@ -2,10 +2,10 @@
 
 use super::plan::Plan;
 use crate::Result;
+use crate::config::Generation;
 use crate::config::{
     CrossPlace, FusionConfig, LanguageHead, MemoryConfig, SpeechConfig, StackConfig, Tokens,
 };
-use crate::generate::Generation;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
