@@ -9,6 +9,7 @@ mod block;
 mod cache;
 pub mod config;
 mod conv;
+mod ctranslate2;
 mod entry;
 mod error;
 #[doc(hidden)]
