@@ -129,7 +129,7 @@ fn blip_matches() {
     let real = g["in.mask"].to_kind(Kind::Bool);
     tch::no_grad(|| {
         let (memory, mask) = model.memory(&[images(&model, &g)]).unwrap();
-        let memory = model.reader().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
+        let memory = model.reader().unwrap().cross_kv(&memory, mask.as_ref(), Mode::Eval).unwrap();
         let hidden = model.reader().unwrap().forward(
             &g["in.ids"],
             &Mask::keys(&real).unwrap(),
