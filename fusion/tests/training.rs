@@ -1,14 +1,16 @@
 //! The fusion part as it is trained: its losses against naive ones, and images that it learns by heart.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{
     ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig, TextConfig, TransformerConfig,
 };
-use std::collections::BTreeMap;
 use unisono_encoders::{Modality, Mode, Model, Pass, Processors};
 use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
-use unisono_fusion::objective::{Batch, Items, Losses, MatchPairs, TowerTokens, View, caption_loss, match_loss};
+use unisono_fusion::objective::{
+    Batch, Items, Losses, MatchPairs, TowerTokens, View, caption_loss, match_loss,
+};
 use unisono_fusion::{FusionModel, Generation, Mask, Objective, Sequence};
 use unisono_processors::{ImageProcessor, TextProcessor, Vocabulary, train_tokenizer};
 use unisono_torch_ext::autograd;

@@ -10,6 +10,7 @@ mod cache;
 mod checkpoint;
 pub mod config;
 mod conv;
+mod ctranslate2;
 mod entry;
 mod error;
 #[doc(hidden)]
