@@ -60,7 +60,7 @@ fn ids_are_those_of_the_libraries() {
     let mut report = Vec::new();
     for name in ["clip", "roberta", "bert", "bert-cased", "mpnet", "xlm-roberta", "siglip"] {
         let clean = if name == "siglip" { Cleaning::Siglip } else { Cleaning::None };
-        let p = processor(name, "", TextRules { clean, fixed_pad: None });
+        let p = processor(name, "", TextRules { clean, ..TextRules::default() });
         let found = differences(&p, &texts, &all["ids"][name], |_| false);
         if !found.is_empty() {
             report.push(format!(
@@ -77,7 +77,7 @@ fn ids_are_those_of_the_libraries() {
 fn open_clips_cleaning_gives_open_clips_ids() {
     let all = all();
     let texts = texts(&all);
-    let p = processor("clip", "open_clip", TextRules { clean: Cleaning::Lower, fixed_pad: None });
+    let p = processor("clip", "open_clip", TextRules { clean: Cleaning::Lower, ..TextRules::default() });
     // OpenCLIP pads with 0, which is also the id of "!" and no end: the rest of its row.
     let mut want = all["ids"]["open_clip"].clone();
     let end = p.encode("a").unwrap().pop().unwrap();
@@ -137,7 +137,7 @@ fn a_vocabulary_beyond_the_embedding_and_a_megabyte_are_refused() {
 
 #[test]
 fn fixed_padding_is_attended_to() {
-    let p = processor("siglip", "", TextRules { clean: Cleaning::None, fixed_pad: Some(1) });
+    let p = processor("siglip", "", TextRules { fixed_pad: Some(1), ..TextRules::default() });
     let ids = vec![p.encode("a red bus").unwrap(), p.encode("hello").unwrap()];
     let (ids, mask) = unisono_encoders::batch::token_ids(&p, &ids, tch::Device::Cpu).unwrap();
     assert_eq!(ids.size(), [2, 77]);

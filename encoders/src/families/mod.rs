@@ -4,6 +4,7 @@
 mod ast;
 mod bert;
 mod blip;
+mod borrowed;
 mod chinese_clip;
 mod clap;
 mod clip;
@@ -12,8 +13,10 @@ mod dinov2;
 mod load;
 mod mpnet;
 mod open_clip;
+mod sentence;
 mod siglip;
 mod source;
+mod timm;
 mod vit;
 mod whisper;
 mod xclip;
