@@ -39,14 +39,15 @@ pub(super) fn tokenizer() -> Result<Tokenizer> {
     let [first, last] = ENDS.map(|end| vocab[end].clone());
     let special = |id: &str| json!({"SpecialToken": {"id": id, "type_id": 0}});
     let text = |id: &str| json!({"Sequence": {"id": id, "type_id": 0}});
-    let bytes = |last: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": last});
+    let bytes =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
     let value = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-            {"type": "Split", "pattern": {"Regex": WORDS}, "behavior": "Removed", "invert": true}, bytes(true)]},
+            {"type": "Split", "pattern": {"Regex": WORDS}, "behavior": "Removed", "invert": true}, bytes]},
         "post_processor": {"type": "TemplateProcessing", "single": [special(ENDS[0]), text("A"), special(ENDS[1])],
             "pair": [text("A"), text("B")], "special_tokens": {
                 ENDS[0]: {"id": ENDS[0], "ids": [first], "tokens": [ENDS[0]]}, ENDS[1]: {"id": ENDS[1], "ids": [last], "tokens": [ENDS[1]]}}},
-        "decoder": {"type": "Sequence", "decoders": [bytes(true), {"type": "Replace", "pattern": {"String": "</w>"}, "content": " "}]},
+        "decoder": {"type": "Sequence", "decoders": [bytes, {"type": "Replace", "pattern": {"String": "</w>"}, "content": " "}]},
         "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
             "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": merges}});
     guard::make(Path::new("OpenCLIP's own tokenizer"), value)
