@@ -113,7 +113,9 @@ fn losses_and_gradients_equal_naive_ones() {
     let rows: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
     let (memory, mask) = model.memory(&[sequence(&model, &images(n as i64))]).unwrap();
     let all = model.writer().unwrap().cross_kv(&memory, mask.as_ref(), Mode::Train).unwrap();
-    let one = |i: usize| model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None, Mode::Train).unwrap();
+    let one = |i: usize| {
+        model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None, Mode::Train).unwrap()
+    };
     // Captions: each text by itself, each token by itself.
     let mut sum = Tensor::from(0f32);
     let mut count = 0;

@@ -7,8 +7,8 @@ use super::{Batch, MatchPairs, Part, Term, View, caption_loss, hard_negatives, m
 use crate::{CrossKv, Error, FusionModel, Result, Sequence};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
-use unisono_encoders::clips::Tokens;
 use unisono_encoders::Modality;
+use unisono_encoders::clips::Tokens;
 
 /// Items that show the same modalities, remembered.
 struct Group<'a> {
