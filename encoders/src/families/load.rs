@@ -2,7 +2,8 @@
 
 use super::source::{Checkpoint, Plan};
 use super::{
-    ast, bert, blip, chinese_clip, clap, clip, dinov2, mpnet, open_clip, siglip, vit, whisper, xclip,
+    ast, bert, blip, chinese_clip, clap, clip, dinov2, faster_whisper, mpnet, open_clip, siglip, vit,
+    whisper, xclip,
 };
 use crate::{Error, LoadReport, Model, Result};
 use serde_json::Value;
@@ -28,7 +29,7 @@ type Family = (&'static str, fn(&Checkpoint) -> Result<Plan>);
 /// What need not be read of `config.json`.
 const KEYS: &str = include_str!("../../keys/transformers.keys");
 
-const FAMILIES: [Family; 24] = [
+const FAMILIES: [Family; 25] = [
     ("clip", clip::clip),
     ("clip_text_model", clip::clip_text_model),
     ("clip_vision_model", clip::clip_vision_model),
@@ -53,9 +54,10 @@ const FAMILIES: [Family; 24] = [
     ("mpnet", mpnet::mpnet),
     ("audio-spectrogram-transformer", ast::ast),
     ("whisper", whisper::whisper),
+    (faster_whisper::NAME, faster_whisper::plan),
 ];
 
-/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, or a `model_type` of `config.json`.
+/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, `faster-whisper`, or a `model_type` of `config.json`.
 ///
 /// # Errors
 /// No configuration there, or none of a known family.
@@ -71,6 +73,9 @@ pub fn family(dir: &Path) -> Result<String> {
         ));
     }
     let value: Value = unisono_processors::read_json(&config)?;
+    if faster_whisper::is(dir, &value) {
+        return Ok(faster_whisper::NAME.to_owned());
+    }
     let found = value.get("model_type").and_then(Value::as_str).unwrap_or("none");
     if found == crate::files::MODEL_TYPE || FAMILIES.iter().any(|(name, _)| *name == found) {
         return Ok(found.to_owned());

@@ -10,6 +10,7 @@ mod clap;
 mod clip;
 mod common;
 mod dinov2;
+mod faster_whisper;
 mod load;
 mod mpnet;
 mod open_clip;
@@ -21,5 +22,6 @@ mod vit;
 mod whisper;
 mod xclip;
 
+pub use faster_whisper::FasterWhisper;
 pub use load::{Imported, family, load};
 pub use source::activation;
