@@ -2,8 +2,8 @@
 //! configuration: here it is the `config.json` beside the weights, or what is known of the name. Sizes are read off the weights.
 
 use super::bert::{self, Rows, add_bert};
+use crate::Result;
 use crate::config::{Activation, Pooling, ProjectionConfig, TextConfig};
-use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::path::Path;
 use unisono_nn::Map;
@@ -78,10 +78,7 @@ pub(super) fn text(
         shape("embeddings.position_embeddings.weight"),
         shape("encoder.layer.0.intermediate.dense.weight"),
     ) else {
-        return Err(Error::format(
-            json.path,
-            format!("text tower {name:?} is none of BERT, RoBERTa and XLM-R; only those are supported"),
-        ));
+        return Err(json.wrong("hf_model_name", "BERT, RoBERTa or XLM-R; only those are supported").into());
     };
     let path = dir.join("config.json");
     let mut value = configuration(dir, name, [vocab, width, positions, hidden], json)?;

@@ -127,13 +127,15 @@ pub(super) fn plan(source: &Checkpoint) -> Result<Plan> {
     let audio = match audio_processor(source, &config)? {
         Some(found) => found,
         None => {
-            let usual = json!({
-                "feature_extractor_type": "WhisperFeatureExtractor",
-                "feature_size": mels,
-                // Two frames a position, ten milliseconds each.
-                "n_samples": positions.saturating_mul(320),
-            });
-            LogMel::new(MelConfig::from_hugging_face(Json::new(source.config.path, &usual))?)?
+            let usual = json!({"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": mels});
+            let mut usual = MelConfig::from_hugging_face(Json::new(source.config.path, &usual))?;
+            // Two frames a position, ten milliseconds each.
+            let frames = usize::try_from(positions.saturating_mul(2)).unwrap_or(usize::MAX);
+            usual.max_frames = frames;
+            if let Some(frontend) = &mut usual.frontend {
+                frontend.samples = frames.saturating_mul(usual.hop);
+            }
+            LogMel::new(usual)?
         }
     };
     let processors = Processors { audio: Some(audio), ..Processors::default() };
