@@ -4,6 +4,7 @@
 mod ast;
 mod bert;
 mod blip;
+mod borrowed;
 mod chinese_clip;
 mod clap;
 mod clip;
@@ -13,8 +14,10 @@ mod faster_whisper;
 mod load;
 mod mpnet;
 mod open_clip;
+mod sentence;
 mod siglip;
 mod source;
+mod timm;
 mod vit;
 mod whisper;
 mod xclip;
