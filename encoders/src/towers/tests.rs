@@ -174,7 +174,8 @@ fn an_audio_file_is_its_frames_at_their_places() {
     for (b, n) in [(0i64, 9i64), (1, 4)] {
         let mut x = mel.get(b).narrow(0, 0, n).tr().unsqueeze(0);
         for (i, stride) in [1i64, 2].iter().enumerate() {
-            let (weight, bias) = (get(&params, &format!("stem.{i}.weight")), get(&params, &format!("stem.{i}.bias")));
+            let (weight, bias) =
+                (get(&params, &format!("stem.{i}.weight")), get(&params, &format!("stem.{i}.bias")));
             x = x.conv1d(&weight, Some(bias), [*stride], [1], [1], 1).gelu("none");
         }
         let t = x.size()[2];
