@@ -233,3 +233,6 @@ impl Queries {
         look(&self.attention, &queries, &self.token_norm.forward(tokens)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,8 @@ fn stored_images_are_those_of_the_libraries() {
     for (name, want) in &golden {
         let parts: Vec<&str> = name.split('/').collect();
         let processor = of_library(parts[0], &cases[&format!("{}/{}", parts[0], parts[1])]).unwrap();
-        let found = match parts[2].split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?))) {
+        let found = match parts[2].split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)))
+        {
             Some((w, h)) => processor.prepare(&image(w, h)),
             None => {
                 let path = fixtures().join("../images").join(parts[2]);
@@ -120,7 +121,13 @@ fn stored_images_are_those_of_the_libraries() {
             wrong.push(format!("{name}: {n} of {} bytes, at most {most}", want.len()));
         }
     }
-    assert!(golden.len() > 80 && wrong.is_empty(), "{} of {}\n{}", wrong.len(), golden.len(), wrong.join("\n"));
+    assert!(
+        golden.len() > 80 && wrong.is_empty(),
+        "{} of {}\n{}",
+        wrong.len(),
+        golden.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What a model is asked for: captions, matches, answers.
 
 use crate::entrance::Sequence;
-use crate::generate::{Generated, Generation, Generator, Streamer};
-use crate::{Ability, CrossKv, Error, FusionModel, Mask, Result};
+use crate::generate::{Generated, Generator, Streamer};
+use crate::{Ability, CrossKv, Error, FusionModel, Generation, Mask, Result};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Mode, Pass, batch};
 

@@ -4,7 +4,9 @@ use crate::config::{LanguageHead, StackConfig};
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 use unisono_nn::config::FinalNorm;
-use unisono_nn::{Activation, Cache, CrossKv, Init, Linear, Mask, Norm, Pass, Precision, Scope, Transformer};
+use unisono_nn::{
+    Activation, Cache, CrossKv, Init, Linear, Mask, Norm, Pass, Positions, Precision, Scope, Transformer,
+};
 
 /// What stands between the last block and the scores.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ struct Scores {
 pub struct Stack {
     config: StackConfig,
     embedding: Tensor,
-    position: Tensor,
+    position: Positions,
     blocks: Transformer,
     norm: Option<Norm>,
     scores: Option<Scores>,
@@ -58,11 +60,7 @@ impl Stack {
         };
         Ok(Self {
             embedding,
-            position: scope.child("position").param(
-                "weight",
-                &[config.context_length, width],
-                Init::Normal(0.02),
-            )?,
+            position: Positions::new(scope, t, config.context_length, 0.02)?,
             blocks: Transformer::decoder(scope, t, config.memory().as_ref())?,
             norm: if t.final_norm == FinalNorm::None { None } else { Some(norm(scope, "norm")?) },
             scores,
@@ -149,7 +147,7 @@ impl Stack {
             )));
         }
         let x = Tensor::f_embedding(&self.embedding, ids, -1, false, false)?;
-        let x = x.f_add(&self.position.f_narrow(0, behind, t)?)?;
+        let x = self.position.forward(x, behind)?;
         let x = self.blocks.decode(x, mask, memory, cache, &pass.into().or_in(self.compute))?;
         match &self.norm {
             Some(norm) => Ok(norm.forward(&x)?),

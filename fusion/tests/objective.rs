@@ -36,8 +36,15 @@ fn objective(json: &str) -> Objective {
 
 fn losses(objective: &Objective, views: &BTreeMap<Modality, View>) -> Losses {
     let (items, tokens) = (items(), BTreeMap::new());
-    let batch =
-        Batch { items: &items, views, tokens: &tokens, texts: vec![None; 5], pass: Pass::TRAIN, seed: 1, step: 0 };
+    let batch = Batch {
+        items: &items,
+        views,
+        tokens: &tokens,
+        texts: vec![None; 5],
+        pass: Pass::TRAIN,
+        seed: 1,
+        step: 0,
+    };
     objective.losses(&tiny::model(3, &tiny::TOWERS), None, &batch).unwrap()
 }
 

@@ -29,9 +29,9 @@ fn gradients_of_inputs_and_parameters_are_those_of_one_run() {
         let (x, y) = (&a * 2.0, &b + 1.0);
         let own = w.shallow_clone();
         let out = match checkpointed {
-            true => checkpoint(&[&x, &y], &[w.shallow_clone()], move |given| {
-                part(&given[0], &given[1], &own)
-            }),
+            true => {
+                checkpoint(&[&x, &y], &[w.shallow_clone()], move |given| part(&given[0], &given[1], &own))
+            }
             false => part(&x, &y, &w),
         };
         // What is drawn afterwards is drawn from where the first run left off, and the second run does not move it.

@@ -4,7 +4,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
 use unisono_nn::config::{CrossConfig, CrossPlace, NormKind, NormPlace, RelativeConfig, RotaryConfig};
-use unisono_nn::{Activation, Mask, Params, Pass, Precision, Scope, Transformer, TransformerConfig, length_mask};
+use unisono_nn::{
+    Activation, Mask, Params, Pass, Precision, Scope, Transformer, TransformerConfig, length_mask,
+};
 use unisono_torch_ext::autograd;
 
 /// libtorch's generator is the whole process's: tests that draw take turns.
@@ -25,24 +27,30 @@ fn drawn() -> TransformerConfig {
 fn cases() -> Vec<(&'static str, TransformerConfig)> {
     vec![
         ("plain", drawn()),
-        ("causal, a learned bias", TransformerConfig {
-            causal: true,
-            relative: Some(RelativeConfig { buckets: 8, max_distance: 16 }),
-            ..drawn()
-        }),
+        (
+            "causal, a learned bias",
+            TransformerConfig {
+                causal: true,
+                relative: Some(RelativeConfig { buckets: 8, max_distance: 16 }),
+                ..drawn()
+            },
+        ),
         ("post-norm", TransformerConfig { norm: NormPlace::Post, input_norm: true, ..drawn() }),
         ("messages", TransformerConfig { messages: true, ..drawn() }),
-        ("modern", TransformerConfig {
-            kv_heads: Some(2),
-            qk_norm: true,
-            bias: false,
-            gated: true,
-            activation: Activation::Silu,
-            norm_kind: NormKind::Rms,
-            rotary: Some(RotaryConfig::default()),
-            layer_scale: Some(0.5),
-            ..drawn()
-        }),
+        (
+            "modern",
+            TransformerConfig {
+                kv_heads: Some(2),
+                qk_norm: true,
+                bias: false,
+                gated: true,
+                activation: Activation::Silu,
+                norm_kind: NormKind::Rms,
+                rotary: Some(RotaryConfig::default()),
+                layer_scale: Some(0.5),
+                ..drawn()
+            },
+        ),
     ]
 }
 

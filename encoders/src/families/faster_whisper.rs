@@ -22,8 +22,6 @@ pub(super) const NAME: &str = "faster-whisper";
 const MAP: &str = include_str!("../../maps/faster_whisper_audio.map");
 /// What CTranslate2 calls the model.
 const SPEC: &str = "WhisperSpec";
-/// Keys of `config.json`, all of them about what is written.
-const KEYS: [&str; 4] = ["alignment_heads", "lang_ids", "suppress_ids", "suppress_ids_begin"];
 /// The last activation of CTranslate2's that is the exact GELU.
 const GELU: f64 = 3.0;
 /// Switches that Whisper has one way: the end of their name, and how.
@@ -47,17 +45,11 @@ pub struct FasterWhisper {
 }
 
 impl FasterWhisper {
-    /// Opens the model in `dir`, whose `config.json` is `config`.
+    /// Opens the model in `dir`.
     ///
     /// # Errors
-    /// Another model of CTranslate2, a broken file, a key or a switch that Whisper does not have.
-    pub fn open(dir: &Path, config: Json) -> Result<Self> {
-        for key in config.value.as_object().into_iter().flatten().map(|(key, _)| key) {
-            if !KEYS.contains(&key.as_str()) {
-                let message = format!("{key:?}: a model of faster-whisper has {}", KEYS.join(", "));
-                return Err(Error::format(config.path, message));
-            }
-        }
+    /// Another model of CTranslate2, a broken file, a switch that Whisper does not have.
+    pub fn open(dir: &Path) -> Result<Self> {
         let (weights, spec) = Weights::open_ctranslate2(dir)?;
         if spec != SPEC {
             let message = format!("holds a {spec} of CTranslate2; {SPEC} is read");
@@ -126,7 +118,7 @@ pub(super) fn is(dir: &Path, config: &Value) -> bool {
 }
 
 pub(super) fn plan(source: &Checkpoint) -> Result<Plan> {
-    let kept = FasterWhisper::open(source.dir, source.config)?;
+    let kept = FasterWhisper::open(source.dir)?;
     let positions = kept.size("encoder/position_encodings/encodings", 0)?;
     let mels = kept.size("encoder/conv1/weight", 1)?;
     let config = whisper::tower(mels, positions, kept.blocks("encoder")?);

@@ -2,8 +2,8 @@
 
 use super::source::{Checkpoint, KEYS, Plan};
 use super::{
-    ast, bert, blip, chinese_clip, clap, clip, dinov2, dual_encoder, faster_whisper, mpnet, open_clip, siglip, vit,
-    whisper, xclip,
+    ast, bert, blip, chinese_clip, clap, clip, dinov2, dual_encoder, faster_whisper, mpnet, open_clip,
+    siglip, vit, whisper, xclip,
 };
 use crate::{Error, LoadReport, Model, Result};
 use serde_json::Value;
@@ -221,7 +221,7 @@ mod tests {
             let mut more = whole.clone();
             more["a_new_key"] = json!(1);
             let e = read(dir.path(), family, &more).unwrap_err().to_string();
-            assert!(e.contains("config.json: a_new_key: a key that is not known"), "{e}");
+            assert!(e.contains("config.json: a_new_key: expected no such key"), "{e}");
         }
         assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
         assert!(keys > 500, "{keys}");

@@ -2,8 +2,8 @@
 
 use super::plan::Plan;
 use crate::Result;
+use crate::config::Generation;
 use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
-use crate::generate::Generation;
 use serde_json::Value;
 use std::path::Path;
 use unisono_encoders::Modality;
@@ -11,8 +11,8 @@ use unisono_encoders::config::{FinalNorm, NormPlace, TransformerConfig};
 use unisono_encoders::families::activation;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::{Json, Reads};
 use unisono_processors::read_json;
+use unisono_processors::{Json, Reads};
 use unisono_processors::{TextProcessor, TextRules};
 
 const MAP: &str = include_str!("../../maps/blip.map");

@@ -1,8 +1,8 @@
 //! CoCa (Yu et al. 2022) as OpenCLIP saves it: its text tower is the lower half of its decoder.
 
 use super::plan::Plan;
+use crate::config::Generation;
 use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
-use crate::generate::Generation;
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -10,9 +10,9 @@ use unisono_encoders::Modality;
 use unisono_encoders::config::{Activation, TransformerConfig};
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::{Json, Keys, Reads};
 use unisono_processors::read_json;
 use unisono_processors::{Cleaning, TextProcessor, TextRules};
+use unisono_processors::{Json, Keys, Reads};
 
 const ENDS: &str = include_str!("../../maps/coca.map");
 const BLOCK: &str = include_str!("../../maps/coca_block.map");

@@ -3,8 +3,8 @@
 use super::plan::Plan;
 use super::whisper;
 use crate::Result;
+use crate::config::Generation;
 use crate::config::{SpeechConfig, Tokens};
-use crate::generate::Generation;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("config.json");
     let value: Value = read_json(&path)?;
     let json = Json::new(&path, &value);
-    let kept = FasterWhisper::open(dir, json)?;
+    let kept = FasterWhisper::open(dir)?;
     let vocab = kept.size("decoder/embeddings/weight", 0)?;
     let positions = kept.size("decoder/position_encodings/encodings", 0)?;
     let heard = kept.size("encoder/position_encodings/encodings", 0)?;

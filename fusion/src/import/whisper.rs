@@ -2,10 +2,10 @@
 
 use super::plan::Plan;
 use crate::Result;
+use crate::config::Generation;
 use crate::config::{
     CrossPlace, FusionConfig, LanguageHead, MemoryConfig, SpeechConfig, StackConfig, Tokens,
 };
-use crate::generate::Generation;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,8 +14,8 @@ use unisono_encoders::config::TransformerConfig;
 use unisono_encoders::families::activation;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::{Json, Keys, Reads};
 use unisono_processors::read_json;
+use unisono_processors::{Json, Keys, Reads};
 use unisono_processors::{TextProcessor, TextRules};
 
 const MAP: &str = include_str!("../../maps/whisper.map");

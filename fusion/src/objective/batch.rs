@@ -42,4 +42,6 @@ pub struct Losses {
     pub total: Option<Tensor>,
     /// Each by itself, in the order in which they were added.
     pub parts: Vec<Part>,
+    /// Floating-point operations of a fusion part's forward pass, a lower bound.
+    pub flops: f64,
 }

@@ -30,7 +30,7 @@ impl Show {
         let model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
         let options = model.config().generation.clone();
         let (mut rows, mut cards) = (Vec::new(), Vec::new());
-        for p in &recipe.report.captions {
+        for p in recipe.report.captioning() {
             tell(format!("captions {}", p.name));
             let manifest = self.manifests.get(&p.manifest)?;
             let reading = Reading { limits: recipe.limits, ffmpeg: None };

@@ -71,8 +71,19 @@ impl Ffmpeg {
     /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
     /// makes. It is watched: one that does nothing any more is ended.
     pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Run {
+        self.on_from(path, limits, None, output)
+    }
+
+    /// The same, from the key frame at or before `begin` on.
+    pub(super) fn on_from(
+        &self,
+        path: &Path,
+        limits: &VideoLimits,
+        begin: Option<Time>,
+        output: &[&str],
+    ) -> Run {
         // Headers, packets and audio of the longest file cost minutes of a processor at most.
-        let command = self.reading(self.bounded(limits, 1800), path, (None, None), output);
+        let command = self.reading(self.bounded(limits, 1800), path, (None, begin), output);
         Run { command, path: path.to_owned(), limits: *limits }
     }
 

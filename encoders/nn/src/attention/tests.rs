@@ -125,7 +125,7 @@ fn cases() -> Vec<Case> {
         case(plain, None, Mask::Pairs(Tensor::from_slice(&added).view([1, 4, 5, 5])), added_at),
         case(grouped, None, Mask::Causal, causal),
         case(grouped, Some(RotaryConfig::default()), Mask::Causal, causal),
-        case(plain, Some(RotaryConfig { base: 100.0, share: 0.67 }), Mask::None, open),
+        case(plain, Some(RotaryConfig { base: 100.0, share: 0.67, learned: false }), Mask::None, open),
         case(normed, Some(RotaryConfig::default()), Mask::Causal, causal),
     ]
 }
@@ -149,7 +149,9 @@ fn every_kind_is_the_written_out_one() {
         let rotary = case.rotary.as_ref().map(|r| Rotary::new(r, case.c.head_width()));
         let rotation = rotary.as_ref().map(|r| r.places(0, 5, Device::Cpu).unwrap());
         let found = tch::no_grad(|| {
-            attention.forward(&x.to_kind(Kind::Float), &case.mask, rotation.as_ref(), None, &Pass::EVAL).unwrap()
+            attention
+                .forward(&x.to_kind(Kind::Float), &case.mask, rotation.as_ref(), None, &Pass::EVAL)
+                .unwrap()
         });
         for b in 0..2 {
             let distance = far(&found.get(b), &naive(case, &params, &x.get(b)));
@@ -176,8 +178,9 @@ fn a_cache_changes_nothing() {
                     let first = cache.length();
                     let rotation = at(first, n);
                     let part = x.narrow(1, first, n);
-                    let y =
-                        attention.forward(&part, &Mask::Causal, rotation.as_ref(), Some(&mut cache), &Pass::EVAL).unwrap();
+                    let y = attention
+                        .forward(&part, &Mask::Causal, rotation.as_ref(), Some(&mut cache), &Pass::EVAL)
+                        .unwrap();
                     assert!(far(&y, &whole.narrow(1, first, n)) < 1e-5);
                 }
                 assert_eq!(cache.length(), 5);
@@ -220,7 +223,8 @@ fn a_memory_is_looked_at_by_all_its_texts() {
         };
         tch::no_grad(|| {
             let kv = attention.cross_kv(&memory.to_kind(Kind::Float), &Pass::EVAL).unwrap();
-            let found = attention.forward_cross(&x.to_kind(Kind::Float), &kv, Some(&mask), &Pass::EVAL).unwrap();
+            let found =
+                attention.forward_cross(&x.to_kind(Kind::Float), &kv, Some(&mask), &Pass::EVAL).unwrap();
             for row in 0..4 {
                 assert!(far(&found.get(row), &want(&x.get(row), row / 2)) < 2e-5);
             }

@@ -29,6 +29,10 @@ pub(super) fn forward(block: &Checkpoint<Block>, x: &Tensor, given: Given, pass:
         };
         let kv = keys.zip(values).map(|(keys, values)| KeyValues { keys, values });
         let memory = kv.as_ref().map(|kv| (kv, seen.as_ref()));
-        block.forward(x, Given { mask: &mask, rotation: rotation.as_ref(), frames, memory, cache: None }, pass)
+        block.forward(
+            x,
+            Given { mask: &mask, rotation: rotation.as_ref(), frames, memory, cache: None },
+            pass,
+        )
     })
 }

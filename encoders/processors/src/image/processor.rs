@@ -217,7 +217,9 @@ impl ImageProcessor {
     /// their opacity, which is dropped at last.
     pub fn prepare_stored(&self, image: &RgbaImage, kind: &Stored) -> RgbImage {
         let (w, h) = image.dimensions();
-        let of = |pixel: fn([u8; 4]) -> [u8; 3]| RgbImage::from_fn(w, h, |x, y| Rgb(pixel(image.get_pixel(x, y).0)));
+        let of = |pixel: fn([u8; 4]) -> [u8; 3]| {
+            RgbImage::from_fn(w, h, |x, y| Rgb(pixel(image.get_pixel(x, y).0)))
+        };
         let colours = || of(|[r, g, b, _]| [r, g, b]);
         match kind {
             Stored::Indexed(palette) => {
