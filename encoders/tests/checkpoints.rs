@@ -137,6 +137,7 @@ fn promised(fixture: &str) -> f64 {
         alone if alone.starts_with("clip_") => "clip",
         alone if alone.starts_with("clap_") => "clap",
         "dinov2_with_registers" => "dinov2",
+        "vision-text-dual-encoder" => "dual_encoder",
         "roberta" | "xlm-roberta" => "bert",
         "audio-spectrogram-transformer" => "ast",
         other => other,

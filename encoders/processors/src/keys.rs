@@ -126,7 +126,7 @@ impl Reads {
             let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
             let seen = self.0.borrow().get(&std::ptr::from_ref(value).addr()).copied();
             match (seen, keys.verdict(&path, value, family)) {
-                (Some(true), _) | (None, Some(Ok(_))) => {}
+                (Some(true), _) | (_, Some(Ok(_))) => {}
                 (Some(false), _) if value.is_object() || value.is_null() => {
                     let found = self.below(&path, value, keys, family);
                     if found.is_some() {
@@ -134,9 +134,8 @@ impl Reads {
                     }
                 }
                 (_, Some(Err(expected))) => return Some((path, value, expected)),
-                (_, Some(Ok(_))) => {}
                 (_, None) => {
-                    let expected = "a key that is not known: it may change what the model computes. Delete it where it does not";
+                    let expected = "expected no such key: it may change what the model computes; delete it where it does not";
                     return Some((path, value, expected.to_owned()));
                 }
             }
@@ -166,8 +165,7 @@ mod tests {
         assert_eq!(said(whole, "bert", &width), Ok(()));
         let error = said(json!({"text": {"width": 4, "depth": 3}}), "bert", &width).unwrap_err();
         assert!(
-            error.starts_with("config.json: text.depth: a key that is not known")
-                && error.ends_with("found 3"),
+            error.starts_with("config.json: text.depth: expected no such key") && error.ends_with("found 3"),
             "{error}"
         );
         let error = said(json!({"text": {"is_decoder": true}}), "bert", &width).unwrap_err();

@@ -21,7 +21,12 @@ pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions
 /// # Errors
 /// The decoder's, naming the file.
 pub fn image(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
-    Ok(processor.prepare(&decode::image(path, &image_options(processor, limits))?))
+    let options = image_options(processor, limits);
+    if processor.alpha == Alpha::Drop {
+        let (image, kind) = decode::stored(path, &options)?;
+        return Ok(processor.prepare_stored(&image, &kind));
+    }
+    Ok(processor.prepare(&decode::image(path, &options)?))
 }
 
 /// An audio file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and its length in seconds.

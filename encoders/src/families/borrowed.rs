@@ -2,6 +2,7 @@
 //! configuration: here it is the `config.json` beside the weights, or what is known of the name. Sizes are read off the weights.
 
 use super::bert::{self, Rows, add_bert};
+use super::source::KEYS;
 use crate::Result;
 use crate::config::{Activation, Pooling, ProjectionConfig, TextConfig};
 use serde_json::{Value, json};
@@ -9,9 +10,6 @@ use std::path::Path;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
 use unisono_processors::{Json, Keys, Reads, optional_json};
-
-/// What need not be read of a `config.json`.
-const KEYS: &str = include_str!("../../keys/transformers.keys");
 
 /// What the published configurations say and their weights do not: the family, and heads. BERT's epsilon is 1e-12, the others' 1e-5.
 const KNOWN: [(&str, &str, i64); 19] = [

@@ -10,6 +10,7 @@ mod clap;
 mod clip;
 mod common;
 mod dinov2;
+mod dual_encoder;
 mod faster_whisper;
 mod load;
 mod mpnet;
@@ -24,4 +25,4 @@ mod xclip;
 
 pub use faster_whisper::FasterWhisper;
 pub use load::{Imported, family, load};
-pub use source::activation;
+pub use source::{KEYS, activation};

@@ -10,6 +10,9 @@ use unisono_processors::{
     Cleaning, ImageProcessor, Json, LogMel, MelConfig, TextProcessor, TextRules, optional_json,
 };
 
+/// What need not be read of `config.json`, in the form of [`unisono_processors::Keys`].
+pub const KEYS: &str = include_str!("../../keys/transformers.keys");
+
 /// A checkpoint's towers before their weights are read.
 #[derive(Debug)]
 pub(crate) struct Plan {

@@ -8,6 +8,9 @@ use crate::{Error, Result};
 use tch::Tensor;
 use unisono_nn::{Linear, Pass, Positions, Precision, Scope, Transformer};
 
+/// Patches of an image that keeps its shape, whatever grid its tower was trained with: attention is over their square.
+const MOST_PATCHES: i64 = 4096;
+
 /// Pixels → tokens.
 #[derive(Debug)]
 pub struct ImageTower {
@@ -70,7 +73,7 @@ impl ImageTower {
     }
 
     /// `pixels` `[B, 3, H, W]` fp32, normalised (channels-last strides are the fast ones), of the configured size; a flexible
-    /// tower takes any multiple of its patch with at most as many patches as that size has.
+    /// tower takes any multiple of its patch, at most 4,096 of them.
     ///
     /// # Errors
     /// Another size, or libtorch's.
@@ -89,7 +92,7 @@ impl ImageTower {
         }
         let position = match self.flexible {
             Some([ph, pw]) => {
-                let most = self.grid[0] * self.grid[1];
+                let most = MOST_PATCHES.max(self.grid[0] * self.grid[1]);
                 if c != 3 || h % ph != 0 || w % pw != 0 || (h / ph) * (w / pw) > most || h * w == 0 {
                     return Err(Error::Input(format!(
                         "images of [{c}, {h}, {w}], this tower takes 3 channels and at most {most} patches of {ph} x {pw}"
@@ -132,7 +135,14 @@ impl ImageTower {
         }
         let width = table.size()[1];
         let x = table.f_view([1, self.grid[0], self.grid[1], width])?.f_permute([0, 3, 1, 2])?;
-        let x = x.f_internal_upsample_bilinear2d_aa(grid, false, None, None)?;
+        // One column of several rows comes out wrong from libtorch; one row of several columns does not.
+        let x = match grid {
+            [rows, 1] if rows > 1 => {
+                let turned = x.f_transpose(2, 3)?;
+                turned.f_internal_upsample_bilinear2d_aa([1, rows], false, None, None)?.f_transpose(2, 3)?
+            }
+            grid => x.f_internal_upsample_bilinear2d_aa(grid, false, None, None)?,
+        };
         Ok(Some(x.f_flatten(2, 3)?.f_squeeze_dim(0)?.f_transpose(0, 1)?))
     }
 }

@@ -10,9 +10,9 @@ use unisono_encoders::Modality;
 use unisono_encoders::config::{Activation, TransformerConfig};
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::Json;
 use unisono_processors::read_json;
 use unisono_processors::{Cleaning, TextProcessor, TextRules};
+use unisono_processors::{Json, Keys, Reads};
 
 const ENDS: &str = include_str!("../../maps/coca.map");
 const BLOCK: &str = include_str!("../../maps/coca_block.map");
@@ -32,7 +32,8 @@ pub(super) fn is(dir: &Path) -> Result<bool> {
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("open_clip_config.json");
     let value = config_file(dir)?;
-    let json = Json::new(&path, &value);
+    let reads = Reads::default();
+    let json = Json::new(&path, &value).counted(&reads);
     let (lower, upper) = (json.object("text_cfg"), json.object("multimodal_cfg"));
     let weights = Weights::open_open_clip(dir)?;
     let width = lower.int("width", 512)?;
@@ -102,5 +103,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         generation: Generation { max_length: 30, min_length: 5, end: vec![end], ..Generation::default() },
         speech: None,
     };
+    // The rest of the file is the towers'.
+    upper.finish(&Keys::new(&[super::plan::CONFIG])?, "coca")?;
     Ok(Plan { config, map, weights, text })
 }

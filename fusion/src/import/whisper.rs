@@ -14,8 +14,8 @@ use unisono_encoders::config::TransformerConfig;
 use unisono_encoders::families::activation;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::Json;
 use unisono_processors::read_json;
+use unisono_processors::{Json, Keys, Reads};
 use unisono_processors::{TextProcessor, TextRules};
 
 const MAP: &str = include_str!("../../maps/whisper.map");
@@ -23,11 +23,12 @@ const MAP: &str = include_str!("../../maps/whisper.map");
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("config.json");
     let value: Value = read_json(&path)?;
-    let json = Json::new(&path, &value);
+    let (reads, saved_reads) = (Reads::default(), Reads::default());
+    let json = Json::new(&path, &value).counted(&reads);
     let saved_path = dir.join("generation_config.json");
     let saved_value: Value =
         if saved_path.exists() { read_json(&saved_path)? } else { Value::Object(Default::default()) };
-    let saved = Json::new(&saved_path, &saved_value);
+    let saved = Json::new(&saved_path, &saved_value).counted(&saved_reads);
     let weights = Weights::open(dir)?;
     let p = if weights.has("model.decoder.embed_tokens.weight") { "model." } else { "" };
     let mut map = Map::default();
@@ -90,6 +91,8 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
     };
     let tokens = Tokens { start, end: vec![end], pad: saved.int("pad_token_id", end)?, first: None };
     let config = decoder(vocab, positions, transformer, tokens, generation, speech);
+    super::plan::finish(json, "whisper")?;
+    saved.finish(&Keys::new(&[super::plan::GENERATION])?, "whisper")?;
     Ok(Plan { config, map, weights, text })
 }
 

@@ -16,7 +16,7 @@ use crate::files::read_media;
 use crate::limits::Truncated;
 use crate::{Error, Limits, Result};
 
-const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image";
+pub(super) const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image";
 
 /// Decodes an image to 8-bit RGB, upright as its EXIF orientation says, transparency laid over the background.
 ///
@@ -26,8 +26,7 @@ const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image";
 /// - 16-bit grey keeps its high byte, as 16-bit colour does in both; Pillow cuts it at 255, which leaves white.
 ///
 /// Of the libraries' own treatment of transparency: transformers lays it over white (5.23; 4.57 dropped it as `drop_alpha` does). OpenCLIP
-/// resizes first, colours weighted by their opacity, palettes and bits by the nearest pixel, inks as they are, and converts then: neither
-/// option gives its bytes for such images.
+/// resizes first, and converts then: [`stored`](super::stored) is for that.
 ///
 /// A JPEG or PNG of more than [`Limits::max_pixels`] is read at a half, a quarter or an eighth of its size.
 ///
@@ -63,7 +62,7 @@ fn decode(path: &Path, options: &ImageOptions) -> Result<DynamicImage> {
     decode_bytes(path, &read_media(path, EXPECTED, &options.limits)?, options)
 }
 
-fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<DynamicImage> {
+pub(super) fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<DynamicImage> {
     if vector::is_svg(bytes) {
         return vector::render(path, bytes, options).map(DynamicImage::ImageRgba8);
     }

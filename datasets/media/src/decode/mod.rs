@@ -9,6 +9,7 @@ mod part;
 mod reduced;
 mod resample;
 mod samples;
+mod stored;
 mod vector;
 
 pub(crate) use audio::{Mix, ogg_shows_images, piped};
@@ -18,6 +19,7 @@ pub use options::ImageOptions;
 pub(crate) use options::PNG_BESIDE;
 pub use resample::resample;
 pub use samples::Audio;
+pub use stored::{Stored, stored};
 
 #[cfg(test)]
 #[path = "../tests/hostile.rs"]

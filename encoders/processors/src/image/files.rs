@@ -184,21 +184,17 @@ impl ImageProcessor {
         let made = if naflex {
             let patch = json.int("patch_size", 16)?;
             let most = json.int("max_num_patches", 256)?;
-            let side = (most as f64).sqrt().floor() as i64;
-            if side * side != most {
-                return Err(Error::format(
-                    json.path,
-                    format!("max_num_patches: expected a square number, found {most}"),
-                ));
-            }
-            // The pixels of as many patches as are allowed are an image's.
+            // Its class looks at no size. As many patches as are allowed, in the shape that is nearest to a square.
+            json.pass_over(&["size"]);
+            let rows = (1..=most).take_while(|n| n * n <= most).filter(|n| most % n == 0).last().unwrap_or(1);
+            let side = most / rows;
             if side * patch > 1 << 14 {
                 return Err(json.wrong(
                     "max_num_patches",
                     format_args!("images of at most 16384 pixels a side with patches of {patch}"),
                 ));
             }
-            let size = Size { sides: [side * patch; 2] };
+            let size = Size { sides: [rows * patch, side * patch] };
             Self { size, fit: Fit::Patches, patch: u32::try_from(patch).ok(), ..base }
         } else {
             let resizes = json.bool("do_resize", true)?;
