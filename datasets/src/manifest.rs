@@ -24,7 +24,7 @@ use unisono_files::Budget;
 use crate::source::{self, Source};
 use crate::{Error, Record, Result, msrvtt, plain};
 use unisono_files::write_atomic;
-use unisono_media::address;
+use unisono_media::{Blob, address};
 
 /// Longest line accepted, in bytes: a binary file given by mistake fails at once instead of filling memory.
 const MAX_LINE: u64 = Budget::LINE.bytes;
@@ -149,12 +149,12 @@ fn add(sum: &mut Sha256, r: &Record) {
             sum.update(part);
         }
     };
-    let path = |p: &'_ PathBuf| p.as_os_str().as_encoded_bytes().to_vec();
+    let of = |blob: &Blob| blob.identity().into_owned();
     let span = r.span.to_string();
     let files: [Vec<Vec<u8>>; 3] = [
-        r.image.iter().map(path).collect(),
-        r.audio.iter().map(path).collect(),
-        r.video.iter().map(path).collect(),
+        r.image.iter().map(of).collect(),
+        r.audio.iter().map(of).collect(),
+        r.video.iter().map(of).collect(),
     ];
     field(&[r.id.as_bytes(), span.as_bytes()]);
     field(&r.text.iter().map(String::as_bytes).collect::<Vec<_>>());

@@ -169,7 +169,7 @@ fn data_file(mut data: Map<String, Value>, videos: &Videos) -> std::result::Resu
         records.push(Record {
             id: name,
             text: said.into_iter().map(|(_, caption)| caption).collect(),
-            video: Some(file),
+            video: Some(file.into()),
             split: Some(split),
             extra: video,
             ..Record::default()
@@ -219,7 +219,7 @@ fn table(
         records.push(Record {
             id: id.to_owned(),
             text: Some(row[sentence].clone()).filter(|s| !s.trim().is_empty()).into_iter().collect(),
-            video: Some(videos.file(name).map_err(|m| (*line, m))?),
+            video: Some(videos.file(name).map_err(|m| (*line, m))?.into()),
             // Rows of one video are right answers for each other.
             label: Some(name.to_owned()),
             split: Some("test".into()),

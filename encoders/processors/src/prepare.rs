@@ -2,9 +2,8 @@
 
 use crate::{Alpha, ImageProcessor, LogMel, Result};
 use image::RgbImage;
-use std::path::Path;
 use unisono_media::video::{Ffmpeg, Span, Time, VideoLimits};
-use unisono_media::{Audio, ImageOptions, Limits, decode};
+use unisono_media::{Audio, Blob, ImageOptions, Limits, decode};
 
 /// How an image is decoded for `processor`: over its background, vector images drawn at least as large as it looks.
 pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions {
@@ -20,8 +19,8 @@ pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn image(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
-    Ok(processor.prepare(&decode::image(path, &image_options(processor, limits))?))
+pub fn image(blob: &Blob, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
+    Ok(processor.prepare(&decode::image(blob, &image_options(processor, limits))?))
 }
 
 /// An audio file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and its length in seconds.
@@ -29,12 +28,12 @@ pub fn image(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<
 /// # Errors
 /// The decoder's, naming the file.
 pub fn audio(
-    path: &Path,
+    blob: &Blob,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Audio, f64)> {
-    let audio = decode::audio_by(path, limits, ffmpeg)?;
+    let audio = decode::audio_by(blob, limits, ffmpeg)?;
     let seconds = audio.seconds();
     Ok((at_rate(audio, processor)?, seconds))
 }
@@ -45,12 +44,12 @@ pub fn audio(
 /// # Errors
 /// The decoder's, naming the file.
 pub fn audio_on_clock(
-    path: &Path,
+    blob: &Blob,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Audio, f64)> {
-    let (audio, start) = decode::audio_on_clock(path, limits, ffmpeg)?;
+    let (audio, start) = decode::audio_on_clock(blob, limits, ffmpeg)?;
     Ok((at_rate(audio, processor)?, start))
 }
 
@@ -59,12 +58,12 @@ pub fn audio_on_clock(
 /// # Errors
 /// The decoder's, naming the file.
 pub fn spectrogram(
-    path: &Path,
+    blob: &Blob,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Vec<f32>, f64)> {
-    let (audio, seconds) = audio(path, processor, limits, ffmpeg)?;
+    let (audio, seconds) = audio(blob, processor, limits, ffmpeg)?;
     Ok((processor.process(&audio.samples)?, seconds))
 }
 
@@ -73,14 +72,14 @@ pub fn spectrogram(
 /// # Errors
 /// The decoder's, naming the file.
 pub fn frames_in(
-    path: &Path,
+    blob: &Blob,
     span: &Span,
     processor: &ImageProcessor,
     ffmpeg: &Ffmpeg,
     count: usize,
     limits: &VideoLimits,
 ) -> Result<Vec<RgbImage>> {
-    let video = ffmpeg.probe(path, limits)?;
+    let video = ffmpeg.probe(blob, limits)?;
     let frames = ffmpeg.sample_span(&video, span, count, limits)?;
     Ok(frames.iter().map(|frame| processor.prepare(&frame.image)).collect())
 }
@@ -110,11 +109,11 @@ impl ClipInput<'_> {
     ///
     /// # Errors
     /// The decoder's, naming the file.
-    pub fn read(&self, path: &Path, span: &Span, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Clip> {
-        let frames = frames_in(path, span, self.image, ffmpeg, self.frames, limits)?;
+    pub fn read(&self, blob: &Blob, span: &Span, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Clip> {
+        let frames = frames_in(blob, span, self.image, ffmpeg, self.frames, limits)?;
         let mel = |mel: &LogMel| -> Result<Option<Vec<f32>>> {
             // A clip without audio is no worse for it.
-            let audio = track(path, span, mel, ffmpeg, limits)?;
+            let audio = track(blob, span, mel, ffmpeg, limits)?;
             audio.map(|audio| mel.process(&audio.samples)).transpose()
         };
         Ok(Clip { frames, audio: self.audio.map_or(Ok(None), mel)? })
@@ -126,13 +125,13 @@ impl ClipInput<'_> {
 /// # Errors
 /// The decoder's, naming the file.
 pub fn track(
-    path: &Path,
+    blob: &Blob,
     span: &Span,
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
 ) -> Result<Option<Audio>> {
-    let audio = ffmpeg.audio_if_any(&ffmpeg.probe(path, limits)?, span, limits)?;
+    let audio = ffmpeg.audio_if_any(&ffmpeg.probe(blob, limits)?, span, limits)?;
     audio.map(|audio| at_rate(audio, processor)).transpose()
 }
 
@@ -141,13 +140,13 @@ pub fn track(
 /// # Errors
 /// The decoder's, naming the file; a file without an audio track, or with none in that part.
 pub fn audio_track(
-    path: &Path,
+    blob: &Blob,
     span: &Span,
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
 ) -> Result<(Audio, f64)> {
-    let video = ffmpeg.probe(path, limits)?;
+    let video = ffmpeg.probe(blob, limits)?;
     let audio = ffmpeg.audio_span(&video, span, limits)?;
     let begins = ffmpeg.audio_start(&video, limits)?.max(span.start);
     Ok((at_rate(audio, processor)?, begins.map_or(0.0, Time::seconds)))

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use unisono_files::Budget;
+use unisono_media::Blob;
 use unisono_processors::Modality;
 
 /// An open index. Its rows are numbered through all of its segments.
@@ -73,10 +74,10 @@ impl<B> Index<B> {
 
     /// The items' files, and how many are gone.
     pub fn files(&self) -> Files {
-        let paths: HashSet<&Path> = self.items().filter_map(|item| item.path.as_deref()).collect();
-        let paths: Vec<&Path> = paths.into_iter().collect();
-        let missing = paths.par_iter().filter(|path| !path.exists()).count();
-        Files { count: paths.len(), missing }
+        let blobs: HashSet<&Blob> = self.items().filter_map(|item| item.blob.as_ref()).collect();
+        let blobs: Vec<&Blob> = blobs.into_iter().collect();
+        let missing = blobs.par_iter().filter(|blob| blob.is_missing()).count();
+        Files { count: blobs.len(), missing }
     }
 
     /// What a query of this modality looks through when nobody says otherwise: everything, but texts do not search texts where

@@ -54,7 +54,7 @@ pub fn cut_span(
 /// What cutting has to know of a video.
 fn record(video: &Video) -> VideoRecord {
     VideoRecord {
-        path: video.path.clone(),
+        path: video.blob.name().to_owned(),
         size: video.size.unwrap_or((2, 2)),
         sizes: Vec::new(),
         rate: None,

@@ -5,7 +5,7 @@ use super::log::Log;
 use super::watchdog::WatchedChild;
 use super::{Ffmpeg, Ratio, Span, Time, Video, VideoLimits};
 use crate::decode::{Mix, piped};
-use crate::{Audio, Error, Result};
+use crate::{Audio, Blob, Error, Result};
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -22,7 +22,7 @@ impl Ffmpeg {
         }
         let first =
             ["-copyts", "-map", &track(video), "-af", "ashowinfo", "-frames:a", "1", "-f", "null", "-"];
-        let output = self.on(&video.path, limits, &first).output().map_err(self.cannot_start())?;
+        let output = self.on(&video.blob, limits, &first)?.output().map_err(self.cannot_start())?;
         let log = String::from_utf8_lossy(&output.stderr);
         let line = log.lines().find(|l| l.starts_with("[Parsed_ashowinfo") && l.contains(" pts:"));
         let value = |name: &str| line?.split_once(name)?.1.split_whitespace().next();
@@ -52,7 +52,7 @@ impl Ffmpeg {
             Some(_) => format!("none in the part {span}"),
         };
         self.audio_if_any(video, span, limits)?
-            .ok_or_else(|| Error::media(&video.path, "an audio track", found))
+            .ok_or_else(|| Error::media(video.blob.name(), "an audio track", found))
     }
 
     /// [`audio_span`](Self::sound_span), and `None` where the file has no audio track or nothing of it is in that part.
@@ -60,7 +60,7 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] where nothing of a track can be decoded, [`Error::Limit`].
     pub fn audio_if_any(&self, video: &Video, span: &Span, limits: &VideoLimits) -> Result<Option<Audio>> {
-        let path = &video.path;
+        let path = video.blob.name();
         let Some(rate) = video.sample_rate else { return Ok(None) };
         let (rate_text, track, trim) = (rate.to_string(), track(video), trim(span));
         let mut after = vec!["-map", &track];
@@ -69,7 +69,7 @@ impl Ffmpeg {
             after.extend(["-copyts", "-af", &trim]);
         }
         after.extend(["-ac", "1", "-ar", &rate_text, "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"]);
-        let mut run = Run::start(self, path, limits, &after)?;
+        let mut run = Run::start(self, &video.blob, limits, &after)?;
         let mut samples: Vec<f32> = Vec::new();
         let most = (limits.max_seconds * f64::from(rate)) as usize;
         let read = run.samples(Vec::new(), &mut |block| {
@@ -93,14 +93,17 @@ impl Ffmpeg {
     /// The audio of a file that is one: whole, its channels mixed to their mean. `refuse` makes an error of what was found.
     ///
     /// # Errors
-    /// [`Error::Limit`], [`Error::Io`], and what `refuse` makes: also where the file is cut off.
+    /// [`Error::Limit`], [`Error::Files`], and what `refuse` makes: also where the file is cut off.
     pub(crate) fn listen(
         &self,
-        path: &Path,
+        blob: &Blob,
         limits: &VideoLimits,
         refuse: &dyn Fn(&str) -> Error,
     ) -> Result<Audio> {
-        let (video, headers) = self.headers(path, limits, refuse)?;
+        // Of two runs; both read one copy.
+        let _lent = blob.lend()?;
+        let path = blob.name();
+        let (video, headers) = self.headers(blob, limits, refuse)?;
         if video.sample_rate.is_none() {
             return Err(refuse("one without an audio track"));
         }
@@ -118,7 +121,7 @@ impl Ffmpeg {
             "wav",
             "pipe:1",
         ];
-        let mut run = Run::start(self, path, limits, &after)?;
+        let mut run = Run::start(self, blob, limits, &after)?;
         // The number of channels and the rate are the decoder's, not the container's: headers of some codecs tell half of both.
         let head = run.head().map_err(Error::io(path, "decode"))?;
         let Some((channels, rate, start)) = piped(&head) else {
@@ -170,8 +173,8 @@ struct Run {
 }
 
 impl Run {
-    fn start(ffmpeg: &Ffmpeg, path: &Path, limits: &VideoLimits, output: &[&str]) -> Result<Self> {
-        let mut child = ffmpeg.on(path, limits, output).spawn().map_err(ffmpeg.cannot_start())?;
+    fn start(ffmpeg: &Ffmpeg, blob: &Blob, limits: &VideoLimits, output: &[&str]) -> Result<Self> {
+        let mut child = ffmpeg.on(blob, limits, output)?.spawn().map_err(ffmpeg.cannot_start())?;
         let log = child.stderr.take().map(|err| std::thread::spawn(move || Log::follow(err, "", &[])));
         Ok(Self { child, log })
     }

@@ -60,7 +60,7 @@ impl Ffmpeg {
         let branch = Branch { every: None, scale, grid: None, layout: Layout::Rgb, most };
         let (tracks, ending) = self.branches(video, &[branch], Part { only, begin }, None, limits)?;
         Ok(Frames {
-            path: video.path.clone(),
+            path: video.blob.name().to_owned(),
             track: tracks.into_iter().next(),
             ending: Some(ending),
             failures: Failures::default(),

@@ -3,7 +3,6 @@
 use super::clock::apart;
 use super::ffmpeg::reason;
 use super::probe::EXPECTED;
-use super::stamp::Stamp;
 use super::stream::too_many;
 use super::time::gcd;
 use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};
@@ -96,7 +95,7 @@ impl Ffmpeg {
             let text = String::from_utf8_lossy(&output.stdout);
             if !output.status.success() && !text.lines().any(|line| !line.starts_with('#')) {
                 let found = reason(&String::from_utf8_lossy(&output.stderr));
-                return Err(Error::media(&video.path, EXPECTED, found));
+                return Err(Error::media(video.blob.name(), EXPECTED, found));
             }
             // Of what ends early the rest may still come to the decoder.
             Ok(Index::parse(&text, video.seeks && output.status.success()))
@@ -158,7 +157,7 @@ impl Ffmpeg {
             "-map", "0:V:0", "-frames:v", &most, "-c", "copy", "-copyts", "-avoid_negative_ts", "disabled",
             "-f", "framecrc", "pipe:1",
         ];
-        self.on(&video.path, limits, &headers).output().map_err(self.cannot_start())
+        self.on(&video.blob, limits, &headers)?.output().map_err(self.cannot_start())
     }
 
     /// Up to `count` frames spread evenly over the video: the middles of equal parts, fewer only where the video has fewer.
@@ -181,12 +180,12 @@ impl Ffmpeg {
         count: usize,
         limits: &VideoLimits,
     ) -> Result<Vec<Frame>> {
-        let before = Stamp::of(&video.path);
+        let before = video.blob.stamp();
         let found = self.sampled(video, span, count, limits);
         // What was cut, or replaced by another file, between two looks at it is neither the one nor the other.
-        if before != Stamp::of(&video.path) {
+        if before != video.blob.stamp() {
             return Err(Error::media(
-                &video.path,
+                video.blob.name(),
                 "a file that stays as it is",
                 "one that changed while it was read",
             ));
@@ -199,7 +198,7 @@ impl Ffmpeg {
             let times = &index.times;
             if times.len() as u64 > limits.max_frames {
                 // A part that is known is not spread over the whole.
-                return Err(too_many(&video.path, limits));
+                return Err(too_many(video.blob.name(), limits));
             }
             let part = &times[span.within(times)];
             let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();
@@ -259,11 +258,11 @@ impl Ffmpeg {
 fn nothing(video: &Video, span: &Span, times: &[Time]) -> Error {
     match (times.first(), times.last()) {
         (Some(first), Some(last)) if !span.is_whole() => Error::media(
-            &video.path,
+            video.blob.name(),
             "a part of the video in which something is shown",
             format!("{span}; its frames are at {:.3} to {:.3} s", first.seconds(), last.seconds()),
         ),
-        _ => Error::media(&video.path, "at least one frame", "none"),
+        _ => Error::media(video.blob.name(), "at least one frame", "none"),
     }
 }
 

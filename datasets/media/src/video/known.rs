@@ -2,11 +2,11 @@
 //! look at it, not one each.
 
 use super::index::Index;
-use super::stamp::Stamp;
 use super::{Ffmpeg, Video, VideoLimits};
+use crate::Blob;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use unisono_files::Stamp;
 
 /// Files that are remembered, and frames of all of them together: 16 bytes each.
 const FILES: usize = 64;
@@ -19,7 +19,7 @@ static KNOWN: Mutex<VecDeque<Known>> = Mutex::new(VecDeque::new());
 #[derive(Debug, Clone, PartialEq)]
 struct Of {
     ffmpeg: Ffmpeg,
-    path: PathBuf,
+    blob: Blob,
     stamp: Stamp,
     limits: VideoLimits,
 }
@@ -36,18 +36,18 @@ fn known() -> MutexGuard<'static, VecDeque<Known>> {
 }
 
 impl Ffmpeg {
-    fn key(&self, path: &Path, limits: &VideoLimits) -> Option<Of> {
-        Some(Of { ffmpeg: self.clone(), path: path.to_owned(), stamp: Stamp::of(path)?, limits: *limits })
+    fn key(&self, blob: &Blob, limits: &VideoLimits) -> Option<Of> {
+        Some(Of { ffmpeg: self.clone(), blob: blob.clone(), stamp: blob.stamp()?, limits: *limits })
     }
 
     /// A file's headers, asked for by `look` where they are not known.
     pub(super) fn known_headers<E>(
         &self,
-        path: &Path,
+        blob: &Blob,
         limits: &VideoLimits,
         look: impl FnOnce() -> Result<Video, E>,
     ) -> Result<Video, E> {
-        let Some(of) = self.key(path, limits) else { return look() };
+        let Some(of) = self.key(blob, limits) else { return look() };
         let mut files = known();
         if let Some(at) = files.iter().position(|k| k.of == of)
             && let Some(found) = files.remove(at)
@@ -59,7 +59,7 @@ impl Ffmpeg {
         // Nobody waits for the lock while a program runs.
         drop(files);
         let video = look()?;
-        if Stamp::of(path) == Some(of.stamp) {
+        if blob.stamp() == Some(of.stamp) {
             let mut files = known();
             files.retain(|k| k.of != of);
             files.push_back(Known { of, video: video.clone(), index: None });
@@ -75,13 +75,13 @@ impl Ffmpeg {
         limits: &VideoLimits,
         look: impl FnOnce() -> Result<Option<Index>, E>,
     ) -> Result<Option<Arc<Index>>, E> {
-        let of = self.key(&video.path, limits);
+        let of = self.key(&video.blob, limits);
         let kept = |of: &Of| known().iter().find(|k| k.of == *of && k.video == *video)?.index.clone();
         if let Some(index) = of.as_ref().and_then(kept) {
             return Ok(index);
         }
         let index = look()?.map(Arc::new);
-        if let Some(of) = of.filter(|of| Stamp::of(&video.path) == Some(of.stamp)) {
+        if let Some(of) = of.filter(|of| video.blob.stamp() == Some(of.stamp)) {
             let mut files = known();
             files.retain(|k| k.of != of);
             files.push_back(Known { of, video: video.clone(), index: Some(index.clone()) });

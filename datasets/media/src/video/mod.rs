@@ -26,7 +26,6 @@ mod process;
 mod shape;
 mod shown;
 pub mod span;
-mod stamp;
 mod stream;
 mod time;
 mod watchdog;

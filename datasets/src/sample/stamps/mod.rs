@@ -16,8 +16,7 @@ use super::similar::Thumbnail;
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
 use crate::{Record, Result};
 use catalog::Stamp;
-use unisono_media::ImageOptions;
-use unisono_media::decode;
+use unisono_media::{Blob, ImageOptions, decode};
 
 /// Changes whenever the same archive would give another manifest.
 const RECIPE: &str = "stamps 2";
@@ -102,7 +101,7 @@ fn draw(part: &Path, stamps: &mut Vec<Stamp>, progress: Report) -> Result<Vec<Op
 }
 
 fn records_of(stamp: &Stamp, media: &Path) -> Vec<Record> {
-    let resolve = |p: &PathBuf| media.join(p);
+    let resolve = |p: &PathBuf| Blob::from(media.join(p));
     let record = |kind: &str, lang: Option<&str>, text: Vec<String>, audio: Vec<PathBuf>| Record {
         id: format!("{}#{}", stamp.name, lang.unwrap_or(kind)),
         text,
