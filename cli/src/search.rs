@@ -215,7 +215,7 @@ fn cut(dir: &Path, index: &Index, hits: &[Hit], ffmpeg: Option<&Path>) -> Result
     Ok(names)
 }
 
-fn items<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Item, f32)> {
+fn items(index: &Index, hits: &[Hit]) -> impl Iterator<Item = (Item, f32)> {
     hits.iter().filter_map(|hit| Some((index.item(hit.index)?, hit.score)))
 }
 

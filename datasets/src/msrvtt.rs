@@ -23,7 +23,7 @@ const FOLDERS: [&str; 6] = ["", "videos", "TrainValVideo", "TestVideo", "videos/
 /// The records of one of MSR-VTT's files; `None` for any other file.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Manifest`] for a file that has MSR-VTT's form and not its contents.
+/// [`Error::Files`]; [`Error::Manifest`] for a file that has MSR-VTT's form and not its contents.
 pub fn load(path: &Path) -> Result<Option<Vec<Record>>> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     if ending != "json" && ending != "csv" {

@@ -24,10 +24,10 @@ pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> S
     let part = |hits: &[Hit]| {
         let found = hits.iter().filter_map(|hit| Some((index.item(hit.index)?, hit.score)));
         let hits = found.map(|(item, score)| report::Hit {
-            media: media(item),
-            text: item.text.clone(),
-            lang: item.lang.clone(),
-            id: Some(item.id.clone()),
+            media: media(&item),
+            text: item.text,
+            lang: item.lang,
+            id: Some(item.id),
             score: Some(f64::from(score)),
             right: None,
         });

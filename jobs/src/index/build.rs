@@ -81,6 +81,7 @@ pub fn build_with(
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
     let mut listing = options.inputs.list(&embedder.model().embeds())?;
     let repeated = drop_repeated(&mut listing.items);
+    crate::embed::possible(&embedder, &listing.items)?;
     // Made first: a folder that cannot be written is known before the work.
     let folder = folder_beside(out)?;
     let sha256 = identity(&model)?;

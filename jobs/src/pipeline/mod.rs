@@ -299,3 +299,7 @@ pub(crate) fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/pipeline.rs"]
+mod tests;

@@ -280,12 +280,11 @@ fn ends(error: &Error, out: &Path, folder: &Path) -> bool {
     use unisono_scenes::Error as Scenes;
     match error {
         Error::Interrupted | Error::Nn(_) | Error::Encoders(_) | Error::Fusion(_) => true,
-        Error::Io { path, .. }
-        | Error::Files(Files::Io { path, .. })
+        Error::Files(Files::Io { path, .. })
         | Error::Scenes(Scenes::Io { path, .. } | Scenes::Media(Media::Files(Files::Io { path, .. })))
         | Error::Media(Media::Files(Files::Io { path, .. })) => path.starts_with(out),
         // The video's place is another run's, or another program's.
-        Error::Format { path, .. } => path.starts_with(folder),
+        Error::Files(Files::Format { path, .. }) => path.starts_with(folder),
         _ => false,
     }
 }

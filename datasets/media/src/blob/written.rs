@@ -1,7 +1,10 @@
 //! A blob in a line of JSON: a file is its path, a part says where it lies.
 
 use super::place::{Blob, Place};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 #[derive(Serialize)]
@@ -9,13 +12,6 @@ use std::path::{Path, PathBuf};
 enum Of<'a> {
     File(&'a Path),
     Part { file: &'a Path, offset: u64, length: u64, name: &'a Path },
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    File(PathBuf),
-    Part(Part),
 }
 
 #[derive(Deserialize)]
@@ -46,11 +42,30 @@ impl Serialize for Blob {
 
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Written::deserialize(deserializer)? {
-            Written::File(path) => Self::file(path),
-            Written::Part(Part { file, offset, length, name }) => {
-                Self::new(name, Place::Part { file, offset, length })
-            }
-        })
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// Without a detour: there are millions of lines.
+struct Written;
+
+impl<'de> Visitor<'de> for Written {
+    type Value = Blob;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a path, or a part of a file: file, offset, length and name")
+    }
+
+    fn visit_str<E: de::Error>(self, path: &str) -> Result<Blob, E> {
+        Ok(path.into())
+    }
+
+    fn visit_string<E: de::Error>(self, path: String) -> Result<Blob, E> {
+        Ok(path.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Blob, A::Error> {
+        let Part { file, offset, length, name } = Part::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Blob::new(name, Place::Part { file, offset, length }))
     }
 }

@@ -161,7 +161,7 @@ enum Artwork<'a> {
 ///
 /// # Errors
 /// [`Error::Options`] for archives that are none of it, [`Error::ToolMissing`] without `npm`, [`Error::Command`] when a package cannot be had, [`Error::Checksum`],
-/// [`Error::Io`].
+/// [`Error::Files`].
 pub fn emoji(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
     let packages: Vec<&Archive> = VENDORS.iter().map(|(_, archive)| archive).chain([&CHARTS]).collect();
     fetch::check_given(options, &packages)?;

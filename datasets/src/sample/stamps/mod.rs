@@ -41,7 +41,7 @@ const ARCHIVE: Archive = Archive {
 ///
 /// # Errors
 /// [`crate::Error::Options`] for archives that are none of it, [`crate::Error::ToolMissing`] without `apt-get` or `dpkg-deb`, [`crate::Error::Command`] when the package cannot be had,
-/// [`crate::Error::Checksum`], [`crate::Error::Io`].
+/// [`crate::Error::Checksum`], [`crate::Error::Files`].
 pub fn stamps(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
     fetch::check_given(options, &[&ARCHIVE])?;
     if let Some(report) = layout::complete(options, RECIPE) {
