@@ -214,7 +214,7 @@ fn a_model_that_gives_no_numbers_is_told_by_the_record() {
     let task = protocol(Modality::Text, Modality::Image).task(&m, &model, &Reading::default()).unwrap();
     let said = task.run(&model, 4, &Bootstrap::default(), &mut Vec::new()).unwrap_err().to_string();
     assert!(
-        said.starts_with("record \"a\": the model's vector of its text (\"one\") is not finite"),
+        said.starts_with("record \"a\": the model's embedding of its text (\"one\") is not finite"),
         "{said}"
     );
 }

@@ -144,7 +144,7 @@ impl FusionModel {
             self.decoder.as_ref().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
         tch::no_grad(|| {
             let (memory, mask) = self.memory(sequences)?;
-            writer.cross_kv(&memory, mask.as_ref())
+            writer.cross_kv(&memory, mask.as_ref(), Pass::EVAL)
         })
     }
 }

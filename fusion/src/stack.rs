@@ -22,6 +22,8 @@ pub struct Stack {
     blocks: Transformer,
     norm: Option<Norm>,
     scores: Option<Scores>,
+    /// What it was prepared for.
+    compute: Kind,
 }
 
 impl Stack {
@@ -64,6 +66,7 @@ impl Stack {
             blocks: Transformer::decoder(scope, t, config.memory().as_ref())?,
             norm: if t.final_norm == FinalNorm::None { None } else { Some(norm(scope, "norm")?) },
             scores,
+            compute: Kind::Float,
             config: config.clone(),
         })
     }
@@ -79,6 +82,7 @@ impl Stack {
     /// A precision that the device does not have.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
         self.blocks.prepare(precision)?;
+        self.compute = precision.compute(self.device());
         if let Some(scores) = &mut self.scores {
             if let Some((dense, _, _)) = &mut scores.transform {
                 dense.prepare(precision)?;
@@ -97,7 +101,12 @@ impl Stack {
     ///
     /// # Errors
     /// Another width, or libtorch's.
-    pub fn cross_kv(&self, memory: &Tensor, mask: Option<&Tensor>) -> Result<CrossKv> {
+    pub fn cross_kv<'a>(
+        &self,
+        memory: &Tensor,
+        mask: Option<&Tensor>,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<CrossKv> {
         let (_, _, width) = memory.size3()?;
         if self.config.memory_width != Some(width) {
             return Err(Error::Shape(format!(
@@ -105,7 +114,7 @@ impl Stack {
                 self.config.memory_width.map_or("none".into(), |w| w.to_string())
             )));
         }
-        Ok(self.blocks.cross_kv(memory, mask)?)
+        Ok(self.blocks.cross_kv(memory, mask, &pass.into().or_in(self.compute))?)
     }
 
     /// An empty cache for `rows` texts of at most `capacity` tokens.
@@ -113,7 +122,7 @@ impl Stack {
     /// # Errors
     /// No room.
     pub fn cache(&self, rows: i64, capacity: i64) -> Result<Cache> {
-        Ok(self.blocks.cache(rows, capacity, self.device())?)
+        Ok(self.blocks.cache(rows, capacity, self.device(), &Pass::EVAL.or_in(self.compute))?)
     }
 
     /// Token ids `[N·R, T]` int64, R texts about each item of the memory one after another, → what the last block gives, after the
@@ -141,7 +150,7 @@ impl Stack {
         }
         let x = Tensor::f_embedding(&self.embedding, ids, -1, false, false)?;
         let x = x.f_add(&self.position.f_narrow(0, behind, t)?)?;
-        let x = self.blocks.decode(x, mask, memory, cache, &pass.into())?;
+        let x = self.blocks.decode(x, mask, memory, cache, &pass.into().or_in(self.compute))?;
         match &self.norm {
             Some(norm) => Ok(norm.forward(&x)?),
             None => Ok(x),

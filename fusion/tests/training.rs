@@ -112,8 +112,10 @@ fn losses_and_gradients_equal_naive_ones() {
     let ids = ids(&model, n);
     let rows: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
     let (memory, mask) = model.memory(&[sequence(&model, &images(n as i64))]).unwrap();
-    let all = model.writer().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
-    let one = |i: usize| model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None).unwrap();
+    let all = model.writer().unwrap().cross_kv(&memory, mask.as_ref(), Mode::Train).unwrap();
+    let one = |i: usize| {
+        model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None, Mode::Train).unwrap()
+    };
     // Captions: each text by itself, each token by itself.
     let mut sum = Tensor::from(0f32);
     let mut count = 0;
@@ -207,7 +209,7 @@ fn a_memory_holds_several_frames_and_hides_what_is_not_there() {
     let stack = model.writer().unwrap();
     let ids = Tensor::from_slice(&[1i64, 40, 41]).unsqueeze(0);
     let run = |memory: &Tensor, mask: Option<&Tensor>| {
-        let memory = stack.cross_kv(memory, mask).unwrap();
+        let memory = stack.cross_kv(memory, mask, Mode::Eval).unwrap();
         stack.forward(&ids, &Mask::Causal, Some(&memory), None, Mode::Eval).unwrap()
     };
     let difference = (run(&memory, mask.as_ref()) - run(&first, None)).abs().max().double_value(&[]);

@@ -169,7 +169,7 @@ impl Embedder {
         let vectors = Vectors { dim: self.dim(), data: to_vec(&tensor)? };
         // NaN compares with nothing: it would be an item that no search finds, or a query that finds anything.
         if vectors.data.iter().any(|v| !v.is_finite()) {
-            return Err(Error::Input("the model's vectors are not finite: its weights are broken".into()));
+            return Err(Error::Input("the model's embeddings are not finite: its weights are broken".into()));
         }
         Ok(vectors)
     }

@@ -7,8 +7,10 @@ mod archive;
 mod attention;
 mod block;
 mod cache;
+mod checkpoint;
 pub mod config;
 mod conv;
+mod ctranslate2;
 mod entry;
 mod error;
 #[doc(hidden)]
@@ -33,6 +35,7 @@ pub mod weights;
 pub use attention::{Attention, AttentionConfig};
 pub use block::Block;
 pub use cache::{Cache, CrossKv, KeyValues, KvCache};
+pub use checkpoint::Checkpoint;
 pub use config::{Activation, TransformerConfig};
 pub use conv::{BatchNorm, Conv2d};
 pub use error::{Error, Result};

@@ -110,13 +110,15 @@ impl ClipInput<'_> {
     /// # Errors
     /// The decoder's, naming the file.
     pub fn read(&self, blob: &Blob, span: &Span, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Clip> {
-        let frames = frames_in(blob, span, self.image, ffmpeg, self.frames, limits)?;
-        let mel = |mel: &LogMel| -> Result<Option<Vec<f32>>> {
-            // A clip without audio is no worse for it.
-            let audio = track(blob, span, mel, ffmpeg, limits)?;
-            audio.map(|audio| mel.process(&audio.samples)).transpose()
+        let Some(mel) = self.audio else {
+            let frames = frames_in(blob, span, self.image, ffmpeg, self.frames, limits)?;
+            return Ok(Clip { frames, audio: None });
         };
-        Ok(Clip { frames, audio: self.audio.map_or(Ok(None), mel)? })
+        let (frames, audio) = ffmpeg.clip(&ffmpeg.probe(blob, limits)?, span, self.frames, limits)?;
+        let frames = frames.iter().map(|frame| self.image.prepare(&frame.image)).collect();
+        // A clip without audio is no worse for it.
+        let audio = audio.map(|audio| mel.process(&at_rate(audio, mel)?.samples)).transpose()?;
+        Ok(Clip { frames, audio })
     }
 }
 

@@ -64,9 +64,13 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         }
     }
     let quick = json.bool("quick_gelu", false)?;
-    let rules = TextRules { clean: Cleaning::Lower, fixed_pad: None };
+    let rules = TextRules { clean: Cleaning::Lower, ..TextRules::default() };
     let context = usize::try_from(length).unwrap_or(1);
-    let text = TextProcessor::from_checkpoint(dir, "open_clip", context, vocab, rules)?;
+    let named = !lower.text("hf_tokenizer_name", "")?.is_empty();
+    let text = match vocab >= TextProcessor::CLIP_TOKENS && !named {
+        true => Some(TextProcessor::open_clip(context, vocab, rules)?),
+        false => TextProcessor::from_checkpoint(dir, "open_clip", context, vocab, rules)?,
+    };
     // The library writes these two down nowhere: they are the last two of CLIP's vocabulary.
     let id = |token: &str| text.as_ref().and_then(|t| t.tokenizer().token_to_id(token)).map(i64::from);
     let start = id("<|startoftext|>").or_else(|| id("<start_of_text>")).unwrap_or(vocab - 2);

@@ -60,23 +60,56 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         // English models have 50362, multilingual ones 50363, the third large one 50364.
         None => token("<|notimestamps|>").unwrap_or(vocab - 1502),
     };
-    let config = FusionConfig {
+    let transformer = TransformerConfig {
+        mlp_ratio: json.ratio("decoder_ffn_dim", 1536, width)?,
+        activation: activation(json, "activation_function", "gelu")?,
+        ..TransformerConfig::new(
+            width,
+            json.int("decoder_layers", 4)?,
+            json.int("decoder_attention_heads", 6)?,
+        )
+    };
+    let generation = Generation {
+        max_length: usize::try_from(saved.int("max_length", positions)?).unwrap_or(context).min(context),
+        end: vec![end],
+        suppress: list("suppress_tokens")?,
+        begin_suppress: list("begin_suppress_tokens")?,
+        ..Generation::default()
+    };
+    let speech = SpeechConfig {
+        languages: map_of("lang_to_id"),
+        transcribe: tasks.get("transcribe").copied(),
+        translate: tasks.get("translate").copied(),
+        no_timestamps,
+        previous: id("prev_sot_token_id")?
+            .or_else(|| token("<|startofprev|>"))
+            .or_else(|| token("<|startoflm|>").map(|id| id + 1)),
+        max_initial_timestamp: id("max_initial_timestamp_index")?,
+        frames: usize::try_from(2 * json.int("max_source_positions", 1500)?).unwrap_or(3000),
+        stride: 2,
+    };
+    let tokens = Tokens { start, end: vec![end], pad: saved.int("pad_token_id", end)?, first: None };
+    let config = decoder(vocab, positions, transformer, tokens, generation, speech);
+    Ok(Plan { config, map, weights, text })
+}
+
+/// Whisper's decoder over the tokens of its encoder.
+pub(super) fn decoder(
+    vocab_size: i64,
+    context_length: i64,
+    transformer: TransformerConfig,
+    tokens: Tokens,
+    generation: Generation,
+    speech: SpeechConfig,
+) -> FusionConfig {
+    FusionConfig {
         memory: MemoryConfig::Tower { modality: Modality::Audio, skip: 0 },
         encoder: None,
         decoder: Some(StackConfig {
-            vocab_size: vocab,
-            context_length: positions,
-            transformer: TransformerConfig {
-                mlp_ratio: json.ratio("decoder_ffn_dim", 1536, width)?,
-                activation: activation(json, "activation_function", "gelu")?,
-                causal: true,
-                ..TransformerConfig::new(
-                    width,
-                    json.int("decoder_layers", 4)?,
-                    json.int("decoder_attention_heads", 6)?,
-                )
-            },
-            memory_width: Some(width),
+            vocab_size,
+            context_length,
+            memory_width: Some(transformer.width),
+            transformer: TransformerConfig { causal: true, ..transformer },
             cross: CrossPlace::Inside,
             unimodal: 0,
             head: Some(LanguageHead::Tied),
@@ -84,26 +117,8 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         matching: false,
         last_token: false,
         answers: false,
-        tokens: Tokens { start, end: vec![end], pad: saved.int("pad_token_id", end)?, first: None },
-        generation: Generation {
-            max_length: usize::try_from(saved.int("max_length", positions)?).unwrap_or(context).min(context),
-            end: vec![end],
-            suppress: list("suppress_tokens")?,
-            begin_suppress: list("begin_suppress_tokens")?,
-            ..Generation::default()
-        },
-        speech: Some(SpeechConfig {
-            languages: map_of("lang_to_id"),
-            transcribe: tasks.get("transcribe").copied(),
-            translate: tasks.get("translate").copied(),
-            no_timestamps,
-            previous: id("prev_sot_token_id")?
-                .or_else(|| token("<|startofprev|>"))
-                .or_else(|| token("<|startoflm|>").map(|id| id + 1)),
-            max_initial_timestamp: id("max_initial_timestamp_index")?,
-            frames: usize::try_from(2 * json.int("max_source_positions", 1500)?).unwrap_or(3000),
-            stride: 2,
-        }),
-    };
-    Ok(Plan { config, map, weights, text })
+        tokens,
+        generation,
+        speech: Some(speech),
+    }
 }

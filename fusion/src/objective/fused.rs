@@ -7,8 +7,8 @@ use super::{Batch, MatchPairs, Part, Term, View, caption_loss, hard_negatives, m
 use crate::{CrossKv, Error, FusionModel, Result, Sequence};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
+use unisono_encoders::Modality;
 use unisono_encoders::clips::Tokens;
-use unisono_encoders::{Modality, Mode};
 
 /// Items that show the same modalities, remembered.
 struct Group<'a> {
@@ -23,7 +23,7 @@ struct Group<'a> {
 }
 
 /// The losses of fused `terms`. Items of a batch that show different modalities are fused in groups of their own, and in
-/// `buckets` parts of texts of like length; a loss is the mean over the tokens, or pairs, of all of them.
+/// parts of texts of like length; a loss is the mean over the tokens, or pairs, of all of them.
 pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Result<Vec<Part>> {
     let mut groups: BTreeMap<Vec<Modality>, Vec<usize>> = BTreeMap::new();
     for (i, _) in batch.texts.iter().enumerate().filter(|(_, ids)| ids.is_some()) {
@@ -46,7 +46,7 @@ pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Res
             sequences.extend(batch.sequences(*kind, rows)?);
         }
         let (memory, mask) = model.memory(&sequences)?;
-        let memory = writer.cross_kv(&memory, mask.as_ref())?;
+        let memory = writer.cross_kv(&memory, mask.as_ref(), batch.pass)?;
         let ids: Vec<Vec<i64>> = rows.iter().map(|i| fitted(batch.texts[*i], model, most)).collect();
         let ids: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
         let group = Group { model, memory, rows, ids: &ids, kind: kinds[0] };
@@ -95,12 +95,12 @@ impl Mean {
 impl Group<'_> {
     fn captions(&self, label_smoothing: f64, batch: &Batch, sum: &mut Mean) -> Result<()> {
         let all: Vec<usize> = (0..self.ids.len()).collect();
-        for part in alike(self.ids, &all, batch.buckets) {
+        for part in alike(self.ids, &all, batch.pass.parts) {
             let at: Vec<i64> = part.iter().map(|i| *i as i64).collect();
             let device = self.model.towers().device();
             let memory = self.memory.select(&Tensor::f_from_slice(&at)?.f_to_device(device)?)?;
             let ids: Vec<&[i64]> = part.iter().map(|i| self.ids[*i]).collect();
-            let loss = caption_loss(self.model, &memory, &ids, label_smoothing, Mode::Train)?;
+            let loss = caption_loss(self.model, &memory, &ids, label_smoothing, batch.pass)?;
             sum.add(&loss, ids.iter().map(|i| i.len()).sum())?;
         }
         Ok(())
@@ -119,9 +119,9 @@ impl Group<'_> {
         let item_of_text = draw(&similarity, 0)?;
         let text_of_item = draw(&similarity.f_transpose(0, 1)?, 1)?;
         let pairs = MatchPairs::new(rows.len(), &item_of_text, &text_of_item);
-        for part in alike(self.ids, &pairs.texts, batch.buckets) {
+        for part in alike(self.ids, &pairs.texts, batch.pass.parts) {
             let pairs = pairs.select(&part);
-            let loss = match_loss(self.model, &self.memory, self.ids, &pairs, Mode::Train)?;
+            let loss = match_loss(self.model, &self.memory, self.ids, &pairs, batch.pass)?;
             sum.add(&loss, pairs.texts.len())?;
         }
         Ok(())
@@ -208,6 +208,7 @@ impl Batch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use unisono_encoders::Pass;
 
     #[test]
     fn texts_of_like_length_go_together() {
@@ -244,7 +245,7 @@ mod tests {
             views: &views,
             tokens: &tokens,
             texts: Vec::new(),
-            buckets: 1,
+            pass: Pass::TRAIN,
             seed: 0,
             step: 0,
         };

@@ -96,11 +96,11 @@ impl<B> Index<B> {
         if query.len() != self.header.dim {
             let (found, expected) = (query.len(), self.header.dim);
             return Err(Error::Query(format!(
-                "the query has {found} numbers, the index's vectors {expected}"
+                "the query has {found} numbers, the index's embeddings {expected}"
             )));
         }
         if query.iter().any(|v| !v.is_finite()) {
-            return Err(Error::Query("the query's vector is not finite".into()));
+            return Err(Error::Query("the query's embedding is not finite".into()));
         }
         let (mut hits, mut before) = (Vec::new(), 0);
         for segment in &self.segments {

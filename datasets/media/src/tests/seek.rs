@@ -47,7 +47,7 @@ fn agrees(path: &Path) -> bool {
         {
             assert!(begin < times[from], "{name}");
             let wanted: Vec<Time> = naive.iter().map(|frame| frame.time).collect();
-            if let Some(found) = ffmpeg().at(&video, &wanted, Some(begin), &limits()).unwrap() {
+            if let Some((found, _)) = ffmpeg().both(&video, &wanted, Some(begin), None, &limits()).unwrap() {
                 sought = true;
                 assert!(found.iter().collect::<Vec<_>>() == naive, "{name}: {from} to {to}, from {begin}");
             }

@@ -17,8 +17,18 @@ pub(super) enum Frames {
     All,
     /// Some, told by their numbers.
     Some,
-    /// Those at given times: what comes is what was asked for, and no clock is needed.
-    Chosen,
+    /// Those at given times of this base: what comes is what was asked for, and no clock is needed.
+    Chosen(Ratio),
+}
+
+impl Frames {
+    /// Of the times that were given.
+    fn base(self) -> Option<Ratio> {
+        match self {
+            Self::Chosen(base) => Some(base),
+            Self::All | Self::Some => None,
+        }
+    }
 }
 
 /// A track's end of the log.
@@ -115,11 +125,10 @@ impl<'a> Desk<'a> {
         } else {
             let frame = self.count;
             self.count += 1;
-            let (time, ticks) = match said.pts {
-                Some(pts) if self.tracks.iter().any(|t| t.of == Frames::Chosen) => {
-                    (Time { pts, base }, said.ticks)
-                }
-                pts => self.clock.next(pts, said.ticks, base, rate),
+            let chosen = self.tracks.iter().find_map(|t| t.of.base());
+            let (time, ticks) = match (said.pts, chosen) {
+                (Some(pts), Some(base)) => (Time { pts, base }, said.ticks),
+                (pts, _) => self.clock.next(pts, said.ticks, base, rate),
             };
             if self.tracks.iter().any(|t| t.of == Frames::Some) {
                 self.recent.1.push_back((time, ticks));

@@ -72,9 +72,20 @@ impl Ffmpeg {
     /// A run on a file: no terminal, no network, no other file, bounded memory. `output` are the options of what it
     /// makes. It is watched: one that does nothing any more is ended.
     pub(super) fn on(&self, blob: &Blob, limits: &VideoLimits, output: &[&str]) -> Result<Run> {
+        self.on_from(blob, limits, None, output)
+    }
+
+    /// The same, from the key frame at or before `begin` on.
+    pub(super) fn on_from(
+        &self,
+        blob: &Blob,
+        limits: &VideoLimits,
+        begin: Option<Time>,
+        output: &[&str],
+    ) -> Result<Run> {
         let disk = blob.on_disk()?;
         // Headers, packets and audio of the longest file cost minutes of a processor at most.
-        let command = self.reading(self.bounded(limits, 1800), &disk, (None, None), output);
+        let command = self.reading(self.bounded(limits, 1800), &disk, (None, begin), output);
         Ok(Run { command, path: blob.name().to_owned(), limits: *limits, disk: Some(disk) })
     }
 
@@ -84,9 +95,7 @@ impl Ffmpeg {
     /// It cannot be started; [`Error::Limit`] where it did nothing for so long that it was ended.
     pub fn run(&self, mut command: Command, path: &Path, limits: &VideoLimits) -> Result<Output> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Run { command, path: path.to_owned(), limits: *limits, disk: None }
-            .output()
-            .map_err(self.cannot_start())
+        Run { command, path: path.to_owned(), limits: *limits, disk: None }.output().map_err(self.cannot_start())
     }
 
     /// The same, with so many threads to decode, from the key frame at or before `begin` on.

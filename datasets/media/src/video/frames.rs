@@ -1,5 +1,6 @@
 //! Frames as they come, each with its time; decoding runs ahead in its own process.
 
+use super::beside::AudioPipe;
 use super::graph::Branch;
 use super::probe::EXPECTED;
 use super::stream::{Ending, Part, Track};
@@ -43,28 +44,29 @@ impl Ffmpeg {
     /// # Errors
     /// [`Error::Media`] for a file without a video track; ffmpeg cannot be started.
     pub fn frames(&self, video: &Video, options: &FrameOptions, limits: &VideoLimits) -> Result<Frames> {
-        self.frames_from(video, options, None, limits)
+        let part = Part { only: options.only.as_deref(), ..Part::default() };
+        Ok(self.frames_of(video, options.size, part, limits)?.0)
     }
 
-    /// [`frames`](Self::frames), decoded from the key frame at `begin` on.
-    pub(super) fn frames_from(
+    /// Those of a part, and the audio beside them.
+    pub(super) fn frames_of(
         &self,
         video: &Video,
-        options: &FrameOptions,
-        begin: Option<Time>,
+        size: Option<(u32, u32)>,
+        part: Part,
         limits: &VideoLimits,
-    ) -> Result<Frames> {
-        let only = options.only.as_deref();
-        let most = only.map_or(limits.max_frames + 1, |times| times.len() as u64);
-        let scale = options.size.map(|size| (size, "area"));
+    ) -> Result<(Frames, Option<AudioPipe>)> {
+        let most = part.only.map_or(limits.max_frames + 1, |times| times.len() as u64);
+        let scale = size.map(|size| (size, "area"));
         let branch = Branch { every: None, scale, grid: None, layout: Layout::Rgb, most };
-        let (tracks, ending) = self.branches(video, &[branch], Part { only, begin }, None, limits)?;
-        Ok(Frames {
+        let (tracks, ending, audio) = self.branches(video, &[branch], part, None, limits)?;
+        let frames = Frames {
             path: video.blob.name().to_owned(),
             track: tracks.into_iter().next(),
             ending: Some(ending),
             failures: Failures::default(),
-        })
+        };
+        Ok((frames, audio))
     }
 }
 

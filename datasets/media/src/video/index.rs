@@ -3,9 +3,8 @@
 use super::clock::apart;
 use super::ffmpeg::reason;
 use super::probe::EXPECTED;
-use super::stream::too_many;
 use super::time::gcd;
-use super::{Ffmpeg, Frame, FrameOptions, Frames, Ratio, Span, Time, Video, VideoLimits};
+use super::{Ffmpeg, Ratio, Time, Video, VideoLimits};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -159,123 +158,4 @@ impl Ffmpeg {
         ];
         self.on(&video.blob, limits, &headers)?.output().map_err(self.cannot_start())
     }
-
-    /// Up to `count` frames spread evenly over the video: the middles of equal parts, fewer only where the video has fewer.
-    ///
-    /// # Errors
-    /// As [`frames`](Self::frames), and [`Error::Media`] for a video without a frame.
-    pub fn sample(&self, video: &Video, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
-        self.sample_span(video, &Span::WHOLE, count, limits)
-    }
-
-    /// [`sample`](Self::sample) over a part of the video: frames whose times are in `span`. A part between two frames has the one that is
-    /// shown then.
-    ///
-    /// # Errors
-    /// As [`sample`](Self::sample), and [`Error::Media`] for a part in which nothing is shown.
-    pub fn sample_span(
-        &self,
-        video: &Video,
-        span: &Span,
-        count: usize,
-        limits: &VideoLimits,
-    ) -> Result<Vec<Frame>> {
-        let before = video.blob.stamp();
-        let found = self.sampled(video, span, count, limits);
-        // What was cut, or replaced by another file, between two looks at it is neither the one nor the other.
-        if before != video.blob.stamp() {
-            return Err(Error::media(
-                video.blob.name(),
-                "a file that stays as it is",
-                "one that changed while it was read",
-            ));
-        }
-        found
-    }
-
-    fn sampled(&self, video: &Video, span: &Span, count: usize, limits: &VideoLimits) -> Result<Vec<Frame>> {
-        if let Some(index) = self.times(video, limits)? {
-            let times = &index.times;
-            if times.len() as u64 > limits.max_frames {
-                // A part that is known is not spread over the whole.
-                return Err(too_many(video.blob.name(), limits));
-            }
-            let part = &times[span.within(times)];
-            let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();
-            let Some(first) = wanted.first() else { return Err(nothing(video, span, times)) };
-            let all = |begin| self.at(video, &wanted, begin, limits);
-            if let Some(begin) = index.begin(*first)
-                && let Some(found) = all(Some(begin))?
-            {
-                return Ok(found);
-            }
-            if let Some(found) = all(None)? {
-                return Ok(found);
-            }
-        }
-        // The packets promise frames that do not come, or promise none: the times of those that come, then those.
-        let all = FrameOptions { only: None, size: Some((16, 16)) };
-        let times =
-            self.frames(video, &all, limits)?.map(|f| f.map(|f| f.time)).collect::<Result<Vec<_>>>()?;
-        let part = span.within(&times);
-        let wanted: Vec<usize> = spread(part.len(), count).into_iter().map(|i| part.start + i).collect();
-        let options = FrameOptions { only: None, size: None };
-        let frames = match wanted.is_empty() {
-            true => Vec::new(),
-            false => pick(self.frames(video, &options, limits)?, &wanted)?,
-        };
-        if frames.is_empty() {
-            return Err(nothing(video, span, &times));
-        }
-        Ok(frames)
-    }
-}
-
-impl Ffmpeg {
-    /// The frames at these times, decoded from the first frame on, or from the key frame at `begin`; `None` where not all come, or, from there,
-    /// anything was not as it should be.
-    pub(super) fn at(
-        &self,
-        video: &Video,
-        times: &[Time],
-        begin: Option<Time>,
-        limits: &VideoLimits,
-    ) -> Result<Option<Vec<Frame>>> {
-        let options = FrameOptions { only: Some(times.to_vec()), size: None };
-        let mut frames = self.frames_from(video, &options, begin, limits)?;
-        let found = frames.by_ref().collect::<Result<Vec<_>>>();
-        if begin.is_none() {
-            return found.map(|found| (found.len() == times.len()).then_some(found));
-        }
-        // What goes wrong here does not say that it goes wrong from the first frame on.
-        let audio = frames.failures().count == 0;
-        let exact = |found: &Vec<Frame>| found.iter().map(|frame| frame.time).eq(times.iter().copied());
-        Ok(found.ok().filter(|found| audio && exact(found)))
-    }
-}
-
-/// Why no frame was found.
-fn nothing(video: &Video, span: &Span, times: &[Time]) -> Error {
-    match (times.first(), times.last()) {
-        (Some(first), Some(last)) if !span.is_whole() => Error::media(
-            video.blob.name(),
-            "a part of the video in which something is shown",
-            format!("{span}; its frames are at {:.3} to {:.3} s", first.seconds(), last.seconds()),
-        ),
-        _ => Error::media(video.blob.name(), "at least one frame", "none"),
-    }
-}
-
-fn pick(frames: Frames, wanted: &[usize]) -> Result<Vec<Frame>> {
-    let mut found = Vec::with_capacity(wanted.len());
-    for (i, frame) in frames.enumerate() {
-        let frame = frame?;
-        if wanted.binary_search(&i).is_ok() {
-            found.push(frame);
-        }
-        if found.len() == wanted.len() {
-            break;
-        }
-    }
-    Ok(found)
 }

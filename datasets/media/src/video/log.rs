@@ -16,6 +16,8 @@ const OWN: &str = "non monotonically increasing dts to muxer";
 pub(super) struct Log {
     pub(super) failures: Failures,
     pub(super) text: String,
+    /// Frames of audio, in the order in which they come: samples and their rate, in Hz.
+    pub(super) heard: Vec<(u32, u32)>,
 }
 
 impl Log {
@@ -44,6 +46,10 @@ impl Log {
                     desk.frame(teller, words);
                 }
                 log.complained(between(words));
+                continue;
+            }
+            if let Some(heard) = heard(text, tag) {
+                log.heard.push(heard);
                 continue;
             }
             if let Some(picked) = picked(text) {
@@ -111,6 +117,13 @@ pub(super) fn tag() -> String {
 fn of_track<'a>(line: &'a str, tag: &str) -> Option<(usize, &'a str)> {
     let (track, rest) = line.strip_prefix("[showinfo@")?.strip_prefix(tag)?.split_once(' ')?;
     Some((track.parse().ok()?, rest.split_once("] [info] ")?.1))
+}
+
+/// `[ashowinfo@TAG @ 0x55d0] [info] n:0 pts:0 … rate:44100 nb_samples:1024 …` → samples and rate.
+fn heard(line: &str, tag: &str) -> Option<(u32, u32)> {
+    let words = line.strip_prefix("[ashowinfo@")?.strip_prefix(tag)?.split_once("] [info] n:")?.1;
+    let value = |name: &str| words.split_once(name)?.1.split_whitespace().next()?.parse().ok();
+    Some((value(" nb_samples:")?, value(" rate:")?))
 }
 
 /// `[Eval @ 0x7f15] [info] 75.000000`: what the expression of a filter prints.

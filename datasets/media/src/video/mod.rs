@@ -7,6 +7,10 @@
 
 mod animation;
 mod audio;
+mod audio_index;
+mod audio_run;
+mod audio_seek;
+mod beside;
 mod clock;
 mod complaint;
 mod desk;
@@ -18,11 +22,13 @@ mod index;
 mod joined;
 mod known;
 mod limits;
+mod listen;
 mod log;
 mod look;
 mod picks;
 mod probe;
 mod process;
+mod sample;
 mod shape;
 mod shown;
 pub mod span;
@@ -53,3 +59,7 @@ mod tests;
 #[cfg(test)]
 #[path = "../tests/seek.rs"]
 mod seek_tests;
+
+#[cfg(test)]
+#[path = "../tests/seek_audio.rs"]
+mod seek_audio_tests;

@@ -1,6 +1,7 @@
 //! One decoder, several readers: every output of the process is a pipe of raw frames, and its log tells the time, the size and the
 //! form of each before it comes.
 
+use super::beside::{AudioPipe, Beside};
 use super::desk::{Frames, Listener};
 use super::graph::{Branch, graph};
 use super::log::{Log, tag};
@@ -81,6 +82,8 @@ pub(super) struct Part<'a> {
     pub(super) only: Option<&'a [Time]>,
     /// Decoding begins at the key frame of this time, or of one before it; absent: at the first frame.
     pub(super) begin: Option<Time>,
+    /// The audio that comes beside them.
+    pub(super) beside: Option<&'a Beside>,
 }
 
 impl Ffmpeg {
@@ -106,7 +109,8 @@ impl Ffmpeg {
         if let Some(seconds) = options.every {
             branches.push(branch(Layout::Rgb, None, Some(seconds)));
         }
-        let (tracks, ending) = self.branches(video, &branches, Part::default(), options.threads, limits)?;
+        let (tracks, ending, _) =
+            self.branches(video, &branches, Part::default(), options.threads, limits)?;
         let mut tracks = tracks.into_iter();
         let mut next = |wanted: bool| if wanted { tracks.next() } else { None };
         Ok(Stream {
@@ -125,7 +129,7 @@ impl Ffmpeg {
         part: Part,
         threads: Option<usize>,
         limits: &VideoLimits,
-    ) -> Result<(Vec<Track>, Ending)> {
+    ) -> Result<(Vec<Track>, Ending, Option<AudioPipe>)> {
         let (path, disk) = (video.blob.name().to_owned(), video.blob.on_disk()?);
         if video.size.is_none() {
             return Err(Error::media(&path, "a video track", "only audio"));
@@ -150,6 +154,19 @@ impl Ffmpeg {
             }
             pipes.push(ends);
         }
+        let mut audio = None;
+        if let Some(beside) = part.beside {
+            let mut ends = Vec::new();
+            for output in beside.outputs(video) {
+                let (read, write) = std::io::pipe().map_err(cannot())?;
+                ends.push(read);
+                child_fd += 1;
+                mappings.push(FdMapping { parent_fd: write.into(), child_fd });
+                words.extend(output);
+                words.push(format!("pipe:{child_fd}"));
+            }
+            audio = Some(ends);
+        }
         let threads = threads.map(|n| n.to_string());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut command = self.decoding(&disk, limits, threads.as_deref(), part.begin, &words);
@@ -163,18 +180,20 @@ impl Ffmpeg {
         let listen = |branch: &Branch| {
             let (to, from) = mpsc::channel();
             let of = match (part.only, branch.every) {
-                (Some(_), _) => Frames::Chosen,
-                (None, Some(_)) => Frames::Some,
-                (None, None) => Frames::All,
+                (Some([first, ..]), _) => Frames::Chosen(first.base),
+                (_, Some(_)) => Frames::Some,
+                (_, None) => Frames::All,
             };
             (Listener { to, of }, from)
         };
         let (listeners, receivers): (Vec<_>, Vec<_>) = branches.iter().map(listen).unzip();
-        let process = Process::new(child, branches.len(), limits, move |err| {
+        let readers = branches.len() + usize::from(audio.is_some());
+        let process = Process::new(child, readers, limits, move |err| {
             // What it reads stays until it has said its last.
             let _disk = disk;
             Log::follow(err, &tag, &listeners)
         });
+        let audio = audio.map(|pipes| AudioPipe::new(pipes, &process));
         let tracks = pipes.into_iter().zip(receivers).zip(branches).map(|((pipes, shown), branch)| Track {
             path: path.clone(),
             pipes,
@@ -188,7 +207,7 @@ impl Ffmpeg {
             ended: false,
         });
         let tracks = tracks.collect();
-        Ok((tracks, Ending { path, process, limits: *limits }))
+        Ok((tracks, Ending { path, process, limits: *limits }, audio))
     }
 }
 
