@@ -106,9 +106,9 @@ fn stored_images_are_those_of_the_libraries() {
         {
             Some((w, h)) => processor.prepare(&image(w, h)),
             None => {
-                let path = fixtures().join("../images").join(parts[2]);
+                let blob = fixtures().join("../images").join(parts[2]).into();
                 let processors = Processors { image: Some(processor), ..Processors::default() };
-                match Contract::new(&processors).prepare(Medium::Image(&path)) {
+                match Contract::new(&processors).prepare(Medium::Image(&blob)) {
                     Ok(Prepared::Image(found)) => found,
                     other => panic!("{name}: {other:?}"),
                 }

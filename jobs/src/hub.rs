@@ -59,7 +59,7 @@ pub fn locate(model: &Path) -> Result<PathBuf> {
     }
     if !is_id(model) {
         let message = "no such folder, and no hub id of the form OWNER/NAME";
-        return Err(Error::Format { path: model.to_owned(), message: message.into() });
+        return Err(Error::format(model, message));
     }
     let id = model.to_string_lossy().into_owned();
     let cached = cached(&id);

@@ -49,7 +49,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         let found = task.run(&show.model, BATCH, &Bootstrap::default(), &mut Vec::new())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
             if !spoken.contains_key(&p.manifest) {
-                let measured = Spoken::measure(&*manifest, "train", &show.limits)?;
+                let measured = Spoken::measure(&*manifest, "train", &reading)?;
                 spoken.insert(p.manifest.clone(), measured);
             }
             found.duration_control(&spoken[&p.manifest], &Bootstrap::default())?

@@ -14,7 +14,7 @@ mod vector;
 
 pub(crate) use audio::{Mix, ogg_shows_images, piped};
 pub use audio::{audio, audio_by, audio_on_clock, kept_audio};
-pub use image::{flatten, image, rgba, rgba_of};
+pub use image::{flatten, image, rgba};
 pub use options::ImageOptions;
 pub(crate) use options::PNG_BESIDE;
 pub use resample::resample;

@@ -1,13 +1,10 @@
 //! Images as Pillow keeps them, where that decides how they are resized before they become RGB.
 
-use std::path::Path;
-
 use image::{ImageFormat, RgbaImage};
 
 use super::image::{EXPECTED, decode_bytes};
 use super::options::ImageOptions;
-use crate::Result;
-use crate::files::read_media;
+use crate::{Blob, Result};
 
 /// What Pillow keeps an image as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +22,10 @@ pub enum Stored {
 ///
 /// # Errors
 /// As [`image`](fn@super::image).
-pub fn stored(path: &Path, options: &ImageOptions) -> Result<(RgbaImage, Stored)> {
-    let bytes = read_media(path, EXPECTED, &options.limits)?;
-    let image = decode_bytes(path, &bytes, options)?;
+pub fn stored(from: impl Into<Blob>, options: &ImageOptions) -> Result<(RgbaImage, Stored)> {
+    let blob = from.into();
+    let bytes = blob.read(EXPECTED, &options.limits)?;
+    let image = decode_bytes(blob.name(), &bytes, options)?;
     let format = image::guess_format(&bytes).ok();
     // Depth and colour type stand in the first chunk of every PNG.
     let kind = match (format, bytes.get(24..26)) {
