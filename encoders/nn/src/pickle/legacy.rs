@@ -2,8 +2,8 @@
 //! program that describes the tensors, the storages' keys, and each storage's numbers behind how many they are.
 
 use super::machine::Machine;
+use super::place::{PROGRAM, place, stopped};
 use super::values::{Made, Stop};
-use super::{PROGRAM, place, stopped};
 use crate::entry::Entry;
 use crate::{Error, Result};
 use std::collections::HashMap;
