@@ -24,10 +24,9 @@ mod store;
 mod work;
 
 pub use clips::cut_span;
-pub use inputs::{SceneInput, Shard, list};
+pub use inputs::{FRAMES, SceneInput, Shard, list};
 pub use job::{Gathered, SceneJob, SceneProgress, SceneReport, VideoDone};
 pub use models::Models;
-pub use work::FRAMES;
 
 use crate::pipeline::check_skips;
 use crate::{Error, Flow, Result, Skip, Vectors};

@@ -19,8 +19,6 @@ use unisono_scenes::record::{FailureRecord, Resized};
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::shots::Times;
 
-/// Frames a second of what tells no rate.
-pub const FRAMES: u32 = 25;
 /// Width and height of TransNetV2's frames.
 pub(super) const TINY: (u32, u32) = (48, 27);
 
