@@ -50,6 +50,15 @@ keep("safetensors", "nested", header("[" * 200))
 keep("safetensors", "axes", header(entry % ("[0,4611686018427387904,4611686018427387904]", 0, 0)))
 keep("safetensors", "offsets", header(entry % ("[2]", 2**63, 8), 8))
 
+name2 = lambda s: struct.pack("<H", len(s) + 1) + s.encode() + b"\0"
+tensor2 = lambda n, kind, shape, length, data: name2(n) + bytes([len(shape)]) + struct.pack(f"<{len(shape)}I", *shape) + bytes([kind]) + struct.pack("<I", length) + data
+model2 = lambda tensors, others=b"", n=0: struct.pack("<I", 6) + name2("WhisperSpec") + struct.pack("<II", 3, len(tensors)) + b"".join(tensors) + struct.pack("<I", n) + others
+keep("ctranslate2", "whole", model2([tensor2("w", 1, [2, 2], 4, bytes(4)), tensor2("w_scale", 0, [2], 8, bytes(8)), tensor2("n", 2, [], 2, b"\6\0")], name2("v") + name2("n"), 1))
+keep("ctranslate2", "long", model2([tensor2("w", 0, [2], 2**32 - 1, bytes(8))]))
+keep("ctranslate2", "axes", model2([tensor2("w", 0, [0] + [2**32 - 1] * 7, 0, b"")]))
+keep("ctranslate2", "many", struct.pack("<I", 6) + name2("WhisperSpec") + struct.pack("<II", 3, 2**32 - 1))
+keep("ctranslate2", "no-scale", model2([tensor2("w", 1, [4], 4, bytes(4))]))
+
 varint = lambda n: bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
 field = lambda number, data: varint(number << 3 | 2) + varint(len(data)) + data
 piece = lambda s, score, kind=1: field(1, field(1, s.encode()) + b"\x15" + struct.pack("<f", score) + b"\x18" + varint(kind))

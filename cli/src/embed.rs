@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         if work.exists() {
             let work = work.display();
             out::note(&format!(
-                "the vectors are kept in {work}: the same command writes them without computing them again"
+                "the embeddings are kept in {work}: the same command writes them without computing them again"
             ));
         }
     })?;

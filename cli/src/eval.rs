@@ -60,7 +60,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         )));
     }
     check::pairs(args, &manifest, &pairs)?;
-    let spoken = |split: &String| Spoken::measure(&manifest, split, &reading.limits);
+    let spoken = |split: &String| Spoken::measure(&manifest, split, &reading);
     let spoken = args.duration_control.as_ref().map(spoken).transpose()?;
     let mut rows = Vec::new();
     let mut named = BTreeSet::new();

@@ -111,7 +111,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             "ignored": report.ignored}));
     }
     let mut text = format!(
-        "{}: {family}, {} parameters, vectors of width {}\n",
+        "{}: {family}, {} parameters, embeddings of width {}\n",
         dir.display(),
         style::thousands(model.params().count()),
         model.config().embed_dim

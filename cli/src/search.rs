@@ -16,6 +16,7 @@ use unisono_jobs::scenes::cut_span;
 use unisono_jobs::scenes::write::Cut;
 use unisono_jobs::understand::{Found, Score, Understander, rerank};
 use unisono_jobs::{Embedder, Error as JobError, Hit, Index, Item, Modality, sheet};
+use unisono_media::Blob;
 use unisono_media::video::{Ffmpeg, Span};
 
 /// Find what is nearest to a sentence, an image, an audio file or a video
@@ -172,7 +173,8 @@ fn table(index: &Index, hits: &[Hit], before: usize, score: &'static str) -> Str
     ]);
     for (rank, (item, score)) in items(index, hits).enumerate() {
         let text = item.text.as_deref().or(item.label.as_deref()).unwrap_or_default();
-        let mut place = item.path.as_ref().map_or_else(|| item.id.clone(), |p| p.display().to_string());
+        let mut place =
+            item.blob.as_ref().map_or_else(|| item.id.clone(), |b| b.name().display().to_string());
         if !item.span.is_whole() {
             place += &format!("  {}", stretch(&item.span));
         }
@@ -197,7 +199,7 @@ fn cut(dir: &Path, index: &Index, hits: &[Hit], ffmpeg: Option<&Path>) -> Result
     let ffmpeg = Ffmpeg::find(ffmpeg).map_err(JobError::from)?;
     let mut names = Vec::with_capacity(hits.len());
     for (rank, (item, _)) in items(index, hits).enumerate() {
-        names.push(match (&item.path, item.modality) {
+        names.push(match (item.blob.as_ref().and_then(Blob::path), item.modality) {
             (Some(path), Modality::Video) => {
                 match cut_span(&ffmpeg, path, &item.span, &Cut::default(), dir, rank) {
                     Ok(name) => Some(name),
@@ -213,7 +215,7 @@ fn cut(dir: &Path, index: &Index, hits: &[Hit], ffmpeg: Option<&Path>) -> Result
     Ok(names)
 }
 
-fn items<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Item, f32)> {
+fn items(index: &Index, hits: &[Hit]) -> impl Iterator<Item = (Item, f32)> {
     hits.iter().filter_map(|hit| Some((index.item(hit.index)?, hit.score)))
 }
 
@@ -231,10 +233,10 @@ fn document(
         .map(|(rank, (item, score))| {
             let of = if rank < found.hits.len() { found.score } else { Score::Cosine };
             let mut hit = json!({
-                "rank": rank + 1, "score": score, "score_is": of.name(), "id": item.id, "modality": item.modality, "path": item.path,
+                "rank": rank + 1, "score": score, "score_is": of.name(), "id": item.id, "modality": item.modality, "path": item.blob,
                 "text": item.text, "label": item.label, "lang": item.lang,
             });
-            if item.path.is_some() {
+            if item.blob.is_some() {
                 hit["missing"] = json!(item.is_missing());
             }
             if !item.span.is_whole() {
@@ -247,7 +249,7 @@ fn document(
         .collect();
     json!({
         "index": index.folder(), "count": index.len(), "modalities": searched,
-        "query": { "modality": query.modality, "text": query.text, "path": query.path },
+        "query": { "modality": query.modality, "text": query.text, "path": query.blob },
         "seconds": seconds, "sheet": page, "hits": hits,
     })
 }

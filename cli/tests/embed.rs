@@ -61,7 +61,7 @@ fn a_manifest_split_of_one_modality() {
     let out = p.dir.path().join("v.safetensors");
     let args = ["embed", "--model", s(&p.model), "--out", s(&out), "--manifest", s(&p.manifest)];
     let text = succeeds(args.iter().chain(&["--split", "train", "--modality", "text"]));
-    assert!(text.contains("5 vectors of width 12"), "{text}");
+    assert!(text.contains("5 embeddings of width 12"), "{text}");
     let (tensors, _) = unisono_nn::tensors::read(&out).unwrap();
     assert_eq!(tensors["vectors"].size(), [5, tiny::DIM as i64]);
     let e = fails(args.iter().chain(&["--split", "tset"]));
@@ -78,7 +78,7 @@ fn bad_files_are_named_and_counted() {
     let args = ["embed", "--model", s(&p.model), "--out", s(&out), s(&p.media)];
     let (code, stdout, stderr) = outcome(&mut unisono(args));
     assert_eq!(code, 0, "{stderr}");
-    assert!(stdout.contains("10 vectors") && stdout.contains("3 skipped"), "{stdout}");
+    assert!(stdout.contains("10 embeddings") && stdout.contains("3 skipped"), "{stdout}");
     for part in
         ["empty.png: expected", "nan.wav: expected finite samples", "bomb.png: the image is 50000 x 50000"]
     {

@@ -33,7 +33,7 @@ fn copy(name: &str, to: &Path) -> PathBuf {
 fn inspect_names_family_towers_and_what_is_missing() {
     let text = succeeds(["model", "inspect", s(&checkpoint("clip-quick"))]);
     for part in [
-        "clip, 54,545 parameters, vectors of width 20",
+        "clip, 54,545 parameters, embeddings of width 20",
         "text tower: 13,696 parameters",
         "text processor missing",
         "fit            crop\n",

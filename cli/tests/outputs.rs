@@ -220,13 +220,13 @@ fn a_full_disk_leaves_no_half_file_and_keeps_the_work() {
             code == 1 && said.contains("cannot write: ") && !said.contains("panicked"),
             "{ending}: {said}"
         );
-        assert!(said.contains("the vectors are kept in"), "{said}");
+        assert!(said.contains("the embeddings are kept in"), "{said}");
         let left: Vec<_> =
             names(dir.path()).into_iter().filter(|n| n.starts_with("v.") || n.starts_with('.')).collect();
         assert_eq!(left, [format!("v.{ending}.partial")]);
         let (code, stdout, said) = run("unlimited");
         assert!(code == 0 && said.contains("resumed: 1500 are done"), "{said}");
-        assert!(stdout.contains("1500 vectors"), "{stdout}");
+        assert!(stdout.contains("1500 embeddings"), "{stdout}");
         fs::remove_file(&out).unwrap();
         fs::remove_file(dir.path().join(format!("v.{ending}.jsonl"))).unwrap();
         assert!(!names(dir.path()).iter().any(|n| n.starts_with("v.")));

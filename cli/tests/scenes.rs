@@ -241,7 +241,7 @@ fn clips_hold_their_scenes() {
             // What decodes it is this library, on the clip alone.
             let ffmpeg = unisono_media::video::Ffmpeg::find(None).unwrap();
             let limits = unisono_media::video::VideoLimits::default();
-            let clip = ffmpeg.probe(&folder.join("clips").join(clip), &limits).unwrap();
+            let clip = ffmpeg.probe(folder.join("clips").join(clip), &limits).unwrap();
             let frames_of = ffmpeg.frames(&clip, &Default::default(), &limits).unwrap();
             let count = frames_of.collect::<Result<Vec<_>, _>>().unwrap().len() as u64;
             assert!(

@@ -1,7 +1,6 @@
 //! A memory of decoded media with a byte budget.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A concurrent map from a file (or any key) to its decoded content. It fills up to its budget and then only serves
@@ -15,7 +14,7 @@ pub struct MediaCache<V> {
 
 #[derive(Debug)]
 struct Inner<V> {
-    map: HashMap<PathBuf, Arc<V>>,
+    map: HashMap<Vec<u8>, Arc<V>>,
     bytes: usize,
 }
 
@@ -32,12 +31,12 @@ impl<V> MediaCache<V> {
     /// Those of `make`; nothing is stored then.
     pub fn get_or_try_insert<E>(
         &self,
-        key: impl AsRef<Path>,
+        key: impl AsRef<[u8]>,
         bytes_of: impl FnOnce(&V) -> usize,
         make: impl FnOnce() -> Result<V, E>,
     ) -> Result<Arc<V>, E> {
         let key = key.as_ref();
-        // A poisoned lock still guards an audio file map: nothing in here can stop half-way.
+        // A poisoned lock still guards a sound map: nothing in here can stop half-way.
         if let Some(value) = self.inner.read().unwrap_or_else(PoisonError::into_inner).map.get(key) {
             return Ok(value.clone());
         }
@@ -49,7 +48,7 @@ impl<V> MediaCache<V> {
         }
         if inner.bytes.saturating_add(size) <= self.budget {
             inner.bytes += size;
-            inner.map.insert(key.to_path_buf(), value.clone());
+            inner.map.insert(key.to_vec(), value.clone());
         }
         Ok(value)
     }

@@ -12,19 +12,9 @@ pub enum Error {
     /// A medium cannot be decoded.
     #[error(transparent)]
     Media(#[from] unisono_media::Error),
-    /// The operating system refused to read or write.
-    #[error("{}: cannot {action}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried: `read`, `write`, `create folder`…
-        action: &'static str,
-        /// The system's reason.
-        source: std::io::Error,
-    },
     /// A file that cannot be opened or read within bounds.
     #[error(transparent)]
-    Files(unisono_files::Error),
+    Files(#[from] unisono_files::Error),
     /// A line of a manifest is not a valid record.
     #[error("{}:{line}: {message}", path.display())]
     Manifest {
@@ -96,20 +86,11 @@ pub enum Error {
     },
 }
 
-impl From<unisono_files::Error> for Error {
-    fn from(error: unisono_files::Error) -> Self {
-        match error {
-            unisono_files::Error::Io { path, action, source } => Self::Io { path, action, source },
-            other => Self::Files(other),
-        }
-    }
-}
-
 impl Error {
-    /// For `map_err`: an [`Error::Io`] that knows its path and action.
+    /// For `map_err`: what the system refused, with its path and action.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-        let path = path.to_path_buf();
-        move |source| Error::Io { path, action, source }
+        let of = unisono_files::Error::io(path, action);
+        move |source| of(source).into()
     }
 
     pub(crate) fn archive(path: &Path, message: impl Into<String>) -> Error {

@@ -117,7 +117,7 @@ impl<T: Send + 'static> Loader<T> {
     /// Starts the workers. `prepare` turns a draw and its record into a sample, or says why the record cannot be used.
     ///
     /// # Errors
-    /// [`Error::Options`] for no workers, no prefetch or an empty range of steps; [`Error::Io`] when the system gives no
+    /// [`Error::Options`] for no workers, no prefetch or an empty range of steps; [`Error::Files`] when the system gives no
     /// thread.
     pub fn start<F, E>(sampler: Arc<Sampler>, options: LoaderOptions, prepare: F) -> Result<Self>
     where

@@ -24,7 +24,7 @@ use unisono_files::Budget;
 use crate::source::{self, Source};
 use crate::{Error, Record, Result, msrvtt, plain};
 use unisono_files::write_atomic;
-use unisono_media::address;
+use unisono_media::{Blob, address};
 
 /// Longest line accepted, in bytes: a binary file given by mistake fails at once instead of filling memory.
 const MAX_LINE: u64 = Budget::LINE.bytes;
@@ -43,7 +43,7 @@ impl Manifest {
     /// are not opened: a missing one is found by whoever decodes it.
     ///
     /// # Errors
-    /// [`Error::Files`] and [`Error::Io`] when it cannot be read or is no regular file; [`Error::Manifest`], with the line, for broken JSON, a
+    /// [`Error::Files`] when it cannot be read or is no regular file; [`Error::Manifest`], with the line, for broken JSON, a
     /// missing or repeated id, a field of the wrong type, a key that stands twice, an address instead of a path, a record with no modality, or
     /// a file without any record.
     pub fn load(path: &Path) -> Result<Self> {
@@ -101,7 +101,7 @@ impl Manifest {
     /// Writes a manifest atomically; paths inside its folder are written relative to it, so the folder can be moved.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be written.
+    /// [`Error::Files`] when it cannot be written.
     pub fn write(path: &Path, records: &[Record]) -> Result<()> {
         let absolute = std::path::absolute(path).map_err(Error::io(path, "resolve"))?;
         let folder = absolute.parent().unwrap_or(Path::new("/"));
@@ -149,12 +149,12 @@ fn add(sum: &mut Sha256, r: &Record) {
             sum.update(part);
         }
     };
-    let path = |p: &'_ PathBuf| p.as_os_str().as_encoded_bytes().to_vec();
+    let of = |blob: &Blob| blob.identity().into_owned();
     let span = r.span.to_string();
     let files: [Vec<Vec<u8>>; 3] = [
-        r.image.iter().map(path).collect(),
-        r.audio.iter().map(path).collect(),
-        r.video.iter().map(path).collect(),
+        r.image.iter().map(of).collect(),
+        r.audio.iter().map(of).collect(),
+        r.video.iter().map(of).collect(),
     ];
     field(&[r.id.as_bytes(), span.as_bytes()]);
     field(&r.text.iter().map(String::as_bytes).collect::<Vec<_>>());
@@ -169,3 +169,7 @@ fn add(sum: &mut Sha256, r: &Record) {
 #[cfg(test)]
 #[path = "tests/manifest.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tests/records.rs"]
+mod records_tests;

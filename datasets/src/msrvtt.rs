@@ -23,7 +23,7 @@ const FOLDERS: [&str; 6] = ["", "videos", "TrainValVideo", "TestVideo", "videos/
 /// The records of one of MSR-VTT's files; `None` for any other file.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Manifest`] for a file that has MSR-VTT's form and not its contents.
+/// [`Error::Files`]; [`Error::Manifest`] for a file that has MSR-VTT's form and not its contents.
 pub fn load(path: &Path) -> Result<Option<Vec<Record>>> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     if ending != "json" && ending != "csv" {
@@ -169,7 +169,7 @@ fn data_file(mut data: Map<String, Value>, videos: &Videos) -> std::result::Resu
         records.push(Record {
             id: name,
             text: said.into_iter().map(|(_, caption)| caption).collect(),
-            video: Some(file),
+            video: Some(file.into()),
             split: Some(split),
             extra: video,
             ..Record::default()
@@ -219,7 +219,7 @@ fn table(
         records.push(Record {
             id: id.to_owned(),
             text: Some(row[sentence].clone()).filter(|s| !s.trim().is_empty()).into_iter().collect(),
-            video: Some(videos.file(name).map_err(|m| (*line, m))?),
+            video: Some(videos.file(name).map_err(|m| (*line, m))?.into()),
             // Rows of one video are right answers for each other.
             label: Some(name.to_owned()),
             split: Some("test".into()),

@@ -1,8 +1,7 @@
 //! A record: one line of a manifest, or one sample of any other source.
 
-use std::path::PathBuf;
-
 use serde_json::{Map, Value};
+use unisono_media::Blob;
 use unisono_media::video::Span;
 
 /// One thing to learn from or to search: its texts, image, audio files, any of which may be missing.
@@ -13,11 +12,11 @@ pub struct Record {
     /// Captions, all of them true of the record; training picks one a draw.
     pub text: Vec<String>,
     /// Image file.
-    pub image: Option<PathBuf>,
+    pub image: Option<Blob>,
     /// Audio files, all of them true of the record; training picks one a draw.
-    pub audio: Vec<PathBuf>,
+    pub audio: Vec<Blob>,
     /// Video file.
-    pub video: Option<PathBuf>,
+    pub video: Option<Blob>,
     /// The part of the video file that is meant.
     pub span: Span,
     /// Identity of the thing shown or said: records with one label are positives of each other.

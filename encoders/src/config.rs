@@ -1,5 +1,6 @@
 //! What a model is made of: read from `config.json` and from a recipe's `[model]` table.
 
+mod audio;
 mod checks;
 mod clips;
 mod flops;
@@ -14,8 +15,9 @@ mod towers;
 mod video;
 mod widths;
 
+pub use audio::AudioConfig;
 pub use htsat::HtsatConfig;
-pub use model::{AudioConfig, ModelConfig};
+pub use model::ModelConfig;
 pub use prompts::PromptConfig;
 pub use towers::{
     ClassToken, ConvConfig, ImageConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,

@@ -227,7 +227,11 @@ impl Model {
                 .image
                 .as_ref()
                 .map_or(0.0, |c| c.flops([size.2, size.3], self.config().embed_dim));
-            all.push(tower.forward_clips(&pixels, frames as i64, pass)?, rows, each * size.0 as f64);
+            all.push(
+                tower.forward_clips(&pixels, frames as i64, &self.pass(pass))?,
+                rows,
+                each * size.0 as f64,
+            );
         }
         Ok((all.done()?, of))
     }

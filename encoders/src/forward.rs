@@ -18,7 +18,7 @@ impl Model {
         pass: impl Into<Pass<'a>>,
     ) -> Result<TowerOutput> {
         match self.towers.get(&Modality::Text) {
-            Some(Tower::Text(tower)) => tower.forward(ids, mask, &pass.into()),
+            Some(Tower::Text(tower)) => tower.forward(ids, mask, &self.pass(pass)),
             _ => Err(self.no_tower(Modality::Text)),
         }
     }
@@ -28,7 +28,7 @@ impl Model {
     /// # Errors
     /// No image tower, another size, or libtorch's.
     pub fn forward_image<'a>(&self, pixels: &Tensor, pass: impl Into<Pass<'a>>) -> Result<TowerOutput> {
-        self.image_tower()?.forward(pixels, &pass.into())
+        self.image_tower()?.forward(pixels, &self.pass(pass))
     }
 
     /// [`forward_image`](Self::forward_image) of the frames of clips, `frames` of each one after another, which may hear each other.
@@ -41,7 +41,7 @@ impl Model {
         frames: i64,
         pass: impl Into<Pass<'a>>,
     ) -> Result<TowerOutput> {
-        self.image_tower()?.forward_clips(pixels, frames, &pass.into())
+        self.image_tower()?.forward_clips(pixels, frames, &self.pass(pass))
     }
 
     /// `mel` `[B, T, M]` and `lengths` `[B]` int64 through the audio tower.
@@ -55,8 +55,8 @@ impl Model {
         pass: impl Into<Pass<'a>>,
     ) -> Result<TowerOutput> {
         match self.towers.get(&Modality::Audio) {
-            Some(Tower::Audio(tower)) => tower.forward(mel, lengths, &pass.into()),
-            Some(Tower::Htsat(tower)) => tower.forward(mel, lengths, &pass.into()),
+            Some(Tower::Audio(tower)) => tower.forward(mel, lengths, &self.pass(pass)),
+            Some(Tower::Htsat(tower)) => tower.forward(mel, lengths, &self.pass(pass)),
             _ => Err(self.no_tower(Modality::Audio)),
         }
     }
@@ -73,6 +73,6 @@ impl Model {
         pass: impl Into<Pass<'a>>,
     ) -> Result<Tensor> {
         let vectors = self.project_raw(Modality::Image, pooled)?;
-        self.video_tower()?.forward(&ClipFrames { pooled, vectors: &vectors, clips }, heard, &pass.into())
+        self.video_tower()?.forward(&ClipFrames { pooled, vectors: &vectors, clips }, heard, &self.pass(pass))
     }
 }

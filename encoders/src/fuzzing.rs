@@ -3,7 +3,7 @@
 use crate::families;
 use std::path::Path;
 pub use tch::Device;
-pub use unisono_nn::fuzzing::{pickle, safetensors};
+pub use unisono_nn::fuzzing::{ctranslate2, pickle, safetensors};
 use unisono_nn::tensors;
 use unisono_processors::{read_sentencepiece, tokenizer_of};
 

@@ -5,7 +5,7 @@ use crate::config::VideoConfig;
 use crate::projection::Projection;
 use crate::towers::{ImageTower, Tower};
 use crate::video::VideoTower;
-use crate::{Error, Modality, Params, Precision, Result};
+use crate::{Error, Modality, Params, Pass, Precision, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 use unisono_nn::{Init, Scope};
@@ -34,6 +34,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// A pass that computes in what the model was prepared for, where it does not say otherwise.
+    pub(crate) fn pass<'a>(&self, pass: impl Into<Pass<'a>>) -> Pass<'a> {
+        pass.into().or_in(self.precision.compute(self.device))
+    }
+
     /// A new model, every weight a function of (`seed`, its name).
     ///
     /// # Errors

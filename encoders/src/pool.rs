@@ -3,7 +3,7 @@
 use crate::config::{FinalNorm, Pooling, TransformerConfig};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
-use unisono_nn::{Attention, AttentionConfig, Init, Linear, Mlp, Norm, Scope};
+use unisono_nn::{Attention, AttentionConfig, Init, Linear, Mlp, Norm, Pass, Scope};
 
 /// The end of every tower.
 #[derive(Debug)]
@@ -179,8 +179,9 @@ fn row(tokens: &Tensor, at: &Tensor) -> Result<Tensor> {
 
 /// `queries` `[Q, W]`, the same for every sample, and `tokens` `[B, T, C]` → `[B, Q, W]`.
 fn look(attention: &Attention, queries: &Tensor, tokens: &Tensor) -> Result<Tensor> {
-    let kv = attention.cross_kv(tokens)?;
-    Ok(attention.forward_cross(&queries.f_unsqueeze(0)?, &kv, None)?)
+    // Heads are small: they compute in single precision, whatever the blocks do.
+    let kv = attention.cross_kv(tokens, &Pass::EVAL)?;
+    Ok(attention.forward_cross(&queries.f_unsqueeze(0)?, &kv, None, &Pass::EVAL)?)
 }
 
 /// SigLIP's head: one query, then a residual feed-forward part.
@@ -204,7 +205,7 @@ impl MapHead {
 
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
         let x = look(&self.attention, &self.probe, tokens)?;
-        Ok(x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?.f_squeeze_dim(1)?)
+        Ok(x.f_add(&self.mlp.forward(&self.norm.forward(&x)?, &Pass::EVAL)?)?.f_squeeze_dim(1)?)
     }
 }
 
@@ -232,3 +233,6 @@ impl Queries {
         look(&self.attention, &queries, &self.token_norm.forward(tokens)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

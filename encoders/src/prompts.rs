@@ -4,7 +4,7 @@ use crate::Result;
 use crate::clips::Clips;
 use crate::config::{PromptConfig, TransformerConfig};
 use tch::Tensor;
-use unisono_nn::{Attention, AttentionConfig, Init, LayerNorm, Linear, Mlp, Scope};
+use unisono_nn::{Attention, AttentionConfig, Init, LayerNorm, Linear, Mlp, Pass, Scope};
 
 /// Cross-attention from texts to what is seen, then the feed-forward part, each a residual branch.
 #[derive(Debug)]
@@ -31,9 +31,10 @@ impl Block {
 
     /// `x` `[B, K, D]`, `seen` `[B, N, D]`.
     fn forward(&self, x: &Tensor, seen: &Tensor) -> Result<Tensor> {
-        let kv = self.attention.cross_kv(seen)?;
-        let x = self.attention.forward_cross(&self.norm1.forward(x)?, &kv, None)?.f_add(x)?;
-        Ok(self.mlp.forward(&self.norm2.forward(&x)?)?.f_add(&x)?)
+        let pass = &Pass::EVAL;
+        let kv = self.attention.cross_kv(seen, pass)?;
+        let x = self.attention.forward_cross(&self.norm1.forward(x)?, &kv, None, pass)?.f_add(x)?;
+        Ok(self.mlp.forward(&self.norm2.forward(&x)?, pass)?.f_add(&x)?)
     }
 }
 

@@ -164,3 +164,6 @@ fn zero_padding(x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
     let mask = length_mask(lengths, x.size()[2])?.f_to_kind(Kind::Float)?;
     Ok(x.f_mul(&mask.f_unsqueeze(1)?.f_unsqueeze(-1)?)?)
 }
+
+#[cfg(test)]
+mod tests;

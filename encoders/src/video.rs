@@ -5,7 +5,7 @@ use crate::config::{AudioRule, FinalNorm, FramePooling, ModelConfig, Transformer
 use crate::prompts::Prompts;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
-use unisono_nn::{Init, Linear, Norm, Pass, Precision, Scope, Transformer};
+use unisono_nn::{Init, Linear, Norm, Pass, Positions, Precision, Scope, Transformer};
 
 /// What is seen of some clips.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct VideoTower {
 enum Pool {
     Mean,
     Temporal(Box<Temporal>),
-    Integration { position: Tensor, blocks: Blocks },
+    Integration { position: Positions, blocks: Blocks },
 }
 
 /// Blocks and the norm after them.
@@ -74,7 +74,7 @@ impl Blocks {
 #[derive(Debug)]
 struct Temporal {
     embed: Linear,
-    position: Tensor,
+    position: Positions,
     blocks: Blocks,
     out: Linear,
     /// The audio's way in, and what tells it from frames.
@@ -93,7 +93,7 @@ impl VideoTower {
             FramePooling::Mean => Pool::Mean,
             FramePooling::Temporal { transformer: t } => Pool::Temporal(Box::new(Temporal {
                 embed: Linear::new(&scope.child("embed"), image, t.width, true, std(image))?,
-                position: scope.param("position.weight", &[c.frames, t.width], Init::Normal(0.02))?,
+                position: Positions::new(scope, t, c.frames, 0.02)?,
                 blocks: Blocks::new(scope, t)?,
                 // Zero: an untrained tower is the mean.
                 out: Linear::new(&scope.child("out"), t.width, dim, true, 0.0)?,
@@ -108,7 +108,7 @@ impl VideoTower {
                 },
             })),
             FramePooling::Integration { transformer: t } => Pool::Integration {
-                position: scope.param("position.weight", &[c.frames, t.width], Init::Normal(0.02))?,
+                position: Positions::new(scope, t, c.frames, 0.02)?,
                 blocks: Blocks::new(scope, t)?,
             },
         };
@@ -137,17 +137,17 @@ impl VideoTower {
     pub fn forward(&self, seen: &ClipFrames, heard: Option<&ClipAudio>, pass: &Pass) -> Result<Tensor> {
         let clips = seen.clips;
         let (n, f) = clips.sizes();
-        let positions = |table: &Tensor| {
-            let most = table.size()[0];
+        let placed = |positions: &Positions, x: Tensor| {
+            let most = positions.places();
             if f > most {
                 return Err(Error::Input(format!("a video of {f} frames, this tower takes at most {most}")));
             }
-            Ok(table.f_narrow(0, 0, f)?)
+            Ok(positions.forward(x, 0)?)
         };
         let pooled = match &self.pooling {
             Pool::Mean => clips.mean(&clips.rows(&unit(seen.vectors)?)?)?,
             Pool::Temporal(t) => {
-                let mut x = clips.rows(&t.embed.forward(seen.pooled)?)?.f_add(&positions(&t.position)?)?;
+                let mut x = placed(&t.position, clips.rows(&t.embed.forward(seen.pooled)?)?)?;
                 let mut real = clips.real().map(Tensor::shallow_clone);
                 if let (Some((embed, position)), Some(heard)) = (&t.audio, heard) {
                     let token = embed.forward(&heard.pooled)?.f_add(position)?;
@@ -169,7 +169,7 @@ impl VideoTower {
             }
             Pool::Integration { position, blocks } => {
                 let x = clips.rows(seen.vectors)?;
-                let said = blocks.forward(x.f_add(&positions(position)?)?, clips.real(), pass)?;
+                let said = blocks.forward(placed(position, x.shallow_clone())?, clips.real(), pass)?;
                 clips.mean(&said.f_add(&x)?)?
             }
         };

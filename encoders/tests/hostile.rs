@@ -274,10 +274,11 @@ fn folders_lead_nowhere_else() {
 type Target<'a> = Box<dyn Fn(&[u8]) + 'a>;
 
 /// The targets of `fuzz/` that read model files.
-fn targets(dir: &Path) -> [(&'static str, Target<'_>); 5] {
+fn targets(dir: &Path) -> [(&'static str, Target<'_>); 6] {
     [
         ("pickle", Box::new(fuzzing::pickle)),
         ("safetensors", Box::new(fuzzing::safetensors)),
+        ("ctranslate2", Box::new(fuzzing::ctranslate2)),
         ("sentencepiece", Box::new(fuzzing::sentencepiece)),
         ("tokenizer", Box::new(fuzzing::tokenizer)),
         ("configuration", Box::new(|b| fuzzing::configuration(dir, b))),

@@ -11,6 +11,7 @@ use unisono_nn::tensors;
 use unisono_processors::Json;
 use unisono_processors::Size;
 use unisono_processors::{Alpha, Fit, ImageProcessor, Interpolation};
+use unisono_processors::{Contract, Medium, Prepared, Processors};
 
 fn image(w: u32, h: u32) -> RgbImage {
     let mut state = u64::from(w * 7919 + h);
@@ -89,6 +90,44 @@ fn images_are_those_of_the_libraries() {
     }
     println!("{wrong} of {bytes} bytes differ\n{}", report.join("\n"));
     assert!(golden.len() > 90 && worst <= 1 && wrong * 1000 <= bytes, "{wrong} of {bytes}: {report:?}");
+}
+
+/// OpenCLIP resizes palettes, bits and transparency as they are stored; NaFlex may have any number of patches.
+#[test]
+fn stored_images_are_those_of_the_libraries() {
+    let (golden, _) = tensors::read(&fixtures().join("modes.safetensors")).unwrap();
+    let text = std::fs::read_to_string(fixtures().join("modes.json")).unwrap();
+    let cases: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+    let mut wrong = Vec::new();
+    for (name, want) in &golden {
+        let parts: Vec<&str> = name.split('/').collect();
+        let processor = of_library(parts[0], &cases[&format!("{}/{}", parts[0], parts[1])]).unwrap();
+        let found = match parts[2].split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)))
+        {
+            Some((w, h)) => processor.prepare(&image(w, h)),
+            None => {
+                let blob = fixtures().join("../images").join(parts[2]).into();
+                let processors = Processors { image: Some(processor), ..Processors::default() };
+                match Contract::new(&processors).prepare(Medium::Image(&blob)) {
+                    Ok(Prepared::Image(found)) => found,
+                    other => panic!("{name}: {other:?}"),
+                }
+            }
+        };
+        assert_eq!([i64::from(found.height()), i64::from(found.width()), 3], want.size()[..], "{name}");
+        let want: Vec<u8> = Vec::try_from(want.contiguous().view([-1])).unwrap();
+        let (n, most) = differ(found.as_raw(), &want);
+        if n > 0 {
+            wrong.push(format!("{name}: {n} of {} bytes, at most {most}", want.len()));
+        }
+    }
+    assert!(
+        golden.len() > 80 && wrong.is_empty(),
+        "{} of {}\n{}",
+        wrong.len(),
+        golden.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]

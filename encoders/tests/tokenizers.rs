@@ -60,7 +60,7 @@ fn ids_are_those_of_the_libraries() {
     let mut report = Vec::new();
     for name in ["clip", "roberta", "bert", "bert-cased", "mpnet", "xlm-roberta", "siglip"] {
         let clean = if name == "siglip" { Cleaning::Siglip } else { Cleaning::None };
-        let p = processor(name, "", TextRules { clean, fixed_pad: None });
+        let p = processor(name, "", TextRules { clean, ..TextRules::default() });
         let found = differences(&p, &texts, &all["ids"][name], |_| false);
         if !found.is_empty() {
             report.push(format!(
@@ -77,7 +77,7 @@ fn ids_are_those_of_the_libraries() {
 fn open_clips_cleaning_gives_open_clips_ids() {
     let all = all();
     let texts = texts(&all);
-    let p = processor("clip", "open_clip", TextRules { clean: Cleaning::Lower, fixed_pad: None });
+    let p = processor("clip", "open_clip", TextRules { clean: Cleaning::Lower, ..TextRules::default() });
     // OpenCLIP pads with 0, which is also the id of "!" and no end: the rest of its row.
     let mut want = all["ids"]["open_clip"].clone();
     let end = p.encode("a").unwrap().pop().unwrap();
@@ -90,6 +90,89 @@ fn open_clips_cleaning_gives_open_clips_ids() {
     let special = |t: &str| t.contains("of_text>") || t.contains("<|");
     let found = differences(&p, &texts, &want, special);
     assert!(found.is_empty(), "{} of 300\n{}", found.len(), found.join("\n"));
+}
+
+/// Its own tokenizer needs no files, and spells its special tokens in its own way.
+#[test]
+fn open_clips_own_tokenizer_gives_its_ids() {
+    let path = fixtures().join("open_clip.json");
+    let own: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut texts = texts(&all());
+    texts.extend(own["more"].as_array().unwrap().iter().map(|t| t.as_str().unwrap().to_owned()));
+    for (name, clean) in [
+        ("lower", Cleaning::Lower),
+        ("whitespace", Cleaning::Whitespace),
+        ("canonicalize", Cleaning::Canonicalize),
+    ] {
+        let rules = TextRules { clean, ..TextRules::default() };
+        let p = TextProcessor::open_clip(77, TextProcessor::CLIP_TOKENS, rules).unwrap();
+        let found = differences(&p, &texts, &own["ids"][name], |_| false);
+        assert!(found.is_empty(), "{name}: {} of {}\n{}", found.len(), texts.len(), found.join("\n"));
+    }
+    let small = TextProcessor::open_clip(77, 1000, TextRules::default()).unwrap_err().to_string();
+    assert!(small.contains("49408 tokens, the embedding only 1000 rows"), "{small}");
+}
+
+/// Texts as whole folders take them: cleaned, cut, padded, with what the files beside the tokenizer say (`fixtures/checkpoints.py`).
+#[test]
+fn texts_of_checkpoints_are_their_libraries() {
+    for name in ["siglip2-tokens", "openclip-clipa-tokens"] {
+        let dir = fixtures().join("../checkpoints").join(name);
+        let all: Value =
+            serde_json::from_str(&std::fs::read_to_string(dir.join("tokens.json")).unwrap()).unwrap();
+        let model = unisono_encoders::Model::load(&dir, tch::Device::Cpu).unwrap();
+        let p = model.text_processor().unwrap();
+        for (text, want) in texts(&all).iter().zip(all["ids"].as_array().unwrap()) {
+            let ids = vec![p.encode(text).unwrap()];
+            let (ids, _) = unisono_encoders::batch::token_ids(p, &ids, tch::Device::Cpu).unwrap();
+            let want: Vec<i64> = want.as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect();
+            assert_eq!(Vec::<i64>::try_from(ids.view([-1])).unwrap(), want, "{name}: {text:?}");
+        }
+    }
+}
+
+/// RoBERTa counts positions over what is no padding: a text that spells the padding out would get other positions than here.
+#[test]
+fn padding_in_a_text_is_refused() {
+    let p = processor("roberta", "", TextRules { padding: Some(1), ..TextRules::default() });
+    let e = p.encode("a <pad> bus").unwrap_err().to_string();
+    assert_eq!(e, "a text with <pad> in it, which the model takes for padding; leave it out");
+    assert!(p.encode("a pad bus").is_ok());
+}
+
+#[test]
+fn settings_that_contradict_the_tokenizer_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let bert = TextProcessor::from_checkpoint(&fixtures().join("bert"), "", 77, 1000, TextRules::default());
+    std::fs::write(at("tokenizer.json"), bert.unwrap().unwrap().to_json().unwrap()).unwrap();
+    let read = |config: Value| {
+        std::fs::write(at("tokenizer_config.json"), config.to_string()).unwrap();
+        TextProcessor::from_checkpoint(dir.path(), "", 77, 1000, TextRules::default())
+    };
+    let said = |config: Value| read(config).unwrap_err().to_string();
+    assert!(read(serde_json::json!({"do_lower_case": true, "tokenizer_class": "BertTokenizer"})).is_ok());
+    let e = said(serde_json::json!({"do_lower_case": false}));
+    assert!(
+        e.contains("do_lower_case: expected true, as normalizer of tokenizer.json has it, found false"),
+        "{e}"
+    );
+    let e = said(serde_json::json!({"padding_side": "left"}));
+    assert!(e.contains("padding_side: expected \"right\" or null"), "{e}");
+    let e = said(serde_json::json!({"a_new_key": 1}));
+    assert!(e.contains("tokenizer_config.json: a_new_key: expected no such key"), "{e}");
+    // Some classes put their tokens around a text by the settings alone.
+    let around = |bos: bool, eos: bool| {
+        let config = serde_json::json!({"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": bos, "add_eos_token": eos,
+            "bos_token": "[CLS]", "eos_token": {"content": "[SEP]"}});
+        read(config).unwrap().unwrap().encode("a").unwrap()
+    };
+    let bare = around(false, false);
+    let [cls, sep] = ["[CLS]", "[SEP]"].map(|t| {
+        i64::from(read(serde_json::json!({})).unwrap().unwrap().tokenizer().token_to_id(t).unwrap())
+    });
+    assert_eq!(around(true, false), [&[cls][..], &bare].concat());
+    assert_eq!(around(false, true), [&bare[..], &[sep]].concat());
 }
 
 #[test]
@@ -137,7 +220,7 @@ fn a_vocabulary_beyond_the_embedding_and_a_megabyte_are_refused() {
 
 #[test]
 fn fixed_padding_is_attended_to() {
-    let p = processor("siglip", "", TextRules { clean: Cleaning::None, fixed_pad: Some(1) });
+    let p = processor("siglip", "", TextRules { fixed_pad: Some(1), ..TextRules::default() });
     let ids = vec![p.encode("a red bus").unwrap(), p.encode("hello").unwrap()];
     let (ids, mask) = unisono_encoders::batch::token_ids(&p, &ids, tch::Device::Cpu).unwrap();
     assert_eq!(ids.size(), [2, 77]);

@@ -7,10 +7,11 @@ use crate::side::{Embedded, Reading, Side, images, spectrograms};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use unisono_datasets::{Record, Skip, Source};
 use unisono_encoders::{Modality, Model};
 use unisono_fusion::{FusionModel, Generation, Sequence};
+use unisono_media::Blob;
 use unisono_processors::Prepared;
 
 /// What is captioned, as a recipe states it.
@@ -85,7 +86,8 @@ pub struct Captioned {
     /// The item's id.
     pub id: String,
     /// Its file.
-    pub path: Option<PathBuf>,
+    #[serde(rename = "path")]
+    pub blob: Blob,
     /// What the model wrote.
     pub caption: String,
     /// What is true.
@@ -160,14 +162,14 @@ impl Captioning {
             known.entry(r.key()).or_default().extend(first(r));
         }
         // Records that name one file are of one item: what any of them says of it is true.
-        let mut named: BTreeMap<&Path, BTreeSet<&str>> = BTreeMap::new();
+        let mut named: BTreeMap<&Blob, BTreeSet<&str>> = BTreeMap::new();
         for r in &records {
-            for path in r.image.iter().chain(&r.audio) {
-                named.entry(path).or_default().insert(r.key());
+            for blob in r.image.iter().chain(&r.audio) {
+                named.entry(blob).or_default().insert(r.key());
             }
         }
         let of = |item: &Item| -> Vec<String> {
-            let keys = item.path.as_deref().and_then(|path| named.get(path)).into_iter().flatten();
+            let keys = item.blob.as_ref().and_then(|blob| named.get(blob)).into_iter().flatten();
             let all: BTreeSet<&String> = keys.filter_map(|key| known.get(key)).flatten().collect();
             all.into_iter().cloned().collect()
         };
@@ -241,11 +243,9 @@ impl CaptioningTask {
             return Err(self.protocol.nothing());
         }
         let scores = Scores::of(&made, &self.references_at(&places));
-        let captioned = made.into_iter().zip(places).map(|(caption, at)| Captioned {
-            id: self.side.items[at].id.clone(),
-            path: self.side.items[at].path.clone(),
-            caption,
-            references: self.references[at].clone(),
+        let captioned = made.into_iter().zip(places).filter_map(|(caption, at)| {
+            let Item { id, blob, .. } = self.side.items[at].clone();
+            Some(Captioned { id, blob: blob?, caption, references: self.references[at].clone() })
         });
         Ok((scores, captioned.collect()))
     }

@@ -54,7 +54,7 @@ pub enum Error {
     },
     /// A model gives no usable vector for an item.
     #[error(
-        "record {id:?}: the model's vector of its {modality} ({what}) is not finite; the model's weights or this input are broken"
+        "record {id:?}: the model's embedding of its {modality} ({what}) is not finite; the model's weights or this input are broken"
     )]
     BrokenVector {
         /// The item's modality.

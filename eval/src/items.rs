@@ -3,9 +3,9 @@
 use crate::retrieval::words_mark;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use unisono_datasets::{Record, words};
 use unisono_encoders::Modality;
+use unisono_media::Blob;
 use unisono_media::video::Span;
 use unisono_processors::Medium;
 
@@ -24,7 +24,7 @@ pub struct Item {
     /// The caption, for a text.
     pub text: Option<String>,
     /// The file, for an image, audio file or video.
-    pub path: Option<PathBuf>,
+    pub blob: Option<Blob>,
     /// The part of the file, for a video.
     pub span: Span,
     /// Length, for an audio file.
@@ -34,12 +34,11 @@ pub struct Item {
 impl Item {
     /// What is to be decoded of it.
     pub(crate) fn medium(&self, modality: Modality) -> Medium<'_> {
-        let path = self.path.as_deref().unwrap_or("".as_ref());
-        match modality {
-            Modality::Text => Medium::Text(self.text.as_deref().unwrap_or_default()),
-            Modality::Image => Medium::Image(path),
-            Modality::Audio => Medium::Audio(path),
-            Modality::Video => Medium::Video(path, self.span),
+        match (modality, &self.blob) {
+            (Modality::Image, Some(blob)) => Medium::Image(blob),
+            (Modality::Audio, Some(blob)) => Medium::Audio(blob),
+            (Modality::Video, Some(blob)) => Medium::Video(blob, self.span),
+            (Modality::Text, _) | (_, None) => Medium::Text(self.text.as_deref().unwrap_or_default()),
         }
     }
 
@@ -89,7 +88,7 @@ fn texts<'a>(records: impl Iterator<Item = &'a &'a Record>, captions: Captions) 
                 marks: vec![r.key().to_owned(), words_mark(&lang, &text)],
                 lang: lang.clone(),
                 text: Some(text),
-                path: None,
+                blob: None,
                 span: Span::WHOLE,
                 seconds: None,
             });
@@ -99,22 +98,22 @@ fn texts<'a>(records: impl Iterator<Item = &'a &'a Record>, captions: Captions) 
 }
 
 /// The files of a record, and the part that is meant.
-fn files(record: &Record, modality: Modality) -> Vec<(&Path, Span)> {
+fn files(record: &Record, modality: Modality) -> Vec<(&Blob, Span)> {
     match modality {
         Modality::Text => Vec::new(),
-        Modality::Image => record.image.iter().map(|p| (p.as_path(), Span::WHOLE)).collect(),
-        Modality::Audio => record.audio.iter().map(|p| (p.as_path(), Span::WHOLE)).collect(),
-        Modality::Video => record.video.iter().map(|p| (p.as_path(), record.span)).collect(),
+        Modality::Image => record.image.iter().map(|blob| (blob, Span::WHOLE)).collect(),
+        Modality::Audio => record.audio.iter().map(|blob| (blob, Span::WHOLE)).collect(),
+        Modality::Video => record.video.iter().map(|blob| (blob, record.span)).collect(),
     }
 }
 
 fn media(records: &[&Record], asked: impl Fn(&&&Record) -> bool, choice: &Choice) -> Vec<Item> {
     let Choice { modality, captions, by_lang, .. } = *choice;
     // A file is what all its records say of it, those of other languages too.
-    let mut marks: BTreeMap<(&Path, String), BTreeSet<String>> = BTreeMap::new();
+    let mut marks: BTreeMap<(&Blob, String), BTreeSet<String>> = BTreeMap::new();
     for r in records {
-        for (path, span) in files(r, modality) {
-            let known = marks.entry((path, span.to_string())).or_default();
+        for (blob, span) in files(r, modality) {
+            let known = marks.entry((blob, span.to_string())).or_default();
             known.insert(r.key().to_owned());
             known.extend(captions.of(&r.text).iter().map(|text| words_mark(&lang(r), text)));
         }
@@ -122,8 +121,8 @@ fn media(records: &[&Record], asked: impl Fn(&&&Record) -> bool, choice: &Choice
     let mut seen = BTreeSet::new();
     let mut items = Vec::new();
     for r in records.iter().filter(asked) {
-        for (path, span) in files(r, modality) {
-            let (place, lang) = ((path, span.to_string()), lang(r));
+        for (blob, span) in files(r, modality) {
+            let (place, lang) = ((blob, span.to_string()), lang(r));
             if !seen.insert((place.clone(), if by_lang { lang.clone() } else { String::new() })) {
                 continue;
             }
@@ -135,7 +134,7 @@ fn media(records: &[&Record], asked: impl Fn(&&&Record) -> bool, choice: &Choice
                 marks: std::iter::once(r.key().to_owned()).chain(others.cloned()).collect(),
                 lang,
                 text: None,
-                path: Some(path.to_owned()),
+                blob: Some(blob.clone()),
                 span,
                 seconds: None,
             });

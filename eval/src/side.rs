@@ -38,6 +38,16 @@ pub struct Reading<'a> {
     pub ffmpeg: Option<&'a Path>,
 }
 
+impl Reading<'_> {
+    /// The program, where it was named.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub(crate) fn named(&self) -> Result<Option<Ffmpeg>> {
+        Ok(self.ffmpeg.map(|named| Ffmpeg::find(Some(named))).transpose()?)
+    }
+}
+
 /// The items that could be used, with their vectors.
 #[derive(Debug, Clone)]
 pub struct Embedded {
@@ -81,11 +91,10 @@ impl Side {
             Modality::Image | Modality::Video => drop(model.image_processor()?),
             Modality::Audio => drop(model.audio_processor()?),
         }
-        let ffmpeg = reading.ffmpeg.map(|named| Ffmpeg::find(Some(named))).transpose()?;
         let ffmpeg = match choice.modality {
             // Without it there is nothing to look at.
-            Modality::Video if ffmpeg.is_none() => Some(Ffmpeg::find(None)?),
-            _ => ffmpeg,
+            Modality::Video => Some(Ffmpeg::find(reading.ffmpeg)?),
+            _ => reading.named()?,
         };
         let (modality, limits) = (choice.modality, reading.limits);
         Ok(Self { modality, items: choice.items(records), limits, ffmpeg })
@@ -255,8 +264,8 @@ impl Embedded {
             Some((_, item)) => Err(Error::BrokenVector {
                 modality: self.modality.name(),
                 id: item.id.clone(),
-                what: match &item.path {
-                    Some(path) => path.display().to_string(),
+                what: match &item.blob {
+                    Some(blob) => blob.name().display().to_string(),
                     None => format!("{:?}", item.text.as_deref().unwrap_or_default()),
                 },
             }),
@@ -292,7 +301,7 @@ mod tests {
             marks: marks.clone(),
             lang: String::new(),
             text: Some(format!("text {i}")),
-            path: None,
+            blob: None,
             span: Span::WHOLE,
             seconds: None,
         };

@@ -2,10 +2,11 @@
 
 use crate::Result;
 use crate::control::Caption;
+use crate::side::Reading;
 use rayon::prelude::*;
-use std::path::PathBuf;
 use unisono_datasets::{Record, Source};
-use unisono_media::MediaLimits;
+use unisono_media::Blob;
+use unisono_processors::{Contract, Medium, Processors};
 
 /// Captions that are spoken, and for how long: what the duration control learns from.
 #[derive(Debug, Clone, Default)]
@@ -18,11 +19,12 @@ impl Spoken {
     /// The first caption and the length of every audio file among the records of a split; audio files that cannot be decoded are left out.
     ///
     /// # Errors
-    /// The source cannot be read.
-    pub fn measure(source: &dyn Source, split: &str, limits: &MediaLimits) -> Result<Self> {
-        let limits = limits.files();
+    /// The source cannot be read; no FFmpeg where one was named.
+    pub fn measure(source: &dyn Source, split: &str, reading: &Reading) -> Result<Self> {
+        let none = Processors::default();
+        let contract = Contract { limits: reading.limits, ffmpeg: reading.named()?, ..Contract::new(&none) };
         let records = source.records_of(split)?;
-        let clips: Vec<(&Record, &PathBuf)> = records
+        let clips: Vec<(&Record, &Blob)> = records
             .iter()
             .map(|r| &**r)
             .filter(|r| !r.text.is_empty())
@@ -30,7 +32,7 @@ impl Spoken {
             .collect();
         let lengths: Vec<Option<f64>> = clips
             .par_iter()
-            .map(|(_, a)| unisono_media::decode::audio(a, &limits).ok().map(|s| s.seconds()))
+            .map(|(_, audio)| contract.seconds(Medium::Audio(audio)).ok().flatten())
             .collect();
         let mut out = Self::default();
         for ((r, _), seconds) in clips.into_iter().zip(lengths) {

@@ -12,7 +12,6 @@ use unisono_eval::chance;
 use unisono_eval::protocol::{Captions, Reading, Spoken};
 use unisono_eval::retrieval::{Retrieval, Retrieved};
 use unisono_eval::stats::Bootstrap;
-use unisono_media::MediaLimits;
 
 /// A manifest of these lines beside four images and three audio files.
 fn manifest(dir: &Path, lines: &[&str]) -> Manifest {
@@ -153,7 +152,7 @@ fn recordings_of_the_same_words_answer_each_other() {
     assert_eq!(relevant(&o), [2, 2, 2, 1]);
     let o = outcome(&protocol(Modality::Audio, Modality::Text), &m);
     assert_eq!(relevant(&o), [2, 2, 2, 1]);
-    let spoken = Spoken::measure(&m, "test", &MediaLimits::default()).unwrap();
+    let spoken = Spoken::measure(&m, "test", &Reading::default()).unwrap();
     let controls = o.duration_control(&spoken, &Bootstrap::default()).unwrap().unwrap();
     assert_eq!((controls.duration.queries, controls.duration.relevant), (4, 1.75));
     let none = outcome(&protocol(Modality::Audio, Modality::Image), &m);
@@ -215,7 +214,7 @@ fn a_model_that_gives_no_numbers_is_told_by_the_record() {
     let task = protocol(Modality::Text, Modality::Image).task(&m, &model, &Reading::default()).unwrap();
     let said = task.run(&model, 4, &Bootstrap::default(), &mut Vec::new()).unwrap_err().to_string();
     assert!(
-        said.starts_with("record \"a\": the model's vector of its text (\"one\") is not finite"),
+        said.starts_with("record \"a\": the model's embedding of its text (\"one\") is not finite"),
         "{said}"
     );
 }

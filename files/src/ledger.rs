@@ -17,7 +17,6 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 /// The version of the lines. Another one's work is not taken up.
 const VERSION: u32 = 2;
@@ -144,13 +143,6 @@ impl Drop for Ledger {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// Length and time of a file, as a job's record remembers it: a file that changed is done again. Empty where there is no such file.
-pub fn stamp(path: &Path) -> String {
-    let Ok(meta) = fs::metadata(path) else { return String::new() };
-    let time = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    format!("{}@{}.{:09}", meta.len(), time.as_secs(), time.subsec_nanos())
 }
 
 /// A sum over bytes, as records write it: the first 128 bits of SHA-256, in 32 letters.

@@ -15,7 +15,9 @@ mod name;
 mod own;
 mod printable;
 mod read;
+mod scratch;
 mod set;
+mod stamp;
 mod temporary;
 mod write;
 
@@ -27,11 +29,13 @@ pub use error::{Error, Result};
 pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};
 #[doc(hidden)]
 pub use ledger::signed;
-pub use ledger::{DAMAGED, Ledger, Sum, Verdict, hex, stamp};
+pub use ledger::{DAMAGED, Ledger, Sum, Verdict, hex};
 pub use lock::Lock;
 pub use name::{safe_name, short_sum};
 pub use own::{is_empty_folder, move_own, only_holds, open_own, own_folder, rewrite_own};
 pub use printable::{Printable, printable};
 pub use read::{open, read, read_json, read_text};
+pub use scratch::Scratch;
 pub use set::set;
+pub use stamp::Stamp;
 pub use write::{Pending, write, write_atomic, write_json};

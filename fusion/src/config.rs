@@ -1,100 +1,16 @@
 //! What a fusion Transformer is made of: read from `fusion.json`, from a recipe's `[fusion]` table, and from other libraries' files.
 
+mod generation;
+mod stack;
+
 use crate::bounds::{VOCABULARY, range};
-use crate::generate::Generation;
 use crate::{Error, Result};
+pub use generation::{EarlyStopping, Generation};
 use serde::{Deserialize, Serialize};
+pub use stack::{LanguageHead, StackConfig};
 use unisono_encoders::Modality;
 pub use unisono_nn::config::CrossPlace;
-use unisono_nn::config::{CrossConfig, FinalNorm, TransformerConfig, within};
-
-/// A stack of blocks over a text, with cross-attention into a memory of other modalities' tokens.
-///
-/// `transformer` says width, depth, norms and activation of the blocks; `transformer.input_norm` is a norm over the embeddings (BERT's),
-/// `transformer.causal` that a token never sees what comes after it; without it, whoever runs the stack says what is seen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StackConfig {
-    /// Rows of the token embedding.
-    pub vocab_size: i64,
-    /// Rows of the position embedding: the longest text, in tokens.
-    pub context_length: i64,
-    /// The blocks.
-    pub transformer: TransformerConfig,
-    /// Width of the memory's tokens; absent: no cross-attention.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_width: Option<i64>,
-    /// Where the cross-attention stands.
-    #[serde(default)]
-    pub cross: CrossPlace,
-    /// Blocks at the bottom that have none: over text alone (CoCa's unimodal decoder).
-    #[serde(default)]
-    pub unimodal: i64,
-    /// From the last block to next-token scores.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head: Option<LanguageHead>,
-}
-
-/// From the last block to next-token scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LanguageHead {
-    /// The token embedding's rows, transposed.
-    Tied,
-    /// A linear layer, the blocks' activation and a norm before them, and a bias (BERT).
-    Transform,
-    /// A matrix of its own.
-    Own,
-}
-
-impl StackConfig {
-    /// The default stack of this project: pre-norm, tied head, cross-attention inside every block.
-    pub fn new(vocab_size: i64, context_length: i64, transformer: TransformerConfig, memory: i64) -> Self {
-        Self {
-            vocab_size,
-            context_length,
-            transformer,
-            memory_width: Some(memory),
-            cross: CrossPlace::Inside,
-            unimodal: 0,
-            head: Some(LanguageHead::Tied),
-        }
-    }
-
-    /// The memory that its blocks attend to.
-    pub(crate) fn memory(&self) -> Option<CrossConfig> {
-        self.memory_width.map(|width| CrossConfig { width, place: self.cross, first: self.unimodal })
-    }
-
-    /// Refuses sizes that no stack can have; `at`: the key of this table.
-    ///
-    /// # Errors
-    /// The first impossible value, with its key.
-    pub fn validate(&self, at: &str) -> Result<()> {
-        let t = &self.transformer;
-        within(&format!("{at}.vocab_size"), self.vocab_size, VOCABULARY)?;
-        within(&format!("{at}.context_length"), self.context_length, 1 << 20)?;
-        t.validate(&format!("{at}.transformer"))?;
-        within(&format!("{at}.transformer.depth"), t.depth, 512)?;
-        if let Some(width) = self.memory_width {
-            within(&format!("{at}.memory_width"), width, 1 << 16)?;
-        }
-        range(&format!("{at}.unimodal"), self.unimodal, 0, t.depth)?;
-        let unheeded = [
-            ("relative", t.relative.is_some(), "a stack tells places by position embeddings or rotary"),
-            ("messages", t.messages, "it belongs to an image tower"),
-            (
-                "final_norm",
-                t.final_norm == FinalNorm::Pooled,
-                "a stack pools nothing: expected tokens or none",
-            ),
-        ];
-        match unheeded.iter().find(|(_, set, _)| *set) {
-            Some((key, _, why)) => Err(Error::Config(format!("{at}.transformer.{key}: {why}"))),
-            None => Ok(()),
-        }
-    }
-}
+use unisono_nn::config::within;
 
 fn size(key: &str, value: usize, least: i64, most: i64) -> Result<()> {
     range(key, i64::try_from(value).unwrap_or(i64::MAX), least, most)
@@ -278,32 +194,5 @@ impl SpeechConfig {
             id.map_or(Ok(()), |id| range(&format!("speech.{key}"), id, 0, last))?;
         }
         self.max_initial_timestamp.map_or(Ok(()), |n| range("speech.max_initial_timestamp", n, 0, 1 << 20))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A key that a stack cannot follow is told, not passed over.
-    #[test]
-    fn keys_that_are_not_honoured_are_refused() {
-        let stack = |key: &str| -> Result<()> {
-            let text = format!(
-                r#"{{"vocab_size": 9, "context_length": 4, "transformer": {{"width": 8, "depth": 1, "heads": 2, {key}}}}}"#
-            );
-            serde_json::from_str::<StackConfig>(&text).unwrap().validate("decoder")
-        };
-        for (key, told) in [
-            (r#""messages": true"#, "decoder.transformer.messages: it belongs to an image tower"),
-            (r#""final_norm": "pooled""#, "decoder.transformer.final_norm: a stack pools nothing"),
-            (r#""relative": {"buckets": 8, "max_distance": 16}"#, "decoder.transformer.relative: a stack"),
-        ] {
-            let e = stack(key).unwrap_err().to_string();
-            assert!(e.contains(told), "{e}");
-        }
-        for key in [r#""causal": true"#, r#""drop_path": 0.1"#, r#""layer_scale": 0.1"#, r#""rotary": {}"#] {
-            stack(key).unwrap();
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! What a model is asked for: captions, matches, answers.
 
 use crate::entrance::Sequence;
-use crate::generate::{Generated, Generation, Generator, Streamer};
-use crate::{Ability, CrossKv, Error, FusionModel, Mask, Result};
+use crate::generate::{Generated, Generator, Streamer};
+use crate::{Ability, CrossKv, Error, FusionModel, Generation, Mask, Result};
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::{Mode, batch};
+use unisono_encoders::{Mode, Pass, batch};
 
 impl FusionModel {
     /// The prompt of a caption that begins with `text`.
@@ -87,12 +87,18 @@ impl FusionModel {
     ///
     /// # Errors
     /// No matching head, too many tokens, or libtorch's.
-    pub fn match_logits(&self, ids: &Tensor, real: &Tensor, memory: &CrossKv, mode: Mode) -> Result<Tensor> {
+    pub fn match_logits<'a>(
+        &self,
+        ids: &Tensor,
+        real: &Tensor,
+        memory: &CrossKv,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<Tensor> {
         self.require(Ability::Match)?;
         let (Some(stack), Some(head)) = (self.reader(), &self.matching) else {
             return Err(Error::Config("the model has no matching head".into()));
         };
-        let hidden = stack.forward(ids, &Mask::keys(real)?, Some(memory), None, mode)?;
+        let hidden = stack.forward(ids, &Mask::keys(real)?, Some(memory), None, pass)?;
         let at = if self.config.last_token {
             let last = real.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Int64)?.f_sub_scalar(1)?;
             let (b, _, w) = hidden.size3()?;
@@ -114,7 +120,7 @@ impl FusionModel {
         let Some(reader) = self.reader() else { return Ok(Vec::new()) };
         tch::no_grad(|| {
             let (memory, mask) = self.memory(sequences)?;
-            let memory = reader.cross_kv(&memory, mask.as_ref())?;
+            let memory = reader.cross_kv(&memory, mask.as_ref(), Mode::Eval)?;
             let logits = self.match_logits(&ids, &real, &memory, Mode::Eval)?;
             let p = logits.f_softmax(-1, Kind::Float)?.f_select(1, 1)?.f_to_device(Device::Cpu)?;
             Ok(Vec::<f32>::try_from(&p)?)
@@ -145,9 +151,9 @@ impl FusionModel {
         };
         tch::no_grad(|| {
             let (memory, mask) = self.memory(sequences)?;
-            let memory = reader.cross_kv(&memory, mask.as_ref())?;
+            let memory = reader.cross_kv(&memory, mask.as_ref(), Mode::Eval)?;
             let hidden = reader.forward(ids, &Mask::keys(real)?, Some(&memory), None, Mode::Eval)?;
-            writer.cross_kv(&hidden, Some(real))
+            writer.cross_kv(&hidden, Some(real), Mode::Eval)
         })
     }
 

@@ -15,8 +15,9 @@ pub mod speech;
 mod stack;
 
 pub use ability::Ability;
+pub use config::Generation;
 pub use entrance::Sequence;
-pub use generate::{Generated, Generation, Generator};
+pub use generate::{Generated, Generator};
 pub use model::{FusionModel, Imported};
 pub use objective::{Items, Objective, View};
 pub use stack::Stack;

@@ -51,6 +51,19 @@ impl FusionModel {
         Ok((Tensor::f_cat(&parts, 1)?, mask))
     }
 
+    /// Floating-point operations of [`memory`](Self::memory): what enters by a projection of its own.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn memory_flops(&self, sequences: &[Sequence]) -> Result<f64> {
+        let MemoryConfig::Own { width, .. } = &self.config.memory else { return Ok(0.0) };
+        let each = |s: &Sequence| {
+            let (n, t, from) = s.tokens.size3()?;
+            Ok(2.0 * (n * t) as f64 * (from * width) as f64)
+        };
+        sequences.iter().map(each).sum()
+    }
+
     fn enter(&self, s: &Sequence) -> Result<Tensor> {
         let Some(entrance) = self.entrances.iter().find(|e| e.modality == s.modality) else {
             let takes: Vec<&str> = self.entrances.iter().map(|e| e.modality.name()).collect();
@@ -144,7 +157,7 @@ impl FusionModel {
             self.decoder.as_ref().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
         tch::no_grad(|| {
             let (memory, mask) = self.memory(sequences)?;
-            writer.cross_kv(&memory, mask.as_ref())
+            writer.cross_kv(&memory, mask.as_ref(), Pass::EVAL)
         })
     }
 }

@@ -4,7 +4,9 @@ use crate::config::{LanguageHead, StackConfig};
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 use unisono_nn::config::FinalNorm;
-use unisono_nn::{Activation, Cache, CrossKv, Init, Linear, Mask, Norm, Pass, Precision, Scope, Transformer};
+use unisono_nn::{
+    Activation, Cache, CrossKv, Init, Linear, Mask, Norm, Pass, Positions, Precision, Scope, Transformer,
+};
 
 /// What stands between the last block and the scores.
 #[derive(Debug)]
@@ -18,10 +20,12 @@ struct Scores {
 pub struct Stack {
     config: StackConfig,
     embedding: Tensor,
-    position: Tensor,
+    position: Positions,
     blocks: Transformer,
     norm: Option<Norm>,
     scores: Option<Scores>,
+    /// What it was prepared for.
+    compute: Kind,
 }
 
 impl Stack {
@@ -56,14 +60,11 @@ impl Stack {
         };
         Ok(Self {
             embedding,
-            position: scope.child("position").param(
-                "weight",
-                &[config.context_length, width],
-                Init::Normal(0.02),
-            )?,
+            position: Positions::new(scope, t, config.context_length, 0.02)?,
             blocks: Transformer::decoder(scope, t, config.memory().as_ref())?,
             norm: if t.final_norm == FinalNorm::None { None } else { Some(norm(scope, "norm")?) },
             scores,
+            compute: Kind::Float,
             config: config.clone(),
         })
     }
@@ -79,6 +80,7 @@ impl Stack {
     /// A precision that the device does not have.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
         self.blocks.prepare(precision)?;
+        self.compute = precision.compute(self.device());
         if let Some(scores) = &mut self.scores {
             if let Some((dense, _, _)) = &mut scores.transform {
                 dense.prepare(precision)?;
@@ -97,7 +99,12 @@ impl Stack {
     ///
     /// # Errors
     /// Another width, or libtorch's.
-    pub fn cross_kv(&self, memory: &Tensor, mask: Option<&Tensor>) -> Result<CrossKv> {
+    pub fn cross_kv<'a>(
+        &self,
+        memory: &Tensor,
+        mask: Option<&Tensor>,
+        pass: impl Into<Pass<'a>>,
+    ) -> Result<CrossKv> {
         let (_, _, width) = memory.size3()?;
         if self.config.memory_width != Some(width) {
             return Err(Error::Shape(format!(
@@ -105,7 +112,7 @@ impl Stack {
                 self.config.memory_width.map_or("none".into(), |w| w.to_string())
             )));
         }
-        Ok(self.blocks.cross_kv(memory, mask)?)
+        Ok(self.blocks.cross_kv(memory, mask, &pass.into().or_in(self.compute))?)
     }
 
     /// An empty cache for `rows` texts of at most `capacity` tokens.
@@ -113,7 +120,7 @@ impl Stack {
     /// # Errors
     /// No room.
     pub fn cache(&self, rows: i64, capacity: i64) -> Result<Cache> {
-        Ok(self.blocks.cache(rows, capacity, self.device())?)
+        Ok(self.blocks.cache(rows, capacity, self.device(), &Pass::EVAL.or_in(self.compute))?)
     }
 
     /// Token ids `[N·R, T]` int64, R texts about each item of the memory one after another, → what the last block gives, after the
@@ -140,8 +147,8 @@ impl Stack {
             )));
         }
         let x = Tensor::f_embedding(&self.embedding, ids, -1, false, false)?;
-        let x = x.f_add(&self.position.f_narrow(0, behind, t)?)?;
-        let x = self.blocks.decode(x, mask, memory, cache, &pass.into())?;
+        let x = self.position.forward(x, behind)?;
+        let x = self.blocks.decode(x, mask, memory, cache, &pass.into().or_in(self.compute))?;
         match &self.norm {
             Some(norm) => Ok(norm.forward(&x)?),
             None => Ok(x),

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Modality, Mode, Precision};
-use unisono_fusion::generate::EarlyStopping;
+use unisono_fusion::config::EarlyStopping;
 use unisono_fusion::speech::{Task, Transcription};
 use unisono_fusion::{Ability, CrossKv, Error, FusionModel, Generation, Generator, Mask, Sequence};
 use unisono_nn::tensors;
@@ -129,7 +129,7 @@ fn blip_matches() {
     let real = g["in.mask"].to_kind(Kind::Bool);
     tch::no_grad(|| {
         let (memory, mask) = model.memory(&[images(&model, &g)]).unwrap();
-        let memory = model.reader().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
+        let memory = model.reader().unwrap().cross_kv(&memory, mask.as_ref(), Mode::Eval).unwrap();
         let hidden = model.reader().unwrap().forward(
             &g["in.ids"],
             &Mask::keys(&real).unwrap(),

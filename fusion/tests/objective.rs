@@ -7,6 +7,7 @@ mod tiny;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::Modality::{self, Audio, Image, Text};
+use unisono_encoders::Pass;
 use unisono_fusion::Objective;
 use unisono_fusion::objective::{Batch, Contrastive, Items, Losses, Term, View};
 
@@ -35,8 +36,15 @@ fn objective(json: &str) -> Objective {
 
 fn losses(objective: &Objective, views: &BTreeMap<Modality, View>) -> Losses {
     let (items, tokens) = (items(), BTreeMap::new());
-    let batch =
-        Batch { items: &items, views, tokens: &tokens, texts: vec![None; 5], buckets: 1, seed: 1, step: 0 };
+    let batch = Batch {
+        items: &items,
+        views,
+        tokens: &tokens,
+        texts: vec![None; 5],
+        pass: Pass::TRAIN,
+        seed: 1,
+        step: 0,
+    };
     objective.losses(&tiny::model(3, &tiny::TOWERS), None, &batch).unwrap()
 }
 

@@ -1,14 +1,17 @@
 //! The fusion part as it is trained: its losses against naive ones, and images that it learns by heart.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{
     ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig, TextConfig, TransformerConfig,
 };
-use unisono_encoders::{Modality, Mode, Model, Processors};
+use unisono_encoders::{Modality, Mode, Model, Pass, Processors};
 use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
-use unisono_fusion::objective::{MatchPairs, caption_loss, match_loss};
-use unisono_fusion::{FusionModel, Generation, Mask, Sequence};
+use unisono_fusion::objective::{
+    Batch, Items, Losses, MatchPairs, TowerTokens, View, caption_loss, match_loss,
+};
+use unisono_fusion::{FusionModel, Generation, Mask, Objective, Sequence};
 use unisono_processors::{ImageProcessor, TextProcessor, Vocabulary, train_tokenizer};
 use unisono_torch_ext::autograd;
 
@@ -112,8 +115,10 @@ fn losses_and_gradients_equal_naive_ones() {
     let ids = ids(&model, n);
     let rows: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
     let (memory, mask) = model.memory(&[sequence(&model, &images(n as i64))]).unwrap();
-    let all = model.writer().unwrap().cross_kv(&memory, mask.as_ref()).unwrap();
-    let one = |i: usize| model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None).unwrap();
+    let all = model.writer().unwrap().cross_kv(&memory, mask.as_ref(), Mode::Train).unwrap();
+    let one = |i: usize| {
+        model.writer().unwrap().cross_kv(&memory.narrow(0, i as i64, 1), None, Mode::Train).unwrap()
+    };
     // Captions: each text by itself, each token by itself.
     let mut sum = Tensor::from(0f32);
     let mut count = 0;
@@ -207,7 +212,7 @@ fn a_memory_holds_several_frames_and_hides_what_is_not_there() {
     let stack = model.writer().unwrap();
     let ids = Tensor::from_slice(&[1i64, 40, 41]).unsqueeze(0);
     let run = |memory: &Tensor, mask: Option<&Tensor>| {
-        let memory = stack.cross_kv(memory, mask).unwrap();
+        let memory = stack.cross_kv(memory, mask, Mode::Eval).unwrap();
         stack.forward(&ids, &Mask::Causal, Some(&memory), None, Mode::Eval).unwrap()
     };
     let difference = (run(&memory, mask.as_ref()) - run(&first, None)).abs().max().double_value(&[]);
@@ -232,4 +237,124 @@ fn a_video_among_longer_ones_is_what_it_is_alone() {
         assert!((one.score - alone[0].score).abs() < 1e-5);
     }
     assert!(model.encode_videos(&[long, Vec::new()]).is_err());
+}
+
+/// Both losses of a fusion part over `n` things, each with an image and a caption of its own.
+fn fused(model: &FusionModel, n: usize, pass: Pass) -> Losses {
+    let pixels = images(n as i64);
+    let tokens = sequence(model, &pixels).tokens;
+    let ids = ids(model, n);
+    let rows: Vec<usize> = (0..n).collect();
+    let view = |seed: f64| {
+        let x = (Tensor::arange(n as i64 * 16, (Kind::Float, Device::Cpu)) * 0.9 + seed).sin();
+        View { vectors: x.view([-1, 16]), rows: rows.clone() }
+    };
+    let items = Items { labels: (0..n as u64).collect(), texts: (0..n as u64).map(Some).collect() };
+    let batch = Batch {
+        items: &items,
+        views: &BTreeMap::from([(Modality::Text, view(0.0)), (Modality::Image, view(1.0))]),
+        tokens: &BTreeMap::from([(
+            Modality::Image,
+            TowerTokens { frames: vec![(tokens, None)], rows: rows.clone() },
+        )]),
+        texts: ids.iter().map(|ids| Some(ids.as_slice())).collect(),
+        pass,
+        seed: 1,
+        step: 0,
+    };
+    let objective: Objective =
+        serde_json::from_str(r#"[{"kind": "caption", "weight": 0.5}, {"kind": "match"}]"#).unwrap();
+    objective.losses(model.towers(), Some(model), &batch).unwrap()
+}
+
+/// Its operations, product by product: width 32, two blocks of four heads, twice as wide between; four image tokens of width 24 that enter
+/// a memory of width 28.
+#[test]
+fn operations_of_the_fusion_part_are_counted() {
+    let model = model();
+    let (n, s) = (5usize, 4.0);
+    let found = fused(&model, n, Pass::TRAIN).flops;
+    let lengths: Vec<f64> = ids(&model, n).iter().map(|ids| ids.len() as f64).collect();
+    let (longest, all) = (lengths.iter().copied().fold(0.0, f64::max), lengths.iter().sum::<f64>());
+    let text = |t: f64| {
+        let own = 2.0 * t * (4.0 * 32.0 * 32.0 + 2.0 * 32.0 * 64.0) + 4.0 * t * t * 32.0;
+        let cross = 2.0 * t * (2.0 * 32.0 * 32.0) + 4.0 * t * s * 32.0;
+        2.0 * (own + cross)
+    };
+    let n = n as f64;
+    let memory = n * s * 2.0 * 24.0 * 28.0 + 2.0 * n * s * 2.0 * 28.0 * 64.0;
+    let captions = n * text(longest) + 2.0 * all * 32.0 * 300.0;
+    // Each text and each item has its true pair once and a hard negative.
+    let matches = 3.0 * n * (text(longest) + 2.0 * 32.0 * 2.0);
+    assert_eq!(found, memory + captions + matches);
+    // In parts of like length there is less padding.
+    assert!(fused(&model, 5, Pass { parts: 2, ..Pass::TRAIN }).flops < found);
+}
+
+#[test]
+fn a_checkpointed_fusion_part_learns_the_same() {
+    let model = model();
+    let run = |checkpoint| {
+        let losses = fused(&model, 5, Pass { checkpoint, parts: 2, ..Pass::TRAIN });
+        let total = losses.total.unwrap();
+        let params = model.params().trainable().into_iter().chain(model.towers().params().trainable());
+        let params: Vec<Tensor> = params.map(|(_, p)| p).collect();
+        let of: Vec<&Tensor> = params.iter().collect();
+        (total.double_value(&[]), autograd::grad(&[&total], &[None], &of, false, false).unwrap())
+    };
+    let (want, found) = (run(false), run(true));
+    assert_eq!(want.0, found.0);
+    // Gradients reach the image tower through the memory.
+    assert!(want.1.iter().filter(|g| g.is_some()).count() > 40);
+    for (i, (want, found)) in want.1.iter().zip(&found.1).enumerate() {
+        assert_eq!(want, found, "gradient {i}");
+    }
+}
+
+/// The slope of each loss along a direction in the space of all parameters, by two values a little apart.
+#[test]
+fn gradients_equal_differences() {
+    let model = model();
+    let params: Vec<Tensor> = model.params().trainable().into_iter().map(|(_, p)| p).collect();
+    let of: Vec<&Tensor> = params.iter().collect();
+    for part in 0..2 {
+        let value = || {
+            let mut losses = fused(&model, 4, Pass::TRAIN);
+            losses.parts.swap_remove(part).loss
+        };
+        let grads = autograd::grad(&[&value()], &[None], &of, false, false).unwrap();
+        for seed in 0..3 {
+            let along: Vec<Tensor> = params
+                .iter()
+                .enumerate()
+                .map(|(i, p)| {
+                    let n = p.numel() as i64;
+                    (Tensor::arange(n, (Kind::Float, Device::Cpu)) * (0.7 + f64::from(seed)) + i as f64)
+                        .sin()
+                        .view(p.size().as_slice())
+                })
+                .collect();
+            let mut slope = 0.0;
+            for (grad, along) in grads.iter().zip(&along) {
+                if let Some(grad) = grad {
+                    slope += (grad * along).sum(Kind::Double).double_value(&[]);
+                }
+            }
+            let step = |by: f64| {
+                tch::no_grad(|| {
+                    for (p, along) in params.iter().zip(&along) {
+                        let _ = p.shallow_clone().g_add_(&(along * by));
+                    }
+                });
+            };
+            let h = 2e-4;
+            step(h);
+            let above = value().double_value(&[]);
+            step(-2.0 * h);
+            let below = value().double_value(&[]);
+            step(h);
+            let found = (above - below) / (2.0 * h);
+            assert!((found - slope).abs() < 0.02 * slope.abs().max(1.0), "part {part}: {found}, {slope}");
+        }
+    }
 }

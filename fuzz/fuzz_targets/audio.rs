@@ -1,6 +1,4 @@
 #![no_main]
 //! Audio that the kept decoders read, WAV above all.
 
-mod file;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_media::fuzzing::audio(file::folder(), bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_media::fuzzing::audio(bytes));

@@ -1,6 +1,4 @@
 #![no_main]
 //! Images of pixels, by their first bytes.
 
-mod file;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_media::fuzzing::image(file::folder(), bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| unisono_media::fuzzing::image(bytes));

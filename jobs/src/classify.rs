@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn what_a_model_has_no_tower_for_is_told_apart() {
         use Modality::{Audio, Image, Text, Video};
-        let file = |name: &str, m| crate::Item::file(name.into(), m);
+        let file = |name: &str, m| crate::Item::file(name, m);
         let both = || Listing {
             items: [file("/a.png", Image), file("/b.wav", Audio), file("/c.mp4", Video)].into(),
             ..Listing::default()

@@ -3,7 +3,6 @@
 use crate::{Item, Items, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::retrieval::{Embeddings, Right, ranks_of, words_mark};
@@ -68,8 +67,7 @@ fn marks(items: &[Item]) -> Vec<Vec<String>> {
         let words = item.text.iter().map(|text| words_mark(item.lang.as_deref().unwrap_or_default(), text));
         std::iter::once(item.key().to_owned()).chain(words).collect()
     };
-    let place =
-        |item: &Item| item.path.as_deref().map(|path: &Path| (path.to_owned(), item.span.to_string()));
+    let place = |item: &Item| item.blob.as_ref().map(|blob| (blob.clone(), item.span.to_string()));
     let mut of_file: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for item in items {
         if let Some(place) = place(item) {

@@ -28,6 +28,7 @@ pub fn embed(
     options: &EmbedOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Embedded> {
+    possible(embedder, &listing.items)?;
     let vectors = Vectors { dim: embedder.dim(), data: Vec::new() };
     let mut made = Embedded { vectors, items: Vec::new(), skipped: Vec::new() };
     made.skipped = run(embedder, &listing, options, &mut made, progress)?;
@@ -104,6 +105,7 @@ pub fn embed_to(
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Stored> {
     let format = Format::of(job.out)?;
+    possible(embedder, &listing.items)?;
     let dim = embedder.dim();
     let dir = partial(job.out);
     if job.fresh {
@@ -114,7 +116,6 @@ pub fn embed_to(
     // The sum over a model's weights takes a second for each gigabyte.
     let work = match long.then(|| embedder.identity()).flatten() {
         Some(identity) => {
-            possible(embedder, &listing.items)?;
             let settings = format!(
                 "{} {} {}{}",
                 identity?,
@@ -219,7 +220,7 @@ impl Stored {
     }
 }
 
-/// Runs a listing through the model into a sink.
+/// Runs a listing that is [`possible`] through the model into a sink.
 pub(crate) fn run(
     embedder: &Embedder,
     listing: &Listing,
@@ -227,7 +228,6 @@ pub(crate) fn run(
     sink: &mut dyn Sink<Vec<f32>>,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Vec<Skip>> {
-    possible(embedder, &listing.items)?;
     let pipeline = Pipeline { stage: "embed", contract: embedder.contract()?, options, round: ROUND, weigh };
     let mut engine = |batch: Batch, _: &mut dyn FnMut() -> Flow| -> Result<Vec<Outcome<Vec<f32>>>> {
         Ok(embedder.vectors(&batch.inputs)?.rows().map(|row| Ok(row.to_vec())).collect())
@@ -247,7 +247,7 @@ fn weigh(prepared: &Prepared) -> usize {
 ///
 /// # Errors
 /// A modality that the model lacks; nothing but videos, and nothing that decodes them.
-fn possible(embedder: &Embedder, items: &Items) -> Result<()> {
+pub(crate) fn possible(embedder: &Embedder, items: &Items) -> Result<()> {
     for modality in items.counts().keys() {
         embedder.require(*modality)?;
     }

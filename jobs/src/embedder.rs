@@ -4,8 +4,8 @@ use crate::{Error, Result, Vectors};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
-use unisono_media::MediaLimits;
 use unisono_media::video::{Ffmpeg, Span};
+use unisono_media::{Blob, MediaLimits};
 use unisono_processors::{Contract, Medium};
 
 /// A loaded model that turns strings, image files, audio files and video files into unit vectors of one space.
@@ -114,24 +114,24 @@ impl Embedder {
     ///
     /// # Errors
     /// The model has no image tower, or the file is no whole image.
-    pub fn image(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        self.one(Modality::Image, Medium::Image(path.as_ref()))
+    pub fn image(&self, from: impl Into<Blob>) -> Result<Vec<f32>> {
+        self.one(Modality::Image, Medium::Image(&from.into()))
     }
 
     /// An audio file → `[D]`.
     ///
     /// # Errors
     /// The model has no audio tower, or the file is no whole audio.
-    pub fn audio(&self, path: impl AsRef<Path>) -> Result<Vec<f32>> {
-        self.one(Modality::Audio, Medium::Audio(path.as_ref()))
+    pub fn audio(&self, from: impl Into<Blob>) -> Result<Vec<f32>> {
+        self.one(Modality::Audio, Medium::Audio(&from.into()))
     }
 
     /// A video file, or the part `span` of it → `[D]`.
     ///
     /// # Errors
     /// The model has no image tower, there is no ffmpeg, or nothing of the file can be seen.
-    pub fn video(&self, path: impl AsRef<Path>, span: &Span) -> Result<Vec<f32>> {
-        self.one(Modality::Video, Medium::Video(path.as_ref(), *span))
+    pub fn video(&self, from: impl Into<Blob>, span: &Span) -> Result<Vec<f32>> {
+        self.one(Modality::Video, Medium::Video(&from.into(), *span))
     }
 
     /// A medium → `[D]`.
@@ -158,7 +158,7 @@ impl Embedder {
         let vectors = Vectors { dim: self.dim(), data: to_vec(&tensor)? };
         // NaN compares with nothing: it would be an item that no search finds, or a query that finds anything.
         if vectors.data.iter().any(|v| !v.is_finite()) {
-            return Err(Error::Input("the model's vectors are not finite: its weights are broken".into()));
+            return Err(Error::Input("the model's embeddings are not finite: its weights are broken".into()));
         }
         Ok(vectors)
     }

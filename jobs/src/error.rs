@@ -1,6 +1,6 @@
 //! What can go wrong in a long job.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// This crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -9,24 +9,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
-    #[error("{}: cannot {action}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried: `read`, `write`, `create`…
-        action: &'static str,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A file or folder does not hold what it should.
-    #[error("{}: {message}", path.display())]
-    Format {
-        /// The file or folder.
-        path: PathBuf,
-        /// Expected, found, what to do.
-        message: String,
-    },
     /// An input or an option that no job can work with.
     #[error("{0}")]
     Input(String),
@@ -66,7 +48,7 @@ pub enum Error {
         /// The input in work.
         id: String,
     },
-    /// Of files that are opened with care, written whole and locked.
+    /// A file or folder that the system refuses, that does not hold what it should, or that another run writes.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),
     /// Of indexes.
@@ -125,13 +107,14 @@ impl From<unisono_processors::Error> for Error {
 }
 
 impl Error {
-    /// For `map_err`: an [`Error::Io`] that knows its path and action.
+    /// For `map_err`: what the system refused, with its path and action.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { path, action, source }
+        let of = unisono_files::Error::io(path, action);
+        move |source| of(source).into()
     }
 
+    /// A file or folder that does not hold what it should.
     pub(crate) fn format(path: &Path, message: impl Into<String>) -> Self {
-        Self::Format { path: path.to_owned(), message: message.into() }
+        unisono_files::Error::format(path, message).into()
     }
 }

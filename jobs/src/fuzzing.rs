@@ -43,7 +43,7 @@ pub fn index(dir: &Path, bytes: &[u8]) {
     }
     let Ok(found) = Index::open(dir) else { return };
     let query = vec![1.0; found.header().dim];
-    assert!(found.segments().iter().all(|s| s.vectors().len() == s.items().len() * query.len()));
+    assert!(found.segments().iter().all(|s| s.vectors().len() == s.len() * query.len()));
     let _ = (found.files(), found.search(&query, 3, &[]));
 }
 

@@ -27,13 +27,14 @@ const SMALL: [&str; 16] = [
 ];
 
 /// Weights, the preferred ones first: the first that the repository has is taken, with its shards.
-const WEIGHTS: [&str; 6] = [
+const WEIGHTS: [&str; 7] = [
     "open_clip_model.safetensors",
     "model.safetensors",
     "model.safetensors.index.json",
     "open_clip_pytorch_model.bin",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    "model.bin",
 ];
 
 /// Whether `model` has the form of a hub id, `owner/name`.
@@ -58,7 +59,7 @@ pub fn locate(model: &Path) -> Result<PathBuf> {
     }
     if !is_id(model) {
         let message = "no such folder, and no hub id of the form OWNER/NAME";
-        return Err(Error::Format { path: model.to_owned(), message: message.into() });
+        return Err(Error::format(model, message));
     }
     let id = model.to_string_lossy().into_owned();
     let cached = cached(&id);

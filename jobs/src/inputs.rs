@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use unisono_datasets::{Manifest, Record};
 use unisono_encoders::Modality;
+use unisono_media::Blob;
 use unisono_media::video::Span;
 use walkdir::{DirEntry, WalkDir};
 
@@ -172,19 +173,19 @@ fn as_video(wanted: &[Modality], videos: bool) -> Option<Modality> {
 
 /// One record's items: its image, its video, its audio files, its texts.
 fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
-    let mut push = |modality, part, file: Option<&Path>, text: Option<&String>, span: Option<Span>| {
+    let mut push = |modality, part, from: Option<&Blob>, text: Option<&String>, span: Option<Span>| {
         if !wanted.contains(&modality) {
             return;
         }
-        let path = match file.map(absolute_utf8).transpose() {
-            Ok(path) => path,
+        let blob = match from.map(absolute).transpose() {
+            Ok(blob) => blob,
             Err(reason) => return listing.skipped.push(Skip { id: record.id.clone(), reason }),
         };
         let (label, lang) = (record.label.clone(), record.lang.clone());
         listing.items.push(&Item {
             id: record.id.clone(),
             modality,
-            path,
+            blob,
             text: text.cloned(),
             label,
             video: span.is_some() && modality != Modality::Video,
@@ -301,6 +302,11 @@ fn walk(folder: &Path, wanted: &[Modality], videos: bool, listing: &mut Listing)
             }
         }
     }
+}
+
+/// A record's file by its absolute path. A part of a file is taken as it is.
+fn absolute(blob: &Blob) -> std::result::Result<Blob, String> {
+    blob.path().map_or_else(|| Ok(blob.clone()), |path| absolute_utf8(path).map(Blob::from))
 }
 
 /// Ids and index lines are text: a path that is none cannot be written and found again.

@@ -2,12 +2,10 @@
 
 use crate::{Hit, Index, Item};
 use image::RgbImage;
-use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_eval::report::{self, Fact, Media, Query, Search, SheetData};
-use unisono_files::Budget;
 use unisono_media::video::{Ffmpeg, Span, VideoLimits};
-use unisono_media::{ImageOptions, decode};
+use unisono_media::{Blob, ImageOptions, decode};
 
 /// Longest edge of a thumbnail, in pixels.
 const EDGE: u32 = 320;
@@ -26,10 +24,10 @@ pub fn html_of_parts(index: &Index, query: &Item, parts: &[(&str, &[Hit])]) -> S
     let part = |hits: &[Hit]| {
         let found = hits.iter().filter_map(|hit| Some((index.item(hit.index)?, hit.score)));
         let hits = found.map(|(item, score)| report::Hit {
-            media: media(item),
-            text: item.text.clone(),
-            lang: item.lang.clone(),
-            id: Some(item.id.clone()),
+            media: media(&item),
+            text: item.text,
+            lang: item.lang,
+            id: Some(item.id),
             score: Some(f64::from(score)),
             right: None,
         });
@@ -66,36 +64,34 @@ fn asked(query: &Item) -> Query {
 }
 
 fn media(item: &Item) -> Option<Media> {
-    let path = item.path.as_deref()?;
-    // Whatever lies there now: a pipe is not waited for.
-    unisono_files::open(path).ok()?;
+    let blob = item.blob.as_ref()?;
     match item.modality {
         Modality::Text => None,
-        Modality::Image => thumbnail(path),
-        Modality::Video => middle(path, &item.span).as_ref().and_then(shrunk),
-        Modality::Audio => {
-            let budget = Budget { bytes: LARGEST_AUDIO, ..Budget::CONFIG };
-            unisono_files::read(path, &budget).ok().map(Media::new)
-        }
+        Modality::Image => thumbnail(blob),
+        Modality::Video => middle(blob, &item.span).as_ref().and_then(shrunk),
+        Modality::Audio => small(blob, LARGEST_AUDIO),
     }
 }
 
-fn thumbnail(path: &Path) -> Option<Media> {
-    if let Ok(bytes) = unisono_files::read(path, &Budget { bytes: SMALL, ..Budget::CONFIG }) {
-        let media = Media::new(bytes);
-        // A vector image has no kind: it is drawn below.
-        if media.data_uri().is_some() {
-            return Some(media);
-        }
+/// A file as it is, where it has at most so many bytes.
+fn small(blob: &Blob, most: u64) -> Option<Media> {
+    let mut opened = blob.open().ok().filter(|opened| opened.len() <= most)?;
+    opened.head(most).ok().map(Media::new)
+}
+
+fn thumbnail(blob: &Blob) -> Option<Media> {
+    // A vector image has no kind: it is drawn below.
+    if let Some(media) = small(blob, SMALL).filter(|media| media.data_uri().is_some()) {
+        return Some(media);
     }
-    let image = decode::image(path, &ImageOptions { svg_size: EDGE, ..ImageOptions::default() }).ok()?;
+    let image = decode::image(blob, &ImageOptions { svg_size: EDGE, ..ImageOptions::default() }).ok()?;
     shrunk(&image)
 }
 
 /// The frame in the middle of a clip.
-fn middle(path: &Path, span: &Span) -> Option<RgbImage> {
+fn middle(blob: &Blob, span: &Span) -> Option<RgbImage> {
     let (ffmpeg, limits) = (Ffmpeg::find(None).ok()?, VideoLimits::default());
-    let video = ffmpeg.probe(path, &limits).ok()?;
+    let video = ffmpeg.probe(blob, &limits).ok()?;
     ffmpeg.sample_span(&video, span, 1, &limits).ok()?.pop().map(|frame| frame.image)
 }
 

@@ -58,7 +58,7 @@ mod tests {
         std::fs::write(dir.path().join(ARCHIVE), "no archive").unwrap();
         assert_eq!(transnet_dir(Some(dir.path())).unwrap(), dir.path());
         let e = fetched(dir.path().to_path_buf()).unwrap_err().to_string();
-        assert!(e.contains("pytorch_model.bin: not a zip archive") && !e.contains('\n'), "{e}");
+        assert!(e.contains("pytorch_model.bin: neither a zip archive") && !e.contains('\n'), "{e}");
         assert!(!has(dir.path(), WEIGHTS));
     }
 

@@ -12,7 +12,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use unisono_files::{Budget, Lock, Sum, open_own, read, safe_name, short_sum, stamp, sweep, write_atomic};
+use unisono_files::{Budget, Lock, Sum, open_own, read, safe_name, short_sum, sweep, write_atomic};
+use unisono_media::Blob;
 
 pub(crate) const LEDGER: &str = ".unisono-transcripts.jsonl";
 /// A transcript of a day of speech is some megabytes.
@@ -122,7 +123,7 @@ impl Transcripts {
             }
             let written = self.written_there(&file, &path);
             match written {
-                Some(entry) if fresh || entry.source != source(&item) => rest.push(&item),
+                Some(entry) if fresh || entry.source != item.stamp() => rest.push(&item),
                 Some(entry) if entry.work == self.work => done += 1,
                 Some(_) => {
                     let message = "made by another model or with other options; give --fresh to write it again, or choose another folder";
@@ -152,7 +153,7 @@ impl Transcripts {
     pub fn write(&mut self, item: &Item, text: &str) -> Result<()> {
         let file = self.file(item);
         let path = self.dir.join(&file);
-        let (id, part, source) = (item.id.clone(), item.part, source(item));
+        let (id, part, source) = (item.id.clone(), item.part, item.stamp());
         let entry = Entry { file, id, part, source, work: self.work.clone(), sum: Sum::of(text.as_bytes()) };
         let line = serde_json::to_string(&entry).map_err(|e| Error::Input(format!("JSON: {e}")))? + "\n";
         // The record first: a file is known as ours from its first moment on, and one that is not there is written again.
@@ -224,7 +225,7 @@ impl Transcripts {
 
 /// Where an item's transcript lies below the folder, without its ending.
 fn below(item: &Item, roots: &[PathBuf]) -> String {
-    let by_itself = item.path.as_deref().filter(|path| path.display().to_string() == item.id);
+    let by_itself = item.blob.as_ref().map(Blob::name).filter(|path| path.display().to_string() == item.id);
     let Some(path) = by_itself else {
         let name = safe_name(&item.id);
         return if item.part == 0 { name } else { format!("{name}-{}", item.part) };
@@ -235,10 +236,6 @@ fn below(item: &Item, roots: &[PathBuf]) -> String {
     let rest = rest.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
     let parts: Vec<String> = rest.components().map(|c| safe_name(&c.as_os_str().to_string_lossy())).collect();
     parts.join("/")
-}
-
-fn source(item: &Item) -> String {
-    item.path.as_deref().map(stamp).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn bad_files_are_skipped_named_and_bounded() {
     let embedder = Embedder::new(model(7, &TOWERS));
     let inputs = Inputs { paths: vec![dir.path().to_owned()], ..Inputs::default() };
     let got = run(&embedder, &inputs, &options(2, 2)).unwrap();
-    let kept: Vec<_> = got.items.iter().map(|i| i.path.clone().unwrap()).collect();
+    let kept: Vec<_> = got.items.iter().map(|i| i.blob.as_ref().unwrap().name().to_owned()).collect();
     assert_eq!(kept, [at("a.png"), at("e.wav")]);
     assert!((similarity(&embedder.audio(at("e.wav")).unwrap(), &got.vectors.data[DIM..]) - 1.0).abs() < 1e-5);
     let reasons: Vec<_> =

@@ -65,7 +65,7 @@ fn what_is_built_is_found() {
     let query = embedder.image(&image).unwrap();
     let hits = index.search(&query, 5, &[]).unwrap();
     let best = index.item(hits[0].index).unwrap();
-    assert_eq!((best.path.as_deref(), best.label.as_deref()), (Some(image.as_path()), Some("r3")));
+    assert_eq!((&best.blob, best.label.as_deref()), (&Some(image.into()), Some("r3")));
     assert_eq!(best.text.as_deref(), Some("number 3"));
     assert!(hits[0].score > 0.9999 && hits.len() == 5);
     assert!(hits.is_sorted());

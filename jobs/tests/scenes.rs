@@ -196,7 +196,7 @@ fn a_model_labels_groups_and_indexes() {
     let index = Index::open(gathered.index.unwrap()).unwrap();
     assert_eq!((index.header().count, index.header().dim), (rows.len(), support::DIM));
     for (item, (path, start, end)) in index.items().zip(&rows) {
-        assert_eq!(item.path.as_ref(), Some(path));
+        assert_eq!(item.blob, Some(path.into()));
         assert_eq!((item.span.start, item.span.end), (Some(*start), Some(*end)));
     }
     let [segment] = index.segments() else { panic!("it was written at once") };

@@ -62,7 +62,9 @@ fn videos_are_the_mean_of_their_frames_and_parts_of_their_own() {
     let kinds: Vec<(String, Modality)> = found
         .items
         .iter()
-        .map(|i| (i.path.as_ref().unwrap().file_name().unwrap().to_str().unwrap().to_owned(), i.modality))
+        .map(|i| {
+            (i.blob.as_ref().unwrap().name().file_name().unwrap().to_str().unwrap().to_owned(), i.modality)
+        })
         .collect();
     let want = [("grey.mp4", Modality::Video), ("p.png", Modality::Image), ("stripes.mkv", Modality::Video)];
     assert_eq!(kinds, want.map(|(n, m)| (n.to_owned(), m)));
@@ -71,7 +73,7 @@ fn videos_are_the_mean_of_their_frames_and_parts_of_their_own() {
 
     // Frames 1, 3, 6, … of twenty: the middles of eight parts.
     let (ffmpeg, limits) = (Ffmpeg::find(None).unwrap(), VideoLimits::default());
-    let probed = ffmpeg.probe(&dir.path().join("grey.mp4"), &limits).unwrap();
+    let probed = ffmpeg.probe(dir.path().join("grey.mp4"), &limits).unwrap();
     let frames = ffmpeg.sample(&probed, 8, &limits).unwrap();
     let frames: Vec<_> = frames.into_iter().map(|f| f.image).collect();
     let vectors = unisono_encoders::to_vec(&embedder.model().embed_images(&frames).unwrap()).unwrap();

@@ -11,6 +11,7 @@ pub mod gradual;
 pub mod group;
 pub mod labels;
 mod mini;
+mod moment;
 pub mod record;
 pub mod report;
 pub mod settings;

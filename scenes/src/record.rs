@@ -1,21 +1,12 @@
 //! What is known of a video: shots, events, scenes. Written as JSON (`docs/scenes-files.md` has the schema); every file format and the
 //! report are made of this.
 
+pub use crate::moment::Moment;
 use crate::write::forms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use unisono_media::video::{Jump, Ratio, Time};
-
-/// A frame's place: its number, counted from 0 in the order of showing, and the container's own time of it. In JSON: the number, the time
-/// as an exact fraction of seconds and as a decimal to read, and the ticks and their base, which are what is read back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Frames before it. For the end of a video: the number of its frames.
-    pub frame: u64,
-    /// When it is shown. For the end of a video: when its last frame has been shown.
-    pub time: Time,
-}
 
 /// A video as it was decoded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

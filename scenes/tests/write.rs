@@ -97,7 +97,7 @@ fn tables_have_a_row_each() {
     );
     assert_eq!(read("shots.csv"), shots);
     let head =
-        format!("number,first_shot,last_shot,{columns},audio,sound_probability,caption,transcript\r\n");
+        format!("number,first_shot,last_shot,{columns},sound,sound_probability,caption,transcript\r\n");
     assert!(read("scenes.csv").starts_with(&head), "{}", read("scenes.csv"));
 }
 

@@ -1,4 +1,4 @@
-//! Backward with given output gradients: what gradient caching, checkpointing and adversarial losses need.
+//! Backward with given output gradients: what gradient caching and adversarial losses need.
 
 use crate::ffi;
 use crate::{Error, Result};
@@ -50,6 +50,12 @@ pub fn grad(
         )?;
         Ok(out.into_iter().map(|p| ffi::own(p)).collect())
     }
+}
+
+/// Whether operations of this thread are written down for a backward pass.
+pub fn grad_enabled() -> bool {
+    // SAFETY: reads a flag of the calling thread.
+    unsafe { ffi::ute_grad_enabled() }
 }
 
 fn same_length(what: &str, tensors: &[&Tensor], grads: &[Option<&Tensor>]) -> Result<()> {

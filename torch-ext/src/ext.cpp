@@ -6,11 +6,13 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/version.h>
 
 #include <cstdint>
 #include <cstring>
 #include <dlfcn.h>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -56,6 +58,74 @@ at::Generator generator(int64_t cuda_index) {
   if (cuda_index < 0) return at::globalContext().defaultGenerator(at::Device(at::kCPU));
   return at::globalContext().defaultGenerator(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(cuda_index)));
 }
+
+// ---- activation checkpointing ---------------------------------------------------------------------------------
+
+// Runs a part of a model again on tensors that become Rust's own. Null, or a message that is freed here.
+using Run = char *(*)(void *rust, at::Tensor *const *given, size_t n, at::Tensor **out);
+using Drop = void (*)(void *rust);
+
+// What Rust gave: dropped with the last graph that needs it.
+struct Part : torch::CustomClassHolder {
+  Part(void *rust, Run run, Drop drop) : rust(rust), run(run), drop(drop) {}
+  ~Part() override { drop(rust); }
+  void *rust;
+  Run run;
+  Drop drop;
+};
+
+// No graph was kept of the forward pass; the backward pass runs the part again with one, and asks it for the gradients.
+struct Checkpoint : torch::autograd::Function<Checkpoint> {
+  // `inputs`: the `given` that the part takes, then the parameters that it holds.
+  static at::Tensor forward(torch::autograd::AutogradContext *ctx, c10::intrusive_ptr<Part> part, int64_t given,
+                            at::Tensor *output, at::TensorList inputs) {
+    ctx->save_for_backward(inputs.vec());
+    ctx->saved_data["given"] = given;
+    ctx->saved_data["part"] = c10::IValue::make_capsule(std::move(part));
+    return *output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *ctx,
+                                                 torch::autograd::variable_list grads) {
+    if (at::GradMode::is_enabled())
+      throw std::runtime_error("a checkpointed part has no second derivatives: switch checkpointing off for create_graph");
+    // Refuses a second pass over a graph that was freed, and parameters that were changed in place since.
+    const auto inputs = ctx->get_saved_variables();
+    const auto n = static_cast<size_t>(ctx->saved_data["given"].toInt());
+    const auto capsule = ctx->saved_data["part"].toCapsule();
+    const auto *part = static_cast<const Part *>(capsule.get());
+    at::AutoGradMode enabled(true);
+    std::vector<at::Tensor> leaves;
+    std::vector<at::Tensor *> taken;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      // Parameters are leaves already, and the part holds them itself.
+      leaves.push_back(i < n ? inputs[i].detach().requires_grad_(inputs[i].requires_grad()) : inputs[i]);
+      if (i < n) taken.push_back(new at::Tensor(leaves[i]));
+    }
+    at::Tensor *raw = nullptr;
+    char *why = part->run(part->rust, taken.data(), n, &raw);
+    std::unique_ptr<at::Tensor> output(raw);
+    if (why) {
+      const std::string text(why);
+      free(why);
+      throw std::runtime_error(text);
+    }
+    if (!output) throw std::runtime_error("a checkpointed part gave nothing");
+    // One for each argument of `forward`: none for the part, its number of inputs and its output.
+    torch::autograd::variable_list found(3 + inputs.size());
+    if (!output->requires_grad()) return found;
+    std::vector<at::Tensor> wanted;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!leaves[i].requires_grad() || !ctx->needs_input_grad(i)) continue;
+      wanted.push_back(leaves[i]);
+      places.push_back(3 + i);
+    }
+    const auto of = torch::autograd::grad({*output}, wanted, {grads[0]}, false, false, true);
+    for (size_t i = 0; i < of.size(); ++i) found[places[i]] = of[i];
+    return found;
+  }
+};
 
 } // namespace
 
@@ -155,6 +225,20 @@ char *ute_grad(at::Tensor *const *outputs, at::Tensor *const *grads, size_t n, a
     auto result =
         torch::autograd::grad(list(outputs, n), list(inputs, m), list(grads, n), retain, create, allow_unused);
     for (size_t i = 0; i < m; ++i) out[i] = result[i].defined() ? new at::Tensor(result[i]) : nullptr;
+  });
+}
+
+bool ute_grad_enabled() { return at::GradMode::is_enabled(); }
+
+// Ties `output`, which has no graph, to its `inputs`: the first `given` are the part's arguments, the others its parameters.
+// `rust` is dropped whatever comes of it.
+char *ute_checkpoint(void *rust, Run run, Drop drop, at::Tensor *const *inputs, size_t n, size_t given, at::Tensor *output,
+                     at::Tensor **out) {
+  return guarded([&] {
+    auto part = c10::make_intrusive<Part>(rust, run, drop);
+    // Only a `TensorList` is looked into for inputs.
+    const auto all = list(inputs, n);
+    *out = new at::Tensor(Checkpoint::apply(std::move(part), static_cast<int64_t>(given), output, at::TensorList(all)));
   });
 }
 

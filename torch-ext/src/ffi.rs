@@ -1,9 +1,20 @@
 //! The raw declarations of `ext.cpp` and the two conversions that every face needs.
 
 use crate::{Error, Result};
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 use tch::Tensor;
 use torch_sys::C_tensor;
+
+/// Runs a part of a model again: takes `n` tensors over, and gives one away. Null, or a message from `strdup`.
+pub type Run = unsafe extern "C" fn(
+    rust: *mut c_void,
+    given: *const *mut C_tensor,
+    n: usize,
+    out: *mut *mut C_tensor,
+) -> *mut c_char;
+
+/// Drops what [`Run`] was given.
+pub type Drop = unsafe extern "C" fn(rust: *mut c_void);
 
 /// An operator call being put together (opaque).
 #[repr(C)]
@@ -43,6 +54,17 @@ unsafe extern "C" {
         retain: bool,
         create: bool,
         allow_unused: bool,
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    pub fn ute_grad_enabled() -> bool;
+    pub fn ute_checkpoint(
+        rust: *mut c_void,
+        run: Run,
+        drop: Drop,
+        inputs: *const *const C_tensor,
+        n: usize,
+        given: usize,
+        output: *const C_tensor,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
     pub fn ute_generator_get(cuda_index: i64, out: *mut *mut C_tensor) -> *mut c_char;

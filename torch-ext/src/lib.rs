@@ -1,9 +1,10 @@
-//! What libtorch has and `tch` does not bind: any operator by name, backward with output gradients, the state of
-//! the random generators, fused optimizers, and CUDA loaded on demand. One C++ file, one safe face.
+//! What libtorch has and `tch` does not bind: any operator by name, backward with output gradients, activation checkpointing, the state
+//! of the random generators, fused optimizers, and CUDA loaded on demand. One C++ file, one safe face.
 
 mod ffi;
 
 pub mod autograd;
+mod checkpoint;
 pub mod cuda;
 pub mod dispatch;
 pub mod generator;
@@ -11,6 +12,7 @@ pub mod library;
 pub mod optim;
 pub mod threads;
 
+pub use checkpoint::checkpoint;
 pub use dispatch::{Arg, call, call_one};
 
 /// An error of libtorch or of its loading.

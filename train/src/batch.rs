@@ -32,23 +32,22 @@ pub struct Forwarded {
 }
 
 /// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch, and the tokens of the
-/// modalities `fused`. Texts and audio files go through in `buckets` parts of like length. The towers `still` are frozen.
+/// modalities `fused`. The towers `still` are frozen: they run as in evaluation.
 ///
 /// # Errors
 /// libtorch's.
 pub fn forward(
     model: &Model,
     samples: &[Sample],
-    buckets: usize,
+    pass: &Pass,
     fused: &[Modality],
     still: &[Modality],
 ) -> Result<Forwarded> {
     let pass = |modality| Pass {
         // A frozen tower does not change: no dropout, and the statistics of its norms stay what they are.
-        mode: if still.contains(&modality) { Mode::Eval } else { Mode::Train },
-        parts: buckets,
+        mode: if still.contains(&modality) { Mode::Eval } else { pass.mode },
         frames: FRAME_ROUND,
-        ..Pass::EVAL
+        ..*pass
     };
     let (mut views, mut tokens, mut flops) = (BTreeMap::new(), BTreeMap::new(), 0.0);
     let rows_of = |has: fn(&Sample) -> bool| -> Vec<usize> {

@@ -141,25 +141,25 @@ impl Preparer {
             }
         }
         if self.seen.image.is_some() {
-            let part = r.video.as_ref().map(|path| (path.as_path(), r.span));
+            let part = r.video.as_ref().map(|blob| (blob, r.span));
             match (&r.image, part) {
-                (Some(path), _) if uses(Modality::Image) => {
-                    self.look(Medium::Image(path), &mut sample, &streams)?;
+                (Some(blob), _) if uses(Modality::Image) => {
+                    self.look(Medium::Image(blob), &mut sample, &streams)?;
                 }
-                (_, Some((path, span))) if uses(Modality::Image) || uses(Modality::Video) => {
+                (_, Some((blob, span))) if uses(Modality::Image) || uses(Modality::Video) => {
                     let heard = self.listens && !self.changes_samples();
-                    let medium = if heard { Medium::Video(path, span) } else { Medium::Frames(path, span) };
+                    let medium = if heard { Medium::Video(blob, span) } else { Medium::Frames(blob, span) };
                     self.look(medium, &mut sample, &streams)?;
                     if self.listens && !heard {
-                        sample.track = self.listen(Medium::Video(path, span), &streams)?;
+                        sample.track = self.listen(Medium::Video(blob, span), &streams)?;
                     }
                 }
                 _ => {}
             }
         }
         if self.seen.audio.is_some() && uses(Modality::Audio) && !r.audio.is_empty() {
-            let path = &r.audio[streams.of(Purpose::Other).random_range(0..r.audio.len())];
-            sample.mel = self.listen(Medium::Audio(path), &streams)?;
+            let blob = &r.audio[streams.of(Purpose::Other).random_range(0..r.audio.len())];
+            sample.mel = self.listen(Medium::Audio(blob), &streams)?;
         }
         let has = [sample.ids.is_some(), !sample.squares.is_empty(), sample.mel.is_some()];
         if has.iter().filter(|h| **h).count() < 2 {
@@ -176,7 +176,7 @@ impl Preparer {
     /// A medium as it is before it is changed, decoded at its first use and as long as there is room.
     fn kept(&self, medium: Medium, samples: bool) -> Result<Arc<Kept>> {
         let contract = self.contract();
-        let key = format!("{samples} {medium:?}");
+        let key = [&[u8::from(samples)][..], &medium.key()].concat();
         self.cache.get_or_try_insert(&key, Kept::bytes, || {
             Ok(match samples {
                 true => Kept::Samples(contract.samples(medium)?),

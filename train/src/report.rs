@@ -41,7 +41,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
 
     let (mut recall, mut mistakes) = (Vec::new(), Vec::new());
     let mut spoken: BTreeMap<std::path::PathBuf, Spoken> = BTreeMap::new();
-    for p in &recipe.report.protocol {
+    for p in recipe.report.retrieval() {
         tell(format!("measuring {}: {} to {}", p.name, p.from, p.to));
         let manifest = show.manifests.get(&p.manifest)?;
         let reading = Reading { limits: show.limits, ffmpeg: None };
@@ -49,7 +49,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         let found = task.run(&show.model, BATCH, &Bootstrap::default(), &mut Vec::new())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
             if !spoken.contains_key(&p.manifest) {
-                let measured = Spoken::measure(&*manifest, "train", &show.limits)?;
+                let measured = Spoken::measure(&*manifest, "train", &reading)?;
                 spoken.insert(p.manifest.clone(), measured);
             }
             found.duration_control(&spoken[&p.manifest], &Bootstrap::default())?

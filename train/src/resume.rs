@@ -62,9 +62,9 @@ pub(crate) fn describe(
 fn difference(a: &Recipe, b: &Recipe) -> Option<String> {
     let table = |r: &Recipe| toml::Table::try_from(r).unwrap_or_default();
     let (a, b) = (table(a), table(b));
-    // How often it saves and how many workers read does not change what is learned. More steps are a longer run: what was learned so
+    // How often it saves, how many workers read and what is computed twice does not change what is learned. More steps are a longer run: what was learned so
     // far stays, and from here on the schedule is the new one's.
-    let free = ["checkpoint", "loader", "device", "threads", "report", "steps"];
+    let free = ["activation_checkpointing", "checkpoint", "loader", "device", "threads", "report", "steps"];
     a.keys().chain(b.keys()).find(|k| !free.contains(&k.as_str()) && a.get(*k) != b.get(*k)).cloned()
 }
 
@@ -83,7 +83,7 @@ mod tests {
     fn what_changes_no_result_may_change() {
         let before = recipe(10, "");
         for (more, differs) in [
-            ("device = \"cpu\"\nthreads = 3", None),
+            ("device = \"cpu\"\nthreads = 3\nactivation_checkpointing = true", None),
             ("[loader]\nworkers = 5\n[checkpoint]\nevery = 1", None),
             ("evaluate_every = 5", Some("evaluate_every")),
             ("[augment.image]\nflip = 0.5", Some("augment")),

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::data::Sample;
 use crate::{Error, Learner, Recipe, Result};
 use tch::Tensor;
-use unisono_encoders::{Modality, Model};
+use unisono_encoders::{Modality, Model, Pass};
 use unisono_fusion::objective::Batch;
 use unisono_torch_ext::autograd;
 
@@ -27,7 +27,7 @@ pub(crate) struct Gradients {
     pub(crate) parts: Vec<(String, f64)>,
     /// One for each parameter that is optimised, in the optimizer's order; `None` where the loss does not depend on it.
     pub(crate) of: Vec<Option<Tensor>>,
-    /// Floating-point operations of the towers' forward pass, a lower bound.
+    /// Floating-point operations of the forward pass, a lower bound.
     pub(crate) flops: f64,
 }
 
@@ -55,16 +55,17 @@ impl<'a> Step<'a> {
         let (recipe, towers) = (self.recipe, self.model.towers());
         // libtorch's generator (dropout, stochastic depth) starts anew each step: a function of (seed, step).
         tch::manual_seed(step_seed(recipe.seed, step));
-        let buckets = recipe.loader.buckets;
+        let pass =
+            Pass { checkpoint: recipe.activation_checkpointing, parts: recipe.loader.buckets, ..Pass::TRAIN };
         let fused = recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory);
-        let forwarded = batch::forward(towers, samples, buckets, fused, &self.still)?;
+        let forwarded = batch::forward(towers, samples, &pass, fused, &self.still)?;
         let items = batch::items(samples);
         let batch = Batch {
             items: &items,
             views: &forwarded.views,
             tokens: &forwarded.tokens,
             texts: samples.iter().map(|s| s.ids.as_deref()).collect(),
-            buckets,
+            pass,
             seed: recipe.seed,
             step,
         };
@@ -79,7 +80,7 @@ impl<'a> Step<'a> {
         clock.lap("forward");
         let of = autograd::grad(&[total], &[None], params, false, false)?;
         clock.lap("backward");
-        Ok(Gradients { loss, parts, of, flops: forwarded.flops })
+        Ok(Gradients { loss, parts, of, flops: forwarded.flops + losses.flops })
     }
 }
 

@@ -83,7 +83,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         clock.lap("optimizer");
         progress.step += 1;
         progress.samples += batch.items.len() as u64;
-        // The backward pass costs twice the forward pass.
+        // The backward pass costs twice the forward pass. What checkpointing runs again is not counted: a rate is of useful work.
         progress.flops += 3.0 * made.flops;
 
         // ---- log

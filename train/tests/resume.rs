@@ -53,6 +53,23 @@ fn one_seed_is_one_result_and_an_interruption_changes_nothing() {
         assert!(bytes(&a, file) == bytes(&b, file), "two runs differ in {file}");
         assert!(bytes(&a, file) == bytes(&c, file), "the interrupted run differs in {file}");
     }
+    // Blocks that are run again learn the same: a run that is checkpointed throughout, and one that is from its step 6 on.
+    let checkpointed = Recipe { activation_checkpointing: true, ..recipe.clone() };
+    let [f, g] = ["f", "g"].map(|n| dir.path().join(n));
+    run(&checkpointed, &f, Options::default()).unwrap();
+    let stop = AtomicBool::new(false);
+    let stopping = Options { stop: Some(&stop), ..Options::default() };
+    train(&recipe, &g, stopping, &mut |event| {
+        if matches!(event, Event::Step(s) if s.step == 6) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+    .unwrap();
+    run(&checkpointed, &g, resume).unwrap();
+    for file in ["training.safetensors", "model.safetensors"] {
+        assert!(bytes(&a, file) == bytes(&f, file), "checkpointing changes {file}");
+        assert!(bytes(&a, file) == bytes(&g, file), "checkpointing that begins later changes {file}");
+    }
     // Lengthened: at a learning rate that the number of steps does not change, the longer run is the one that was long from the first.
     let flat = |steps| {
         let mut recipe = Recipe { steps, ..recipe.clone() };

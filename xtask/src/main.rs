@@ -1,15 +1,11 @@
 //! Set-up and developer commands: `cargo xtask setup`, `test`, `quickstart`. Built before everything else, hence small.
 
-#[cfg(test)]
-mod circles;
 mod error;
 mod exec;
 mod quickstart;
 mod setup;
 mod test;
 mod ui;
-#[cfg(test)]
-mod walls;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -123,7 +123,7 @@ fn lines(found: &Found, part: &str, n: usize) -> Checked {
 }
 
 fn parquet(place: &Place, found: &Found) -> Checked {
-    all(&found.stdout, &["photos.parquet: 3 vectors of width 12"])?;
+    all(&found.stdout, &["photos.parquet: 3 embeddings of width 12"])?;
     if !std::fs::read(place.at("photos.parquet")).unwrap().starts_with(b"PAR1") {
         return Err("photos.parquet is no Parquet file".into());
     }

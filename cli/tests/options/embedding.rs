@@ -52,11 +52,11 @@ pub const COMMANDS: &[Command] = &[
         media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model model2", Differs),
-            option("--out", "", "--out w.npy", Says("w.npy: 3 vectors")),
-            option("--text", "", "--text 'a red bus'", Says("4 vectors")),
+            option("--out", "", "--out w.npy", Says("w.npy: 3 embeddings")),
+            option("--text", "", "--text 'a red bus'", Says("4 embeddings")),
             option("--manifest", "", "--manifest media/manifest.jsonl", Differs),
             option("--split", "--manifest media/manifest.jsonl", "--split train", Differs),
-            option("--modality", "talks", "--modality audio", Says("2 vectors")),
+            option("--modality", "talks", "--modality audio", Says("2 embeddings")),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", Says("`/none/ffmpeg` is not installed")),
             option("--batch", "--precision int8", "--batch 1", Differs),
             option("--threads", "", "--threads 1", SPEED),
@@ -65,7 +65,7 @@ pub const COMMANDS: &[Command] = &[
             option("--verbose", "", "--verbose", Says("weights: ")),
             option("--device", "", "--device gpu", Ends(2, "expected cpu, cuda, cuda:N or auto")),
             option("--no-normalize", "", "--no-normalize", Differs),
-            option("--fresh", "--manifest many.jsonl", "--fresh", Says("1102 vectors"))
+            option("--fresh", "--manifest many.jsonl", "--fresh", Says("1102 embeddings"))
                 .after("--model model2 --out v.npy --manifest many.jsonl --max-skip 0"),
             option("--json", "", "--json", Says("\"count\": 3")),
         ],

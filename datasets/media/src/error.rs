@@ -7,19 +7,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused to read or write.
-    #[error("{}: cannot {action}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried: `read`, `write`, `create folder`…
-        action: &'static str,
-        /// The system's reason.
-        source: std::io::Error,
-    },
     /// A file that cannot be opened or read within bounds.
     #[error(transparent)]
-    Files(unisono_files::Error),
+    Files(#[from] unisono_files::Error),
     /// An address where a file's path is expected.
     #[error("{}: is {advice}", path.display())]
     Address {
@@ -77,20 +67,11 @@ pub enum Error {
     },
 }
 
-impl From<unisono_files::Error> for Error {
-    fn from(error: unisono_files::Error) -> Self {
-        match error {
-            unisono_files::Error::Io { path, action, source } => Self::Io { path, action, source },
-            other => Self::Files(other),
-        }
-    }
-}
-
 impl Error {
-    /// For `map_err`: an [`Error::Io`] that knows its path and action.
+    /// For `map_err`: what the system refused, with its path and action.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-        let path = path.to_path_buf();
-        move |source| Error::Io { path, action, source }
+        let of = unisono_files::Error::io(path, action);
+        move |source| of(source).into()
     }
 
     /// A file that is not what it has to be.

@@ -4,14 +4,18 @@
 //! reads videos and whatever else there is.
 
 pub mod address;
+mod blob;
 pub mod decode;
 mod error;
-mod files;
+#[cfg(test)]
+#[path = "tests/forms.rs"]
+mod forms;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod limits;
 pub mod video;
 
+pub use blob::{Blob, Lent, Opened};
 pub use decode::{Audio, ImageOptions};
 pub use error::{Error, Result, one_line};
 pub use image;

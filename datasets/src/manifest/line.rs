@@ -1,15 +1,15 @@
 //! A line as a record, or what is wrong with it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use unisono_files::Budget;
 
 use crate::{Record, plain};
-use unisono_media::address;
 use unisono_media::video::{Span, Time};
+use unisono_media::{Blob, address};
 
 type Parsed<T> = std::result::Result<T, String>;
 
@@ -124,7 +124,7 @@ fn broken(text: &str, e: &serde_json::Error) -> String {
 }
 
 /// A file's path as the manifest writes it.
-fn place(text: String, key: &str, folder: &Path) -> Parsed<PathBuf> {
+fn place(text: String, key: &str, folder: &Path) -> Parsed<Blob> {
     if text.is_empty() {
         return Err(format!("{key:?} is empty: leave it out, or give a file's path"));
     }
@@ -133,7 +133,7 @@ fn place(text: String, key: &str, folder: &Path) -> Parsed<PathBuf> {
     }
     match address::advice(&text) {
         Some(advice) => Err(format!("{key:?}: {} is {advice}", plain::quoted(&text))),
-        None => Ok(folder.join(text)),
+        None => Ok(folder.join(text).into()),
     }
 }
 

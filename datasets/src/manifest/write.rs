@@ -1,22 +1,23 @@
 //! A record as a line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::Record;
+use unisono_media::Blob;
 
 /// Inverse of [`super::line::parse`] for a manifest that lies in `folder` (absolute).
 pub(super) fn to_json(record: &Record, folder: &Path) -> std::io::Result<Value> {
-    let path = |p: &PathBuf| -> std::io::Result<Value> {
-        let full = std::path::absolute(p)?;
-        let text = full.strip_prefix(folder).unwrap_or(&full).to_str().ok_or_else(|| {
-            std::io::Error::new(
-                std::io::ErrorKind::InvalidInput,
-                format!("path {} is not UTF-8", p.display()),
-            )
-        })?;
-        Ok(Value::from(text))
+    let path = |blob: &Blob| -> std::io::Result<Value> {
+        let wrong = |what: &str| {
+            let message = format!("{} is {what}", blob.name().display());
+            std::io::Error::new(std::io::ErrorKind::InvalidInput, message)
+        };
+        let path = blob.path().ok_or_else(|| wrong("no file of its own, which a manifest would name"))?;
+        let full = std::path::absolute(path)?;
+        let text = full.strip_prefix(folder).unwrap_or(&full).to_str();
+        text.map(Value::from).ok_or_else(|| wrong("a path that is not UTF-8"))
     };
     // One value is written plainly, several as a list: as people write manifests by hand.
     let list = |mut items: Vec<Value>| match items.len() {

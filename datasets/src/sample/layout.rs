@@ -13,6 +13,7 @@ use super::groups::verify_groups;
 use super::{SampleOptions, SampleReport};
 use crate::{Error, Manifest, Record, Result};
 use unisono_files::write_atomic;
+use unisono_media::Blob;
 
 const MANIFEST: &str = "manifest.jsonl";
 const SOURCES: &str = "SOURCES.txt";
@@ -33,9 +34,9 @@ pub(super) fn complete(options: &SampleOptions, recipe: &str) -> Option<SampleRe
     let report = stamp.report?;
     let manifest = Manifest::load(&options.out.join(MANIFEST)).ok()?;
     let whole = |path: &Path| fs::metadata(path).is_ok_and(|m| m.len() > 0);
-    let media: BTreeSet<&PathBuf> =
-        manifest.records.iter().flat_map(|r| r.image.iter().chain(&r.audio)).collect();
-    let same = stamp.recipe == recipe && media.into_iter().all(|p| whole(p));
+    let media: BTreeSet<&Path> =
+        manifest.records.iter().flat_map(|r| r.image.iter().chain(&r.audio)).map(Blob::name).collect();
+    let same = stamp.recipe == recipe && media.into_iter().all(whole);
     same.then(|| SampleReport { manifest: options.out.join(MANIFEST), up_to_date: true, ..report })
 }
 
@@ -59,7 +60,8 @@ pub(super) fn claim(out: &Path, name: &str) -> Result<Lock> {
         }
     } else if let (true, Ok(manifest)) = (there(name), Manifest::load(&out.join(MANIFEST))) {
         let media = manifest.records.iter().flat_map(|r| r.image.iter().chain(&r.audio));
-        let known: BTreeSet<PathBuf> = media.filter_map(|path| std::path::absolute(path).ok()).collect();
+        let known: BTreeSet<PathBuf> =
+            media.filter_map(|blob| std::path::absolute(blob.name()).ok()).collect();
         for entry in WalkFiles::new(&out.join(name)) {
             if !std::path::absolute(&entry).is_ok_and(|path| known.contains(&path)) {
                 return foreign(&entry);
@@ -180,7 +182,7 @@ mod tests {
         let part = begin(out, "media").unwrap();
         fs::write(part.path().join("a.png"), "picture").unwrap();
         let media = publish(part, out, "media", "r1").unwrap();
-        let record = Record { id: "a".into(), image: Some(media.join("a.png")), ..Record::default() };
+        let record = Record { id: "a".into(), image: Some(media.join("a.png").into()), ..Record::default() };
         finish(&options(out), "r1", &[record], |_| "seen", 1, vec!["a: CC0".into()]).unwrap();
     }
 

@@ -79,3 +79,7 @@ pub struct SampleReport {
     /// Whether the folder was complete already and nothing was done.
     pub up_to_date: bool,
 }
+
+#[cfg(test)]
+#[path = "../tests/sample_images.rs"]
+mod images_tests;

@@ -52,12 +52,12 @@ fn its_own_files_are_read_as_a_manifest_is() {
         let [one, two, test] = &manifest.records[..] else { panic!("{manifest:?}") };
         assert_eq!((one.key(), one.split.as_deref()), ("video1", Some("train")));
         assert_eq!(one.text, ["first of one", "second of one"]);
-        assert_eq!(one.video, Some(dir.path().join("video1.mp4")));
+        assert_eq!(one.video, Some(dir.path().join("video1.mp4").into()));
         // Places in the video that the file was cut from.
         assert!(one.span.is_whole());
         assert_eq!(one.extra["start time"], json!(137.72));
-        assert_eq!(two.video, Some(dir.path().join("videos/video2.webm")));
-        assert_eq!(test.video, Some(dir.path().join("TestVideo/video7010.MP4")));
+        assert_eq!(two.video, Some(dir.path().join("videos/video2.webm").into()));
+        assert_eq!(test.video, Some(dir.path().join("TestVideo/video7010.MP4").into()));
         assert_eq!((test.text.len(), manifest.split("validate").len()), (0, 1));
     }
     let (dir, manifest) = load_as(
@@ -72,7 +72,7 @@ fn its_own_files_are_read_as_a_manifest_is() {
         ("ret0", "video1", &["a woman sings".to_owned()][..])
     );
     assert_eq!(two.text, ["a cat, \"purring\"\nloudly"]);
-    assert_eq!(gone.video, Some(dir.path().join("videos/video9.mp4")));
+    assert_eq!(gone.video, Some(dir.path().join("videos/video9.mp4").into()));
 }
 
 #[test]

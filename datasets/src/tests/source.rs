@@ -1,12 +1,11 @@
 use super::*;
 use crate::Manifest;
-use std::path::PathBuf;
 
 fn manifest() -> Manifest {
     let record = |i: usize| Record {
         id: format!("r{i}"),
         text: if i.is_multiple_of(2) { vec![format!("text {i}")] } else { Vec::new() },
-        image: i.is_multiple_of(3).then(|| PathBuf::from(format!("{i}.png"))),
+        image: i.is_multiple_of(3).then(|| format!("{i}.png").into()),
         split: (i != 4).then(|| if i < 3 { "train" } else { "val" }.to_owned()),
         lang: (i > 1).then(|| "fr".to_owned()),
         ..Record::default()

@@ -1,7 +1,7 @@
 //! Multi-head attention: to oneself, to what is behind, to a memory. Every tower, the fusion Transformer and the decoders have this one.
 
 use crate::config::{NormKind, TransformerConfig};
-use crate::{KeyValues, KvCache, Linear, Mask, Norm, Precision, Result, Rotation, Scope};
+use crate::{KeyValues, KvCache, Linear, Mask, Norm, Pass, Precision, Result, Rotation, Scope};
 use tch::{Kind, Tensor};
 
 /// The sizes of an attention.
@@ -134,17 +134,12 @@ impl Attention {
         self.out.prepare(precision)
     }
 
-    /// An empty cache for `rows` texts of at most `capacity` tokens.
+    /// An empty cache for `rows` texts of at most `capacity` tokens, for passes that compute as this one.
     ///
     /// # Errors
     /// No room.
-    pub fn cache(&self, rows: i64, capacity: i64, device: tch::Device) -> Result<KvCache> {
-        let kind = match &self.projections {
-            Projections::Fused(qkv) => qkv.inner_kind(),
-            Projections::Cross { kv, .. } => kv.inner_kind(),
-            Projections::Apart { v, .. } => v.inner_kind(),
-        };
-        KvCache::new([rows, self.kv_heads, capacity, self.head_width], (kind, device))
+    pub fn cache(&self, rows: i64, capacity: i64, device: tch::Device, pass: &Pass) -> Result<KvCache> {
+        KvCache::new([rows, self.kv_heads, capacity, self.head_width], (pass.kind(), device))
     }
 
     /// Self-attention: `x` `[B, T, W]`, or `[B, G, T, W]` of G groups whose tokens attend within their own, → the same shape. The mask
@@ -159,12 +154,13 @@ impl Attention {
         mask: &Mask,
         rotation: Option<&Rotation>,
         cache: Option<&mut KvCache>,
+        pass: &Pass,
     ) -> Result<Tensor> {
         let Projections::Fused(qkv) = &self.projections else {
-            return self.forward_cross(x, &self.cross_kv(x)?, mask.parts().0);
+            return self.forward_cross(x, &self.cross_kv(x, pass)?, mask.parts().0, pass);
         };
         let (h, kv) = (self.heads, self.kv_heads);
-        let all = self.split(&qkv.forward_inner(x, None)?, h + 2 * kv)?;
+        let all = self.split(&qkv.forward_inner(x, None, pass)?, h + 2 * kv)?;
         let (q, k, v) = (self.taken(&all, 0, h)?, self.taken(&all, h, kv)?, self.taken(&all, h + kv, kv)?);
         let (q, k) = self.normed(q, k)?;
         let (q, k) = match rotation {
@@ -195,19 +191,19 @@ impl Attention {
     ///
     /// # Errors
     /// Another width, or libtorch's.
-    pub fn cross_kv(&self, memory: &Tensor) -> Result<KeyValues> {
+    pub fn cross_kv(&self, memory: &Tensor, pass: &Pass) -> Result<KeyValues> {
         let kv = self.kv_heads;
         let (keys, values) = match &self.projections {
             Projections::Cross { kv: both, .. } => {
-                let both = self.split(&both.forward_inner(memory, None)?, 2 * kv)?;
+                let both = self.split(&both.forward_inner(memory, None, pass)?, 2 * kv)?;
                 (both.f_narrow(1, 0, kv)?, both.f_narrow(1, kv, kv)?)
             }
             Projections::Apart { k, v, .. } => {
-                let part = |of: &Linear| self.split(&of.forward_inner(memory, None)?, kv);
+                let part = |of: &Linear| self.split(&of.forward_inner(memory, None, pass)?, kv);
                 (part(k)?, part(v)?)
             }
             Projections::Fused(qkv) => {
-                let all = self.split(&qkv.forward_inner(memory, None)?, self.heads + 2 * kv)?;
+                let all = self.split(&qkv.forward_inner(memory, None, pass)?, self.heads + 2 * kv)?;
                 (all.f_narrow(1, self.heads, kv)?, all.f_narrow(1, self.heads + kv, kv)?)
             }
         };
@@ -223,9 +219,15 @@ impl Attention {
     ///
     /// # Errors
     /// An attention to oneself, a number of texts that is no multiple of the items, or libtorch's.
-    pub fn forward_cross(&self, x: &Tensor, kv: &KeyValues, mask: Option<&Tensor>) -> Result<Tensor> {
+    pub fn forward_cross(
+        &self,
+        x: &Tensor,
+        kv: &KeyValues,
+        mask: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<Tensor> {
         let q = match &self.projections {
-            Projections::Cross { q, .. } | Projections::Apart { q, .. } => q.forward_inner(x, None)?,
+            Projections::Cross { q, .. } | Projections::Apart { q, .. } => q.forward_inner(x, None, pass)?,
             Projections::Fused(_) => {
                 return Err(crate::Error::Input("this attention has no queries to a memory".into()));
             }

@@ -145,11 +145,11 @@ impl Block {
     }
 
     /// The keys and values of a memory; `None` for a block without cross-attention.
-    pub(crate) fn cross_kv(&self, memory: &Tensor) -> Result<Option<KeyValues>> {
+    pub(crate) fn cross_kv(&self, memory: &Tensor, pass: &Pass) -> Result<Option<KeyValues>> {
         let Some(cross) = &self.cross else { return Ok(None) };
         match &cross.own {
-            Some((norm, _, _)) => cross.attention.cross_kv(&norm.forward(memory)?).map(Some),
-            None => cross.attention.cross_kv(memory).map(Some),
+            Some((norm, _, _)) => cross.attention.cross_kv(&norm.forward(memory)?, pass).map(Some),
+            None => cross.attention.cross_kv(memory, pass).map(Some),
         }
     }
 
@@ -161,14 +161,14 @@ impl Block {
     /// `[B, T, W]` → `[B, T, W]`.
     pub(crate) fn forward(&self, x: Tensor, given: Given, pass: &Pass) -> Result<Tensor> {
         let Given { mask, rotation, frames, memory, cache } = given;
-        let attend = |x: &Tensor| self.attention.forward(x, mask, rotation, cache);
+        let attend = |x: &Tensor| self.attention.forward(x, mask, rotation, cache, pass);
         let Some(messages) = &self.messages else {
             return self.run(x, memory, pass, attend);
         };
         let t = x.size()[1];
-        let x = Tensor::f_cat(&[&x, &messages.forward(&x, frames)?], 1)?;
+        let x = Tensor::f_cat(&[&x, &messages.forward(&x, frames, pass)?], 1)?;
         let x = self.rules.add(x, &self.branches[0], pass, attend)?.f_narrow(1, 0, t)?;
-        self.rules.add(x, &self.branches[1], pass, |x| self.mlp.forward(x))
+        self.rules.add(x, &self.branches[1], pass, |x| self.mlp.forward(x, pass))
     }
 
     /// The block with another way to its attention: `attend` is given the block's attention and the normed tokens, and gives tokens of
@@ -196,19 +196,19 @@ impl Block {
         let mut x = rules.add(x, &self.branches[0], pass, attend)?;
         let cross = self.cross.as_ref().zip(memory);
         let look = |cross: &Cross, x: Tensor, (kv, mask): (&KeyValues, Option<&Tensor>)| {
-            rules.add(x, &cross.branch, pass, |x| cross.attention.forward_cross(x, kv, mask))
+            rules.add(x, &cross.branch, pass, |x| cross.attention.forward_cross(x, kv, mask, pass))
         };
         if let Some((cross, memory)) = cross
             && cross.own.is_none()
         {
             x = look(cross, x, memory)?;
         }
-        x = rules.add(x, &self.branches[1], pass, |x| self.mlp.forward(x))?;
+        x = rules.add(x, &self.branches[1], pass, |x| self.mlp.forward(x, pass))?;
         if let Some((cross, memory)) = cross
             && let Some((_, branch, mlp)) = &cross.own
         {
             x = look(cross, x, memory)?;
-            x = rules.add(x, branch, pass, |x| mlp.forward(x))?;
+            x = rules.add(x, branch, pass, |x| mlp.forward(x, pass))?;
         }
         Ok(x)
     }

@@ -93,7 +93,7 @@ impl KvCache {
             if side.size()[0] != n {
                 let mut shape = side.size();
                 shape[0] = n;
-                *side = Tensor::f_empty(&shape, (Kind::Float, side.device()))?;
+                *side = Tensor::f_empty(&shape, (side.kind(), side.device()))?;
             }
             side.f_narrow(2, 0, self.length)?.f_copy_(&taken)?;
         }

@@ -66,7 +66,7 @@ pub struct TransformerConfig {
     /// A learned bias on attention scores by the distance of the two tokens (Raffel et al. 2020), one table for all blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative: Option<RelativeConfig>,
-    /// Queries and keys are turned by their places (Su et al. 2021).
+    /// Queries and keys are turned by their places (Su et al. 2021); nothing is learned of places then, unless it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotary: Option<RotaryConfig>,
     /// In each block the frames of a clip exchange messages (X-CLIP, Ni et al. 2022). Image towers with a prefix token only; an image is
@@ -96,11 +96,14 @@ pub struct RotaryConfig {
     /// Share of a head's features that are turned, the first ones.
     #[serde(default = "whole")]
     pub share: f64,
+    /// Tokens have learned position embeddings besides.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub learned: bool,
 }
 
 impl Default for RotaryConfig {
     fn default() -> Self {
-        Self { base: ten_thousand(), share: whole() }
+        Self { base: ten_thousand(), share: whole(), learned: false }
     }
 }
 

@@ -22,14 +22,6 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
-    /// A file does not hold what its name says.
-    #[error("{}", printable(format_args!("{}: {message}", path.display())))]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What was found, what is expected, what to do.
-        message: String,
-    },
     /// Weights do not fit the configuration.
     #[error("{}", printable(format_args!("{}: weights do not fit the configuration: {report}", path.display())))]
     Weights {
@@ -44,7 +36,7 @@ pub enum Error {
     /// An input that a layer cannot take.
     #[error("{}", printable(.0))]
     Input(String),
-    /// A file that cannot be opened, read or written, or that costs too much to read.
+    /// A file that cannot be opened, read or written, costs too much to read, or does not hold what its name says.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),
     /// libtorch refused.
@@ -61,9 +53,9 @@ impl Error {
         Self::Io { path: path.to_owned(), source }
     }
 
-    /// An [`Error::Format`] at `path`.
+    /// A file that does not hold what its name says.
     pub fn format(path: &Path, message: impl Into<String>) -> Self {
-        Self::Format { path: path.to_owned(), message: message.into() }
+        unisono_files::Error::format(path, message).into()
     }
 
     /// An [`Error::Config`] at `field`.

@@ -1,7 +1,7 @@
 //! The parsers of weights, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
 use crate::entry::Entry;
-use crate::{pickle, tensors};
+use crate::{ctranslate2, pickle, tensors};
 use std::path::Path;
 
 /// Places that were believed must lie in the file.
@@ -23,4 +23,10 @@ pub fn pickle(bytes: &[u8]) {
 /// A safetensors file.
 pub fn safetensors(bytes: &[u8]) {
     lie_within(tensors::entries(Path::new("model.safetensors"), bytes, 0), bytes.len());
+}
+
+/// CTranslate2's `model.bin`.
+pub fn ctranslate2(bytes: &[u8]) {
+    let found = ctranslate2::entries(Path::new("model.bin"), bytes, 0);
+    lie_within(found.map(|f| f.entries.into_iter().chain(f.scales).collect()), bytes.len());
 }

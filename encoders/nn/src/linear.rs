@@ -1,7 +1,7 @@
 //! The linear layer.
 
 use crate::precision::{Packed, Precision};
-use crate::{Activation, Init, Result, Scope};
+use crate::{Activation, Init, Pass, Result, Scope};
 use tch::{Device, Kind, Tensor};
 
 /// `x Wᵀ + b` over the last axis.
@@ -50,39 +50,41 @@ impl Linear {
         }
     }
 
-    /// As [`forward`](Self::forward) or [`forward_activated`](Self::forward_activated), in the arithmetic that the layer was prepared for:
-    /// bfloat16 on a GPU that computes in it. For values that only an attention or the next layer reads.
+    /// As [`forward`](Self::forward) or [`forward_activated`](Self::forward_activated), in the pass's [`kind`](Pass::kind): for values that
+    /// only an attention or the next layer reads, which would turn them into it again. What is added to the residual stream never comes
+    /// this way.
     ///
     /// # Errors
     /// libtorch's, for another last axis.
-    pub fn forward_inner(&self, x: &Tensor, activation: Option<Activation>) -> Result<Tensor> {
-        match (&self.packed, activation) {
-            (Some(packed), _) => packed.forward_inner(x, self.bias.as_ref(), activation),
-            (None, Some(activation)) => self.forward_activated(x, activation),
-            (None, None) => self.forward(x),
+    pub fn forward_inner(&self, x: &Tensor, activation: Option<Activation>, pass: &Pass) -> Result<Tensor> {
+        match (pass.kind(), activation) {
+            (Kind::Float, Some(activation)) => self.forward_activated(x, activation),
+            (Kind::Float, None) => self.forward(x),
+            (kind, None) => self.product(x, kind),
+            (kind, Some(activation)) => activation.forward(&self.product(x, kind)?),
         }
     }
 
-    /// As on a GPU: what is computed in bfloat16 stays bfloat16.
-    #[cfg(test)]
-    pub(crate) fn stay(&mut self) {
-        if let Some(Packed::Bf16 { stays, .. }) = &mut self.packed {
-            *stays = true;
+    /// `x Wᵀ + b` in `kind`. The weight stays what it is, and gets its gradient in its own kind.
+    fn product(&self, x: &Tensor, kind: Kind) -> Result<Tensor> {
+        let x = x.f_to_kind(kind)?;
+        if let (Some(Packed::Bf16 { weight, bias }), Kind::BFloat16) = (&self.packed, kind) {
+            return Ok(x.f_linear(weight, bias.as_ref())?);
         }
+        let bias = self.bias.as_ref().map(|b| b.f_to_kind(kind)).transpose()?;
+        Ok(x.f_linear(&self.weight.f_to_kind(kind)?, bias.as_ref())?)
     }
 
-    /// The kind of what [`forward_inner`](Self::forward_inner) gives for single precision.
-    pub fn inner_kind(&self) -> Kind {
-        self.packed.as_ref().map_or(Kind::Float, Packed::inner_kind)
-    }
-
-    /// `[.., input]` → `[.., output]`.
+    /// `[.., input]`, of whatever kind the pass gave it, → `[.., output]` in the weight's kind, single precision.
     ///
     /// # Errors
     /// libtorch's, for another last axis.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if let Some(packed) = &self.packed {
             return packed.forward(x, self.bias.as_ref(), None);
+        }
+        if x.kind() != self.weight.kind() {
+            return Ok(self.product(x, x.kind())?.f_to_kind(self.weight.kind())?);
         }
         let shape = x.size();
         let (Some(&input), rows) =

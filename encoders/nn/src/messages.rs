@@ -1,7 +1,7 @@
 //! Cross-frame messages (X-CLIP, Ni et al. 2022).
 
 use crate::config::TransformerConfig;
-use crate::{Attention, AttentionConfig, LayerNorm, Linear, Mask, Precision, Result, Scope};
+use crate::{Attention, AttentionConfig, LayerNorm, Linear, Mask, Pass, Precision, Result, Scope};
 use tch::Tensor;
 
 /// What each frame's class token has to say, after the frames of a clip have heard each other, is one more token that its patches attend
@@ -29,10 +29,11 @@ impl Messages {
     }
 
     /// Clips of `frames` frames, one after another: `[B·F, T, W]` → `[B·F, 1, W]`.
-    pub fn forward(&self, x: &Tensor, frames: i64) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, frames: i64, pass: &Pass) -> Result<Tensor> {
         let (rows, _, width) = x.size3()?;
         let message = self.fc.forward(&x.f_select(1, 0)?)?.f_reshape([rows / frames, frames, width])?;
-        let heard = self.attention.forward(&self.norm.forward(&message)?, &Mask::None, None, None)?;
+        let normed = self.norm.forward(&message)?;
+        let heard = self.attention.forward(&normed, &Mask::None, None, None, pass)?;
         Ok(message.f_add(&heard)?.f_reshape([rows, 1, width])?)
     }
 }

@@ -1,7 +1,7 @@
 //! The feed-forward part of a block.
 
 use crate::config::TransformerConfig;
-use crate::{Activation, Linear, Precision, Result, Scope};
+use crate::{Activation, Linear, Pass, Precision, Result, Scope};
 use tch::Tensor;
 
 /// Two linear layers with an activation between, the first one gated where the configuration says so.
@@ -42,14 +42,14 @@ impl Mlp {
     ///
     /// # Errors
     /// libtorch's.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         if self.gated {
-            let hidden = self.fc1.forward_inner(x, None)?;
+            let hidden = self.fc1.forward_inner(x, None, pass)?;
             let halves = hidden.f_chunk(2, -1)?;
             if let [gate, value] = halves.as_slice() {
                 return self.fc2.forward(&self.activation.forward(gate)?.f_mul(value)?);
             }
         }
-        self.fc2.forward(&self.fc1.forward_inner(x, Some(self.activation))?)
+        self.fc2.forward(&self.fc1.forward_inner(x, Some(self.activation), pass)?)
     }
 }

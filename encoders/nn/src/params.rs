@@ -200,6 +200,17 @@ impl Scope {
         Ok(tensor)
     }
 
+    /// The parameters that were defined at this place and below it so far, in the order of their names.
+    pub fn params(&self) -> Vec<Tensor> {
+        let below = |name: &str| {
+            let rest = name.strip_prefix(&self.prefix);
+            self.prefix.is_empty() || rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let building = self.building.borrow();
+        let own = building.params.entries.iter().filter(|(name, p)| p.trainable && below(name));
+        own.map(|(_, p)| p.tensor.shallow_clone()).collect()
+    }
+
     /// All parameters defined under the root, once the towers are built.
     pub fn finish(self) -> Params {
         std::mem::take(&mut self.building.borrow_mut().params)

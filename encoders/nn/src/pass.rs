@@ -2,7 +2,7 @@
 
 use crate::{Mode, Result};
 use std::fmt;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// Told the name and the value of what blocks give, `image.blocks.3` and `[B, T, W]`.
 pub type Trace<'a> = &'a dyn Fn(&str, &Tensor) -> Result<()>;
@@ -12,9 +12,16 @@ pub type Trace<'a> = &'a dyn Fn(&str, &Tensor) -> Result<()>;
 pub struct Pass<'a> {
     /// Training or evaluation.
     pub mode: Mode,
+    /// The kind in which the large products of blocks are made, and what layers hand each other within attention and feed-forward part:
+    /// `Float` or `BFloat16`. Weights, norms, softmax sums and the residual stream are single precision whatever it is. Absent: what the
+    /// model was prepared for ([`Precision::compute`](crate::Precision::compute)), `Float` for one that was not.
+    pub compute: Option<Kind>,
     /// The seed of what is drawn while training (dropout, stochastic depth, dropped tokens): passes over the same inputs by the same
     /// seed draw alike. Absent: libtorch's generator goes on from where it is.
     pub draws: Option<u64>,
+    /// Activation checkpointing (Chen et al. 2016): blocks keep only what goes into them, and are run again when the backward pass comes
+    /// to them. The same numbers, for memory that hardly grows with depth and a forward pass more.
+    pub checkpoint: bool,
     /// Parts of like length that texts and audio files go through in: less padding, more calls.
     pub parts: usize,
     /// Spectrograms are padded to a multiple of so many frames: fewer distinct shapes let libtorch reuse its prepared kernels.
@@ -25,13 +32,32 @@ pub struct Pass<'a> {
 
 impl Pass<'_> {
     /// Deterministic, without a graph's draws, everything of a modality at once.
-    pub const EVAL: Self = Self { mode: Mode::Eval, draws: None, parts: 1, frames: 1, trace: None };
+    pub const EVAL: Self = Self {
+        mode: Mode::Eval,
+        compute: None,
+        draws: None,
+        checkpoint: false,
+        parts: 1,
+        frames: 1,
+        trace: None,
+    };
     /// A training step's, by libtorch's generator.
     pub const TRAIN: Self = Self { mode: Mode::Train, ..Self::EVAL };
 
     /// Whether anything is drawn and batch statistics are taken.
     pub fn trains(&self) -> bool {
         self.mode == Mode::Train
+    }
+
+    /// What layers hand each other within attention and feed-forward part.
+    pub fn kind(&self) -> Kind {
+        self.compute.unwrap_or(Kind::Float)
+    }
+
+    /// This pass through a model that was prepared for `kind`, where nothing else is asked for.
+    #[must_use]
+    pub fn or_in(self, kind: Kind) -> Self {
+        Self { compute: self.compute.or(Some(kind)), ..self }
     }
 }
 
@@ -51,7 +77,9 @@ impl fmt::Debug for Pass<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pass")
             .field("mode", &self.mode)
+            .field("compute", &self.compute)
             .field("draws", &self.draws)
+            .field("checkpoint", &self.checkpoint)
             .field("parts", &self.parts)
             .field("frames", &self.frames)
             .field("trace", &self.trace.is_some())

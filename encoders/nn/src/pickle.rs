@@ -2,16 +2,19 @@
 //! ([`machine`]); ours knows only what state dictionaries of tensors are written with, builds tensors' places and nothing else, and refuses
 //! any other instruction or global by its name.
 
+mod legacy;
 mod machine;
+mod values;
 
 use crate::archive::{self, Member};
 use crate::entry::Entry;
 use crate::{Error, Result};
-use machine::{Machine, Storage, View};
+use machine::Machine;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use unisono_files::Budget;
+use values::{Stop, Storage, View};
 
 /// The program of a checkpoint has some 25 values and 150 bytes a tensor; optimisers' states treble that.
 const PROGRAM: Budget = Budget { bytes: 64 << 20, values: 1 << 22, depth: 64 };
@@ -21,9 +24,12 @@ const MEMBERS: Budget = Budget { bytes: 64 << 20, values: 1 << 20, depth: 64 };
 /// The tensors of the archive `map` at `path`; `file` is noted in each.
 pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(String, Entry)>> {
     let refuse = |message: String| Error::format(path, format!("{message}; {}", advice(path)));
+    if legacy::is(map) {
+        return legacy::entries(path, map, file);
+    }
     if !map.starts_with(b"PK") {
         return Err(refuse(
-            "not a zip archive: PyTorch's format from before version 1.6, or cut short".into(),
+            "neither a zip archive nor a file of PyTorch's from before version 1.6, or cut short".into(),
         ));
     }
     let members = archive::members(path, map, &mut MEMBERS.of(path))?;
@@ -42,10 +48,7 @@ pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(Strin
     }
     let mut left = PROGRAM.of(path);
     left.bytes(program.bytes.len() as u64)?;
-    let found = Machine::new(&map[program.bytes.clone()], left).run().map_err(|stop| match stop {
-        machine::Stop::Budget(e) => e.into(),
-        machine::Stop::Refused(message) => refuse(message),
-    })?;
+    let found = Machine::new(&map[program.bytes.clone()], left).run().map_err(|stop| stopped(path, stop))?;
     let skip = root.len() + "data/".len();
     let storages: HashMap<&str, Range<usize>> =
         numbers.iter().map(|m| (&m.name[skip..], m.bytes.clone())).collect();
@@ -58,6 +61,14 @@ pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(Strin
         Ok((name.to_owned(), entry.map_err(|e| Error::format(path, format!("tensor {name}: {e}")))?))
     });
     placed.collect()
+}
+
+/// Why a program ended early, for the reader of the file.
+fn stopped(path: &Path, stop: Stop) -> Error {
+    match stop {
+        Stop::Budget(e) => e.into(),
+        Stop::Refused(message) => Error::format(path, format!("{message}; {}", advice(path))),
+    }
 }
 
 /// Runs a program alone, for the fuzzer.

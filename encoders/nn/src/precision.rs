@@ -19,6 +19,14 @@ pub enum Precision {
     Int8,
 }
 
+impl Precision {
+    /// What layers of this precision hand each other on `device`, for [`Pass::compute`](crate::Pass::compute). A CPU turns numbers into
+    /// bfloat16 and back for little, and its attention is made for single precision: there every product gives that.
+    pub fn compute(self, device: Device) -> Kind {
+        if self == Self::Bf16 && device != Device::Cpu { Kind::BFloat16 } else { Kind::Float }
+    }
+}
+
 impl std::fmt::Display for Precision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -46,8 +54,8 @@ impl std::str::FromStr for Precision {
 pub(crate) enum Packed {
     /// oneDNN's blocked layout.
     Fp32(Tensor),
-    /// Weight and bias in bfloat16. `stays`: what [`forward_inner`](Self::forward_inner) gives is bfloat16, too.
-    Bf16 { weight: Tensor, bias: Option<Tensor>, stays: bool },
+    /// Weight and bias in bfloat16.
+    Bf16 { weight: Tensor, bias: Option<Tensor> },
     /// Packed bytes `[out, in]`, scales and zero points `[out]`.
     Int8 { weight: Tensor, scale: Tensor, zero: Tensor },
 }
@@ -69,8 +77,6 @@ impl Packed {
             Precision::Bf16 => Some(Self::Bf16 {
                 weight: weight.f_to_kind(Kind::BFloat16)?,
                 bias: bias.map(|b| b.f_detach()?.f_to_kind(Kind::BFloat16)).transpose()?,
-                // A CPU turns numbers into bfloat16 and back for little, and its attention is made for single precision.
-                stays: !cpu,
             }),
             Precision::Int8 if !cpu => {
                 return Err(Error::Input(
@@ -93,27 +99,6 @@ impl Packed {
         })
     }
 
-    /// The kind of what [`forward_inner`](Self::forward_inner) gives.
-    pub fn inner_kind(&self) -> Kind {
-        if let Self::Bf16 { stays: true, .. } = self { Kind::BFloat16 } else { Kind::Float }
-    }
-
-    /// As [`forward`](Self::forward), in bfloat16 where that is what the device computes in: for values that only an attention or the next
-    /// layer reads, which would turn them into bfloat16 again. What is added to the residual stream never comes this way.
-    pub fn forward_inner(
-        &self,
-        x: &Tensor,
-        bias: Option<&Tensor>,
-        activation: Option<Activation>,
-    ) -> Result<Tensor> {
-        let Self::Bf16 { weight, bias, stays: true } = self else { return self.forward(x, bias, activation) };
-        let y = x.f_to_kind(Kind::BFloat16)?.f_linear(weight, bias.as_ref())?;
-        match activation {
-            Some(activation) => activation.forward(&y),
-            None => Ok(y),
-        }
-    }
-
     /// `activation(x Wᵀ + b)`, the activation fused where the kernel can.
     pub fn forward(
         &self,
@@ -132,8 +117,9 @@ impl Packed {
         let bias_arg = bias.map_or(Arg::None, Arg::Tensor);
         let y = match self {
             Self::Fp32(weight) => {
+                let x = x.f_to_kind(Kind::Float)?;
                 let args = [
-                    Arg::Tensor(x),
+                    Arg::Tensor(&x),
                     Arg::Tensor(weight),
                     bias_arg,
                     Arg::Str(name),
@@ -142,7 +128,7 @@ impl Packed {
                 ];
                 call_one("mkldnn::_linear_pointwise", &args)?
             }
-            Self::Bf16 { weight, bias, .. } => {
+            Self::Bf16 { weight, bias } => {
                 let y =
                     x.f_to_kind(Kind::BFloat16)?.f_linear(weight, bias.as_ref())?.f_to_kind(Kind::Float)?;
                 return match activation {
@@ -153,7 +139,7 @@ impl Packed {
             Self::Int8 { weight, scale, zero } => {
                 let shape = x.size();
                 let input = shape.last().copied().unwrap_or(1);
-                let rows = x.f_reshape([-1, input])?;
+                let rows = x.f_to_kind(Kind::Float)?.f_reshape([-1, input])?;
                 let (low, high) = rows.f_aminmax(None::<i64>, false)?;
                 // Zero must be a value of its own: padding and ReLU make many.
                 let (low, high) = (low.f_double_value(&[])?.min(0.0), high.f_double_value(&[])?.max(0.0));

@@ -53,6 +53,11 @@ pub struct Rotation {
 }
 
 impl Rotation {
+    /// The same angles.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        Self { cos: self.cos.shallow_clone(), sin: self.sin.shallow_clone(), turned: self.turned }
+    }
+
     /// Queries or keys `[B, H, T, D]`, turned: a feature of the first half together with that of the second half, as LLaMA and
     /// GPT-NeoX do.
     ///

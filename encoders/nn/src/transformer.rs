@@ -3,7 +3,7 @@
 use crate::block::{Block, Given};
 use crate::config::{CrossConfig, TransformerConfig};
 use crate::relative::Relative;
-use crate::{Cache, CrossKv, Error, Mask, Norm, Pass, Precision, Result, Rotary, Scope};
+use crate::{Cache, Checkpoint, CrossKv, Error, Mask, Norm, Pass, Precision, Result, Rotary, Scope};
 use tch::{Device, Tensor};
 
 /// A norm on what comes in, where there is one, and the blocks. The final norm is its user's.
@@ -12,7 +12,7 @@ pub struct Transformer {
     /// The place of its parameters, for traces.
     name: String,
     input_norm: Option<Norm>,
-    blocks: Vec<Block>,
+    blocks: Vec<Checkpoint<Block>>,
     causal: bool,
     relative: Option<Relative>,
     rotary: Option<Rotary>,
@@ -47,7 +47,9 @@ impl Transformer {
                 false => None,
             },
             blocks: (0..config.depth)
-                .map(|i| block(scope.child(format!("blocks.{i}")), i))
+                .map(|i| scope.child(format!("blocks.{i}")))
+                .zip(0..)
+                .map(|(scope, i)| Checkpoint::new(&scope, |scope| block(scope.clone(), i)))
                 .collect::<Result<_>>()?,
             causal: config.causal,
             relative: Relative::new(scope, config)?,
@@ -60,7 +62,7 @@ impl Transformer {
     /// # Errors
     /// A precision that the device does not have.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
-        self.blocks.iter_mut().try_for_each(|block| block.prepare(precision))
+        self.blocks.iter().try_for_each(|block| block.layer().prepare(precision))
     }
 
     /// What tokens `[B, t, W]` attend to. `keys` `[B, t]` bool is true where a token is real; each row needs one real token.
@@ -145,12 +147,16 @@ impl Transformer {
         };
         let mut remembered = memory.map(|m| m.blocks.iter());
         for (i, block) in self.blocks.iter().enumerate() {
-            let memory = match (block.has_cross(), &mut remembered) {
+            let memory = match (block.layer().has_cross(), &mut remembered) {
                 (true, Some(blocks)) => blocks.next().zip(memory).map(|(kv, m)| (kv, m.mask.as_ref())),
                 _ => None,
             };
             let cache = cache.as_mut().and_then(|c| c.blocks.get_mut(i));
-            x = block.forward(x, Given { mask, rotation: rotation.as_ref(), frames, memory, cache }, pass)?;
+            let given = Given { mask, rotation: rotation.as_ref(), frames, memory, cache };
+            x = match pass.checkpoint && given.cache.is_none() {
+                true => again::forward(block, &x, given, pass)?,
+                false => block.layer().forward(x, given, pass)?,
+            };
             if let Some(trace) = pass.trace {
                 trace(&format!("{}.blocks.{i}", self.name), &x)?;
             }
@@ -162,8 +168,8 @@ impl Transformer {
     ///
     /// # Errors
     /// Another width, or libtorch's.
-    pub fn cross_kv(&self, memory: &Tensor, mask: Option<&Tensor>) -> Result<CrossKv> {
-        let blocks = self.blocks.iter().filter_map(|b| b.cross_kv(memory).transpose());
+    pub fn cross_kv(&self, memory: &Tensor, mask: Option<&Tensor>, pass: &Pass) -> Result<CrossKv> {
+        let blocks = self.blocks.iter().filter_map(|b| b.layer().cross_kv(memory, pass).transpose());
         Ok(CrossKv {
             blocks: blocks.collect::<Result<_>>()?,
             mask: mask.map(|m| m.f_unsqueeze(1).and_then(|m| m.f_unsqueeze(1))).transpose()?,
@@ -171,12 +177,12 @@ impl Transformer {
         })
     }
 
-    /// An empty cache for `rows` texts of at most `capacity` tokens.
+    /// An empty cache for `rows` texts of at most `capacity` tokens, for passes that compute as this one.
     ///
     /// # Errors
     /// No room.
-    pub fn cache(&self, rows: i64, capacity: i64, device: Device) -> Result<Cache> {
-        let blocks = self.blocks.iter().map(|b| b.attention().cache(rows, capacity, device));
+    pub fn cache(&self, rows: i64, capacity: i64, device: Device, pass: &Pass) -> Result<Cache> {
+        let blocks = self.blocks.iter().map(|b| b.layer().attention().cache(rows, capacity, device, pass));
         Ok(Cache { blocks: blocks.collect::<Result<_>>()? })
     }
 }
@@ -193,5 +199,6 @@ impl TransformerConfig {
     }
 }
 
+mod again;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //! without running any of it. Files are memory-mapped; a tensor is copied when it is asked for.
 
 use crate::entry::Entry;
-use crate::{Error, LoadReport, Params, Result, pickle, tensors};
+use crate::{Error, LoadReport, Params, Result, ctranslate2, pickle, tensors};
 use memmap2::Mmap;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -26,14 +26,19 @@ const OPEN_CLIP_FILES: [&str; 4] = [
     "model.safetensors",
 ];
 
+/// CTranslate2's only one.
+const CTRANSLATE2: &str = "model.bin";
+
 /// Tensors that share their bytes (tied embeddings) are read once a name; together they may have so many times the file's bytes.
 const SHARED: u64 = 4;
 
 /// The tensors of a checkpoint, by name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Weights {
     files: Vec<(PathBuf, Mmap)>,
     entries: BTreeMap<String, Entry>,
+    /// Of tensors kept as integers: what they were multiplied by.
+    scales: BTreeMap<String, Entry>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +63,24 @@ impl Weights {
         Self::first(dir, &OPEN_CLIP_FILES)
     }
 
+    /// Opens the weights of a model of CTranslate2 in `dir`, and says what kind of model it calls itself.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_ctranslate2(dir: &Path) -> Result<(Self, String)> {
+        let path = dir.join(CTRANSLATE2);
+        let map = tensors::map(&path)?;
+        let found = ctranslate2::entries(&path, &map, 0)?;
+        let mut weights = Self { scales: found.scales, ..Self::default() };
+        weights.take(&path, map, found.entries)?;
+        Ok((weights, found.spec))
+    }
+
+    /// Whether `dir` has weights in CTranslate2's file.
+    pub fn has_ctranslate2(dir: &Path) -> bool {
+        dir.join(CTRANSLATE2).exists()
+    }
+
     /// Whether `dir` has weights in OpenCLIP's own files.
     pub fn has_open_clip(dir: &Path) -> bool {
         OPEN_CLIP_FILES[..3].iter().any(|name| dir.join(name).exists())
@@ -67,7 +90,7 @@ impl Weights {
         let Some(path) = names.iter().map(|name| dir.join(name)).find(|p| p.exists()) else {
             return Err(Error::format(dir, format!("no weights here; expected one of {}", names.join(", "))));
         };
-        let mut weights = Self { files: Vec::new(), entries: BTreeMap::new() };
+        let mut weights = Self::default();
         if path.extension().is_some_and(|e| e == "json") {
             weights.add_shards(&path)?;
         } else {
@@ -117,7 +140,7 @@ impl Weights {
     /// # Errors
     /// Not there, cut short, or of something else than tensors.
     pub fn open_file(path: &Path) -> Result<Self> {
-        let mut weights = Self { files: Vec::new(), entries: BTreeMap::new() };
+        let mut weights = Self::default();
         weights.add(path)?;
         Ok(weights)
     }
@@ -130,6 +153,10 @@ impl Weights {
         } else {
             pickle::entries(path, &map, at)?
         };
+        self.take(path, map, found)
+    }
+
+    fn take(&mut self, path: &Path, map: Mmap, found: Vec<(String, Entry)>) -> Result<()> {
         let bytes = |e: &Entry| e.elements().saturating_mul(e.kind.elt_size_in_bytes() as u64);
         let (all, has) = (found.iter().map(|(_, e)| bytes(e)).fold(0, u64::saturating_add), map.len() as u64);
         if all > has.saturating_mul(SHARED) {
@@ -216,6 +243,18 @@ impl Weights {
     /// libtorch's.
     pub fn get(&self, name: &str) -> Result<Option<Tensor>> {
         let Some(e) = self.entries.get(name) else { return Ok(None) };
+        let tensor = self.read(name, e)?;
+        let Some(scale) = self.scales.get(name) else { return Ok(Some(tensor)) };
+        let scale = self.read(name, scale)?;
+        // One for the tensor, or one a row.
+        let mut shape = vec![1; e.shape.len()];
+        if let Some(first) = shape.first_mut() {
+            *first = scale.numel() as i64;
+        }
+        Ok(Some(tensor.f_div(&scale.f_view(shape.as_slice())?)?))
+    }
+
+    fn read(&self, name: &str, e: &Entry) -> Result<Tensor> {
         let (path, map) = &self.files[e.file];
         let Some(bytes) = map.get(e.start..e.start + e.len) else {
             return Err(Error::format(path, format!("tensor {name} lies beyond the file's end")));
@@ -224,7 +263,7 @@ impl Weights {
             None => Tensor::f_from_data_size(bytes, &e.shape, e.kind)?,
             Some(strides) => Tensor::f_from_data_size(&gathered(bytes, e, strides), &e.shape, e.kind)?,
         };
-        Ok(Some(tensor.f_to_kind(Kind::Float)?))
+        Ok(tensor.f_to_kind(Kind::Float)?)
     }
 }
 

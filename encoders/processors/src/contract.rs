@@ -4,9 +4,8 @@ use crate::prepare::{self, Clip, ClipInput};
 use crate::{Error, ImageProcessor, LogMel, Result, TextProcessor};
 use image::RgbImage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use unisono_media::MediaLimits;
 use unisono_media::video::{Ffmpeg, Span};
+use unisono_media::{Blob, MediaLimits, decode};
 
 /// What turns media into the towers' inputs; each present when its tower is.
 #[derive(Debug, Clone, Default)]
@@ -55,15 +54,15 @@ pub enum Medium<'a> {
     /// A text.
     Text(&'a str),
     /// An image file.
-    Image(&'a Path),
+    Image(&'a Blob),
     /// An audio file.
-    Audio(&'a Path),
+    Audio(&'a Blob),
     /// A part of a video: frames, and the audio where the contract [listens](Contract::listens).
-    Video(&'a Path, Span),
+    Video(&'a Blob, Span),
     /// Frames of a part of a video.
-    Frames(&'a Path, Span),
+    Frames(&'a Blob, Span),
     /// The audio of a part of a video.
-    Track(&'a Path, Span),
+    Track(&'a Blob, Span),
 }
 
 /// A medium as a tower takes it.
@@ -142,14 +141,14 @@ impl<'a> Contract<'a> {
         guarded(medium, || {
             let processor = self.processors.audio()?;
             match medium {
-                Medium::Audio(path) => {
+                Medium::Audio(blob) => {
                     let audio =
-                        prepare::audio(path, processor, &self.limits.files(), self.ffmpeg.as_ref())?.0;
+                        prepare::audio(blob, processor, &self.limits.files(), self.ffmpeg.as_ref())?.0;
                     Ok(Some(audio.samples))
                 }
-                Medium::Video(path, span) | Medium::Track(path, span) => {
+                Medium::Video(blob, span) | Medium::Track(blob, span) => {
                     let limits = self.limits.videos();
-                    let audio = prepare::track(path, &span, processor, &self.ffmpeg()?, &limits)?;
+                    let audio = prepare::track(blob, &span, processor, &self.ffmpeg()?, &limits)?;
                     Ok(audio.map(|s| s.samples))
                 }
                 Medium::Text(_) | Medium::Image(_) | Medium::Frames(..) => Ok(None),
@@ -157,36 +156,49 @@ impl<'a> Contract<'a> {
         })
     }
 
+    /// How long an audio file is, in seconds; `None` for media that are none.
+    ///
+    /// # Errors
+    /// The decoder's, naming the file; [`Error::Panicked`].
+    pub fn seconds(&self, medium: Medium) -> Result<Option<f64>> {
+        guarded(medium, || match medium {
+            Medium::Audio(blob) => {
+                Ok(Some(decode::audio_by(blob, &self.limits.files(), self.ffmpeg.as_ref())?.seconds()))
+            }
+            _ => Ok(None),
+        })
+    }
+
     fn decoded(&self, medium: Medium) -> Result<Prepared> {
         let (files, videos) = (self.limits.files(), self.limits.videos());
         match medium {
             Medium::Text(text) => Ok(Prepared::Text(self.processors.text()?.encode(text)?)),
-            Medium::Image(path) => prepare::image(path, self.processors.image()?, files).map(Prepared::Image),
-            Medium::Audio(path) if self.whole => {
+            Medium::Image(blob) => prepare::image(blob, self.processors.image()?, files).map(Prepared::Image),
+            Medium::Audio(blob) if self.whole => {
                 let (processor, limits) = (self.processors.audio()?, self.limits.speech());
-                let (audio, start) = prepare::audio_on_clock(path, processor, &limits, self.ffmpeg.as_ref())?;
+                let (audio, start) = prepare::audio_on_clock(blob, processor, &limits, self.ffmpeg.as_ref())?;
                 let heard = AudioTiming { start, seconds: audio.seconds() };
                 Ok(Prepared::Audio(processor.whole(&audio.samples)?, heard))
             }
-            Medium::Audio(path) => {
+            Medium::Audio(blob) => {
                 let processor = self.processors.audio()?;
-                let (mel, seconds) = prepare::spectrogram(path, processor, &files, self.ffmpeg.as_ref())?;
+                let (mel, seconds) = prepare::spectrogram(blob, processor, &files, self.ffmpeg.as_ref())?;
                 Ok(Prepared::Audio(mel, AudioTiming { start: 0.0, seconds }))
             }
-            Medium::Video(path, span) => {
+            Medium::Video(blob, span) => {
                 let audio = if self.listens { Some(self.processors.audio()?) } else { None };
                 let input = ClipInput { image: self.processors.image()?, audio, frames: self.frames };
-                input.read(path, &span, &self.ffmpeg()?, &videos).map(Prepared::Video)
+                input.read(blob, &span, &self.ffmpeg()?, &videos).map(Prepared::Video)
             }
-            Medium::Frames(path, span) => {
+            Medium::Frames(blob, span) => {
                 let (processor, ffmpeg) = (self.processors.image()?, self.ffmpeg()?);
-                let frames = prepare::frames_in(path, &span, processor, &ffmpeg, self.frames, &videos)?;
+                let frames = prepare::frames_in(blob, &span, processor, &ffmpeg, self.frames, &videos)?;
                 Ok(Prepared::Video(Clip { frames, audio: None }))
             }
-            Medium::Track(path, span) => {
+            Medium::Track(blob, span) => {
                 let (processor, ffmpeg) = (self.processors.audio()?, self.ffmpeg()?);
                 let limits = self.limits.spoken_videos();
-                let (audio, start) = prepare::audio_track(path, &span, processor, &ffmpeg, &limits)?;
+                let (audio, start) = prepare::audio_track(blob, &span, processor, &ffmpeg, &limits)?;
                 let heard = AudioTiming { start, seconds: audio.seconds() };
                 let mel = match self.whole {
                     true => processor.whole(&audio.samples)?,
@@ -205,10 +217,11 @@ impl<'a> Contract<'a> {
 /// Decodes within the guard: a decoder's bug on a stranger's file costs that file, not the process.
 fn guarded<T>(medium: Medium, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let work = || {
-        // A manifest may name a pipe, which would be waited for, or a device, which has no end; whoever decodes it.
-        if let Some(path) = medium.path() {
-            unisono_files::open(path)?;
-        }
+        // FFmpeg runs several times on a part of a video: a copy on the disk, where it needs one, is written once.
+        let _lent = match medium {
+            Medium::Video(blob, _) | Medium::Frames(blob, _) | Medium::Track(blob, _) => Some(blob.lend()?),
+            Medium::Text(_) | Medium::Image(_) | Medium::Audio(_) => None,
+        };
         work()
     };
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
@@ -229,17 +242,18 @@ impl Prepared {
     }
 }
 
-impl<'a> Medium<'a> {
-    /// The file; texts have none.
-    pub fn path(&self) -> Option<&'a Path> {
-        match *self {
-            Self::Text(_) => None,
-            Self::Image(path)
-            | Self::Audio(path)
-            | Self::Video(path, _)
-            | Self::Frames(path, _)
-            | Self::Track(path, _) => Some(path),
-        }
+impl Medium<'_> {
+    /// What tells it from any other medium: for whoever remembers what came of it.
+    pub fn key(&self) -> Vec<u8> {
+        let (kind, span, from) = match self {
+            Self::Text(text) => ("text", Span::WHOLE, text.as_bytes().into()),
+            Self::Image(blob) => ("image", Span::WHOLE, blob.identity()),
+            Self::Audio(blob) => ("audio", Span::WHOLE, blob.identity()),
+            Self::Video(blob, span) => ("video", *span, blob.identity()),
+            Self::Frames(blob, span) => ("frames", *span, blob.identity()),
+            Self::Track(blob, span) => ("track", *span, blob.identity()),
+        };
+        [format!("{kind} {span} ").as_bytes(), &from].concat()
     }
 }
 
@@ -260,6 +274,8 @@ mod tests {
     fn each_kind_by_its_own_processor() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
+        let blob = |name: &str| Blob::file(at(name));
+        let folder = Blob::file(dir.path());
         RgbImage::new(20, 10).save(at("a.png")).unwrap();
         let spec = hound::WavSpec {
             channels: 1,
@@ -272,29 +288,29 @@ mod tests {
         wav.finalize().unwrap();
         let processors = processors();
         let short = Contract::new(&processors);
-        let Ok(Prepared::Image(image)) = short.prepare(Medium::Image(&at("a.png"))) else { panic!() };
+        let Ok(Prepared::Image(image)) = short.prepare(Medium::Image(&blob("a.png"))) else { panic!() };
         assert_eq!(image.dimensions(), (8, 8));
-        let mel = |contract: &Contract| match contract.prepare(Medium::Audio(&at("a.wav"))) {
+        let mel = |contract: &Contract| match contract.prepare(Medium::Audio(&blob("a.wav"))) {
             Ok(Prepared::Audio(mel, heard)) => (mel.len(), heard),
             other => panic!("{other:?}"),
         };
         let heard = AudioTiming { start: 0.0, seconds: 2.0 };
         assert_eq!(mel(&short), (80, heard));
         // The samples that it is of, whole; of an image there are none.
-        let samples = short.samples(Medium::Audio(&at("a.wav"))).unwrap().unwrap();
+        let samples = short.samples(Medium::Audio(&blob("a.wav"))).unwrap().unwrap();
         assert_eq!(samples.len(), 32_000);
         let whole = processors.audio().unwrap().process(&samples).unwrap();
-        let Ok(Prepared::Audio(found, _)) = short.prepare(Medium::Audio(&at("a.wav"))) else { panic!() };
+        let Ok(Prepared::Audio(found, _)) = short.prepare(Medium::Audio(&blob("a.wav"))) else { panic!() };
         assert_eq!((whole.len() * 4, whole), (Prepared::Audio(found.clone(), heard).bytes(), found));
-        assert_eq!(short.samples(Medium::Image(&at("a.png"))).unwrap(), None);
-        assert!(short.samples(Medium::Audio(dir.path())).is_err());
+        assert_eq!(short.samples(Medium::Image(&blob("a.png"))).unwrap(), None);
+        assert!(short.samples(Medium::Audio(&folder)).is_err());
         // Only models that go through an audio file window by window take more of it.
         assert_eq!(mel(&Contract { whole: true, ..short.clone() }), (80, heard));
         // What it has no processor for, what is no file, what is beyond the limits.
         let said = |contract: &Contract, medium| contract.prepare(medium).unwrap_err().to_string();
         assert!(said(&short, Medium::Text("a")).contains("without its tokenizer.json"));
-        assert!(said(&short, Medium::Image(dir.path())).contains("regular file"));
+        assert!(said(&short, Medium::Image(&folder)).contains("regular file"));
         let limits = MediaLimits { max_seconds: Some(1.0), ..MediaLimits::default() };
-        assert!(said(&Contract { limits, ..short }, Medium::Audio(&at("a.wav"))).contains("seconds"));
+        assert!(said(&Contract { limits, ..short }, Medium::Audio(&blob("a.wav"))).contains("seconds"));
     }
 }

@@ -1,6 +1,6 @@
 //! The crate's error. What came out of a stranger's file is made printable on its way into a message, once, here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use unisono_files::printable;
 
 /// What can go wrong with the settings of a processor, and with what it is given.
@@ -12,14 +12,6 @@ pub enum Error {
         /// The key's path, `image.mean`.
         field: String,
         /// What was found, what is expected.
-        message: String,
-    },
-    /// A file does not hold what its name says.
-    #[error("{}", printable(format_args!("{}: {message}", path.display())))]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What was found, what is expected, what to do.
         message: String,
     },
     /// An input that a processor cannot take.
@@ -34,15 +26,15 @@ pub enum Error {
     /// A medium that cannot be decoded.
     #[error(transparent)]
     Media(#[from] unisono_media::Error),
-    /// A file that cannot be opened or read, or that costs too much to read.
+    /// A file that cannot be opened or read, costs too much to read, or does not hold what its name says.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),
 }
 
 impl Error {
-    /// An [`Error::Format`] at `path`.
+    /// A file that does not hold what its name says.
     pub fn format(path: &Path, message: impl Into<String>) -> Self {
-        Self::Format { path: path.to_owned(), message: message.into() }
+        unisono_files::Error::format(path, message).into()
     }
 
     /// What the tokenizer's library says.

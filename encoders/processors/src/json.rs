@@ -1,6 +1,7 @@
 //! Reading other libraries' configuration files: every key has the default of the library that wrote it, since files may leave
-//! defaults out.
+//! defaults out. What was read is counted ([`Reads`]), so that [`Json::finish`] can refuse a key that nobody looked at.
 
+use crate::keys::{Keys, Reads};
 use crate::ranges;
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -33,38 +34,91 @@ pub struct Json<'a> {
     pub value: &'a Value,
     /// The keys that lead to it, the last ones, empty ones first.
     keys: [&'a str; 3],
+    /// Where what is read of it is counted.
+    reads: Option<&'a Reads>,
 }
 
 /// Longest value of a stranger's file that a message shows.
 const SHOWN: usize = 80;
 
+fn shown(value: Option<&Value>) -> String {
+    let found = value.map_or_else(|| "none".to_owned(), Value::to_string);
+    match found.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &found[..at]),
+        None => found,
+    }
+}
+
 impl<'a> Json<'a> {
     /// The whole of a file.
     pub fn new(path: &'a Path, value: &'a Value) -> Self {
-        Self { path, value, keys: [""; 3] }
+        Self { path, value, keys: [""; 3], reads: None }
+    }
+
+    /// The same object; from here on what is read of it, and of the objects in it, is counted.
+    pub fn counted<'b>(self, reads: &'b Reads) -> Json<'b>
+    where
+        'a: 'b,
+    {
+        Json { path: self.path, value: self.value, keys: self.keys, reads: Some(reads) }
+    }
+
+    /// Refuses a key that was neither read nor is listed in `harmless` for `family`: what it asks for would be passed over silently.
+    ///
+    /// # Errors
+    /// The first such key, with its value and what may be done.
+    pub fn finish(&self, harmless: &Keys, family: &str) -> Result<()> {
+        let Some(reads) = self.reads else { return Ok(()) };
+        let Some((key, value, expected)) = reads.unread(self.value, harmless, family) else { return Ok(()) };
+        let found = shown(Some(value));
+        Err(Error::format(self.path, format!("{}{key}: {expected}, found {found}", self.prefix())))
     }
 
     /// An error at `key` that says what was expected and what is there.
     pub fn wrong(&self, key: &str, expected: impl std::fmt::Display) -> Error {
-        let found = self.value.get(key).map_or_else(|| "none".to_owned(), Value::to_string);
-        let found = match found.char_indices().nth(SHOWN) {
-            Some((at, _)) => format!("{}…", &found[..at]),
-            None => found,
-        };
-        let at: String = self.keys.iter().filter(|k| !k.is_empty()).flat_map(|k| [*k, "."]).collect();
+        let (at, found) = (self.prefix(), shown(self.value.get(key)));
         Error::format(self.path, format!("{at}{key}: expected {expected}, found {found}"))
+    }
+
+    fn prefix(&self) -> String {
+        self.keys.iter().filter(|k| !k.is_empty()).flat_map(|k| [*k, "."]).collect()
     }
 
     /// The value of `key`, unless it is absent or null.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
-        self.value.get(key).filter(|v| !v.is_null())
+        let value = self.value.get(key)?;
+        if let Some(reads) = self.reads {
+            reads.whole(value);
+        }
+        Some(value).filter(|v| !v.is_null())
     }
 
-    /// The object at `key`; an empty one when absent.
+    /// Counts `keys` as read: another key says that they mean nothing.
+    pub fn pass_over(&self, keys: &[&str]) {
+        for key in keys {
+            let _ = self.get(key);
+        }
+    }
+
+    /// Whether `key` is there and null, which is not what its absence says.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.get(key).is_none() && self.value.get(key).is_some()
+    }
+
+    /// Whether `key` is there, whatever it holds; what it holds is yet to be read.
+    pub fn has(&self, key: &str) -> bool {
+        self.value.get(key).is_some_and(|v| !v.is_null())
+    }
+
+    /// The object at `key`; an empty one when absent. Anything else than an object is left unread.
     pub fn object(&self, key: &'a str) -> Json<'a> {
         const EMPTY: &Value = &Value::Null;
         let [_, b, c] = self.keys;
-        Json { path: self.path, value: self.value.get(key).unwrap_or(EMPTY), keys: [b, c, key] }
+        let value = self.value.get(key).unwrap_or(EMPTY);
+        if let Some(reads) = self.reads {
+            reads.entered(value);
+        }
+        Json { path: self.path, value, keys: [b, c, key], reads: self.reads }
     }
 
     /// Whether `v` is an integer that `key` may have.

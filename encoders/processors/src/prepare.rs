@@ -2,9 +2,8 @@
 
 use crate::{Alpha, ImageProcessor, LogMel, Result};
 use image::RgbImage;
-use std::path::Path;
 use unisono_media::video::{Ffmpeg, Span, Time, VideoLimits};
-use unisono_media::{Audio, ImageOptions, Limits, decode};
+use unisono_media::{Audio, Blob, ImageOptions, Limits, decode};
 
 /// How an image is decoded for `processor`: over its background, vector images drawn at least as large as it looks.
 pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions {
@@ -20,8 +19,13 @@ pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn image(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
-    Ok(processor.prepare(&decode::image(path, &image_options(processor, limits))?))
+pub fn image(blob: &Blob, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
+    let options = image_options(processor, limits);
+    if processor.alpha == Alpha::Drop {
+        let (image, kind) = decode::stored(blob, &options)?;
+        return Ok(processor.prepare_stored(&image, &kind));
+    }
+    Ok(processor.prepare(&decode::image(blob, &options)?))
 }
 
 /// An audio file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and its length in seconds.
@@ -29,12 +33,12 @@ pub fn image(path: &Path, processor: &ImageProcessor, limits: Limits) -> Result<
 /// # Errors
 /// The decoder's, naming the file.
 pub fn audio(
-    path: &Path,
+    blob: &Blob,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Audio, f64)> {
-    let audio = decode::audio_by(path, limits, ffmpeg)?;
+    let audio = decode::audio_by(blob, limits, ffmpeg)?;
     let seconds = audio.seconds();
     Ok((at_rate(audio, processor)?, seconds))
 }
@@ -45,12 +49,12 @@ pub fn audio(
 /// # Errors
 /// The decoder's, naming the file.
 pub fn audio_on_clock(
-    path: &Path,
+    blob: &Blob,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Audio, f64)> {
-    let (audio, start) = decode::audio_on_clock(path, limits, ffmpeg)?;
+    let (audio, start) = decode::audio_on_clock(blob, limits, ffmpeg)?;
     Ok((at_rate(audio, processor)?, start))
 }
 
@@ -59,12 +63,12 @@ pub fn audio_on_clock(
 /// # Errors
 /// The decoder's, naming the file.
 pub fn spectrogram(
-    path: &Path,
+    blob: &Blob,
     processor: &LogMel,
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Vec<f32>, f64)> {
-    let (audio, seconds) = audio(path, processor, limits, ffmpeg)?;
+    let (audio, seconds) = audio(blob, processor, limits, ffmpeg)?;
     Ok((processor.process(&audio.samples)?, seconds))
 }
 
@@ -73,14 +77,14 @@ pub fn spectrogram(
 /// # Errors
 /// The decoder's, naming the file.
 pub fn frames_in(
-    path: &Path,
+    blob: &Blob,
     span: &Span,
     processor: &ImageProcessor,
     ffmpeg: &Ffmpeg,
     count: usize,
     limits: &VideoLimits,
 ) -> Result<Vec<RgbImage>> {
-    let video = ffmpeg.probe(path, limits)?;
+    let video = ffmpeg.probe(blob, limits)?;
     let frames = ffmpeg.sample_span(&video, span, count, limits)?;
     Ok(frames.iter().map(|frame| processor.prepare(&frame.image)).collect())
 }
@@ -110,12 +114,12 @@ impl ClipInput<'_> {
     ///
     /// # Errors
     /// The decoder's, naming the file.
-    pub fn read(&self, path: &Path, span: &Span, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Clip> {
+    pub fn read(&self, blob: &Blob, span: &Span, ffmpeg: &Ffmpeg, limits: &VideoLimits) -> Result<Clip> {
         let Some(mel) = self.audio else {
-            let frames = frames_in(path, span, self.image, ffmpeg, self.frames, limits)?;
+            let frames = frames_in(blob, span, self.image, ffmpeg, self.frames, limits)?;
             return Ok(Clip { frames, audio: None });
         };
-        let (frames, audio) = ffmpeg.clip(&ffmpeg.probe(path, limits)?, span, self.frames, limits)?;
+        let (frames, audio) = ffmpeg.clip(&ffmpeg.probe(blob, limits)?, span, self.frames, limits)?;
         let frames = frames.iter().map(|frame| self.image.prepare(&frame.image)).collect();
         // A clip without audio is no worse for it.
         let audio = audio.map(|audio| mel.process(&at_rate(audio, mel)?.samples)).transpose()?;
@@ -128,13 +132,13 @@ impl ClipInput<'_> {
 /// # Errors
 /// The decoder's, naming the file.
 pub fn track(
-    path: &Path,
+    blob: &Blob,
     span: &Span,
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
 ) -> Result<Option<Audio>> {
-    let audio = ffmpeg.audio_if_any(&ffmpeg.probe(path, limits)?, span, limits)?;
+    let audio = ffmpeg.audio_if_any(&ffmpeg.probe(blob, limits)?, span, limits)?;
     audio.map(|audio| at_rate(audio, processor)).transpose()
 }
 
@@ -143,13 +147,13 @@ pub fn track(
 /// # Errors
 /// The decoder's, naming the file; a file without an audio track, or with none in that part.
 pub fn audio_track(
-    path: &Path,
+    blob: &Blob,
     span: &Span,
     processor: &LogMel,
     ffmpeg: &Ffmpeg,
     limits: &VideoLimits,
 ) -> Result<(Audio, f64)> {
-    let video = ffmpeg.probe(path, limits)?;
+    let video = ffmpeg.probe(blob, limits)?;
     let audio = ffmpeg.audio_span(&video, span, limits)?;
     let begins = ffmpeg.audio_start(&video, limits)?.max(span.start);
     Ok((at_rate(audio, processor)?, begins.map_or(0.0, Time::seconds)))

@@ -11,6 +11,8 @@ mod patterns;
 mod pieces;
 mod rules;
 mod sentencepiece;
+mod settings;
+mod simple;
 mod steps;
 mod text;
 mod vocabulary;

@@ -167,11 +167,23 @@ impl ProjectionConfig {
     }
 }
 
+impl ImageConfig {
+    /// A flexible tower resizes its positions to any grid of its patches: the processor may allow more of them than were trained, or fewer.
+    fn takes_other_numbers_of_patches(&self, patch: Option<u32>) -> bool {
+        let own = match self.stem {
+            StemConfig::Patch { size: [h, w], .. } if h == w => u32::try_from(h).ok(),
+            _ => None,
+        };
+        self.flexible && own.is_some() && own == patch
+    }
+}
+
 impl ModelConfig {
     /// The processors must show the towers what their sizes expect.
     pub(crate) fn fits(&self, processors: &Processors) -> Result<()> {
         if let (Some(c), Some(p)) = (&self.image, &processors.image)
             && p.size != c.size
+            && !c.takes_other_numbers_of_patches(p.patch)
         {
             let (p, c) = (p.size, c.size);
             return Err(Error::config(

@@ -1,11 +1,12 @@
 //! A model as a whole.
 
-use super::{HtsatConfig, ImageConfig, SpectrogramConfig, TextConfig, VideoConfig};
+use super::read::Written;
+use super::{AudioConfig, ImageConfig, TextConfig, VideoConfig};
 use serde::{Deserialize, Serialize};
 
 /// A model: up to three towers and the space that they share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "super::read::Written")]
+#[serde(try_from = "Written")]
 pub struct ModelConfig {
     /// Dimension D of the shared space.
     pub embed_dim: i64,
@@ -26,18 +27,14 @@ pub struct ModelConfig {
     pub logit_bias: bool,
 }
 
-/// The audio tower, told by its `kind`; without one, a `transformer`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum AudioConfig {
-    /// Blocks over a spectrogram of any length, or over the grid of its cells.
-    Transformer(SpectrogramConfig),
-    /// CLAP's windowed one.
-    Htsat(HtsatConfig),
-}
-
-impl From<SpectrogramConfig> for AudioConfig {
-    fn from(c: SpectrogramConfig) -> Self {
-        Self::Transformer(c)
+impl TryFrom<Written> for ModelConfig {
+    type Error = String;
+    fn try_from(w: Written) -> Result<Self, String> {
+        let audio = match (w.audio, w.htsat) {
+            (Some(_), Some(_)) => return Err("htsat: expected one audio tower, found audio besides".into()),
+            (audio, htsat) => audio.or(htsat.map(AudioConfig::Htsat)),
+        };
+        let Written { embed_dim, text, image, video, logit_bias, .. } = w;
+        Ok(Self { embed_dim, text, image, audio, video, logit_bias })
     }
 }

@@ -117,8 +117,8 @@ pub struct ImageConfig {
     pub size: Size,
     /// From pixels to tokens.
     pub stem: StemConfig,
-    /// Images keep their aspect ratio (NaFlex, Tschannen et al. 2025): any multiple of the patch, at most as many patches as
-    /// `size` holds. The position embeddings are resized to each image's grid, bilinear, antialiased.
+    /// Images keep their aspect ratio (NaFlex, Tschannen et al. 2025): any multiple of the patch; `size` is
+    /// the grid that was trained. The position embeddings are resized to each image's grid, bilinear, antialiased.
     #[serde(default, skip_serializing_if = "is_default")]
     pub flexible: bool,
     /// Learned tokens before the patches: a class token, registers.

@@ -9,7 +9,7 @@
 //! - **map**: `vit_blocks.map`, `ast_audio.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 8.3e-7
 
-use super::common::{BASE, VIT_BLOCKS, blocks, missing_bias, plan, prefix};
+use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, blocks, plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig};
@@ -41,7 +41,7 @@ pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
     };
     let p = prefix(source, &["", "audio_spectrogram_transformer."], "embeddings.cls_token")?;
     let mut map = Map::default();
-    map.add(VIT_BLOCKS, &[("m", "audio"), ("p", &p), ("q", missing_bias(source)?)])?;
+    map.add(VIT_BLOCKS, &[("m", "audio"), ("bias", &qkv_bias(json, VIT_ATTENTION)?), ("p", &p)])?;
     map.add(AST, &[("p", &p)])?;
     plan(source, config, map)
 }

@@ -42,8 +42,14 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
     let aligned = weights.has("vision_proj.weight");
     let width = vision.int("hidden_size", 768)?;
     let projection = if aligned { ProjectionConfig::Linear { bias: true } } else { ProjectionConfig::None };
+    // Of retrieval; the other kinds write it too.
+    let shared = source.config.int("image_text_hidden_size", 256)?;
+    if !aligned {
+        // The text part writes, or answers: the fusion crate reads it.
+        source.config.pass_over(&["text_config"]);
+    }
     let config = ModelConfig {
-        embed_dim: if aligned { source.config.int("image_text_hidden_size", 256)? } else { width },
+        embed_dim: if aligned { shared } else { width },
         text: if aligned {
             Some(TextConfig {
                 vocab_size: text.int("vocab_size", 30524)?,

@@ -19,7 +19,7 @@ use unisono_nn::Map;
 
 pub(super) fn chinese_clip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
-    let (tower, vars) = bert::tower(text, source.dir, "chinese_clip")?;
+    let (tower, vars) = bert::tower(text, "chinese_clip", None)?;
     let config = ModelConfig {
         embed_dim: source.config.int("projection_dim", 512)?,
         text: Some(TextConfig {

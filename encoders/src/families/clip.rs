@@ -6,16 +6,18 @@
 //! - **pooling**: the class token; the end token, or the highest id in checkpoints that name none
 //! - **projection**: linear, without a bias; one logit scale
 //! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`; CLIP's byte-pair tokenizer
+//! - **alone**: `clip_text_model`, `clip_vision_model`, with a projection or without
 //! - **map**: `clip_blocks.map`, `clip_text.map`, `clip_image.map`, `logits.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
-use super::common::{BASE, LOGITS, blocks, plan};
+use super::common::{BASE, LOGITS, blocks, plan, prefix, towers};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, TransformerConfig,
 };
 use unisono_nn::Map;
+use unisono_nn::weights::Weights;
 use unisono_processors::Json;
 use unisono_processors::Size;
 
@@ -75,4 +77,33 @@ pub(super) fn clip(source: &Checkpoint) -> Result<Plan> {
     map.add(IMAGE, &[("p", "vision_model.")])?;
     map.add(LOGITS, &[("pair", "text_image")])?;
     plan(source, config, map)
+}
+
+/// The projection to the shared space, which a tower that was saved alone may lack.
+fn projection(source: &Checkpoint, name: &str, width: i64) -> Result<(ProjectionConfig, i64)> {
+    let dim = source.config.int("projection_dim", 512)?;
+    let there = Weights::open(source.dir)?.has(name);
+    Ok(if there { (ProjectionConfig::Linear { bias: false }, dim) } else { (ProjectionConfig::None, width) })
+}
+
+/// A text tower alone.
+pub(super) fn clip_text_model(source: &Checkpoint) -> Result<Plan> {
+    let p = prefix(source, &["text_model.", ""], "embeddings.token_embedding.weight")?;
+    let tower = clip_text(source.config)?;
+    let (projection, dim) = projection(source, "text_projection.weight", tower.transformer.width)?;
+    let mut map = Map::default();
+    map.add(BLOCKS, &[("m", "text"), ("p", &p)])?;
+    map.add(TEXT, &[("p", &p), ("projection", "text_projection")])?;
+    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..towers(dim) }, map)
+}
+
+/// An image tower alone.
+pub(super) fn clip_vision_model(source: &Checkpoint) -> Result<Plan> {
+    let p = prefix(source, &["vision_model.", ""], "embeddings.class_embedding")?;
+    let tower = clip_vision(source.config)?;
+    let (projection, dim) = projection(source, "visual_projection.weight", tower.transformer.width)?;
+    let mut map = Map::default();
+    map.add(BLOCKS, &[("m", "image"), ("p", &p)])?;
+    map.add(IMAGE, &[("p", &p)])?;
+    plan(source, ModelConfig { image: Some(ImageConfig { projection, ..tower }), ..towers(dim) }, map)
 }

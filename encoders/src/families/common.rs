@@ -43,21 +43,24 @@ pub(super) fn prefix(source: &Checkpoint, known: &[&str], probe: &str) -> Result
     })
 }
 
-/// What a map says of the biases of queries, keys and values: they may be missing.
-pub(super) fn missing_bias(source: &Checkpoint) -> Result<&'static str> {
-    Ok(if source.config.bool("qkv_bias", true)? { "" } else { "?" })
+/// What a map says of the biases of queries, keys and values, which stand under `at`: zeros where the configuration has none.
+pub(super) fn qkv_bias(json: Json, at: &str) -> Result<String> {
+    let [q, k, v] = ["query", "key", "value"].map(|part| format!("{at}.{part}.bias"));
+    Ok(if json.bool("qkv_bias", true)? { format!("cat({q}, {k}, {v})") } else { "zero()".to_owned() })
+}
+
+/// Where ViT's kin keep the linear layers of attention.
+pub(super) const VIT_ATTENTION: &str = "{p}encoder.layer.{l}.attention.attention";
+
+/// A model without towers, to be filled.
+pub(super) fn towers(embed_dim: i64) -> ModelConfig {
+    ModelConfig { embed_dim, text: None, image: None, audio: None, video: None, logit_bias: false }
 }
 
 /// An image tower alone.
 pub(super) fn alone(config: ImageConfig) -> ModelConfig {
-    ModelConfig {
-        embed_dim: config.transformer.width,
-        image: Some(config),
-        text: None,
-        audio: None,
-        video: None,
-        logit_bias: false,
-    }
+    let width = config.transformer.width;
+    ModelConfig { image: Some(config), ..towers(width) }
 }
 
 /// The plan of a checkpoint in Hugging Face's files.
@@ -65,7 +68,7 @@ pub(super) fn plan(source: &Checkpoint, config: ModelConfig, map: Map) -> Result
     let weights = Weights::open(source.dir)?;
     let processors = Processors {
         image: super::source::image_processor(source, &config)?,
-        text: super::source::text_processor(source.dir, source.family, &config)?,
+        text: super::source::text_processor(source.dir, source.family, &config, source.padding()?)?,
         audio: super::source::audio_processor(source, &config)?,
     };
     Ok(Plan { config, map, weights, processors })

@@ -1,15 +1,16 @@
 //! Which family a checkpoint is of, and its towers with their weights.
 
-use super::source::{Checkpoint, Plan};
+use super::source::{Checkpoint, KEYS, Plan};
 use super::{
-    ast, bert, blip, chinese_clip, clap, clip, dinov2, mpnet, open_clip, siglip, vit, whisper, xclip,
+    ast, bert, blip, chinese_clip, clap, clip, dinov2, dual_encoder, faster_whisper, mpnet, open_clip,
+    siglip, vit, whisper, xclip,
 };
 use crate::{Error, LoadReport, Model, Result};
 use serde_json::Value;
 use std::path::Path;
 use tch::Device;
 use unisono_nn::weights::Weights;
-use unisono_processors::Json;
+use unisono_processors::{Json, Keys, Reads};
 
 /// A checkpoint that was read.
 #[derive(Debug)]
@@ -25,13 +26,22 @@ pub struct Imported {
 /// A `model_type` and what reads it.
 type Family = (&'static str, fn(&Checkpoint) -> Result<Plan>);
 
-const FAMILIES: [Family; 16] = [
+const FAMILIES: [Family; 26] = [
     ("clip", clip::clip),
+    ("clip_text_model", clip::clip_text_model),
+    ("clip_vision_model", clip::clip_vision_model),
     ("siglip", siglip::siglip),
+    ("siglip_text_model", siglip::siglip_text_model),
+    ("siglip_vision_model", siglip::siglip_vision_model),
     ("siglip2", siglip::siglip),
+    ("siglip2_text_model", siglip::siglip_text_model),
+    ("siglip2_vision_model", siglip::siglip_vision_model),
     ("chinese_clip", chinese_clip::chinese_clip),
+    ("vision-text-dual-encoder", dual_encoder::dual_encoder),
     ("xclip", xclip::xclip),
     ("clap", clap::clap),
+    ("clap_text_model", clap::clap_text_model),
+    ("clap_audio_model", clap::clap_audio_model),
     ("blip", blip::blip),
     ("vit", vit::vit),
     ("dinov2", dinov2::dinov2),
@@ -42,9 +52,10 @@ const FAMILIES: [Family; 16] = [
     ("mpnet", mpnet::mpnet),
     ("audio-spectrogram-transformer", ast::ast),
     ("whisper", whisper::whisper),
+    (faster_whisper::NAME, faster_whisper::plan),
 ];
 
-/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, or a `model_type` of `config.json`.
+/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, `faster-whisper`, or a `model_type` of `config.json`.
 ///
 /// # Errors
 /// No configuration there, or none of a known family.
@@ -60,6 +71,9 @@ pub fn family(dir: &Path) -> Result<String> {
         ));
     }
     let value: Value = unisono_processors::read_json(&config)?;
+    if faster_whisper::is(dir, &value) {
+        return Ok(faster_whisper::NAME.to_owned());
+    }
     let found = value.get("model_type").and_then(Value::as_str).unwrap_or("none");
     if found == crate::files::MODEL_TYPE || FAMILIES.iter().any(|(name, _)| *name == found) {
         return Ok(found.to_owned());
@@ -82,20 +96,24 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
         return Ok(Imported { family, model, report });
     }
     let path = dir.join(if family == "open_clip" { "open_clip_config.json" } else { "config.json" });
-    let plan = if family == "open_clip" {
-        open_clip::plan(dir)?
-    } else {
-        let value: Value = unisono_processors::read_json(&path)?;
-        let source = Checkpoint { dir, config: Json::new(&path, &value), family: &family };
-        let Some((_, plan)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
-            return Err(Error::format(&path, format!("model_type {family:?} is no other library's")));
-        };
-        plan(&source)?
-    };
+    let plan = if family == "open_clip" { open_clip::plan(dir)? } else { plan(&path, dir, &family)? };
     plan.config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
     let model = Model::blank(plan.config, plan.processors, device, plan.weights.room())?;
     let report = plan.map.fill(model.params(), &plan.weights)?;
     Ok(Imported { family, model, report })
+}
+
+/// What a configuration of Hugging Face's asks for; a key that is neither read nor known to change nothing is an error.
+fn plan(path: &Path, dir: &Path, family: &str) -> Result<Plan> {
+    let value: Value = unisono_processors::read_json(path)?;
+    let reads = Reads::default();
+    let source = Checkpoint { dir, config: Json::new(path, &value).counted(&reads), family };
+    let Some((_, plan)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
+        return Err(Error::format(path, format!("model_type {family:?} is no other library's")));
+    };
+    let plan = plan(&source)?;
+    source.config.finish(&Keys::new(&[KEYS])?, family)?;
+    Ok(plan)
 }
 
 impl Model {
@@ -106,5 +124,106 @@ impl Model {
     /// A missing or broken file, an unknown family, another format version, sizes that do not fit each other.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
         load(dir, device).map(|found| found.model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What each family's reader looks for in the weights before it believes the configuration.
+    const PROBES: [&str; 10] = [
+        "embeddings.cls_token",
+        "embeddings.class_embedding",
+        "embeddings.patch_embedding.weight",
+        "embeddings.token_embedding.weight",
+        "audio_encoder.patch_embed.proj.weight",
+        "embeddings.word_embeddings.weight",
+        "encoder.conv1.weight",
+        "text_model.embeddings.token_embedding.weight",
+        "vision_proj.weight",
+        "text_encoder.embeddings.word_embeddings.weight",
+    ];
+
+    /// Every key that the libraries write (`fixtures/keys.py`).
+    fn written() -> Value {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/keys.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    fn folder() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let one = PROBES.map(|n| (n.to_owned(), tch::Tensor::from_slice(&[1f32])));
+        unisono_nn::tensors::write(&dir.path().join("model.safetensors"), &one, Default::default()).unwrap();
+        dir
+    }
+
+    fn read(dir: &Path, family: &str, config: &Value) -> Result<Plan> {
+        let path = dir.join("config.json");
+        std::fs::write(&path, config.to_string()).unwrap();
+        plan(&path, dir, family)
+    }
+
+    /// Dotted paths of all values that are no objects, and of objects that may have any keys.
+    fn paths(at: &str, value: &Value, out: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let path = format!("{at}/{key}");
+            match value {
+                Value::Object(_) if !key.ends_with("id2label") && !key.ends_with("label2id") => {
+                    paths(&path, value, out)
+                }
+                _ => out.push(path),
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_that_the_library_writes_is_read_or_listed_or_refused() {
+        let (written, dir) = (written(), folder());
+        let (mut keys, mut wrong) = (0, Vec::new());
+        for (family, whole) in written["config.json"].as_object().unwrap() {
+            if FAMILIES.iter().all(|(name, _)| name != family) {
+                wrong.push(format!("{family}: not read"));
+                continue;
+            }
+            // As it is written, and with everything left to its default: the same model.
+            let usual = match (read(dir.path(), family, whole), read(dir.path(), family, &json!({}))) {
+                (Ok(a), Ok(b)) if a.config == b.config => a.config,
+                // It has no towers of its own by default.
+                (Ok(a), Err(_)) if family == "vision-text-dual-encoder" => a.config,
+                (Ok(a), Ok(b)) => {
+                    wrong.push(format!("{family}: written {:?}, by default {:?}", a.config, b.config));
+                    continue;
+                }
+                (a, b) => {
+                    wrong
+                        .extend([a, b].into_iter().filter_map(|r| r.err()).map(|e| format!("{family}: {e}")));
+                    continue;
+                }
+            };
+            let mut all = Vec::new();
+            paths("", whole, &mut all);
+            for path in all {
+                keys += 1;
+                // No key may have this value: it is told by its name, unless the key is listed with a reason whatever it says.
+                let (mut changed, never) = (whole.clone(), json!({"never": 1}));
+                *changed.pointer_mut(&path).unwrap() = never.clone();
+                let dotted = path[1..].replace('/', ".");
+                let listed = Keys::new(&[KEYS]).unwrap().reason(&dotted, &never, family).is_some();
+                match read(dir.path(), family, &changed) {
+                    Err(e) if e.to_string().contains(dotted.split('.').next_back().unwrap()) => {}
+                    Ok(found) if listed && found.config == usual => {}
+                    Ok(_) => wrong.push(format!("{family} {dotted}: neither read nor listed")),
+                    Err(e) => wrong.push(format!("{family} {dotted}: {e}")),
+                }
+            }
+            let mut more = whole.clone();
+            more["a_new_key"] = json!(1);
+            let e = read(dir.path(), family, &more).unwrap_err().to_string();
+            assert!(e.contains("config.json: a_new_key: expected no such key"), "{e}");
+        }
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+        assert!(keys > 500, "{keys}");
     }
 }

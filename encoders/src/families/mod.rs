@@ -4,19 +4,25 @@
 mod ast;
 mod bert;
 mod blip;
+mod borrowed;
 mod chinese_clip;
 mod clap;
 mod clip;
 mod common;
 mod dinov2;
+mod dual_encoder;
+mod faster_whisper;
 mod load;
 mod mpnet;
 mod open_clip;
+mod sentence;
 mod siglip;
 mod source;
+mod timm;
 mod vit;
 mod whisper;
 mod xclip;
 
+pub use faster_whisper::FasterWhisper;
 pub use load::{Imported, family, load};
-pub use source::activation;
+pub use source::{KEYS, activation};

@@ -10,6 +10,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.5e-7
 
 use super::bert::{alone, prefix, tower};
+use super::sentence;
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::RelativeConfig;
@@ -18,7 +19,7 @@ use unisono_nn::Map;
 const MPNET: &str = include_str!("../../maps/mpnet_text.map");
 
 pub(super) fn mpnet(source: &Checkpoint) -> Result<Plan> {
-    let (mut tower, rows) = tower(source.config, source.dir, source.family)?;
+    let (mut tower, rows) = tower(source.config, source.family, sentence::limit(source)?)?;
     let buckets = source.config.int("relative_attention_num_buckets", 32)?;
     tower.transformer.relative = Some(RelativeConfig { buckets, max_distance: 128 });
     let mut map = Map::default();

@@ -7,53 +7,58 @@
 //! - **projection**: linear or two layers; a logit scale, and a bias where SigLIP's loss was used
 //! - **processor**: `preprocess_cfg`, by `ImageProcessor::from_open_clip`; OpenCLIP's cleaning of texts
 //! - **map**: `open_clip_blocks.map`, `open_clip_text.map`, `open_clip_image.map`, `timm_image.map`, `bert_text.map`, `logits.map`
-//! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 1.2e-6
+//! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 1.4e-6
 
-use super::bert::Rows;
-use super::source::Plan;
+use super::source::{Plan, special_id};
+use super::{borrowed, timm};
 use crate::config::{
-    Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig,
-    StemConfig, TextConfig, TransformerConfig,
+    Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig,
+    TextConfig, TransformerConfig,
 };
 use crate::{Error, Processors, Result};
 use serde_json::Value;
 use std::path::Path;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::Json;
-use unisono_processors::Size;
-use unisono_processors::{Cleaning, ImageProcessor, TextProcessor, TextRules};
+use unisono_processors::{Cleaning, ImageProcessor, Json, Keys, Reads, Size, TextProcessor, TextRules};
 
 const LOGITS: &str = include_str!("../../maps/logits.map");
 const BLOCKS: &str = include_str!("../../maps/open_clip_blocks.map");
 const TEXT: &str = include_str!("../../maps/open_clip_text.map");
 const IMAGE: &str = include_str!("../../maps/open_clip_image.map");
-const TIMM: &str = include_str!("../../maps/timm_image.map");
+/// What need not be read of the file.
+const KEYS: &str = include_str!("../../keys/open_clip.keys");
 
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("open_clip_config.json");
     let value: Value = unisono_processors::read_json(&path)?;
-    let whole = Json::new(&path, &value);
+    let reads = Reads::default();
+    let whole = Json::new(&path, &value).counted(&reads);
     // Older files hold the model's configuration alone.
-    let model = if whole.get("model_cfg").is_some() { whole.object("model_cfg") } else { whole };
+    let model = if whole.has("model_cfg") { whole.object("model_cfg") } else { whole };
     let weights = Weights::open_open_clip(dir)?;
     let dim = model.int("embed_dim", 512)?;
     let quick = model.bool("quick_gelu", false)?;
     let (text, vision) = (model.object("text_cfg"), model.object("vision_cfg"));
     let mut map = Map::default();
+    // What a tower of another library is configured by is its name; the keys of the library's own are passed over, and the other way round.
     let image = if vision.get("timm_model_name").is_some() {
-        timm(vision, &weights, &mut map)?
+        vision.pass_over(&OWN_IMAGE);
+        timm::image(vision, &weights, &mut map)?
     } else {
+        vision.pass_over(&TIMM_IMAGE);
         image(vision, dim, quick, &weights, &mut map)?
     };
-    let text = if text.get("hf_model_name").is_some() {
-        borrowed_text(text, dim, &weights, &mut map)?
+    let (text, padding) = if text.get("hf_model_name").is_some() {
+        text.pass_over(&OWN_TEXT);
+        borrowed::text(dir, text, dim, &weights, &mut map)?
     } else {
-        own_text(text, quick, &weights, &mut map)?
+        text.pass_over(&BORROWED_TEXT);
+        (own_text(text, quick, &weights, &mut map)?, None)
     };
     let logit_bias = weights.has("logit_bias");
     map.add(LOGITS, &[("pair", "text_image")])?;
-    if model.get("multimodal_cfg").is_some() {
+    if model.has("multimodal_cfg") {
         // CoCa's decoder writes captions; it is no part of the shared space.
         map.add("ignore text_decoder.*", &[])?;
     }
@@ -66,30 +71,107 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         video: None,
         logit_bias,
     };
-    let text_processor = text_processor(dir, model.object("text_cfg"), &config)?;
+    let text_processor = text_processor(dir, model.object("text_cfg"), &config, padding)?;
+    whole.finish(&Keys::new(&[KEYS])?, "")?;
     let processors = Processors { image: Some(processor), text: text_processor, audio: None };
     Ok(Plan { config, map, weights, processors })
 }
 
-/// OpenCLIP cleans every text first; towers without a causal mask attend to the padding.
-fn text_processor(dir: &Path, json: Json, config: &ModelConfig) -> Result<Option<TextProcessor>> {
+/// What tells a tower of the library's own.
+const OWN_IMAGE: [&str; 16] = [
+    "layers",
+    "width",
+    "head_width",
+    "mlp_ratio",
+    "patch_size",
+    "ls_init_value",
+    "attentional_pool",
+    "attn_pooler_queries",
+    "attn_pooler_heads",
+    "no_ln_pre",
+    "pos_embed_type",
+    "final_ln_after_pool",
+    "pool_type",
+    "act_kwargs",
+    "norm_kwargs",
+    "block_type",
+];
+const TIMM_IMAGE: [&str; 3] = ["timm_pool", "timm_proj", "timm_proj_bias"];
+const OWN_TEXT: [&str; 16] = [
+    "vocab_size",
+    "width",
+    "heads",
+    "layers",
+    "mlp_ratio",
+    "ls_init_value",
+    "embed_cls",
+    "pad_id",
+    "eos_id",
+    "no_causal_mask",
+    "pool_type",
+    "proj_bias",
+    "proj_type",
+    "act_kwargs",
+    "norm_kwargs",
+    "block_type",
+];
+const BORROWED_TEXT: [&str; 2] = ["hf_proj_type", "hf_pooler_type"];
+
+/// The library cleans every text, then takes the tokenizer that the file names, or its own. It pads every text to the context length; where the
+/// padding is seen, by attention or pooling, it is a part of the contract.
+fn text_processor(
+    dir: &Path,
+    json: Json,
+    config: &ModelConfig,
+    padding: Option<i64>,
+) -> Result<Option<TextProcessor>> {
     let Some(text) = &config.text else { return Ok(None) };
-    let borrowed = json.get("hf_tokenizer_name").is_some();
-    let default = if borrowed { "whitespace" } else { "lower" };
-    let clean = match json.object("tokenizer_kwargs").text("clean", default)? {
+    let borrowed = !json.text("hf_tokenizer_name", "")?.is_empty();
+    let settings = json.object("tokenizer_kwargs");
+    let clean = match settings.text("clean", if borrowed { "whitespace" } else { "lower" })? {
         "lower" => Cleaning::Lower,
         "whitespace" => Cleaning::Whitespace,
         "canonicalize" => Cleaning::Canonicalize,
-        other => {
-            let expected = "tokenizer_kwargs.clean: expected lower, whitespace or canonicalize";
-            return Err(Error::format(json.path, format!("{expected}, found {other:?}")));
+        _ => return Err(settings.wrong("clean", "lower, whitespace or canonicalize").into()),
+    };
+    let strips = settings.bool("strip_sep_token", false)?;
+    if !json.text("tokenizer_mode", "")?.is_empty() {
+        return Err(json
+            .wrong("tokenizer_mode", "none: another mode puts other tokens around a text")
+            .into());
+    }
+    let context = usize::try_from(text.context_length).unwrap_or(1);
+    let rules = TextRules { clean, padding, ..TextRules::default() };
+    // The library's own tokenizer does not look into the folder. A smaller vocabulary is not its own.
+    let made = match borrowed {
+        false if text.vocab_size >= TextProcessor::CLIP_TOKENS => {
+            Some(TextProcessor::open_clip(context, text.vocab_size, rules)?)
         }
+        _ => TextProcessor::from_checkpoint(dir, "open_clip", context, text.vocab_size, rules)?,
+    };
+    let Some(made) = made else { return Ok(None) };
+    let named = |which: &str, usual: &[&str]| special_id(dir, "open_clip", which, usual);
+    let pad = if borrowed { named("pad_token", &["<pad>", "[PAD]"])?.unwrap_or(0) } else { 0 };
+    if let Some(class) = text.class_token.filter(|c| c.pad != pad) {
+        let expected = format_args!("{pad}, which the tokenizer pads with");
+        return Err(json.wrong("pad_id", format_args!("{expected}, not {}", class.pad)).into());
+    }
+    // Every text ends with this token, so the first of them is found whatever follows.
+    let closes = made.encode("a")?.last() == Some(&pad);
+    let seen = match text.pooling {
+        _ if text.class_token.is_some() => false,
+        Pooling::Last => true,
+        Pooling::Highest => pad > 0 && !closes,
+        Pooling::End(id) => id == pad && !closes,
+        _ => false,
     };
     let attends = json.bool("no_causal_mask", false)?;
-    let fixed_pad = if attends { Some(super::source::pad_id(dir)?) } else { None };
-    let context = usize::try_from(text.context_length).unwrap_or(1);
-    let rules = TextRules { clean, fixed_pad };
-    Ok(TextProcessor::from_checkpoint(dir, "open_clip", context, text.vocab_size, rules)?)
+    let stripped = if strips { named("sep_token", &["[SEP]", "</s>"])? } else { None };
+    if strips && stripped.is_none() {
+        return Err(settings.wrong("strip_sep_token", "false: the tokenizer has no such token").into());
+    }
+    let fixed_pad = (attends || seen).then_some(pad);
+    Ok(Some(made.with_rules(TextRules { fixed_pad, stripped, ..rules })))
 }
 
 /// Settings that change the arithmetic and that no published checkpoint here has.
@@ -108,6 +190,9 @@ const CUSTOM: [&str; 6] =
 
 fn own_blocks(json: Json, sizes: [i64; 3], quick: bool) -> Result<TransformerConfig> {
     refuse(json, &CUSTOM)?;
+    if json.text("block_type", "default")? != "default" {
+        return Err(json.wrong("block_type", "default").into());
+    }
     let [width, depth, heads] = sizes;
     let act = json.object("act_kwargs").text("approximate", "none")?;
     Ok(TransformerConfig {
@@ -147,14 +232,23 @@ fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) ->
     };
     let after = json.bool("final_ln_after_pool", false)?;
     let p = "visual.";
+    let kind = json.text("pool_type", "tok")?;
+    let (heads_of_pool, count) = (json.int("attn_pooler_heads", 8)?, json.int("attn_pooler_queries", 256)?);
+    if queries && kind != "tok" {
+        return Err(json
+            .wrong("pool_type", "tok beside attentional_pool: its first query is the image's")
+            .into());
+    }
+    if queries && json.object("norm_kwargs").float("eps", 1e-5)? != 1e-5 {
+        return Err(json
+            .object("norm_kwargs")
+            .wrong("eps", "0.00001 beside attentional_pool, whose norms have no other")
+            .into());
+    }
     let pooling = if queries {
-        Pooling::Queries {
-            width: dim,
-            heads: json.int("attn_pooler_heads", 8)?,
-            count: json.int("attn_pooler_queries", 256)?,
-        }
+        Pooling::Queries { width: dim, heads: heads_of_pool, count }
     } else {
-        match json.text("pool_type", "tok")? {
+        match kind {
             "tok" => Pooling::First,
             "avg" => Pooling::Mean,
             other => {
@@ -191,105 +285,17 @@ fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) ->
     })
 }
 
-/// Head counts of timm's Vision Transformers by the size in their names; others have heads of 64.
-const TIMM_HEADS: [(&str, i64); 4] = [("so400m", 16), ("giantopt", 16), ("huge", 16), ("so150m", 12)];
-
-/// timm's names that compute GELU by its approximation.
-fn timm_tanh(name: &str) -> bool {
-    name.contains("siglip")
-        && (name.contains("giantopt")
-            || name.contains("so400m_patch16")
-            || name.contains("base_patch32")
-            || (name.contains("large") && name.ends_with("512")))
-}
-
-/// A Vision Transformer of timm: sizes are read off the weights, since its configuration is only a name.
-fn timm(json: Json, weights: &Weights, map: &mut Map) -> Result<ImageConfig> {
-    let name = json.text("timm_model_name", "")?;
-    let p = "visual.";
-    let shape = |n: &str| weights.shape(&format!("{p}trunk.{n}"));
-    let kernel = shape("patch_embed.proj.weight");
-    let fc1 = shape("blocks.0.mlp.fc1.weight");
-    let (Some(&[width, 3, patch_h, patch_w]), Some(&[hidden, _])) = (kernel, fc1) else {
-        return Err(Error::format(
-            json.path,
-            format!("timm model {name:?} is no Vision Transformer with patches; only those are supported"),
-        ));
-    };
-    let depth = (0..).take_while(|l| shape(&format!("blocks.{l}.norm1.weight")).is_some()).count() as i64;
-    let named = TIMM_HEADS.iter().find(|(part, _)| name.contains(part)).map(|(_, heads)| *heads);
-    let heads = named.unwrap_or(width / json.int("head_width", 64)?.max(1));
-    let class = shape("cls_token").is_some();
-    if shape("reg_token").is_some() || shape("blocks.0.attn.q_norm.weight").is_some() {
-        return Err(Error::format(
-            json.path,
-            format!("timm model {name:?}: registers and query norms are not supported"),
-        ));
-    }
-    let pooling = match json.text("timm_pool", "avg")? {
-        "map" => Pooling::Map,
-        "token" | "tok" => Pooling::First,
-        "avg" | "" if !class || json.text("timm_pool", "avg")? == "avg" => Pooling::Mean,
-        "" => Pooling::First,
-        other => {
-            return Err(Error::format(
-                json.path,
-                format!("timm_pool: expected map, avg or token, found {other:?}"),
-            ));
-        }
-    };
-    let after = shape("fc_norm.weight").is_some();
-    let projection = match json.text("timm_proj", "linear")? {
-        "none" => ProjectionConfig::None,
-        "linear" => ProjectionConfig::Linear { bias: json.bool("timm_proj_bias", false)? },
-        "mlp" => {
-            let hidden = weights.shape("visual.head.mlp.fc1.weight").map_or(0, |s| s[0]);
-            ProjectionConfig::Mlp { hidden, activation: Activation::Gelu, bias: true }
-        }
-        other => {
-            return Err(Error::format(
-                json.path,
-                format!("timm_proj: expected linear, mlp or none, found {other:?}"),
-            ));
-        }
-    };
-    let table = format!("{p}trunk.pos_embed");
-    let vars = [
-        ("p", p.to_owned()),
-        ("prefix", format!("add({p}trunk.cls_token, rows({table}, 0, 1))")),
-        ("position", if class { format!("rows({table}, 1)") } else { table }),
-        ("norm", if after { "fc_norm".to_owned() } else { "norm".to_owned() }),
-    ];
-    map.add(TIMM, &vars.each_ref().map(|(k, v)| (*k, v.as_str())))?;
-    Ok(ImageConfig {
-        size: Size { sides: json.pair("image_size", 224)? },
-        stem: StemConfig::Patch { size: [patch_h, patch_w], stride: None },
-        flexible: false,
-        prefix: i64::from(class),
-        transformer: TransformerConfig {
-            mlp_ratio: hidden as f64 / width.max(1) as f64,
-            activation: if timm_tanh(name) { Activation::GeluTanh } else { Activation::Gelu },
-            norm_eps: 1e-6,
-            input_norm: shape("norm_pre.weight").is_some(),
-            final_norm: if after { FinalNorm::Pooled } else { FinalNorm::Tokens },
-            layer_scale: shape("blocks.0.ls1.gamma").map(|_| 1e-5),
-            ..TransformerConfig::new(width, depth, heads)
-        },
-        pooling,
-        projection,
-    })
-}
-
 fn own_text(json: Json, quick: bool, weights: &Weights, map: &mut Map) -> Result<TextConfig> {
     refuse(json, &["use_pad_mask"])?;
     let p = if weights.has("text.token_embedding.weight") { "text." } else { "" };
     let class = json.bool("embed_cls", false)?;
     let bias = json.bool("proj_bias", false)?;
     let none = json.text("proj_type", "linear")? == "none";
+    let end = json.int("eos_id", 2)?;
     let pooling = match json.text("pool_type", "argmax")? {
         _ if class => Pooling::Last,
         "argmax" => Pooling::Highest,
-        "eos" => Pooling::End(json.int("eos_id", 2)?),
+        "eos" => Pooling::End(end),
         "first" => Pooling::First,
         "last" => Pooling::Last,
         other => {
@@ -318,75 +324,5 @@ fn own_text(json: Json, quick: bool, weights: &Weights, map: &mut Map) -> Result
         class_token: class.then_some(ClassToken { pad, shifted: !json.bool("correct_cls_mask", false)? }),
         pooler: false,
         projection: if none { ProjectionConfig::None } else { ProjectionConfig::Linear { bias } },
-    })
-}
-
-/// A text tower of Hugging Face inside OpenCLIP: the configuration only names it, so sizes are read off the weights.
-fn borrowed_text(json: Json, dim: i64, weights: &Weights, map: &mut Map) -> Result<TextConfig> {
-    let name = json.text("hf_model_name", "")?;
-    let p = "text.transformer.";
-    let shape = |n: &str| weights.shape(&format!("{p}{n}"));
-    let (Some(&[vocab, width]), Some(&[positions, _]), Some(&[hidden, _])) = (
-        shape("embeddings.word_embeddings.weight"),
-        shape("embeddings.position_embeddings.weight"),
-        shape("encoder.layer.0.intermediate.dense.weight"),
-    ) else {
-        return Err(Error::format(
-            json.path,
-            format!("text tower {name:?} is none of BERT, RoBERTa and XLM-R; only those are supported"),
-        ));
-    };
-    let depth = (0..)
-        .take_while(|l| shape(&format!("encoder.layer.{l}.intermediate.dense.weight")).is_some())
-        .count();
-    let roberta = name.contains("roberta");
-    let first = if roberta { 2 } else { 0 };
-    let pooling = match json.text("hf_pooler_type", "mean_pooler")? {
-        "mean_pooler" => Pooling::Mean,
-        "cls_pooler" | "cls_last_hidden_state_pooler" => Pooling::First,
-        other => {
-            return Err(Error::format(
-                json.path,
-                format!("hf_pooler_type: expected mean_pooler or cls_pooler, found {other:?}"),
-            ));
-        }
-    };
-    let projection = match json.text("hf_proj_type", "mlp")? {
-        "linear" => ProjectionConfig::Linear { bias: false },
-        "mlp" => {
-            let hidden = (width + dim) / 2;
-            ProjectionConfig::Mlp { hidden, activation: Activation::Gelu, bias: false }
-        }
-        other => {
-            return Err(Error::format(
-                json.path,
-                format!("hf_proj_type: expected linear or mlp, found {other:?}"),
-            ));
-        }
-    };
-    let context = json.int("context_length", 77)?.min(positions - first);
-    let rows = Rows { first, end: first + context };
-    super::bert::add_bert(map, p, &rows)?;
-    map.add("text.projection.weight = text.proj.weight", &[])?;
-    map.add("text.projection.fc1.weight = text.proj.0.weight", &[])?;
-    map.add("text.projection.fc2.weight = text.proj.2.weight", &[])?;
-    let heads = json.int("heads", (width / 64).max(1))?;
-    Ok(TextConfig {
-        vocab_size: vocab,
-        context_length: context,
-        transformer: TransformerConfig {
-            mlp_ratio: hidden as f64 / width.max(1) as f64,
-            norm: NormPlace::Post,
-            input_norm: true,
-            final_norm: FinalNorm::None,
-            norm_eps: if roberta { 1e-5 } else { 1e-12 },
-            ..TransformerConfig::new(width, depth as i64, heads)
-        },
-        pooling,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: json.text("hf_pooler_type", "mean_pooler")? == "cls_pooler"
-            && shape("pooler.dense.weight").is_some(),
-        projection,
     })
 }

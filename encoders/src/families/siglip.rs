@@ -6,62 +6,96 @@
 //! - **pooling**: images: a learned query and a feed-forward part (`map`); texts: the last token, padding included
 //! - **projection**: none for images; linear with a bias for texts; a logit scale and a logit bias
 //! - **processor**: both edges are resized, or NaFlex's patches; texts are padded to the context length and not masked
+//! - **alone**: `siglip_text_model`, `siglip_vision_model` and those of `siglip2`
 //! - **map**: `clip_blocks.map`, `clip_text.map`, `siglip_image.map`, `logits.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 7.7e-7
 
 use super::clip::{BLOCKS, TEXT};
-use super::common::{BASE, LOGITS, blocks, plan};
+use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig};
 use unisono_nn::Map;
-use unisono_processors::Size;
+use unisono_processors::{Json, Size};
 
 const IMAGE: &str = include_str!("../../maps/siglip_image.map");
 
-pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
-    let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
-    let text_blocks = blocks(text, BASE, "gelu_pytorch_tanh", 1e-6)?;
-    let image_blocks = blocks(vision, BASE, "gelu_pytorch_tanh", 1e-6)?;
-    let flexible = source.family == "siglip2";
-    let patch = vision.pair("patch_size", 16)?;
+/// The text tower: its head projects to the shared space.
+fn text_tower(json: Json) -> Result<(TextConfig, i64)> {
+    let transformer = blocks(json, BASE, "gelu_pytorch_tanh", 1e-6)?;
+    let dim = json.int("projection_size", transformer.width)?;
+    let tower = TextConfig {
+        vocab_size: json.int("vocab_size", 32000)?,
+        context_length: json.int("max_position_embeddings", 64)?,
+        transformer,
+        pooling: Pooling::Last,
+        token_dropout: 0.0,
+        class_token: None,
+        pooler: false,
+        projection: ProjectionConfig::Linear { bias: true },
+    };
+    Ok((tower, dim))
+}
+
+fn image_tower(json: Json, flexible: bool) -> Result<ImageConfig> {
+    let patch = json.pair("patch_size", 16)?;
     let size = if flexible {
-        let side = (vision.int("num_patches", 256)? as f64).sqrt().round() as i64;
+        let side = (json.int("num_patches", 256)? as f64).sqrt().round() as i64;
         [side * patch[0], side * patch[1]]
     } else {
-        vision.pair("image_size", 224)?
+        json.pair("image_size", 224)?
     };
-    let width = image_blocks.width;
-    let config = ModelConfig {
-        embed_dim: width,
-        text: Some(TextConfig {
-            vocab_size: text.int("vocab_size", 32000)?,
-            context_length: text.int("max_position_embeddings", 64)?,
-            transformer: text_blocks,
-            pooling: Pooling::Last,
-            token_dropout: 0.0,
-            class_token: None,
-            pooler: false,
-            projection: ProjectionConfig::Linear { bias: true },
-        }),
-        image: Some(ImageConfig {
-            size: Size { sides: size },
-            stem: StemConfig::Patch { size: patch, stride: None },
-            flexible,
-            prefix: 0,
-            transformer: image_blocks,
-            pooling: Pooling::Map,
-            projection: ProjectionConfig::None,
-        }),
-        audio: None,
-        video: None,
-        logit_bias: true,
-    };
+    Ok(ImageConfig {
+        size: Size { sides: size },
+        stem: StemConfig::Patch { size: patch, stride: None },
+        flexible,
+        prefix: 0,
+        transformer: blocks(json, BASE, "gelu_pytorch_tanh", 1e-6)?,
+        pooling: Pooling::Map,
+        projection: ProjectionConfig::None,
+    })
+}
+
+fn add_text(map: &mut Map, p: &str) -> Result<()> {
+    map.add(BLOCKS, &[("m", "text"), ("p", p)])?;
+    Ok(map.add(TEXT, &[("p", p), ("projection", &format!("{p}head"))])?)
+}
+
+fn add_image(map: &mut Map, p: &str, width: i64) -> Result<()> {
+    map.add(BLOCKS, &[("m", "image"), ("p", p)])?;
+    Ok(map.add(IMAGE, &[("p", p), ("w", &width.to_string())])?)
+}
+
+pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
+    let vision = source.config.object("vision_config");
+    let (text, dim) = text_tower(source.config.object("text_config"))?;
+    let image = image_tower(vision, source.family == "siglip2")?;
+    let width = image.transformer.width;
+    if dim != width {
+        let expected = format_args!("the width of the images' embeddings, {width}");
+        return Err(source.config.object("text_config").wrong("projection_size", expected).into());
+    }
     let mut map = Map::default();
-    map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;
-    map.add(TEXT, &[("p", "text_model."), ("projection", "text_model.head")])?;
-    map.add(BLOCKS, &[("m", "image"), ("p", "vision_model.")])?;
-    map.add(IMAGE, &[("p", "vision_model."), ("w", &width.to_string())])?;
+    add_text(&mut map, "text_model.")?;
+    add_image(&mut map, "vision_model.", width)?;
     map.add(LOGITS, &[("pair", "text_image")])?;
-    plan(source, config, map)
+    plan(source, ModelConfig { text: Some(text), image: Some(image), logit_bias: true, ..towers(width) }, map)
+}
+
+/// A text tower alone.
+pub(super) fn siglip_text_model(source: &Checkpoint) -> Result<Plan> {
+    let p = prefix(source, &["text_model.", ""], "embeddings.token_embedding.weight")?;
+    let (text, dim) = text_tower(source.config)?;
+    let mut map = Map::default();
+    add_text(&mut map, &p)?;
+    plan(source, ModelConfig { text: Some(text), ..towers(dim) }, map)
+}
+
+/// An image tower alone.
+pub(super) fn siglip_vision_model(source: &Checkpoint) -> Result<Plan> {
+    let p = prefix(source, &["vision_model.", ""], "embeddings.patch_embedding.weight")?;
+    let image = image_tower(source.config, source.family.starts_with("siglip2"))?;
+    let mut map = Map::default();
+    add_image(&mut map, &p, image.transformer.width)?;
+    plan(source, alone(image), map)
 }

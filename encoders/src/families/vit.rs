@@ -9,7 +9,7 @@
 //! - **map**: `vit_blocks.map`, `vit_image.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
-use super::common::{BASE, VIT_BLOCKS, alone, blocks, missing_bias, plan, prefix};
+use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, alone, blocks, plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ImageConfig, Pooling, ProjectionConfig, StemConfig};
@@ -31,7 +31,7 @@ pub(super) fn vit(source: &Checkpoint) -> Result<Plan> {
     });
     let p = prefix(source, &["", "vit."], "embeddings.cls_token")?;
     let mut map = Map::default();
-    map.add(VIT_BLOCKS, &[("m", "image"), ("p", &p), ("q", missing_bias(source)?)])?;
+    map.add(VIT_BLOCKS, &[("m", "image"), ("bias", &qkv_bias(json, VIT_ATTENTION)?), ("p", &p)])?;
     map.add(VIT, &[("p", &p)])?;
     plan(source, config, map)
 }

@@ -24,23 +24,36 @@ pub(super) fn whisper(source: &Checkpoint) -> Result<Plan> {
     let json = source.config;
     let width = json.int("d_model", 384)?;
     let positions = json.int("max_source_positions", 1500)?;
-    let config = ModelConfig {
-        embed_dim: width,
+    let config = tower(
+        json.int("num_mel_bins", 80)?,
+        positions,
+        TransformerConfig {
+            mlp_ratio: json.ratio("encoder_ffn_dim", 1536, width)?,
+            activation: activation(json, "activation_function", "gelu")?,
+            ..TransformerConfig::new(
+                width,
+                json.int("encoder_layers", 4)?,
+                json.int("encoder_attention_heads", 6)?,
+            )
+        },
+    );
+    let p = prefix(source, &["", "model."], "encoder.conv1.weight")?;
+    let mut map = Map::default();
+    map.add(WHISPER, &[("p", &p)])?;
+    plan(source, config, map)
+}
+
+/// Whisper's encoder alone, of so many mel bands and positions after the stem.
+pub(super) fn tower(mels: i64, positions: i64, transformer: TransformerConfig) -> ModelConfig {
+    ModelConfig {
+        embed_dim: transformer.width,
         audio: Some(AudioConfig::Transformer(SpectrogramConfig {
-            mels: json.int("num_mel_bins", 80)?,
-            max_frames: 2 * positions,
+            mels,
+            max_frames: positions.saturating_mul(2),
             stem: StemConfig::Frames { strides: vec![1, 2], activation: Activation::Gelu },
             grid: false,
             prefix: 0,
-            transformer: TransformerConfig {
-                mlp_ratio: json.ratio("encoder_ffn_dim", 1536, width)?,
-                activation: activation(json, "activation_function", "gelu")?,
-                ..TransformerConfig::new(
-                    width,
-                    json.int("encoder_layers", 4)?,
-                    json.int("encoder_attention_heads", 6)?,
-                )
-            },
+            transformer,
             pooling: Pooling::Mean,
             projection: ProjectionConfig::None,
         })),
@@ -48,9 +61,5 @@ pub(super) fn whisper(source: &Checkpoint) -> Result<Plan> {
         image: None,
         video: None,
         logit_bias: false,
-    };
-    let p = prefix(source, &["", "model."], "encoder.conv1.weight")?;
-    let mut map = Map::default();
-    map.add(WHISPER, &[("p", &p)])?;
-    plan(source, config, map)
+    }
 }

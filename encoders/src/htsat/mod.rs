@@ -9,7 +9,7 @@ use crate::towers::TowerOutput;
 use crate::{Error, Result};
 use fusion::Fusion;
 use tch::{Kind, Tensor};
-use unisono_nn::{BatchNorm, Conv2d, LayerNorm, Pass, Precision, Scope};
+use unisono_nn::{BatchNorm, Checkpoint, Conv2d, LayerNorm, Pass, Precision, Scope};
 use window::{Merge, WindowBlock};
 
 /// The tower.
@@ -20,7 +20,7 @@ pub struct Htsat {
     stem: Conv2d,
     stem_norm: Option<LayerNorm>,
     fusion: Option<Fusion>,
-    stages: Vec<(Vec<WindowBlock>, Option<Merge>)>,
+    stages: Vec<(Vec<Checkpoint<WindowBlock>>, Option<Merge>)>,
     norm: LayerNorm,
 }
 
@@ -36,8 +36,10 @@ impl Htsat {
         let mut stages = Vec::with_capacity(c.depths.len());
         for (stage, depth) in c.depths.iter().enumerate() {
             let at = scope.child(format!("stages.{stage}"));
-            let blocks =
-                (0..*depth).map(|i| WindowBlock::new(&at.child(format!("blocks.{i}")), c, stage, i, grid));
+            let blocks = (0..*depth).map(|i| {
+                let at = at.child(format!("blocks.{i}"));
+                Checkpoint::new(&at, |at| WindowBlock::new(at, c, stage, i, grid))
+            });
             let width = c.width << stage;
             let merge =
                 if stage + 1 < c.depths.len() { Some(Merge::new(&at.child("merge"), width)?) } else { None };
@@ -64,8 +66,8 @@ impl Htsat {
 
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
-        for block in self.stages.iter_mut().flat_map(|(blocks, _)| blocks) {
-            block.prepare(precision)?;
+        for block in self.stages.iter().flat_map(|(blocks, _)| blocks) {
+            block.layer().prepare(precision)?;
         }
         Ok(())
     }
@@ -105,7 +107,12 @@ impl Htsat {
         }
         for (blocks, merge) in &self.stages {
             for block in blocks {
-                y = block.forward(y, grid, pass)?;
+                y = match pass.checkpoint {
+                    true => block.forward(&[&y], pass, move |block, given, pass| {
+                        block.forward(given[0].shallow_clone(), grid, pass)
+                    })?,
+                    false => block.layer().forward(y, grid, pass)?,
+                };
             }
             if let Some(merge) = merge {
                 y = merge.forward(&y, grid)?;
@@ -132,5 +139,52 @@ impl Htsat {
         };
         let x = x.f_reshape([b, channels * folds, wide / folds, mels])?.f_permute([0, 1, 3, 2])?;
         Ok(x.f_reshape([b, channels, side, side])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ProjectionConfig;
+    use tch::Device;
+    use unisono_nn::Activation;
+
+    /// Blocks of windows that are run again learn the same, their relative positions too.
+    #[test]
+    fn checkpointed_windows_learn_the_same() {
+        let config = HtsatConfig {
+            mels: 8,
+            size: 16,
+            patch: [2, 2],
+            stride: [2, 2],
+            width: 8,
+            depths: vec![2, 1],
+            heads: vec![2, 2],
+            window: 4,
+            mlp_ratio: 2.0,
+            activation: Activation::Gelu,
+            norm_eps: 1e-5,
+            stem_norm: true,
+            fusion: None,
+            projection: ProjectionConfig::default(),
+        };
+        let root = Scope::root(1, Device::Cpu);
+        let tower = Htsat::new(&root, &config).unwrap();
+        let params = root.finish().trainable();
+        let of: Vec<&Tensor> = params.iter().map(|(_, t)| t).collect();
+        let mel = (Tensor::arange(2 * 30 * 8, (Kind::Float, Device::Cpu)) * 0.37).sin().view([2, 30, 8]);
+        let own = Tensor::from_slice(&[1i64, 1]);
+        // In evaluation: batch statistics would differ from run to run.
+        let run = |checkpoint| {
+            let out = tower.forward(&mel, &own, &Pass { checkpoint, ..Pass::EVAL }).unwrap();
+            let loss = out.pooled.square().sum(Kind::Float);
+            let grads = unisono_torch_ext::autograd::grad(&[&loss], &[None], &of, false, false).unwrap();
+            (loss, grads)
+        };
+        let (want, found) = (run(false), run(true));
+        assert_eq!(want.0, found.0);
+        for ((name, _), (want, found)) in params.iter().zip(want.1.iter().zip(&found.1)) {
+            assert!(want == found && want.is_some(), "{name}");
+        }
     }
 }

@@ -48,12 +48,12 @@ impl WindowBlock {
     }
 
     /// `[B, h·w, W]` → the same.
-    pub fn forward(&self, x: Tensor, grid: [i64; 2], pass: &Pass) -> Result<Tensor> {
-        Ok(self.block.forward_by(x, pass, |attention, x| {
+    pub fn forward(&self, x: Tensor, grid: [i64; 2], pass: &Pass) -> Nn<Tensor> {
+        self.block.forward_by(x, pass, |attention, x| {
             let (windows, padded) = self.cut(x, grid)?;
-            let y = attention.forward(&windows, &Mask::Pairs(self.mask(padded)?), None, None)?;
+            let y = attention.forward(&windows, &Mask::Pairs(self.mask(padded)?), None, None, pass)?;
             self.join(&y, grid, padded)
-        })?)
+        })
     }
 
     /// `[B, h·w, W]` → windows `[B, G, n, W]`, and the sides of the grid that they fill.

@@ -6,7 +6,7 @@ use crate::stem::Stem;
 use crate::towers::output::{TowerOutput, prefix, with_prefix};
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_nn::{Init, Linear, Pass, Precision, Scope, Transformer, length_mask};
+use unisono_nn::{Linear, Pass, Positions, Precision, Scope, Transformer, length_mask};
 
 /// Log-mel frames → tokens.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct AudioTower {
     stem: Stem,
     embed: Option<Linear>,
     prefix: Option<Tensor>,
-    position: Tensor,
+    position: Positions,
     transformer: Transformer,
     head: Head,
     mels: i64,
@@ -44,7 +44,7 @@ impl AudioTower {
             embed: if c.grid || frames { None } else { Some(embed()?) },
             stem,
             prefix: prefix(scope, c.prefix, width)?,
-            position: scope.param("position.weight", &[positions, width], Init::Normal(0.02))?,
+            position: Positions::new(scope, &c.transformer, positions, 0.02)?,
             transformer: Transformer::new(scope, &c.transformer)?,
             head: Head::new(scope, &c.transformer, c.pooling, c.prefix, false)?,
             mels: c.mels,
@@ -66,7 +66,7 @@ impl AudioTower {
                 return Err(Error::Input(format!("audio of {frames} frames, this tower takes {exactly}")));
             }
             let (x, _) = self.stem.forward(&mel.f_unsqueeze(1)?, None, pass.mode)?; // [B, W, T', M']
-            let x = x.f_permute([0, 3, 2, 1])?.f_flatten(1, 2)?.f_add(&self.position)?;
+            let x = self.position.forward(x.f_permute([0, 3, 2, 1])?.f_flatten(1, 2)?, 0)?;
             let x = with_prefix(self.prefix.as_ref(), x, b)?;
             let mask = self.transformer.mask(x.size()[1], None)?;
             let x = self.transformer.forward(x, &mask, pass)?;
@@ -76,7 +76,7 @@ impl AudioTower {
         let (x, lengths) = self.stem.forward(&mel.f_unsqueeze(1)?, Some(lengths), pass.mode)?;
         let x = x.f_permute([0, 2, 1, 3])?.f_flatten(2, 3)?; // [B, T', C·M']
         let t = x.size()[1];
-        let most = self.position.size()[0];
+        let most = self.position.places();
         if t > most {
             return Err(Error::Input(format!("audio of {t} tokens, this tower takes at most {most}")));
         }
@@ -84,7 +84,7 @@ impl AudioTower {
             Some(embed) => embed.forward(&x)?,
             None => x,
         };
-        let x = x.f_add(&self.position.f_narrow(0, 0, t)?)?;
+        let x = self.position.forward(x, 0)?;
         let mask = lengths.map(|l| length_mask(&l, t)).transpose()?;
         let x = self.transformer.forward(x, &self.transformer.mask(t, mask.as_ref())?, pass)?;
         let (tokens, pooled) = self.head.forward(x, mask.as_ref(), None)?;

@@ -6,7 +6,10 @@ use crate::stem::Stem;
 use crate::towers::output::{TowerOutput, prefix, with_prefix};
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_nn::{Init, Linear, Pass, Precision, Scope, Transformer};
+use unisono_nn::{Linear, Pass, Positions, Precision, Scope, Transformer};
+
+/// Patches of an image that keeps its shape, whatever grid its tower was trained with: attention is over their square.
+const MOST_PATCHES: i64 = 4096;
 
 /// Pixels → tokens.
 #[derive(Debug)]
@@ -14,7 +17,7 @@ pub struct ImageTower {
     stem: Stem,
     embed: Option<Linear>,
     prefix: Option<Tensor>,
-    position: Tensor,
+    position: Positions,
     transformer: Transformer,
     head: Head,
     size: [i64; 2],
@@ -54,7 +57,7 @@ impl ImageTower {
             embed,
             stem,
             prefix: prefix(scope, c.prefix, width)?,
-            position: scope.param("position.weight", &[grid[0] * grid[1], width], Init::Normal(0.02))?,
+            position: Positions::new(scope, &c.transformer, grid[0] * grid[1], 0.02)?,
             transformer: Transformer::new(scope, &c.transformer)?,
             head: Head::new(scope, &c.transformer, c.pooling, c.prefix, false)?,
             size: c.size.sides,
@@ -70,7 +73,7 @@ impl ImageTower {
     }
 
     /// `pixels` `[B, 3, H, W]` fp32, normalised (channels-last strides are the fast ones), of the configured size; a flexible
-    /// tower takes any multiple of its patch with at most as many patches as that size has.
+    /// tower takes any multiple of its patch, at most 4,096 of them.
     ///
     /// # Errors
     /// Another size, or libtorch's.
@@ -89,7 +92,7 @@ impl ImageTower {
         }
         let position = match self.flexible {
             Some([ph, pw]) => {
-                let most = self.grid[0] * self.grid[1];
+                let most = MOST_PATCHES.max(self.grid[0] * self.grid[1]);
                 if c != 3 || h % ph != 0 || w % pw != 0 || (h / ph) * (w / pw) > most || h * w == 0 {
                     return Err(Error::Input(format!(
                         "images of [{c}, {h}, {w}], this tower takes 3 channels and at most {most} patches of {ph} x {pw}"
@@ -104,7 +107,7 @@ impl ImageTower {
                         "images of [{c}, {h}, {w}], this tower takes [3, {sh}, {sw}]"
                     )));
                 }
-                self.position.shallow_clone()
+                self.position.table().map(Tensor::shallow_clone)
             }
         };
         let (x, _) = self.stem.forward(pixels, None, pass.mode)?;
@@ -113,21 +116,33 @@ impl ImageTower {
             Some(embed) => embed.forward(&x)?,
             None => x,
         };
-        let x = with_prefix(self.prefix.as_ref(), x.f_add(&position)?, b)?;
+        let x = match position {
+            Some(position) => x.f_add(&position)?,
+            None => x,
+        };
+        let x = with_prefix(self.prefix.as_ref(), x, b)?;
         let mask = self.transformer.mask(x.size()[1], None)?;
         let x = self.transformer.forward_clips(x, &mask, frames, pass)?;
         let (tokens, pooled) = self.head.forward(x, None, None)?;
         Ok(TowerOutput { tokens, mask: None, pooled })
     }
 
-    /// The position embeddings resized to another grid.
-    fn positions(&self, grid: [i64; 2]) -> Result<Tensor> {
+    /// The position embeddings, where they are learned, resized to another grid.
+    fn positions(&self, grid: [i64; 2]) -> Result<Option<Tensor>> {
+        let Some(table) = self.position.table() else { return Ok(None) };
         if grid == self.grid {
-            return Ok(self.position.shallow_clone());
+            return Ok(Some(table.shallow_clone()));
         }
-        let width = self.position.size()[1];
-        let x = self.position.f_view([1, self.grid[0], self.grid[1], width])?.f_permute([0, 3, 1, 2])?;
-        let x = x.f_internal_upsample_bilinear2d_aa(grid, false, None, None)?;
-        Ok(x.f_flatten(2, 3)?.f_squeeze_dim(0)?.f_transpose(0, 1)?)
+        let width = table.size()[1];
+        let x = table.f_view([1, self.grid[0], self.grid[1], width])?.f_permute([0, 3, 1, 2])?;
+        // One column of several rows comes out wrong from libtorch; one row of several columns does not.
+        let x = match grid {
+            [rows, 1] if rows > 1 => {
+                let turned = x.f_transpose(2, 3)?;
+                turned.f_internal_upsample_bilinear2d_aa([1, rows], false, None, None)?.f_transpose(2, 3)?
+            }
+            grid => x.f_internal_upsample_bilinear2d_aa(grid, false, None, None)?,
+        };
+        Ok(Some(x.f_flatten(2, 3)?.f_squeeze_dim(0)?.f_transpose(0, 1)?))
     }
 }

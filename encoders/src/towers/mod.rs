@@ -3,6 +3,8 @@
 mod audio;
 mod image;
 mod output;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tower;
 

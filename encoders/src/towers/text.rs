@@ -5,13 +5,13 @@ use crate::pool::Head;
 use crate::towers::TowerOutput;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
-use unisono_nn::{Init, Mask, Pass, Precision, Scope, Transformer};
+use unisono_nn::{Init, Mask, Pass, Positions, Precision, Scope, Transformer};
 
 /// Token ids → tokens.
 #[derive(Debug)]
 pub struct TextTower {
     embedding: Tensor,
-    position: Tensor,
+    position: Positions,
     class: Option<(Tensor, ClassToken)>,
     transformer: Transformer,
     head: Head,
@@ -38,7 +38,7 @@ impl TextTower {
             // From random weights a table of the size of its own updates (0.02, as for large corpora) costs most of a short
             // training: words start alike and stay so. The ratio to the positions is kept.
             embedding: scope.param("embedding.weight", &[c.vocab_size, width], Init::Normal(0.5))?,
-            position: scope.param("position.weight", &[rows, width], Init::Normal(0.1))?,
+            position: Positions::new(scope, &c.transformer, rows, 0.1)?,
             class: match c.class_token {
                 Some(token) => Some((scope.param("class", &[width], Init::Normal(0.1))?, token)),
                 None => None,
@@ -57,7 +57,7 @@ impl TextTower {
     /// T beyond the context length, or libtorch's.
     pub fn forward(&self, ids: &Tensor, mask: &Tensor, pass: &Pass) -> Result<TowerOutput> {
         let (_, t) = ids.size2()?;
-        let context = self.position.size()[0] - i64::from(self.class.is_some());
+        let context = self.position.places() - i64::from(self.class.is_some());
         if t > context {
             return Err(Error::Input(format!("text of {t} tokens, the context length is {context}")));
         }
@@ -65,7 +65,7 @@ impl TextTower {
             return self.with_class(class, *token, ids, pass);
         }
         let x = Tensor::f_embedding(&self.embedding, ids, -1, false, false)?;
-        let x = x.f_add(&self.position.f_narrow(0, 0, t)?)?;
+        let x = self.position.forward(x, 0)?;
         let mask = self.thin(mask, pass)?;
         // Padding stands at the end, where no token before it looks; holes in the middle need the mask itself.
         let whole = !pass.trains() || self.token_dropout == 0.0;
@@ -89,13 +89,13 @@ impl TextTower {
         pass: &Pass,
     ) -> Result<TowerOutput> {
         let (b, t) = ids.size2()?;
-        let context = self.position.size()[0] - 1;
+        let context = self.position.places() - 1;
         let ids = ids.f_constant_pad_nd([0, context - t])?;
         let padding = Tensor::f_arange(context, (Kind::Int64, ids.device()))?.f_ge(t)?.f_unsqueeze(0)?;
         let ids = ids.f_masked_fill(&padding, token.pad as f64)?;
         let x = Tensor::f_embedding(&self.embedding, &ids, -1, false, false)?;
         let class = class.f_view([1, 1, -1])?.f_expand([b, 1, class.size()[0]], false)?;
-        let x = Tensor::f_cat(&[x, class], 1)?.f_add(&self.position)?;
+        let x = self.position.forward(Tensor::f_cat(&[x, class], 1)?, 0)?;
         let real = ids.f_ne(token.pad)?; // [B, context]
         let seen = real.f_constant_pad_nd(if token.shifted { [1, 0] } else { [0, 1] })?;
         let alone = seen.f_narrow(1, if token.shifted { 0 } else { context }, 1)?;
@@ -118,5 +118,51 @@ impl TextTower {
         let keep = Tensor::f_rand(mask.size(), (Kind::Float, mask.device()))?.f_ge(self.token_dropout)?;
         let _ = keep.f_narrow(1, 0, 1)?.f_fill_(1)?;
         Ok(mask.f_logical_and(&keep)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ProjectionConfig, RotaryConfig, TransformerConfig};
+    use tch::Device;
+
+    fn tower(rotary: Option<RotaryConfig>, class: bool) -> (TextTower, Vec<String>) {
+        let config = TextConfig {
+            vocab_size: 11,
+            context_length: 6,
+            transformer: TransformerConfig { rotary, ..TransformerConfig::new(8, 2, 2) },
+            pooling: Pooling::Mean,
+            token_dropout: 0.0,
+            class_token: class.then_some(ClassToken { pad: 0, shifted: false }),
+            pooler: false,
+            projection: ProjectionConfig::default(),
+        };
+        let root = Scope::root(2, Device::Cpu);
+        let tower = TextTower::new(&root, &config).unwrap();
+        (tower, root.finish().iter().map(|(n, _)| n.to_owned()).collect())
+    }
+
+    fn run(tower: &TextTower, ids: &[i64]) -> Result<Tensor> {
+        let ids = Tensor::from_slice(ids).unsqueeze(0);
+        let mask = ids.ones_like().to_kind(Kind::Bool);
+        tch::no_grad(|| Ok(tower.forward(&ids, &mask, &Pass::EVAL)?.pooled))
+    }
+
+    #[test]
+    fn rotary_towers_learn_no_positions_unless_they_say_so() {
+        let learned = RotaryConfig { learned: true, ..RotaryConfig::default() };
+        for class in [false, true] {
+            for (rotary, has) in [(None, true), (Some(RotaryConfig::default()), false), (Some(learned), true)]
+            {
+                let (tower, names) = tower(rotary, class);
+                assert_eq!(names.iter().any(|n| n == "position.weight"), has, "{rotary:?}");
+                // Places count all the same: a mean over tokens that see no places would not know their order.
+                let (a, b) = (run(&tower, &[3, 5, 7, 2]).unwrap(), run(&tower, &[7, 5, 3, 2]).unwrap());
+                assert!((a - b).abs().max().double_value(&[]) > 1e-4, "{rotary:?}");
+                let e = run(&tower, &[1; 7]).unwrap_err().to_string();
+                assert!(e.contains("text of 7 tokens, the context length is 6"), "{e}");
+            }
+        }
     }
 }

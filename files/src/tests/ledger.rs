@@ -100,20 +100,6 @@ fn what_is_other_work_or_nobodys_is_refused() {
 }
 
 #[test]
-fn a_stamp_changes_with_length_and_time() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a");
-    assert_eq!(stamp(&path), "");
-    fs::write(&path, "a").unwrap();
-    let first = stamp(&path);
-    let time = UNIX_EPOCH + std::time::Duration::new(7, 5);
-    File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
-    assert_eq!(stamp(&path), "1@7.000000005");
-    fs::write(&path, "ab").unwrap();
-    assert!(stamp(&path).starts_with("2@") && first.starts_with("1@"));
-}
-
-#[test]
 fn sums_tell_lists_of_parts_apart() {
     let of = |parts: &[&str]| {
         let mut sum = Sum::default();

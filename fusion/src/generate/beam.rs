@@ -1,9 +1,9 @@
 //! Beam search, every choice as transformers makes it (its vectorised search of 2025), so that the ids are equal.
 
 use super::engine::{Engine, Generated, Generator, Scores, Streamer, stream};
-use super::options::{EarlyStopping, Generation};
 use super::rules;
 use crate::Result;
+use crate::config::{EarlyStopping, Generation};
 use tch::{Kind, Tensor};
 
 /// Added to scores that must not win.

@@ -1,6 +1,6 @@
 //! Drawing a token: a function of the seed, the text and the step alone, never of the batch.
 
-use super::Generation;
+use crate::config::Generation;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -1,7 +1,7 @@
 //! What every way of generating has in common: its texts, who watches, and the stack that is run on texts that grow.
 
-use super::options::Generation;
 use super::rules::Rule;
+use crate::config::Generation;
 use crate::stack::Stack;
 use crate::{Error, Mask, Result};
 use std::ops::ControlFlow;

@@ -3,14 +3,13 @@
 mod beam;
 mod draw;
 mod engine;
-mod options;
 mod rules;
 
+use crate::config::Generation;
 use crate::{Error, Result};
 use engine::{Engine, Scores, stream};
 
 pub use engine::{Generated, Generator, Streamer};
-pub use options::{EarlyStopping, Generation};
 pub use rules::Rule;
 
 impl Generator<'_> {

@@ -1,6 +1,6 @@
 //! What a text's tokens so far do to the scores of its next one. Order and arithmetic are those of transformers' processors.
 
-use super::Generation;
+use crate::config::Generation;
 use std::fmt::Debug;
 
 /// A rule of a model's own, after all the others.

@@ -2,8 +2,8 @@
 
 use super::plan::Plan;
 use crate::Result;
+use crate::config::Generation;
 use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
-use crate::generate::Generation;
 use serde_json::Value;
 use std::path::Path;
 use unisono_encoders::Modality;
@@ -11,8 +11,8 @@ use unisono_encoders::config::{FinalNorm, NormPlace, TransformerConfig};
 use unisono_encoders::families::activation;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::Json;
 use unisono_processors::read_json;
+use unisono_processors::{Json, Reads};
 use unisono_processors::{TextProcessor, TextRules};
 
 const MAP: &str = include_str!("../../maps/blip.map");
@@ -45,7 +45,8 @@ fn stack(json: Json, memory: i64, head: Option<LanguageHead>) -> Result<StackCon
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("config.json");
     let value: Value = read_json(&path)?;
-    let json = Json::new(&path, &value);
+    let reads = Reads::default();
+    let json = Json::new(&path, &value).counted(&reads);
     let text = json.object("text_config");
     let weights = Weights::open(dir)?;
     let (reads, writes) = (
@@ -91,5 +92,6 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         generation: Generation { end: vec![end], ..saved },
         speech: None,
     };
+    super::plan::finish(json, "blip")?;
     Ok(Plan { config, map, weights, text: processor })
 }

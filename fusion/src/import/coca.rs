@@ -1,8 +1,8 @@
 //! CoCa (Yu et al. 2022) as OpenCLIP saves it: its text tower is the lower half of its decoder.
 
 use super::plan::Plan;
+use crate::config::Generation;
 use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
-use crate::generate::Generation;
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -10,9 +10,9 @@ use unisono_encoders::Modality;
 use unisono_encoders::config::{Activation, TransformerConfig};
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::Json;
 use unisono_processors::read_json;
 use unisono_processors::{Cleaning, TextProcessor, TextRules};
+use unisono_processors::{Json, Keys, Reads};
 
 const ENDS: &str = include_str!("../../maps/coca.map");
 const BLOCK: &str = include_str!("../../maps/coca_block.map");
@@ -32,7 +32,8 @@ pub(super) fn is(dir: &Path) -> Result<bool> {
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("open_clip_config.json");
     let value = config_file(dir)?;
-    let json = Json::new(&path, &value);
+    let reads = Reads::default();
+    let json = Json::new(&path, &value).counted(&reads);
     let (lower, upper) = (json.object("text_cfg"), json.object("multimodal_cfg"));
     let weights = Weights::open_open_clip(dir)?;
     let width = lower.int("width", 512)?;
@@ -64,9 +65,13 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         }
     }
     let quick = json.bool("quick_gelu", false)?;
-    let rules = TextRules { clean: Cleaning::Lower, fixed_pad: None };
+    let rules = TextRules { clean: Cleaning::Lower, ..TextRules::default() };
     let context = usize::try_from(length).unwrap_or(1);
-    let text = TextProcessor::from_checkpoint(dir, "open_clip", context, vocab, rules)?;
+    let named = !lower.text("hf_tokenizer_name", "")?.is_empty();
+    let text = match vocab >= TextProcessor::CLIP_TOKENS && !named {
+        true => Some(TextProcessor::open_clip(context, vocab, rules)?),
+        false => TextProcessor::from_checkpoint(dir, "open_clip", context, vocab, rules)?,
+    };
     // The library writes these two down nowhere: they are the last two of CLIP's vocabulary.
     let id = |token: &str| text.as_ref().and_then(|t| t.tokenizer().token_to_id(token)).map(i64::from);
     let start = id("<|startoftext|>").or_else(|| id("<start_of_text>")).unwrap_or(vocab - 2);
@@ -98,5 +103,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         generation: Generation { max_length: 30, min_length: 5, end: vec![end], ..Generation::default() },
         speech: None,
     };
+    // The rest of the file is the towers'.
+    upper.finish(&Keys::new(&[super::plan::CONFIG])?, "coca")?;
     Ok(Plan { config, map, weights, text })
 }

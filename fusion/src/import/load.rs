@@ -1,6 +1,6 @@
 //! Which part a checkpoint has, and its model with its weights.
 
-use super::{blip, coca, whisper};
+use super::{blip, coca, faster_whisper, whisper};
 use crate::model::{FusionModel, Imported};
 use crate::{Error, Result};
 use std::path::Path;
@@ -13,7 +13,7 @@ use unisono_encoders::families;
 /// No model there.
 pub fn is(dir: &Path) -> Result<bool> {
     Ok(match families::family(dir)?.as_str() {
-        "blip" | "whisper" => true,
+        "blip" | "whisper" | "faster-whisper" => true,
         "open_clip" => coca::is(dir)?,
         "unisono" => crate::files::has(dir),
         _ => false,
@@ -29,6 +29,7 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
     let plan = match family.as_str() {
         "blip" => blip::plan(dir)?,
         "whisper" => whisper::plan(dir)?,
+        "faster-whisper" => faster_whisper::plan(dir)?,
         "open_clip" if coca::is(dir)? => coca::plan(dir)?,
         "unisono" if crate::files::has(dir) => return crate::files::load(dir, device),
         _ => {

@@ -3,6 +3,7 @@
 
 mod blip;
 mod coca;
+mod faster_whisper;
 mod load;
 mod plan;
 mod whisper;

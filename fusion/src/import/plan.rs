@@ -5,7 +5,17 @@ use crate::config::FusionConfig;
 use std::path::Path;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::TextProcessor;
+use unisono_processors::{Json, Keys, Reads, TextProcessor};
+
+/// What need not be read of `generation_config.json`.
+pub(super) const GENERATION: &str = include_str!("../../keys/generation.keys");
+/// What need not be read of `config.json`, besides [`unisono_encoders::families::KEYS`].
+pub(super) const CONFIG: &str = include_str!("../../keys/config.keys");
+
+/// Refuses a key of `config.json` that neither this crate nor the towers look at.
+pub(super) fn finish(json: Json, family: &str) -> Result<()> {
+    Ok(json.finish(&Keys::new(&[unisono_encoders::families::KEYS, CONFIG])?, family)?)
+}
 
 /// A fusion part before its weights are read.
 pub(super) struct Plan {
@@ -24,7 +34,8 @@ pub(super) fn generation(dir: &Path) -> Result<crate::Generation> {
         return Ok(made);
     }
     let value: Value = unisono_processors::read_json(&path)?;
-    let json = unisono_processors::Json::new(&path, &value);
+    let reads = Reads::default();
+    let json = Json::new(&path, &value).counted(&reads);
     // The ranges of these keys begin at 0 or 1.
     let size = |key: &str, default: usize| -> Result<usize> {
         Ok(usize::try_from(json.int(key, default as i64)?).unwrap_or(default))
@@ -35,5 +46,6 @@ pub(super) fn generation(dir: &Path) -> Result<crate::Generation> {
     made.no_repeat_ngram = size("no_repeat_ngram_size", made.no_repeat_ngram)?;
     made.length_penalty = json.float("length_penalty", made.length_penalty)?;
     made.repetition_penalty = json.float("repetition_penalty", made.repetition_penalty)?;
+    json.finish(&Keys::new(&[GENERATION])?, "")?;
     Ok(made)
 }

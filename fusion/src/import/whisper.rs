@@ -2,10 +2,10 @@
 
 use super::plan::Plan;
 use crate::Result;
+use crate::config::Generation;
 use crate::config::{
     CrossPlace, FusionConfig, LanguageHead, MemoryConfig, SpeechConfig, StackConfig, Tokens,
 };
-use crate::generate::Generation;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,8 +14,8 @@ use unisono_encoders::config::TransformerConfig;
 use unisono_encoders::families::activation;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::Json;
 use unisono_processors::read_json;
+use unisono_processors::{Json, Keys, Reads};
 use unisono_processors::{TextProcessor, TextRules};
 
 const MAP: &str = include_str!("../../maps/whisper.map");
@@ -23,11 +23,12 @@ const MAP: &str = include_str!("../../maps/whisper.map");
 pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let path = dir.join("config.json");
     let value: Value = read_json(&path)?;
-    let json = Json::new(&path, &value);
+    let (reads, saved_reads) = (Reads::default(), Reads::default());
+    let json = Json::new(&path, &value).counted(&reads);
     let saved_path = dir.join("generation_config.json");
     let saved_value: Value =
         if saved_path.exists() { read_json(&saved_path)? } else { Value::Object(Default::default()) };
-    let saved = Json::new(&saved_path, &saved_value);
+    let saved = Json::new(&saved_path, &saved_value).counted(&saved_reads);
     let weights = Weights::open(dir)?;
     let p = if weights.has("model.decoder.embed_tokens.weight") { "model." } else { "" };
     let mut map = Map::default();
@@ -60,23 +61,58 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         // English models have 50362, multilingual ones 50363, the third large one 50364.
         None => token("<|notimestamps|>").unwrap_or(vocab - 1502),
     };
-    let config = FusionConfig {
+    let transformer = TransformerConfig {
+        mlp_ratio: json.ratio("decoder_ffn_dim", 1536, width)?,
+        activation: activation(json, "activation_function", "gelu")?,
+        ..TransformerConfig::new(
+            width,
+            json.int("decoder_layers", 4)?,
+            json.int("decoder_attention_heads", 6)?,
+        )
+    };
+    let generation = Generation {
+        max_length: usize::try_from(saved.int("max_length", positions)?).unwrap_or(context).min(context),
+        end: vec![end],
+        suppress: list("suppress_tokens")?,
+        begin_suppress: list("begin_suppress_tokens")?,
+        ..Generation::default()
+    };
+    let speech = SpeechConfig {
+        languages: map_of("lang_to_id"),
+        transcribe: tasks.get("transcribe").copied(),
+        translate: tasks.get("translate").copied(),
+        no_timestamps,
+        previous: id("prev_sot_token_id")?
+            .or_else(|| token("<|startofprev|>"))
+            .or_else(|| token("<|startoflm|>").map(|id| id + 1)),
+        max_initial_timestamp: id("max_initial_timestamp_index")?,
+        frames: usize::try_from(2 * json.int("max_source_positions", 1500)?).unwrap_or(3000),
+        stride: 2,
+    };
+    let tokens = Tokens { start, end: vec![end], pad: saved.int("pad_token_id", end)?, first: None };
+    let config = decoder(vocab, positions, transformer, tokens, generation, speech);
+    super::plan::finish(json, "whisper")?;
+    saved.finish(&Keys::new(&[super::plan::GENERATION])?, "whisper")?;
+    Ok(Plan { config, map, weights, text })
+}
+
+/// Whisper's decoder over the tokens of its encoder.
+pub(super) fn decoder(
+    vocab_size: i64,
+    context_length: i64,
+    transformer: TransformerConfig,
+    tokens: Tokens,
+    generation: Generation,
+    speech: SpeechConfig,
+) -> FusionConfig {
+    FusionConfig {
         memory: MemoryConfig::Tower { modality: Modality::Audio, skip: 0 },
         encoder: None,
         decoder: Some(StackConfig {
-            vocab_size: vocab,
-            context_length: positions,
-            transformer: TransformerConfig {
-                mlp_ratio: json.ratio("decoder_ffn_dim", 1536, width)?,
-                activation: activation(json, "activation_function", "gelu")?,
-                causal: true,
-                ..TransformerConfig::new(
-                    width,
-                    json.int("decoder_layers", 4)?,
-                    json.int("decoder_attention_heads", 6)?,
-                )
-            },
-            memory_width: Some(width),
+            vocab_size,
+            context_length,
+            memory_width: Some(transformer.width),
+            transformer: TransformerConfig { causal: true, ..transformer },
             cross: CrossPlace::Inside,
             unimodal: 0,
             head: Some(LanguageHead::Tied),
@@ -84,26 +120,8 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         matching: false,
         last_token: false,
         answers: false,
-        tokens: Tokens { start, end: vec![end], pad: saved.int("pad_token_id", end)?, first: None },
-        generation: Generation {
-            max_length: usize::try_from(saved.int("max_length", positions)?).unwrap_or(context).min(context),
-            end: vec![end],
-            suppress: list("suppress_tokens")?,
-            begin_suppress: list("begin_suppress_tokens")?,
-            ..Generation::default()
-        },
-        speech: Some(SpeechConfig {
-            languages: map_of("lang_to_id"),
-            transcribe: tasks.get("transcribe").copied(),
-            translate: tasks.get("translate").copied(),
-            no_timestamps,
-            previous: id("prev_sot_token_id")?
-                .or_else(|| token("<|startofprev|>"))
-                .or_else(|| token("<|startoflm|>").map(|id| id + 1)),
-            max_initial_timestamp: id("max_initial_timestamp_index")?,
-            frames: usize::try_from(2 * json.int("max_source_positions", 1500)?).unwrap_or(3000),
-            stride: 2,
-        }),
-    };
-    Ok(Plan { config, map, weights, text })
+        tokens,
+        generation,
+        speech: Some(speech),
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Items, TowerTokens, View};
 use std::collections::BTreeMap;
 use tch::Tensor;
-use unisono_encoders::Modality;
+use unisono_encoders::{Modality, Pass};
 
 /// What an objective sees of a batch.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct Batch<'a> {
     pub tokens: &'a BTreeMap<Modality, TowerTokens>,
     /// The token ids of each item's text, where it has one.
     pub texts: Vec<Option<&'a [i64]>>,
-    /// Texts go through a fusion part in this many parts of like length.
-    pub buckets: usize,
+    /// How a fusion part runs; texts go through it in [`Pass::parts`] parts of like length.
+    pub pass: Pass<'a>,
     /// What random draws are a function of.
     pub seed: u64,
     /// The step, likewise.
@@ -42,4 +42,6 @@ pub struct Losses {
     pub total: Option<Tensor>,
     /// Each by itself, in the order in which they were added.
     pub parts: Vec<Part>,
+    /// Floating-point operations of a fusion part's forward pass, a lower bound.
+    pub flops: f64,
 }

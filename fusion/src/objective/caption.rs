@@ -5,7 +5,7 @@ use crate::model::FusionModel;
 use crate::{CrossKv, Error, Mask, Result};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
-use unisono_encoders::Mode;
+use unisono_encoders::Pass;
 
 /// Captions, token by token, by a fusion part that writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,12 +40,12 @@ fn shifted(ids: &[&[i64]], start: i64, pad: i64) -> Result<(Tensor, Tensor)> {
 ///
 /// # Errors
 /// No writer, an empty caption, more tokens than positions, or libtorch's.
-pub fn caption_loss(
+pub fn caption_loss<'a>(
     model: &FusionModel,
     memory: &CrossKv,
     captions: &[&[i64]],
     label_smoothing: f64,
-    mode: Mode,
+    pass: impl Into<Pass<'a>>,
 ) -> Result<Tensor> {
     let writer = model.writer().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
     if captions.iter().any(|c| c.is_empty()) {
@@ -54,7 +54,7 @@ pub fn caption_loss(
     let tokens = &model.config().tokens;
     let (input, target) = shifted(captions, tokens.start, tokens.pad)?;
     let (input, target) = (input.f_to_device(writer.device())?, target.f_to_device(writer.device())?);
-    let hidden = writer.forward(&input, &Mask::Causal, Some(memory), None, mode)?;
+    let hidden = writer.forward(&input, &Mask::Causal, Some(memory), None, pass)?;
     // Scores of real tokens only: a batch's padding is often half of it, and a row of scores is as wide as the vocabulary.
     let real = target.f_view([-1])?.f_ge(0)?.f_nonzero()?.f_squeeze_dim(1)?;
     let width = hidden.size3()?.2;

@@ -7,8 +7,8 @@ use super::{Batch, MatchPairs, Part, Term, View, caption_loss, hard_negatives, m
 use crate::{CrossKv, Error, FusionModel, Result, Sequence};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
+use unisono_encoders::Modality;
 use unisono_encoders::clips::Tokens;
-use unisono_encoders::{Modality, Mode};
 
 /// Items that show the same modalities, remembered.
 struct Group<'a> {
@@ -20,11 +20,14 @@ struct Group<'a> {
     ids: &'a [&'a [i64]],
     /// The modality whose similarities choose the hard negatives.
     kind: Modality,
+    /// Tokens of an item's memory.
+    length: i64,
 }
 
 /// The losses of fused `terms`. Items of a batch that show different modalities are fused in groups of their own, and in
-/// `buckets` parts of texts of like length; a loss is the mean over the tokens, or pairs, of all of them.
-pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Result<Vec<Part>> {
+/// parts of texts of like length; a loss is the mean over the tokens, or pairs, of all of them. The operations that it took are
+/// counted as the stacks' configurations count them.
+pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Result<(Vec<Part>, f64)> {
     let mut groups: BTreeMap<Vec<Modality>, Vec<usize>> = BTreeMap::new();
     for (i, _) in batch.texts.iter().enumerate().filter(|(_, ids)| ids.is_some()) {
         let seen = batch.tokens.iter().filter(|(_, t)| t.rows.binary_search(&i).is_ok());
@@ -40,22 +43,25 @@ pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Res
     let writer = model.writer().ok_or_else(|| Error::Config("fusion: has no stack that writes".into()))?;
     let most = usize::try_from(writer.config().context_length).unwrap_or(1);
     let mut sums: Vec<Mean> = terms.iter().map(|_| Mean::default()).collect();
+    let mut flops = 0.0;
     for (kinds, rows) in &groups {
         let mut sequences = Vec::with_capacity(kinds.len());
         for kind in kinds {
             sequences.extend(batch.sequences(*kind, rows)?);
         }
         let (memory, mask) = model.memory(&sequences)?;
-        let memory = writer.cross_kv(&memory, mask.as_ref())?;
+        let length = memory.size3()?.1;
+        flops += model.memory_flops(&sequences)? + rows.len() as f64 * writer.config().memory_flops(length);
+        let memory = writer.cross_kv(&memory, mask.as_ref(), batch.pass)?;
         let ids: Vec<Vec<i64>> = rows.iter().map(|i| fitted(batch.texts[*i], model, most)).collect();
         let ids: Vec<&[i64]> = ids.iter().map(Vec::as_slice).collect();
-        let group = Group { model, memory, rows, ids: &ids, kind: kinds[0] };
+        let group = Group { model, memory, rows, ids: &ids, kind: kinds[0], length };
         for (term, sum) in terms.iter().zip(&mut sums) {
-            match term {
+            flops += match term {
                 Term::Caption(t) => group.captions(t.label_smoothing, batch, sum)?,
                 Term::Match(_) => group.matches(batch, sum)?,
-                Term::Contrastive(_) | Term::Sigmoid(_) => {}
-            }
+                Term::Contrastive(_) | Term::Sigmoid(_) => 0.0,
+            };
         }
     }
     let mut parts = Vec::with_capacity(terms.len());
@@ -63,7 +69,7 @@ pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Res
         let part = |loss| Part { name: term.name(None), loss, weight: term.weight() };
         parts.extend(sum.mean()?.map(part));
     }
-    Ok(parts)
+    Ok((parts, flops))
 }
 
 /// A mean over tokens or pairs that come in parts.
@@ -93,24 +99,33 @@ impl Mean {
 }
 
 impl Group<'_> {
-    fn captions(&self, label_smoothing: f64, batch: &Batch, sum: &mut Mean) -> Result<()> {
+    /// The operations that it took.
+    fn captions(&self, label_smoothing: f64, batch: &Batch, sum: &mut Mean) -> Result<f64> {
+        let mut flops = 0.0;
         let all: Vec<usize> = (0..self.ids.len()).collect();
-        for part in alike(self.ids, &all, batch.buckets) {
+        for part in alike(self.ids, &all, batch.pass.parts) {
             let at: Vec<i64> = part.iter().map(|i| *i as i64).collect();
             let device = self.model.towers().device();
             let memory = self.memory.select(&Tensor::f_from_slice(&at)?.f_to_device(device)?)?;
             let ids: Vec<&[i64]> = part.iter().map(|i| self.ids[*i]).collect();
-            let loss = caption_loss(self.model, &memory, &ids, label_smoothing, Mode::Train)?;
-            sum.add(&loss, ids.iter().map(|i| i.len()).sum())?;
+            let loss = caption_loss(self.model, &memory, &ids, label_smoothing, batch.pass)?;
+            let tokens = ids.iter().map(|i| i.len()).sum();
+            sum.add(&loss, tokens)?;
+            if let Some(writer) = self.model.writer() {
+                let longest = ids.iter().map(|i| i.len()).max().unwrap_or(0) as i64;
+                // Scores are made of real tokens only.
+                flops += ids.len() as f64 * writer.config().flops(longest, self.length)
+                    + writer.config().score_flops(tokens as i64);
+            }
         }
-        Ok(())
+        Ok(flops)
     }
 
-    /// One item has no other to be told from.
-    fn matches(&self, batch: &Batch, sum: &mut Mean) -> Result<()> {
-        let rows = self.rows;
+    /// The operations that it took. One item has no other to be told from.
+    fn matches(&self, batch: &Batch, sum: &mut Mean) -> Result<f64> {
+        let (rows, mut flops) = (self.rows, 0.0);
         if rows.len() < 2 {
-            return Ok(());
+            return Ok(flops);
         }
         let similarity = similarity(self.model, batch, self.kind, rows)?;
         let draw = |similarity: &Tensor, stream| {
@@ -119,12 +134,18 @@ impl Group<'_> {
         let item_of_text = draw(&similarity, 0)?;
         let text_of_item = draw(&similarity.f_transpose(0, 1)?, 1)?;
         let pairs = MatchPairs::new(rows.len(), &item_of_text, &text_of_item);
-        for part in alike(self.ids, &pairs.texts, batch.buckets) {
+        for part in alike(self.ids, &pairs.texts, batch.pass.parts) {
             let pairs = pairs.select(&part);
-            let loss = match_loss(self.model, &self.memory, self.ids, &pairs, Mode::Train)?;
+            let loss = match_loss(self.model, &self.memory, self.ids, &pairs, batch.pass)?;
             sum.add(&loss, pairs.texts.len())?;
+            if let Some(reader) = self.model.reader() {
+                let c = reader.config();
+                let longest = pairs.texts.iter().map(|i| self.ids[*i].len()).max().unwrap_or(0) as i64;
+                let each = c.flops(longest, self.length) + 2.0 * (c.transformer.width * 2) as f64;
+                flops += pairs.texts.len() as f64 * each;
+            }
         }
-        Ok(())
+        Ok(flops)
     }
 }
 
@@ -208,6 +229,7 @@ impl Batch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use unisono_encoders::Pass;
 
     #[test]
     fn texts_of_like_length_go_together() {
@@ -244,7 +266,7 @@ mod tests {
             views: &views,
             tokens: &tokens,
             texts: Vec::new(),
-            buckets: 1,
+            pass: Pass::TRAIN,
             seed: 0,
             step: 0,
         };

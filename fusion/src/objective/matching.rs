@@ -6,7 +6,7 @@ use crate::model::FusionModel;
 use crate::{CrossKv, Result};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
-use unisono_encoders::Mode;
+use unisono_encoders::Pass;
 
 /// True pairs told from hard negatives, by a fusion part with a matching head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,12 +57,12 @@ impl MatchPairs {
 ///
 /// # Errors
 /// No matching head, or libtorch's.
-pub fn match_loss(
+pub fn match_loss<'a>(
     model: &FusionModel,
     memory: &CrossKv,
     texts: &[&[i64]],
     pairs: &MatchPairs,
-    mode: Mode,
+    pass: impl Into<Pass<'a>>,
 ) -> Result<Tensor> {
     let device = model.towers().device();
     let pad = model.config().tokens.pad;
@@ -78,7 +78,7 @@ pub fn match_loss(
     let real = Tensor::f_from_slice(&real)?.f_view(shape)?.f_to_device(device)?;
     let rows: Vec<i64> = pairs.items.iter().map(|i| *i as i64).collect();
     let memory = memory.select(&Tensor::f_from_slice(&rows)?.f_to_device(device)?)?;
-    let logits = model.match_logits(&ids, &real, &memory, mode)?;
+    let logits = model.match_logits(&ids, &real, &memory, pass)?;
     let together = Tensor::f_from_slice(&pairs.together)?.f_to_device(device)?;
     Ok(logits.f_cross_entropy_loss(&together, None::<&Tensor>, tch::Reduction::Mean, NONE, 0.0)?)
 }

@@ -128,9 +128,12 @@ impl Objective {
                 parts.extend(loss.map(part));
             }
         }
+        let mut flops = 0.0;
         let terms: Vec<&Term> = self.active().filter(|t| t.fuses()).collect();
         if let (Some(fusion), false) = (fusion, terms.is_empty()) {
-            parts.extend(fused::losses(&terms, fusion, batch)?);
+            let (of, more) = fused::losses(&terms, fusion, batch)?;
+            parts.extend(of);
+            flops = more;
         }
         let mut total: Option<Tensor> = None;
         for part in &parts {
@@ -140,7 +143,7 @@ impl Objective {
                 None => weighted,
             });
         }
-        Ok(Losses { total, parts })
+        Ok(Losses { total, parts, flops })
     }
 }
 

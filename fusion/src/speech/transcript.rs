@@ -1,6 +1,6 @@
 //! What is asked of a transcription, and what it gives.
 
-use crate::generate::Generation;
+use crate::config::Generation;
 
 /// Language of what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,8 +1,9 @@
 //! One thing to embed, and what is remembered of it.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io::Write;
-use std::path::PathBuf;
+use unisono_media::Blob;
 use unisono_media::video::Span;
 use unisono_processors::Modality;
 
@@ -14,9 +15,9 @@ pub struct Item {
     pub id: String,
     /// What it is.
     pub modality: Modality,
-    /// The file, absolute; none for texts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
+    /// The file, its path absolute, or the part of one; none for texts.
+    #[serde(default, rename = "path", skip_serializing_if = "Option::is_none")]
+    pub blob: Option<Blob>,
     /// A text's words; for media, the first caption that its record has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -51,7 +52,7 @@ impl Item {
         Self {
             id: id.into(),
             modality: Modality::Text,
-            path: None,
+            blob: None,
             text: Some(text.into()),
             label: None,
             video: false,
@@ -61,20 +62,31 @@ impl Item {
         }
     }
 
-    /// A file by itself; its path is its id.
-    pub fn file(path: PathBuf, modality: Modality) -> Self {
-        let id = path.display().to_string();
-        Self { modality, path: Some(path), text: None, ..Self::text(id, "") }
+    /// A file by itself; its name, the path, is its id.
+    pub fn file(from: impl Into<Blob>, modality: Modality) -> Self {
+        let blob = from.into();
+        let id = blob.name().display().to_string();
+        Self { modality, blob: Some(blob), text: None, ..Self::text(id, "") }
     }
 
     /// A video file: as itself, or seen as images are, or heard as audio files are.
-    pub fn video(path: PathBuf, modality: Modality) -> Self {
-        Self { video: modality != Modality::Video, ..Self::file(path, modality) }
+    pub fn video(from: impl Into<Blob>, modality: Modality) -> Self {
+        Self { video: modality != Modality::Video, ..Self::file(from, modality) }
     }
 
     /// Its file is not there any more.
     pub fn is_missing(&self) -> bool {
-        self.path.as_ref().is_some_and(|path| !path.exists())
+        self.blob.as_ref().is_some_and(Blob::is_missing)
+    }
+
+    /// What tells its file, or the part of one, from any other; empty for texts.
+    pub fn place(&self) -> Cow<'_, [u8]> {
+        self.blob.as_ref().map(Blob::identity).unwrap_or_default()
+    }
+
+    /// What is remembered of its file, to see that it is still the same; empty where there is none.
+    pub fn stamp(&self) -> String {
+        self.blob.as_ref().and_then(Blob::stamp).map(|stamp| stamp.to_string()).unwrap_or_default()
     }
 
     /// What pairs across modalities are decided by: the label, or the id where there is none.

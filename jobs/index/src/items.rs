@@ -3,7 +3,6 @@
 use crate::Item;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use unisono_processors::Modality;
 
 /// Entries between two that are whole: what is looked for is unpacked from the one before.
@@ -45,8 +44,8 @@ impl Items {
         let own = by_itself(item);
         let (tag, whole) = match own {
             Some((tag, path)) => (tag, path.as_bytes().to_vec()),
-            // An item's keys are texts and numbers: this cannot fail.
-            None => (JSON, serde_json::to_vec(item).unwrap_or_default()),
+            // Bytes in memory are not held by a list of millions: whoever asks for them is told that there is no file.
+            None => (JSON, serde_json::to_vec(item).or_else(|_| bare(item)).unwrap_or_default()),
         };
         if self.len.is_multiple_of(BLOCK) {
             self.blocks.push(self.bytes.len() as u64);
@@ -96,7 +95,7 @@ impl Items {
 
 /// The tag and path of an item that is a file and nothing else.
 fn by_itself(item: &Item) -> Option<(u8, &str)> {
-    let path = item.path.as_ref()?.to_str()?;
+    let path = item.blob.as_ref()?.path()?.to_str()?;
     let tag = Modality::ALL.iter().position(|m| *m == item.modality)? as u8;
     let nothing_else = item.text.is_none()
         && item.label.is_none()
@@ -107,13 +106,17 @@ fn by_itself(item: &Item) -> Option<(u8, &str)> {
     nothing_else.then_some((tag + if item.video { 4 } else { 0 }, path))
 }
 
+fn bare(item: &Item) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Item { blob: None, ..item.clone() })
+}
+
 fn unpacked(tag: u8, entry: &[u8]) -> Option<Item> {
     if tag == JSON {
         return serde_json::from_slice(entry).ok();
     }
     let path = std::str::from_utf8(entry).ok()?;
     let modality = *Modality::ALL.get(usize::from(tag % 4))?;
-    Some(Item { video: tag >= 4, ..Item::file(PathBuf::from(path), modality) })
+    Some(Item { video: tag >= 4, ..Item::file(path, modality) })
 }
 
 /// Seven bits a byte, the last one's highest is 0.
@@ -228,10 +231,8 @@ mod tests {
         (modality, "/[ab]{1,3}/[a-cž]{0,9}", words.clone(), words, any::<bool>(), span, 0usize..3).prop_map(
             |(modality, path, text, label, video, span, part)| match text {
                 Some(text) if modality == Modality::Text => Item { label, part, ..Item::text(path, text) },
-                text if part == 2 => {
-                    Item { text, label, video, span, part, ..Item::file(path.into(), modality) }
-                }
-                _ => Item { video, ..Item::file(path.into(), modality) },
+                text if part == 2 => Item { text, label, video, span, part, ..Item::file(path, modality) },
+                _ => Item { video, ..Item::file(path, modality) },
             },
         )
     }
@@ -252,7 +253,7 @@ mod tests {
     #[test]
     fn a_file_takes_a_few_bytes() {
         let file = |i: usize| {
-            Item::file(format!("/data/pictures/{:03}/{:07}.png", i / 1000, i).into(), Modality::Image)
+            Item::file(format!("/data/pictures/{:03}/{:07}.png", i / 1000, i).as_str(), Modality::Image)
         };
         let items: Items = (0..100_000).map(file).collect();
         assert!(items.bytes.len() < 100_000 * 16, "{}", items.bytes.len());

@@ -13,6 +13,7 @@ mod error;
 mod header;
 mod item;
 mod items;
+mod lines;
 mod open;
 mod search;
 mod segment;

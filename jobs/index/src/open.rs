@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use unisono_files::Budget;
+use unisono_media::Blob;
 use unisono_processors::Modality;
 
 /// An open index. Its rows are numbered through all of its segments.
@@ -47,7 +48,7 @@ impl<B> Index<B> {
 
     /// How many items it holds.
     pub fn len(&self) -> usize {
-        self.segments.iter().map(|segment| segment.items().len()).sum()
+        self.segments.iter().map(|segment| segment.len()).sum()
     }
 
     /// Whether it holds none.
@@ -56,27 +57,27 @@ impl<B> Index<B> {
     }
 
     /// The item of this row.
-    pub fn item(&self, mut row: usize) -> Option<&Item> {
+    pub fn item(&self, mut row: usize) -> Option<Item> {
         for segment in &self.segments {
-            match segment.items().get(row) {
-                Some(item) => return Some(item),
-                None => row -= segment.items().len(),
+            match row.checked_sub(segment.len()) {
+                None => return segment.item(row),
+                Some(rest) => row = rest,
             }
         }
         None
     }
 
-    /// The items, in the order of their rows.
-    pub fn items(&self) -> impl Iterator<Item = &Item> {
-        self.segments.iter().flat_map(|segment| segment.items())
+    /// The items, in the order of their rows, each read when it comes.
+    pub fn items(&self) -> impl Iterator<Item = Item> {
+        self.segments.iter().flat_map(Segment::items)
     }
 
     /// The items' files, and how many are gone.
     pub fn files(&self) -> Files {
-        let paths: HashSet<&Path> = self.items().filter_map(|item| item.path.as_deref()).collect();
-        let paths: Vec<&Path> = paths.into_iter().collect();
-        let missing = paths.par_iter().filter(|path| !path.exists()).count();
-        Files { count: paths.len(), missing }
+        let blobs: HashSet<Blob> = self.items().filter_map(|item| item.blob).collect();
+        let blobs: Vec<Blob> = blobs.into_iter().collect();
+        let missing = blobs.par_iter().filter(|blob| blob.is_missing()).count();
+        Files { count: blobs.len(), missing }
     }
 
     /// What a query of this modality looks through when nobody says otherwise: everything, but texts do not search texts where
@@ -95,17 +96,17 @@ impl<B> Index<B> {
         if query.len() != self.header.dim {
             let (found, expected) = (query.len(), self.header.dim);
             return Err(Error::Query(format!(
-                "the query has {found} numbers, the index's vectors {expected}"
+                "the query has {found} numbers, the index's embeddings {expected}"
             )));
         }
         if query.iter().any(|v| !v.is_finite()) {
-            return Err(Error::Query("the query's vector is not finite".into()));
+            return Err(Error::Query("the query's embedding is not finite".into()));
         }
         let (mut hits, mut before) = (Vec::new(), 0);
         for segment in &self.segments {
             let found = segment.search(query, k, modalities).into_iter();
             hits.extend(found.map(|hit| Hit { index: before + hit.index, ..hit }));
-            before += segment.items().len();
+            before += segment.len();
         }
         hits.sort();
         hits.truncate(k);

@@ -1,27 +1,22 @@
 //! Rows that were written together.
 
+use crate::lines::Lines;
 use crate::write::TENSOR;
-use crate::{Error, Header, Hit, ITEMS, Item, Result, SUM, VECTORS, sum, top};
+use crate::{Error, Header, Hit, ITEMS, Item, Result, SUM, VECTORS, top};
 use memmap2::Mmap;
-use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use unisono_files::Budget;
 use unisono_processors::Modality;
 
-/// Vectors and their items. The vectors stay on the disk, mapped: pages that are searched are cached by the system.
+/// Vectors and their items. Both stay on the disk, mapped: pages that are searched are cached by the system.
 #[derive(Debug)]
 pub struct Segment {
-    items: Vec<Item>,
+    lines: Lines,
     map: Mmap,
     /// Where the `[N, D]` floats lie in `map`.
     values: Range<usize>,
 }
-
-/// Bytes that an item may have in the mean of all: a path and a label, or a text, have some hundreds.
-const MOST_ITEM: u64 = 1 << 20;
 
 impl Segment {
     /// Opens the files in `folder` and checks that they are whole, and those that `header` was written for.
@@ -35,14 +30,29 @@ impl Segment {
         // cuts it all the same would make any reader fault.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(&path, "map"))?;
         let values = locate(&path, &map, header)?;
-        // After the vectors, which have as many rows: what is read into memory is bounded by that.
-        let items = read_items(&folder.join(ITEMS), header)?;
-        Ok(Self { items, map, values })
+        // After the vectors, which have as many rows: what is held in memory is bounded by that.
+        let lines = Lines::open(&folder.join(ITEMS), header)?;
+        Ok(Self { lines, map, values })
     }
 
-    /// The items; row `i` of [`vectors`](Self::vectors) is item `i`'s.
-    pub fn items(&self) -> &[Item] {
-        &self.items
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The item of a row, read from the disk: that of the same row of [`vectors`](Self::vectors).
+    pub fn item(&self, row: usize) -> Option<Item> {
+        self.lines.item(row)
+    }
+
+    /// The items, in the order of their rows, each read when it comes.
+    pub fn items(&self) -> impl Iterator<Item = Item> {
+        (0..self.len()).filter_map(|row| self.item(row))
     }
 
     /// The vectors, `[N, D]` row-major.
@@ -53,40 +63,9 @@ impl Segment {
 
     /// The `k` items most similar to `query` `[D]`, best first, among those of `modalities` (empty: all), by their rows here.
     pub fn search(&self, query: &[f32], k: usize, modalities: &[Modality]) -> Vec<Hit> {
-        let keep = |row: usize| modalities.is_empty() || modalities.contains(&self.items[row].modality);
+        let keep = |row: usize| modalities.is_empty() || modalities.contains(&self.lines.modality(row));
         top(self.vectors(), query, k, keep)
     }
-}
-
-fn read_items(path: &Path, header: &Header<impl Sized>) -> Result<Vec<Item>> {
-    let bytes = (header.count as u64).saturating_mul(MOST_ITEM);
-    let text = unisono_files::read_text(path, &Budget { bytes, ..Budget::LINE })?;
-    let lines: Vec<&str> = text.lines().collect();
-    if lines.len() != header.count {
-        let (expected, found) = (header.count, lines.len());
-        let message =
-            format!("expected {expected} lines, found {found}: cut or of another index; build it again");
-        return Err(Error::format(path, message));
-    }
-    if sum(text.as_bytes(), &header.model.sha256) != header.sum {
-        return Err(Error::format(
-            path,
-            "not the items that index.json was written for; build the index again",
-        ));
-    }
-    let parse = |(i, line): (usize, &&str)| {
-        serde_json::from_str(line).map_err(|e| Error::format(path, format!("line {}: {e}", i + 1)))
-    };
-    let items: Vec<Item> = lines.par_iter().enumerate().map(parse).collect::<Result<_>>()?;
-    let mut counts = BTreeMap::new();
-    items.iter().for_each(|item| *counts.entry(item.modality).or_insert(0) += 1);
-    if counts != header.modalities {
-        return Err(Error::format(
-            path,
-            "its items' modalities are not those of index.json; build the index again",
-        ));
-    }
-    Ok(items)
 }
 
 /// Where the floats lie, after every length has been checked.

@@ -81,6 +81,7 @@ pub fn build_with(
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
     let mut listing = options.inputs.list(&embedder.model().embeds())?;
     let repeated = drop_repeated(&mut listing.items);
+    crate::embed::possible(&embedder, &listing.items)?;
     // Made first: a folder that cannot be written is known before the work.
     let folder = folder_beside(out)?;
     let sha256 = identity(&model)?;
@@ -222,13 +223,14 @@ fn drop_repeated(items: &mut Items) -> usize {
     let before = items.len();
     let mut seen = HashSet::new();
     let mut once = |item: &Item| {
-        let words = if item.path.is_none() { item.text.as_deref() } else { None };
+        let words = if item.blob.is_none() { item.text.as_deref() } else { None };
         let part = if item.span.is_whole() { String::new() } else { item.span.to_string() };
-        let path = item.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
         let label = item.label.as_deref()?;
         let mut sum = Sum::default();
-        for part in [item.modality.name(), &path, &part, words.unwrap_or_default(), label] {
-            sum.part(part.as_bytes());
+        let words = words.unwrap_or_default().as_bytes();
+        for part in [item.modality.name().as_bytes(), &item.place(), part.as_bytes(), words, label.as_bytes()]
+        {
+            sum.part(part);
         }
         Some(seen.insert(sum.letters()))
     };

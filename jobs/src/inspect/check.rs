@@ -2,12 +2,11 @@
 
 use super::form::{Form, HEAD};
 use crate::Result;
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use unisono_datasets::{Manifest, Record};
 use unisono_media::video::{Ffmpeg, FrameOptions, Span, Time, VideoLimits};
-use unisono_media::{ImageOptions, MediaLimits, decode};
+use unisono_media::{Blob, ImageOptions, MediaLimits, decode};
 
 /// With what files are opened.
 #[derive(Debug, Clone, Default)]
@@ -29,29 +28,29 @@ enum Kind {
 /// A file, and the parts of it that records name.
 #[derive(Debug)]
 pub(super) struct File<'a> {
-    pub(super) path: &'a Path,
+    pub(super) blob: &'a Blob,
     kind: Kind,
     parts: Vec<Span>,
 }
 
 /// Every file that the manifest names, once for each kind that it is named as, in the order of their paths.
 pub(super) fn files(manifest: &Manifest) -> Vec<File<'_>> {
-    let mut named: Vec<(&Path, Kind, Span)> = Vec::new();
+    let mut named: Vec<(&Blob, Kind, Span)> = Vec::new();
     for r in &manifest.records {
-        named.extend(r.image.iter().map(|p| (p.as_path(), Kind::Image, Span::WHOLE)));
-        named.extend(r.audio.iter().map(|p| (p.as_path(), Kind::Audio, Span::WHOLE)));
-        named.extend(r.video.iter().map(|p| (p.as_path(), Kind::Video, r.span)));
+        named.extend(r.image.iter().map(|blob| (blob, Kind::Image, Span::WHOLE)));
+        named.extend(r.audio.iter().map(|blob| (blob, Kind::Audio, Span::WHOLE)));
+        named.extend(r.video.iter().map(|blob| (blob, Kind::Video, r.span)));
     }
-    named.sort_by_key(|(path, kind, _)| (*path, *kind));
+    named.sort_by_key(|(blob, kind, _)| (*blob, *kind));
     let mut files: Vec<File> = Vec::new();
-    for (path, kind, part) in named {
+    for (blob, kind, part) in named {
         match files.last_mut() {
-            Some(last) if last.path == path && last.kind == kind => {
+            Some(last) if last.blob == blob && last.kind == kind => {
                 if !last.parts.contains(&part) {
                     last.parts.push(part);
                 }
             }
-            _ => files.push(File { path, kind, parts: vec![part] }),
+            _ => files.push(File { blob, kind, parts: vec![part] }),
         }
     }
     files
@@ -80,7 +79,7 @@ pub(super) struct Checked {
 /// of every part that is named.
 pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -> Checked {
     let mut seen = Checked::default();
-    let head = match head(file.path) {
+    let head = match head(file.blob) {
         Ok(head) => head,
         Err(reason) => {
             seen.problems.push(reason);
@@ -89,19 +88,20 @@ pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -
     };
     let Some((opening, ffmpeg)) = opening else { return seen };
     if let Some(form) = Form::of(&head) {
-        let ending = file.path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let ending =
+            file.blob.name().extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         seen.misnamed = form.belied_by(&ending).then_some(form.name);
     }
-    let prefix = format!("{}: ", file.path.display());
+    let prefix = format!("{}: ", file.blob.name().display());
     let mut note = |outcome: unisono_media::Result<()>| {
         seen.problems.extend(outcome.err().map(|e| e.to_string().replacen(&prefix, "", 1)));
     };
     let decoded = catch_unwind(AssertUnwindSafe(|| match (file.kind, ffmpeg) {
         (Kind::Image, _) => {
             let options = ImageOptions { limits: opening.limits.files(), ..ImageOptions::default() };
-            note(decode::image(file.path, &options).map(drop));
+            note(decode::image(file.blob, &options).map(drop));
         }
-        (Kind::Audio, _) => note(decode::audio_by(file.path, &opening.limits.files(), ffmpeg).map(drop)),
+        (Kind::Audio, _) => note(decode::audio_by(file.blob, &opening.limits.files(), ffmpeg).map(drop)),
         (Kind::Video, Some(ffmpeg)) => video(file, ffmpeg, &opening.limits.videos(), &mut note),
         (Kind::Video, None) => {}
     }));
@@ -112,13 +112,12 @@ pub(super) fn check(file: &File, opening: Option<(&Opening, Option<&Ffmpeg>)>) -
 }
 
 /// The first bytes of a regular file that is not empty.
-fn head(path: &Path) -> std::result::Result<Vec<u8>, String> {
-    let plain = |e: unisono_files::Error| match e {
-        unisono_files::Error::Io { source, .. } => source.to_string(),
-        other => other.to_string().replacen(&format!("{}: ", path.display()), "", 1),
+fn head(blob: &Blob) -> std::result::Result<Vec<u8>, String> {
+    let plain = |e: unisono_media::Error| match e {
+        unisono_media::Error::Files(unisono_files::Error::Io { source, .. }) => source.to_string(),
+        other => other.to_string().replacen(&format!("{}: ", blob.name().display()), "", 1),
     };
-    let mut head = Vec::new();
-    unisono_files::open(path).map_err(plain)?.take(HEAD).read_to_end(&mut head).map_err(|e| e.to_string())?;
+    let head = blob.open().and_then(|mut opened| opened.head(HEAD)).map_err(plain)?;
     if head.is_empty() { Err("an empty file".into()) } else { Ok(head) }
 }
 
@@ -133,7 +132,9 @@ fn video(
     limits: &VideoLimits,
     note: &mut impl FnMut(unisono_media::Result<()>),
 ) {
-    let video = match ffmpeg.probe(file.path, limits) {
+    // Of several runs: a copy on the disk, where one is needed, is written once.
+    let _lent = file.blob.lend();
+    let video = match ffmpeg.probe(file.blob, limits) {
         Ok(video) => video,
         Err(e) => return note(Err(e)),
     };
@@ -145,7 +146,7 @@ fn video(
             shown += 1;
         }
         if shown == 0 {
-            let (path, expected) = (file.path.to_owned(), "a video with frames".to_owned());
+            let (path, expected) = (file.blob.name().to_owned(), "a video with frames".to_owned());
             return Err(unisono_media::Error::Media { path, expected, found: "none".into() });
         }
         // A frame of the whole video is one of its first: nothing is shown where that is missing.

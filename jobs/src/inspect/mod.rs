@@ -9,9 +9,9 @@ use crate::pipeline::ordered;
 use crate::{Error, Flow, Progress, Result, Skip};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 use unisono_datasets::sample::verify_groups;
 use unisono_datasets::{Manifest, Record};
+use unisono_media::Blob;
 
 /// Counts of one split, or of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -83,7 +83,7 @@ pub fn inspect(
     let (mut problems, mut misnamed) = (Vec::new(), Vec::new());
     let stage = if opening.is_some() { "open files" } else { "look for files" };
     let total = files.len();
-    let id = |index: usize| -> String { files[index].path.display().to_string() };
+    let id = |index: usize| -> String { files[index].blob.name().display().to_string() };
     ordered(
         0..files.len(),
         workers,
@@ -108,14 +108,14 @@ pub fn inspect(
 }
 
 fn counts(records: &[&Record]) -> Counts {
-    let distinct = |paths: &mut dyn Iterator<Item = &Path>| paths.collect::<HashSet<_>>().len();
+    let distinct = |blobs: &mut dyn Iterator<Item = &Blob>| blobs.collect::<HashSet<_>>().len();
     Counts {
         records: records.len(),
         labels: records.iter().map(|r| r.key()).collect::<HashSet<_>>().len(),
         text: records.iter().map(|r| r.text.len()).sum(),
-        image: distinct(&mut records.iter().filter_map(|r| r.image.as_deref())),
-        audio: distinct(&mut records.iter().flat_map(|r| r.audio.iter().map(|p| p.as_path()))),
-        video: distinct(&mut records.iter().filter_map(|r| r.video.as_deref())),
+        image: distinct(&mut records.iter().filter_map(|r| r.image.as_ref())),
+        audio: distinct(&mut records.iter().flat_map(|r| &r.audio)),
+        video: distinct(&mut records.iter().filter_map(|r| r.video.as_ref())),
     }
 }
 

@@ -76,7 +76,11 @@ fn groups(out: &mut (dyn Write + Send), table: Table<'_>) -> Result<()> {
         let mut group = file.next_row_group()?;
         strings(&mut group, items.iter().map(|i| Some(i.id.clone())), false)?;
         strings(&mut group, items.iter().map(|i| Some(i.modality.name().to_owned())), false)?;
-        strings(&mut group, items.iter().map(|i| i.path.as_ref().map(|p| p.display().to_string())), true)?;
+        strings(
+            &mut group,
+            items.iter().map(|i| i.blob.as_ref().map(|b| b.name().display().to_string())),
+            true,
+        )?;
         strings(&mut group, items.iter().map(|i: &Item| i.text.clone()), true)?;
         if let Some(mut column) = group.next_column()? {
             let levels = (&defined[..values.len()], &repetition[..values.len()]);

@@ -11,7 +11,7 @@ pub(crate) use work::{SavedRows, fingerprint, with_rows};
 pub use work::{ledger, partial};
 
 use crate::{EmbedOptions, Error, Flow, Item, Listing, Modality, Progress, Result, Skip};
-use unisono_files::{Sum, stamp};
+use unisono_files::Sum;
 use unisono_processors::{Contract, Medium, Prepared};
 
 /// What comes of an item: a value, or in a line why there is none.
@@ -162,7 +162,7 @@ impl Pipeline<'_> {
         let make = |index| {
             let item: Item = items.get(index)?;
             // Before it is read: a file that changes meanwhile is done again by the next run.
-            let stamp = item.path.as_deref().map(stamp).unwrap_or_default();
+            let stamp = item.stamp();
             let prepared = prepare(&item, &self.contract);
             Some(Made { item, stamp, prepared })
         };
@@ -273,13 +273,13 @@ pub(crate) fn prepare(item: &Item, contract: &Contract) -> Outcome<Prepared> {
 
 /// What is to be decoded.
 fn medium(item: &Item) -> Result<Medium<'_>> {
-    Ok(match (item.modality, &item.path) {
+    Ok(match (item.modality, &item.blob) {
         (Modality::Text, _) => Medium::Text(item.text.as_deref().unwrap_or_default()),
-        (Modality::Image, Some(path)) if item.video => Medium::Frames(path, item.span),
-        (Modality::Audio, Some(path)) if item.video => Medium::Track(path, item.span),
-        (Modality::Image, Some(path)) => Medium::Image(path),
-        (Modality::Audio, Some(path)) => Medium::Audio(path),
-        (Modality::Video, Some(path)) => Medium::Video(path, item.span),
+        (Modality::Image, Some(blob)) if item.video => Medium::Frames(blob, item.span),
+        (Modality::Audio, Some(blob)) if item.video => Medium::Track(blob, item.span),
+        (Modality::Image, Some(blob)) => Medium::Image(blob),
+        (Modality::Audio, Some(blob)) => Medium::Audio(blob),
+        (Modality::Video, Some(blob)) => Medium::Video(blob, item.span),
         (_, None) => return Err(Error::Input("it has no file".into())),
     })
 }
@@ -299,3 +299,7 @@ pub(crate) fn check_skips(skipped: &[Skip], max: usize) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/pipeline.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use unisono_files::{
-    DAMAGED, Ledger, Pending, Sum, Verdict, move_own, only_holds, open_own, own_folder, rewrite_own, stamp,
+    DAMAGED, Ledger, Pending, Sum, Verdict, move_own, only_holds, open_own, own_folder, rewrite_own,
 };
 
 const LEDGER: &str = "ledger.jsonl";
@@ -297,7 +297,7 @@ fn sum_of(reader: &mut impl Read, mut left: u64, path: &Path) -> unisono_files::
 fn stamps(items: impl Iterator<Item = Item>) -> String {
     let mut sum = Sum::default();
     for item in items {
-        sum.part(item.path.as_deref().map(stamp).unwrap_or_default().as_bytes());
+        sum.part(item.stamp().as_bytes());
     }
     sum.letters()
 }
@@ -309,10 +309,15 @@ pub(crate) fn fingerprint(items: &Items, settings: &str, batch: usize) -> String
     sum.part(&(batch as u64).to_le_bytes());
     for item in items {
         let span = if item.span.is_whole() { String::new() } else { item.span.to_string() };
-        let path = item.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
         let text = item.text.as_deref().unwrap_or_default();
-        for part in [item.id.as_str(), item.modality.name(), &path, text, &span] {
-            sum.part(part.as_bytes());
+        for part in [
+            item.id.as_bytes(),
+            item.modality.name().as_bytes(),
+            &item.place(),
+            text.as_bytes(),
+            span.as_bytes(),
+        ] {
+            sum.part(part);
         }
     }
     sum.letters()

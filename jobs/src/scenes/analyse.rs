@@ -181,7 +181,8 @@ impl VideoTask<'_> {
             // As the image is there, the scenes are: without audio, which is said.
             Err(e) => {
                 let line = e.to_string();
-                let reason = line.strip_prefix(&format!("{}: ", video.path.display())).unwrap_or(&line);
+                let reason =
+                    line.strip_prefix(&format!("{}: ", video.blob.name().display())).unwrap_or(&line);
                 complain(failures, 1, || format!("the audio is left out: {reason}"));
                 return Ok(Listened::default());
             }

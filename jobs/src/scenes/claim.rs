@@ -1,7 +1,7 @@
 //! Whose a folder is: runs that work at the same time keep out of each other's way, what others wrote is never replaced, and what killed
 //! runs left is removed.
 
-use super::store::{CLIPS, MARK, Store, THUMBNAILS, VECTORS, filed, folder_name, written};
+use super::store::{CLIPS, MARK, Store, THUMBNAILS, VECTORS, folder_name, written};
 use super::{SceneInput, Shard};
 use crate::{Error, Result};
 use std::io::{BufRead, BufReader, Read};
@@ -41,7 +41,7 @@ impl Store {
         match Lock::take(&self.gathered()) {
             Ok(lock) => Ok(Some(lock)),
             Err(unisono_files::Error::Locked { .. }) => Ok(None),
-            Err(e) => Err(filed(e)),
+            Err(e) => Err(e.into()),
         }
     }
 
@@ -53,7 +53,7 @@ impl Store {
                 );
                 Error::format(path, message)
             }
-            e => filed(e),
+            e => e.into(),
         }
     }
 

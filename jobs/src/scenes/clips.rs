@@ -1,6 +1,5 @@
 //! Pieces of videos as files of their own.
 
-use super::store::filed;
 use crate::{Error, Result};
 use std::path::Path;
 use unisono_files::folder_beside;
@@ -54,7 +53,7 @@ pub fn cut_span(
 /// What cutting has to know of a video.
 fn record(video: &Video) -> VideoRecord {
     VideoRecord {
-        path: video.path.clone(),
+        path: video.blob.name().to_owned(),
         size: video.size.unwrap_or((2, 2)),
         sizes: Vec::new(),
         rate: None,
@@ -103,7 +102,7 @@ pub(super) fn cut_out(
     }
     // FFmpeg opens what it is told to write by its name, through any link that lies there: so in a folder where only we lay something.
     // The ending tells it the container.
-    let folder = folder_beside(out).map_err(filed)?;
+    let folder = folder_beside(out)?;
     let half = folder.path().join("clip").with_extension(out.extension().unwrap_or("mp4".as_ref()));
     let mut command = ffmpeg.guarded(limits);
     command.args(clip(video, start, end, cut, &half));

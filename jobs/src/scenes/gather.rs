@@ -1,7 +1,7 @@
 //! All videos' scenes in one file, and their vectors in one index.
 
 use super::job::Gathered;
-use super::store::{Store, VECTORS, filed};
+use super::store::{Store, VECTORS};
 use super::{SceneInput, Shard, models::Models};
 use crate::{Embedded, Error, Inputs, Item, Modality, Result, Vectors, index};
 use std::fs::File;
@@ -35,8 +35,7 @@ pub(super) fn gather(
             std::io::copy(&mut BufReader::new(File::open(folder.join("scenes.jsonl"))?), out)?;
         }
         Ok(())
-    })
-    .map_err(filed)?;
+    })?;
     let (mut items, mut data) = (Vec::new(), Vec::new());
     for folder in &folders {
         let made = write::read(folder)?;

@@ -32,7 +32,7 @@ pub(super) fn unseen(
             complain(&mut failures, lost, || format!("{lost} {plural} stored did not come from the decoder"));
         }
     }
-    if let Some(more) = video::unread(&video.path) {
+    if let Some(more) = video::unread(&video.blob) {
         complain(&mut failures, 1, || more);
     }
     if failures.count > 0

@@ -312,16 +312,16 @@ impl JobRun<'_> {
 
 /// Whether an error ends the job: those of the models, and those of what is written. The others are about one video, which is left out.
 fn ends(error: &Error, out: &Path, folder: &Path) -> bool {
+    use unisono_files::Error as Files;
     use unisono_media::Error as Media;
     use unisono_scenes::Error as Scenes;
     match error {
         Error::Interrupted | Error::Nn(_) | Error::Encoders(_) | Error::Fusion(_) => true,
-        Error::Io { path, .. }
-        | Error::Files(unisono_files::Error::Io { path, .. })
-        | Error::Scenes(Scenes::Io { path, .. } | Scenes::Media(Media::Io { path, .. }))
-        | Error::Media(Media::Io { path, .. }) => path.starts_with(out),
+        Error::Files(Files::Io { path, .. })
+        | Error::Scenes(Scenes::Io { path, .. } | Scenes::Media(Media::Files(Files::Io { path, .. })))
+        | Error::Media(Media::Files(Files::Io { path, .. })) => path.starts_with(out),
         // The video's place is another run's, or another program's.
-        Error::Format { path, .. } => path.starts_with(folder),
+        Error::Files(Files::Format { path, .. }) => path.starts_with(folder),
         _ => false,
     }
 }

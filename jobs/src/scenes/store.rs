@@ -118,10 +118,10 @@ impl Store {
     /// A folder to work in; it vanishes unless it is [placed](Self::place).
     pub(super) fn begin(&self, source: &SceneInput) -> Result<Begun> {
         let name = folder_name(source.path());
-        let around = folder_beside(&self.videos().join(&name)).map_err(filed)?;
+        let around = folder_beside(&self.videos().join(&name))?;
         let mark = |out: &mut dyn Write| out.write_all(name.as_bytes());
-        write_atomic(&around.path().join(MARK), mark).map_err(filed)?;
-        let made = folder_beside(&around.path().join("made")).map_err(filed)?;
+        write_atomic(&around.path().join(MARK), mark)?;
+        let made = folder_beside(&around.path().join("made"))?;
         Ok(Begun { made, _around: around })
     }
 
@@ -148,7 +148,7 @@ impl Store {
         write::all(folder.path(), made, &options)?;
         let place = self.folder(source);
         self.check(source)?;
-        place_folder(folder.made, &place).map_err(filed)?;
+        place_folder(folder.made, &place)?;
         Ok(VideoDone {
             path: source.path().to_owned(),
             folder: place,
@@ -192,15 +192,6 @@ pub(super) fn folder_name(path: &Path) -> String {
 pub(super) fn written(folder: &Path) -> Option<VideoFile> {
     let path = folder.join("video.json");
     serde_json::from_str(&read_text(&path, &Budget::CONFIG).ok()?).ok()
-}
-
-/// A file's error as this crate's.
-pub(super) fn filed(error: unisono_files::Error) -> Error {
-    match error {
-        unisono_files::Error::Io { path, action, source } => Error::Io { path, action, source },
-        unisono_files::Error::Format { path, message } => Error::Format { path, message },
-        e => Error::Input(e.to_string()),
-    }
 }
 
 fn seconds(video: &unisono_scenes::record::VideoRecord) -> f64 {

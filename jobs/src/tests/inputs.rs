@@ -19,7 +19,7 @@ fn of(path: &Path) -> Inputs {
 }
 
 fn below(listing: &Listing, dir: &Path) -> Vec<(String, Modality)> {
-    let short = |i: &Item| i.path.as_ref().unwrap().strip_prefix(dir).unwrap().display().to_string();
+    let short = |i: &Item| i.blob.as_ref().unwrap().name().strip_prefix(dir).unwrap().display().to_string();
     listing.items.iter().map(|i| (short(&i), i.modality)).collect()
 }
 
@@ -83,7 +83,7 @@ fn records_give_images_audios_texts() {
     let items: Vec<Item> = inputs.list(&ALL).unwrap().items.iter().collect();
     let kinds: Vec<_> = items.iter().map(|i| (i.modality, i.part)).collect();
     assert_eq!(kinds, [(Image, 0), (Audio, 0), (Audio, 1), (Text, 0), (Text, 1)]);
-    assert_eq!(items[0].path, Some(dir.path().join("cat.png")));
+    assert_eq!(items[0].blob, Some(dir.path().join("cat.png").into()));
     assert_eq!((items[0].text.as_deref(), items[4].text.as_deref()), (Some("a cat"), Some("kitty")));
     assert!(items.iter().all(|i| i.id == "cat" && i.key() == "cat"));
     let none = Inputs { split: Some("tset".into()), ..inputs.clone() }.list(&ALL).unwrap_err().to_string();

@@ -70,7 +70,7 @@ pub fn rerank(
     let known = model.sees();
     // An image and an audio file of one record share its id: here each hit has its place for one. Of a video the frames are looked at.
     let item = |(place, hit): (usize, &Hit)| {
-        let mut item = index.item(hit.index)?.clone();
+        let mut item = index.item(hit.index)?;
         if item.modality == Modality::Video {
             (item.modality, item.video) = (Modality::Image, true);
         }

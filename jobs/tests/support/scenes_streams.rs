@@ -165,7 +165,7 @@ fn clips_of_such_videos_hold_their_scenes_or_say_why_not() {
             let span = Span { start: Some(scene.start.time), end: Some(scene.end.time) };
             let name = cut_span(&ffmpeg, &paths[0], &span, &cut, &hits, scene.index).unwrap();
             assert_eq!(frames_of(&hits.join(&name)), 25, "{name}");
-            let clip = ffmpeg.probe(&hits.join(&name), &Default::default()).unwrap();
+            let clip = ffmpeg.probe(hits.join(&name), &Default::default()).unwrap();
             let heard = ffmpeg.audio(&clip, &Default::default()).unwrap().seconds();
             assert!((heard - 1.0).abs() < 0.1, "{name}: {heard} s of audio");
         }

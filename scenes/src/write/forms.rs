@@ -1,7 +1,7 @@
 //! How times, rates, numbers and paths stand in JSON.
 
 use super::exact::micros;
-use crate::record::Moment;
+use crate::moment::Moment;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unisono_media::video::{Jump, Ratio, Time};
 

@@ -32,7 +32,7 @@ pub(super) fn leave_out(table: &mut Table, name: &str) -> Result<()> {
     };
     drop(table.get_mut("data"));
     drop(table.get_mut("evaluate"));
-    for list in ["protocol", "data_set", "search", "spoken", "captions"] {
+    for list in ["evaluate", "data_set", "search", "spoken"] {
         drop(table.get_mut("report").and_then(|e| e.get_mut(list)));
     }
     if found {

@@ -15,30 +15,47 @@ pub(super) fn advice(recipe: &Table) -> Option<String> {
     if let Some(Value::Table(old)) = recipe.get("evaluate") {
         said.push(evaluate(old));
     }
+    if let Some(Value::Table(report)) = recipe.get("report") {
+        let kinds = moved(report, "report.evaluate", "report.");
+        if !kinds.is_empty() {
+            said.push(format!(
+                "[report] has one list of protocols now: {}; their other keys stay",
+                kinds.join(", ")
+            ));
+        }
+    }
     (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// The names of the protocols of an earlier list.
+fn named(old: &Table, key: &str) -> Vec<String> {
+    let list = old.get(key).and_then(Value::as_array).into_iter().flatten();
+    let mut names: Vec<String> =
+        list.filter_map(|p| Some(format!("{:?}", p.get("name")?.as_str()?))).collect();
+    names.dedup();
+    names
+}
+
+/// Lists of a kind each, whose protocols stand in one list now.
+fn moved(old: &Table, now: &str, before: &str) -> Vec<String> {
+    let mut kinds = Vec::new();
+    for (key, kind) in [("protocol", "retrieval"), ("captions", "captioning")] {
+        let names = named(old, key).join(", ");
+        if !names.is_empty() {
+            kinds.push(format!("[[{now}]] with kind = \"{kind}\" in place of [[{before}{key}]] ({names})"));
+        }
+    }
+    kinds
 }
 
 /// The protocols that measure the same: only where they stand is another.
 fn evaluate(old: &Table) -> String {
-    let named = |key: &str| -> Vec<String> {
-        let list = old.get(key).and_then(Value::as_array).into_iter().flatten();
-        list.filter_map(|p| Some(format!("{:?}", p.get("name")?.as_str()?))).collect()
-    };
-    let (protocols, captions) = (named("protocol"), named("captions"));
+    let (protocols, captions) = (named(old, "protocol"), named(old, "captions"));
     let mut said = "[evaluate] is a list of protocols now: ".to_owned();
     if let Some(every) = old.get("every") {
         said += &format!("write evaluate_every = {every} above the recipe's first table, ");
     }
-    let mut kinds = Vec::new();
-    for (old, kind, names) in [("protocol", "retrieval", &protocols), ("captions", "captioning", &captions)] {
-        if !names.is_empty() {
-            let names = names.join(", ");
-            kinds.push(format!(
-                "[[evaluate]] with kind = \"{kind}\" in place of [[evaluate.{old}]] ({names})"
-            ));
-        }
-    }
-    said += &kinds.join(", ");
+    said += &moved(old, "evaluate", "evaluate.").join(", ");
     if !protocols.is_empty() && !captions.is_empty() {
         said += "; and above the first table what chooses the best checkpoint, as best = \"NAME.r5\" or \"NAME.cider_d\"";
     }
@@ -145,6 +162,18 @@ mod tests {
         let both = both.unwrap();
         assert!(both.contains("kind = \"captioning\" in place of [[evaluate.captions]] (\"c\")"), "{both}");
         assert!(both.contains("best = ") && both.starts_with("[objective] is a list"), "{both}");
+    }
+
+    #[test]
+    fn an_earlier_report_is_told_where_its_protocols_stand() {
+        let list = |key: &str, name: &str| format!("[[report.{key}]]\nname = \"{name}\"\n");
+        let text = [list("protocol", "a"), list("protocol", "a"), list("captions", "b")].concat();
+        assert_eq!(
+            advice(&text.parse().unwrap()).unwrap(),
+            "[report] has one list of protocols now: [[report.evaluate]] with kind = \"retrieval\" in place of [[report.protocol]] (\"a\"), \
+             [[report.evaluate]] with kind = \"captioning\" in place of [[report.captions]] (\"b\"); their other keys stay"
+        );
+        assert!(advice(&list("evaluate", "a").parse().unwrap()).is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use unisono_eval::captioning::Captioning;
+use unisono_eval::protocol::Protocol;
 use unisono_eval::retrieval::Retrieval;
 
 /// The report of a run.
@@ -11,16 +12,27 @@ use unisono_eval::retrieval::Retrieval;
 pub struct ReportConfig {
     /// Its title.
     pub title: String,
-    /// Held-out protocols of the recall table; the first four give the headlines.
-    pub protocol: Vec<Retrieval>,
+    /// What is measured on held-out data, as the recipe's own `[[evaluate]]`. Of kind `retrieval`: the recall table, whose first four give the
+    /// headlines. Of kind `captioning`: captions that are shown and scored beside baselines.
+    pub evaluate: Vec<Protocol>,
     /// Where the data come from.
     pub data_set: Vec<DataSetNote>,
     /// Captions of held-out items as queries for images.
     pub search: Vec<ShowConfig>,
     /// Held-out recordings as queries for images and captions.
     pub spoken: Vec<ShowConfig>,
-    /// Held-out items whose captions are shown and scored beside baselines.
-    pub captions: Vec<Captioning>,
+}
+
+impl ReportConfig {
+    /// Its protocols of kind `retrieval`.
+    pub fn retrieval(&self) -> impl Iterator<Item = &Retrieval> {
+        self.evaluate.iter().filter_map(|p| if let Protocol::Retrieval(p) = p { Some(p) } else { None })
+    }
+
+    /// Its protocols of kind `captioning`.
+    pub fn captioning(&self) -> impl Iterator<Item = &Captioning> {
+        self.evaluate.iter().filter_map(|p| if let Protocol::Captioning(p) = p { Some(p) } else { None })
+    }
 }
 
 /// A data set's origin.

@@ -30,7 +30,7 @@ impl Show {
         let model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
         let options = model.config().generation.clone();
         let (mut rows, mut cards) = (Vec::new(), Vec::new());
-        for p in &recipe.report.captions {
+        for p in recipe.report.captioning() {
             tell(format!("captions {}", p.name));
             let manifest = self.manifests.get(&p.manifest)?;
             let reading = Reading { limits: recipe.limits, ffmpeg: None };
@@ -45,11 +45,10 @@ impl Show {
             });
             captioned.sort_by_key(|c| (spread(&c.id), c.id.clone()));
             for c in captioned.into_iter().take(CARDS) {
-                let path = c.path.clone().unwrap_or_default();
                 let query = if p.from == Modality::Image {
-                    Query::Image { media: self.image(&path)?, text: None }
+                    Query::Image { media: self.image(&c.blob)?, text: None }
                 } else {
-                    let media = carried(&path)?;
+                    let media = carried(&c.blob)?;
                     Query::Audio { media, text: None, lang: None, seconds: None }
                 };
                 let truth = c.references.first().cloned().unwrap_or_default();

@@ -3,14 +3,12 @@
 use crate::setup::Manifests;
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 use unisono_datasets::Record;
 use unisono_encoders::{Modality, Model};
 use unisono_eval::protocol::{Captions, Embedded, Item, gather};
 use unisono_eval::report::{Hit, Media, Mistake, Query};
 use unisono_eval::retrieval::Retrieved;
-use unisono_files::Budget;
-use unisono_media::{ImageOptions, MediaLimits, decode};
+use unisono_media::{Blob, ImageOptions, MediaLimits, decode};
 
 /// Longest edge of an image in the page, in pixels.
 const THUMBNAIL: u32 = 128;
@@ -28,7 +26,7 @@ pub(super) struct Show {
     pub(super) model: Model,
     pub(super) limits: MediaLimits,
     pub(super) manifests: Manifests,
-    pub(super) thumbnails: HashMap<PathBuf, Media>,
+    pub(super) thumbnails: HashMap<Blob, Media>,
 }
 
 impl Show {
@@ -43,25 +41,25 @@ impl Show {
         Ok(side.embed(&self.model, BATCH, &mut Vec::new())?)
     }
 
-    pub(super) fn image(&mut self, path: &Path) -> Result<Media> {
-        if let Some(media) = self.thumbnails.get(path) {
+    pub(super) fn image(&mut self, blob: &Blob) -> Result<Media> {
+        if let Some(media) = self.thumbnails.get(blob) {
             return Ok(media.clone());
         }
         let limits = self.limits.files();
         let options = ImageOptions { svg_size: THUMBNAIL, limits, ..ImageOptions::default() };
-        let full = decode::image(path, &options)?;
+        let full = decode::image(blob, &options)?;
         let small = Media::png(&full, THUMBNAIL, THUMBNAIL);
         let media = small.ok_or_else(|| {
-            Error::io(path, std::io::Error::other("the thumbnail cannot be encoded as PNG"))
+            Error::io(blob.name(), std::io::Error::other("the thumbnail cannot be encoded as PNG"))
         })?;
-        self.thumbnails.insert(path.to_owned(), media.clone());
+        self.thumbnails.insert(blob.clone(), media.clone());
         Ok(media)
     }
 
     pub(super) fn hit(&mut self, item: &Item, score: f32, right: bool) -> Result<Hit> {
-        let image = item.path.as_deref().filter(|_| item.seconds.is_none());
+        let image = item.blob.as_ref().filter(|_| item.seconds.is_none());
         Ok(Hit {
-            media: image.map(|p| self.image(p)).transpose()?,
+            media: image.map(|blob| self.image(blob)).transpose()?,
             text: item.text.clone(),
             lang: item.text.as_ref().map(|_| item.lang.clone()),
             id: Some(item.id.clone()),
@@ -72,15 +70,15 @@ impl Show {
 
     pub(super) fn query(&mut self, item: &Item, caption: Option<String>) -> Result<Query> {
         let lang = Some(item.lang.clone()).filter(|l| !l.is_empty());
-        Ok(match (&item.text, &item.path) {
+        Ok(match (&item.text, &item.blob) {
             (Some(text), _) => Query::Text { text: text.clone(), lang },
-            (None, Some(path)) if item.seconds.is_some() => {
-                let media = carried(path)?;
+            (None, Some(blob)) if item.seconds.is_some() => {
+                let media = carried(blob)?;
                 Query::Audio { media, text: caption, lang, seconds: item.seconds }
             }
-            (None, path) => {
-                Query::Image { media: self.image(path.as_deref().unwrap_or(Path::new("")))?, text: caption }
-            }
+            (None, Some(blob)) => Query::Image { media: self.image(blob)?, text: caption },
+            // An item is a text or has a file.
+            (None, None) => Query::Text { text: item.id.clone(), lang },
         })
     }
 
@@ -112,11 +110,9 @@ impl Show {
 }
 
 /// An audio file as the page carries it: its bytes; a large one is left out, and shows as a placeholder.
-pub(super) fn carried(path: &Path) -> Result<Media> {
-    match unisono_files::read(path, &Budget { bytes: LARGEST_AUDIO, ..Budget::CONFIG }) {
-        Err(unisono_files::Error::Budget { .. }) => Ok(Media::new(Vec::new())),
-        bytes => Ok(Media::new(bytes?)),
-    }
+pub(super) fn carried(blob: &Blob) -> Result<Media> {
+    let mut opened = blob.open()?;
+    Ok(Media::new(if opened.len() > LARGEST_AUDIO { Vec::new() } else { opened.head(LARGEST_AUDIO)? }))
 }
 
 /// A stable spread of ids, so that examples are neither the first ones nor chosen.

@@ -193,7 +193,7 @@ fn broken_media_are_the_records_fault_and_named() {
     let dir = tempfile::tempdir().unwrap();
     let (preparer, draws) = place(dir.path(), "");
     let (draw, record) = &draws[0];
-    fs::write(record.image.as_ref().unwrap(), "no image").unwrap();
+    fs::write(record.image.as_ref().unwrap().name(), "no image").unwrap();
     let said = preparer.prepare(draw, record).unwrap_err().to_string();
     assert!(said.contains(&format!("{}.png", record.id)), "{said}");
     let bare = Record { image: None, audio: Vec::new(), ..record.clone() };

@@ -14,15 +14,13 @@ pub(crate) use mix::Mix;
 pub(crate) use ogg::shows_images as ogg_shows_images;
 pub(crate) use wav::piped;
 
-use std::io::Read;
 use std::path::Path;
 
 use super::options::describe;
 use super::resample;
 use super::samples::{Audio, check_length, check_rate};
-use crate::files::{check_bytes, read_media};
 use crate::video::{Ffmpeg, Time, VideoLimits};
-use crate::{Error, Limits, Result};
+use crate::{Blob, Error, Limits, Result};
 use ogg::Stream;
 use packets::Container;
 use wav::{Coding, Wave};
@@ -33,18 +31,18 @@ const EXPECTED: &str = "a WAV, OGG Vorbis, MP3 or FLAC audio file";
 /// decoders do not know goes through FFmpeg, which is looked for then.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Limit`], [`Error::ToolMissing`] where only FFmpeg could read it, [`Error::Media`] for anything that is not a whole
+/// [`Error::Files`], [`Error::Limit`], [`Error::ToolMissing`] where only FFmpeg could read it, [`Error::Media`] for anything that is not a whole
 /// audio of finite samples.
-pub fn audio(path: &Path, limits: &Limits) -> Result<Audio> {
-    audio_by(path, limits, None)
+pub fn audio(from: impl Into<Blob>, limits: &Limits) -> Result<Audio> {
+    audio_by(from, limits, None)
 }
 
 /// [`audio`], by the FFmpeg that the user named, who may have chosen a track.
 ///
 /// # Errors
 /// As [`audio`]; a track that the file does not have.
-pub fn audio_by(path: &Path, limits: &Limits, ffmpeg: Option<&Ffmpeg>) -> Result<Audio> {
-    let ears = Ears { path, limits, ffmpeg };
+pub fn audio_by(from: impl Into<Blob>, limits: &Limits, ffmpeg: Option<&Ffmpeg>) -> Result<Audio> {
+    let ears = Ears { blob: &from.into(), limits, ffmpeg };
     match ears.listen()? {
         Decoded::Audio(audio) => ears.check(audio),
         Decoded::Foreign(what) => Ok(ears.foreign(&what)?.0),
@@ -55,26 +53,31 @@ pub fn audio_by(path: &Path, limits: &Limits, ffmpeg: Option<&Ffmpeg>) -> Result
 ///
 /// # Errors
 /// As [`audio_by`].
-pub fn audio_on_clock(path: &Path, limits: &Limits, ffmpeg: Option<&Ffmpeg>) -> Result<(Audio, f64)> {
-    let ears = Ears { path, limits, ffmpeg };
+pub fn audio_on_clock(
+    from: impl Into<Blob>,
+    limits: &Limits,
+    ffmpeg: Option<&Ffmpeg>,
+) -> Result<(Audio, f64)> {
+    let ears = Ears { blob: &from.into(), limits, ffmpeg };
     match ears.listen()? {
         Decoded::Audio(audio) => Ok((ears.check(audio)?, 0.0)),
         Decoded::Foreign(what) => {
+            let _lent = ears.blob.lend()?;
             let (audio, ffmpeg) = ears.foreign(&what)?;
             let limits = ears.video_limits();
-            let start = ffmpeg.audio_start(&ffmpeg.probe(path, &limits)?, &limits)?;
+            let start = ffmpeg.audio_start(&ffmpeg.probe(ears.blob, &limits)?, &limits)?;
             Ok((audio, start.map_or(0.0, Time::seconds)))
         }
     }
 }
 
-/// The kept decoders alone, from memory; `None` for what only FFmpeg may read. `path` is for messages.
+/// The kept decoders alone; `None` for what only FFmpeg may read.
 ///
 /// # Errors
 /// As [`audio`].
-pub fn kept_audio(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Option<Audio>> {
-    let ears = Ears { path, limits, ffmpeg: None };
-    match ears.kept(bytes)? {
+pub fn kept_audio(from: impl Into<Blob>, limits: &Limits) -> Result<Option<Audio>> {
+    let ears = Ears { blob: &from.into(), limits, ffmpeg: None };
+    match ears.kept(&ears.blob.read(EXPECTED, limits)?)? {
         Decoded::Audio(audio) => ears.check(audio).map(Some),
         Decoded::Foreign(_) => Ok(None),
     }
@@ -88,20 +91,23 @@ enum Decoded {
 }
 
 struct Ears<'a> {
-    path: &'a Path,
+    blob: &'a Blob,
     limits: &'a Limits,
     ffmpeg: Option<&'a Ffmpeg>,
 }
 
 impl Ears<'_> {
+    /// For messages.
+    fn name(&self) -> &Path {
+        self.blob.name()
+    }
+
     /// Reads the file, unless its first bytes say that it is FFmpeg's to do.
     fn listen(&self) -> Result<Decoded> {
-        let mut head = Vec::new();
-        let file = unisono_files::open(self.path)?;
-        file.take(512).read_to_end(&mut head).map_err(Error::io(self.path, "read"))?;
-        match foreign(&head) {
-            Some(what) => check_bytes(self.path, self.limits).map(|()| Decoded::Foreign(what.to_owned())),
-            None => self.kept(&read_media(self.path, EXPECTED, self.limits)?),
+        let mut opened = self.blob.open()?;
+        match foreign(&opened.head(512)?) {
+            Some(what) => opened.fits(self.limits).map(|()| Decoded::Foreign(what.to_owned())),
+            None => self.kept(&opened.all(EXPECTED, self.limits)?),
         }
     }
 
@@ -110,7 +116,7 @@ impl Ears<'_> {
         let start = mpeg::tags(bytes);
         let rest = bytes.get(start..).unwrap_or_default();
         if riff::is_wave(rest) {
-            let wave = Wave::read(self.path, rest)?;
+            let wave = Wave::read(self.name(), rest)?;
             return match wave.coding {
                 Coding::Mpeg => match mpeg::first(wave.data) {
                     Some(first) => only(self.mpeg(wave.data, first)?),
@@ -118,17 +124,17 @@ impl Ears<'_> {
                 },
                 // What FFmpeg takes these two for is not what they are.
                 Coding::Other(0x38) => {
-                    Err(Error::media(self.path, EXPECTED, "a WAV audio file of NMS ADPCM"))
+                    Err(Error::media(self.name(), EXPECTED, "a WAV audio file of NMS ADPCM"))
                 }
                 Coding::Other(0x40) => {
-                    Err(Error::media(self.path, EXPECTED, "a WAV audio file of G.721 ADPCM"))
+                    Err(Error::media(self.name(), EXPECTED, "a WAV audio file of G.721 ADPCM"))
                 }
                 Coding::Other(tag) => Ok(Decoded::Foreign(format!("a WAV audio file of coding {tag:#06x}"))),
                 _ => only(self.wave(&wave)?),
             };
         }
         if rest.starts_with(b"fLaC") {
-            return only(packets::decode(self.path, rest, Container::Flac, self.limits)?);
+            return only(packets::decode(self.name(), rest, Container::Flac, self.limits)?);
         }
         if rest.starts_with(b"OggS") {
             return self.ogg(rest);
@@ -142,19 +148,19 @@ impl Ears<'_> {
     }
 
     fn wave(&self, wave: &Wave) -> Result<Audio> {
-        check_rate(self.path, wave.rate)?;
-        check_length(self.path, wave.frames(), wave.rate, self.limits)?;
+        check_rate(self.name(), wave.rate)?;
+        check_length(self.name(), wave.frames(), wave.rate, self.limits)?;
         let mut mix = Mix::new(wave.channels);
-        wave.samples(self.path, &mut |samples| {
+        wave.samples(self.name(), &mut |samples| {
             mix.push(samples);
-            check_length(self.path, mix.len() as u64, wave.rate, self.limits)
+            check_length(self.name(), mix.len() as u64, wave.rate, self.limits)
         })?;
         Ok(Audio { samples: mix.finish(), sample_rate: wave.rate })
     }
 
     fn mpeg(&self, bytes: &[u8], first: usize) -> Result<Audio> {
         let parts = mpeg::parts(bytes, first).into_iter().map(|part| {
-            packets::decode(self.path, &part.bytes, Container::Mpeg { broken: part.broken }, self.limits)
+            packets::decode(self.name(), &part.bytes, Container::Mpeg { broken: part.broken }, self.limits)
         });
         self.joined(parts)
     }
@@ -162,7 +168,7 @@ impl Ears<'_> {
     fn ogg(&self, bytes: &[u8]) -> Result<Decoded> {
         let (links, whole) = ogg::links(bytes);
         if !whole {
-            return Err(Error::media(self.path, "a whole OGG audio file", "one that is cut off"));
+            return Err(Error::media(self.name(), "a whole OGG audio file", "one that is cut off"));
         }
         let audios = |streams: &[Stream]| streams.iter().filter(|s| matches!(s, Stream::Kept)).count();
         let foreign = links.iter().flat_map(|link| &link.streams).find_map(|stream| match stream {
@@ -176,10 +182,9 @@ impl Ears<'_> {
         if links.iter().any(|link| audios(&link.streams) > 1) {
             return Ok(Decoded::Foreign("OGG with several streams at a time".into()));
         }
-        let parts = links
-            .iter()
-            .filter(|link| audios(&link.streams) == 1 || links.len() == 1)
-            .map(|link| packets::decode(self.path, &bytes[link.bytes.clone()], Container::Ogg, self.limits));
+        let parts = links.iter().filter(|link| audios(&link.streams) == 1 || links.len() == 1).map(|link| {
+            packets::decode(self.name(), &bytes[link.bytes.clone()], Container::Ogg, self.limits)
+        });
         let audio = self.joined(parts)?;
         self.only_track().map(|()| Decoded::Audio(audio))
     }
@@ -196,7 +201,7 @@ impl Ears<'_> {
                 Some(whole) if whole.samples.is_empty() => *whole = part,
                 Some(whole) => {
                     whole.samples.extend(resample(&part, whole.sample_rate)?.samples);
-                    check_length(self.path, whole.samples.len() as u64, whole.sample_rate, self.limits)?;
+                    check_length(self.name(), whole.samples.len() as u64, whole.sample_rate, self.limits)?;
                 }
             }
         }
@@ -207,7 +212,7 @@ impl Ears<'_> {
     fn only_track(&self) -> Result<()> {
         match self.ffmpeg.and_then(Ffmpeg::track) {
             Some(track) if track > 1 => {
-                Err(Error::media(self.path, format!("audio track {track}"), "one audio track"))
+                Err(Error::media(self.name(), format!("audio track {track}"), "one audio track"))
             }
             _ => Ok(()),
         }
@@ -215,11 +220,15 @@ impl Ears<'_> {
 
     fn check(&self, mut audio: Audio) -> Result<Audio> {
         if audio.samples.is_empty() {
-            return Err(Error::media(self.path, "at least one sample of audio", "none"));
+            return Err(Error::media(self.name(), "at least one sample of audio", "none"));
         }
         for (index, sample) in audio.samples.iter_mut().enumerate() {
             if !sample.is_finite() {
-                return Err(Error::media(self.path, "finite samples", format!("{sample} at sample {index}")));
+                return Err(Error::media(
+                    self.name(),
+                    "finite samples",
+                    format!("{sample} at sample {index}"),
+                ));
             }
             *sample = sample.clamp(-1.0, 1.0);
         }
@@ -235,26 +244,26 @@ impl Ears<'_> {
         let expected = || format!("{EXPECTED}, or any other that FFmpeg reads");
         // No program makes an audio file of them.
         if ["text", IMAGE].contains(&what) {
-            return Err(Error::media(self.path, EXPECTED, what));
+            return Err(Error::media(self.name(), EXPECTED, what));
         }
         let ffmpeg = match self.ffmpeg {
             Some(ffmpeg) => ffmpeg.clone(),
             None => match Ffmpeg::find(None) {
                 Ok(ffmpeg) => ffmpeg,
                 Err(Error::ToolMissing { tool, .. }) if tool == "ffmpeg" && foreign_words(what) => {
-                    return Err(Error::NeedsFfmpeg { path: self.path.to_owned(), found: what.to_owned() });
+                    return Err(Error::NeedsFfmpeg { path: self.name().to_owned(), found: what.to_owned() });
                 }
                 Err(Error::ToolMissing { tool, .. }) if tool == "ffmpeg" => {
-                    return Err(Error::media(self.path, EXPECTED, what));
+                    return Err(Error::media(self.name(), EXPECTED, what));
                 }
                 Err(e) => return Err(e),
             },
         };
-        let audio = ffmpeg.listen(self.path, &self.video_limits(), &|found| {
+        let audio = ffmpeg.listen(self.blob, &self.video_limits(), &|found| {
             // FFmpeg's words say less than the first bytes do, where it does not know the file at all.
-            Error::media(self.path, expected(), if found == "something else" { what } else { found })
+            Error::media(self.name(), expected(), if found == "something else" { what } else { found })
         })?;
-        check_rate(self.path, audio.sample_rate)?;
+        check_rate(self.name(), audio.sample_rate)?;
         Ok((self.check(audio)?, ffmpeg))
     }
 }

@@ -12,11 +12,10 @@ use image::{
 use super::options::{ImageOptions, PNG_BESIDE, describe, not_empty};
 use super::reduced::{self, BYTES_A_PIXEL};
 use super::{part, vector};
-use crate::files::read_media;
 use crate::limits::Truncated;
-use crate::{Error, Limits, Result};
+use crate::{Blob, Error, Limits, Result};
 
-const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image";
+pub(super) const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image";
 
 /// Decodes an image to 8-bit RGB, upright as its EXIF orientation says, transparency laid over the background.
 ///
@@ -26,16 +25,15 @@ const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image";
 /// - 16-bit grey keeps its high byte, as 16-bit colour does in both; Pillow cuts it at 255, which leaves white.
 ///
 /// Of the libraries' own treatment of transparency: transformers lays it over white (5.23; 4.57 dropped it as `drop_alpha` does). OpenCLIP
-/// resizes first, colours weighted by their opacity, palettes and bits by the nearest pixel, inks as they are, and converts then: neither
-/// option gives its bytes for such images.
+/// resizes first, and converts then: [`stored`](super::stored) is for that.
 ///
 /// A JPEG or PNG of more than [`Limits::max_pixels`] is read at a half, a quarter or an eighth of its size.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole image; one that is cut off is
+/// [`Error::Files`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole image; one that is cut off is
 /// used as far as it goes where [`Limits::truncated`] says so.
-pub fn image(path: &Path, options: &ImageOptions) -> Result<RgbImage> {
-    Ok(match decode(path, options)? {
+pub fn image(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbImage> {
+    Ok(match decode(&from.into(), options)? {
         image if image.color().has_alpha() && !options.drop_alpha => {
             flatten(&image.into_rgba8(), options.background)
         }
@@ -47,23 +45,15 @@ pub fn image(path: &Path, options: &ImageOptions) -> Result<RgbImage> {
 ///
 /// # Errors
 /// As [`image`](fn@image).
-pub fn rgba(path: &Path, options: &ImageOptions) -> Result<RgbaImage> {
-    decode(path, options).map(DynamicImage::into_rgba8)
+pub fn rgba(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbaImage> {
+    decode(&from.into(), options).map(DynamicImage::into_rgba8)
 }
 
-/// [`rgba`] from memory; `path` is for messages.
-///
-/// # Errors
-/// As [`image`](fn@image).
-pub fn rgba_of(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<RgbaImage> {
-    decode_bytes(path, bytes, options).map(DynamicImage::into_rgba8)
+fn decode(blob: &Blob, options: &ImageOptions) -> Result<DynamicImage> {
+    decode_bytes(blob.name(), &blob.read(EXPECTED, &options.limits)?, options)
 }
 
-fn decode(path: &Path, options: &ImageOptions) -> Result<DynamicImage> {
-    decode_bytes(path, &read_media(path, EXPECTED, &options.limits)?, options)
-}
-
-fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<DynamicImage> {
+pub(super) fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<DynamicImage> {
     if vector::is_svg(bytes) {
         return vector::render(path, bytes, options).map(DynamicImage::ImageRgba8);
     }

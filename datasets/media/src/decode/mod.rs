@@ -9,15 +9,17 @@ mod part;
 mod reduced;
 mod resample;
 mod samples;
+mod stored;
 mod vector;
 
 pub(crate) use audio::{Mix, ogg_shows_images, piped};
 pub use audio::{audio, audio_by, audio_on_clock, kept_audio};
-pub use image::{flatten, image, rgba, rgba_of};
+pub use image::{flatten, image, rgba};
 pub use options::ImageOptions;
 pub(crate) use options::PNG_BESIDE;
 pub use resample::resample;
 pub use samples::Audio;
+pub use stored::{Stored, stored};
 
 #[cfg(test)]
 #[path = "../tests/hostile.rs"]

@@ -188,12 +188,12 @@ fn still_images_do_not_move() {
     // The name says nothing.
     gif(&at("moves.txt"), &[(plain(RED), 40), (plain(BLUE), 40)]);
     for name in ["a.png", "a.webp", "b.gif", "c.jpg", "one.gif", "words.gif", "empty.gif"] {
-        assert!(!is_animation(&at(name)).unwrap(), "{name}");
+        assert!(!is_animation(at(name)).unwrap(), "{name}");
     }
-    assert!(is_animation(&at("moves.txt")).unwrap());
-    assert!(is_animation(&at("none.gif")).is_err());
+    assert!(is_animation(at("moves.txt")).unwrap());
+    assert!(is_animation(at("none.gif")).is_err());
     for name in ["c.jpg", "words.gif", "empty.gif"] {
-        let error = animation(&at(name), &limits()).err().unwrap().to_string();
+        let error = animation(at(name), &limits()).err().unwrap().to_string();
         assert!(error.contains("expected a GIF, WebP or PNG that moves, found"), "{error}");
     }
 }

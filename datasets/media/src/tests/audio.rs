@@ -1,4 +1,5 @@
 use super::*;
+use crate::forms::alike;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::io::Cursor;
 
@@ -10,11 +11,8 @@ mod shapes;
 mod tables;
 
 fn decode_bytes(bytes: &[u8], limits: &Limits) -> Result<Audio> {
-    let dir = tempfile::tempdir().unwrap();
     // The name lies on purpose: content decides.
-    let path = dir.path().join("sound.png");
-    std::fs::write(&path, bytes).unwrap();
-    audio(&path, limits)
+    alike("sound.png", bytes, |blob| audio(blob, limits))
 }
 
 fn error(bytes: &[u8]) -> String {

@@ -53,7 +53,7 @@ fn row(
 ) -> Option<String> {
     let path = made(ffmpeg, dir, name, words)?;
     let limits = Limits::default();
-    let by = match (Ears { path: &path, limits: &limits, ffmpeg: None }).listen().unwrap() {
+    let by = match (Ears { blob: &Blob::file(&path), limits: &limits, ffmpeg: None }).listen().unwrap() {
         Decoded::Audio(_) => "kept decoder",
         Decoded::Foreign(_) => "FFmpeg",
     };
@@ -131,7 +131,7 @@ fn both_are_true() {
     );
     let Some(ffmpeg) = some_ffmpeg() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let source = audio(&made(&ffmpeg, dir.path(), "source.wav", &[]).unwrap(), &Limits::default()).unwrap();
+    let source = audio(made(&ffmpeg, dir.path(), "source.wav", &[]).unwrap(), &Limits::default()).unwrap();
     let lines = ROWS.iter().map(|entry| {
         let line = row(&ffmpeg, dir.path(), &source, *entry);
         if line.is_none() {

@@ -1,13 +1,12 @@
 //! Damaged files of every format: an error or media within the limits, never a panic and never a hang.
 
 use super::*;
-use crate::Limits;
+use crate::{Blob, Limits};
 use ::image::{ImageFormat, Rgb, RgbImage};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::io::Cursor;
-use std::path::Path;
 
 /// Cuts, overwrites and swaps bytes; the header, where most decisions are made, is hit more often.
 fn damage(bytes: &[u8], rng: &mut impl Rng) -> Vec<u8> {
@@ -55,7 +54,7 @@ fn damaged_audios_never_panic() {
         for n in 0..300 {
             // What is not known any more would be FFmpeg's, which has a process of its own.
             let damaged = damage(bytes, &mut ChaCha8Rng::seed_from_u64(n << 16 | (format as u64) << 1));
-            if let Ok(Some(audio)) = kept_audio(Path::new("sound"), &damaged, &limits) {
+            if let Ok(Some(audio)) = kept_audio(Blob::bytes("sound", damaged), &limits) {
                 assert!(!audio.samples.is_empty() && audio.seconds() <= 10.0);
                 assert!(audio.samples.iter().all(|s| (-1.0..=1.0).contains(s)));
             }
@@ -67,8 +66,6 @@ fn damaged_audios_never_panic() {
 fn damaged_images_never_panic() {
     let limits = Limits { max_pixels: 10_000, ..Limits::default() };
     let options = ImageOptions { svg_size: 64, limits, ..ImageOptions::default() };
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("picture");
     let image = RgbImage::from_fn(24, 16, |x, y| Rgb([x as u8 * 10, y as u8 * 16, 99]));
     let formats = [
         ImageFormat::Png,
@@ -91,12 +88,8 @@ fn damaged_images_never_panic() {
     files.push(svg.as_bytes().to_vec());
     for (format, bytes) in files.iter().enumerate() {
         for n in 0..300 {
-            std::fs::write(
-                &path,
-                damage(bytes, &mut ChaCha8Rng::seed_from_u64(n << 16 | (format as u64) << 1 | 1)),
-            )
-            .unwrap();
-            if let Ok(image) = super::image(&path, &options) {
+            let damaged = damage(bytes, &mut ChaCha8Rng::seed_from_u64(n << 16 | (format as u64) << 1 | 1));
+            if let Ok(image) = super::image(Blob::bytes("image", damaged), &options) {
                 assert!(u64::from(image.width()) * u64::from(image.height()) <= 10_000);
             }
         }

@@ -1,12 +1,10 @@
 use super::*;
+use crate::forms::alike;
 use image::{ExtendedColorType, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 
 fn decode_bytes_of(bytes: &[u8], options: &ImageOptions) -> Result<RgbImage> {
-    let dir = tempfile::tempdir().unwrap();
     // The name lies on purpose: content decides.
-    let path = dir.path().join("picture.txt");
-    std::fs::write(&path, bytes).unwrap();
-    image(&path, options)
+    alike("picture.txt", bytes, |blob| image(blob, options))
 }
 
 fn error(bytes: &[u8]) -> String {
@@ -88,7 +86,7 @@ fn beside_pillow(name: &str, kind: &str, options: &ImageOptions) -> (RgbImage, R
     let sides: Vec<u32> =
         std::str::from_utf8(lines[1]).unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
     let want = RgbImage::from_raw(sides[0], sides[1], lines[3].to_vec()).unwrap();
-    (image(&dir.join(name), options).unwrap(), want)
+    (image(dir.join(name), options).unwrap(), want)
 }
 
 fn most(a: &RgbImage, b: &RgbImage) -> u8 {
@@ -189,7 +187,7 @@ fn broken_files_say_what_they_are() {
         }
     }
     let missing = image(Path::new("/no/such.png"), &ImageOptions::default()).unwrap_err();
-    assert!(matches!(missing, Error::Io { .. }));
+    assert!(matches!(missing, Error::Files(unisono_files::Error::Io { .. })));
 }
 
 #[test]

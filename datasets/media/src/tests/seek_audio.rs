@@ -53,7 +53,7 @@ fn from_the_start(video: &Video, span: &Span) -> Vec<f32> {
         format!("atrim{}{}", second(span.start, "start"), second(span.end, "end")).replacen(':', "=", 1);
     let rate = video.sample_rate.unwrap().to_string();
     let mut command = Command::new(ffmpeg().program());
-    command.args(["-hide_banner", "-nostdin", "-loglevel", "error", "-i"]).arg(&video.path);
+    command.args(["-hide_banner", "-nostdin", "-loglevel", "error", "-i"]).arg(video.blob.name());
     command.args(["-map", "0:a:0", "-copyts", "-af", &trim, "-ac", "1", "-ar", &rate]);
     let output = command.args(["-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"]).output().unwrap();
     let samples = output.stdout.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b).clamp(-1.0, 1.0));

@@ -137,9 +137,9 @@ fn the_average_rate_is_told() {
     for (name, rate) in
         [("cuts-23.976.mp4", 23.98), ("varied.mp4", 20.81), ("varied.mkv", 30.0), ("large-50.mp4", 50.0)]
     {
-        assert_eq!(ffmpeg().probe(&fixture(name), &limits()).unwrap().rate, Some(rate), "{name}");
+        assert_eq!(ffmpeg().probe(fixture(name), &limits()).unwrap().rate, Some(rate), "{name}");
     }
-    assert_eq!(ffmpeg().probe(&fixture("sound.m4a"), &limits()).unwrap().rate, None);
+    assert_eq!(ffmpeg().probe(fixture("sound.m4a"), &limits()).unwrap().rate, None);
 }
 
 const LIMITED: Layout = Layout::Yuv420 { full_range: false };
@@ -209,7 +209,7 @@ fn readers_may_leave_early() {
 
 #[test]
 fn nothing_asked_for_of_an_audio_is_an_error() {
-    let video = ffmpeg().probe(&fixture("sound.m4a"), &limits()).unwrap();
+    let video = ffmpeg().probe(fixture("sound.m4a"), &limits()).unwrap();
     let options = StreamOptions { whole: true, ..StreamOptions::default() };
     let error = ffmpeg().stream(&video, &options, &limits()).unwrap_err().to_string();
     assert!(error.ends_with("expected a video track, found only audio"), "{error}");
@@ -225,7 +225,7 @@ fn a_cut_off_file_gives_what_it_has() {
         assert_eq!(times.len(), seen.small.0.len(), "{name}");
         assert!(seen.failures.count > 0 && seen.failures.first.is_some(), "{name}");
     }
-    let video = ffmpeg().probe(&fixture("empty.mkv"), &limits());
+    let video = ffmpeg().probe(fixture("empty.mkv"), &limits());
     let options = StreamOptions { whole: true, ..StreamOptions::default() };
     let none = video.and_then(|v| ffmpeg().stream(&v, &options, &limits()));
     if let Ok(mut stream) = none {
@@ -268,7 +268,7 @@ fn by(lines: &str, options: &StreamOptions) -> (usize, Result<crate::video::Fail
     let dir = tempfile::tempdir().unwrap();
     let fake = program(dir.path(), lines);
     let video = Video {
-        path: dir.path().join("v.mp4"),
+        blob: dir.path().join("v.mp4").into(),
         size: Some((2, 2)),
         form: Some("yuv420p".into()),
         plain: false,
@@ -344,7 +344,7 @@ fn a_decoder_that_dies_says_so() {
     let fake = program(dir.path(), &FRAME.replace("yuv420p", "rgb24"));
     let (path, form) = (dir.path().join("v.mp4"), Some("yuv420p".into()));
     let video = Video {
-        path,
+        blob: path.into(),
         size: Some((2, 2)),
         form,
         plain: false,

@@ -183,7 +183,7 @@ fn a_program_that_does_nothing_is_ended_whatever_it_was_asked_for() {
         let mut command = fake.guarded(&limits);
         command.arg("x");
         assert!(fake.run(command, &path, &limits).is_err());
-        let mut video = ffmpeg().probe(&fixture("one.mp4"), &limits).unwrap();
+        let mut video = ffmpeg().probe(fixture("one.mp4"), &limits).unwrap();
         video.sample_rate = Some(8000);
         assert!(fake.index(&video, &limits).is_err() && fake.audio(&video, &limits).is_err(), "{lines}");
     }

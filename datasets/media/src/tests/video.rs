@@ -195,8 +195,11 @@ fn one_frame_no_frame_and_only_audio() {
     let empty = dir.path().join("empty.mp4");
     std::fs::write(&empty, b"").unwrap();
     assert!(refused(&empty).contains("an empty file"));
-    assert!(refused(dir.path()).contains("not a regular file"));
-    assert!(matches!(ffmpeg().probe(&dir.path().join("none.mp4"), &limits()), Err(Error::Io { .. })));
+    assert!(refused(dir.path()).contains("expected a regular file, found a folder"));
+    assert!(matches!(
+        ffmpeg().probe(dir.path().join("none.mp4"), &limits()),
+        Err(Error::Files(unisono_files::Error::Io { .. }))
+    ));
 }
 
 #[test]
@@ -373,7 +376,7 @@ fn only_regular_files_are_given_to_ffmpeg() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe.mp4");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    assert!(refused(&pipe).contains("found a named pipe, which is not a regular file"));
+    assert!(refused(&pipe).contains("expected a regular file, found a named pipe"));
     let device = dir.path().join("endless.mp4");
     std::os::unix::fs::symlink("/dev/zero", &device).unwrap();
     assert!(refused(&device).contains("found a device"));

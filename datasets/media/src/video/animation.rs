@@ -2,11 +2,10 @@
 
 use super::{Frame, Ratio, Time, VideoLimits};
 use crate::decode::PNG_BESIDE;
-use crate::files::open_media;
-use crate::{Error, Limits, Result};
+use crate::{Blob, Error, Limits, Opened, Result};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbaImage};
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// Ticks a second of animations: delays are written in hundredths (GIF), thousandths (WebP) or fractions (PNG) of a second.
@@ -18,15 +17,14 @@ const EXPECTED: &str = "a GIF, WebP or PNG that moves";
 ///
 /// # Errors
 /// It cannot be read.
-pub fn is_animation(path: &Path) -> Result<bool> {
-    let mut head = Vec::new();
-    let file = open_media(path, EXPECTED)?;
-    file.take(1 << 16).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+pub fn is_animation(from: impl Into<Blob>) -> Result<bool> {
+    let blob = from.into();
+    let mut opened = blob.open()?;
+    let head = opened.head(1 << 16)?;
     Ok(match image::guess_format(&head) {
         // A second image stands beyond the headers: decoding tells.
-        Ok(ImageFormat::Gif) => {
-            animation(path, &VideoLimits::default()).is_ok_and(|f| f.take(2).flatten().count() == 2)
-        }
+        Ok(ImageFormat::Gif) => moving(blob.name(), opened, &VideoLimits::default())
+            .is_ok_and(|f| f.take(2).flatten().count() == 2),
         Ok(ImageFormat::WebP) => {
             head.get(12..16) == Some(b"VP8X") && head.get(20).is_some_and(|flags| flags & 2 != 0)
         }
@@ -42,11 +40,16 @@ pub type Animation = Box<dyn Iterator<Item = Result<Frame>>>;
 ///
 /// # Errors
 /// Another format, or an image beyond the limits; later, a frame that is broken.
-pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
-    let file = || Ok::<_, Error>(BufReader::new(open_media(path, EXPECTED)?));
+pub fn animation(from: impl Into<Blob>, limits: &VideoLimits) -> Result<Animation> {
+    let blob = from.into();
+    moving(blob.name(), blob.open()?, limits)
+}
+
+fn moving(path: &Path, opened: Opened, limits: &VideoLimits) -> Result<Animation> {
     let wrong = |e: image::ImageError| Error::media(path, EXPECTED, e.to_string());
-    let mut reader = ImageReader::new(file()?);
-    reader = reader.with_guessed_format().map_err(Error::io(path, "read"))?;
+    let reader = ImageReader::new(BufReader::new(opened));
+    let reader = reader.with_guessed_format().map_err(Error::io(path, "read"))?;
+    let (format, file) = (reader.format(), reader.into_inner());
     let mut bounds = image::Limits::default();
     bounds.max_alloc = Some(limits.max_memory << 20);
     let small = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) {
@@ -59,15 +62,15 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
             option: "max_pixels",
         }),
     };
-    let (frames, pixels) = match reader.format() {
+    let (frames, pixels) = match format {
         Some(ImageFormat::Gif) => {
-            let mut decoder = GifDecoder::new(file()?).map_err(wrong)?;
+            let mut decoder = GifDecoder::new(file).map_err(wrong)?;
             let pixels = small(decoder.dimensions())?;
             decoder.set_limits(bounds).map_err(wrong)?;
             (decoder.into_frames(), pixels)
         }
         Some(ImageFormat::WebP) => {
-            let mut decoder = WebPDecoder::new(file()?).map_err(wrong)?;
+            let mut decoder = WebPDecoder::new(file).map_err(wrong)?;
             let pixels = small(decoder.dimensions())?;
             decoder.set_limits(bounds).map_err(wrong)?;
             (decoder.into_frames(), pixels)
@@ -75,7 +78,7 @@ pub fn animation(path: &Path, limits: &VideoLimits) -> Result<Animation> {
         Some(ImageFormat::Png) => {
             let mut beside = image::Limits::default();
             beside.max_alloc = Some(PNG_BESIDE);
-            let mut decoder = PngDecoder::with_limits(file()?, beside).map_err(wrong)?;
+            let mut decoder = PngDecoder::with_limits(file, beside).map_err(wrong)?;
             let pixels = small(decoder.dimensions())?;
             decoder.set_limits(bounds).map_err(wrong)?;
             (decoder.apng().map_err(wrong)?.into_frames(), pixels)

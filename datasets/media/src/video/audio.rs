@@ -25,7 +25,7 @@ impl Ffmpeg {
     fn look_start(&self, video: &Video, limits: &VideoLimits) -> Result<Option<Time>> {
         let first =
             ["-copyts", "-map", &track(video), "-af", "ashowinfo", "-frames:a", "1", "-f", "null", "-"];
-        let output = self.on(&video.path, limits, &first).output().map_err(self.cannot_start())?;
+        let output = self.on(&video.blob, limits, &first)?.output().map_err(self.cannot_start())?;
         let log = String::from_utf8_lossy(&output.stderr);
         let line = log.lines().find(|l| l.starts_with("[Parsed_ashowinfo") && l.contains(" pts:"));
         let value = |name: &str| line?.split_once(name)?.1.split_whitespace().next();
@@ -55,7 +55,7 @@ impl Ffmpeg {
             Some(_) => format!("none in the part {span}"),
         };
         self.audio_if_any(video, span, limits)?
-            .ok_or_else(|| Error::media(&video.path, "an audio track", found))
+            .ok_or_else(|| Error::media(video.blob.name(), "an audio track", found))
     }
 
     /// [`audio_span`](Self::audio_span), and `None` where the file has no audio track or nothing of it is in that part.
@@ -99,7 +99,7 @@ impl Ffmpeg {
         more: &mut dyn FnMut(&[f32]) -> bool,
     ) -> Result<()> {
         if video.sample_rate.is_none() {
-            return Err(Error::media(&video.path, "an audio track", "none"));
+            return Err(Error::media(video.blob.name(), "an audio track", "none"));
         }
         self.decoded(video, &Span::WHOLE, limits, more)
     }
@@ -112,7 +112,7 @@ impl Ffmpeg {
         limits: &VideoLimits,
         more: &mut dyn FnMut(&[f32]) -> bool,
     ) -> Result<()> {
-        let path = &video.path;
+        let path = video.blob.name();
         let (track, filters, form) = (track(video), filters(span), Form::of(video));
         let mut after = vec!["-map", &track];
         if !span.is_whole() {
@@ -122,7 +122,7 @@ impl Ffmpeg {
         after.extend(["-af", &filters]);
         after.extend(form.words());
         after.push("pipe:1");
-        let mut run = AudioRun::start(self, path, limits, None, &after, "")?;
+        let mut run = AudioRun::start(self, &video.blob, limits, None, &after, "")?;
         let mut kept = Kept::new(video, limits);
         let read = run.samples(Vec::new(), &mut |block| kept.take(block) && more(&kept.block));
         let (log, status) = run.end(kept.ended || read.is_err());

@@ -139,7 +139,7 @@ impl Ffmpeg {
         let mut after = vec!["-map", &track, "-copyts", "-af", &filters];
         after.extend(form.words().into_iter().take(6));
         after.extend(["-f", "framehash", "-hash", "CRC32", "pipe:1"]);
-        let mut run = AudioRun::start(self, &video.path, limits, None, &after, &tag)?;
+        let mut run = AudioRun::start(self, &video.blob, limits, None, &after, &tag)?;
         let lines = run.child.stdout.as_mut().map(|out| BufReader::new(out).lines());
         let index = lines.and_then(|lines| AudioIndex::parse(lines, rate));
         let (log, status) = run.end(index.is_none());

@@ -3,9 +3,8 @@
 use super::log::Log;
 use super::watchdog::WatchedChild;
 use super::{Ffmpeg, Time, VideoLimits};
-use crate::Result;
+use crate::{Blob, Result};
 use std::io::Read;
-use std::path::Path;
 use std::process::ExitStatus;
 use std::thread::JoinHandle;
 
@@ -19,13 +18,14 @@ impl AudioRun {
     /// Starts one that makes `output`; what `ashowinfo@TAG` says is kept, for the `tag` TAG.
     pub(super) fn start(
         ffmpeg: &Ffmpeg,
-        path: &Path,
+        blob: &Blob,
         limits: &VideoLimits,
         begin: Option<Time>,
         output: &[&str],
         tag: &str,
     ) -> Result<Self> {
-        let mut child = ffmpeg.on_from(path, limits, begin, output).spawn().map_err(ffmpeg.cannot_start())?;
+        let mut child =
+            ffmpeg.on_from(blob, limits, begin, output)?.spawn().map_err(ffmpeg.cannot_start())?;
         let tag = tag.to_owned();
         let follow = |err| std::thread::spawn(move || Log::follow(err, &tag, &[]));
         let log = child.stderr.take().map(follow);

@@ -92,7 +92,7 @@ impl Ffmpeg {
         let mut words = vec!["-map", &track, "-copyts", "-af", &filters];
         words.extend(form.words());
         words.push("pipe:1");
-        let mut run = AudioRun::start(self, &video.path, limits, begin, &words, &tag)?;
+        let mut run = AudioRun::start(self, &video.blob, limits, begin, &words, &tag)?;
         let (mut kept, mut samples) = (Kept::new(video, limits), Vec::new());
         let read = run.samples(Vec::new(), &mut |block| {
             samples.extend_from_slice(block);

@@ -4,7 +4,8 @@ use super::Time;
 use super::complaint::complaint;
 use super::limits::VideoLimits;
 use super::watchdog::{Idle, Run};
-use crate::{Error, Result};
+use crate::blob::OnDisk;
+use crate::{Blob, Error, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -68,23 +69,24 @@ impl Ffmpeg {
         &self.program
     }
 
-    /// A run on `path`: no terminal, no network, no other file, bounded memory. `output` are the options of what it
+    /// A run on a file: no terminal, no network, no other file, bounded memory. `output` are the options of what it
     /// makes. It is watched: one that does nothing any more is ended.
-    pub(super) fn on(&self, path: &Path, limits: &VideoLimits, output: &[&str]) -> Run {
-        self.on_from(path, limits, None, output)
+    pub(super) fn on(&self, blob: &Blob, limits: &VideoLimits, output: &[&str]) -> Result<Run> {
+        self.on_from(blob, limits, None, output)
     }
 
     /// The same, from the key frame at or before `begin` on.
     pub(super) fn on_from(
         &self,
-        path: &Path,
+        blob: &Blob,
         limits: &VideoLimits,
         begin: Option<Time>,
         output: &[&str],
-    ) -> Run {
+    ) -> Result<Run> {
+        let disk = blob.on_disk()?;
         // Headers, packets and audio of the longest file cost minutes of a processor at most.
-        let command = self.reading(self.bounded(limits, 1800), path, (None, begin), output);
-        Run { command, path: path.to_owned(), limits: *limits }
+        let command = self.reading(self.bounded(limits, 1800), &disk, (None, begin), output);
+        Ok(Run { command, path: blob.name().to_owned(), limits: *limits, disk: Some(disk) })
     }
 
     /// Runs a command made of [`guarded`](Self::guarded) on `path` to its end, watched alike.
@@ -93,25 +95,27 @@ impl Ffmpeg {
     /// It cannot be started; [`Error::Limit`] where it did nothing for so long that it was ended.
     pub fn run(&self, mut command: Command, path: &Path, limits: &VideoLimits) -> Result<Output> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Run { command, path: path.to_owned(), limits: *limits }.output().map_err(self.cannot_start())
+        Run { command, path: path.to_owned(), limits: *limits, disk: None }
+            .output()
+            .map_err(self.cannot_start())
     }
 
     /// The same, with so many threads to decode, from the key frame at or before `begin` on.
     pub(super) fn decoding(
         &self,
-        path: &Path,
+        disk: &OnDisk,
         limits: &VideoLimits,
         threads: Option<&str>,
         begin: Option<Time>,
         output: &[&str],
     ) -> Command {
-        self.reading(self.guarded(limits), path, (threads, begin), output)
+        self.reading(self.guarded(limits), disk, (threads, begin), output)
     }
 
     fn reading(
         &self,
         mut command: Command,
-        path: &Path,
+        disk: &OnDisk,
         (threads, begin): (Option<&str>, Option<Time>),
         output: &[&str],
     ) -> Command {
@@ -126,7 +130,7 @@ impl Ffmpeg {
         }
         // `file:` keeps names with colons or a leading dash what they are.
         let mut name = OsString::from("file:");
-        name.push(path);
+        name.push(disk.path());
         command.arg("-i").arg(name).args(output);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -162,7 +166,7 @@ impl Ffmpeg {
                 limit: format!("{} seconds", limits.max_silence),
                 option: "max_silence",
             },
-            None => Error::Io { path: self.program.clone(), action: "start", source },
+            None => Error::io(&self.program, "start")(source),
         }
     }
 }

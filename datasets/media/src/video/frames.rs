@@ -61,7 +61,7 @@ impl Ffmpeg {
         let branch = Branch { every: None, scale, grid: None, layout: Layout::Rgb, most };
         let (tracks, ending, audio) = self.branches(video, &[branch], part, None, limits)?;
         let frames = Frames {
-            path: video.path.clone(),
+            path: video.blob.name().to_owned(),
             track: tracks.into_iter().next(),
             ending: Some(ending),
             failures: Failures::default(),

@@ -94,7 +94,7 @@ impl Ffmpeg {
             let text = String::from_utf8_lossy(&output.stdout);
             if !output.status.success() && !text.lines().any(|line| !line.starts_with('#')) {
                 let found = reason(&String::from_utf8_lossy(&output.stderr));
-                return Err(Error::media(&video.path, EXPECTED, found));
+                return Err(Error::media(video.blob.name(), EXPECTED, found));
             }
             // Of what ends early the rest may still come to the decoder.
             Ok(Index::parse(&text, video.seeks && output.status.success()))
@@ -156,6 +156,6 @@ impl Ffmpeg {
             "-map", "0:V:0", "-frames:v", &most, "-c", "copy", "-copyts", "-avoid_negative_ts", "disabled",
             "-f", "framecrc", "pipe:1",
         ];
-        self.on(&video.path, limits, &headers).output().map_err(self.cannot_start())
+        self.on(&video.blob, limits, &headers)?.output().map_err(self.cannot_start())
     }
 }

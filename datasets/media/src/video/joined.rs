@@ -1,15 +1,14 @@
 //! Files that were joined byte by byte, of containers that FFmpeg reads the first of only, and says nothing.
 
-use std::fs::File;
+use crate::{Blob, Opened};
 use std::io::{Read, Result, Seek, SeekFrom};
-use std::path::Path;
 
 /// Parts of a file that are stepped over, at most.
 const MOST: usize = 10_000_000;
 
 /// What is told of a file behind whose end, as FFmpeg sees it, another recording begins; `None`: none is known to.
-pub fn unread(path: &Path) -> Option<String> {
-    let mut file = unisono_files::open(path).ok()?;
+pub fn unread(from: impl Into<Blob>) -> Option<String> {
+    let mut file = from.into().open().ok()?;
     let mut head = [0; 12];
     file.read_exact(&mut head).ok()?;
     let (kind, at) = match head {
@@ -26,7 +25,7 @@ pub fn unread(path: &Path) -> Option<String> {
 }
 
 /// The second index, or what goes before it: FFmpeg takes the first.
-fn mp4(file: &mut File) -> Result<Option<u64>> {
+fn mp4(file: &mut Opened) -> Result<Option<u64>> {
     let (mut at, mut begins, mut indices) = (0, 0, 0);
     for _ in 0..MOST {
         let mut head = [0; 16];
@@ -60,7 +59,7 @@ fn mp4(file: &mut File) -> Result<Option<u64>> {
 }
 
 /// A header where a tag should be.
-fn flv(file: &mut File) -> Result<Option<u64>> {
+fn flv(file: &mut Opened) -> Result<Option<u64>> {
     let mut head = [0; 9];
     file.seek(SeekFrom::Start(0))?;
     file.read_exact(&mut head)?;
@@ -84,7 +83,7 @@ fn flv(file: &mut File) -> Result<Option<u64>> {
 }
 
 /// The third header: FFmpeg goes on once.
-fn matroska(file: &mut File) -> Result<Option<u64>> {
+fn matroska(file: &mut Opened) -> Result<Option<u64>> {
     let (mut at, mut headers) = (0, 0);
     for _ in 0..MOST {
         let mut head = [0; 12];
@@ -121,7 +120,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("v");
         std::fs::write(&path, bytes).unwrap();
-        unread(&path)
+        unread(path)
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use super::audio_index::AudioIndex;
 use super::index::Index;
-use super::stamp::Stamp;
 use super::{Ffmpeg, Time, Video, VideoLimits};
+use crate::Blob;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use unisono_files::Stamp;
 
 /// Files that are remembered, and frames of all of them together: 16 bytes each.
 const FILES: usize = 64;
@@ -23,7 +23,7 @@ static KNOWN: Mutex<VecDeque<Arc<Known>>> = Mutex::new(VecDeque::new());
 #[derive(Debug, Clone, PartialEq)]
 struct Of {
     ffmpeg: Ffmpeg,
-    path: PathBuf,
+    blob: Blob,
     stamp: Stamp,
     limits: VideoLimits,
 }
@@ -70,9 +70,9 @@ fn held<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ffmpeg {
-    /// What is known of a file, which may be nothing yet; `None` where the system does not tell whether it is the same.
-    fn known(&self, path: &Path, limits: &VideoLimits) -> Option<Arc<Known>> {
-        let of = Of { ffmpeg: self.clone(), path: path.to_owned(), stamp: Stamp::of(path)?, limits: *limits };
+    /// What is known of a file, which may be nothing yet; `None` where nobody tells whether it is the same: of bytes in memory nothing is remembered.
+    fn known(&self, blob: &Blob, limits: &VideoLimits) -> Option<Arc<Known>> {
+        let of = Of { ffmpeg: self.clone(), blob: blob.clone(), stamp: blob.stamp()?, limits: *limits };
         let mut files = held(&KNOWN);
         let place = files.iter().position(|k| k.of == of);
         let found = place.and_then(|at| files.remove(at)).unwrap_or_else(|| {
@@ -87,11 +87,11 @@ impl Ffmpeg {
     /// A file's headers, asked for by `look` where they are not known.
     pub(super) fn known_headers<E>(
         &self,
-        path: &Path,
+        blob: &Blob,
         limits: &VideoLimits,
         look: impl FnOnce() -> Result<Video, E>,
     ) -> Result<Video, E> {
-        let Some(known) = self.known(path, limits) else { return look() };
+        let Some(known) = self.known(blob, limits) else { return look() };
         let mut headers = held(&known.headers);
         if let Some(video) = &*headers {
             return Ok(video.clone());
@@ -108,7 +108,7 @@ impl Ffmpeg {
         limits: &VideoLimits,
         look: impl FnOnce() -> Result<Option<Index>, E>,
     ) -> Result<Option<Arc<Index>>, E> {
-        let Some(known) = self.known(&video.path, limits) else { return Ok(look()?.map(Arc::new)) };
+        let Some(known) = self.known(&video.blob, limits) else { return Ok(look()?.map(Arc::new)) };
         let mut kept = held(&known.index);
         if let Some((_, index)) = kept.as_ref().filter(|(of, _)| of == video) {
             return Ok(index.clone());
@@ -127,7 +127,7 @@ impl Ffmpeg {
         limits: &VideoLimits,
         f: impl FnOnce(&mut AudioKnown) -> T,
     ) -> Option<T> {
-        let known = self.known(&video.path, limits)?;
+        let known = self.known(&video.blob, limits)?;
         let mut kept = held(&known.audio);
         let (_, mut audio) = kept
             .take()
@@ -148,7 +148,7 @@ impl Ffmpeg {
 impl Known {
     /// Whether what was found is of this file: it did not change meanwhile.
     fn is_still(&self) -> bool {
-        Stamp::of(&self.of.path) == Some(self.of.stamp)
+        self.of.blob.stamp() == Some(self.of.stamp)
     }
 
     fn grow(&self, frames: usize) {

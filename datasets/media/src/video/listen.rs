@@ -5,21 +5,23 @@ use super::audio_run::AudioRun;
 use super::ffmpeg::reason;
 use super::{Ffmpeg, Video, VideoLimits};
 use crate::decode::{Mix, piped};
-use crate::{Audio, Error, Result};
-use std::path::Path;
+use crate::{Audio, Blob, Error, Result};
 
 impl Ffmpeg {
     /// The audio of a file that is one: whole, its channels mixed to their mean. `refuse` makes an error of what was found.
     ///
     /// # Errors
-    /// [`Error::Limit`], [`Error::Io`], and what `refuse` makes: also where the file is cut off.
+    /// [`Error::Limit`], [`Error::Files`], and what `refuse` makes: also where the file is cut off.
     pub(crate) fn listen(
         &self,
-        path: &Path,
+        blob: &Blob,
         limits: &VideoLimits,
         refuse: &dyn Fn(&str) -> Error,
     ) -> Result<Audio> {
-        let (video, headers) = self.headers(path, limits, refuse)?;
+        // Of two runs; both read one copy.
+        let _lent = blob.lend()?;
+        let path = blob.name();
+        let (video, headers) = self.headers(blob, limits, refuse)?;
         if video.sample_rate.is_none() {
             return Err(refuse("one without an audio track"));
         }
@@ -37,7 +39,7 @@ impl Ffmpeg {
             "wav",
             "pipe:1",
         ];
-        let mut run = AudioRun::start(self, path, limits, None, &after, "")?;
+        let mut run = AudioRun::start(self, blob, limits, None, &after, "")?;
         // The number of channels and the rate are the decoder's, not the container's: headers of some codecs tell half of both.
         let head = run.head().map_err(Error::io(path, "decode"))?;
         let Some((channels, rate, start)) = piped(&head) else {

@@ -2,10 +2,8 @@
 //! A look costs a few reads; nothing is decoded and no program is started.
 
 use crate::decode::ogg_shows_images;
-use crate::{Error, Result};
-use std::fs::File;
+use crate::{Blob, Opened, Result};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 /// Tables that stand at the beginning are within so many bytes.
 const HEAD: u64 = 1 << 18;
@@ -19,12 +17,10 @@ const ASF_VIDEO: [u8; 16] =
 /// found.
 ///
 /// # Errors
-/// [`Error::Io`].
-pub fn shows_images(path: &Path) -> Result<Option<bool>> {
-    let mut file = unisono_files::open(path)?;
-    let length = file.metadata().map_err(Error::io(path, "read"))?.len();
-    let mut head = Vec::new();
-    file.by_ref().take(HEAD).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+/// [`Error::Files`](crate::Error::Files).
+pub fn shows_images(from: impl Into<Blob>) -> Result<Option<bool>> {
+    let mut file = from.into().open()?;
+    let (head, length) = (file.head(HEAD)?, file.len());
     Ok(match head.as_slice() {
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
             let mut boxes = Boxes { file, left: MOST_BOXES };
@@ -40,7 +36,7 @@ pub fn shows_images(path: &Path) -> Result<Option<bool>> {
 
 /// ISO/IEC 14496-12: boxes within boxes, each with its length and name.
 struct Boxes {
-    file: File,
+    file: Opened,
     left: usize,
 }
 

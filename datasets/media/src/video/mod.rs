@@ -32,7 +32,6 @@ mod sample;
 mod shape;
 mod shown;
 pub mod span;
-mod stamp;
 mod stream;
 mod time;
 mod watchdog;

@@ -2,8 +2,8 @@
 
 use super::ffmpeg::reason;
 use super::{Ffmpeg, Layout, VideoLimits};
-use crate::{Error, Result};
-use std::path::{Path, PathBuf};
+use crate::{Blob, Error, Result};
+use std::path::Path;
 
 pub(super) const EXPECTED: &str = "a video that FFmpeg reads";
 
@@ -15,8 +15,8 @@ const SEEKABLE: [&str; 9] = ["h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg
 /// A video file whose headers are within the limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Video {
-    /// The file.
-    pub path: PathBuf,
+    /// What it is read from.
+    pub blob: Blob,
     /// Pixels of the image as stored, before rotation: width and height. `None`: the file has no video track.
     pub size: Option<(u32, u32)>,
     /// FFmpeg's name of the pixel format.
@@ -48,45 +48,39 @@ impl Video {
 }
 
 impl Ffmpeg {
-    /// Reads the headers of `path`.
+    /// Reads the headers of a file.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Media`] for anything but a video or audio file, or one without the chosen audio track, [`Error::Limit`].
-    pub fn probe(&self, path: &Path, limits: &VideoLimits) -> Result<Video> {
-        self.known_headers(path, limits, || {
-            Ok(self.headers(path, limits, &|found| Error::media(path, EXPECTED, found))?.0)
-        })
+    /// [`Error::Files`], [`Error::Media`] for anything but a video or audio file, or one without the chosen audio track, [`Error::Limit`].
+    pub fn probe(&self, from: impl Into<Blob>, limits: &VideoLimits) -> Result<Video> {
+        let blob = from.into();
+        let refuse = |found: &str| Error::media(blob.name(), EXPECTED, found);
+        let look = || self.headers(&blob, limits, &refuse).map(|(video, _)| video);
+        self.known_headers(&blob, limits, look)
     }
 
     /// [`probe`](Self::probe), and what ffmpeg said; `refuse` makes an error of what was found.
     pub(super) fn headers(
         &self,
-        path: &Path,
+        blob: &Blob,
         limits: &VideoLimits,
         refuse: &dyn Fn(&str) -> Error,
     ) -> Result<(Video, String)> {
-        crate::address::refuse(path)?;
         // A pipe has no headers to go back to, a device may have no end: FFmpeg is not given them.
-        let file = unisono_files::open(path).map_err(|e| match e {
-            unisono_files::Error::NotRegular { found, .. } => {
-                refuse(&format!("{found}, which is not a regular file"))
-            }
-            other => other.into(),
-        })?;
-        if file.metadata().map_err(Error::io(path, "read"))?.len() == 0 {
+        if blob.open()?.is_empty() {
             return Err(refuse("an empty file"));
         }
         // Without an output ffmpeg reads the headers, tells of them, and ends.
-        let output = self.on(path, limits, &[]).output().map_err(self.cannot_start())?;
+        let output = self.on(blob, limits, &[])?.output().map_err(self.cannot_start())?;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.code().is_none() {
             // A signal: the process that it is in is there for this.
             return Err(refuse(&format!("one that crashes it ({})", output.status)));
         }
-        let (mut video, audios) = parse(path, &log).ok_or_else(|| refuse(&reason(&log)))?;
+        let (mut video, audios) = parse(blob, &log).ok_or_else(|| refuse(&reason(&log)))?;
         if let Some(track) = self.track() {
             let place = usize::from(track).checked_sub(1).filter(|place| *place < audios.len());
-            video.audio = place.ok_or_else(|| no_track(path, track, &audios))?;
+            video.audio = place.ok_or_else(|| no_track(blob.name(), track, &audios))?;
         }
         video.sample_rate = audios.get(video.audio).and_then(|audio| audio.rate);
         if video.size.is_none() && video.sample_rate.is_none() {
@@ -98,7 +92,7 @@ impl Ffmpeg {
             }
             if u64::from(width) * u64::from(height) > limits.max_pixels {
                 return Err(Error::Limit {
-                    path: path.to_path_buf(),
+                    path: blob.name().to_path_buf(),
                     what: "a frame",
                     found: format!("{width} x {height} pixels"),
                     limit: format!("{} pixels", limits.max_pixels),
@@ -112,7 +106,7 @@ impl Ffmpeg {
         }
         match video.duration {
             Some(seconds) if seconds > limits.max_seconds => Err(Error::Limit {
-                path: path.to_path_buf(),
+                path: blob.name().to_path_buf(),
                 what: if video.size.is_some() { "the video" } else { "the audio" },
                 found: format!("{seconds:.1} seconds"),
                 limit: format!("{} seconds", limits.max_seconds),
@@ -157,12 +151,12 @@ fn audio_track(line: &str, about: &str) -> AudioTrack {
 }
 
 /// The file, and its audio tracks; the heard one is the container's choice.
-fn parse(path: &Path, log: &str) -> Option<(Video, Vec<AudioTrack>)> {
+fn parse(blob: &Blob, log: &str) -> Option<(Video, Vec<AudioTrack>)> {
     if !log.lines().any(|l| l.starts_with("[info] Input #0")) {
         return None;
     }
     let mut video = Video {
-        path: path.to_path_buf(),
+        blob: blob.clone(),
         size: None,
         form: None,
         plain: false,

@@ -2,7 +2,6 @@
 
 use super::audio_seek::before;
 use super::beside::Beside;
-use super::stamp::Stamp;
 use super::stream::{Part, too_many};
 use super::{Ffmpeg, Frame, FrameOptions, Frames, Span, Time, Video, VideoLimits, spread};
 use crate::{Audio, Error, Result};
@@ -75,7 +74,7 @@ impl Ffmpeg {
             let times = &index.times;
             if times.len() as u64 > limits.max_frames {
                 // A part that is known is not spread over the whole.
-                return Err(too_many(&video.path, limits));
+                return Err(too_many(video.blob.name(), limits));
             }
             let part = &times[span.within(times)];
             let wanted: Vec<Time> = spread(part.len(), count).into_iter().map(|i| part[i]).collect();
@@ -152,11 +151,11 @@ impl Ffmpeg {
 
 /// What was cut, or replaced by another file, between two looks at it is neither the one nor the other.
 fn unchanged<T>(video: &Video, look: impl FnOnce() -> Result<T>) -> Result<T> {
-    let before = Stamp::of(&video.path);
+    let before = video.blob.stamp();
     let found = look();
-    if before != Stamp::of(&video.path) {
+    if before != video.blob.stamp() {
         return Err(Error::media(
-            &video.path,
+            video.blob.name(),
             "a file that stays as it is",
             "one that changed while it was read",
         ));
@@ -168,11 +167,11 @@ fn unchanged<T>(video: &Video, look: impl FnOnce() -> Result<T>) -> Result<T> {
 fn nothing(video: &Video, span: &Span, times: &[Time]) -> Error {
     match (times.first(), times.last()) {
         (Some(first), Some(last)) if !span.is_whole() => Error::media(
-            &video.path,
+            video.blob.name(),
             "a part of the video in which something is shown",
             format!("{span}; its frames are at {:.3} to {:.3} s", first.seconds(), last.seconds()),
         ),
-        _ => Error::media(&video.path, "at least one frame", "none"),
+        _ => Error::media(video.blob.name(), "at least one frame", "none"),
     }
 }
 

@@ -130,7 +130,7 @@ impl Ffmpeg {
         threads: Option<usize>,
         limits: &VideoLimits,
     ) -> Result<(Vec<Track>, Ending, Option<AudioPipe>)> {
-        let path = video.path.clone();
+        let (path, disk) = (video.blob.name().to_owned(), video.blob.on_disk()?);
         if video.size.is_none() {
             return Err(Error::media(&path, "a video track", "only audio"));
         }
@@ -169,7 +169,7 @@ impl Ffmpeg {
         }
         let threads = threads.map(|n| n.to_string());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut command = self.decoding(&path, limits, threads.as_deref(), part.begin, &words);
+        let mut command = self.decoding(&disk, limits, threads.as_deref(), part.begin, &words);
         command.stdout(Stdio::null());
         command
             .fd_mappings(mappings)
@@ -188,7 +188,11 @@ impl Ffmpeg {
         };
         let (listeners, receivers): (Vec<_>, Vec<_>) = branches.iter().map(listen).unzip();
         let readers = branches.len() + usize::from(audio.is_some());
-        let process = Process::new(child, readers, limits, move |err| Log::follow(err, &tag, &listeners));
+        let process = Process::new(child, readers, limits, move |err| {
+            // What it reads stays until it has said its last.
+            let _disk = disk;
+            Log::follow(err, &tag, &listeners)
+        });
         let audio = audio.map(|pipes| AudioPipe::new(pipes, &process));
         let tracks = pipes.into_iter().zip(receivers).zip(branches).map(|((pipes, shown), branch)| Track {
             path: path.clone(),

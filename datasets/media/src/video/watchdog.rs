@@ -4,6 +4,7 @@
 //! or a clip, may take minutes in which nothing is said. So what is looked at is whether the program works at all.
 
 use super::limits::VideoLimits;
+use crate::blob::OnDisk;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output};
@@ -18,6 +19,8 @@ pub(crate) struct Run {
     pub(super) command: Command,
     pub(super) path: PathBuf,
     pub(super) limits: VideoLimits,
+    /// What it reads.
+    pub(super) disk: Option<OnDisk>,
 }
 
 /// It was ended: for so many seconds it neither used the processor nor read or wrote anything.
@@ -48,6 +51,7 @@ pub(crate) struct WatchedChild {
     pub(crate) stderr: Option<ChildStderr>,
     shared: Arc<Shared>,
     _watch: Sender<()>,
+    _disk: Option<OnDisk>,
 }
 
 #[derive(Debug)]
@@ -92,7 +96,7 @@ impl Run {
             }
         });
         let stdout = stdout.map(|from| WatchedPipe { from, shared: Arc::clone(&shared) });
-        Ok(WatchedChild { stdout, stderr, shared, _watch: keep })
+        Ok(WatchedChild { stdout, stderr, shared, _watch: keep, _disk: self.disk })
     }
 
     /// Runs it to its end, as [`Command::output`] does.

@@ -21,8 +21,7 @@ use super::similar::Thumbnail;
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
 use crate::{Error, Record, Result};
 use concepts::{Charts, Concept};
-use unisono_media::ImageOptions;
-use unisono_media::decode;
+use unisono_media::{Blob, ImageOptions, decode};
 use vendors::{IconSet, Names};
 
 /// Changes whenever the same archives would give another manifest.
@@ -162,7 +161,7 @@ enum Artwork<'a> {
 ///
 /// # Errors
 /// [`Error::Options`] for archives that are none of it, [`Error::ToolMissing`] without `npm`, [`Error::Command`] when a package cannot be had, [`Error::Checksum`],
-/// [`Error::Io`].
+/// [`Error::Files`].
 pub fn emoji(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
     let packages: Vec<&Archive> = VENDORS.iter().map(|(_, archive)| archive).chain([&CHARTS]).collect();
     fetch::check_given(options, &packages)?;
@@ -271,7 +270,7 @@ fn draw(part: &Path, concepts: &[Concept], drawings: &[Drawing], progress: Repor
             Artwork::Svg(svg) => svg.as_bytes(),
             Artwork::Webp(bytes) => bytes,
         };
-        let image: RgbaImage = decode::rgba_of(&path, bytes, &options)?;
+        let image: RgbaImage = decode::rgba(Blob::bytes(&path, bytes), &options)?;
         let image = thumbnail::square(image, EDGE);
         thumbnail::save(&image, &path)?;
         Ok(Thumbnail::new(&image))
@@ -302,7 +301,7 @@ fn records(concepts: &[Concept], groups: &[String], drawings: &[Drawing], media:
             |id: String, text: Vec<String>, vendor: &str, split: &str, lang: &str, kind: &str| Record {
                 id,
                 text,
-                image: Some(media.join(file_of(concept, vendor))),
+                image: Some(media.join(file_of(concept, vendor)).into()),
                 label: Some(concept.hex.clone()),
                 group: Some(groups[index].clone()),
                 split: Some(split.to_owned()),

@@ -16,8 +16,7 @@ use super::similar::Thumbnail;
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
 use crate::{Record, Result};
 use catalog::Stamp;
-use unisono_media::ImageOptions;
-use unisono_media::decode;
+use unisono_media::{Blob, ImageOptions, decode};
 
 /// Changes whenever the same archive would give another manifest.
 const RECIPE: &str = "stamps 2";
@@ -42,7 +41,7 @@ const ARCHIVE: Archive = Archive {
 ///
 /// # Errors
 /// [`crate::Error::Options`] for archives that are none of it, [`crate::Error::ToolMissing`] without `apt-get` or `dpkg-deb`, [`crate::Error::Command`] when the package cannot be had,
-/// [`crate::Error::Checksum`], [`crate::Error::Io`].
+/// [`crate::Error::Checksum`], [`crate::Error::Files`].
 pub fn stamps(options: &SampleOptions, progress: &mut dyn FnMut(Progress)) -> Result<SampleReport> {
     fetch::check_given(options, &[&ARCHIVE])?;
     if let Some(report) = layout::complete(options, RECIPE) {
@@ -102,7 +101,7 @@ fn draw(part: &Path, stamps: &mut Vec<Stamp>, progress: Report) -> Result<Vec<Op
 }
 
 fn records_of(stamp: &Stamp, media: &Path) -> Vec<Record> {
-    let resolve = |p: &PathBuf| media.join(p);
+    let resolve = |p: &PathBuf| Blob::from(media.join(p));
     let record = |kind: &str, lang: Option<&str>, text: Vec<String>, audio: Vec<PathBuf>| Record {
         id: format!("{}#{}", stamp.name, lang.unwrap_or(kind)),
         text,

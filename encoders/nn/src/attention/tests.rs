@@ -125,7 +125,7 @@ fn cases() -> Vec<Case> {
         case(plain, None, Mask::Pairs(Tensor::from_slice(&added).view([1, 4, 5, 5])), added_at),
         case(grouped, None, Mask::Causal, causal),
         case(grouped, Some(RotaryConfig::default()), Mask::Causal, causal),
-        case(plain, Some(RotaryConfig { base: 100.0, share: 0.67 }), Mask::None, open),
+        case(plain, Some(RotaryConfig { base: 100.0, share: 0.67, learned: false }), Mask::None, open),
         case(normed, Some(RotaryConfig::default()), Mask::Causal, causal),
     ]
 }
@@ -149,7 +149,9 @@ fn every_kind_is_the_written_out_one() {
         let rotary = case.rotary.as_ref().map(|r| Rotary::new(r, case.c.head_width()));
         let rotation = rotary.as_ref().map(|r| r.places(0, 5, Device::Cpu).unwrap());
         let found = tch::no_grad(|| {
-            attention.forward(&x.to_kind(Kind::Float), &case.mask, rotation.as_ref(), None).unwrap()
+            attention
+                .forward(&x.to_kind(Kind::Float), &case.mask, rotation.as_ref(), None, &Pass::EVAL)
+                .unwrap()
         });
         for b in 0..2 {
             let distance = far(&found.get(b), &naive(case, &params, &x.get(b)));
@@ -169,15 +171,16 @@ fn a_cache_changes_nothing() {
         let rotary = case.rotary.as_ref().map(|r| Rotary::new(r, case.c.head_width()));
         let at = |first, t| rotary.as_ref().map(|r| r.places(first, t, Device::Cpu).unwrap());
         tch::no_grad(|| {
-            let whole = attention.forward(&x, &Mask::Causal, at(0, 5).as_ref(), None).unwrap();
+            let whole = attention.forward(&x, &Mask::Causal, at(0, 5).as_ref(), None, &Pass::EVAL).unwrap();
             for pieces in [vec![1i64; 5], vec![3, 1, 1], vec![2, 3]] {
-                let mut cache = attention.cache(2, 5, Device::Cpu).unwrap();
+                let mut cache = attention.cache(2, 5, Device::Cpu, &Pass::EVAL).unwrap();
                 for n in pieces {
                     let first = cache.length();
                     let rotation = at(first, n);
                     let part = x.narrow(1, first, n);
-                    let y =
-                        attention.forward(&part, &Mask::Causal, rotation.as_ref(), Some(&mut cache)).unwrap();
+                    let y = attention
+                        .forward(&part, &Mask::Causal, rotation.as_ref(), Some(&mut cache), &Pass::EVAL)
+                        .unwrap();
                     assert!(far(&y, &whole.narrow(1, first, n)) < 1e-5);
                 }
                 assert_eq!(cache.length(), 5);
@@ -219,13 +222,14 @@ fn a_memory_is_looked_at_by_all_its_texts() {
             linear(&Tensor::from_slice(&out).view([3, 24]), "out")
         };
         tch::no_grad(|| {
-            let kv = attention.cross_kv(&memory.to_kind(Kind::Float)).unwrap();
-            let found = attention.forward_cross(&x.to_kind(Kind::Float), &kv, Some(&mask)).unwrap();
+            let kv = attention.cross_kv(&memory.to_kind(Kind::Float), &Pass::EVAL).unwrap();
+            let found =
+                attention.forward_cross(&x.to_kind(Kind::Float), &kv, Some(&mask), &Pass::EVAL).unwrap();
             for row in 0..4 {
                 assert!(far(&found.get(row), &want(&x.get(row), row / 2)) < 2e-5);
             }
             let shared = x.narrow(0, 0, 1).to_kind(Kind::Float);
-            let found = attention.forward_cross(&shared, &kv, Some(&mask)).unwrap();
+            let found = attention.forward_cross(&shared, &kv, Some(&mask), &Pass::EVAL).unwrap();
             for item in 0..2 {
                 assert!(far(&found.get(item), &want(&x.get(0), item)) < 2e-5);
             }
@@ -242,10 +246,10 @@ fn groups_are_attentions_of_their_own() {
     let x = wave(&[2, 3, 5, 24], 0.37).to_kind(Kind::Float);
     let bias = wave(&[1, 12, 5, 5], 0.9).to_kind(Kind::Float);
     tch::no_grad(|| {
-        let all = attention.forward(&x, &Mask::Pairs(bias.shallow_clone()), None, None).unwrap();
+        let all = attention.forward(&x, &Mask::Pairs(bias.shallow_clone()), None, None, &Pass::EVAL).unwrap();
         for group in 0..3 {
             let own = Mask::Pairs(bias.narrow(1, 4 * group, 4));
-            let want = attention.forward(&x.select(1, group), &own, None, None).unwrap();
+            let want = attention.forward(&x.select(1, group), &own, None, None, &Pass::EVAL).unwrap();
             assert!(far(&all.select(1, group), &want) < 1e-5);
         }
     });
@@ -278,20 +282,20 @@ fn bfloat16_stays_inside() {
         let rotary = case.rotary.as_ref().map(|r| Rotary::new(r, case.c.head_width()));
         let rotation = rotary.as_ref().map(|r| r.places(0, 5, Device::Cpu).unwrap());
         tch::no_grad(|| {
-            let want = attention.forward(&x, &case.mask, rotation.as_ref(), None).unwrap();
+            let want = attention.forward(&x, &case.mask, rotation.as_ref(), None, &Pass::EVAL).unwrap();
+            let pass = Pass { compute: Some(Kind::BFloat16), ..Pass::EVAL };
+            let masters = attention.forward(&x, &case.mask, rotation.as_ref(), None, &pass).unwrap();
             attention.prepare(Precision::Bf16).unwrap();
-            if let Projections::Fused(qkv) = &mut attention.projections {
-                qkv.stay();
-            }
-            let found = attention.forward(&x, &case.mask, rotation.as_ref(), None).unwrap();
+            let found = attention.forward(&x, &case.mask, rotation.as_ref(), None, &pass).unwrap();
+            assert_eq!(found, masters, "case {i}: packed weights are the masters, rounded");
             assert_eq!(found.kind(), Kind::Float);
             let size = want.abs().max().double_value(&[]);
             let distance = far(&found, &want) / size;
             assert!(distance > 0.0 && distance < 0.03, "case {i}: {distance}");
             if matches!(case.mask, Mask::Causal) {
-                let mut cache = attention.cache(2, 5, Device::Cpu).unwrap();
+                let mut cache = attention.cache(2, 5, Device::Cpu, &pass).unwrap();
                 let cached =
-                    attention.forward(&x, &Mask::Causal, rotation.as_ref(), Some(&mut cache)).unwrap();
+                    attention.forward(&x, &Mask::Causal, rotation.as_ref(), Some(&mut cache), &pass).unwrap();
                 assert!(far(&cached, &found) / size < 0.01, "case {i}");
             }
         });

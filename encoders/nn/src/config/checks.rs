@@ -152,7 +152,7 @@ mod tests {
     fn what_cannot_be_is_told_by_its_key() {
         let good = TransformerConfig::new(12, 2, 4);
         good.validate("t").unwrap();
-        let rotary = |base, share| Some(RotaryConfig { base, share });
+        let rotary = |base, share| Some(RotaryConfig { base, share, learned: false });
         for (config, told) in [
             (TransformerConfig { heads: 5, ..good.clone() }, "t.heads: 5 does not divide width 12"),
             (

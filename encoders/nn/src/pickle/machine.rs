@@ -1,139 +1,11 @@
-//! The stack machine that a pickle is a program for, as far as tensors need it. Values lie in tables and refer to each other by number:
-//! nothing is copied when a value is named twice, nothing recurses when values nest or hold themselves, and letting all go is a loop.
+//! The stack machine that a pickle is a program for, as far as tensors need it ([`Value`]): letting all go is a loop.
 
-use std::collections::{BTreeMap, HashMap};
-use tch::Kind;
+use super::values::{Global, Made, Stop, Storage, Value, View};
+use std::collections::HashMap;
 use unisono_files::Left;
 
 /// More axes than any tensor of a checkpoint has.
 const AXES: usize = 8;
-
-#[derive(Debug, Clone, Copy)]
-enum Value<'a> {
-    /// What is of no use here: numbers that are no integers, options, epochs.
-    Other,
-    Int(i64),
-    Text(&'a str),
-    Global(Global),
-    Tuple(usize),
-    List,
-    Dict(usize),
-    Storage(usize),
-    Tensor(usize),
-    Mark,
-}
-
-/// What a program may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Global {
-    OrderedDict,
-    RebuildTensor,
-    RebuildParameter,
-    Size,
-    Storage(Kind),
-}
-
-impl Global {
-    fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "Size") => Self::Size,
-            ("torch", storage) => Self::Storage(match storage {
-                "FloatStorage" => Kind::Float,
-                "DoubleStorage" => Kind::Double,
-                "HalfStorage" => Kind::Half,
-                "BFloat16Storage" => Kind::BFloat16,
-                "LongStorage" => Kind::Int64,
-                "IntStorage" => Kind::Int,
-                "ShortStorage" => Kind::Int16,
-                "CharStorage" => Kind::Int8,
-                "ByteStorage" => Kind::Uint8,
-                "BoolStorage" => Kind::Bool,
-                _ => return None,
-            }),
-            _ => return None,
-        })
-    }
-}
-
-/// A member of the archive that tensors' numbers lie in.
-#[derive(Debug)]
-pub(super) struct Storage<'a> {
-    pub kind: Kind,
-    pub key: &'a str,
-    pub elements: i64,
-}
-
-/// A tensor: where it begins in its storage and how it goes on, in elements.
-#[derive(Debug)]
-pub(super) struct View {
-    storage: usize,
-    pub offset: i64,
-    pub shape: Vec<i64>,
-    pub strides: Vec<i64>,
-}
-
-/// Why a program ended early.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// It costs too much.
-    Budget(unisono_files::Error),
-    /// It does what no file of tensors does.
-    Refused(String),
-}
-
-impl From<unisono_files::Error> for Stop {
-    fn from(e: unisono_files::Error) -> Self {
-        Self::Budget(e)
-    }
-}
-
-impl From<&str> for Stop {
-    fn from(message: &str) -> Self {
-        Self::Refused(message.to_owned())
-    }
-}
-
-/// What a program made.
-#[derive(Debug, Default)]
-pub(super) struct Made<'a> {
-    tuples: Vec<Vec<Value<'a>>>,
-    dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
-    storages: Vec<Storage<'a>>,
-    tensors: Vec<View>,
-    top: Option<usize>,
-}
-
-impl<'a> Made<'a> {
-    /// Tensors of the dictionary, and of the `state_dict` or `model` in it, as trainers save it.
-    pub(super) fn tensors(&self) -> BTreeMap<&'a str, &View> {
-        let mut found = BTreeMap::new();
-        let mut seen = vec![false; self.dicts.len()];
-        let mut next: Vec<usize> = self.top.into_iter().collect();
-        while let Some(dict) = next.pop() {
-            // A dictionary may hold itself.
-            if std::mem::replace(&mut seen[dict], true) {
-                continue;
-            }
-            for pair in &self.dicts[dict] {
-                match pair {
-                    (Value::Text("state_dict" | "model"), Value::Dict(inner)) => next.push(*inner),
-                    (Value::Text(name), Value::Tensor(i)) => {
-                        found.insert(name.strip_prefix("module.").unwrap_or(name), &self.tensors[*i]);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        found
-    }
-
-    pub(super) fn storage(&self, view: &View) -> &Storage<'a> {
-        &self.storages[view.storage]
-    }
-}
 
 /// A program that runs.
 #[derive(Debug)]
@@ -247,25 +119,42 @@ impl<'a, 'p> Machine<'a, 'p> {
         self.push(Value::Global(global))
     }
 
+    fn list(&mut self) -> Result<(), Stop> {
+        self.made.lists.push(Vec::new());
+        self.push(Value::List(self.made.lists.len() - 1))
+    }
+
+    /// Values from the top of the stack into the list below them.
+    fn append(&mut self, from: usize) -> Result<(), Stop> {
+        let values = self.stack.split_off(from);
+        if let Value::List(list) = self.stack.last().ok_or(EMPTY)? {
+            self.made.lists[*list].extend(values);
+        }
+        Ok(())
+    }
+
     /// Runs it to its end.
-    pub(super) fn run(mut self) -> Result<Made<'a>, Stop> {
+    pub(super) fn run(self) -> Result<Made<'a>, Stop> {
+        self.run_on().map(|(made, _)| made)
+    }
+
+    /// Runs it to its end; what follows it comes with what it made.
+    pub(super) fn run_on(mut self) -> Result<(Made<'a>, &'a [u8]), Stop> {
         loop {
             let op = self.take(1)?[0];
             match op {
                 0x80 => drop(self.take(1)?),
                 0x95 => drop(self.take(8)?),
                 b'.' => {
-                    if let Value::Dict(dict) = self.pop()? {
-                        self.made.top = Some(dict);
-                    }
-                    return Ok(self.made);
+                    self.made.top = Some(self.pop()?);
+                    return Ok((self.made, self.code));
                 }
                 b'(' => self.push(Value::Mark)?,
                 b'}' => self.dict()?,
-                // What lists hold is never asked for.
-                b']' => self.push(Value::List)?,
+                b']' => self.list()?,
                 b')' => self.tuple(self.stack.len())?,
-                b'N' | 0x88 | 0x89 => self.push(Value::Other)?,
+                b'N' => self.push(Value::Other)?,
+                0x88 | 0x89 => self.push(Value::Bool(op == 0x88))?,
                 b'G' => {
                     self.take(8)?;
                     self.push(Value::Other)?;
@@ -305,10 +194,13 @@ impl<'a, 'p> Machine<'a, 'p> {
                     let from = self.unmarked()?;
                     self.set(from)?;
                 }
-                b'a' => drop(self.pop()?),
+                b'a' => {
+                    let from = self.stack.len().checked_sub(1).ok_or(EMPTY)?;
+                    self.append(from)?;
+                }
                 b'e' => {
                     let from = self.unmarked()?;
-                    self.stack.truncate(from);
+                    self.append(from)?;
                 }
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?);
@@ -342,11 +234,18 @@ impl<'a, 'p> Machine<'a, 'p> {
         }
     }
 
-    /// `("storage", torch.FloatStorage, key, device, elements)`.
+    /// `("storage", torch.FloatStorage, key, device, elements)`; before version 1.6 a `None` stands behind, in place of a part of the storage.
     fn storage(&self, id: Value<'a>) -> Result<Storage<'a>, Stop> {
         if let Value::Tuple(parts) = id
-            && let [_, Value::Global(Global::Storage(kind)), Value::Text(key), _, Value::Int(elements)] =
-                self.made.tuples[parts].as_slice()
+            && let [_, Value::Global(Global::Storage(kind)), Value::Text(key), _, Value::Int(elements)]
+            | [
+                _,
+                Value::Global(Global::Storage(kind)),
+                Value::Text(key),
+                _,
+                Value::Int(elements),
+                Value::Other,
+            ] = self.made.tuples[parts].as_slice()
         {
             return Ok(Storage { kind: *kind, key, elements: *elements });
         }

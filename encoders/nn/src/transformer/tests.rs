@@ -76,12 +76,12 @@ fn token_by_token_is_all_at_once() {
             let (stack, _) = built(&c, Some(&cross));
             let x = wave(&[4, 5, 16], 0.37);
             tch::no_grad(|| {
-                let memory = stack.cross_kv(&memory, Some(&real)).unwrap();
+                let memory = stack.cross_kv(&memory, Some(&real), &Pass::EVAL).unwrap();
                 assert_eq!((memory.items(), memory.blocks.len()), (2, 1));
                 // Causal blocks are so whatever the mask.
                 let whole =
                     stack.decode(x.shallow_clone(), &Mask::None, Some(&memory), None, &Pass::EVAL).unwrap();
-                let mut cache = stack.cache(4, 5, Device::Cpu).unwrap();
+                let mut cache = stack.cache(4, 5, Device::Cpu, &Pass::EVAL).unwrap();
                 for n in [2, 1, 2] {
                     let first = cache.length();
                     let part = x.narrow(1, first, n);

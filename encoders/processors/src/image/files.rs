@@ -2,10 +2,12 @@
 
 use super::interpolation::Interpolation;
 use super::processor::{Alpha, Fit, ImageProcessor, Rounding};
-use crate::Json;
 use crate::Size;
-use crate::{Error, Result};
+use crate::{Error, Json, Keys, Reads, Result};
 use serde_json::Value;
+
+/// What need not be read of a file.
+const KEYS: &str = include_str!("../../keys/image.keys");
 
 /// CLIP's own statistics.
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -52,7 +54,13 @@ fn extent(json: Json, key: &str) -> Result<Option<Extent>> {
     };
     let Some(v) = json.get(key) else { return Ok(None) };
     let side = |v: Option<&Value>| v.and_then(Value::as_i64).filter(|v| (1..=1 << 14).contains(v));
-    let found = if v.is_object() {
+    let found = if let Some(sides) = v.as_object() {
+        if sides
+            .iter()
+            .any(|(k, v)| !v.is_null() && !["shortest_edge", "height", "width"].contains(&k.as_str()))
+        {
+            return Err(wrong());
+        }
         match (side(v.get("shortest_edge")), side(v.get("height")), side(v.get("width"))) {
             (Some(edge), _, _) => Extent::Edge(edge as u32),
             (None, Some(h), Some(w)) => Extent::Sides([h, w]),
@@ -73,9 +81,13 @@ fn refuse_other_steps(json: Json, kind: &str) -> Result<()> {
     let unset = |v: &Value| v.is_null() || *v == Value::Bool(false);
     let keys = json.value.as_object().into_iter().flatten();
     for (key, value) in keys.filter(|(_, v)| !unset(v)) {
+        if key.starts_with("do_") {
+            json.pass_over(&[key]);
+        }
         let step = key.starts_with("do_") && !KNOWN.contains(&key.as_str());
         // BLIP's published files carry two keys of ViLT's processor, from which they were made; its own class does not know them.
         if kind.contains("Blip") && ["do_pad", "size_divisor"].contains(&key.as_str()) {
+            json.pass_over(&[key]);
             continue;
         }
         // Classes that only reduce label maps have nothing to do with images.
@@ -108,6 +120,14 @@ impl ImageProcessor {
     /// # Errors
     /// A key of another form than the library writes, or a step that this processor does not have.
     pub fn from_hugging_face(json: Json, size: Size) -> Result<Self> {
+        let reads = Reads::default();
+        let json = json.counted(&reads);
+        let made = Self::hugging_face(json, size)?;
+        json.finish(&Keys::new(&[KEYS])?, "")?;
+        Ok(made)
+    }
+
+    fn hugging_face(json: Json, size: Size) -> Result<Self> {
         let kind = json.text("image_processor_type", json.text("feature_extractor_type", "")?)?;
         let naflex = kind.contains("Siglip2") || json.get("max_num_patches").is_some();
         let clip = kind.contains("CLIP") || kind.contains("Clip");
@@ -147,24 +167,34 @@ impl ImageProcessor {
             std: if exact { std } else { std.map(|s| s / factor) },
         };
         refuse_other_steps(json, kind)?;
+        for step in ["do_resize", "do_center_crop"] {
+            json.bool(step, true)?;
+        }
+        // What a step that is switched off would have taken is read by nobody.
+        for (step, keys) in [
+            ("do_resize", &["size", "resample", "default_to_square"][..]),
+            ("do_center_crop", &["crop_size"]),
+            ("do_rescale", &["rescale_factor"]),
+            ("do_normalize", &["image_mean", "image_std"]),
+        ] {
+            if !json.bool(step, true)? {
+                json.pass_over(keys);
+            }
+        }
         let made = if naflex {
             let patch = json.int("patch_size", 16)?;
             let most = json.int("max_num_patches", 256)?;
-            let side = (most as f64).sqrt().floor() as i64;
-            if side * side != most {
-                return Err(Error::format(
-                    json.path,
-                    format!("max_num_patches: expected a square number, found {most}"),
-                ));
-            }
-            // The pixels of as many patches as are allowed are an image's.
+            // Its class looks at no size. As many patches as are allowed, in the shape that is nearest to a square.
+            json.pass_over(&["size"]);
+            let rows = (1..=most).take_while(|n| n * n <= most).filter(|n| most % n == 0).last().unwrap_or(1);
+            let side = most / rows;
             if side * patch > 1 << 14 {
                 return Err(json.wrong(
                     "max_num_patches",
                     format_args!("images of at most 16384 pixels a side with patches of {patch}"),
                 ));
             }
-            let size = Size { sides: [side * patch; 2] };
+            let size = Size { sides: [rows * patch, side * patch] };
             Self { size, fit: Fit::Patches, patch: u32::try_from(patch).ok(), ..base }
         } else {
             let resizes = json.bool("do_resize", true)?;
@@ -178,8 +208,12 @@ impl ImageProcessor {
                 Extent::Edge(e) | Extent::Number(e) => [i64::from(e); 2],
                 Extent::Sides(s) => s,
             });
-            // A lone number is a square to the processors of ViT's kin and the shortest edge to the others.
+            // A lone number is a square to the processors of ViT's kin and the shortest edge to the others, unless the file says which.
+            let square =
+                json.get("default_to_square").map(|_| json.bool("default_to_square", true)).transpose()?;
             let resized = match resized {
+                Some(Extent::Number(e)) if square == Some(true) => Some(Extent::Sides([i64::from(e); 2])),
+                Some(Extent::Number(e)) if square == Some(false) => Some(Extent::Edge(e)),
                 Some(Extent::Number(e)) if crop.is_none() && !clip => Some(Extent::Sides([i64::from(e); 2])),
                 Some(Extent::Number(e)) if kind.starts_with("ViT") || kind.starts_with("DeiT") => {
                     Some(Extent::Sides([i64::from(e); 2]))
@@ -228,7 +262,10 @@ impl ImageProcessor {
     /// # Errors
     /// A key of another form than the library writes.
     pub fn from_open_clip(json: Json, size: Size) -> Result<Self> {
-        let size = if json.get("size").is_some() { Size { sides: json.pair("size", 224)? } } else { size };
+        if json.text("mode", "RGB")? != "RGB" {
+            return Err(json.wrong("mode", "\"RGB\""));
+        }
+        let size = if json.has("size") { Size { sides: json.pair("size", 224)? } } else { size };
         let square = size.sides[0] == size.sides[1];
         let interpolation = match json.text("interpolation", "bicubic")? {
             "bicubic" | "random" => Interpolation::Bicubic,

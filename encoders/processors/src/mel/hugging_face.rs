@@ -2,7 +2,22 @@
 
 use super::config::MelConfig;
 use super::frontend::{Fill, Framing, Frontend, Log, Scale};
-use crate::{Error, Json, Result};
+use crate::{Error, Json, Keys, Reads, Result};
+
+/// What need not be read of a file.
+const KEYS: &str = include_str!("../../keys/audio.keys");
+
+/// The samples that a window has: the libraries compute them, whatever their files say, so a file that says another number is refused.
+fn agreed(json: Json, key: &str, samples: f64) -> Result<usize> {
+    let samples = samples as i64;
+    if json.int(key, samples)? != samples {
+        return Err(json.wrong(
+            key,
+            format_args!("{samples}, as its library computes it from the seconds and the rate"),
+        ));
+    }
+    usize::try_from(samples).map_err(|_| json.wrong(key, "a positive integer"))
+}
 
 impl MelConfig {
     /// From Hugging Face's `preprocessor_config.json` of CLAP, AST and Whisper.
@@ -10,7 +25,10 @@ impl MelConfig {
     /// # Errors
     /// Another extractor, or a setting of another form or that is out of range.
     pub fn from_hugging_face(json: Json) -> Result<Self> {
+        let reads = Reads::default();
+        let json = json.counted(&reads);
         let made = Self::extractor(json)?;
+        json.finish(&Keys::new(&[KEYS])?, json.text("feature_extractor_type", "")?)?;
         made.validate().map_err(|e| Error::format(json.path, e.to_string()))?;
         Ok(made)
     }
@@ -27,7 +45,7 @@ impl MelConfig {
                 let sample_rate = rate(48_000)?;
                 let (hop, n_fft) = (size("hop_length", 480)?, size("fft_window_size", 1024)?);
                 let seconds = json.float("max_length_s", 10.0)?;
-                let samples = size("nb_max_samples", (seconds * f64::from(sample_rate)) as i64)?;
+                let samples = agreed(json, "nb_max_samples", seconds * f64::from(sample_rate))?;
                 let fusion = match json.text("truncation", "fusion")? {
                     "fusion" => true,
                     "rand_trunc" => false,
@@ -73,11 +91,8 @@ impl MelConfig {
             }
             "ASTFeatureExtractor" => {
                 let sample_rate = rate(16_000)?;
-                let (mean, std) = if json.bool("do_normalize", true)? {
-                    (json.float("mean", -4.267_739_3)?, 2.0 * json.float("std", 4.568_997_4)?)
-                } else {
-                    (0.0, 1.0)
-                };
+                let (mean, std) = (json.float("mean", -4.267_739_3)?, 2.0 * json.float("std", 4.568_997_4)?);
+                let (mean, std) = if json.bool("do_normalize", true)? { (mean, std) } else { (0.0, 1.0) };
                 let frames = size("max_length", 1024)?;
                 Ok(Self {
                     sample_rate,
@@ -105,7 +120,8 @@ impl MelConfig {
             "WhisperFeatureExtractor" => {
                 let sample_rate = rate(16_000)?;
                 let (hop, n_fft) = (size("hop_length", 160)?, size("n_fft", 400)?);
-                let samples = size("n_samples", json.int("chunk_length", 30)? * i64::from(sample_rate))?;
+                let seconds = json.int("chunk_length", 30)?;
+                let samples = agreed(json, "n_samples", (seconds * i64::from(sample_rate)) as f64)?;
                 Ok(Self {
                     sample_rate,
                     n_fft,

@@ -11,7 +11,7 @@ pub enum Cleaning {
     /// Not at all: what is needed is the tokenizer's own.
     #[default]
     None,
-    /// Lower case only (SigLIP 2).
+    /// Lower case only, each character by itself (SigLIP 2).
     Lowercase,
     /// Fixed characters, HTML entities resolved, single spaces.
     Whitespace,
@@ -33,7 +33,8 @@ impl Cleaning {
                 let text = text.replace('\u{2581}', " ").to_lowercase();
                 spaces(&text.chars().filter(|c| !c.is_ascii_punctuation()).collect::<String>())
             }
-            Self::Lowercase => text.to_lowercase(),
+            // Not the text as a whole, in which a sigma at the end of a word has a form of its own.
+            Self::Lowercase => text.chars().flat_map(char::to_lowercase).collect(),
             Self::Whitespace => spaces(&basic(text)),
             Self::Lower => spaces(&basic(text)).to_lowercase(),
             Self::Canonicalize => {

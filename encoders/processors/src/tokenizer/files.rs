@@ -2,9 +2,9 @@
 //! MPNet's `vocab.txt`, SentencePiece models. The older formats hold a vocabulary only; what their libraries add in code is put
 //! together here as the `tokenizer.json` that those libraries would write.
 
+use super::settings;
 use super::{guard, sentencepiece};
-use crate::{Error, Result};
-use crate::{Json, optional_json};
+use crate::{Error, Json, Result, optional_json};
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenizers::Tokenizer;
@@ -54,13 +54,15 @@ impl Kind {
 /// # Errors
 /// A file that is not what its name says.
 pub fn read(dir: &Path, family: &str) -> Result<Option<Tokenizer>> {
-    let path = dir.join("tokenizer.json");
-    if path.exists() {
-        return read_json(&path).map(Some);
-    }
     let config_path = dir.join("tokenizer_config.json");
     let config = optional_json(&config_path)?.unwrap_or(Value::Null);
     let config = Json::new(&config_path, &config);
+    settings::check(config)?;
+    let path = dir.join("tokenizer.json");
+    if path.exists() {
+        let value = parse(&path, &unisono_files::read(&path, &Budget::VOCABULARY)?)?;
+        return guard::make(&path, settings::applied(config, value)?).map(Some);
+    }
     let class = config.text("tokenizer_class", "")?;
     let bytes = |path: &Path| unisono_files::read(path, &Budget::VOCABULARY);
     let file = |name: &str| Some(dir.join(name)).filter(|p| p.exists());
@@ -69,7 +71,7 @@ pub fn read(dir: &Path, family: &str) -> Result<Option<Tokenizer>> {
         let value = match kind {
             Some(Kind::Clip) => clip(&vocab, &merges)?,
             Some(Kind::Whisper) => whisper(&vocab, &merges, file("added_tokens.json"))?,
-            _ => roberta(&vocab, &merges)?,
+            _ => roberta(&vocab, &merges, config)?,
         };
         (vocab, value)
     } else if let Some(vocab) = file("vocab.txt") {
@@ -112,12 +114,13 @@ pub(super) fn read_json(path: &Path) -> Result<Tokenizer> {
 
 /// What [`read_json`] does with the bytes of `path`.
 pub(super) fn parse_json(path: &Path, bytes: &[u8]) -> Result<Tokenizer> {
+    guard::make(path, parse(path, bytes)?)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Value> {
     Budget::VOCABULARY.json(path, bytes)?;
     let value = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-    guard::make(
-        path,
-        value.map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))?,
-    )
+    value.map_err(|e| Error::format(path, format!("expected a tokenizers JSON file: {e}")))
 }
 
 /// Both tokenizers of a SentencePiece model with these `bytes`.
@@ -231,10 +234,10 @@ fn whisper(vocab: &Path, merges: &Path, more: Option<std::path::PathBuf>) -> Res
     Ok(whole(special, Value::Null, pre, Value::Null, model))
 }
 
-fn roberta(vocab: &Path, merges: &Path) -> Result<Value> {
+fn roberta(vocab: &Path, merges: &Path, config: Json) -> Result<Value> {
     let (table, model) = byte_pairs(vocab, merges, "", Value::Null)?;
-    let pre =
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let pre = json!({"type": "ByteLevel", "add_prefix_space": config.bool("add_prefix_space", false)?, "trim_offsets": true,
+        "use_regex": true});
     let special = added(&table, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "");
     Ok(whole(special, Value::Null, pre, between(vocab, &table, ["<s>", "</s>"])?, model))
 }

@@ -15,20 +15,29 @@ pub struct TextRules {
     /// it texts are padded to the longest of their batch, and the padding is masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_pad: Option<i64>,
+    /// Tokens of this id become 0 (OpenCLIP's `strip_sep_token`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<i64>,
+    /// A text that spells out the token of this id is refused: its library takes it for padding, and does not count its position (RoBERTa) or does
+    /// not attend to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding: Option<i64>,
 }
 
 impl TextRules {
-    /// Refuses an id that the embedding of `vocab_size` rows has not; `at`: the key of this table.
+    /// Refuses ids that the embedding of `vocab_size` rows has not; `at`: the key of this table.
     ///
     /// # Errors
     /// The id, with its key.
     pub fn validate(&self, at: &str, vocab_size: i64) -> Result<()> {
-        match self.fixed_pad {
-            Some(pad) if !(0..vocab_size).contains(&pad) => Err(Error::config(
-                format!("{at}.fixed_pad"),
-                format!("expected 0 to {}, found {pad}", vocab_size - 1),
-            )),
-            _ => Ok(()),
+        for (key, id) in
+            [("fixed_pad", self.fixed_pad), ("stripped", self.stripped), ("padding", self.padding)]
+        {
+            if let Some(id) = id.filter(|id| !(0..vocab_size).contains(id)) {
+                let message = format!("expected 0 to {}, found {id}", vocab_size - 1);
+                return Err(Error::config(format!("{at}.{key}"), message));
+            }
         }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::bare::{Bare, SPECIAL};
 use super::clean::Cleaning;
 use super::rules::TextRules;
-use super::{files, lengths};
+use super::{files, lengths, simple};
 use crate::{Error, Result};
 use std::path::Path;
 use tokenizers::Tokenizer;
@@ -20,6 +20,8 @@ pub struct TextProcessor {
     rules: TextRules,
     /// For [`Cleaning::Siglip`].
     bare: Option<Box<Bare>>,
+    /// It is OpenCLIP's own, whose special tokens a text may spell out.
+    simple: bool,
 }
 
 impl TextProcessor {
@@ -44,6 +46,7 @@ impl TextProcessor {
             longest,
             rules,
             bare: None,
+            simple: false,
         })
     }
 
@@ -71,6 +74,18 @@ impl TextProcessor {
         let made = Self::new(tokenizer, context_length, vocab_size);
         let made = made.map_err(|e| Error::format(dir, format!("tokenizer and weights do not fit: {e}")))?;
         Ok(Some(made.with_rules(rules)))
+    }
+
+    /// Tokens of OpenCLIP's own tokenizer.
+    pub const CLIP_TOKENS: i64 = 49408;
+
+    /// OpenCLIP's own tokenizer, with the vocabulary that the library carries.
+    ///
+    /// # Errors
+    /// The vocabulary is larger than the embedding of `vocab_size` rows.
+    pub fn open_clip(context_length: usize, vocab_size: i64, rules: TextRules) -> Result<Self> {
+        let made = Self::new(simple::tokenizer()?, context_length, vocab_size)?;
+        Ok(Self { simple: true, ..made.with_rules(rules) })
     }
 
     /// The same processor with other rules.
@@ -110,7 +125,11 @@ impl TextProcessor {
     /// # Errors
     /// The tokenizer's own.
     pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
-        Ok(self.cut(self.all_ids(text)?))
+        let mut ids = self.cut(self.all_ids(text)?);
+        if let Some(stripped) = self.rules.stripped {
+            ids.iter_mut().filter(|id| **id == stripped).for_each(|id| *id = 0);
+        }
+        Ok(ids)
     }
 
     fn all_ids(&self, text: &str) -> Result<Vec<i64>> {
@@ -120,6 +139,11 @@ impl TextProcessor {
                 text.len(),
                 self.longest
             )));
+        }
+        if self.simple
+            && let Some(ids) = simple::with_special(&self.tokenizer, &self.rules.clean.apply(text))?
+        {
+            return Ok(ids);
         }
         let encoding = match (&self.bare, self.rules.clean) {
             (Some(bare), _) if SPECIAL.iter().any(|s| text.contains(s)) => {
@@ -133,6 +157,13 @@ impl TextProcessor {
         let ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
         if ids.is_empty() {
             return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
+        }
+        if let Some(padding) = self.rules.padding.filter(|pad| ids.contains(pad)) {
+            let token = u32::try_from(padding).ok().and_then(|id| self.tokenizer.id_to_token(id));
+            let token = token.unwrap_or_else(|| padding.to_string());
+            return Err(Error::Input(format!(
+                "a text with {token} in it, which the model takes for padding; leave it out"
+            )));
         }
         // Its files may number tokens as they like; libtorch would look them up all the same.
         if let Some(id) = ids.iter().find(|id| **id >= self.rows) {

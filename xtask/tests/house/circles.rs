@@ -1,7 +1,7 @@
 //! No circle of files, which `cargo test` looks at: where one file takes a name from another, that one takes none from it, nor from what leads
 //! back to it. Files of a circle can only be read all at once.
 //!
-//! Names are followed as they are written: `use` lines, paths in code, re-exports. What macros and method calls lead to is not seen.
+//! Names are followed as they are written: `use` lines, paths in code and in serde's attributes, re-exports. What macros and method calls lead to is not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -85,6 +85,23 @@ impl<'a> Visit<'a> for Module {
             return self.use_tree(&u.tree, &[], !matches!(u.vis, syn::Visibility::Inherited));
         }
         visit::visit_item(self, item);
+    }
+
+    /// Paths that serde's attributes hold as strings: `with = "forms::number"`, `default = "yes"`, `try_from = "super::Written"`.
+    fn visit_attribute(&mut self, attribute: &'a syn::Attribute) {
+        if !attribute.path().is_ident("serde") {
+            return;
+        }
+        let _ = attribute.parse_nested_meta(|meta| {
+            let Ok(value) = meta.value() else { return Ok(()) };
+            let Ok(path) = value.parse::<syn::LitStr>()?.parse::<syn::Path>() else { return Ok(()) };
+            let mut words: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
+            if meta.path.is_ident("with") {
+                words.push("serialize".into());
+            }
+            self.written.insert(words);
+            Ok(())
+        });
     }
 
     fn visit_path(&mut self, path: &'a syn::Path) {
@@ -245,7 +262,7 @@ fn a_circle_is_seen_through_re_exports_and_parents() {
     };
     put(
         "lib.rs",
-        "mod error; mod a; mod b; mod c; pub use error::Error; pub use b::*; #[cfg(test)] mod gone;",
+        "mod error; mod a; mod b; mod c; mod e; mod f; pub use error::Error; pub use b::*; #[cfg(test)] mod gone;",
     );
     put("error.rs", "pub enum Error {}");
     put("a.rs", "use crate::{Error, B}; pub struct A; fn f() -> Option<B> { None }");
@@ -255,6 +272,11 @@ fn a_circle_is_seen_through_re_exports_and_parents() {
         "mod d; pub struct C; pub use d::D; fn f(_: D) {} #[cfg(test)] mod tests { use crate::a::A; }",
     );
     put("c/d.rs", "use super::C; use crate::a; pub struct D(C, a::A);");
+    put(
+        "e.rs",
+        "use crate::f; struct E { #[serde(default, with = \"f::form\")] a: u8, #[serde(default = \"e\")] b: u8 }",
+    );
+    put("f.rs", "pub mod form { pub fn serialize() {} }");
     let found = modules(&dir.path().join("lib.rs"));
     let arrows = arrows(&found);
     let to = |name: &str| -> Vec<String> {
@@ -265,6 +287,7 @@ fn a_circle_is_seen_through_re_exports_and_parents() {
     assert_eq!(to("b.rs"), ["a.rs"]);
     assert_eq!(to("c.rs"), ["c/d.rs"]);
     assert_eq!(to("c/d.rs"), ["a.rs", "c.rs"]);
+    assert_eq!(to("e.rs"), ["f.rs"]);
     let found: Vec<usize> = circles(&arrows).iter().map(BTreeSet::len).collect();
     assert_eq!(found, [2, 2]);
 }

@@ -1,0 +1,15 @@
+//! What a medium is opened from: a file, a part of a file, or bytes in memory. Whoever decodes need not know which.
+
+mod disk;
+mod opened;
+mod place;
+mod written;
+
+pub use disk::Lent;
+pub(crate) use disk::OnDisk;
+pub use opened::Opened;
+pub use place::Blob;
+
+#[cfg(test)]
+#[path = "tests/blob.rs"]
+mod tests;
