@@ -1,7 +1,6 @@
 //! A model that takes strings and files.
 
 use crate::{Error, Result, Vectors};
-use image::RgbImage;
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
@@ -139,16 +138,6 @@ impl Embedder {
     fn one(&self, modality: Modality, medium: Medium) -> Result<Vec<f32>> {
         self.require(modality)?;
         Ok(self.vectors([&self.contract()?.prepare(medium)?])?.data)
-    }
-
-    /// Images from the image processor → `[N, D]`.
-    pub(crate) fn images(&self, prepared: &[RgbImage]) -> Result<Vectors> {
-        self.vectors(prepared.iter().map(Input::Image))
-    }
-
-    /// Log-mel spectrograms `[T_i, M]` → `[N, D]`.
-    pub(crate) fn spectrograms(&self, mels: &[Vec<f32>]) -> Result<Vectors> {
-        self.vectors(mels.iter().map(|mel| Input::Audio(mel)))
     }
 
     /// The error of asking for a modality that the model lacks.

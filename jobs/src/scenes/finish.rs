@@ -2,11 +2,12 @@
 
 use super::clips::cut_out;
 use super::keep::{jpeg, shrunk};
-use super::models::{FrameEmbedder, Models};
+use super::models::Models;
+use super::shots::{ShotEmbedding, embed_shots, stands_for, unit};
 use super::store::{CLIPS, THUMBNAILS};
 use super::work::{Analysis, Kept};
 use super::{SceneInput, SceneJob};
-use crate::{Error, Result, Vectors};
+use crate::{Error, Flow, Result, Vectors};
 use image::RgbImage;
 use std::path::Path;
 
@@ -20,28 +21,16 @@ use unisono_scenes::write::{clip_name, uncuttable};
 /// Columns of the network's probabilities.
 const LEARNED: [&str; 2] = ["transnet", "transnet_within"];
 
-/// What is known of a shot besides its frames.
-struct ShotEmbedding {
-    /// Frames kept of it: indices, a range.
-    kept: std::ops::Range<usize>,
-    /// Mean of its frames' vectors, of length 1.
-    image: Option<Vec<f32>>,
-    audio: Option<Vec<f32>>,
-    /// Both together.
-    vector: Option<Vec<f32>>,
-}
-
 /// Everything but the files; thumbnails and clips are written into `folder`. Besides, the scenes' vectors.
 pub(super) fn finish(
     job: &SceneJob,
     models: &Models,
     source: &SceneInput,
     mut analysis: Analysis,
-    look: FrameEmbedder,
+    vectors: Option<Vectors>,
     folder: &Path,
-    ffmpeg: Option<&Ffmpeg>,
+    (ffmpeg, go_on): (Option<&Ffmpeg>, &mut dyn FnMut() -> Flow),
 ) -> Result<(VideoScenes, Option<Vectors>)> {
-    let vectors = look.finish(models)?;
     let times = std::mem::take(&mut analysis.times);
     let boundaries = boundaries(job, &mut analysis);
     let (events, starts) = events(&boundaries, &analysis.gradual, &times, &job.settings.shots);
@@ -64,13 +53,7 @@ pub(super) fn finish(
         .collect();
     let ranges = group(&views, &job.settings.group);
     let spoken = match analysis.speech.take() {
-        Some((mel, heard)) => {
-            let mut spoken = models.write_down(mel, heard.whole_millis())?;
-            for line in &mut spoken {
-                (line.start, line.end) = (millis(line.start + heard.start), millis(line.end + heard.start));
-            }
-            spoken
-        }
+        Some((mel, heard)) => models.write_down(mel, heard, go_on)?,
         None => Vec::new(),
     };
     let mut scenes = Vec::with_capacity(ranges.len());
@@ -127,7 +110,7 @@ pub(super) fn finish(
             first && (middle(s) < end.time.seconds() || b == shots.len())
         };
         scene.transcript = spoken.iter().filter(within).cloned().collect();
-        show(job, models, &mut analysis, &mut scene, part, folder)?;
+        show(job, models, &mut analysis, &mut scene, part, (folder, go_on))?;
         scenes.push(scene);
     }
     let scores = scores(&mut analysis, &times);
@@ -177,54 +160,6 @@ fn boundaries(job: &SceneJob, analysis: &mut Analysis) -> Vec<Boundary> {
     boundaries
 }
 
-/// Vectors of shots, from the frames and the audio within them.
-fn embed_shots(
-    models: &Models,
-    analysis: &Analysis,
-    shots: &[Shot],
-    rows: &[&[f32]],
-) -> Result<Vec<ShotEmbedding>> {
-    let pieces: Vec<&[f32]> = match &analysis.samples {
-        Some((audio, start)) => {
-            let sample = |time: Time| {
-                let at = (time.seconds() - start) * f64::from(audio.sample_rate);
-                (at.max(0.0) as usize).min(audio.samples.len())
-            };
-            shots
-                .iter()
-                .map(|s| &audio.samples[sample(s.start.time)..sample(s.end.time).max(sample(s.start.time))])
-                .collect()
-        }
-        None => vec![&[]; shots.len()],
-    };
-    let audios = models.embed_audio(&pieces)?;
-    let mut next = 0;
-    let seen = shots.iter().zip(audios).map(|(shot, audio)| {
-        let from = next;
-        while next < analysis.kept.len() && analysis.kept[next].frame < shot.end.frame {
-            next += 1;
-        }
-        let kept = from..next;
-        let image = unit(rows.get(kept.clone()).unwrap_or_default().iter().map(|v| (*v, 1.0)));
-        let both = [&image, &audio].into_iter().flatten().map(|v| (v.as_slice(), 1.0));
-        let vector = unit(both);
-        ShotEmbedding { kept, image, audio, vector }
-    });
-    Ok(seen.collect())
-}
-
-/// The frame kept of a shot that stands for it: the one most like all of them; without vectors the one nearest its middle.
-fn stands_for(seen: &ShotEmbedding, rows: &[&[f32]], shot: &Shot, analysis: &Analysis) -> Option<usize> {
-    let middle = (shot.start.time.seconds() + shot.end.time.seconds()) / 2.0;
-    seen.kept.clone().max_by(|x, y| {
-        let like = |i: usize| match (&seen.image, rows.get(i)) {
-            (Some(mean), Some(row)) => f64::from(crate::similarity(mean, row)),
-            _ => -(analysis.kept[i].time.seconds() - middle).abs(),
-        };
-        like(*x).total_cmp(&like(*y)).then(y.cmp(x))
-    })
-}
-
 /// The thumbnail, and the caption of the frames that stand for the scene's shots.
 fn show(
     job: &SceneJob,
@@ -232,7 +167,7 @@ fn show(
     analysis: &mut Analysis,
     scene: &mut Scene,
     shots: &[Shot],
-    folder: &Path,
+    (folder, go_on): (&Path, &mut dyn FnMut() -> Flow),
 ) -> Result<()> {
     if analysis.kept.is_empty() {
         return Ok(());
@@ -250,7 +185,7 @@ fn show(
         for i in models.caption_frames(shots.len()) {
             frames.extend(seen_at(analysis, shots[i].key.frame)?);
         }
-        scene.caption = models.write_caption(frames)?;
+        scene.caption = models.write_caption(frames, go_on)?;
     }
     Ok(())
 }
@@ -359,21 +294,6 @@ fn clips(
     Ok(())
 }
 
-/// The unit vector along a weighted sum; `None` of nothing, or where it has no direction.
-fn unit<'a>(vectors: impl Iterator<Item = (&'a [f32], f64)>) -> Option<Vec<f32>> {
-    let mut sum: Vec<f64> = Vec::new();
-    for (vector, weight) in vectors {
-        sum.resize(vector.len(), 0.0);
-        sum.iter_mut().zip(vector).for_each(|(s, v)| *s += weight * f64::from(*v));
-    }
-    let length = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
-    (length > 1e-9).then(|| sum.iter().map(|v| (v / length) as f32).collect())
-}
-
-fn millis(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,13 +313,5 @@ mod tests {
         assert!(!varies(&frames(&[33, 34, 33, 33, 34])));
         assert!(varies(&frames(&[33, 33, 66, 33])));
         assert!(!varies(&frames(&[])) && !varies(&frames(&[40])));
-    }
-
-    #[test]
-    fn units() {
-        let (a, b) = ([3.0f32, 0.0], [0.0f32, 4.0]);
-        assert_eq!(unit([(&a[..], 4.0), (&b[..], 0.0)].into_iter()), Some(vec![1.0, 0.0]));
-        assert_eq!(unit(std::iter::empty()), None);
-        assert_eq!(unit([(&a[..], 1.0), (&[-3.0f32, 0.0][..], 1.0)].into_iter()), None);
     }
 }

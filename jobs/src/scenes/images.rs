@@ -2,8 +2,9 @@
 
 use super::SceneInput;
 use super::frames::FrameAnalyser;
+use super::inputs::FRAMES;
 use super::keep::Keeper;
-use super::work::{Analysis, FRAMES, TINY, VideoTask};
+use super::work::{Analysis, TINY, VideoTask};
 use crate::{Error, Result};
 use image::imageops::{FilterType, resize};
 use std::sync::atomic::Ordering;

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
+/// Frames a second of what tells no rate.
+pub const FRAMES: u32 = 25;
+
 /// Something with frames in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SceneInput {

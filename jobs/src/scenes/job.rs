@@ -1,6 +1,6 @@
 //! What is to be done, how far it is, and what came of it.
 
-use super::work::FRAMES;
+use super::inputs::FRAMES;
 use crate::Skip;
 use std::path::{Path, PathBuf};
 use unisono_media::MediaLimits;

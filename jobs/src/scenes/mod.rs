@@ -1,5 +1,5 @@
-//! Scenes of many videos: worker threads decode and detect, this thread runs the models and writes, meanwhile. A video's folder appears
-//! whole or not at all; what is there is not done again.
+//! Scenes of many videos: worker threads decode and detect, this thread embeds their frames meanwhile, and another says what films that are over
+//! show and writes it: no decoder waits for a transcript. A video's folder appears whole or not at all; what is there is not done again.
 //!
 //! ```text
 //! OUT/videos/<name>-<sum>/   video.json scenes.jsonl … report.html thumbnails/ vectors.safetensors
@@ -19,28 +19,28 @@ mod job;
 mod keep;
 mod losses;
 mod models;
+mod shots;
 mod store;
 mod work;
 
 pub use clips::cut_span;
-pub use inputs::{SceneInput, Shard, list};
+pub use inputs::{FRAMES, SceneInput, Shard, list};
 pub use job::{Gathered, SceneJob, SceneProgress, SceneReport, VideoDone};
 pub use models::Models;
-pub use work::FRAMES;
 
 use crate::pipeline::check_skips;
-use crate::{Error, Flow, Result, Skip};
+use crate::{Error, Flow, Result, Skip, Vectors};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
 use std::time::Duration;
 use store::Store;
 use unisono_media::video::Ffmpeg;
 use unisono_transnet::TransNet;
-use work::{Analysis, Message, Wanted};
+use work::{Analysis, Message, Seen, Wanted};
 
 pub use unisono_scenes::settings::SceneSettings;
 pub use unisono_scenes::write::{self, Output};
@@ -167,15 +167,21 @@ impl JobRun<'_> {
         std::thread::scope(|scope| {
             // Few frames at a time wait for the models: decoders wait with them.
             let (sender, messages) = sync_channel::<Message>(32);
+            // Nor do films that are over gather: one for each worker, and one more, are in work or wait to be written.
+            let (begin, begun) = sync_channel::<()>(workers + 1);
+            let (over, seen) = channel::<Seen>();
+            let mut started = 0;
             for worker in 0..workers {
                 let (sender, wanted, next, stop, bytes) = (sender.clone(), &wanted, &next, &stop, &bytes);
+                let begin = begin.clone();
                 let store = self.store;
                 let body = move || {
                     // Loaded at the first video, kept for all of this thread's.
                     let mut net = None;
                     loop {
+                        let waited = begin.send(());
                         let at = next.fetch_add(1, Ordering::Relaxed);
-                        if at >= rest.len() || stop.load(Ordering::Relaxed) {
+                        if waited.is_err() || at >= rest.len() || stop.load(Ordering::Relaxed) {
                             return;
                         }
                         let source = mine[rest[at]];
@@ -201,51 +207,69 @@ impl JobRun<'_> {
                     }
                 };
                 let name = format!("scenes-{worker}");
-                // Where the system gives no thread, the others do its work; where it gives none at all, nobody sends, which is an error.
+                // Where the system gives no thread, the others do its work; where it gives none at all, nobody does, which is an error.
                 if std::thread::Builder::new().name(name).spawn_scoped(scope, body).is_err() {
                     break;
                 }
+                started += 1;
             }
-            drop(sender);
+            drop(begin);
+            let ending = &stop;
+            let body = move || {
+                for Seen { at, of, analysis, vectors, lock } in seen {
+                    let mut go_on =
+                        || if ending.load(Ordering::Relaxed) { Flow::Stop } else { self.models.flow() };
+                    let finish = || self.finish(mine[rest[at]], of, analysis, vectors, &mut go_on);
+                    let panicked =
+                        "what it shows could not be said: a panic (this is a bug, please report it)";
+                    let made = catch_unwind(AssertUnwindSafe(finish))
+                        .unwrap_or_else(|_| Err(Error::Input(panicked.into())));
+                    drop(lock);
+                    // Nobody listens any more: the job is ending.
+                    if sender.send(Message::Written { at, made }).is_err() {
+                        return;
+                    }
+                }
+            };
+            let writer = std::thread::Builder::new().name("scenes-writer".into());
+            if writer.spawn_scoped(scope, body).is_err() {
+                started = 0;
+            }
             let mut looks: BTreeMap<usize, models::FrameEmbedder> = BTreeMap::new();
             let mut left = rest.len();
             let mut work = || -> Result<()> {
                 while left > 0 {
+                    let lost = || Error::Worker { id: mine[rest[0]].id() };
+                    if started == 0 {
+                        return Err(lost());
+                    }
                     match messages.recv_timeout(Duration::from_millis(200)) {
                         Ok(Message::Image { at, image }) => {
                             looks.entry(at).or_default().push(self.models, image)?;
                         }
                         Ok(Message::Done { at, of, found }) => {
-                            left -= 1;
-                            let source = mine[rest[at]];
                             let look = looks.remove(&at).unwrap_or_default();
-                            let made = match *found {
-                                Ok((analysis, _lock)) => self.finish(source, of, analysis, look),
-                                Err(e) => Err(e),
-                            };
+                            let seen = found.and_then(|(analysis, lock)| {
+                                let vectors = look.finish(self.models)?;
+                                over.send(Seen { at, of, analysis, vectors, lock }).map_err(|_| lost())
+                            });
+                            if let Err(e) = seen {
+                                left -= 1;
+                                begun.try_recv().ok();
+                                self.left_out(mine[rest[at]], e, skipped)?;
+                            }
+                        }
+                        Ok(Message::Written { at, made }) => {
+                            left -= 1;
+                            begun.try_recv().ok();
                             match made {
                                 Ok(video) => drop(done.insert(rest[at], video)),
-                                Err(e) if ends(&e, self.store.out(), &self.store.folder(source)) => {
-                                    return Err(e);
-                                }
-                                Err(e) => {
-                                    let (id, text) = (source.id(), e.to_string());
-                                    let reason = text
-                                        .strip_prefix(&id)
-                                        .and_then(|r| r.strip_prefix(": "))
-                                        .unwrap_or(&text);
-                                    skipped.push(Skip { reason: reason.to_owned(), id });
-                                    check_skips(skipped, self.job.max_skip)?;
-                                }
+                                Err(e) => self.left_out(mine[rest[at]], e, skipped)?,
                             }
                         }
                         Err(RecvTimeoutError::Timeout) => {}
-                        Err(RecvTimeoutError::Disconnected) => {
-                            let id = rest
-                                .get(next.load(Ordering::Relaxed))
-                                .map_or_else(String::new, |i| mine[*i].id());
-                            return Err(Error::Worker { id });
-                        }
+                        // The writer has a sender as long as it is there.
+                        Err(RecvTimeoutError::Disconnected) => return Err(lost()),
                     }
                     tell(before + rest.len() - left, skipped.len())?;
                 }
@@ -254,7 +278,7 @@ impl JobRun<'_> {
             let outcome = work();
             // Whoever decodes still looks at this after each frame; whoever sends finds nobody.
             stop.store(true, Ordering::Relaxed);
-            drop(messages);
+            drop((messages, begun, over));
             outcome
         })
     }
@@ -264,12 +288,25 @@ impl JobRun<'_> {
         source: &SceneInput,
         of: Value,
         analysis: Analysis,
-        look: models::FrameEmbedder,
+        vectors: Option<Vectors>,
+        go_on: &mut dyn FnMut() -> Flow,
     ) -> Result<VideoDone> {
         let folder = self.store.begin(source)?;
+        let with = (self.ffmpeg, go_on);
         let (made, vectors) =
-            finish::finish(self.job, self.models, source, analysis, look, folder.path(), self.ffmpeg)?;
+            finish::finish(self.job, self.models, source, analysis, vectors, folder.path(), with)?;
         self.store.place(source, of, folder, &made, vectors, self.job)
+    }
+
+    /// A video that cannot be used, or an error that ends the job.
+    fn left_out(&self, source: &SceneInput, e: Error, skipped: &mut Vec<Skip>) -> Result<()> {
+        if ends(&e, self.store.out(), &self.store.folder(source)) {
+            return Err(e);
+        }
+        let (id, text) = (source.id(), e.to_string());
+        let reason = text.strip_prefix(&id).and_then(|r| r.strip_prefix(": ")).unwrap_or(&text);
+        skipped.push(Skip { reason: reason.to_owned(), id });
+        check_skips(skipped, self.job.max_skip)
     }
 }
 

@@ -1,14 +1,17 @@
-//! The models of a job: what they look at and what they say of it. They stay on the job's thread.
+//! The models of a job: what they look at and what they say of it. Frames come to the one that embeds them while films are decoded; all else is
+//! said of films that are over, on a thread of its own: each model is one thread's at a time.
 
 use crate::classify::{Table, table};
-use crate::{Embedder, Error, Modality, Result, Vectors};
+use crate::understand::{AudioTiming, Caption, Task, Transcribe};
+use crate::{Batch, Embedder, Error, Flow, Modality, Outcome, Result, Vectors};
 use image::RgbImage;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use unisono_encoders::Clip;
 use unisono_fusion::config::MemoryConfig;
 use unisono_fusion::speech::Transcription;
 use unisono_fusion::{Ability, FusionModel, Generation};
-use unisono_processors::{ImageProcessor, LogMel};
+use unisono_processors::{ImageProcessor, LogMel, Prepared};
 use unisono_scenes::labels::{LabelInput, LabelSet};
 use unisono_scenes::record::{Label, Spoken};
 use unisono_scenes::settings::LabelSettings;
@@ -22,24 +25,49 @@ const CAPTION_FRAMES: usize = 4;
 #[derive(Default)]
 pub struct Models {
     embedder: Option<LabelledEmbedder>,
-    caption: Option<(FusionModel, Generation, String)>,
-    speech: Option<(FusionModel, Transcription, String)>,
+    caption: Option<Captioner>,
+    speech: Option<Transcriber>,
     arithmetic: String,
     stop: Option<fn() -> bool>,
 }
 
 /// An embedding model with the vectors of labels.
 struct LabelledEmbedder {
-    embedder: Embedder,
+    embedder: Mutex<Embedder>,
+    dim: usize,
     dir: PathBuf,
     identity: String,
     tables: Vec<(LabelSet, Table)>,
+    image: Option<ImageProcessor>,
+    audio: Option<LogMel>,
+}
+
+/// A captioning model, and how it writes.
+struct Captioner {
+    model: Mutex<FusionModel>,
+    generation: Generation,
+    identity: String,
+    image: Option<ImageProcessor>,
+    most_frames: usize,
+}
+
+/// A speech model, and how it writes.
+struct Transcriber {
+    model: Mutex<FusionModel>,
+    task: Transcribe,
+    identity: String,
+    audio: Option<LogMel>,
+}
+
+/// A model, for this thread.
+fn taken<T>(model: &Mutex<T>) -> MutexGuard<'_, T> {
+    model.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Frames of one video on their way through the embedding model.
 #[derive(Default)]
 pub(super) struct FrameEmbedder {
-    waiting: Vec<RgbImage>,
+    waiting: Vec<Prepared>,
     /// `[N, D]` unit vectors of the frames so far.
     data: Vec<f32>,
 }
@@ -50,12 +78,9 @@ impl Models {
         self.stop = Some(wanted);
     }
 
-    fn flow(&self) -> ControlFlow<()> {
-        if self.stop.is_some_and(|wanted| wanted()) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+    /// Whether the job should stop.
+    pub(super) fn flow(&self) -> Flow {
+        if self.stop.is_some_and(|wanted| wanted()) { Flow::Stop } else { Flow::Continue }
     }
 
     /// Names the arithmetic that the models were prepared for: results of another are not mixed with theirs.
@@ -95,7 +120,12 @@ impl Models {
                 tables.push((set, table));
             }
         }
-        self.embedder = Some(LabelledEmbedder { embedder, dir: dir.to_owned(), identity, tables });
+        let processors = embedder.model().processors();
+        let image = processors.image.clone().filter(|_| has.contains(&Modality::Image));
+        let audio = processors.audio.clone().filter(|_| has.contains(&Modality::Audio));
+        let (dim, dir) = (embedder.dim(), dir.to_owned());
+        let embedder = Mutex::new(embedder);
+        self.embedder = Some(LabelledEmbedder { embedder, dim, dir, identity, tables, image, audio });
         Ok(())
     }
 
@@ -114,7 +144,9 @@ impl Models {
                 "expected a captioning model that looks at images, found one that does not".into(),
             ));
         }
-        self.caption = Some((model, generation, identity));
+        let (image, most_frames) = (model.towers().processors().image.clone(), model.most_frames());
+        let model = Mutex::new(model);
+        self.caption = Some(Captioner { model, generation, identity, image, most_frames });
         Ok(())
     }
 
@@ -124,8 +156,10 @@ impl Models {
     /// A model that does not, or an option that it does not have.
     pub fn transcribe(&mut self, model: FusionModel, options: Transcription, identity: String) -> Result<()> {
         model.require(Ability::Transcribe)?;
-        model.check_speech(&options)?;
-        self.speech = Some((model, options, identity));
+        let task = Transcribe { transcription: options };
+        task.check(&model)?;
+        let audio = model.towers().processors().audio.clone();
+        self.speech = Some(Transcriber { model: Mutex::new(model), task, identity, audio });
         Ok(())
     }
 
@@ -152,18 +186,18 @@ impl Models {
                 text += &format!(" {} {:?} {:?}", set.name, set.prompts, set.labels);
             }
         }
-        if let Some((_, generation, identity)) = &self.caption {
+        if let Some(Captioner { generation, identity, .. }) = &self.caption {
             text += &format!(" caption {identity} {generation:?}");
         }
-        if let Some((_, options, identity)) = &self.speech {
-            text += &format!(" speech {identity} {options:?}");
+        if let Some(Transcriber { task, identity, .. }) = &self.speech {
+            text += &format!(" speech {identity} {}", task.settings());
         }
         text
     }
 
     /// The model's folder and identity.
     pub(super) fn embedding(&self) -> Option<(&Path, &str, usize)> {
-        self.embedder.as_ref().map(|e| (e.dir.as_path(), e.identity.as_str(), e.embedder.dim()))
+        self.embedder.as_ref().map(|e| (e.dir.as_path(), e.identity.as_str(), e.dim))
     }
 
     /// Whether frames are looked at.
@@ -172,13 +206,11 @@ impl Models {
     }
 
     pub(super) fn image_processor(&self) -> Option<&ImageProcessor> {
-        let model = self.embedder.as_ref()?.embedder.model();
-        if model.modalities().contains(&Modality::Image) { model.processors().image.as_ref() } else { None }
+        self.embedder.as_ref()?.image.as_ref()
     }
 
     fn audio_processor(&self) -> Option<&LogMel> {
-        let model = self.embedder.as_ref()?.embedder.model();
-        if model.modalities().contains(&Modality::Audio) { model.processors().audio.as_ref() } else { None }
+        self.embedder.as_ref()?.audio.as_ref()
     }
 
     /// Whether any of them listens to the audio.
@@ -191,17 +223,17 @@ impl Models {
     }
 
     pub(super) fn speech_processor(&self) -> Option<&LogMel> {
-        self.speech.as_ref().and_then(|(model, ..)| model.towers().processors().audio.as_ref())
+        self.speech.as_ref()?.audio.as_ref()
     }
 
     /// What a captioning model looks at frames with.
     pub(super) fn caption_processor(&self) -> Option<&ImageProcessor> {
-        self.caption.as_ref().and_then(|(model, ..)| model.towers().processors().image.as_ref())
+        self.caption.as_ref()?.image.as_ref()
     }
 
     /// Which of so many frames a captioning model looks at.
     pub(super) fn caption_frames(&self, count: usize) -> Vec<usize> {
-        let most = self.caption.as_ref().map_or(0, |(model, ..)| model.most_frames());
+        let most = self.caption.as_ref().map_or(0, |of| of.most_frames);
         unisono_media::video::spread(count, CAPTION_FRAMES.min(most).max(1))
     }
 
@@ -224,15 +256,17 @@ impl Models {
         };
         let mut out = Vec::with_capacity(pieces.len());
         for part in pieces.chunks(BATCH) {
-            let mels: Vec<Option<Vec<f32>>> = part
+            let rate = f64::from(processor.config().sample_rate);
+            let timing = |n: usize| AudioTiming { start: 0.0, seconds: n as f64 / rate };
+            let mels: Vec<Option<Prepared>> = part
                 .iter()
                 .map(|piece| if piece.is_empty() { None } else { processor.process(piece).ok() })
+                .zip(part)
+                .map(|(mel, piece)| Some(Prepared::Audio(mel?, timing(piece.len()))))
                 .collect();
-            let whole: Vec<Vec<f32>> = mels.iter().flatten().cloned().collect();
-            let vectors = if whole.is_empty() {
-                Vectors { dim: of.embedder.dim(), data: Vec::new() }
-            } else {
-                of.embedder.spectrograms(&whole)?
+            let vectors = match mels.iter().flatten().next() {
+                Some(_) => taken(&of.embedder).vectors(mels.iter().flatten())?,
+                None => Vectors { dim: of.dim, data: Vec::new() },
             };
             let mut rows = vectors.rows();
             out.extend(mels.iter().map(|mel| mel.as_ref().and_then(|_| rows.next()).map(<[f32]>::to_vec)));
@@ -241,38 +275,50 @@ impl Models {
     }
 
     /// A sentence about frames of one scene, in their order, as the model's processor made them.
-    pub(super) fn write_caption(&self, frames: Vec<RgbImage>) -> Result<Option<String>> {
-        let Some((model, generation, _)) = &self.caption else { return Ok(None) };
+    pub(super) fn write_caption(
+        &self,
+        frames: Vec<RgbImage>,
+        go_on: &mut dyn FnMut() -> Flow,
+    ) -> Result<Option<String>> {
+        let Some(of) = &self.caption else { return Ok(None) };
         if frames.is_empty() {
             return Ok(None);
         }
-        let memory = model.cross_kv(&model.encode_videos(&[frames])?)?;
-        let prompt = model.caption_prompt("")?;
-        let texts = model.caption(&memory, &prompt, generation, 0, Some(&mut |_| self.flow()))?;
-        let text = texts.first().map(|t| model.decode(t)).transpose()?;
-        Ok(text.filter(|t| !t.trim().is_empty()))
+        let mut task = Caption { prompt: String::new(), generation: of.generation.clone(), words: None };
+        let clip = Prepared::Video(Clip { frames, audio: None });
+        let caption = one(&mut task, &of.model, clip, go_on)?.map(|made| made.caption);
+        Ok(caption.filter(|text| !text.trim().is_empty()))
     }
 
-    /// What is said in an audio file of so many seconds; times in seconds from its beginning.
-    pub(super) fn write_down(&self, mel: Vec<f32>, seconds: f64) -> Result<Vec<Spoken>> {
-        let Some((model, options, _)) = &self.speech else { return Ok(Vec::new()) };
-        let mut spoken = Vec::new();
-        for mut transcript in model.transcribe(&[mel], options, &mut |_, _| self.flow())? {
-            transcript.end_at(seconds);
-            for segment in &transcript.segments {
-                let text = model.segment_text(segment)?.trim().to_owned();
-                if !text.is_empty() {
-                    spoken.push(Spoken { start: segment.start, end: segment.end, text, speaker: None });
-                }
-            }
-        }
-        Ok(spoken)
+    /// What is said in an audio track; times on the clock of its film.
+    pub(super) fn write_down(
+        &self,
+        mel: Vec<f32>,
+        heard: AudioTiming,
+        go_on: &mut dyn FnMut() -> Flow,
+    ) -> Result<Vec<Spoken>> {
+        let Some(of) = &self.speech else { return Ok(Vec::new()) };
+        let made = one(&mut of.task.clone(), &of.model, Prepared::Audio(mel, heard), go_on)?;
+        let segments = made.into_iter().flat_map(|transcript| transcript.segments);
+        Ok(segments.map(|s| Spoken { start: s.start, end: s.end, text: s.text, speaker: None }).collect())
     }
 
     /// Whether scenes get captions.
     pub(super) fn captions(&self) -> bool {
         self.caption.is_some()
     }
+}
+
+/// What a task says of one input; `None` where it has nothing to say.
+fn one<T: Task>(
+    task: &mut T,
+    model: &Mutex<FusionModel>,
+    input: Prepared,
+    go_on: &mut dyn FnMut() -> Flow,
+) -> Result<Option<T::Value>> {
+    let batch = Batch { items: Vec::new(), inputs: vec![input], first: 0 };
+    let made: Vec<Outcome<T::Value>> = task.run(&taken(model), batch, go_on)?;
+    Ok(made.into_iter().next().and_then(Outcome::ok))
 }
 
 fn modality(input: LabelInput) -> Modality {
@@ -285,13 +331,13 @@ fn modality(input: LabelInput) -> Modality {
 impl FrameEmbedder {
     /// The next frame; batches are the same however videos are interleaved.
     pub(super) fn push(&mut self, models: &Models, image: RgbImage) -> Result<()> {
-        self.waiting.push(image);
+        self.waiting.push(Prepared::Image(image));
         if self.waiting.len() == BATCH { self.flush(models) } else { Ok(()) }
     }
 
     fn flush(&mut self, models: &Models) -> Result<()> {
         if let (Some(of), false) = (&models.embedder, self.waiting.is_empty()) {
-            self.data.extend(of.embedder.images(&self.waiting)?.data);
+            self.data.extend(taken(&of.embedder).vectors(&self.waiting)?.data);
         }
         self.waiting.clear();
         Ok(())

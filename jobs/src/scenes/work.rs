@@ -1,7 +1,8 @@
 //! What workers are asked for, what they have at hand, and what they send.
 
+use super::job::VideoDone;
 use crate::understand::AudioTiming;
-use crate::{Error, Result};
+use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -18,8 +19,6 @@ use unisono_scenes::record::{FailureRecord, Resized};
 use unisono_scenes::settings::SceneSettings;
 use unisono_scenes::shots::Times;
 
-/// Frames a second of what tells no rate.
-pub const FRAMES: u32 = 25;
 /// Width and height of TransNetV2's frames.
 pub(super) const TINY: (u32, u32) = (48, 27);
 
@@ -58,6 +57,19 @@ pub(super) enum Message {
     Image { at: usize, image: RgbImage },
     /// A video is over, which was as [`of`](super::store::of) says.
     Done { at: usize, of: serde_json::Value, found: Box<Result<(Analysis, Lock)>> },
+    /// Its files are written.
+    Written { at: usize, made: Result<VideoDone> },
+}
+
+/// A video of which all is seen: what is left is to say what it shows, and to write it.
+pub(super) struct Seen {
+    pub(super) at: usize,
+    pub(super) of: serde_json::Value,
+    pub(super) analysis: Analysis,
+    /// Vectors of its frames.
+    pub(super) vectors: Option<Vectors>,
+    /// The right to write its folder.
+    pub(super) lock: Lock,
 }
 
 /// A frame that was kept.
