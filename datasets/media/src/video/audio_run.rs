@@ -24,7 +24,8 @@ impl AudioRun {
         output: &[&str],
         tag: &str,
     ) -> Result<Self> {
-        let mut child = ffmpeg.on_from(blob, limits, begin, output)?.spawn().map_err(ffmpeg.cannot_start())?;
+        let mut child =
+            ffmpeg.on_from(blob, limits, begin, output)?.spawn().map_err(ffmpeg.cannot_start())?;
         let tag = tag.to_owned();
         let follow = |err| std::thread::spawn(move || Log::follow(err, &tag, &[]));
         let log = child.stderr.take().map(follow);

@@ -95,7 +95,9 @@ impl Ffmpeg {
     /// It cannot be started; [`Error::Limit`] where it did nothing for so long that it was ended.
     pub fn run(&self, mut command: Command, path: &Path, limits: &VideoLimits) -> Result<Output> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Run { command, path: path.to_owned(), limits: *limits, disk: None }.output().map_err(self.cannot_start())
+        Run { command, path: path.to_owned(), limits: *limits, disk: None }
+            .output()
+            .map_err(self.cannot_start())
     }
 
     /// The same, with so many threads to decode, from the key frame at or before `begin` on.
