@@ -131,9 +131,10 @@ pub fn tensor_head(count: usize, dim: usize, metadata: &HashMap<String, String>)
     let header = format!(
         "{{{metadata}\"{TENSOR}\":{{\"dtype\":\"F32\",\"shape\":[{count},{dim}],\"data_offsets\":[0,{bytes}]}}}}"
     );
-    // Numbers begin where they are aligned.
+    // Numbers begin where they are aligned: blanks are counted in bytes, letters are not.
     let length = header.len().next_multiple_of(8);
     let mut head = (length as u64).to_le_bytes().to_vec();
-    head.extend(format!("{header:length$}").bytes());
+    head.extend(header.bytes());
+    head.resize(8 + length, b' ');
     Ok(head)
 }
