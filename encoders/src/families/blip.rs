@@ -40,6 +40,7 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
     let weights = Weights::open(source.dir)?;
     // Only checkpoints for retrieval share a space: their text encoder, run without an image, is the text tower.
     let aligned = weights.has("vision_proj.weight");
+    // The shared width is retrieval's; the other kinds write it too.
     let (width, shared) =
         (vision.int("hidden_size", 768)?, source.config.int("image_text_hidden_size", 256)?);
     if !aligned {
@@ -47,12 +48,6 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
         source.config.pass_over(&["text_config"]);
     }
     let projection = if aligned { ProjectionConfig::Linear { bias: true } } else { ProjectionConfig::None };
-    // Of retrieval; the other kinds write it too.
-    let shared = source.config.int("image_text_hidden_size", 256)?;
-    if !aligned {
-        // The text part writes, or answers: the fusion crate reads it.
-        source.config.pass_over(&["text_config"]);
-    }
     let config = ModelConfig {
         embed_dim: if aligned { shared } else { width },
         text: if aligned {
