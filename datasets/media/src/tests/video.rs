@@ -196,10 +196,7 @@ fn one_frame_no_frame_and_only_audio() {
     std::fs::write(&empty, b"").unwrap();
     assert!(refused(&empty).contains("an empty file"));
     assert!(refused(dir.path()).contains("expected a regular file, found a folder"));
-    assert!(matches!(
-        ffmpeg().probe(dir.path().join("none.mp4"), &limits()),
-        Err(Error::Files(unisono_files::Error::Io { .. }))
-    ));
+    assert!(matches!(ffmpeg().probe(dir.path().join("none.mp4"), &limits()), Err(Error::Files(_))));
 }
 
 #[test]
