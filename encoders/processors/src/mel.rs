@@ -106,18 +106,38 @@ impl LogMel {
     /// # Errors
     /// As [`process`](Self::process).
     pub fn whole(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let mut out = Vec::new();
+        let least = self.whole_in_pieces(samples, &mut |piece| {
+            out.extend_from_slice(piece);
+            Ok::<_, Error>(())
+        })?;
+        if let Some(least) = least {
+            out.iter_mut().for_each(|v| *v = v.max(least));
+        }
+        Ok(out)
+    }
+
+    /// [`whole`](Self::whole), half a minute of speech at a time: `take` gets pieces `[t, M]` one after another. The result is the least value, to
+    /// which lower ones of all pieces are to be raised; `None`: they stay.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process), and `take`'s.
+    pub fn whole_in_pieces<E: From<Error>>(
+        &self,
+        samples: &[f32],
+        take: &mut dyn FnMut(&[f32]) -> Result<(), E>,
+    ) -> Result<Option<f32>, E> {
         match (&self.plan, &self.config.frontend) {
-            (Some(plan), Some(f)) if samples.len() > f.samples && !f.fusion => {
-                let f = Frontend { samples: samples.len(), ..f.clone() };
+            (Some(plan), Some(f)) if samples.len() > f.samples && !f.fusion && f.fill != Fill::Frames => {
                 if let Some(i) = samples.iter().position(|s| !s.is_finite()) {
-                    return Err(Error::Input(format!(
-                        "sample {i} is {}, expected a finite number",
-                        samples[i]
-                    )));
+                    let found = samples[i];
+                    return Err(
+                        Error::Input(format!("sample {i} is {found}, expected a finite number")).into()
+                    );
                 }
-                plan.process(&self.config, &f, samples)
+                plan.pieces(&self.config, f, samples, take)
             }
-            _ => self.process(samples),
+            _ => take(&self.process(samples)?).map(|()| None),
         }
     }
 }

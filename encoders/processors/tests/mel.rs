@@ -344,3 +344,36 @@ fn the_first_setting_that_cannot_be_is_named() {
         assert!(said.contains(key), "{said}: {key}");
     }
 }
+
+#[test]
+fn pieces_are_the_whole() {
+    // Several pieces, of which the last is short; the loudest moment lies in one of them.
+    let x: Vec<f32> =
+        wave(40_000).iter().enumerate().map(|(i, v)| if i / 500 == 50 { *v } else { v * 1e-3 }).collect();
+    for range in [None, Some(2.0)] {
+        let base = Frontend { fill: Fill::Pad, range, ..frontend(100) };
+        let plan = LogMel::new(config(base)).unwrap();
+        let (mut all, mut pieces) = (Vec::new(), 0);
+        let least = plan.whole_in_pieces(&x, &mut |piece| {
+            all.extend_from_slice(piece);
+            pieces += 1;
+            Ok::<_, unisono_processors::Error>(())
+        });
+        let least = least.unwrap();
+        assert_eq!(least.is_some(), range.is_some());
+        if let Some(least) = least {
+            assert!(all.iter().any(|v| *v < least), "nothing is raised");
+            all.iter_mut().for_each(|v| *v = v.max(least));
+        }
+        let want =
+            naive(plan.config(), &Frontend { samples: x.len(), range, fill: Fill::Pad, ..frontend(100) }, &x);
+        assert_eq!(all, plan.whole(&x).unwrap());
+        assert!(
+            pieces > 1 && all.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5),
+            "{pieces}"
+        );
+    }
+    let plan = LogMel::new(config(frontend(100))).unwrap();
+    let stop = |_: &[f32]| Err(unisono_processors::Error::Input("enough".into()));
+    assert!(plan.whole_in_pieces(&x, &mut { stop }).unwrap_err().to_string().contains("enough"));
+}

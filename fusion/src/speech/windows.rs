@@ -40,9 +40,9 @@ impl FusionModel {
     ///
     /// # Errors
     /// [`Error::Stopped`], a model without a speech head, an unknown language, a task that it does not have, or libtorch's.
-    pub fn transcribe(
+    pub fn transcribe<S: AsRef<[f32]>>(
         &self,
-        mels: &[Vec<f32>],
+        mels: &[S],
         options: &Transcription,
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Vec<Transcript>> {
@@ -50,7 +50,7 @@ impl FusionModel {
         let Some(speech) = &self.config().speech else { return Ok(Vec::new()) };
         let bands = self.bands()?;
         let mut tracks = Vec::with_capacity(mels.len());
-        for mel in mels {
+        for mel in mels.iter().map(AsRef::as_ref) {
             if mel.is_empty() || mel.len() % bands != 0 {
                 return Err(Error::Shape(format!(
                     "spectrogram of {} values, expected frames of {bands}",

@@ -4,16 +4,19 @@ use super::SceneInput;
 use super::frames::{FrameAnalyser, FrameAnalysis};
 use super::keep::Keeper;
 use super::losses::{complain, unseen};
-use super::work::{Analysis, FileProgress, Kept, Message, TINY, VideoTask, Wanted};
+use super::spool::Spool;
+use super::work::{Analysis, FileProgress, Heard, Kept, Message, TINY, VideoTask, Wanted};
 use crate::understand::AudioTiming;
 use crate::{Error, Result};
 use image::RgbImage;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
+use unisono_media::decode::Resampling;
 use unisono_media::video::{self, Ffmpeg, StreamOptions, Time, Track, Video};
-use unisono_media::{Audio, decode};
 use unisono_scenes::detect::Shrink;
 use unisono_scenes::record::FailureRecord;
 use unisono_transnet::{TransNet, TransNetStream};
@@ -168,45 +171,60 @@ impl VideoTask<'_> {
         Ok((keeper.kept, Some(keeper.spool)))
     }
 
-    /// The audio track, as far as models want it.
+    /// The audio track, as far as models want it, at their rates on the disk: a piece of it is in memory, however long it is.
     fn listen(&self, video: &Video, ffmpeg: &Ffmpeg, failures: &mut FailureRecord) -> Result<Listened> {
         let wanted = self.wanted;
-        if video.sample_rate.is_none() || (wanted.audio_rate.is_none() && wanted.speech.is_none()) {
+        let spoken = wanted.speech.map(|front| front.config().sample_rate);
+        let rates: BTreeSet<u32> = wanted.audio_rate.into_iter().chain(spoken).collect();
+        let (Some(native), false) = (video.sample_rate, rates.is_empty()) else {
             return Ok(Listened::default());
-        }
+        };
         self.go_on()?;
         let start = ffmpeg.audio_start(video, wanted.limits)?.map_or(0.0, Time::seconds);
-        let audio = match ffmpeg.audio(video, wanted.limits) {
-            Ok(audio) => audio,
+        let mut ways = Vec::with_capacity(rates.len());
+        for rate in &rates {
+            ways.push((Resampling::new(native, *rate)?, Spool::new(wanted.spool)?));
+        }
+        let (mut count, mut told, mut piece) = (0u64, Ok(()), Vec::new());
+        let heard = ffmpeg.audio_pieces(video, wanted.limits, &mut |samples| {
+            count += samples.len() as u64;
+            told = self.go_on().and_then(|()| {
+                ways.iter_mut().try_for_each(|(resampling, spool)| {
+                    piece.clear();
+                    resampling.push(samples, &mut piece)?;
+                    spool.push(&piece)
+                })
+            });
+            told.is_ok()
+        });
+        told?;
+        if let Err(e) = heard {
             // As the image is there, the scenes are: without audio, which is said.
-            Err(e) => {
-                let line = e.to_string();
-                let reason =
-                    line.strip_prefix(&format!("{}: ", video.blob.name().display())).unwrap_or(&line);
-                complain(failures, 1, || format!("the audio is left out: {reason}"));
-                return Ok(Listened::default());
-            }
-        };
-        let at = |rate: u32| {
-            if audio.sample_rate == rate { Ok(audio.clone()) } else { decode::resample(&audio, rate) }
-        };
-        let heard = AudioTiming { start, seconds: audio.seconds() };
-        let samples = wanted.audio_rate.map(at).transpose()?.map(|audio| (audio, start));
-        let speech = match wanted.speech {
-            Some(front) => Some((front.whole(&at(front.config().sample_rate)?.samples)?, heard)),
-            None => None,
-        };
-        Ok(Listened { samples, speech })
+            let line = e.to_string();
+            let reason = line.strip_prefix(&format!("{}: ", video.blob.name().display())).unwrap_or(&line);
+            complain(failures, 1, || format!("the audio is left out: {reason}"));
+            return Ok(Listened::default());
+        }
+        let timing = AudioTiming { start, seconds: count as f64 / f64::from(native) };
+        let mut made = BTreeMap::new();
+        for (rate, (resampling, mut spool)) in rates.iter().copied().zip(ways) {
+            piece.clear();
+            resampling.finish(&mut piece)?;
+            spool.push(&piece)?;
+            made.insert(rate, Heard { samples: Arc::new(spool.finish(None)?), rate, timing });
+        }
+        let of = |rate: Option<u32>| rate.and_then(|rate| made.get(&rate).cloned());
+        Ok(Listened { samples: of(wanted.audio_rate), speech: of(spoken) })
     }
 }
 
 /// What models hear of a video.
 #[derive(Default)]
 struct Listened {
-    /// At the embedding model's rate, and when it begins.
-    samples: Option<(Audio, f64)>,
-    /// The speech model's spectrogram, and when it is.
-    speech: Option<(Vec<f32>, AudioTiming)>,
+    /// For the embedding model.
+    samples: Option<Heard>,
+    /// For the speech model.
+    speech: Option<Heard>,
 }
 
 /// What a thread found. One that panicked ends this video, whose worker says so.

@@ -53,7 +53,7 @@ pub(super) fn finish(
         .collect();
     let ranges = group(&views, &job.settings.group);
     let spoken = match analysis.speech.take() {
-        Some((mel, heard)) => models.write_down(mel, heard, go_on)?,
+        Some(heard) => models.write_down(&heard, folder, go_on)?,
         None => Vec::new(),
     };
     let mut scenes = Vec::with_capacity(ranges.len());

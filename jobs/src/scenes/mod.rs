@@ -20,6 +20,7 @@ mod keep;
 mod losses;
 mod models;
 mod shots;
+mod spool;
 mod store;
 mod work;
 

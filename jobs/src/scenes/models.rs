@@ -1,6 +1,8 @@
 //! The models of a job: what they look at and what they say of it. Frames come to the one that embeds them while films are decoded; all else is
 //! said of films that are over, on a thread of its own: each model is one thread's at a time.
 
+use super::spool::Spool;
+use super::work::Heard;
 use crate::classify::{Table, table};
 use crate::understand::{AudioTiming, Caption, Task, Transcribe};
 use crate::{Batch, Embedder, Error, Flow, Modality, Outcome, Result, Vectors};
@@ -293,13 +295,18 @@ impl Models {
     /// What is said in an audio track; times on the clock of its film.
     pub(super) fn write_down(
         &self,
-        mel: Vec<f32>,
-        heard: AudioTiming,
+        heard: &Heard,
+        folder: &Path,
         go_on: &mut dyn FnMut() -> Flow,
     ) -> Result<Vec<Spoken>> {
         let Some(of) = &self.speech else { return Ok(Vec::new()) };
-        let made = one(&mut of.task.clone(), &of.model, Prepared::Audio(mel, heard), go_on)?;
-        let segments = made.into_iter().flat_map(|transcript| transcript.segments);
+        let Some(front) = &of.audio else { return Ok(Vec::new()) };
+        // As long as its audio: on the disk as well.
+        let mut spool = Spool::new(folder)?;
+        let least = front.whole_in_pieces((*heard.samples).as_ref(), &mut |piece| spool.push(piece))?;
+        let mel = spool.finish(least)?;
+        let made = of.task.write(&taken(&of.model), &[mel], &[heard.timing], go_on)?;
+        let segments = made.into_iter().filter_map(Outcome::ok).flat_map(|transcript| transcript.segments);
         Ok(segments.map(|s| Spoken { start: s.start, end: s.end, text: s.text, speaker: None }).collect())
     }
 

@@ -25,14 +25,15 @@ pub(super) fn embed_shots(
     rows: &[&[f32]],
 ) -> Result<Vec<ShotEmbedding>> {
     let pieces: Vec<&[f32]> = match &analysis.samples {
-        Some((audio, start)) => {
+        Some(heard) => {
+            let samples = (*heard.samples).as_ref();
             let sample = |time: Time| {
-                let at = (time.seconds() - start) * f64::from(audio.sample_rate);
-                (at.max(0.0) as usize).min(audio.samples.len())
+                let at = (time.seconds() - heard.timing.start) * f64::from(heard.rate);
+                (at.max(0.0) as usize).min(samples.len())
             };
             shots
                 .iter()
-                .map(|s| &audio.samples[sample(s.start.time)..sample(s.end.time).max(sample(s.start.time))])
+                .map(|s| &samples[sample(s.start.time)..sample(s.end.time).max(sample(s.start.time))])
                 .collect()
         }
         None => vec![&[]; shots.len()],

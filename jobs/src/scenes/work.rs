@@ -1,17 +1,19 @@
 //! What workers are asked for, what they have at hand, and what they send.
 
 use super::job::VideoDone;
+use super::spool::Numbers;
 use crate::understand::AudioTiming;
 use crate::{Error, Result, Vectors};
 use image::RgbImage;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use unisono_files::Lock;
+use unisono_media::Limits;
 use unisono_media::video::{Ffmpeg, Ratio, Time, Video, VideoLimits};
-use unisono_media::{Audio, Limits};
 use unisono_processors::{ImageProcessor, LogMel};
 use unisono_scenes::detect::Found;
 use unisono_scenes::gradual::Gradual;
@@ -91,6 +93,17 @@ pub(super) struct Piece {
     pub(super) length: usize,
 }
 
+/// The audio of a video, as a model takes it.
+#[derive(Clone)]
+pub(super) struct Heard {
+    /// Mono, on the disk.
+    pub(super) samples: Arc<Numbers>,
+    /// Samples a second.
+    pub(super) rate: u32,
+    /// When it is.
+    pub(super) timing: AudioTiming,
+}
+
 /// All that a video showed.
 pub(super) struct Analysis {
     pub(super) video: Option<Video>,
@@ -105,10 +118,10 @@ pub(super) struct Analysis {
     pub(super) kept: Vec<Kept>,
     pub(super) spool: Option<File>,
     pub(super) audio: bool,
-    /// Mono samples for the embedding model, and the time of the first in seconds.
-    pub(super) samples: Option<(Audio, f64)>,
-    /// A spectrogram for the speech model, and when its audio is.
-    pub(super) speech: Option<(Vec<f32>, AudioTiming)>,
+    /// For the embedding model.
+    pub(super) samples: Option<Heard>,
+    /// For the speech model.
+    pub(super) speech: Option<Heard>,
     pub(super) failures: FailureRecord,
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use unisono_files::Lock;
 use unisono_fusion::speech::Transcription;
 use unisono_fusion::{Ability, FusionModel};
-use unisono_processors::Prepared;
+use unisono_processors::{AudioTiming, Prepared};
 
 /// Write down what is said in audio files and videos.
 #[derive(Debug, Clone)]
@@ -52,7 +52,20 @@ impl Task for Transcribe {
             _ => None,
         });
         let (mels, heard): (Vec<_>, Vec<_>) = audios.unzip();
-        let all = model.transcribe(&mels, &self.transcription, &mut |_, _| go_on().into())?;
+        self.write(model, &mels, &heard, go_on)
+    }
+}
+
+impl Transcribe {
+    /// What is said in spectrograms `[T, M]`, wherever they lie, each beside when its audio is.
+    pub(crate) fn write<S: AsRef<[f32]>>(
+        &self,
+        model: &FusionModel,
+        mels: &[S],
+        heard: &[AudioTiming],
+        go_on: &mut dyn FnMut() -> Flow,
+    ) -> Result<Vec<Outcome<Transcript>>> {
+        let all = model.transcribe(mels, &self.transcription, &mut |_, _| go_on().into())?;
         let mut made = Vec::with_capacity(all.len());
         for (mut transcript, heard) in all.into_iter().zip(heard) {
             transcript.end_at(heard.whole_millis());

@@ -17,7 +17,7 @@ pub use audio::{audio, audio_by, audio_on_clock, kept_audio};
 pub use image::{flatten, image, rgba};
 pub use options::ImageOptions;
 pub(crate) use options::PNG_BESIDE;
-pub use resample::resample;
+pub use resample::{Resampling, resample};
 pub use samples::Audio;
 pub use stored::{Stored, stored};
 

@@ -17,28 +17,119 @@ const BLOCK: usize = 512;
 /// # Errors
 /// [`Error::Options`] for a rate of 0 on either side.
 pub fn resample(audio: &Audio, rate: u32) -> Result<Audio> {
-    let cannot = |e: &dyn std::fmt::Display| {
-        Error::Options(format!("cannot resample from {} Hz to {rate} Hz: {e}", audio.sample_rate))
-    };
-    if rate == 0 || audio.sample_rate == 0 {
-        return Err(cannot(&"a rate must be positive"));
-    }
-    if rate == audio.sample_rate || audio.samples.is_empty() {
-        return Ok(Audio { samples: audio.samples.clone(), sample_rate: rate });
-    }
-    let (from, to) = (audio.sample_rate as usize, rate as usize);
-    let frames = audio.samples.len();
-    // Blocks are multiples of the reduced ratio. An even multiple has its middle, the filter's delay, at a whole sample on
-    // both sides; an odd one would shift the audio by a fraction of a sample.
-    let reduced = from / gcd(from as i128, to as i128) as usize;
-    let multiple = BLOCK.div_ceil(reduced.min(to / (from / reduced))).next_multiple_of(2);
-    let mut resampler =
-        Fft::<f32>::new(from, to, reduced * multiple, 1, FixedSync::Both).map_err(|e| cannot(&e))?;
-    let input = InterleavedSlice::new(&audio.samples[..], 1, frames).map_err(|e| cannot(&e))?;
-    let mut samples = resampler.process_all(&input, frames, None).map_err(|e| cannot(&e))?.take_data();
-    // The resampler rounds the length up.
-    samples.resize((frames as u64 * to as u64 + from as u64 / 2).div_euclid(from as u64) as usize, 0.0);
+    let mut stream = Resampling::new(audio.sample_rate, rate)?;
+    let mut samples = Vec::new();
+    stream.push(&audio.samples, &mut samples)?;
+    stream.finish(&mut samples)?;
     Ok(Audio { samples, sample_rate: rate })
+}
+
+/// [`resample`] of samples that come piece by piece, however long the pieces are: memory for a block or two.
+pub struct Resampling {
+    from: u32,
+    to: u32,
+    /// Absent: both rates are one.
+    fft: Option<Fft<f32>>,
+    /// Samples that make no block yet.
+    waiting: Vec<f32>,
+    block: Vec<f32>,
+    /// Results that the filter's delay puts before the first.
+    early: usize,
+    came: u64,
+    gone: u64,
+}
+
+impl std::fmt::Debug for Resampling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Resampling({} Hz -> {} Hz)", self.from, self.to)
+    }
+}
+
+impl Resampling {
+    /// From one rate to another.
+    ///
+    /// # Errors
+    /// As [`resample`].
+    pub fn new(from: u32, to: u32) -> Result<Self> {
+        if from == 0 || to == 0 {
+            return Err(cannot(from, to, &"a rate must be positive"));
+        }
+        let mut made =
+            Self { from, to, fft: None, waiting: Vec::new(), block: Vec::new(), early: 0, came: 0, gone: 0 };
+        if from != to {
+            let (a, b) = (from as usize, to as usize);
+            // Blocks are multiples of the reduced ratio. An even multiple has its middle, the filter's delay, at a whole sample on
+            // both sides; an odd one would shift the audio by a fraction of a sample.
+            let reduced = a / gcd(a as i128, b as i128) as usize;
+            let multiple = BLOCK.div_ceil(reduced.min(b / (a / reduced))).next_multiple_of(2);
+            let fft = Fft::<f32>::new(a, b, reduced * multiple, 1, FixedSync::Both);
+            let fft = fft.map_err(|e| cannot(from, to, &e))?;
+            made.block = vec![0.0; fft.output_frames_next()];
+            made.early = fft.output_delay();
+            made.fft = Some(fft);
+        }
+        Ok(made)
+    }
+
+    /// What can be told after `samples`, put behind `out`.
+    ///
+    /// # Errors
+    /// The resampler's.
+    pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        self.came += samples.len() as u64;
+        let Some(fft) = &self.fft else {
+            out.extend_from_slice(samples);
+            return Ok(());
+        };
+        let size = fft.input_frames_next();
+        self.waiting.extend_from_slice(samples);
+        let mut at = 0;
+        while self.waiting.len() - at >= size {
+            let block = at..at + size;
+            at += size;
+            self.convert(block, out)?;
+        }
+        self.waiting.drain(..at);
+        Ok(())
+    }
+
+    /// The rest, put behind `out`: as many samples as the length of all that came says.
+    ///
+    /// # Errors
+    /// The resampler's.
+    pub fn finish(mut self, out: &mut Vec<f32>) -> Result<()> {
+        let Some(size) = self.fft.as_ref().map(Fft::input_frames_next) else { return Ok(()) };
+        let (from, to) = (u64::from(self.from), u64::from(self.to));
+        let wanted = (self.came * to + from / 2) / from;
+        while self.gone < wanted {
+            // Silence follows.
+            self.waiting.resize(size, 0.0);
+            self.convert(0..size, out)?;
+            self.waiting.clear();
+        }
+        // The last block may have told more.
+        out.truncate(out.len() - (self.gone - wanted) as usize);
+        Ok(())
+    }
+
+    /// A block of what waits.
+    fn convert(&mut self, block: std::ops::Range<usize>, out: &mut Vec<f32>) -> Result<()> {
+        let Some(fft) = &mut self.fft else { return Ok(()) };
+        let wrong = |e: &dyn std::fmt::Display| cannot(self.from, self.to, e);
+        let (n, made) = (block.len(), self.block.len());
+        let input = InterleavedSlice::new(&self.waiting[block], 1, n).map_err(|e| wrong(&e))?;
+        let mut output = InterleavedSlice::new_mut(&mut self.block, 1, made).map_err(|e| wrong(&e))?;
+        fft.process_into_buffer(&input, &mut output, None).map_err(|e| wrong(&e))?;
+        let skip = self.early.min(made);
+        self.early -= skip;
+        self.gone += (made - skip) as u64;
+        out.extend_from_slice(&self.block[skip..]);
+        Ok(())
+    }
+}
+
+fn cannot(from: u32, to: u32, why: &dyn std::fmt::Display) -> Error {
+    Error::Options(format!("cannot resample from {from} Hz to {to} Hz: {why}"))
 }
 
 #[cfg(test)]

@@ -64,3 +64,41 @@ fn twice_is_the_same() {
     assert_eq!(resample(&audio, 44_100).unwrap(), audio);
     assert!(resample(&audio, 0).unwrap_err().to_string().contains("cannot resample from 44100 Hz to 0 Hz"));
 }
+
+/// The resampler's own way through the whole: the same bits, whatever pieces the samples come in.
+#[test]
+fn pieces_give_what_the_whole_gives() {
+    for (from, to) in
+        [(44_100, 16_000), (48_000, 16_000), (8_000, 44_100), (16_000, 48_000), (12_000, 12_000)]
+    {
+        for n in [1, 511, 512, 1023, 5_000, 44_100] {
+            let audio = sine(440.0, from, n);
+            let whole = resample(&audio, to).unwrap();
+            if from != to {
+                let (a, b) = (from as usize, to as usize);
+                let reduced = a / gcd(a as i128, b as i128) as usize;
+                let multiple = BLOCK.div_ceil(reduced.min(b / (a / reduced))).next_multiple_of(2);
+                let mut reference = Fft::<f32>::new(a, b, reduced * multiple, 1, FixedSync::Both).unwrap();
+                let input = InterleavedSlice::new(&audio.samples[..], 1, n).unwrap();
+                let mut want = reference.process_all(&input, n, None).unwrap().take_data();
+                want.resize(whole.samples.len(), 0.0);
+                assert_eq!(whole.samples, want, "{n} samples from {from} to {to} Hz");
+            }
+            for size in [1, 7, 512, 4_096] {
+                if n / size > 10_000 {
+                    continue;
+                }
+                let (mut stream, mut found, mut piece) =
+                    (Resampling::new(from, to).unwrap(), Vec::new(), Vec::new());
+                for part in audio.samples.chunks(size) {
+                    stream.push(part, &mut piece).unwrap();
+                    // Nothing that was told is asked for again.
+                    found.append(&mut piece);
+                }
+                stream.finish(&mut piece).unwrap();
+                found.append(&mut piece);
+                assert_eq!(found, whole.samples, "{n} samples from {from} to {to} Hz, {size} at a time");
+            }
+        }
+    }
+}

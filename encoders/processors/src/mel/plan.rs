@@ -4,7 +4,11 @@ use super::config::MelConfig;
 use super::frontend::{Fill, Framing, Frontend, Log, Scale};
 use crate::{Error, Result};
 use realfft::{RealFftPlanner, RealToComplex};
+use std::ops::Range;
 use std::sync::Arc;
+
+/// Frames of a piece: half a minute of speech.
+const PIECE: usize = 3000;
 
 /// The prepared transform.
 #[derive(Clone)]
@@ -97,21 +101,63 @@ impl Plan {
 
     /// `[T, M]` on the scale of the logarithm.
     fn spectrogram(&self, c: &MelConfig, f: &Frontend, samples: &[f32]) -> Result<Vec<f64>> {
-        let half = c.n_fft as i64 / 2;
-        let n = samples.len() as i64;
-        let padded = n + if f.framing == Framing::Centered { 2 * half } else { 0 };
-        let mut frames =
-            if padded < c.window as i64 { 0 } else { (padded - c.window as i64) / c.hop as i64 + 1 };
-        if f.drop_last {
-            frames -= 1;
+        let mut out = Vec::with_capacity(self.count(c, f, samples.len()) * c.mels);
+        self.frames(c, f, samples, 0..self.count(c, f, samples.len()), &mut out)?;
+        if let Some(least) = least(f, out.iter().copied()) {
+            out.iter_mut().for_each(|v| *v = v.max(least));
         }
-        let mut out = Vec::with_capacity(frames.max(0) as usize * c.mels);
+        Ok(out)
+    }
+
+    /// The whole of an audio file as [`process`](Self::process) has it of one that is neither filled nor cut, some frames at a time; what it gives
+    /// at last is the least value: lower ones are to be raised to it.
+    pub(super) fn pieces<E: From<Error>>(
+        &self,
+        c: &MelConfig,
+        f: &Frontend,
+        samples: &[f32],
+        take: &mut dyn FnMut(&[f32]) -> Result<(), E>,
+    ) -> Result<Option<f32>, E> {
+        let finish = |v: f64| ((v - f64::from(c.mean)) / f64::from(c.std)) as f32;
+        let (count, mut at, mut most) = (self.count(c, f, samples.len()), 0, f64::NEG_INFINITY);
+        let (mut values, mut piece) = (Vec::new(), Vec::new());
+        while at < count {
+            let end = count.min(at + PIECE);
+            values.clear();
+            self.frames(c, f, samples, at..end, &mut values)?;
+            most = values.iter().copied().fold(most, f64::max);
+            piece.clear();
+            piece.extend(values.iter().copied().map(finish));
+            take(&piece)?;
+            at = end;
+        }
+        // Rounding keeps order: raised before or after it, a value is the same.
+        Ok(least(f, std::iter::once(most)).map(finish))
+    }
+
+    /// Frames of so many samples.
+    fn count(&self, c: &MelConfig, f: &Frontend, samples: usize) -> usize {
+        let padded = samples + if f.framing == Framing::Centered { c.n_fft / 2 * 2 } else { 0 };
+        let frames = if padded < c.window { 0 } else { (padded - c.window) / c.hop + 1 };
+        frames.saturating_sub(usize::from(f.drop_last))
+    }
+
+    /// Some frames, on the scale of the logarithm, put behind `out`.
+    fn frames(
+        &self,
+        c: &MelConfig,
+        f: &Frontend,
+        samples: &[f32],
+        frames: Range<usize>,
+        out: &mut Vec<f64>,
+    ) -> Result<()> {
+        let (half, n) = (c.n_fft as i64 / 2, samples.len() as i64);
         let mut buffer = self.fft.make_input_vec();
         let mut spectrum = self.fft.make_output_vec();
         let mut scratch = self.fft.make_scratch_vec();
         let mut power = vec![0f64; spectrum.len()];
-        for t in 0..frames {
-            let start = t * c.hop as i64 - if f.framing == Framing::Centered { half } else { 0 };
+        for t in frames {
+            let start = (t * c.hop) as i64 - if f.framing == Framing::Centered { half } else { 0 };
             buffer.fill(0.0);
             for (i, b) in buffer.iter_mut().enumerate().take(c.window) {
                 *b = f64::from(samples[mirror(start + i as i64, n)]);
@@ -144,12 +190,13 @@ impl Plan {
                 });
             }
         }
-        if let Some(range) = f.range {
-            let least = out.iter().copied().fold(f64::NEG_INFINITY, f64::max) - range;
-            out.iter_mut().for_each(|v| *v = v.max(least));
-        }
-        Ok(out)
+        Ok(())
     }
+}
+
+/// The value to which lower ones are raised.
+fn least(f: &Frontend, values: impl Iterator<Item = f64>) -> Option<f64> {
+    Some(values.fold(f64::NEG_INFINITY, f64::max) - f.range?)
 }
 
 /// An index mirrored at both ends as often as needed, the ends not repeated.
