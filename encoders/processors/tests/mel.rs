@@ -215,7 +215,7 @@ fn read(text: &str) -> Result<MelConfig, String> {
 fn extractors_of_public_models_by_their_own_defaults() {
     // Small sizes, the rest as the libraries leave it out.
     let clap = r#"{"feature_extractor_type": "ClapFeatureExtractor", "sampling_rate": 8000, "fft_window_size": 64, "hop_length": 30,
-        "feature_size": 6, "frequency_max": 4000, "nb_max_samples": 240, "truncation": "rand_trunc", "padding": "PADDING"}"#;
+        "feature_size": 6, "frequency_max": 4000, "nb_max_samples": 240, "max_length_s": 0.03, "truncation": "rand_trunc", "padding": "PADDING"}"#;
     for padding in ["repeatpad", "repeat", "pad"] {
         let c = read(&clap.replace("PADDING", padding)).unwrap();
         for n in [50, 240, 300] {
@@ -232,9 +232,9 @@ fn extractors_of_public_models_by_their_own_defaults() {
             .unwrap_err()
             .contains("truncation: ")
     );
-    let whisper = r#"{"feature_extractor_type": "WhisperFeatureExtractor", "hop_length": 40, "n_fft": 64, "feature_size": 6, "n_samples": 400}"#;
+    let whisper = r#"{"feature_extractor_type": "WhisperFeatureExtractor", "hop_length": 40, "n_fft": 64, "feature_size": 6, "chunk_length": 1}"#;
     let c = read(whisper).unwrap();
-    assert_eq!(LogMel::new(c.clone()).unwrap().process(&wave(399)).unwrap().len(), 400 / 40 * 6);
+    assert_eq!(LogMel::new(c.clone()).unwrap().process(&wave(399)).unwrap().len(), 16_000 / 40 * 6);
     agree(&c, &wave(170));
     let ast = r#"{"feature_extractor_type": "ASTFeatureExtractor", "num_mel_bins": 6, "max_length": 4, "do_normalize": false}"#;
     let c = read(ast).unwrap();
