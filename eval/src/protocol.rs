@@ -150,7 +150,7 @@ impl fmt::Display for Task {
                 let (asking, answering) = (from.items.len(), to.items.len());
                 write!(f, "{asking} {} ask {answering} {}", from.modality, to.modality)
             }
-            Self::Captioning(task) => write!(f, "captions of {} {}", task.len(), task.protocol.from),
+            Self::Captioning(task) => write!(f, "captions of {} {} items", task.len(), task.protocol.from),
         }
     }
 }
