@@ -61,10 +61,10 @@ pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Found> {
         if name.strip_suffix(SCALE).is_some_and(|of| scales.contains_key(of)) {
             continue;
         }
-        let Some(entry) = tensors.get(&name).map(Entry::copy) else {
+        let Some(entry) = tensors.get(&name).cloned() else {
             return Err(reader.broken(format!("{alias} stands for {name}, which is not there")));
         };
-        if let Some(scale) = scales.get(&name).map(Entry::copy) {
+        if let Some(scale) = scales.get(&name).cloned() {
             scales.insert(alias.clone(), scale);
         }
         if tensors.insert(alias.clone(), entry).is_some() {

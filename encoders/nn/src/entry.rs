@@ -3,7 +3,7 @@
 use tch::Kind;
 
 /// One tensor's place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub file: usize,
     pub kind: Kind,
@@ -17,11 +17,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The same place under another name.
-    pub(crate) fn copy(&self) -> Self {
-        Self { shape: self.shape.clone(), strides: self.strides.clone(), ..*self }
-    }
-
     /// Numbers in it. Its shape was checked: the product does not overflow.
     pub(crate) fn elements(&self) -> u64 {
         self.shape.iter().fold(1, |n, d| n.saturating_mul(d.unsigned_abs()))

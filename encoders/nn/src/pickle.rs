@@ -11,7 +11,7 @@ use crate::archive::{self, Member};
 use crate::entry::Entry;
 use crate::{Error, Result};
 use machine::Machine;
-use place::{PROGRAM, advice, place, stopped};
+use place::{PROGRAM, advice, placed, stopped};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -51,15 +51,7 @@ pub(crate) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(Strin
     let skip = root.len() + "data/".len();
     let storages: HashMap<&str, Range<usize>> =
         numbers.iter().map(|m| (&m.name[skip..], m.bytes.clone())).collect();
-    let views = found.tensors();
-    if views.is_empty() {
-        return Err(refuse("no tensors in it".into()));
-    }
-    let placed = views.into_iter().map(|(name, view)| {
-        let entry = place(view, found.storage(view), &storages, file);
-        Ok((name.to_owned(), entry.map_err(|e| Error::format(path, format!("tensor {name}: {e}")))?))
-    });
-    placed.collect()
+    placed(path, &found, &storages, file)
 }
 
 /// Runs a program alone, for the fuzzer.

@@ -67,9 +67,7 @@ impl LogMel {
         if samples.is_empty() {
             return Err(Error::Input("an audio file without samples".into()));
         }
-        if let Some(i) = samples.iter().position(|s| !s.is_finite()) {
-            return Err(Error::Input(format!("sample {i} is {}, expected a finite number", samples[i])));
-        }
+        finite(samples)?;
         let c = &self.config;
         if let (Some(plan), Some(frontend)) = (&self.plan, &c.frontend) {
             return plan.process(c, frontend, samples);
@@ -129,16 +127,19 @@ impl LogMel {
     ) -> Result<Option<f32>, E> {
         match (&self.plan, &self.config.frontend) {
             (Some(plan), Some(f)) if samples.len() > f.samples && !f.fusion && f.fill != Fill::Frames => {
-                if let Some(i) = samples.iter().position(|s| !s.is_finite()) {
-                    let found = samples[i];
-                    return Err(
-                        Error::Input(format!("sample {i} is {found}, expected a finite number")).into()
-                    );
-                }
+                finite(samples)?;
                 plan.pieces(&self.config, f, samples, take)
             }
             _ => take(&self.process(samples)?).map(|()| None),
         }
+    }
+}
+
+/// Refuses samples that are no numbers.
+fn finite(samples: &[f32]) -> Result<()> {
+    match samples.iter().position(|s| !s.is_finite()) {
+        Some(i) => Err(Error::Input(format!("sample {i} is {}, expected a finite number", samples[i]))),
+        None => Ok(()),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::plan::Plan;
 use crate::Result;
-use crate::config::Generation;
-use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
+use crate::config::{CrossPlace, FusionConfig, Generation, LanguageHead, MemoryConfig, StackConfig, Tokens};
 use serde_json::Value;
 use std::path::Path;
 use unisono_encoders::Modality;

@@ -1,8 +1,7 @@
 //! CoCa (Yu et al. 2022) as OpenCLIP saves it: its text tower is the lower half of its decoder.
 
 use super::plan::Plan;
-use crate::config::Generation;
-use crate::config::{CrossPlace, FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
+use crate::config::{CrossPlace, FusionConfig, Generation, LanguageHead, MemoryConfig, StackConfig, Tokens};
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;

@@ -3,8 +3,7 @@
 use super::plan::Plan;
 use super::whisper;
 use crate::Result;
-use crate::config::Generation;
-use crate::config::{SpeechConfig, Tokens};
+use crate::config::{Generation, SpeechConfig, Tokens};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,9 +2,8 @@
 
 use super::plan::Plan;
 use crate::Result;
-use crate::config::Generation;
 use crate::config::{
-    CrossPlace, FusionConfig, LanguageHead, MemoryConfig, SpeechConfig, StackConfig, Tokens,
+    CrossPlace, FusionConfig, Generation, LanguageHead, MemoryConfig, SpeechConfig, StackConfig, Tokens,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;

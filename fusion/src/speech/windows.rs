@@ -3,8 +3,7 @@
 use super::segments::{compression, cut};
 use super::times::Times;
 use super::{Segment, Task, Transcript, Transcription};
-use crate::config::Generation;
-use crate::config::SpeechConfig;
+use crate::config::{Generation, SpeechConfig};
 use crate::generate::{Generated, Generator, Rule};
 use crate::{Ability, CrossKv, Error, FusionModel, Mask, Result, Sequence};
 use std::ops::ControlFlow;

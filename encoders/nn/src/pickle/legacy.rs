@@ -2,7 +2,7 @@
 //! program that describes the tensors, the storages' keys, and each storage's numbers behind how many they are.
 
 use super::machine::Machine;
-use super::place::{PROGRAM, place, stopped};
+use super::place::{PROGRAM, placed, stopped};
 use super::values::{Made, Stop};
 use crate::entry::Entry;
 use crate::{Error, Result};
@@ -67,13 +67,5 @@ pub(super) fn entries(path: &Path, map: &[u8], file: usize) -> Result<Vec<(Strin
     if at != map.len() {
         return Err(broken(&format!("{} bytes are left over", map.len() - at)));
     }
-    let views = found.tensors();
-    if views.is_empty() {
-        return Err(stopped(path, Stop::Refused("no tensors in it".into())));
-    }
-    let placed = views.into_iter().map(|(name, view)| {
-        let entry = place(view, found.storage(view), &storages, file);
-        Ok((name.to_owned(), entry.map_err(|e| Error::format(path, format!("tensor {name}: {e}")))?))
-    });
-    placed.collect()
+    placed(path, &found, &storages, file)
 }

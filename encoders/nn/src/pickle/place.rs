@@ -1,8 +1,8 @@
 //! What both forms of a file share: what its program may cost, why it is refused, and where a tensor's bytes lie.
 
-use super::values::{Stop, Storage, View};
-use crate::Error;
+use super::values::{Made, Stop, Storage, View};
 use crate::entry::Entry;
+use crate::{Error, Result};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -34,8 +34,26 @@ pub(super) fn advice(path: &Path) -> String {
     )
 }
 
+/// The tensors that a program described, where their storages lie in the file; `file` is noted in each.
+pub(super) fn placed(
+    path: &Path,
+    found: &Made<'_>,
+    storages: &HashMap<&str, Range<usize>>,
+    file: usize,
+) -> Result<Vec<(String, Entry)>> {
+    let views = found.tensors();
+    if views.is_empty() {
+        return Err(stopped(path, Stop::Refused("no tensors in it".into())));
+    }
+    let placed = views.into_iter().map(|(name, view)| {
+        let entry = place(view, found.storage(view), storages, file);
+        Ok((name.to_owned(), entry.map_err(|e| Error::format(path, format!("tensor {name}: {e}")))?))
+    });
+    placed.collect()
+}
+
 /// Where a tensor's bytes lie.
-pub(super) fn place(
+fn place(
     view: &View,
     storage: &Storage<'_>,
     storages: &HashMap<&str, Range<usize>>,

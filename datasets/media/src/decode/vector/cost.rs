@@ -77,6 +77,17 @@ impl Cost {
     }
 
     fn nodes(&mut self, parent: &Group, canvas: &Canvas, ts: Transform) -> Checked {
+        self.within(parent, canvas, ts, Self::group)
+    }
+
+    /// What lies in a group, whose own groups cost what `group` says.
+    fn within(
+        &mut self,
+        parent: &Group,
+        canvas: &Canvas,
+        ts: Transform,
+        group: fn(&mut Self, &Group, &Canvas, Transform) -> Checked,
+    ) -> Checked {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(format!("layers nested deeper than {MAX_DEPTH}"));
@@ -84,7 +95,7 @@ impl Cost {
         for node in parent.children() {
             self.spend(200)?;
             match node {
-                Node::Group(group) => self.group(group, canvas, ts)?,
+                Node::Group(inner) => group(self, inner, canvas, ts)?,
                 Node::Path(path) if path.is_visible() => self.path(path, canvas, ts)?,
                 // Images within are never read, texts have no font.
                 Node::Path(_) | Node::Image(_) | Node::Text(_) => {}
@@ -144,32 +155,17 @@ impl Cost {
 
     /// What lies in a clip: only groups that are clipped themselves have a layer.
     fn clipping(&mut self, parent: &Group, canvas: &Canvas, ts: Transform) -> Checked {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(format!("layers nested deeper than {MAX_DEPTH}"));
-        }
-        for node in parent.children() {
-            self.spend(200)?;
-            match node {
-                Node::Group(group) => {
-                    let ts = ts.pre_concat(group.transform());
-                    match group.clip_path() {
-                        None => self.clipping(group, canvas, ts)?,
-                        Some(clip) => {
-                            self.spend(canvas.area().saturating_mul(8))?;
-                            self.hold(canvas.area().saturating_mul(4), |work| {
-                                work.clipping(group, canvas, ts)?;
-                                work.clip(clip, canvas, ts)
-                            })?;
-                        }
-                    }
-                }
-                Node::Path(path) if path.is_visible() => self.path(path, canvas, ts)?,
-                Node::Path(_) | Node::Image(_) | Node::Text(_) => {}
-            }
-        }
-        self.depth -= 1;
-        Ok(())
+        self.within(parent, canvas, ts, Self::clipped)
+    }
+
+    fn clipped(&mut self, group: &Group, canvas: &Canvas, ts: Transform) -> Checked {
+        let ts = ts.pre_concat(group.transform());
+        let Some(clip) = group.clip_path() else { return self.clipping(group, canvas, ts) };
+        self.spend(canvas.area().saturating_mul(8))?;
+        self.hold(canvas.area().saturating_mul(4), |work| {
+            work.clipping(group, canvas, ts)?;
+            work.clip(clip, canvas, ts)
+        })
     }
 
     fn path(&mut self, path: &usvg::Path, canvas: &Canvas, ts: Transform) -> Checked {
