@@ -2,6 +2,7 @@
 
 mod audio;
 mod checks;
+mod classifier;
 mod clips;
 mod flops;
 mod htsat;
@@ -16,6 +17,7 @@ mod video;
 mod widths;
 
 pub use audio::AudioConfig;
+pub use classifier::{ClassifierConfig, ClassifierInput, Score};
 pub use htsat::HtsatConfig;
 pub use model::ModelConfig;
 pub use prompts::PromptConfig;
