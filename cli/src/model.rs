@@ -138,8 +138,11 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
         text += &format!("\nunderstands: nothing, its part above the towers cannot be read: {e}\n");
     }
     if let Some(u) = whole {
-        let count = style::thousands(u.model.params().count());
-        text += &format!("\nunderstands: {}; {count} parameters more\n", abilities.join(", "));
+        let more = match u.model.params().count() {
+            0 => String::new(),
+            count => format!("; {} parameters more", style::thousands(count)),
+        };
+        text += &format!("\nunderstands: {}{more}\n", abilities.join(", "));
         let seen: Vec<&str> = unisono_jobs::understand::sees(&u.model).iter().map(|m| m.name()).collect();
         text += &format!("  looks at: {}\n", seen.join(", "));
         if u.model.text().is_err() {

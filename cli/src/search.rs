@@ -51,8 +51,8 @@ pub(crate) struct Args {
     /// Model directory, where it has moved since the index was built
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// A model with a matching head (unisono match): it reads the sentence and looks at the best hits together, four times as many as
-    /// are shown, and ranks them anew by the probability that they match; those that it cannot look at come apart
+    /// A model with a matching head (unisono match), or for texts one that compares texts: it looks at the sentence and at the best hits together,
+    /// four times as many as are shown, and ranks them anew by the probability that they match; those that it cannot look at come apart
     // The group already demands one of the four: a sentence, where the others are excluded. (`requires` would be dropped beside them.)
     #[arg(long, value_name = "DIR_OR_ID", conflicts_with_all = ["image", "audio", "video"])]
     rerank: Option<PathBuf>,

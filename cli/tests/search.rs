@@ -79,6 +79,34 @@ fn a_model_that_matches_ranks_hits_anew() {
     assert!(e.contains("no matching head; it has: caption"), "{e}");
 }
 
+/// A model that compares texts ranks hits that are texts, by the number that it gives alone.
+#[test]
+fn a_model_that_compares_texts_ranks_texts_anew() {
+    let p = place();
+    for (name, key) in [("bert", "probability"), ("xlm-roberta", "score")] {
+        let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/pairs").join(name);
+        let args = ["search", "--index", s(&p.index), "number 2", "-k", "3", "--rerank", s(&model), "--json"];
+        let found = json(args.into_iter().chain(["--modality", "text"]));
+        let hits = found["hits"].as_array().unwrap();
+        let scores: Vec<f64> = hits.iter().map(|h| h["score"].as_f64().unwrap()).collect();
+        assert!(scores.len() == 3 && scores.windows(2).all(|w| w[0] >= w[1]), "{scores:?}");
+        let mut args = vec!["match", "--model", s(&model), "--json", "--text", "number 2"];
+        for hit in hits {
+            assert_eq!((&hit["score_is"], &hit["modality"]), (&"match".into(), &"text".into()));
+            args.extend(["--with", hit["text"].as_str().unwrap()]);
+        }
+        let alone = json(args);
+        for ((file, hit), score) in alone["files"].as_array().unwrap().iter().zip(hits).zip(scores) {
+            assert_eq!(file["id"], hit["text"]);
+            let number = file["matches"][0][key].as_f64().unwrap();
+            assert!((number - score).abs() < 1e-5, "{number} {score}");
+        }
+        // Images are nothing to it.
+        let images = json(["search", "--index", s(&p.index), "number 2", "--rerank", s(&model), "--json"]);
+        assert!(images["hits"].as_array().unwrap().iter().all(|h| h["score_is"] == "cosine"), "{images}");
+    }
+}
+
 #[test]
 fn images_and_audios_find_themselves() {
     let p = place();

@@ -341,3 +341,49 @@ fn videos_are_seen_and_heard() {
     let (code, _, e) = outcome(&mut unisono(["caption", "--model", &m, "--frames", "2", s(&paths[0])]));
     assert!(code == 0 && e.contains("--frames changes nothing"), "{e}");
 }
+
+/// Texts beside texts, by a model that compares them: what sentence-transformers' `CrossEncoder` says.
+#[test]
+fn texts_are_matched_with_texts() {
+    let pairs = |name: &str| format!("{}/../fixtures/pairs/{name}", env!("CARGO_MANIFEST_DIR"));
+    for (name, key) in [("bert", "probability"), ("bert-old", "score"), ("roberta", "probability")] {
+        let dir = pairs(name);
+        let golden = fs::read(format!("{dir}/pairs.json")).unwrap();
+        let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+        for (pair, score) in
+            golden["pairs"].as_array().unwrap().iter().zip(golden["scores"].as_array().unwrap())
+        {
+            let [a, b] = [&pair[0], &pair[1]].map(|text| text.as_str().unwrap());
+            if a.is_empty() || b.is_empty() {
+                continue;
+            }
+            let found = json(["match", "--model", &dir, "--json", "--text", a, "--with", b]);
+            let file = &found["files"][0];
+            assert_eq!((&file["id"], &file["modality"]), (&b.into(), &"text".into()), "{found}");
+            let number = file["matches"][0][key].as_f64().unwrap();
+            assert!((number - score.as_f64().unwrap()).abs() < 1e-5, "{name} {a} {b}: {number} {score}");
+        }
+    }
+    let text =
+        succeeds(["match", "--model", &pairs("bert-old"), "--text", "a", "--with", "b", "--with", "c"]);
+    assert!(text.lines().count() == 2 && !text.contains('%') && text.lines().all(|l| l.len() > 8), "{text}");
+    let e = fails(["match", "--model", &pairs("several"), "--text", "a", "--with", "b"]);
+    assert!(
+        e.contains("by 3 labels (contradiction, entailment, neutral); expected one number a pair"),
+        "{e}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["embed", "--model", &pairs("bert"), "--text", "a", "--out"];
+    let e = fails(args.into_iter().chain([s(&dir.path().join("a.npy"))]));
+    assert!(e.contains("this model compares texts (match, search --rerank) and makes no embeddings"), "{e}");
+    let said = succeeds(["model", "inspect", &pairs("roberta")]);
+    assert!(said.contains("understands: match\n  looks at: text"), "{said}");
+    // A manifest's texts, in lines.
+    let manifest = tiny::collection(dir.path(), 2);
+    let (own, out) = (dir.path().join("own"), dir.path().join("m.jsonl"));
+    succeeds(["model", "convert", &pairs("bert"), s(&own), "--to", "unisono"]);
+    let args = ["match", "--model", s(&own), "--text", "number 1", "--manifest", s(&manifest), "--out"];
+    let said = succeeds(args.into_iter().chain([s(&out)]));
+    assert!(said.contains("m.jsonl: 4 files"), "{said}");
+    assert!(fs::read_to_string(&out).unwrap().lines().all(|l| l.contains("\"probability\":0.")));
+}

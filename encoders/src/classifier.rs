@@ -1,11 +1,11 @@
 //! A small head over one tower, for what it was trained to tell apart.
 
 use crate::clips::Tokens;
-use crate::config::{ClassifierConfig, ClassifierInput, ModelConfig};
+use crate::config::{ClassifierConfig, ClassifierInput, Hidden, ModelConfig};
 use crate::pool::mean;
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_nn::{LayerNorm, Linear, Scope};
+use unisono_nn::{Init, LayerNorm, Linear, Scope};
 
 /// The layers.
 #[derive(Debug)]
@@ -14,20 +14,41 @@ pub(crate) struct Classifier {
     /// Tokens of the tower that are no input's.
     prefix: i64,
     norm: Option<LayerNorm>,
+    hidden: Option<(Linear, Hidden)>,
     linear: Linear,
+    /// `[W]`: of the second text of a pair.
+    second: Option<Tensor>,
 }
 
 impl Classifier {
     pub fn new(scope: &Scope, c: &ClassifierConfig, model: &ModelConfig) -> Result<Self> {
         let width = c.width(model)?;
         let norm = c.norm_eps.map(|eps| LayerNorm::new(&scope.child("norm"), width, eps)).transpose()?;
+        let std = (width as f64).powf(-0.5);
+        let hidden = match c.hidden {
+            Some(after) => Some((Linear::new(&scope.child("hidden"), width, width, true, std)?, after)),
+            None => None,
+        };
+        let second = match c.pair {
+            Some(pair) if pair.segments => {
+                Some(scope.param("second", &[model.text_width()], Init::Normal(0.02))?)
+            }
+            _ => None,
+        };
         let labels = i64::try_from(c.labels.len()).unwrap_or(i64::MAX);
         Ok(Self {
             input: c.input,
             prefix: model.prefix(c.modality),
             norm,
-            linear: Linear::new(&scope.child("linear"), width, labels, true, (width as f64).powf(-0.5))?,
+            hidden,
+            linear: Linear::new(&scope.child("linear"), width, labels, true, std)?,
+            second,
         })
+    }
+
+    /// What is added to the embeddings of the second text of a pair, `[W]`.
+    pub fn second(&self) -> Option<&Tensor> {
+        self.second.as_ref()
     }
 
     /// Whether it looks at tokens.
@@ -46,6 +67,7 @@ impl Classifier {
         };
         let x = match self.input {
             ClassifierInput::Pooled => pooled.shallow_clone(),
+            ClassifierInput::First => others()?.0,
             ClassifierInput::Mean => others()?.1,
             ClassifierInput::FirstMean => {
                 let (first, mean) = others()?;
@@ -54,6 +76,11 @@ impl Classifier {
         };
         let x = match &self.norm {
             Some(norm) => norm.forward(&x)?,
+            None => x,
+        };
+        let x = match &self.hidden {
+            Some((layer, Hidden::Tanh)) => layer.forward(&x)?.f_tanh()?,
+            Some((layer, Hidden::Relu)) => layer.forward(&x)?.f_relu()?,
             None => x,
         };
         Ok(self.linear.forward(&x)?)

@@ -13,7 +13,7 @@ impl Model {
         self.config().classifier.as_ref()
     }
 
-    fn head(&self) -> Result<(&ClassifierConfig, &Classifier)> {
+    pub(crate) fn head(&self) -> Result<(&ClassifierConfig, &Classifier)> {
         let both = self.classifier().zip(self.classifier.as_ref());
         both.ok_or_else(|| Error::Input("this model has no classifier: it was not trained on labels".into()))
     }

@@ -21,6 +21,7 @@ mod gather;
 pub mod htsat;
 mod logits;
 mod model;
+mod pairs;
 pub mod pool;
 mod projection;
 mod prompts;

@@ -54,6 +54,9 @@ impl FusionModel {
     /// No space, no permission.
     pub fn save(&self, dir: &Path) -> Result<()> {
         self.towers().save(dir)?;
+        if self.towers().compares_texts() {
+            return Ok(());
+        }
         let own = self.towers().processors().text.is_none();
         let text = match self.text() {
             Ok(text) if own => {

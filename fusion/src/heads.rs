@@ -4,7 +4,9 @@ use crate::entrance::Sequence;
 use crate::generate::{Generated, Generator, Streamer};
 use crate::{Ability, CrossKv, Error, FusionModel, Generation, Mask, Result};
 use tch::{Device, Kind, Tensor};
+use unisono_encoders::config::Score;
 use unisono_encoders::{Mode, Pass, batch};
+use unisono_processors::Pair;
 
 impl FusionModel {
     /// The prompt of a caption that begins with `text`.
@@ -125,6 +127,23 @@ impl FusionModel {
             let p = logits.f_softmax(-1, Kind::Float)?.f_select(1, 1)?.f_to_device(Device::Cpu)?;
             Ok(Vec::<f32>::try_from(&p)?)
         })
+    }
+
+    /// How well the texts of each pair go together, of a model that [compares texts](Model::compares_texts): probabilities, or the numbers as they are
+    /// where the model says so.
+    ///
+    /// # Errors
+    /// Another model, or libtorch's.
+    pub fn compare(&self, pairs: &[Pair]) -> Result<Vec<f32>> {
+        self.require(Ability::Match)?;
+        let logits = self.towers.pair_logits(pairs)?;
+        let scores = if self.gives_probabilities() { logits.f_sigmoid()? } else { logits };
+        Ok(unisono_encoders::to_vec(&scores)?)
+    }
+
+    /// Whether a match is a probability; some models that compare texts give numbers without bounds.
+    pub fn gives_probabilities(&self) -> bool {
+        self.towers.classifier().is_none_or(|c| c.score != Score::Raw)
     }
 
     /// Texts → ids `[B, T]` and what of them is real.

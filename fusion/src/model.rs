@@ -1,12 +1,12 @@
 //! A model that understands: towers, the fusion Transformer over their tokens, and its heads.
 
 use crate::ability::Ability;
-use crate::config::{FusionConfig, MemoryConfig};
+use crate::config::{FusionConfig, Generation, MemoryConfig, Tokens};
 use crate::entrance::{Entrance, tower_width};
 use crate::stack::Stack;
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_encoders::{LoadReport, Model, Params, Precision};
+use unisono_encoders::{LoadReport, Modality, Model, Params, Precision};
 use unisono_nn::{Init, Linear, Scope};
 use unisono_processors::TextProcessor;
 
@@ -33,6 +33,34 @@ impl FusionModel {
     pub fn new(config: FusionConfig, towers: Model, text: Option<TextProcessor>, seed: u64) -> Result<Self> {
         let device = towers.device();
         Self::build(config, towers, text, Scope::root(seed, device))
+    }
+
+    /// A model that compares texts with texts by a head of its own over a text tower: nothing stands between.
+    pub(crate) fn of_pairs(towers: Model) -> Self {
+        let (start, pad) = (0, 0);
+        let config = FusionConfig {
+            memory: MemoryConfig::Tower { modality: Modality::Text, skip: 0 },
+            encoder: None,
+            decoder: None,
+            matching: false,
+            last_token: false,
+            answers: false,
+            tokens: Tokens { start, end: Vec::new(), pad, first: None },
+            generation: Generation::default(),
+            speech: None,
+        };
+        let text = towers.processors().text.clone();
+        Self {
+            config,
+            towers,
+            params: Params::default(),
+            encoder: None,
+            decoder: None,
+            matching: None,
+            entrances: Vec::new(),
+            frames: None,
+            text,
+        }
     }
 
     /// A model whose fusion weights are about to be copied in, of at most so many numbers.
@@ -136,7 +164,7 @@ impl FusionModel {
         let c = &self.config;
         let has = |a: &Ability| match a {
             Ability::Caption => c.decoder.is_some() && !c.answers && c.speech.is_none(),
-            Ability::Match => c.matching,
+            Ability::Match => c.matching || self.towers.compares_texts(),
             Ability::Ask => c.answers && c.decoder.is_some(),
             Ability::Transcribe => c.speech.is_some(),
         };

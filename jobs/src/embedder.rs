@@ -140,8 +140,12 @@ impl Embedder {
         Ok(self.vectors([&self.contract()?.prepare(medium)?])?.data)
     }
 
-    /// The error of asking for a modality that the model lacks.
+    /// The error of asking for a modality that the model lacks, or for embeddings where it makes none.
     pub(crate) fn require(&self, modality: Modality) -> Result<()> {
+        if self.model.compares_texts() {
+            let message = "this model compares texts (match, search --rerank) and makes no embeddings";
+            return Err(Error::Input(message.into()));
+        }
         if self.model.embeds().contains(&modality) {
             return Ok(());
         }

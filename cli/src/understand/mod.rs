@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use unisono_files::Lock;
 use unisono_fusion::Ability;
 use unisono_jobs::understand::{Task, Understander, understand, understand_to};
-use unisono_jobs::{EmbedOptions, Inputs, Job, Listing, Modality, ledger, output, partial};
+use unisono_jobs::{EmbedOptions, Inputs, Item, Job, Listing, Modality, ledger, output, partial};
 
 /// Files and how they are worked on. `WHOLE`: as for [`WorkArgs`].
 #[derive(clap::Args, Debug)]
@@ -88,11 +88,28 @@ impl Ready {
 impl<const WHOLE: bool> FileArgs<WHOLE> {
     /// Loads the model and lists the files; what can be refused is refused before anything is decoded.
     fn ready(&self, model: &Path, files: &[PathBuf], ability: Ability) -> Result<Ready, Error> {
+        self.ready_with(model, files, &[], ability)
+    }
+
+    /// [`ready`](Self::ready) for files and texts, each of which is its own id.
+    fn ready_with(
+        &self,
+        model: &Path,
+        files: &[PathBuf],
+        texts: &[String],
+        ability: Ability,
+    ) -> Result<Ready, Error> {
         interrupt::install();
         let device = self.how.device.get()?;
         let mut model = self.how.understander(&place::model(model)?, device)?;
         model.set_ffmpeg(self.ffmpeg.clone());
         model.require(ability)?;
+        let sees = model.sees();
+        if !texts.is_empty() && !sees.contains(&Modality::Text) {
+            let seen = sees.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
+            let message = format!("--with: this model compares texts with {seen}, not with other texts");
+            return Err(Error::Usage(message));
+        }
         let inputs = Inputs {
             manifest: self.manifest.clone(),
             split: self.split.clone(),
@@ -100,7 +117,11 @@ impl<const WHOLE: bool> FileArgs<WHOLE> {
             paths: files.to_vec(),
             ..Inputs::default()
         };
-        let listing = inputs.list(&model.sees())?;
+        let mut listing = match (files, &self.manifest) {
+            ([], None) => Listing::default(),
+            _ => inputs.list(&sees)?,
+        };
+        listing.items.extend(texts.iter().map(|text| Item::text(text, text)));
         name_left_out(&listing.left_out);
         Ok(Ready { model, listing, options: self.how.options() })
     }

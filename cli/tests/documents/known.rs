@@ -40,6 +40,7 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono caption ", Runs(|_, f| lines(f, "png: ", 3))),
     ("unisono caption --model runs/quickstart/fusion", Runs(|_, f| lines(f, "image.png: ", 1))),
     ("unisono match ", Runs(|_, f| lines(f, " %  ", 3))),
+    ("unisono match --model cross-encoder", Runs(|_, f| lines(f, " %  It is 324 m tall.", 1))),
     ("unisono ask ", Runs(|_, f| lines(f, "png: ", 3))),
     ("unisono transcribe --model openai", Runs(subtitles)),
     ("unisono scenes --model", Runs(scenes)),

@@ -76,6 +76,7 @@ impl Place {
             ("Salesforce/blip-image-captioning-base", "captions"),
             ("Salesforce/blip-itm-base-coco", "matches"),
             ("Salesforce/blip-vqa-base", "answers"),
+            ("cross-encoder/ms-marco-MiniLM-L6-v2", "pairs"),
             ("openai/whisper-base", "speech"),
         ] {
             room::cache(&at("hf"), id, &at(model));

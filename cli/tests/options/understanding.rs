@@ -44,6 +44,12 @@ pub const COMMANDS: &[Command] = &[
         options: &[
             option("--model", "", "--model captions", Ends(1, "no matching head")),
             option("--text", "", "--text 'a blue bus'", Differs),
+            option(
+                "--with",
+                "=--model pairs --text red --manifest media/manifest.jsonl",
+                "--with 'a bus'",
+                Says("a bus"),
+            ),
             option("--manifest", "", "--manifest media/manifest.jsonl", Differs),
             option("--split", "--manifest media/manifest.jsonl", "--split train", Differs),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),

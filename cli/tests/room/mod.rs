@@ -21,6 +21,7 @@ pub fn fixture(name: &str) -> PathBuf {
 /// | `model/`, `model2/` | three towers each, other weights |
 /// | `sees/` | no audio tower |
 /// | `captions/`, `matches/`, `answers/`, `speech/` | small checkpoints of BLIP and Whisper |
+/// | `pairs/` | a small model that compares texts |
 /// | `photos/`, `talks/`, `mixed/` | images; audio files; both, with a broken image and a text file |
 /// | `media/manifest.jsonl` | pairs of them, splits `train` and `test` |
 /// | `clip.mp4`, `videos/` | two seconds with one cut and a tone |
@@ -34,6 +35,7 @@ pub fn fill(dir: &Path) {
     {
         link(&fixture(&format!("fusion/{from}")), &dir.join(name));
     }
+    link(&fixture("pairs/bert"), &dir.join("pairs"));
     speech(&dir.join("speech"));
     for folder in ["photos", "talks", "mixed", "media", "videos"] {
         fs::create_dir(dir.join(folder)).unwrap();

@@ -226,9 +226,9 @@ impl Eval<'_> {
                 });
                 Ok(Tensor::f_cat(&parts.collect::<Result<Vec<_>>>()?, 0)?)
             }
-            "add" => {
+            "add" | "sub" => {
                 let (a, b) = (self.argument(&arguments, 0)?, self.argument(&arguments, 1)?);
-                Ok(a.f_add(&b)?)
+                Ok(if function.trim() == "add" { a.f_add(&b)? } else { a.f_sub(&b)? })
             }
             "t" => Ok(self.argument(&arguments, 0)?.f_transpose(-2, -1)?.f_contiguous()?),
             "flat" => Ok(self.argument(&arguments, 0)?.f_view([-1])?),

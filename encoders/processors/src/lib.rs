@@ -22,6 +22,6 @@ pub use mel::{Fill, Framing, Frontend, Log, LogMel, MelConfig, Scale};
 pub use modality::Modality;
 pub use size::Size;
 pub use tokenizer::{
-    Cleaning, TextProcessor, TextRules, Vocabulary, read_sentencepiece, read_tokenizer, tokenizer_of,
+    Cleaning, Pair, TextProcessor, TextRules, Vocabulary, read_sentencepiece, read_tokenizer, tokenizer_of,
     train_tokenizer,
 };

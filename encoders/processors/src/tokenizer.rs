@@ -20,6 +20,6 @@ mod vocabulary;
 pub use clean::Cleaning;
 pub use files::{from_sentencepiece as read_sentencepiece, read as read_tokenizer};
 pub use rules::TextRules;
-pub use text::TextProcessor;
 pub use text::of_bytes as tokenizer_of;
+pub use text::{Pair, TextProcessor};
 pub use vocabulary::{Vocabulary, train_tokenizer};

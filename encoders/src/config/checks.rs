@@ -1,7 +1,7 @@
 //! What of a configuration can be built; what cannot is told by its key.
 
 use super::*;
-use crate::{Error, Result};
+use crate::{Error, Modality, Result};
 use unisono_nn::config::probability;
 use unisono_processors::Processors;
 
@@ -90,6 +90,10 @@ impl ClassifierConfig {
     fn validate(&self, model: &ModelConfig) -> Result<()> {
         self.width(model)?;
         within("classifier.labels", i64::try_from(self.labels.len()).unwrap_or(i64::MAX), 1 << 16)?;
+        if self.pair.is_some() && self.modality != Modality::Text {
+            let message = format!("expected a classifier of texts, this one is of {}", self.modality);
+            return Err(Error::config("classifier.pair", message));
+        }
         if self.input == ClassifierInput::FirstMean && model.prefix(self.modality) == 0 {
             let message = "first_mean needs a tower with a prefix token, this one has none";
             return Err(Error::config("classifier.input", message));

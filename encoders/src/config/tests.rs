@@ -90,13 +90,7 @@ fn audio_towers_are_read_as_they_were_written() {
 fn a_classifier_is_of_a_tower_that_is_there() {
     let of = |change: &dyn Fn(&mut ClassifierConfig)| {
         let labels = vec!["bus".to_owned(), "bus".to_owned()];
-        let mut classifier = ClassifierConfig {
-            modality: crate::Modality::Text,
-            input: ClassifierInput::Pooled,
-            norm_eps: None,
-            score: Score::Softmax,
-            labels,
-        };
+        let mut classifier = ClassifierConfig::new(crate::Modality::Text, labels);
         change(&mut classifier);
         ModelConfig { classifier: Some(classifier), ..text(12, 3) }
     };
@@ -106,6 +100,23 @@ fn a_classifier_is_of_a_tower_that_is_there() {
     assert_eq!(serde_json::from_value::<ModelConfig>(written).unwrap(), of(&|c| c.norm_eps = Some(1e-6)));
     let e = said(&|c| c.modality = crate::Modality::Audio);
     assert_eq!(e, "classifier.modality: the model has no tower for audio");
+    of(&|c| c.pair = Some(PairConfig { segments: true })).validate().unwrap();
+    let mut sees = of(&|c| c.pair = Some(PairConfig { segments: true }));
+    sees.audio = Some(AudioConfig::Transformer(SpectrogramConfig {
+        mels: 8,
+        max_frames: 16,
+        stem: StemConfig::Patch { size: [8, 8], stride: None },
+        grid: false,
+        prefix: 0,
+        transformer: transformer(12, 3),
+        pooling: Pooling::Mean,
+        projection: ProjectionConfig::default(),
+    }));
+    if let Some(c) = &mut sees.classifier {
+        c.modality = crate::Modality::Audio;
+    }
+    let e = sees.validate().unwrap_err().to_string();
+    assert_eq!(e, "classifier.pair: expected a classifier of texts, this one is of audio");
     assert!(said(&|c| c.labels.clear()).starts_with("classifier.labels: expected 1 to 65536, found 0"));
     assert!(said(&|c| c.norm_eps = Some(f64::NAN)).starts_with("classifier.norm_eps: expected"));
     assert!(

@@ -72,6 +72,11 @@ impl ModelConfig {
         }
     }
 
+    /// Width of the text tower's tokens.
+    pub(crate) fn text_width(&self) -> i64 {
+        self.text.as_ref().map_or(0, |c| c.transformer.width)
+    }
+
     /// Tokens of a tower that are no input's: a class token, registers.
     pub(crate) fn prefix(&self, modality: Modality) -> i64 {
         match (modality, &self.audio) {

@@ -10,8 +10,8 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.8e-7
 
 use super::common::{BASE, blocks, plan, towers};
-use super::sentence;
 use super::source::{Checkpoint, Plan};
+use super::{reranker, sentence};
 use crate::config::{
     FinalNorm, ModelConfig, NormPlace, Pooling, ProjectionConfig, TextConfig, TransformerConfig,
 };
@@ -73,9 +73,16 @@ pub(super) fn tower(json: Json, family: &str, limit: Option<i64>) -> Result<(Tex
 }
 
 pub(super) fn bert(source: &Checkpoint) -> Result<Plan> {
+    let (p, mut map) = (prefix(source)?, Map::default());
+    if let Some(classifier) = reranker::read(source, &p, &mut map)? {
+        let (tower, rows) = tower(source.config, source.family, reranker::limit(source)?)?;
+        add_bert(&mut map, &p, &rows)?;
+        let width = tower.transformer.width;
+        let config = ModelConfig { text: Some(tower), classifier: Some(classifier), ..towers(width) };
+        return plan(source, config, map);
+    }
     let (tower, rows) = tower(source.config, source.family, sentence::limit(source)?)?;
-    let mut map = Map::default();
-    add_bert(&mut map, &prefix(source)?, &rows)?;
+    add_bert(&mut map, &p, &rows)?;
     alone(source, tower, map)
 }
 

@@ -34,11 +34,10 @@ pub(super) fn read(source: &Checkpoint, place: &Place, map: &mut Map) -> Result<
     let norm = place.norm.map_or("none", |(name, _)| name);
     map.add(MAP, &[("linear", place.linear), ("norm", norm)])?;
     Ok(Some(ClassifierConfig {
-        modality: place.modality,
         input: place.input,
         norm_eps: place.norm.map(|(_, eps)| eps),
         score: score(source.config, place.modality, *rows)?,
-        labels: labels(source.config, *rows, weights.path())?,
+        ..ClassifierConfig::new(place.modality, labels(source.config, *rows, weights.path())?)
     }))
 }
 

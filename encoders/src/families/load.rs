@@ -3,7 +3,7 @@
 use super::source::{Checkpoint, KEYS, Plan};
 use super::{
     ast, bert, blip, chinese_clip, clap, clip, dinov2, dual_encoder, faster_whisper, mpnet, open_clip,
-    siglip, vit, whisper, xclip,
+    reranker, siglip, vit, whisper, xclip,
 };
 use crate::{Error, LoadReport, Model, Result};
 use serde_json::Value;
@@ -83,6 +83,23 @@ pub fn family(dir: &Path) -> Result<String> {
         &config,
         format!("model_type is {found:?}; known are unisono, {} and OpenCLIP's format", known.join(", ")),
     ))
+}
+
+/// How many numbers the model in `dir`, this project's own or another library's, gives a pair of texts; `None` where it has no head for that.
+///
+/// # Errors
+/// No model there.
+pub fn numbers_of_a_pair(dir: &Path) -> Result<Option<usize>> {
+    let family = family(dir)?;
+    if family == crate::files::MODEL_TYPE {
+        let config: Value = unisono_processors::read_json(&dir.join("config.json"))?;
+        let head = &config["model"]["classifier"];
+        return Ok(head["labels"].as_array().filter(|_| head["pair"].is_object()).map(Vec::len));
+    }
+    if !reranker::is_place(&family) {
+        return Ok(None);
+    }
+    Ok(reranker::numbers(&Weights::open(dir)?, &family).and_then(|n| usize::try_from(n).ok()))
 }
 
 /// Reads the model in `dir`, this project's own or another library's checkpoint.

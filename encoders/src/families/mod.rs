@@ -16,6 +16,7 @@ mod faster_whisper;
 mod load;
 mod mpnet;
 mod open_clip;
+mod reranker;
 mod sentence;
 mod siglip;
 mod source;
@@ -25,5 +26,5 @@ mod whisper;
 mod xclip;
 
 pub use faster_whisper::FasterWhisper;
-pub use load::{Imported, family, load};
+pub use load::{Imported, family, load, numbers_of_a_pair};
 pub use source::{KEYS, activation};

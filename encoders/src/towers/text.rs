@@ -56,6 +56,17 @@ impl TextTower {
     /// # Errors
     /// T beyond the context length, or libtorch's.
     pub fn forward(&self, ids: &Tensor, mask: &Tensor, pass: &Pass) -> Result<TowerOutput> {
+        self.forward_with(ids, mask, None, pass)
+    }
+
+    /// [`forward`](Self::forward); `more` `[B, T, W]` is added to the tokens' embeddings.
+    pub(crate) fn forward_with(
+        &self,
+        ids: &Tensor,
+        mask: &Tensor,
+        more: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<TowerOutput> {
         let (_, t) = ids.size2()?;
         let context = self.position.places() - i64::from(self.class.is_some());
         if t > context {
@@ -65,6 +76,10 @@ impl TextTower {
             return self.with_class(class, *token, ids, pass);
         }
         let x = Tensor::f_embedding(&self.embedding, ids, -1, false, false)?;
+        let x = match more {
+            Some(more) => x.f_add(more)?,
+            None => x,
+        };
         let x = self.position.forward(x, 0)?;
         let mask = self.thin(mask, pass)?;
         // Padding stands at the end, where no token before it looks; holes in the middle need the mask itself.

@@ -15,8 +15,8 @@ pub fn is(dir: &Path) -> Result<bool> {
     Ok(match families::family(dir)?.as_str() {
         "blip" | "whisper" | "faster-whisper" => true,
         "open_clip" => coca::is(dir)?,
-        "unisono" => crate::files::has(dir),
-        _ => false,
+        "unisono" if crate::files::has(dir) => true,
+        _ => families::numbers_of_a_pair(dir)? == Some(1),
     })
 }
 
@@ -32,6 +32,7 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
         "faster-whisper" => faster_whisper::plan(dir)?,
         "open_clip" if coca::is(dir)? => coca::plan(dir)?,
         "unisono" if crate::files::has(dir) => return crate::files::load(dir, device),
+        _ if families::numbers_of_a_pair(dir)?.is_some() => return pairs(dir, device),
         _ => {
             return Err(Error::Config(format!(
                 "{}: this {family} model has towers only: no head for captions, matching, answers or speech",
@@ -46,13 +47,30 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
     Ok(Imported { family, model, report })
 }
 
+/// A model that compares texts.
+fn pairs(dir: &Path, device: Device) -> Result<Imported> {
+    let families::Imported { family, model, report } = families::load(dir, device)?;
+    let labels = model.classifier().map(|c| c.labels.as_slice()).unwrap_or_default();
+    if labels.len() != 1 {
+        return Err(Error::Config(format!(
+            "{}: it tells pairs of texts apart by {} labels ({}); expected one number a pair, as re-rankers give",
+            dir.display(),
+            labels.len(),
+            unisono_files::printable(
+                labels.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ")
+            )
+        )));
+    }
+    Ok(Imported { family, model: FusionModel::of_pairs(model), report })
+}
+
 /// An impossible value told with the folder that it was read from.
 fn told(dir: &Path, e: &Error) -> Error {
     unisono_encoders::Error::format(dir, e.to_string()).into()
 }
 
 impl FusionModel {
-    /// Reads a model with a fusion part: this project's own, or a checkpoint of BLIP, CoCa or Whisper.
+    /// Reads a model with a fusion part: this project's own, or a checkpoint of BLIP, CoCa or Whisper, or a scorer of pairs of texts.
     ///
     /// # Errors
     /// No such part, missing or broken files, weights that do not fit.

@@ -12,7 +12,7 @@ mod transcript;
 pub use ask::{Answer, Ask, Candidate};
 pub use caption::{Caption, Captioned};
 pub use lines::{WrittenLines, understand_to};
-pub use matching::{Match, Matched, Matches};
+pub use matching::{Fit, Match, Matched, Matches};
 pub use rerank::{Found, Score, rerank};
 pub use subtitles::Format;
 pub use transcribe::{Folder, Transcribe, WrittenTranscripts, transcribe_to};
@@ -31,7 +31,7 @@ use unisono_media::MediaLimits;
 use unisono_media::video::Ffmpeg;
 use unisono_processors::{Contract, Prepared};
 
-/// A loaded model that says something of images, audio files and videos.
+/// A loaded model that says something of images, audio files and videos, or compares texts.
 #[derive(Debug)]
 pub struct Understander {
     model: FusionModel,
@@ -262,7 +262,7 @@ fn run<T: Task>(
     // A round is a batch: what models write costs more than a line on the disk.
     let pipeline = Pipeline { stage: T::STAGE, contract, options, round: options.batch.max(1), weigh: |_| 1 };
     let mut engine = |batch: Batch, go_on: &mut dyn FnMut() -> Flow| -> Result<Vec<Outcome<T::Value>>> {
-        if matches!(batch.inputs.first(), Some(Prepared::Text(_))) {
+        if matches!(batch.inputs.first(), Some(Prepared::Text(_))) && !model.model.towers().compares_texts() {
             return Ok(batch
                 .items
                 .iter()

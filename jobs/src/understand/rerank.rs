@@ -9,7 +9,7 @@ use unisono_fusion::Ability;
 pub enum Score {
     /// The cosine of its vector with the query's.
     Cosine,
-    /// The probability that it and the sentence belong together.
+    /// How well it and the sentence belong together: a probability, or a number without bounds where the model gives such.
     Match,
 }
 
@@ -100,7 +100,7 @@ pub fn rerank(
     let mut probability: Vec<Option<f32>> = vec![None; hits.len()];
     for row in &rows {
         if let Some(slot) = row.id.parse().ok().and_then(|i: usize| probability.get_mut(i)) {
-            *slot = row.value.matches.first().map(|m| m.probability as f32);
+            *slot = row.value.matches.first().map(|m| m.fit.number() as f32);
         }
     }
     let (mut matched, mut others) = (Vec::new(), Vec::new());

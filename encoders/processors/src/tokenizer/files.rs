@@ -175,12 +175,32 @@ fn whole(added: Vec<Value>, normalizer: Value, pre: Value, post: Value, model: V
         "pre_tokenizer": pre, "post_processor": post, "decoder": decoder, "model": model})
 }
 
-fn between(path: &Path, vocab: &Value, [first, last]: [&str; 2]) -> Result<Value> {
+/// How two texts stand in one sequence.
+#[derive(Clone, Copy)]
+enum Pairs {
+    /// One after the other.
+    Joined,
+    /// BERT's: the second one, with the token behind it, is of the second segment.
+    Segments,
+    /// RoBERTa's: two ends between them, one segment.
+    Doubled,
+}
+
+fn between(path: &Path, vocab: &Value, [first, last]: [&str; 2], pairs: Pairs) -> Result<Value> {
     let (a, b) = (id(path, vocab, first)?, id(path, vocab, last)?);
+    let text = |id: &str, segment: u8| json!({"Sequence": {"id": id, "type_id": segment}});
+    let token = |id: &str, segment: u8| json!({"SpecialToken": {"id": id, "type_id": segment}});
+    let pair = match pairs {
+        Pairs::Joined => vec![text("A", 0), text("B", 0)],
+        Pairs::Segments => vec![token(first, 0), text("A", 0), token(last, 0), text("B", 1), token(last, 1)],
+        Pairs::Doubled => {
+            let middle = [token(last, 0), token(last, 0)];
+            [vec![token(first, 0), text("A", 0)], middle.to_vec(), vec![text("B", 0), token(last, 0)]]
+                .concat()
+        }
+    };
     Ok(json!({"type": "TemplateProcessing",
-        "single": [{"SpecialToken": {"id": first, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
-            {"SpecialToken": {"id": last, "type_id": 0}}],
-        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "single": [token(first, 0), text("A", 0), token(last, 0)], "pair": pair,
         "special_tokens": {first: {"id": first, "ids": [a], "tokens": [first]}, last: {"id": last, "ids": [b], "tokens": [last]}}}))
 }
 
@@ -214,7 +234,7 @@ fn clip(vocab: &Path, merges: &Path) -> Result<Value> {
     let pre = json!({"type": "Sequence", "pretokenizers": [
         {"type": "Split", "pattern": {"Regex": words}, "behavior": "Removed", "invert": true},
         {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]});
-    Ok(whole(added(&table, &ends, ""), normalizer, pre, between(vocab, &table, ends)?, model))
+    Ok(whole(added(&table, &ends, ""), normalizer, pre, between(vocab, &table, ends, Pairs::Joined)?, model))
 }
 
 /// GPT-2's bytes; languages, tasks and times stand in a file of their own. Nothing is put around a text: what begins it depends on the task.
@@ -239,7 +259,7 @@ fn roberta(vocab: &Path, merges: &Path, config: Json) -> Result<Value> {
     let pre = json!({"type": "ByteLevel", "add_prefix_space": config.bool("add_prefix_space", false)?, "trim_offsets": true,
         "use_regex": true});
     let special = added(&table, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "");
-    Ok(whole(special, Value::Null, pre, between(vocab, &table, ["<s>", "</s>"])?, model))
+    Ok(whole(special, Value::Null, pre, between(vocab, &table, ["<s>", "</s>"], Pairs::Doubled)?, model))
 }
 
 fn word_pieces(path: &Path, config: Json, ends: [&str; 2]) -> Result<Value> {
@@ -263,7 +283,8 @@ fn word_pieces(path: &Path, config: Json, ends: [&str; 2]) -> Result<Value> {
     let model = json!({"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
         "max_input_chars_per_word": 100, "vocab": table});
     let pre = json!({"type": "BertPreTokenizer"});
-    Ok(whole(added(&table, special, mask), normalizer, pre, between(path, &table, ends)?, model))
+    let pairs = if ends[0] == "<s>" { Pairs::Doubled } else { Pairs::Segments };
+    Ok(whole(added(&table, special, mask), normalizer, pre, between(path, &table, ends, pairs)?, model))
 }
 
 /// The model's own normaliser, if it has one.
@@ -291,7 +312,7 @@ fn xlm_roberta(path: &Path, bytes: &[u8]) -> Result<Value> {
     let special = added(&table, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "");
     let unigram = json!({"type": "Unigram", "unk_id": 3, "byte_fallback": false, "vocab": pieces});
     let normalizer = charsmap(&model).unwrap_or(Value::Null);
-    Ok(whole(special, normalizer, pre, between(path, &table, ["<s>", "</s>"])?, unigram))
+    Ok(whole(special, normalizer, pre, between(path, &table, ["<s>", "</s>"], Pairs::Doubled)?, unigram))
 }
 
 /// SigLIP: lower case, no ASCII punctuation, single spaces; the end token after every text.

@@ -1,5 +1,9 @@
 //! Strings → token ids, through a `tokenizer.json` of the `tokenizers` crate.
 
+mod pair;
+
+pub use pair::Pair;
+
 use super::bare::{Bare, SPECIAL};
 use super::clean::Cleaning;
 use super::rules::TextRules;
@@ -133,13 +137,7 @@ impl TextProcessor {
     }
 
     fn all_ids(&self, text: &str) -> Result<Vec<i64>> {
-        if text.len() > self.longest {
-            return Err(Error::Input(format!(
-                "a text of {} bytes, at most {} are taken; split it",
-                text.len(),
-                self.longest
-            )));
-        }
+        self.short(text)?;
         if self.simple
             && let Some(ids) = simple::with_special(&self.tokenizer, &self.rules.clean.apply(text))?
         {
@@ -154,7 +152,21 @@ impl TextProcessor {
             (_, clean) => self.tokenizer.encode_fast(clean.apply(text), true),
         };
         let encoding = encoding.map_err(Error::tokenizer)?;
-        let ids: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
+        self.checked(encoding.get_ids())
+    }
+
+    /// Refuses a text that would take too long.
+    fn short(&self, text: &str) -> Result<()> {
+        if text.len() > self.longest {
+            let (found, most) = (text.len(), self.longest);
+            return Err(Error::Input(format!("a text of {found} bytes, at most {most} are taken; split it")));
+        }
+        Ok(())
+    }
+
+    /// Ids that a tower can look up and tells from its padding.
+    fn checked(&self, ids: &[u32]) -> Result<Vec<i64>> {
+        let ids: Vec<i64> = ids.iter().map(|i| i64::from(*i)).collect();
         if ids.is_empty() {
             return Err(Error::Input("a text without tokens, and a tokenizer that adds none".into()));
         }
