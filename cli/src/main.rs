@@ -29,7 +29,6 @@ mod walk;
 
 use clap::{Parser, Subcommand};
 use error::Error;
-use std::process::ExitCode;
 use unisono_media::limits::{Spelling, spell};
 use unisono_torch_ext::threads;
 
@@ -100,15 +99,22 @@ static SHORT_WAITS: unsafe extern "C" fn(
     *const *const std::ffi::c_char,
 ) = threads::short_waits;
 
-fn main() -> ExitCode {
+fn main() -> ! {
     mapped::install();
     // A command that has options for limits says so when it takes them; of the others, no message may name one.
     spell(Spelling::Fixed);
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(said) => {
+            // Help and the version go to stdout, mistakes to stderr. Nobody is left to tell that neither can be written.
+            drop(said.print());
+            end(u8::try_from(said.exit_code()).unwrap_or(2))
+        }
+    };
     // Commands with an option or a recipe for it set it again.
     threads::set(None);
-    match run(&command) {
-        Ok(()) => ExitCode::SUCCESS,
+    end(match run(&command) {
+        Ok(()) => 0,
         Err(error) => {
             if let (Error::Interrupted(_), Some(line)) = (&error, error.line()) {
                 interrupt::farewell(&line);
@@ -116,7 +122,22 @@ fn main() -> ExitCode {
             if let Some(line) = error.line() {
                 out::note(&line);
             }
-            ExitCode::from(error.code())
+            error.code()
         }
+    })
+}
+
+/// Ends the process at once. Everything of ours is closed by now; what is left are libtorch's destructors, which take each of its thousands of
+/// operators out of its tables: a tenth of a second of every command.
+fn end(code: u8) -> ! {
+    use std::io::Write;
+    // Results were flushed when they were written.
+    drop(std::io::stdout().flush());
+    #[cfg(unix)]
+    // SAFETY: no more of this process runs.
+    unsafe {
+        libc::_exit(code.into())
     }
+    #[cfg(not(unix))]
+    std::process::exit(code.into())
 }

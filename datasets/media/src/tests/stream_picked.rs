@@ -17,6 +17,9 @@ fn picked_pixels_are_those_of_whole_frames() {
         while let Some(shape) = track.next(&mut data).unwrap() {
             frames.push((shape, data.clone()));
         }
+        drop(track);
+        let log = stream.ending.process.end().log.text;
+        assert!(!log.contains("dts"), "FFmpeg complains of our outputs: {log}");
         frames
     };
     let whole = read(&StreamOptions { whole: true, ..StreamOptions::default() });
