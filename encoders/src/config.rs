@@ -3,8 +3,11 @@
 mod audio;
 mod checks;
 mod clips;
+mod efficientnet;
 mod flops;
 mod htsat;
+mod image;
+mod kinds;
 mod model;
 mod prompts;
 mod read;
@@ -16,12 +19,16 @@ mod video;
 mod widths;
 
 pub use audio::AudioConfig;
+pub(crate) use efficientnet::BlockConfig;
+pub use efficientnet::{EfficientNetConfig, StageConfig};
 pub use htsat::HtsatConfig;
+pub use image::ImageConfig;
 pub use model::ModelConfig;
 pub use prompts::PromptConfig;
 pub use towers::{
-    ClassToken, ConvConfig, ImageConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
+    ClassToken, ConvConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig, VitConfig,
 };
+pub use unisono_nn::Padding;
 pub use unisono_nn::config::{
     Activation, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig, TransformerConfig, within,
 };

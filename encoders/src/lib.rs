@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod clips;
 pub mod config;
+pub mod conv;
 mod directory;
 mod embed;
 mod error;

@@ -27,7 +27,7 @@ pub(super) fn chinese_clip(source: &Checkpoint) -> Result<Plan> {
             projection: ProjectionConfig::Linear { bias: false },
             ..tower
         }),
-        image: Some(clip_vision(vision)?),
+        image: Some(clip_vision(vision)?.into()),
         audio: None,
         video: None,
         logit_bias: false,
