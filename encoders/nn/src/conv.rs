@@ -2,10 +2,12 @@
 
 mod folded;
 mod padding;
+mod shape;
 mod unit;
 
 pub use padding::Padding;
-pub use unit::{ConvNorm, ConvShape};
+pub use shape::ConvShape;
+pub use unit::ConvNorm;
 
 use crate::{Init, Mode, Result, Scope};
 use tch::Tensor;

@@ -1,7 +1,7 @@
 //! Layers written out: loops over places, channels and the kernel; norms and activations by their formulas.
 
 use super::*;
-use crate::Params;
+use crate::{Padding, Params};
 use tch::Device;
 
 fn wave(shape: &[i64], speed: f64) -> Tensor {
