@@ -1,4 +1,4 @@
-//! `unisono classify`: what images and audio files show, by labels that the model was never trained on.
+//! `unisono classify`: what images and audio files show, by labels that the model was never trained on, or by its own.
 
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_left_out, name_skipped, show_progress};
@@ -7,20 +7,21 @@ use crate::{interrupt, out, place, style};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_jobs::classify::{Labels, classify, fitting};
+use unisono_files::printable;
+use unisono_jobs::classify::{Labels, classify, classify_by_own_labels, fitting};
 use unisono_jobs::{Inputs, Modality, Skip};
 
-/// Say what images and audio files show, by labels of your own (zero-shot)
+/// Say what images and audio files show, by labels of your own (zero-shot) or by those that the model was trained on
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
-    /// One label a line
+    /// One label a line [default: the labels that the model was trained on, where it has a classifier]
     #[arg(long, value_name = "FILE")]
-    labels: PathBuf,
+    labels: Option<PathBuf>,
     /// One prompt a line, {} for the label; a label's embedding is the mean over its prompts [default: a photo of a {}. | the sound of {}.]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "labels")]
     templates: Option<PathBuf>,
     /// Labels shown a file
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -37,29 +38,44 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
-    let labels = Labels::read(&args.labels, args.templates.as_deref())?;
+    let labels =
+        args.labels.as_deref().map(|path| Labels::read(path, args.templates.as_deref())).transpose()?;
     let (device, options) = (args.how.device.get()?, args.how.options());
     let embedder = args.how.load(&place::model(&args.model)?, device)?;
+    let own = match (&labels, embedder.model().classifier()) {
+        (Some(_), _) => None,
+        (None, Some(classifier)) => Some(classifier.modality),
+        (None, None) => {
+            let message = "this model has no labels of its own: expected --labels FILE, one label a line";
+            return Err(Error::Usage(message.into()));
+        }
+    };
     let inputs = Inputs { paths: args.files.clone(), ..Inputs::default() };
     let listing = inputs.list(&[Modality::Image, Modality::Audio, Modality::Video])?;
     let passed_over = listing.left_out.clone();
-    let (listing, left_out) = fitting(listing, &embedder.model().embeds())?;
+    let (listing, left_out) = fitting(listing, &embedder.model().embeds(), own)?;
     let mut meter = Meter::new();
     let top = usize::from(args.top);
-    let (found, skipped) =
-        classify(&embedder, listing, &labels, top, &options, &mut show_progress(&mut meter))?;
+    let (found, skipped) = match &labels {
+        Some(labels) => classify(&embedder, listing, labels, top, &options, &mut show_progress(&mut meter))?,
+        None => classify_by_own_labels(&embedder, listing, top, &options, &mut show_progress(&mut meter))?,
+    };
     meter.finish();
     if args.json {
         return out::json(
             &json!({ "files": found, "skipped": skipped, "left_out": left_out, "left_out_kinds": passed_over.kinds }),
         );
     }
-    let width = labels.names().iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    // Of a thousand labels of its own those count that are shown.
+    let shown = || found.iter().flat_map(|file| &file.guesses).map(|guess| guess.label.chars().count()).max();
+    let given = labels.as_ref().map(|l| l.names().iter().map(|n| n.chars().count()).max());
+    let width = given.unwrap_or_else(shown).unwrap_or(0);
     let mut text = String::new();
     for file in &found {
         text += &format!("{}\n", file.id);
         for guess in &file.guesses {
-            text += &format!("  {:width$}  {:5.1} %\n", guess.label, 100.0 * guess.probability);
+            let label = printable(&guess.label).to_string();
+            text += &format!("  {label:width$}  {:5.1} %\n", 100.0 * guess.probability);
         }
     }
     name_skipped(&skipped);

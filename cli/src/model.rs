@@ -107,7 +107,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             })
             .collect();
         return out::json(&json!({"path": dir, "family": family, "embed_dim": model.config().embed_dim,
-            "parameters": model.params().count(), "understands": abilities, "towers": towers, "loaded": report.loaded, "cast": report.cast,
+            "parameters": model.params().count(), "understands": abilities, "towers": towers, "classifier": model.classifier(), "loaded": report.loaded, "cast": report.cast,
             "ignored": report.ignored}));
     }
     let mut text = format!(
@@ -124,6 +124,15 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             Some(c) => format!("{name} processor\n{}", describe::table(&c)),
             None => format!("{name} processor {missing}\n"),
         };
+    }
+    if let Some(classifier) = model.classifier() {
+        let count = style::thousands(parameters(&model, "classifier."));
+        let shown: Vec<String> =
+            classifier.labels.iter().take(5).map(|label| printable(label).to_string()).collect();
+        let more = if classifier.labels.len() > shown.len() { ", …" } else { "" };
+        let mut settings = serde_json::to_value(classifier).unwrap_or_default();
+        settings["labels"] = format!("{}: {}{more}", classifier.labels.len(), shown.join(", ")).into();
+        text += &format!("\nclassifier: {count} parameters\n{}", describe::table(&settings));
     }
     if let Some(Err(e)) = &understands {
         text += &format!("\nunderstands: nothing, its part above the towers cannot be read: {e}\n");

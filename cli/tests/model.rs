@@ -145,6 +145,45 @@ fn classify_ranks_labels_with_probabilities() {
 }
 
 /// A model need not both see and hear: what it has no tower for is left out and named.
+/// Without labels a model answers with those that it was trained on, where it has a classifier.
+#[test]
+fn classify_answers_with_the_models_own_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    tiny::collection(dir.path(), 2);
+    let model = checkpoint("head-vit");
+    let args = ["classify", "--model", s(&model), s(dir.path())];
+    let report = json(args.iter().chain(&["--json", "--top", "6"]));
+    let files = report["files"].as_array().unwrap();
+    assert_eq!((files.len(), report["left_out"].as_array().unwrap().len()), (2, 2), "{report}");
+    let loaded = unisono_encoders::Model::load(&model, tch::Device::Cpu).unwrap();
+    let labels = &loaded.classifier().unwrap().labels;
+    for file in files {
+        let image = image::open(file["id"].as_str().unwrap()).unwrap().to_rgb8();
+        let prepared = loaded.image_processor().unwrap().prepare(&image);
+        let logits = loaded.class_logits([unisono_encoders::Input::Image(&prepared)]).unwrap();
+        let want = Vec::<f64>::try_from(logits.softmax(-1, tch::Kind::Double).view([-1])).unwrap();
+        let mut order: Vec<usize> = (0..want.len()).collect();
+        order.sort_by(|a, b| want[*b].total_cmp(&want[*a]));
+        for (guess, i) in file["guesses"].as_array().unwrap().iter().zip(order) {
+            assert_eq!(guess["label"], labels[i].as_str());
+            assert!((guess["probability"].as_f64().unwrap() - want[i]).abs() < 1e-6, "{guess}");
+        }
+    }
+    let text = succeeds(args.iter().chain(&["--top", "1"]));
+    assert_eq!(text.lines().count(), 4, "{text}");
+    let labels = dir.path().join("l.txt");
+    fs::write(&labels, "bus\ncat\n").unwrap();
+    let e = fails(args.iter().chain(&["--labels", s(&labels)]));
+    assert!(e.contains("this model reads no labels: it has no text tower"), "{e}");
+    let said = succeeds(["model", "inspect", s(&model)]);
+    assert!(
+        said.contains("classifier: 78 parameters") && said.contains("6: tench, crane, goldfish"),
+        "{said}"
+    );
+    let whole = json(["model", "inspect", "--json", s(&model)]);
+    assert_eq!(whole["classifier"]["labels"][5], "ägypten");
+}
+
 #[test]
 fn classify_takes_what_the_model_has_a_tower_for() {
     use unisono_encoders::Modality::{Audio, Image, Text};

@@ -2,6 +2,7 @@
 
 mod audio;
 mod checks;
+mod classifier;
 mod clips;
 mod efficientnet;
 mod flops;
@@ -19,6 +20,7 @@ mod video;
 mod widths;
 
 pub use audio::AudioConfig;
+pub use classifier::{ClassifierConfig, ClassifierInput, Score};
 pub(crate) use efficientnet::BlockConfig;
 pub use efficientnet::{EfficientNetConfig, StageConfig};
 pub use htsat::HtsatConfig;

@@ -85,6 +85,9 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
             "a table for videos besides",
         ));
     }
+    if c.classifier.is_some() {
+        return Err(cannot(format, "expected towers only", "a classifier besides"));
+    }
     let patch = match image.stem {
         StemConfig::Patch { size: [h, w], stride: None } if h == w => h,
         _ => return Err(cannot(format, "expected a stem of square patches", "another")),

@@ -117,7 +117,7 @@ impl Model {
         })
     }
 
-    fn run(&self, inputs: &[Input], pass: &Pass, tokens: bool) -> Result<Features> {
+    pub(crate) fn run(&self, inputs: &[Input], pass: &Pass, tokens: bool) -> Result<Features> {
         if let Some(seed) = pass.draws {
             tch::manual_seed(seed as i64);
         }

@@ -3,6 +3,8 @@
 //! Start at [`Model`]: it loads a model directory and embeds strings, images and samples.
 
 pub mod batch;
+mod classifier;
+mod classify;
 pub mod clips;
 pub mod config;
 pub mod conv;

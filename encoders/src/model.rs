@@ -1,5 +1,6 @@
 //! A model: towers, projections and processors together. What they make of inputs is in `features.rs`.
 
+use crate::classifier::Classifier;
 use crate::config::ModelConfig;
 use crate::config::VideoConfig;
 use crate::projection::Projection;
@@ -28,6 +29,7 @@ pub struct Model {
     projections: BTreeMap<Modality, Projection>,
     logit_scales: BTreeMap<(Modality, Modality), Tensor>,
     logit_biases: BTreeMap<(Modality, Modality), Tensor>,
+    pub(crate) classifier: Option<Classifier>,
     processors: Processors,
     device: Device,
     precision: Precision,
@@ -98,6 +100,8 @@ impl Model {
                 }
             }
         }
+        let head = config.classifier.as_ref();
+        let head = head.map(|c| Classifier::new(&root.child("classifier"), c, &config)).transpose()?;
         Ok(Self {
             config,
             params: root.finish(),
@@ -105,6 +109,7 @@ impl Model {
             projections,
             logit_scales,
             logit_biases,
+            classifier: head,
             processors,
             device,
             precision: Precision::Fp32,
@@ -130,6 +135,13 @@ impl Model {
             }
             Ok(model)
         })
+    }
+
+    /// The same model without its classifier: labels are of the tower as it was trained for them.
+    pub fn without_classifier(mut self) -> Self {
+        (self.config.classifier, self.classifier) = (None, None);
+        self.params.remove_below("classifier");
+        self
     }
 
     /// Prepares the towers for inference: weights are packed for the fastest kernels, in `precision`. Parameters that change

@@ -161,7 +161,8 @@ impl Pool {
     }
 }
 
-fn mean(tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+/// `[B, T, W]` → `[B, W]`: the mean of the real tokens.
+pub(crate) fn mean(tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let Some(mask) = mask else {
         return Ok(tokens.f_mean_dim([1i64].as_slice(), false, Kind::Float)?);
     };

@@ -60,9 +60,7 @@ fn towers() -> Model {
             pooling: Pooling::Mean,
             projection: ProjectionConfig::default(),
         })),
-        audio: None,
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::default()
     };
     let processors = Processors { text: Some(text), image: Some(ImageProcessor::new(16)), audio: None };
     Model::new(config, processors, 3, Device::Cpu).unwrap()

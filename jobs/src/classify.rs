@@ -1,4 +1,9 @@
-//! Zero-shot classification (Radford et al. 2021): a file is compared with labels, each the mean of its prompts' vectors.
+//! Zero-shot classification (Radford et al. 2021): a file is compared with labels, each the mean of its prompts' vectors. Beside it that by the
+//! labels that a model was trained on.
+
+mod own;
+
+pub use own::classify_by_own_labels;
 
 use crate::{EmbedOptions, Embedder, Error, Flow, Items, Listing, Progress, Result, Skip, Vectors, embed};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +85,8 @@ impl Labels {
 pub struct Guess {
     /// The label.
     pub label: String,
-    /// Softmax over the labels of the scaled similarities; with a model trained by sigmoid loss each label's own probability.
+    /// Softmax over the labels of the scaled similarities, or of what a classifier says; with a model trained by sigmoid loss, or a classifier of
+    /// several labels at once, each label's own probability.
     pub probability: f64,
 }
 
@@ -93,14 +99,14 @@ pub struct Classified {
     pub guesses: Vec<Guess>,
 }
 
-/// What of a listing can be classified by a model that embeds `has`: images where it sees, audio files where it hears. The others, videos
-/// among them, come back with their reasons: a folder may hold every kind.
+/// What of a listing can be classified by a model that embeds `has`: images where it sees, audio files where it hears; where its own labels are taken,
+/// what is `of` the modality of those. The others, videos among them, come back with their reasons: a folder may hold every kind.
 ///
 /// # Errors
 /// A model that reads no texts, or neither sees nor hears; nothing that it can classify.
-pub fn fitting(listing: Listing, has: &[Modality]) -> Result<(Listing, Vec<Skip>)> {
+pub fn fitting(listing: Listing, has: &[Modality], of: Option<Modality>) -> Result<(Listing, Vec<Skip>)> {
     let names = || has.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
-    if !has.contains(&Modality::Text) {
+    if of.is_none() && !has.contains(&Modality::Text) {
         return Err(Error::Input(format!(
             "this model reads no labels: it has no text tower; it has: {}",
             names()
@@ -110,7 +116,10 @@ pub fn fitting(listing: Listing, has: &[Modality]) -> Result<(Listing, Vec<Skip>
         return Err(Error::Input(format!("this model neither sees nor hears; it has: {}", names())));
     }
     let reason = |m: Modality| match m {
-        Modality::Image | Modality::Audio if has.contains(&m) => None,
+        Modality::Image | Modality::Audio if has.contains(&m) && of.is_none_or(|of| of == m) => None,
+        Modality::Image | Modality::Audio if has.contains(&m) => {
+            Some(format!("its modality is {m}, the model's own labels are of another"))
+        }
         Modality::Image | Modality::Audio => {
             Some(format!("this model has no {m} tower; it has: {}", names()))
         }
@@ -262,12 +271,16 @@ mod tests {
                 "its modality is video; classified are images and audio files",
             ),
         ] {
-            let (listing, out) = fitting(both(), has).unwrap();
+            let (listing, out) = fitting(both(), has, None).unwrap();
             let ids: Vec<String> = listing.items.iter().map(|i| i.id).collect();
             assert_eq!((ids.join(" "), out.len()), (kept.join(" "), 3 - kept.len()));
             assert!(out[0].reason.starts_with(reason), "{:?}", out[0]);
         }
-        let said = |listing, has: &[Modality]| fitting(listing, has).unwrap_err().to_string();
+        let (listing, out) = fitting(both(), &[Image], Some(Image)).unwrap();
+        assert_eq!((listing.items.len(), out.len()), (1, 2));
+        let (_, out) = fitting(both(), &[Image, Audio], Some(Audio)).unwrap();
+        assert_eq!(out[0].reason, "its modality is image, the model's own labels are of another");
+        let said = |listing, has: &[Modality]| fitting(listing, has, None).unwrap_err().to_string();
         assert!(said(both(), &[Image]).contains("no text tower"));
         assert!(said(both(), &[Text]).contains("neither sees nor hears"));
         let audio = Listing { items: [file("/b.wav", Audio)].into(), ..Listing::default() };

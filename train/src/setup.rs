@@ -136,7 +136,8 @@ pub(crate) fn sums(sampler: &Sampler) -> Result<BTreeMap<PathBuf, String>> {
 /// A tower without its processor, impossible sizes.
 pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
     if let Some(init) = &recipe.init {
-        let model = Model::load(&checkpoint::model_dir(init), device)?;
+        // No objective trains a classifier: it would stay behind its tower.
+        let model = Model::load(&checkpoint::model_dir(init), device)?.without_classifier();
         return fitting(
             recipe,
             match &recipe.video {

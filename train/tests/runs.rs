@@ -88,4 +88,7 @@ fn recipes_refuse_what_they_do_not_know() {
         assert!(e.contains(says), "{set}: {e}");
     }
     assert!(load("steps = ", &[]).is_err());
+    let head = "[model.classifier]\nmodality = \"image\"\nlabels = [\"bus\"]\n[model.text]";
+    let e = load(&good.replacen("[model.text]", head, 1), &[]).unwrap_err();
+    assert!(e.contains("model.classifier: no objective trains a classifier"), "{e}");
 }

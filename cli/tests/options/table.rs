@@ -133,6 +133,8 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("transcribe --model speech --json --format srt audio.wav", "--json prints JSON"),
     ("transcribe --model speech --language xx audio.wav", "--language xx: expected one of de, en, fr"),
     ("transcribe --model speech --frames 3 audio.wav", "unexpected argument '--frames'"),
+    ("classify --model model photos", "this model has no labels of its own: expected --labels FILE"),
+    ("classify --model model --templates templates.txt photos", "--labels <FILE>"),
     ("train recipe.toml --out run --set stepz=3", "did you mean `steps`"),
     ("train recipe.toml --out run --set optimizer.lr=-1", "optimizer.lr: expected a positive number"),
     ("train recipe.toml --out run --without NOBODY", "no [[data]] or protocol of that name"),

@@ -61,6 +61,11 @@ impl Params {
         wanted.map(|(n, p)| (n.clone(), p.tensor.shallow_clone())).collect()
     }
 
+    /// Forgets everything below the scope of this name.
+    pub fn remove_below(&mut self, scope: &str) {
+        self.entries.retain(|name, _| name.strip_prefix(scope).is_none_or(|rest| !rest.starts_with('.')));
+    }
+
     /// The parameters of several parts, each part's names behind its prefix; the tensors are shared.
     pub fn joined(parts: &[(&str, &Self)]) -> Self {
         let all = parts.iter().flat_map(|(prefix, part)| {

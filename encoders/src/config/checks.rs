@@ -52,6 +52,9 @@ impl ModelConfig {
             }
             None => {}
         }
+        if let Some(classifier) = &self.classifier {
+            classifier.validate(self)?;
+        }
         match &self.video {
             Some(video) => video.validate(self),
             None => Ok(()),
@@ -92,6 +95,24 @@ impl VitConfig {
             return Err(Error::config("image.flexible", "needs a patch stem without overlap"));
         }
         i.projection.validate("image.projection", i.out_width(), embed_dim)
+    }
+}
+
+impl ClassifierConfig {
+    fn validate(&self, model: &ModelConfig) -> Result<()> {
+        self.width(model)?;
+        within("classifier.labels", i64::try_from(self.labels.len()).unwrap_or(i64::MAX), 1 << 16)?;
+        if self.input == ClassifierInput::FirstMean && model.prefix(self.modality) == 0 {
+            let message = "first_mean needs a tower with a prefix token, this one has none";
+            return Err(Error::config("classifier.input", message));
+        }
+        match self.norm_eps {
+            Some(eps) if !(eps > 0.0 && eps <= 1.0) => {
+                let message = format!("expected a number above 0 and at most 1, found {eps}");
+                Err(Error::config("classifier.norm_eps", message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

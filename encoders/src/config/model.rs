@@ -1,11 +1,11 @@
 //! A model as a whole.
 
 use super::read::Written;
-use super::{AudioConfig, ImageConfig, TextConfig, VideoConfig};
+use super::{AudioConfig, ClassifierConfig, ImageConfig, TextConfig, VideoConfig};
 use serde::{Deserialize, Serialize};
 
 /// A model: up to three towers and the space that they share.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct ModelConfig {
     /// Dimension D of the shared space.
@@ -25,6 +25,9 @@ pub struct ModelConfig {
     /// A learned number is added to the scaled cosines of each pair of modalities (SigLIP, Zhai et al. 2023).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logit_bias: bool,
+    /// What one of the towers was trained to tell apart, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierConfig>,
 }
 
 impl TryFrom<Written> for ModelConfig {
@@ -34,7 +37,7 @@ impl TryFrom<Written> for ModelConfig {
             (Some(_), Some(_)) => return Err("htsat: expected one audio tower, found audio besides".into()),
             (audio, htsat) => audio.or(htsat.map(AudioConfig::Htsat)),
         };
-        let Written { embed_dim, text, image, video, logit_bias, .. } = w;
-        Ok(Self { embed_dim, text, image, audio, video, logit_bias })
+        let Written { embed_dim, text, image, video, logit_bias, classifier, .. } = w;
+        Ok(Self { embed_dim, text, image, audio, video, logit_bias, classifier })
     }
 }

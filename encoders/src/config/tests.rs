@@ -17,7 +17,7 @@ fn text(width: i64, heads: i64) -> ModelConfig {
         pooler: false,
         projection: ProjectionConfig::default(),
     };
-    ModelConfig { embed_dim: 8, text: Some(text), image: None, audio: None, video: None, logit_bias: false }
+    ModelConfig { embed_dim: 8, text: Some(text), ..ModelConfig::default() }
 }
 
 #[test]
@@ -32,8 +32,7 @@ fn impossible_sizes_are_named() {
     let mut c = text(12, 3);
     c.embed_dim = 0;
     assert!(c.validate().unwrap_err().to_string().starts_with("embed_dim: expected 1 to"));
-    let none =
-        ModelConfig { embed_dim: 8, text: None, image: None, audio: None, video: None, logit_bias: false };
+    let none = ModelConfig { embed_dim: 8, ..ModelConfig::default() };
     assert!(none.validate().is_err());
 }
 
@@ -113,4 +112,31 @@ fn audio_towers_are_read_as_they_were_written() {
     assert!(wrong.contains("unknown field `"), "{wrong}");
     let both = format!(r#"{{"embed_dim": 8, "audio": {plain}, "htsat": {htsat}}}"#);
     assert!(read(both).unwrap_err().to_string().contains("one audio tower"));
+}
+
+#[test]
+fn a_classifier_is_of_a_tower_that_is_there() {
+    let of = |change: &dyn Fn(&mut ClassifierConfig)| {
+        let labels = vec!["bus".to_owned(), "bus".to_owned()];
+        let mut classifier = ClassifierConfig {
+            modality: crate::Modality::Text,
+            input: ClassifierInput::Pooled,
+            norm_eps: None,
+            score: Score::Softmax,
+            labels,
+        };
+        change(&mut classifier);
+        ModelConfig { classifier: Some(classifier), ..text(12, 3) }
+    };
+    let said = |change: &dyn Fn(&mut ClassifierConfig)| of(change).validate().unwrap_err().to_string();
+    of(&|_| ()).validate().unwrap();
+    let written = serde_json::to_value(of(&|c| c.norm_eps = Some(1e-6))).unwrap();
+    assert_eq!(serde_json::from_value::<ModelConfig>(written).unwrap(), of(&|c| c.norm_eps = Some(1e-6)));
+    let e = said(&|c| c.modality = crate::Modality::Audio);
+    assert_eq!(e, "classifier.modality: the model has no tower for audio");
+    assert!(said(&|c| c.labels.clear()).starts_with("classifier.labels: expected 1 to 65536, found 0"));
+    assert!(said(&|c| c.norm_eps = Some(f64::NAN)).starts_with("classifier.norm_eps: expected"));
+    assert!(
+        said(&|c| c.input = ClassifierInput::FirstMean).starts_with("classifier.input: first_mean needs")
+    );
 }

@@ -1,10 +1,10 @@
 //! What widths and sizes a configuration comes to.
 
 use super::{
-    AudioConfig, ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, SpectrogramConfig, StemConfig,
-    TextConfig, VideoConfig, VitConfig,
+    AudioConfig, ClassifierConfig, ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig,
+    Size, SpectrogramConfig, StemConfig, TextConfig, VideoConfig, VitConfig,
 };
-use crate::Modality;
+use crate::{Error, Modality, Result};
 
 impl Pooling {
     /// Width of the pooled vector of tokens of this width.
@@ -116,8 +116,28 @@ impl ModelConfig {
         }
     }
 
+    /// Tokens of a tower that are no input's: a class token, registers.
+    pub(crate) fn prefix(&self, modality: Modality) -> i64 {
+        match (modality, &self.audio) {
+            (Modality::Image, _) => self.image.as_ref().map_or(0, ImageConfig::prefix),
+            (Modality::Audio, Some(AudioConfig::Transformer(c))) => c.prefix,
+            _ => 0,
+        }
+    }
+
     /// How it watches videos: whatever sees images does.
     pub fn video_config(&self) -> Option<VideoConfig> {
         self.video.clone().or_else(|| self.image.as_ref().map(|_| VideoConfig::default()))
+    }
+}
+
+impl ClassifierConfig {
+    /// Width of what its linear layer takes.
+    pub(crate) fn width(&self, model: &ModelConfig) -> Result<i64> {
+        let Some((width, _)) = model.projection(self.modality) else {
+            let message = format!("the model has no tower for {}", self.modality);
+            return Err(Error::config("classifier.modality", message));
+        };
+        Ok(if self.input == ClassifierInput::FirstMean { 2 * width } else { width })
     }
 }

@@ -5,14 +5,18 @@
 //! - **norms**: layer norms, 1e-12; the last one over all tokens
 //! - **pooling**: the mean of the two prefix tokens
 //! - **projection**: none
+//! - **classifier**: a layer norm and a linear layer over the pooled vector
 //! - **processor**: Kaldi's mel filter banks, `LogMel` by `MelConfig::from_hugging_face`
-//! - **map**: `vit_blocks.map`, `ast_audio.map`
+//! - **map**: `vit_blocks.map`, `ast_audio.map`, `classifier.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 8.3e-7
 
-use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, blocks, plan, prefix, qkv_bias};
+use super::classifier::{self, Place};
+use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, blocks, plan, prefix, qkv_bias, towers};
 use super::source::{Checkpoint, Plan};
-use crate::Result;
-use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig};
+use crate::config::{
+    AudioConfig, ClassifierInput, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig,
+};
+use crate::{Modality, Result};
 use unisono_nn::Map;
 
 const AST: &str = include_str!("../../maps/ast_audio.map");
@@ -22,8 +26,8 @@ pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
     let patch = json.int("patch_size", 16)?;
     let strides = [json.int("time_stride", 10)?, json.int("frequency_stride", 10)?];
     let transformer = blocks(json, BASE, "gelu", 1e-12)?;
+    let (width, eps) = (transformer.width, transformer.norm_eps);
     let config = ModelConfig {
-        embed_dim: transformer.width,
         audio: Some(AudioConfig::Transformer(SpectrogramConfig {
             mels: json.int("num_mel_bins", 128)?,
             max_frames: json.int("max_length", 1024)?,
@@ -34,14 +38,18 @@ pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
             pooling: Pooling::Prefix,
             projection: ProjectionConfig::None,
         })),
-        text: None,
-        image: None,
-        video: None,
-        logit_bias: false,
+        ..towers(width)
     };
     let p = prefix(source, &["", "audio_spectrogram_transformer."], "embeddings.cls_token")?;
     let mut map = Map::default();
     map.add(VIT_BLOCKS, &[("m", "audio"), ("bias", &qkv_bias(json, VIT_ATTENTION)?), ("p", &p)])?;
     map.add(AST, &[("p", &p)])?;
-    plan(source, config, map)
+    let place = Place {
+        modality: Modality::Audio,
+        input: ClassifierInput::Pooled,
+        linear: "classifier.dense",
+        norm: Some(("classifier.layernorm", eps)),
+    };
+    let classifier = classifier::read(source, &place, &mut map)?;
+    plan(source, ModelConfig { classifier, ..config }, map)
 }

@@ -73,9 +73,7 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
             pooling: Pooling::First,
             projection,
         })),
-        audio: None,
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::default()
     };
     let mut map = Map::default();
     map.add(IMAGE, &[("p", "vision_model.")])?;

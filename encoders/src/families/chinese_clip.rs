@@ -28,9 +28,7 @@ pub(super) fn chinese_clip(source: &Checkpoint) -> Result<Plan> {
             ..tower
         }),
         image: Some(clip_vision(vision)?.into()),
-        audio: None,
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::default()
     };
     let mut map = Map::default();
     bert::add_bert(&mut map, "text_model.", &vars)?;

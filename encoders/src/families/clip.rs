@@ -6,15 +6,18 @@
 //! - **pooling**: the class token; the end token, or the highest id in checkpoints that name none
 //! - **projection**: linear, without a bias; one logit scale
 //! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`; CLIP's byte-pair tokenizer
+//! - **classifier**: linear, over the mean of the patches before the last norm; `CLIPForImageClassification` has no text tower
 //! - **alone**: `clip_text_model`, `clip_vision_model`, with a projection or without
-//! - **map**: `clip_blocks.map`, `clip_text.map`, `clip_image.map`, `logits.map`
+//! - **map**: `clip_blocks.map`, `clip_text.map`, `clip_image.map`, `logits.map`, `classifier.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
-use super::common::{BASE, LOGITS, blocks, plan, prefix, towers};
+use super::classifier::{self, Place};
+use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
-    FinalNorm, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, TransformerConfig, VitConfig,
+    ClassifierInput, FinalNorm, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    TransformerConfig, VitConfig,
 };
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
@@ -61,16 +64,23 @@ pub(super) fn clip_text(text: Json) -> Result<TextConfig> {
 }
 
 pub(super) fn clip(source: &Checkpoint) -> Result<Plan> {
+    let mut map = Map::default();
+    if let Some(head) = classifier::read(source, &Place::image(ClassifierInput::Mean), &mut map)? {
+        // Its class keeps the whole configuration, and the image tower alone.
+        source.config.pass_over(&["text_config", "projection_dim"]);
+        let tower = clip_vision(source.config.object("vision_config"))?;
+        map.add(BLOCKS, &[("m", "image"), ("p", "vision_model.")])?;
+        map.add(IMAGE, &[("p", "vision_model.")])?;
+        let tower = alone(VitConfig { projection: ProjectionConfig::None, ..tower });
+        return plan(source, ModelConfig { classifier: Some(head), ..tower }, map);
+    }
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let config = ModelConfig {
         embed_dim: source.config.int("projection_dim", 512)?,
         text: Some(clip_text(text)?),
         image: Some(clip_vision(vision)?.into()),
-        audio: None,
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::default()
     };
-    let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;
     map.add(TEXT, &[("p", "text_model."), ("projection", "text_projection")])?;
     map.add(BLOCKS, &[("m", "image"), ("p", "vision_model.")])?;

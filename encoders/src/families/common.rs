@@ -54,7 +54,7 @@ pub(super) const VIT_ATTENTION: &str = "{p}encoder.layer.{l}.attention.attention
 
 /// A model without towers, to be filled.
 pub(super) fn towers(embed_dim: i64) -> ModelConfig {
-    ModelConfig { embed_dim, text: None, image: None, audio: None, video: None, logit_bias: false }
+    ModelConfig { embed_dim, ..ModelConfig::default() }
 }
 
 /// An image tower alone.

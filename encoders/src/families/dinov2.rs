@@ -5,14 +5,19 @@
 //! - **norms**: layer norms, 1e-6; the last one over all tokens
 //! - **pooling**: the class token
 //! - **projection**: none
+//! - **classifier**: linear, over the class token and the mean of the patches
 //! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`
-//! - **map**: `dinov2_image.map`
+//! - **map**: `dinov2_image.map`, `classifier.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 4.8e-7
 
+use super::classifier::{self, Place};
 use super::common::{VIT_ATTENTION, alone, plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
-use crate::config::{Activation, Pooling, ProjectionConfig, StemConfig, TransformerConfig, VitConfig};
+use crate::config::{
+    Activation, ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, TransformerConfig,
+    VitConfig,
+};
 use unisono_nn::Map;
 use unisono_processors::{ImageProcessor, Size};
 
@@ -75,5 +80,6 @@ pub(super) fn dinov2(source: &Checkpoint) -> Result<Plan> {
     ];
     let mut map = Map::default();
     map.add(DINOV2, &vars)?;
-    plan(source, config, map)
+    let classifier = classifier::read(source, &Place::image(ClassifierInput::FirstMean), &mut map)?;
+    plan(source, ModelConfig { classifier, ..config }, map)
 }

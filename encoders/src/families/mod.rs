@@ -7,6 +7,7 @@ mod blip;
 mod borrowed;
 mod chinese_clip;
 mod clap;
+mod classifier;
 mod clip;
 mod common;
 mod dinov2;

@@ -67,9 +67,8 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         embed_dim: dim,
         text: Some(text),
         image: Some(image.into()),
-        audio: None,
-        video: None,
         logit_bias,
+        ..ModelConfig::default()
     };
     let text_processor = text_processor(dir, model.object("text_cfg"), &config, padding)?;
     whole.finish(&Keys::new(&[KEYS])?, "")?;

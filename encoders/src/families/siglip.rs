@@ -6,15 +6,19 @@
 //! - **pooling**: images: a learned query and a feed-forward part (`map`); texts: the last token, padding included
 //! - **projection**: none for images; linear with a bias for texts; a logit scale and a logit bias
 //! - **processor**: both edges are resized, or NaFlex's patches; texts are padded to the context length and not masked
+//! - **classifier**: linear, over the mean of the patches; `SiglipForImageClassification` and that of SigLIP 2 have no text tower
 //! - **alone**: `siglip_text_model`, `siglip_vision_model` and those of `siglip2`
-//! - **map**: `clip_blocks.map`, `clip_text.map`, `siglip_image.map`, `logits.map`
+//! - **map**: `clip_blocks.map`, `clip_text.map`, `siglip_image.map`, `logits.map`, `classifier.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 7.7e-7
 
+use super::classifier::{self, Place};
 use super::clip::{BLOCKS, TEXT};
 use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
-use crate::config::{ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, VitConfig};
+use crate::config::{
+    ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, VitConfig,
+};
 use unisono_nn::Map;
 use unisono_processors::{Json, Size};
 
@@ -68,6 +72,14 @@ fn add_image(map: &mut Map, p: &str, width: i64) -> Result<()> {
 
 pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
     let vision = source.config.object("vision_config");
+    let mut map = Map::default();
+    if let Some(head) = classifier::read(source, &Place::image(ClassifierInput::Mean), &mut map)? {
+        // Its class keeps the whole configuration, and the image tower alone.
+        source.config.pass_over(&["text_config"]);
+        let tower = image_tower(vision, source.family == "siglip2")?;
+        add_image(&mut map, "vision_model.", tower.transformer.width)?;
+        return plan(source, ModelConfig { classifier: Some(head), ..alone(tower) }, map);
+    }
     let (text, dim) = text_tower(source.config.object("text_config"))?;
     let image = image_tower(vision, source.family == "siglip2")?;
     let width = image.transformer.width;
@@ -75,7 +87,6 @@ pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
         let expected = format_args!("the width of the images' embeddings, {width}");
         return Err(source.config.object("text_config").wrong("projection_size", expected).into());
     }
-    let mut map = Map::default();
     add_text(&mut map, "text_model.")?;
     add_image(&mut map, "vision_model.", width)?;
     map.add(LOGITS, &[("pair", "text_image")])?;

@@ -5,14 +5,16 @@
 //! - **norms**: layer norms, 1e-12; the last one over all tokens
 //! - **pooling**: the class token
 //! - **projection**: none
+//! - **classifier**: linear, over the class token
 //! - **processor**: Hugging Face's file, read by `ImageProcessor::from_hugging_face`
-//! - **map**: `vit_blocks.map`, `vit_image.map`
+//! - **map**: `vit_blocks.map`, `vit_image.map`, `classifier.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
+use super::classifier::{self, Place};
 use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, alone, blocks, plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
-use crate::config::{Pooling, ProjectionConfig, StemConfig, VitConfig};
+use crate::config::{ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, VitConfig};
 use unisono_nn::Map;
 use unisono_processors::Size;
 
@@ -33,5 +35,6 @@ pub(super) fn vit(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     map.add(VIT_BLOCKS, &[("m", "image"), ("bias", &qkv_bias(json, VIT_ATTENTION)?), ("p", &p)])?;
     map.add(VIT, &[("p", &p)])?;
-    plan(source, config, map)
+    let classifier = classifier::read(source, &Place::image(ClassifierInput::Pooled), &mut map)?;
+    plan(source, ModelConfig { classifier, ..config }, map)
 }

@@ -57,9 +57,6 @@ pub(super) fn tower(mels: i64, positions: i64, transformer: TransformerConfig) -
             pooling: Pooling::Mean,
             projection: ProjectionConfig::None,
         })),
-        text: None,
-        image: None,
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::default()
     }
 }

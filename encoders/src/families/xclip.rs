@@ -53,9 +53,8 @@ pub(super) fn xclip(source: &Checkpoint) -> Result<Plan> {
             transformer: TransformerConfig { messages: true, ..image.transformer.clone() },
             ..image
         })),
-        audio: None,
         video: Some(video),
-        logit_bias: false,
+        ..ModelConfig::default()
     };
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;

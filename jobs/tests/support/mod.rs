@@ -57,8 +57,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         text: has(Modality::Text).then_some(text),
         image: has(Modality::Image).then(|| image.into()),
         audio: has(Modality::Audio).then(|| audio.into()),
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::default()
     };
     let processors = Processors {
         text: has(Modality::Text).then(|| TextProcessor::new(tokenizer, 16, 300).unwrap()),

@@ -12,6 +12,10 @@ impl Recipe {
             (Some(_), None) if self.video.is_some() => {
                 return Err(Error::setting("video", "goes with init; beside [model] it is [model.video]"));
             }
+            (Some(model), None) if model.classifier.is_some() => {
+                let message = "no objective trains a classifier; leave the table out";
+                return Err(Error::setting("model.classifier", message));
+            }
             (Some(model), None) => model.validate()?,
             (None, Some(_)) => {}
             (Some(_), Some(_)) => {
