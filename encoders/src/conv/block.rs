@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::config::{Activation, BlockConfig, EfficientNetConfig};
 use tch::{Kind, Tensor};
-use unisono_nn::{Conv2d, ConvNorm, ConvShape, Pass, Precision, Scope};
+use unisono_nn::{ConvNorm, ConvShape, Linear, Pass, Precision, Scope};
 
 /// One block.
 #[derive(Debug)]
@@ -55,6 +55,10 @@ impl Block {
         for layer in self.expand.iter_mut().chain([&mut self.depthwise, &mut self.project]) {
             layer.prepare(precision)?;
         }
+        // One row an image: nothing is gained by less precise numbers.
+        for layer in self.squeeze.iter_mut().flat_map(|s| [&mut s.reduce, &mut s.expand]) {
+            layer.prepare(Precision::Fp32)?;
+        }
         Ok(())
     }
 
@@ -86,15 +90,15 @@ impl Block {
 /// Squeeze and excitation (Hu et al. 2018): each channel weighed by what the image as a whole shows.
 #[derive(Debug)]
 struct Squeeze {
-    reduce: Conv2d,
-    expand: Conv2d,
+    reduce: Linear,
+    expand: Linear,
     activation: Activation,
 }
 
 impl Squeeze {
     fn new(scope: &Scope, channels: i64, between: i64, activation: Activation) -> Result<Self> {
         let layer = |name: &str, from: i64, to: i64| {
-            Conv2d::new(&scope.child(name), [to, from, 1, 1], [1, 1], [0, 0])
+            Linear::new(&scope.child(name), from, to, true, (from as f64).powf(-0.5))
         };
         Ok(Self {
             reduce: layer("reduce", channels, between)?,
@@ -104,8 +108,8 @@ impl Squeeze {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let whole = x.f_mean_dim([2i64, 3].as_slice(), true, Kind::Float)?;
-        let weights = self.expand.forward(&self.activation.forward(&self.reduce.forward(&whole)?)?)?;
-        Ok(x.f_mul(&weights.f_sigmoid()?)?)
+        let whole = x.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?;
+        let weights = self.expand.forward(&self.reduce.forward_activated(&whole, self.activation)?)?;
+        Ok(x.f_mul(&weights.f_sigmoid()?.f_unsqueeze(-1)?.f_unsqueeze(-1)?)?)
     }
 }
