@@ -4,8 +4,11 @@ mod audio;
 mod checks;
 mod classifier;
 mod clips;
+mod efficientnet;
 mod flops;
 mod htsat;
+mod image;
+mod kinds;
 mod model;
 mod prompts;
 mod read;
@@ -18,12 +21,16 @@ mod widths;
 
 pub use audio::AudioConfig;
 pub use classifier::{ClassifierConfig, ClassifierInput, Hidden, PairConfig, Score};
+pub(crate) use efficientnet::BlockConfig;
+pub use efficientnet::{EfficientNetConfig, StageConfig};
 pub use htsat::HtsatConfig;
+pub use image::ImageConfig;
 pub use model::ModelConfig;
 pub use prompts::PromptConfig;
 pub use towers::{
-    ClassToken, ConvConfig, ImageConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
+    ClassToken, ConvConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig, VitConfig,
 };
+pub use unisono_nn::Padding;
 pub use unisono_nn::config::{
     Activation, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig, TransformerConfig, within,
 };

@@ -7,6 +7,7 @@ mod classifier;
 mod classify;
 pub mod clips;
 pub mod config;
+pub mod conv;
 mod directory;
 mod embed;
 mod error;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{
     ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig, TextConfig, TransformerConfig,
+    VitConfig,
 };
 use unisono_encoders::{Modality, Mode, Model, Pass, Processors};
 use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
@@ -50,7 +51,7 @@ fn towers() -> Model {
             pooler: false,
             projection: ProjectionConfig::default(),
         }),
-        image: Some(ImageConfig {
+        image: Some(ImageConfig::from(VitConfig {
             size: Size::from(16),
             stem: StemConfig::Patch { size: [8, 8], stride: None },
             flexible: false,
@@ -58,7 +59,7 @@ fn towers() -> Model {
             transformer,
             pooling: Pooling::Mean,
             projection: ProjectionConfig::default(),
-        }),
+        })),
         ..ModelConfig::default()
     };
     let processors = Processors { text: Some(text), image: Some(ImageProcessor::new(16)), audio: None };

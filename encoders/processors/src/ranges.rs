@@ -39,9 +39,8 @@ pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
         "num_patches" | "max_num_patches" => 1..=4096,
         "min_length" | "no_repeat_ngram_size" => 0..=1 << 20,
         "num_beams" => 1..=64,
-        "image_size" | "size" | "patch_size" | "time_stride" | "frequency_stride" | "patch_stride" => {
-            1..=1 << 14
-        }
+        "image_size" | "input_size" | "size" | "patch_size" | "time_stride" | "frequency_stride"
+        | "patch_stride" => 1..=1 << 14,
         "spec_size" => 1..=1024,
         "window_size" => 1..=64,
         "fill_color" => 0..=255,
@@ -63,6 +62,7 @@ pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
 pub(super) fn number(key: &str) -> RangeInclusive<f64> {
     match key {
         "layer_norm_eps" | "eps" => 1e-30..=1.0,
+        "crop_pct" => 1e-2..=1.0,
         "mlp_ratio" => 1e-3..=64.0,
         "max_length_s" => 1e-3..=3600.0,
         "rescale_factor" => 1e-6..=1e6,

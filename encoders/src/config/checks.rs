@@ -36,37 +36,13 @@ impl ModelConfig {
             }
             t.projection.validate("text.projection", t.out_width(), self.embed_dim)?;
         }
-        if let Some(i) = &self.image {
-            within("image.size", i.size.sides[0], 1 << 14)?;
-            within("image.size", i.size.sides[1], 1 << 14)?;
-            i.stem.validate("image.stem", i.size.sides)?;
-            i.transformer.validate("image.transformer")?;
-            prefix("image.prefix", i.prefix)?;
-            let t = &i.transformer;
-            if t.messages
-                && (i.prefix == 0
-                    || t.norm == NormPlace::Post
-                    || t.relative.is_some()
-                    || t.rotary.is_some()
-                    || t.causal)
-            {
-                return Err(Error::config(
-                    "image.transformer.messages",
-                    "needs a prefix token and plain pre-norm blocks: neither relative, rotary nor causal",
-                ));
+        match &self.image {
+            Some(ImageConfig::Transformer(v)) => v.validate(self.embed_dim)?,
+            Some(ImageConfig::EfficientNet(e)) => {
+                e.validate()?;
+                e.projection.validate("image.projection", e.out_width(), self.embed_dim)?;
             }
-            i.pooling.validate("image.pooling", i.prefix)?;
-            no_ids("image.pooling", i.pooling)?;
-            if matches!(i.stem, StemConfig::Frames { .. }) {
-                return Err(Error::config(
-                    "image.stem.kind",
-                    "frames are of audio files; expected patch or conv",
-                ));
-            }
-            if i.flexible && !matches!(i.stem, StemConfig::Patch { stride: None, .. }) {
-                return Err(Error::config("image.flexible", "needs a patch stem without overlap"));
-            }
-            i.projection.validate("image.projection", i.out_width(), self.embed_dim)?;
+            None => {}
         }
         match &self.audio {
             Some(AudioConfig::Transformer(a)) => a.validate(self.embed_dim)?,
@@ -83,6 +59,42 @@ impl ModelConfig {
             Some(video) => video.validate(self),
             None => Ok(()),
         }
+    }
+}
+
+impl VitConfig {
+    fn validate(&self, embed_dim: i64) -> Result<()> {
+        let i = self;
+        within("image.size", i.size.sides[0], 1 << 14)?;
+        within("image.size", i.size.sides[1], 1 << 14)?;
+        i.stem.validate("image.stem", i.size.sides)?;
+        i.transformer.validate("image.transformer")?;
+        prefix("image.prefix", i.prefix)?;
+        let t = &i.transformer;
+        if t.messages
+            && (i.prefix == 0
+                || t.norm == NormPlace::Post
+                || t.relative.is_some()
+                || t.rotary.is_some()
+                || t.causal)
+        {
+            return Err(Error::config(
+                "image.transformer.messages",
+                "needs a prefix token and plain pre-norm blocks: neither relative, rotary nor causal",
+            ));
+        }
+        i.pooling.validate("image.pooling", i.prefix)?;
+        no_ids("image.pooling", i.pooling)?;
+        if matches!(i.stem, StemConfig::Frames { .. }) {
+            return Err(Error::config(
+                "image.stem.kind",
+                "frames are of audio files; expected patch or conv",
+            ));
+        }
+        if i.flexible && !matches!(i.stem, StemConfig::Patch { stride: None, .. }) {
+            return Err(Error::config("image.flexible", "needs a patch stem without overlap"));
+        }
+        i.projection.validate("image.projection", i.out_width(), embed_dim)
     }
 }
 
@@ -195,11 +207,8 @@ impl ProjectionConfig {
 impl ImageConfig {
     /// A flexible tower resizes its positions to any grid of its patches: the processor may allow more of them than were trained, or fewer.
     fn takes_other_numbers_of_patches(&self, patch: Option<u32>) -> bool {
-        let own = match self.stem {
-            StemConfig::Patch { size: [h, w], .. } if h == w => u32::try_from(h).ok(),
-            _ => None,
-        };
-        self.flexible && own.is_some() && own == patch
+        let own = self.flexible().filter(|[h, w]| h == w).and_then(|[h, _]| u32::try_from(h).ok());
+        own.is_some() && own == patch
     }
 }
 
@@ -207,10 +216,10 @@ impl ModelConfig {
     /// The processors must show the towers what their sizes expect.
     pub(crate) fn fits(&self, processors: &Processors) -> Result<()> {
         if let (Some(c), Some(p)) = (&self.image, &processors.image)
-            && p.size != c.size
+            && p.size != c.size()
             && !c.takes_other_numbers_of_patches(p.patch)
         {
-            let (p, c) = (p.size, c.size);
+            let (p, c) = (p.size, c.size());
             return Err(Error::config(
                 "image.size",
                 format!("the processor makes {p} pixels, the tower takes {c}"),

@@ -56,6 +56,34 @@ fn grids_round_up() {
     assert_eq!(conv.stride(), 4);
 }
 
+/// Image towers as they were written before they had a kind, and as they are now.
+#[test]
+fn an_image_tower_without_a_kind_is_a_transformer() {
+    let plain = r#""size": 8, "stem": {"kind": "patch", "size": [4, 4]}, "pooling": "mean",
+        "transformer": {"width": 8, "depth": 1, "heads": 2}"#;
+    let net = r#""size": [9, 8], "stem": 4, "stages": [{"channels": 8, "repeats": 2, "stride": 2, "expansion": 3}], "head": 8"#;
+    let of = |image: &str| {
+        serde_json::from_str::<ModelConfig>(&format!(r#"{{"embed_dim": 8, "image": {{{image}}}}}"#))
+    };
+    let told = |kind: &str, of: &str| format!(r#""kind": "{kind}", {of}"#);
+    let old = of(plain).unwrap();
+    assert!(matches!(&old.image, Some(ImageConfig::Transformer(c)) if c.transformer.width == 8));
+    assert_eq!(old, of(&told("transformer", plain)).unwrap());
+    let net = of(&told("efficientnet", net)).unwrap();
+    assert!(matches!(&net.image, Some(ImageConfig::EfficientNet(c)) if c.stages[0].kernel == 3));
+    for config in [old, net] {
+        config.validate().unwrap();
+        let written = serde_json::to_string(&config).unwrap();
+        assert!(written.contains("\"image\":{\"kind\":"), "{written}");
+        assert_eq!(serde_json::from_str::<ModelConfig>(&written).unwrap(), config);
+    }
+    let refused = |image: &str| of(image).unwrap_err().to_string();
+    let other = refused(&told("resnet", plain));
+    assert!(other.contains(r#"expected "transformer" or "efficientnet", found "resnet""#), "{other}");
+    assert!(refused(&told("efficientnet", plain)).contains("unknown field `"));
+    assert!(refused(&format!(r#""kind": 3, {plain}"#)).contains("found 3"));
+}
+
 /// CLAP's audio tower as folders have it that were written before it had a kind, and as they have it now; and plain ones without a kind.
 #[test]
 fn audio_towers_are_read_as_they_were_written() {

@@ -109,10 +109,10 @@ pub struct ClassToken {
     pub shifted: bool,
 }
 
-/// The image tower: stem, position embeddings, blocks, final norm, pooling.
+/// A Transformer over the patches of an image: stem, position embeddings, blocks, final norm, pooling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ImageConfig {
+pub struct VitConfig {
     /// Size of the input images, in pixels.
     pub size: Size,
     /// From pixels to tokens.

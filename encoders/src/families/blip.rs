@@ -14,7 +14,7 @@ use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    TransformerConfig, VitConfig,
 };
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
@@ -64,7 +64,7 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
         } else {
             None
         },
-        image: Some(ImageConfig {
+        image: Some(ImageConfig::from(VitConfig {
             size: Size { sides: vision.pair("image_size", 384)? },
             stem: StemConfig::Patch { size: vision.pair("patch_size", 16)?, stride: None },
             flexible: false,
@@ -72,7 +72,7 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
             transformer: blocks(vision, BASE, "gelu", 1e-5)?,
             pooling: Pooling::First,
             projection,
-        }),
+        })),
         ..ModelConfig::default()
     };
     let mut map = Map::default();

@@ -27,7 +27,7 @@ pub(super) fn chinese_clip(source: &Checkpoint) -> Result<Plan> {
             projection: ProjectionConfig::Linear { bias: false },
             ..tower
         }),
-        image: Some(clip_vision(vision)?),
+        image: Some(clip_vision(vision)?.into()),
         ..ModelConfig::default()
     };
     let mut map = Map::default();

@@ -16,8 +16,8 @@ use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
-    ClassifierInput, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    ClassifierInput, FinalNorm, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    TransformerConfig, VitConfig,
 };
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
@@ -28,9 +28,9 @@ pub(super) const BLOCKS: &str = include_str!("../../maps/clip_blocks.map");
 pub(super) const TEXT: &str = include_str!("../../maps/clip_text.map");
 pub(super) const IMAGE: &str = include_str!("../../maps/clip_image.map");
 
-pub(super) fn clip_vision(json: Json) -> Result<ImageConfig> {
+pub(super) fn clip_vision(json: Json) -> Result<VitConfig> {
     let patch = json.pair("patch_size", 32)?;
-    Ok(ImageConfig {
+    Ok(VitConfig {
         size: Size { sides: json.pair("image_size", 224)? },
         stem: StemConfig::Patch { size: patch, stride: None },
         flexible: false,
@@ -71,14 +71,14 @@ pub(super) fn clip(source: &Checkpoint) -> Result<Plan> {
         let tower = clip_vision(source.config.object("vision_config"))?;
         map.add(BLOCKS, &[("m", "image"), ("p", "vision_model.")])?;
         map.add(IMAGE, &[("p", "vision_model.")])?;
-        let tower = alone(ImageConfig { projection: ProjectionConfig::None, ..tower });
+        let tower = alone(VitConfig { projection: ProjectionConfig::None, ..tower });
         return plan(source, ModelConfig { classifier: Some(head), ..tower }, map);
     }
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let config = ModelConfig {
         embed_dim: source.config.int("projection_dim", 512)?,
         text: Some(clip_text(text)?),
-        image: Some(clip_vision(vision)?),
+        image: Some(clip_vision(vision)?.into()),
         ..ModelConfig::default()
     };
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;
@@ -115,5 +115,6 @@ pub(super) fn clip_vision_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "image"), ("p", &p)])?;
     map.add(IMAGE, &[("p", &p)])?;
-    plan(source, ModelConfig { image: Some(ImageConfig { projection, ..tower }), ..towers(dim) }, map)
+    let image = VitConfig { projection, ..tower };
+    plan(source, ModelConfig { image: Some(image.into()), ..towers(dim) }, map)
 }

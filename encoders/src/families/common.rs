@@ -58,8 +58,9 @@ pub(super) fn towers(embed_dim: i64) -> ModelConfig {
 }
 
 /// An image tower alone.
-pub(super) fn alone(config: ImageConfig) -> ModelConfig {
-    let width = config.transformer.width;
+pub(super) fn alone(config: impl Into<ImageConfig>) -> ModelConfig {
+    let config = config.into();
+    let width = config.out_width();
     ModelConfig { image: Some(config), ..towers(width) }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn dual_encoder(source: &Checkpoint) -> Result<Plan> {
             projection: ProjectionConfig::Linear { bias: false },
             ..tower
         }),
-        image: Some(clip_vision(vision)?),
+        image: Some(clip_vision(vision)?.into()),
         ..towers(source.config.int("projection_dim", 512)?)
     };
     let mut map = Map::default();

@@ -2,8 +2,8 @@
 
 use super::source::{Checkpoint, KEYS, Plan};
 use super::{
-    ast, bert, blip, chinese_clip, clap, clip, dinov2, dual_encoder, faster_whisper, mpnet, open_clip,
-    reranker, siglip, vit, whisper, xclip,
+    ast, bert, blip, chinese_clip, clap, clip, dinov2, dual_encoder, efficientnet, faster_whisper, mpnet,
+    open_clip, reranker, siglip, vit, whisper, xclip,
 };
 use crate::{Error, LoadReport, Model, Result};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct Imported {
 /// A `model_type` and what reads it.
 type Family = (&'static str, fn(&Checkpoint) -> Result<Plan>);
 
-const FAMILIES: [Family; 26] = [
+const FAMILIES: [Family; 27] = [
     ("clip", clip::clip),
     ("clip_text_model", clip::clip_text_model),
     ("clip_vision_model", clip::clip_vision_model),
@@ -52,10 +52,11 @@ const FAMILIES: [Family; 26] = [
     ("mpnet", mpnet::mpnet),
     ("audio-spectrogram-transformer", ast::ast),
     ("whisper", whisper::whisper),
+    (efficientnet::NAME, efficientnet::efficientnet),
     (faster_whisper::NAME, faster_whisper::plan),
 ];
 
-/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, `faster-whisper`, or a `model_type` of `config.json`.
+/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, `faster-whisper`, `efficientnet`, or a `model_type` of `config.json`.
 ///
 /// # Errors
 /// No configuration there, or none of a known family.
@@ -73,6 +74,9 @@ pub fn family(dir: &Path) -> Result<String> {
     let value: Value = unisono_processors::read_json(&config)?;
     if faster_whisper::is(dir, &value) {
         return Ok(faster_whisper::NAME.to_owned());
+    }
+    if efficientnet::is(&value) {
+        return Ok(efficientnet::NAME.to_owned());
     }
     let found = value.get("model_type").and_then(Value::as_str).unwrap_or("none");
     if found == crate::files::MODEL_TYPE || FAMILIES.iter().any(|(name, _)| *name == found) {

@@ -12,6 +12,7 @@ mod clip;
 mod common;
 mod dinov2;
 mod dual_encoder;
+mod efficientnet;
 mod faster_whisper;
 mod load;
 mod mpnet;

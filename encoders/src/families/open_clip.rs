@@ -12,8 +12,8 @@
 use super::source::{Plan, special_id};
 use super::{borrowed, timm};
 use crate::config::{
-    Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig,
-    TextConfig, TransformerConfig,
+    Activation, ClassToken, FinalNorm, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    TransformerConfig, VitConfig,
 };
 use crate::{Error, Processors, Result};
 use serde_json::Value;
@@ -66,7 +66,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
     let config = ModelConfig {
         embed_dim: dim,
         text: Some(text),
-        image: Some(image),
+        image: Some(image.into()),
         logit_bias,
         ..ModelConfig::default()
     };
@@ -207,7 +207,7 @@ fn own_blocks(json: Json, sizes: [i64; 3], quick: bool) -> Result<TransformerCon
     })
 }
 
-fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) -> Result<ImageConfig> {
+fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) -> Result<VitConfig> {
     if json.get("layers").is_some_and(Value::is_array) {
         return Err(Error::format(
             json.path,
@@ -269,7 +269,7 @@ fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) ->
     };
     map.add(BLOCKS, &[("m", "image"), ("p", p)])?;
     map.add(IMAGE, &[("p", p), ("w", &w), ("q_weight", &q), ("kv_weight", &kv)])?;
-    Ok(ImageConfig {
+    Ok(VitConfig {
         size: Size { sides: json.pair("image_size", 224)? },
         stem: StemConfig::Patch { size: json.pair("patch_size", 16)?, stride: None },
         flexible: false,

@@ -17,7 +17,7 @@ use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
-    ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, VitConfig,
 };
 use unisono_nn::Map;
 use unisono_processors::{Json, Size};
@@ -41,7 +41,7 @@ fn text_tower(json: Json) -> Result<(TextConfig, i64)> {
     Ok((tower, dim))
 }
 
-fn image_tower(json: Json, flexible: bool) -> Result<ImageConfig> {
+fn image_tower(json: Json, flexible: bool) -> Result<VitConfig> {
     let patch = json.pair("patch_size", 16)?;
     let size = if flexible {
         let side = (json.int("num_patches", 256)? as f64).sqrt().round() as i64;
@@ -49,7 +49,7 @@ fn image_tower(json: Json, flexible: bool) -> Result<ImageConfig> {
     } else {
         json.pair("image_size", 224)?
     };
-    Ok(ImageConfig {
+    Ok(VitConfig {
         size: Size { sides: size },
         stem: StemConfig::Patch { size: patch, stride: None },
         flexible,
@@ -90,7 +90,11 @@ pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
     add_text(&mut map, "text_model.")?;
     add_image(&mut map, "vision_model.", width)?;
     map.add(LOGITS, &[("pair", "text_image")])?;
-    plan(source, ModelConfig { text: Some(text), image: Some(image), logit_bias: true, ..towers(width) }, map)
+    plan(
+        source,
+        ModelConfig { text: Some(text), image: Some(image.into()), logit_bias: true, ..towers(width) },
+        map,
+    )
 }
 
 /// A text tower alone.

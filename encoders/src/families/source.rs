@@ -87,11 +87,12 @@ pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
         }
         "quick_gelu" => Ok(Activation::QuickGelu),
         "relu" => Ok(Activation::Relu),
+        "relu6" => Ok(Activation::Relu6),
         "silu" | "swish" => Ok(Activation::Silu),
         other => Err(Error::format(
             json.path,
             format!(
-                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu or silu, found {other:?}"
+                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, relu6 or silu, found {other:?}"
             ),
         )),
     }
@@ -101,7 +102,7 @@ pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
 pub(crate) fn image_processor(source: &Checkpoint, config: &ModelConfig) -> Result<Option<ImageProcessor>> {
     let Some(image) = &config.image else { return Ok(None) };
     let Some(file) = source.processor("image_processor")? else { return Ok(None) };
-    Ok(Some(ImageProcessor::from_hugging_face(file.json(), image.size)?))
+    Ok(Some(ImageProcessor::from_hugging_face(file.json(), image.size())?))
 }
 
 /// The checkpoint's audio front end; `None` where its file is not there.

@@ -14,7 +14,7 @@ use super::common::{BASE, LOGITS, blocks, plan};
 use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
 use crate::config::PromptConfig;
-use crate::config::{FinalNorm, ImageConfig, ModelConfig, Pooling, TextConfig, TransformerConfig};
+use crate::config::{FinalNorm, ImageConfig, ModelConfig, Pooling, TextConfig, TransformerConfig, VitConfig};
 use crate::config::{FramePooling, VideoConfig};
 use unisono_nn::Map;
 
@@ -49,10 +49,10 @@ pub(super) fn xclip(source: &Checkpoint) -> Result<Plan> {
         embed_dim: dim,
         // Its library pools at the highest id, whatever end token is configured.
         text: Some(TextConfig { pooling: Pooling::Highest, ..clip_text(text)? }),
-        image: Some(ImageConfig {
+        image: Some(ImageConfig::from(VitConfig {
             transformer: TransformerConfig { messages: true, ..image.transformer.clone() },
             ..image
-        }),
+        })),
         video: Some(video),
         ..ModelConfig::default()
     };

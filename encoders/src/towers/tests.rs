@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{
     Activation, ClassToken, ImageConfig, Pooling, ProjectionConfig, RotaryConfig, Size, SpectrogramConfig,
-    StemConfig, TextConfig, TransformerConfig,
+    StemConfig, TextConfig, TransformerConfig, VitConfig,
 };
 use crate::{Params, Pass};
 use tch::{Device, Kind, Tensor};
@@ -87,7 +87,7 @@ fn a_class_token_stands_behind_the_padded_text() {
 }
 
 fn image(flexible: bool, prefix: i64, rotary: Option<RotaryConfig>) -> (ImageTower, Params) {
-    let config = ImageConfig {
+    let config = ImageConfig::from(VitConfig {
         size: Size::from(8),
         stem: StemConfig::Patch { size: [4, 2], stride: None },
         flexible,
@@ -95,7 +95,7 @@ fn image(flexible: bool, prefix: i64, rotary: Option<RotaryConfig>) -> (ImageTow
         transformer: TransformerConfig { rotary, ..ends() },
         pooling: Pooling::Mean,
         projection: ProjectionConfig::default(),
-    };
+    });
     let root = Scope::root(4, Device::Cpu);
     let tower = ImageTower::new(&root, &config).unwrap();
     (tower, root.finish())

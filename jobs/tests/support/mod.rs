@@ -5,8 +5,8 @@ use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::config::{
-    ImageConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig, TransformerConfig,
+    VitConfig,
 };
 use unisono_encoders::{Modality, Model, Processors};
 use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
@@ -33,7 +33,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         pooler: false,
         projection: ProjectionConfig::default(),
     };
-    let image = ImageConfig {
+    let image = VitConfig {
         size: 16.into(),
         stem: patch([8, 8]),
         flexible: false,
@@ -55,7 +55,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
     let config = ModelConfig {
         embed_dim: DIM as i64,
         text: has(Modality::Text).then_some(text),
-        image: has(Modality::Image).then_some(image),
+        image: has(Modality::Image).then(|| image.into()),
         audio: has(Modality::Audio).then(|| audio.into()),
         ..ModelConfig::default()
     };
