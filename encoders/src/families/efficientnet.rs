@@ -15,8 +15,7 @@
 use super::common::alone;
 use super::source::{Checkpoint, Plan};
 use crate::config::{
-    Activation, ClassifierConfig, ClassifierInput, EfficientNetConfig, ModelConfig, Padding,
-    ProjectionConfig, Score, StageConfig,
+    Activation, ClassifierConfig, EfficientNetConfig, ModelConfig, Padding, ProjectionConfig, StageConfig,
 };
 use crate::{Error, Modality, Processors, Result};
 use serde_json::Value;
@@ -261,13 +260,10 @@ pub(super) fn efficientnet(source: &Checkpoint) -> Result<Plan> {
     let map = net.map(&blocks)?;
     let rows = weights.shape(&format!("{}.weight", net.names.classifier)).map(|shape| shape[0]);
     let classifier = match rows {
-        Some(rows) => Some(ClassifierConfig {
-            modality: Modality::Image,
-            input: ClassifierInput::Pooled,
-            norm_eps: None,
-            score: Score::Softmax,
-            labels: labels(json, settings, usize::try_from(rows).unwrap_or(0))?,
-        }),
+        Some(rows) => Some(ClassifierConfig::new(
+            Modality::Image,
+            labels(json, settings, usize::try_from(rows).unwrap_or(0))?,
+        )),
         None => None,
     };
     let config = alone(EfficientNetConfig {
