@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut model = Model::load(Path::new(dir), Device::Cpu)?;
     model.prepare(precision.parse::<Precision>()?)?;
     let [h, w] = model.config().image.as_ref().ok_or("no image tower")?.size().sides;
-    let pixels = Tensor::f_randn([batch, 3, h, w], (Kind::Float, Device::Cpu))?.f_contiguous()?;
+    // As the processor's images come: channels last.
+    let pixels = Tensor::f_randn([batch, h, w, 3], (Kind::Float, Device::Cpu))?.f_permute([0, 3, 1, 2])?;
     let run = || tch::no_grad(|| model.forward_image(&pixels, Mode::Eval));
     let _ = run()?;
     let mut seconds = Vec::new();

@@ -4,7 +4,8 @@ use super::block::Block;
 use crate::config::EfficientNetConfig;
 use crate::towers::TowerOutput;
 use crate::{Error, Result};
-use tch::{Kind, Tensor};
+use std::ops::RangeBounds;
+use tch::{Device, Kind, Tensor};
 use unisono_nn::{ConvNorm, ConvShape, Pass, Precision, Scope};
 
 /// Pixels → cells of the last grid.
@@ -16,7 +17,14 @@ pub struct EfficientNet {
     stages: Vec<Vec<Block>>,
     head: ConvNorm,
     size: [i64; 2],
+    /// Blocks through which images go one by one, where nothing is learned of a batch.
+    alone: usize,
+    prepared: bool,
 }
+
+/// Bytes of the widest activation of an image from which it is worth a pass of its own: what a core's second-level cache does not hold is
+/// read from farther away for every image that goes along.
+const WIDE: i64 = 1 << 20;
 
 impl EfficientNet {
     /// Builds the tower under `scope`.
@@ -54,6 +62,8 @@ impl EfficientNet {
             stages,
             head: layer("head", ConvShape::pointwise(last, c.head))?,
             size: c.size.sides,
+            alone: wide(c),
+            prepared: false,
         })
     }
 
@@ -61,6 +71,7 @@ impl EfficientNet {
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
         self.stem.prepare(precision)?;
         self.head.prepare(precision)?;
+        self.prepared = true;
         self.stages.iter_mut().flatten().try_for_each(|block| block.prepare(precision))
     }
 
@@ -70,27 +81,67 @@ impl EfficientNet {
     /// # Errors
     /// Another size, or libtorch's.
     pub fn forward(&self, pixels: &Tensor, pass: &Pass) -> Result<TowerOutput> {
-        let (_, c, h, w) = pixels.size4()?;
+        let (b, c, h, w) = pixels.size4()?;
         if (c, [h, w]) != (3, self.size) {
             let [sh, sw] = self.size;
             return Err(Error::Input(format!("images of [{c}, {h}, {w}], this tower takes [3, {sh}, {sw}]")));
         }
-        let traced = |at: &str, x: &Tensor| match pass.trace {
-            Some(trace) => trace(&format!("{}.{at}", self.name), x),
-            None => Ok(()),
-        };
         // Channels last: what every kernel here is fastest with.
-        let pixels = pixels.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
-        let mut x = self.stem.forward(&pixels, pass)?;
-        for (s, stage) in self.stages.iter().enumerate() {
-            for (b, block) in stage.iter().enumerate() {
-                x = block.forward(&x, pass)?;
-                traced(&format!("stages.{s}.blocks.{b}"), &x)?;
+        let pixels = last(pixels)?.f_contiguous()?;
+        let single =
+            self.prepared && !pass.trains() && pass.trace.is_none() && pixels.device() == Device::Cpu;
+        let x = match single && self.alone > 0 && b > 1 {
+            true => {
+                let one = |i| last(&self.first(&pixels.f_narrow(0, i, 1)?, pass)?);
+                first(&Tensor::f_cat(&(0..b).map(one).collect::<Result<Vec<_>>>()?, 0)?)?
             }
-        }
+            false => self.first(&pixels, pass)?,
+        };
+        let x = self.blocks(x, self.alone.., pass)?;
         let x = self.head.forward(&x, pass)?;
         let tokens = x.f_flatten(2, 3)?.f_transpose(1, 2)?;
         let pooled = tokens.f_mean_dim([1i64].as_slice(), false, Kind::Float)?;
         Ok(TowerOutput { tokens, mask: None, pooled })
     }
+    /// `[B, H, W, 3]` through the stem and the blocks before which activations are wide.
+    fn first(&self, pixels: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let x = self.stem.forward(&first(pixels)?, pass)?;
+        self.blocks(x, ..self.alone, pass)
+    }
+
+    fn blocks(&self, x: Tensor, range: impl RangeBounds<usize>, pass: &Pass) -> Result<Tensor> {
+        let mut x = x;
+        let places = self.stages.iter().enumerate();
+        let all = places.flat_map(|(s, stage)| stage.iter().enumerate().map(move |(b, block)| (s, b, block)));
+        for (_, (s, b, block)) in all.enumerate().filter(|(i, _)| range.contains(i)) {
+            x = block.forward(&x, pass)?;
+            if let Some(trace) = pass.trace {
+                trace(&format!("{}.stages.{s}.blocks.{b}", self.name), &x)?;
+            }
+        }
+        Ok(x)
+    }
+}
+
+/// How many blocks there are up to the last one with an activation that is [`WIDE`].
+fn wide(c: &EfficientNetConfig) -> usize {
+    let halved = |[h, w]: [i64; 2], by: i64| [(h + by - 1) / by, (w + by - 1) / by];
+    let (mut at, mut last) = (halved(c.size.sides, 2), 0);
+    for (i, block) in c.blocks().iter().flatten().enumerate() {
+        if 4 * block.inner * at[0] * at[1] > WIDE {
+            last = i + 1;
+        }
+        at = halved(at, block.stride);
+    }
+    last
+}
+
+/// `[B, C, H, W]` → `[B, H, W, C]`.
+fn last(x: &Tensor) -> Result<Tensor> {
+    Ok(x.f_permute([0, 2, 3, 1])?)
+}
+
+/// And back.
+fn first(x: &Tensor) -> Result<Tensor> {
+    Ok(x.f_permute([0, 3, 1, 2])?)
 }

@@ -1,9 +1,9 @@
 //! A convolution prepared for inference: its weight packed once as oneDNN takes it, its activation and what is added to it fused.
 
-use super::ConvShape;
+use super::{ConvShape, Padding};
 use crate::precision::{Packed, Precision};
 use crate::{Activation, Result};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 use unisono_torch_ext::{Arg, call_one};
 
 /// A weight and a bias in the form that their kernel takes.
@@ -16,97 +16,136 @@ pub(super) struct Folded {
 
 #[derive(Debug)]
 enum Kernel {
-    /// oneDNN's blocked layout.
-    Blocked(Tensor),
-    /// Of one place, as a product of less precise numbers; channels along the last axis.
+    /// Of one place: a product over the last axis, oneDNN's blocked layout.
+    Linear(Tensor),
+    /// The same of less precise numbers.
     Product(Packed),
+    /// oneDNN's blocked layout; `grown`: with a row and a column of zeros in front.
+    Blocked { weight: Tensor, grown: Option<Tensor> },
     /// As libtorch takes it.
     Plain(Tensor),
 }
 
-/// oneDNN's name of an activation that it fuses, and its numbers.
-fn fused(activation: Option<Activation>) -> Option<(&'static str, &'static [f64], &'static str)> {
-    match activation {
-        None => Some(("none", &[], "")),
-        Some(Activation::Relu) => Some(("relu", &[], "")),
-        Some(Activation::Relu6) => Some(("hardtanh", &[0.0, 6.0], "")),
-        Some(Activation::Silu) => Some(("swish", &[], "")),
-        Some(Activation::Gelu) => Some(("gelu", &[], "none")),
-        Some(Activation::GeluTanh) => Some(("gelu", &[], "tanh")),
-        Some(Activation::QuickGelu) => None,
-    }
+/// Places for which oneDNN chooses the layout of a product's weight.
+const TYPICAL_ROWS: i64 = 3136;
+
+/// oneDNN's name of an activation that it fuses, its numbers and its algorithm; `None` for one that it does not.
+fn fused(activation: Option<Activation>) -> Option<[Arg<'static>; 3]> {
+    let (name, numbers, algorithm): (_, &[f64], _) = match activation {
+        None => ("none", &[], ""),
+        Some(Activation::Relu) => ("relu", &[], ""),
+        Some(Activation::Relu6) => ("hardtanh", &[0.0, 6.0], ""),
+        Some(Activation::Silu) => ("swish", &[], ""),
+        Some(Activation::Gelu) => ("gelu", &[], "none"),
+        Some(Activation::GeluTanh) => ("gelu", &[], "tanh"),
+        Some(Activation::QuickGelu) => return None,
+    };
+    Some([Arg::Str(name), Arg::Doubles(numbers), Arg::Str(algorithm)])
 }
+
+const PLAIN: [Arg<'static>; 3] = [Arg::Str("none"), Arg::Doubles(&[]), Arg::Str("")];
 
 impl Folded {
     /// `weight` `[out, in, k, k]` and `bias` `[out]` without gradients. Only what sees all channels of one place is worth less precise
     /// arithmetic: there the products are.
     pub fn new(weight: &Tensor, bias: Tensor, shape: ConvShape, precision: Precision) -> Result<Self> {
-        let product = shape.kernel == 1 && shape.stride == 1 && !shape.depthwise;
-        let kernel = if product && precision != Precision::Fp32 {
-            let rows = weight.f_flatten(1, -1)?;
-            match Packed::new(&rows, Some(&bias), precision)? {
-                Some(packed) => Kernel::Product(packed),
-                None => Kernel::Plain(weight.shallow_clone()),
+        let pointwise = shape.kernel == 1 && shape.stride == 1 && !shape.depthwise;
+        let cpu = weight.device() == Device::Cpu;
+        let rows = weight.f_flatten(1, -1)?;
+        let kernel = match precision {
+            Precision::Fp32 if pointwise && cpu => {
+                let args = [Arg::Tensor(&rows), Arg::Int(TYPICAL_ROWS)];
+                Kernel::Linear(call_one("mkldnn::_reorder_linear_weight", &args)?)
             }
-        } else if weight.device() == Device::Cpu {
-            let pad = [shape.kernel / 2; 2];
-            let args = [
-                Arg::Tensor(weight),
-                Arg::Ints(&pad),
-                Arg::Ints(&[shape.stride; 2]),
-                Arg::Ints(&[1, 1]),
-                Arg::Int(shape.groups()),
-            ];
-            Kernel::Blocked(call_one("mkldnn::_reorder_convolution_weight", &args)?)
-        } else {
-            Kernel::Plain(weight.shallow_clone())
+            Precision::Bf16 | Precision::Int8 if pointwise => {
+                match Packed::new(&rows, Some(&bias), precision)? {
+                    Some(packed) => Kernel::Product(packed),
+                    None => Kernel::Plain(weight.shallow_clone()),
+                }
+            }
+            _ if cpu => {
+                let uneven = shape.depthwise && shape.padding == Padding::Same && shape.stride % 2 == 0;
+                let grown = uneven.then(|| blocked(&weight.f_constant_pad_nd([1, 0, 1, 0])?, shape));
+                Kernel::Blocked { weight: blocked(weight, shape)?, grown: grown.transpose()? }
+            }
+            _ => Kernel::Plain(weight.shallow_clone()),
         };
         Ok(Self { kernel, bias, shape })
     }
 
     /// `activation(conv(x) + bias) + to`.
     pub fn forward(&self, x: &Tensor, activation: Option<Activation>, to: Option<&Tensor>) -> Result<Tensor> {
-        let (x, padding) = self.shape.padding.apply(x, self.shape.kernel, self.shape.stride)?;
-        let (stride, groups) = ([self.shape.stride; 2], self.shape.groups());
-        let known = fused(activation);
+        let ConvShape { kernel, stride, padding, .. } = self.shape;
+        let last = |x: &Tensor| x.f_permute([0, 2, 3, 1]);
+        let bias = Arg::Tensor(&self.bias);
+        let attribute = fused(activation);
         let y = match &self.kernel {
-            Kernel::Blocked(weight) => {
-                let x = x.f_to_kind(Kind::Float)?;
-                let (name, numbers, algorithm) = known.unwrap_or(("none", &[], ""));
-                let given = [Arg::Tensor(&x), Arg::Tensor(weight), Arg::Tensor(&self.bias)];
-                let how = [Arg::Ints(&padding), Arg::Ints(&stride), Arg::Ints(&[1, 1]), Arg::Int(groups)];
-                // It adds before it activates, and takes no image of one place.
-                if let (Some(to), None) = (to, activation)
-                    && to.size().iter().skip(2).any(|n| *n > 1)
-                {
-                    let [x, weight, bias] = given;
-                    let sum = [Arg::Str("add"), Arg::Double(1.0), Arg::None, Arg::Doubles(&[]), Arg::None];
-                    let args = [&[x, Arg::Tensor(to), weight, bias], &how[..], &sum].concat();
-                    return Ok(call_one("mkldnn::_convolution_pointwise.binary", &args)?);
+            Kernel::Linear(weight) => {
+                let rows = last(x)?;
+                // It adds before it activates.
+                if let (Some(to), None) = (to, activation) {
+                    let to = last(to)?;
+                    let args =
+                        [Arg::Tensor(&rows), Arg::Tensor(&to), Arg::Tensor(weight), bias, Arg::Str("add")];
+                    let y = call_one("mkldnn::_linear_pointwise.binary", &args)?;
+                    return Ok(y.f_permute([0, 3, 1, 2])?);
                 }
-                let attribute = [Arg::Str(name), Arg::Doubles(numbers), Arg::Str(algorithm)];
-                let args = [&given[..], &how, &attribute].concat();
-                let y = call_one("mkldnn::_convolution_pointwise", &args)?;
-                match (known, activation) {
-                    (None, Some(activation)) => activation.forward(&y)?,
-                    _ => y,
-                }
+                let given = [Arg::Tensor(&rows), Arg::Tensor(weight), bias];
+                let args = [&given[..], &attribute.unwrap_or(PLAIN)].concat();
+                call_one("mkldnn::_linear_pointwise", &args)?.f_permute([0, 3, 1, 2])?
             }
             Kernel::Product(packed) => {
-                let y = packed.forward(&x.f_permute([0, 2, 3, 1])?, Some(&self.bias), activation)?;
-                y.f_permute([0, 3, 1, 2])?
+                let y = packed.forward(&last(x)?, Some(&self.bias), activation)?.f_permute([0, 3, 1, 2])?;
+                return sum(y, to);
+            }
+            Kernel::Blocked { weight, grown } => {
+                let [[top, bottom], [left, right]] = padding.ends(x, kernel, stride)?;
+                let (x, weight, ends) = match grown {
+                    // As many zeros on either side of a kernel that begins with zeros: nothing is copied.
+                    Some(grown) if bottom > top && right > left => {
+                        (x.shallow_clone(), grown, [bottom, right])
+                    }
+                    _ => {
+                        let (x, ends) = padding.apply(x, kernel, stride)?;
+                        (x, weight, ends)
+                    }
+                };
+                let given = [Arg::Tensor(&x), Arg::Tensor(weight), bias];
+                let (stride, groups) = ([stride; 2], Arg::Int(self.shape.groups()));
+                let how = [Arg::Ints(&ends), Arg::Ints(&stride), Arg::Ints(&[1, 1]), groups];
+                let args = [&given[..], &how, &attribute.unwrap_or(PLAIN)].concat();
+                call_one("mkldnn::_convolution_pointwise", &args)?
             }
             Kernel::Plain(weight) => {
-                let y = x.f_conv2d(weight, Some(&self.bias), stride, padding, [1, 1], groups)?;
-                match activation {
-                    Some(activation) => activation.forward(&y)?,
-                    None => y,
-                }
+                let (x, ends) = padding.apply(x, kernel, stride)?;
+                let groups = self.shape.groups();
+                let y = x.f_conv2d(weight, Some(&self.bias), [stride; 2], ends, [1, 1], groups)?;
+                return sum(activated(y, activation)?, to);
             }
         };
-        match to {
-            Some(to) => Ok(y.f_add(to)?),
-            None => Ok(y),
-        }
+        sum(if attribute.is_some() { y } else { activated(y, activation)? }, to)
+    }
+}
+
+fn blocked(weight: &Tensor, shape: ConvShape) -> Result<Tensor> {
+    let ends = [weight.size4()?.2 / 2; 2];
+    let args = [
+        Arg::Tensor(weight),
+        Arg::Ints(&ends),
+        Arg::Ints(&[shape.stride; 2]),
+        Arg::Ints(&[1, 1]),
+        Arg::Int(shape.groups()),
+    ];
+    Ok(call_one("mkldnn::_reorder_convolution_weight", &args)?)
+}
+
+fn activated(y: Tensor, activation: Option<Activation>) -> Result<Tensor> {
+    activation.map_or(Ok(y.shallow_clone()), |activation| activation.forward(&y))
+}
+
+fn sum(y: Tensor, to: Option<&Tensor>) -> Result<Tensor> {
+    match to {
+        Some(to) => Ok(y.f_add(to)?),
+        None => Ok(y),
     }
 }

@@ -27,11 +27,15 @@ impl Padding {
         }
     }
 
-    /// `[B, C, H, W]` with what the kernel cannot add itself, and what it is to add on both ends of each axis.
-    pub(crate) fn apply(self, x: &Tensor, kernel: i64, stride: i64) -> Result<(Tensor, [i64; 2])> {
+    /// Zeros before and after the rows and the columns of `[B, C, H, W]`.
+    pub(crate) fn ends(self, x: &Tensor, kernel: i64, stride: i64) -> Result<[[i64; 2]; 2]> {
         let (_, _, h, w) = x.size4()?;
-        let [top, bottom] = self.of(h, kernel, stride);
-        let [left, right] = self.of(w, kernel, stride);
+        Ok([self.of(h, kernel, stride), self.of(w, kernel, stride)])
+    }
+
+    /// `[B, C, H, W]` with what a kernel cannot add itself, and what it is to add on both ends of each axis.
+    pub(crate) fn apply(self, x: &Tensor, kernel: i64, stride: i64) -> Result<(Tensor, [i64; 2])> {
+        let [[top, bottom], [left, right]] = self.ends(x, kernel, stride)?;
         if top == bottom && left == right {
             return Ok((x.shallow_clone(), [top, left]));
         }
