@@ -5,7 +5,9 @@ mod checks;
 mod clips;
 mod flops;
 mod htsat;
+mod matryoshka;
 mod model;
+mod modules;
 mod prompts;
 mod read;
 mod stem;
@@ -17,7 +19,9 @@ mod widths;
 
 pub use audio::AudioConfig;
 pub use htsat::HtsatConfig;
+pub use matryoshka::Matryoshka;
 pub use model::ModelConfig;
+pub use modules::{DenseActivation, ModuleConfig};
 pub use prompts::PromptConfig;
 pub use towers::{
     ClassToken, ConvConfig, ImageConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,

@@ -19,10 +19,12 @@ mod gather;
 pub mod htsat;
 mod logits;
 mod model;
+mod modules;
 pub mod pool;
 mod projection;
 mod prompts;
 pub mod stem;
+mod texts;
 pub mod towers;
 pub mod video;
 
@@ -35,4 +37,4 @@ pub use gather::Gathered;
 pub use model::Model;
 pub use towers::TowerOutput;
 pub use unisono_nn::{LoadReport, Mode, Params, Pass, Precision};
-pub use unisono_processors::{Modality, Processors, prepare::Clip};
+pub use unisono_processors::{Modality, Processors, Prompt, Prompts, Role, prepare::Clip};

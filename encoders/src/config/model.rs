@@ -1,7 +1,7 @@
 //! A model as a whole.
 
 use super::read::Written;
-use super::{AudioConfig, ImageConfig, TextConfig, VideoConfig};
+use super::{AudioConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
 use serde::{Deserialize, Serialize};
 
 /// A model: up to three towers and the space that they share.
@@ -25,6 +25,24 @@ pub struct ModelConfig {
     /// A learned number is added to the scaled cosines of each pair of modalities (SigLIP, Zhai et al. 2023).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logit_bias: bool,
+    /// What embeddings may be cut to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matryoshka: Option<Matryoshka>,
+}
+
+impl ModelConfig {
+    /// A model without towers, to be filled.
+    pub fn new(embed_dim: i64) -> Self {
+        Self {
+            embed_dim,
+            text: None,
+            image: None,
+            audio: None,
+            video: None,
+            logit_bias: false,
+            matryoshka: None,
+        }
+    }
 }
 
 impl TryFrom<Written> for ModelConfig {
@@ -34,7 +52,7 @@ impl TryFrom<Written> for ModelConfig {
             (Some(_), Some(_)) => return Err("htsat: expected one audio tower, found audio besides".into()),
             (audio, htsat) => audio.or(htsat.map(AudioConfig::Htsat)),
         };
-        let Written { embed_dim, text, image, video, logit_bias, .. } = w;
-        Ok(Self { embed_dim, text, image, audio, video, logit_bias })
+        let Written { embed_dim, text, image, video, logit_bias, matryoshka, .. } = w;
+        Ok(Self { embed_dim, text, image, audio, video, logit_bias, matryoshka })
     }
 }

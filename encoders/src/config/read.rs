@@ -1,6 +1,6 @@
 //! Configurations as they are written, now and by earlier versions.
 
-use super::{AudioConfig, HtsatConfig, ImageConfig, TextConfig, VideoConfig};
+use super::{AudioConfig, HtsatConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
 use serde::Deserialize;
 
 /// `[model]` and `config.json`.
@@ -16,4 +16,5 @@ pub(super) struct Written {
     pub video: Option<VideoConfig>,
     #[serde(default)]
     pub logit_bias: bool,
+    pub matryoshka: Option<Matryoshka>,
 }

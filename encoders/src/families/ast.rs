@@ -22,8 +22,8 @@ pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
     let patch = json.int("patch_size", 16)?;
     let strides = [json.int("time_stride", 10)?, json.int("frequency_stride", 10)?];
     let transformer = blocks(json, BASE, "gelu", 1e-12)?;
+    let width = transformer.width;
     let config = ModelConfig {
-        embed_dim: transformer.width,
         audio: Some(AudioConfig::Transformer(SpectrogramConfig {
             mels: json.int("num_mel_bins", 128)?,
             max_frames: json.int("max_length", 1024)?,
@@ -34,10 +34,7 @@ pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
             pooling: Pooling::Prefix,
             projection: ProjectionConfig::None,
         })),
-        text: None,
-        image: None,
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::new(width)
     };
     let p = prefix(source, &["", "audio_spectrogram_transformer."], "embeddings.cls_token")?;
     let mut map = Map::default();

@@ -10,7 +10,7 @@
 //! - **map**: `clip_blocks.map`, `clip_text.map`, `clip_image.map`, `logits.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
-use super::common::{BASE, LOGITS, blocks, plan, prefix, towers};
+use super::common::{BASE, LOGITS, blocks, plan, prefix};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
@@ -44,31 +44,26 @@ pub(super) fn clip_vision(json: Json) -> Result<ImageConfig> {
 
 pub(super) fn clip_text(text: Json) -> Result<TextConfig> {
     let end = text.int("eos_token_id", 49407)?;
+    let transformer =
+        TransformerConfig { causal: true, ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)? };
     Ok(TextConfig {
-        vocab_size: text.int("vocab_size", 49408)?,
-        context_length: text.int("max_position_embeddings", 77)?,
-        transformer: TransformerConfig {
-            causal: true,
-            ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)?
-        },
         // Checkpoints from before the end token was configured all say 2, and pool at the highest id.
         pooling: if end == 2 { Pooling::Highest } else { Pooling::End(end) },
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
         projection: ProjectionConfig::Linear { bias: false },
+        ..TextConfig::new(
+            text.int("vocab_size", 49408)?,
+            text.int("max_position_embeddings", 77)?,
+            transformer,
+        )
     })
 }
 
 pub(super) fn clip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let config = ModelConfig {
-        embed_dim: source.config.int("projection_dim", 512)?,
         text: Some(clip_text(text)?),
         image: Some(clip_vision(vision)?),
-        audio: None,
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::new(source.config.int("projection_dim", 512)?)
     };
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;
@@ -94,7 +89,7 @@ pub(super) fn clip_text_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", &p)])?;
     map.add(TEXT, &[("p", &p), ("projection", "text_projection")])?;
-    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..towers(dim) }, map)
+    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..ModelConfig::new(dim) }, map)
 }
 
 /// An image tower alone.
@@ -105,5 +100,9 @@ pub(super) fn clip_vision_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "image"), ("p", &p)])?;
     map.add(IMAGE, &[("p", &p)])?;
-    plan(source, ModelConfig { image: Some(ImageConfig { projection, ..tower }), ..towers(dim) }, map)
+    plan(
+        source,
+        ModelConfig { image: Some(ImageConfig { projection, ..tower }), ..ModelConfig::new(dim) },
+        map,
+    )
 }

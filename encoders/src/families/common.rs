@@ -52,15 +52,10 @@ pub(super) fn qkv_bias(json: Json, at: &str) -> Result<String> {
 /// Where ViT's kin keep the linear layers of attention.
 pub(super) const VIT_ATTENTION: &str = "{p}encoder.layer.{l}.attention.attention";
 
-/// A model without towers, to be filled.
-pub(super) fn towers(embed_dim: i64) -> ModelConfig {
-    ModelConfig { embed_dim, text: None, image: None, audio: None, video: None, logit_bias: false }
-}
-
 /// An image tower alone.
 pub(super) fn alone(config: ImageConfig) -> ModelConfig {
     let width = config.transformer.width;
-    ModelConfig { image: Some(config), ..towers(width) }
+    ModelConfig { image: Some(config), ..ModelConfig::new(width) }
 }
 
 /// The plan of a checkpoint in Hugging Face's files.

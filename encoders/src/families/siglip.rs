@@ -11,7 +11,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 7.7e-7
 
 use super::clip::{BLOCKS, TEXT};
-use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
+use super::common::{BASE, LOGITS, alone, blocks, plan, prefix};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig};
@@ -25,14 +25,13 @@ fn text_tower(json: Json) -> Result<(TextConfig, i64)> {
     let transformer = blocks(json, BASE, "gelu_pytorch_tanh", 1e-6)?;
     let dim = json.int("projection_size", transformer.width)?;
     let tower = TextConfig {
-        vocab_size: json.int("vocab_size", 32000)?,
-        context_length: json.int("max_position_embeddings", 64)?,
-        transformer,
         pooling: Pooling::Last,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
         projection: ProjectionConfig::Linear { bias: true },
+        ..TextConfig::new(
+            json.int("vocab_size", 32000)?,
+            json.int("max_position_embeddings", 64)?,
+            transformer,
+        )
     };
     Ok((tower, dim))
 }
@@ -79,7 +78,11 @@ pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
     add_text(&mut map, "text_model.")?;
     add_image(&mut map, "vision_model.", width)?;
     map.add(LOGITS, &[("pair", "text_image")])?;
-    plan(source, ModelConfig { text: Some(text), image: Some(image), logit_bias: true, ..towers(width) }, map)
+    plan(
+        source,
+        ModelConfig { text: Some(text), image: Some(image), logit_bias: true, ..ModelConfig::new(width) },
+        map,
+    )
 }
 
 /// A text tower alone.
@@ -88,7 +91,7 @@ pub(super) fn siglip_text_model(source: &Checkpoint) -> Result<Plan> {
     let (text, dim) = text_tower(source.config)?;
     let mut map = Map::default();
     add_text(&mut map, &p)?;
-    plan(source, ModelConfig { text: Some(text), ..towers(dim) }, map)
+    plan(source, ModelConfig { text: Some(text), ..ModelConfig::new(dim) }, map)
 }
 
 /// An image tower alone.

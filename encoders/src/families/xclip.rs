@@ -46,16 +46,14 @@ pub(super) fn xclip(source: &Checkpoint) -> Result<Plan> {
         ..VideoConfig::default()
     };
     let config = ModelConfig {
-        embed_dim: dim,
         // Its library pools at the highest id, whatever end token is configured.
         text: Some(TextConfig { pooling: Pooling::Highest, ..clip_text(text)? }),
         image: Some(ImageConfig {
             transformer: TransformerConfig { messages: true, ..image.transformer.clone() },
             ..image
         }),
-        audio: None,
         video: Some(video),
-        logit_bias: false,
+        ..ModelConfig::new(dim)
     };
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;

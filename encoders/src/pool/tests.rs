@@ -26,7 +26,7 @@ struct Made {
 
 fn made(pooling: Pooling, prefix: i64, dense: bool, final_norm: FinalNorm) -> Made {
     let root = Scope::root(7, Device::Cpu);
-    let head = Head::new(&root, &config(final_norm), pooling, prefix, dense).unwrap();
+    let head = Head::new(&root, &config(final_norm), &pooling, prefix, dense).unwrap();
     let params = root.finish();
     tch::no_grad(|| {
         for (i, (name, p)) in params.iter().enumerate() {
