@@ -28,5 +28,5 @@ mod xclip;
 pub use faster_whisper::FasterWhisper;
 pub use imported::{Imported, load, load_as};
 pub use load::family;
-pub use sentence::folders;
+pub use sentence::{folders, has_routes};
 pub use source::{KEYS, activation};

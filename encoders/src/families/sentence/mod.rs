@@ -21,6 +21,6 @@ mod tests;
 mod words;
 
 pub(super) use file::{MODULES, NAME, is};
-pub use read::folders;
 pub(super) use read::read;
+pub use read::{folders, has_routes};
 pub(super) use settings::limit;

@@ -34,6 +34,14 @@ pub fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Whether texts of another role take other modules.
+///
+/// # Errors
+/// A broken list.
+pub fn has_routes(dir: &Path) -> Result<bool> {
+    Ok(is(dir) && listed(dir)?.iter().any(|module| module.class == "Router"))
+}
+
 /// What the folder asks for, for texts of this role.
 pub(in super::super) fn read(dir: &Path, role: Option<Role>) -> Result<Plan> {
     let mut modules = Vec::new();
