@@ -9,7 +9,9 @@ mod flops;
 mod htsat;
 mod image;
 mod kinds;
+mod matryoshka;
 mod model;
+mod modules;
 mod prompts;
 mod read;
 mod stem;
@@ -25,7 +27,9 @@ pub(crate) use efficientnet::BlockConfig;
 pub use efficientnet::{EfficientNetConfig, StageConfig};
 pub use htsat::HtsatConfig;
 pub use image::ImageConfig;
+pub use matryoshka::Matryoshka;
 pub use model::ModelConfig;
+pub use modules::{DenseActivation, ModuleConfig};
 pub use prompts::PromptConfig;
 pub use towers::{
     ClassToken, ConvConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig, VitConfig,

@@ -112,12 +112,17 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
         ));
     }
     let linear = ProjectionConfig::Linear { bias: false };
-    if text.projection != linear || image.projection != linear || text.pooler || text.class_token.is_some() {
+    if text.projection != linear
+        || image.projection != linear
+        || text.pooler
+        || text.class_token.is_some()
+        || !text.modules.is_empty()
+    {
         return Err(cannot(format, "expected linear projections without bias", "others"));
     }
-    let end = match text.pooling {
+    let end = match &text.pooling {
         Pooling::Highest => None,
-        Pooling::End(id) => Some(id),
+        Pooling::End(id) => Some(*id),
         Pooling::Last => Some(closing(model)?.ok_or_else(|| {
             cannot(format, "expected a tokenizer that closes every text with one token", "none")
         })?),

@@ -7,6 +7,10 @@ use std::ops::RangeInclusive;
 pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
     match key {
         "hidden_size"
+        | "dim"
+        | "in_features"
+        | "out_features"
+        | "dimension"
         | "width"
         | "d_model"
         | "embed_dim"
@@ -15,12 +19,20 @@ pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
         | "mit_hidden_size"
         | "head_width" => 1..=1 << 16,
         "patch_embeds_hidden_size" => 1..=1 << 14,
-        "intermediate_size" | "mit_intermediate_size" | "encoder_ffn_dim" | "decoder_ffn_dim" => 1..=1 << 20,
-        "num_hidden_layers" | "mit_num_hidden_layers" | "encoder_layers" | "decoder_layers" | "layers" => {
-            0..=1024
-        }
+        "intermediate_size"
+        | "hidden_dim"
+        | "mit_intermediate_size"
+        | "encoder_ffn_dim"
+        | "decoder_ffn_dim" => 1..=1 << 20,
+        "num_hidden_layers"
+        | "n_layers"
+        | "mit_num_hidden_layers"
+        | "encoder_layers"
+        | "decoder_layers"
+        | "layers" => 0..=1024,
         "prompt_layers" | "depths" => 1..=1024,
         "num_attention_heads"
+        | "n_heads"
         | "mit_num_attention_heads"
         | "prompt_num_attention_heads"
         | "encoder_attention_heads"

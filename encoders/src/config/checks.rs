@@ -34,7 +34,16 @@ impl ModelConfig {
             if t.class_token.is_some() && (t.pooling != Pooling::Last || !t.transformer.causal) {
                 return Err(Error::config("text.class_token", "needs pooling \"last\" and causal blocks"));
             }
+            if !t.positions && t.class_token.is_some() {
+                return Err(Error::config("text.class_token", "needs positions"));
+            }
+            for (i, module) in t.modules.iter().enumerate() {
+                module.validate(&format!("text.modules.{i}"))?;
+            }
             t.projection.validate("text.projection", t.out_width(), self.embed_dim)?;
+        }
+        if let Some(m) = &self.matryoshka {
+            m.validate(self.embed_dim)?;
         }
         match &self.image {
             Some(ImageConfig::Transformer(v)) => v.validate(self.embed_dim)?,
@@ -84,7 +93,7 @@ impl VitConfig {
             ));
         }
         i.pooling.validate("image.pooling", i.prefix)?;
-        no_ids("image.pooling", i.pooling)?;
+        no_ids("image.pooling", &i.pooling)?;
         if matches!(i.stem, StemConfig::Frames { .. }) {
             return Err(Error::config(
                 "image.stem.kind",
@@ -130,7 +139,7 @@ impl SpectrogramConfig {
         no_messages("audio.transformer", &a.transformer)?;
         prefix("audio.prefix", a.prefix)?;
         a.pooling.validate("audio.pooling", a.prefix)?;
-        no_ids("audio.pooling", a.pooling)?;
+        no_ids("audio.pooling", &a.pooling)?;
         if a.prefix > 0 && !a.grid {
             return Err(Error::config("audio.prefix", "needs grid = true"));
         }
@@ -164,19 +173,34 @@ fn token_id(field: &str, id: i64) -> Result<()> {
     Err(Error::config(field, format!("expected a token's id below 16777216, or -1 for none, found {id}")))
 }
 
-fn no_ids(field: &str, pooling: Pooling) -> Result<()> {
-    if matches!(pooling, Pooling::Highest | Pooling::End(_)) {
+fn no_ids(field: &str, pooling: &Pooling) -> Result<()> {
+    let all = if let Pooling::Concat(all) = pooling { all } else { std::slice::from_ref(pooling) };
+    if all.iter().any(|pooling| matches!(pooling, Pooling::Highest | Pooling::End(_))) {
         return Err(Error::config(field, "pools by token ids, which only texts have"));
     }
     Ok(())
 }
 
 impl Pooling {
-    fn validate(self, at: &str, prefix: i64) -> Result<()> {
-        if self == Self::Prefix && prefix == 0 {
+    fn validate(&self, at: &str, prefix: i64) -> Result<()> {
+        if *self == Self::Prefix && prefix == 0 {
             return Err(Error::config(at, "the mean of the prefix tokens, of which there are none"));
         }
-        if let Self::Queries { width, heads, count } = self {
+        if let Self::Concat(all) = self {
+            within(at, self.out_width(1), 64)?;
+            // Each of them is a vector of the tokens as they are, without a part of its own.
+            let plain = |p: &&Self| {
+                !matches!(p, Self::Attention | Self::Map | Self::Queries { .. } | Self::Concat(_))
+            };
+            if let Some(other) = all.iter().find(|p| !plain(p)) {
+                return Err(Error::config(
+                    at,
+                    format!("expected poolings without parameters, found {other:?}"),
+                ));
+            }
+            return all.iter().try_for_each(|each| each.validate(at, prefix));
+        }
+        if let Self::Queries { width, heads, count } = *self {
             within(&format!("{at}.width"), width, 1 << 16)?;
             within(&format!("{at}.heads"), heads, 1 << 12)?;
             within(&format!("{at}.count"), count, 1 << 16)?;

@@ -7,17 +7,7 @@ fn transformer(width: i64, heads: i64) -> TransformerConfig {
 }
 
 fn text(width: i64, heads: i64) -> ModelConfig {
-    let text = TextConfig {
-        vocab_size: 10,
-        context_length: 4,
-        transformer: transformer(width, heads),
-        pooling: Pooling::Mean,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
-        projection: ProjectionConfig::default(),
-    };
-    ModelConfig { embed_dim: 8, text: Some(text), ..ModelConfig::default() }
+    ModelConfig { text: Some(TextConfig::new(10, 4, transformer(width, heads))), ..ModelConfig::new(8) }
 }
 
 #[test]
@@ -32,8 +22,7 @@ fn impossible_sizes_are_named() {
     let mut c = text(12, 3);
     c.embed_dim = 0;
     assert!(c.validate().unwrap_err().to_string().starts_with("embed_dim: expected 1 to"));
-    let none = ModelConfig { embed_dim: 8, ..ModelConfig::default() };
-    assert!(none.validate().is_err());
+    assert!(ModelConfig::new(8).validate().is_err());
 }
 
 #[test]

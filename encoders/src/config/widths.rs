@@ -8,15 +8,20 @@ use crate::{Error, Modality, Result};
 
 impl Pooling {
     /// Width of the pooled vector of tokens of this width.
-    pub fn out_width(self, tokens: i64) -> i64 {
-        if let Self::Queries { width, .. } = self { width } else { tokens }
+    pub fn out_width(&self, tokens: i64) -> i64 {
+        match self {
+            Self::Queries { width, .. } => *width,
+            Self::Concat(all) => all.iter().map(|each| each.out_width(tokens)).fold(0, i64::saturating_add),
+            _ => tokens,
+        }
     }
 }
 
 impl TextConfig {
-    /// Width of the pooled vector.
+    /// Width of the pooled vector, as the modules after the pooling leave it.
     pub fn out_width(&self) -> i64 {
-        self.pooling.out_width(self.transformer.width)
+        let pooled = self.pooling.out_width(self.transformer.width);
+        self.modules.iter().fold(pooled, |width, module| module.out_width(width))
     }
 }
 

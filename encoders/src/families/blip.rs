@@ -49,17 +49,15 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
     }
     let projection = if aligned { ProjectionConfig::Linear { bias: true } } else { ProjectionConfig::None };
     let config = ModelConfig {
-        embed_dim: if aligned { shared } else { width },
         text: if aligned {
             Some(TextConfig {
-                vocab_size: text.int("vocab_size", 30524)?,
-                context_length: text.int("max_position_embeddings", 512)?,
-                transformer: text_blocks(text)?,
                 pooling: Pooling::First,
-                token_dropout: 0.0,
-                class_token: None,
-                pooler: false,
                 projection,
+                ..TextConfig::new(
+                    text.int("vocab_size", 30524)?,
+                    text.int("max_position_embeddings", 512)?,
+                    text_blocks(text)?,
+                )
             })
         } else {
             None
@@ -73,7 +71,7 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
             pooling: Pooling::First,
             projection,
         })),
-        ..ModelConfig::default()
+        ..ModelConfig::new(if aligned { shared } else { width })
     };
     let mut map = Map::default();
     map.add(IMAGE, &[("p", "vision_model.")])?;

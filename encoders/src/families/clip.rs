@@ -12,7 +12,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
 use super::classifier::{self, Place};
-use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
+use super::common::{BASE, LOGITS, alone, blocks, plan, prefix};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
@@ -47,19 +47,17 @@ pub(super) fn clip_vision(json: Json) -> Result<VitConfig> {
 
 pub(super) fn clip_text(text: Json) -> Result<TextConfig> {
     let end = text.int("eos_token_id", 49407)?;
+    let transformer =
+        TransformerConfig { causal: true, ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)? };
     Ok(TextConfig {
-        vocab_size: text.int("vocab_size", 49408)?,
-        context_length: text.int("max_position_embeddings", 77)?,
-        transformer: TransformerConfig {
-            causal: true,
-            ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)?
-        },
         // Checkpoints from before the end token was configured all say 2, and pool at the highest id.
         pooling: if end == 2 { Pooling::Highest } else { Pooling::End(end) },
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
         projection: ProjectionConfig::Linear { bias: false },
+        ..TextConfig::new(
+            text.int("vocab_size", 49408)?,
+            text.int("max_position_embeddings", 77)?,
+            transformer,
+        )
     })
 }
 
@@ -76,10 +74,9 @@ pub(super) fn clip(source: &Checkpoint) -> Result<Plan> {
     }
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let config = ModelConfig {
-        embed_dim: source.config.int("projection_dim", 512)?,
         text: Some(clip_text(text)?),
         image: Some(clip_vision(vision)?.into()),
-        ..ModelConfig::default()
+        ..ModelConfig::new(source.config.int("projection_dim", 512)?)
     };
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;
     map.add(TEXT, &[("p", "text_model."), ("projection", "text_projection")])?;
@@ -104,7 +101,7 @@ pub(super) fn clip_text_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", &p)])?;
     map.add(TEXT, &[("p", &p), ("projection", "text_projection")])?;
-    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..towers(dim) }, map)
+    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..ModelConfig::new(dim) }, map)
 }
 
 /// An image tower alone.
@@ -116,5 +113,5 @@ pub(super) fn clip_vision_model(source: &Checkpoint) -> Result<Plan> {
     map.add(BLOCKS, &[("m", "image"), ("p", &p)])?;
     map.add(IMAGE, &[("p", &p)])?;
     let image = VitConfig { projection, ..tower };
-    plan(source, ModelConfig { image: Some(image.into()), ..towers(dim) }, map)
+    plan(source, ModelConfig { image: Some(image.into()), ..ModelConfig::new(dim) }, map)
 }

@@ -9,7 +9,7 @@
 
 use super::bert;
 use super::clip::{BLOCKS, IMAGE, clip_vision};
-use super::common::{LOGITS, plan, towers};
+use super::common::{LOGITS, plan};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ModelConfig, Pooling, ProjectionConfig, TextConfig};
@@ -33,7 +33,7 @@ pub(super) fn dual_encoder(source: &Checkpoint) -> Result<Plan> {
             ..tower
         }),
         image: Some(clip_vision(vision)?.into()),
-        ..towers(source.config.int("projection_dim", 512)?)
+        ..ModelConfig::new(source.config.int("projection_dim", 512)?)
     };
     let mut map = Map::default();
     bert::add_bert(&mut map, "text_model.", &rows)?;

@@ -13,7 +13,7 @@
 
 use super::classifier::{self, Place};
 use super::clip::{BLOCKS, TEXT};
-use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
+use super::common::{BASE, LOGITS, alone, blocks, plan, prefix};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
@@ -29,14 +29,13 @@ fn text_tower(json: Json) -> Result<(TextConfig, i64)> {
     let transformer = blocks(json, BASE, "gelu_pytorch_tanh", 1e-6)?;
     let dim = json.int("projection_size", transformer.width)?;
     let tower = TextConfig {
-        vocab_size: json.int("vocab_size", 32000)?,
-        context_length: json.int("max_position_embeddings", 64)?,
-        transformer,
         pooling: Pooling::Last,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
         projection: ProjectionConfig::Linear { bias: true },
+        ..TextConfig::new(
+            json.int("vocab_size", 32000)?,
+            json.int("max_position_embeddings", 64)?,
+            transformer,
+        )
     };
     Ok((tower, dim))
 }
@@ -92,7 +91,12 @@ pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
     map.add(LOGITS, &[("pair", "text_image")])?;
     plan(
         source,
-        ModelConfig { text: Some(text), image: Some(image.into()), logit_bias: true, ..towers(width) },
+        ModelConfig {
+            text: Some(text),
+            image: Some(image.into()),
+            logit_bias: true,
+            ..ModelConfig::new(width)
+        },
         map,
     )
 }
@@ -103,7 +107,7 @@ pub(super) fn siglip_text_model(source: &Checkpoint) -> Result<Plan> {
     let (text, dim) = text_tower(source.config)?;
     let mut map = Map::default();
     add_text(&mut map, &p)?;
-    plan(source, ModelConfig { text: Some(text), ..towers(dim) }, map)
+    plan(source, ModelConfig { text: Some(text), ..ModelConfig::new(dim) }, map)
 }
 
 /// An image tower alone.

@@ -52,11 +52,6 @@ impl Checkpoint<'_> {
             _ => Ok(None),
         }
     }
-
-    /// A JSON file of the folder, if it is there.
-    pub fn json(&self, name: &str) -> Result<Option<Value>> {
-        Ok(optional_json(&self.dir.join(name))?)
-    }
 }
 
 /// A processor's settings, and the file that holds them.

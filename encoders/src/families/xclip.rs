@@ -46,7 +46,6 @@ pub(super) fn xclip(source: &Checkpoint) -> Result<Plan> {
         ..VideoConfig::default()
     };
     let config = ModelConfig {
-        embed_dim: dim,
         // Its library pools at the highest id, whatever end token is configured.
         text: Some(TextConfig { pooling: Pooling::Highest, ..clip_text(text)? }),
         image: Some(ImageConfig::from(VitConfig {
@@ -54,7 +53,7 @@ pub(super) fn xclip(source: &Checkpoint) -> Result<Plan> {
             ..image
         })),
         video: Some(video),
-        ..ModelConfig::default()
+        ..ModelConfig::new(dim)
     };
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;

@@ -39,16 +39,7 @@ fn near(found: &Tensor, want: &Tensor, told: &str) {
 }
 
 fn text(pooling: Pooling, class_token: Option<ClassToken>) -> (TextTower, Params) {
-    let config = TextConfig {
-        vocab_size: 11,
-        context_length: 5,
-        transformer: ends(),
-        pooling,
-        token_dropout: 0.0,
-        class_token,
-        pooler: false,
-        projection: ProjectionConfig::default(),
-    };
+    let config = TextConfig { pooling, class_token, ..TextConfig::new(11, 5, ends()) };
     let root = Scope::root(4, Device::Cpu);
     let tower = TextTower::new(&root, &config).unwrap();
     (tower, root.finish())

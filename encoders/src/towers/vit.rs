@@ -59,7 +59,7 @@ impl VisionTransformer {
             prefix: prefix(scope, c.prefix, width)?,
             position: Positions::new(scope, &c.transformer, grid[0] * grid[1], 0.02)?,
             transformer: Transformer::new(scope, &c.transformer)?,
-            head: Head::new(scope, &c.transformer, c.pooling, c.prefix, false)?,
+            head: Head::new(scope, &c.transformer, &c.pooling, c.prefix, false)?,
             size: c.size.sides,
             grid,
             flexible,
