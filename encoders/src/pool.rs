@@ -3,7 +3,7 @@
 use crate::config::{FinalNorm, Pooling, TransformerConfig};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
-use unisono_nn::{Attention, AttentionConfig, Init, Linear, Mlp, Norm, Pass, Scope};
+use unisono_nn::{Attention, AttentionConfig, Init, Linear, Mlp, Norm, Pass, Precision, Scope};
 
 /// The end of every tower.
 #[derive(Debug)]
@@ -43,6 +43,27 @@ impl Head {
                 None
             },
         })
+    }
+
+    /// Prepares it for inference after blocks of `precision`. A head is small and computes in single precision; what those blocks promise of
+    /// a batch it keeps.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        if let Some(dense) = &mut self.dense {
+            dense.prepare_beside(precision)?;
+        }
+        match &mut self.pool.kind {
+            Kinds::Attention(scores, _) => scores.prepare_beside(precision)?,
+            Kinds::Map(map) => {
+                map.attention.prepare_beside(precision)?;
+                map.mlp.prepare_beside(precision)?;
+            }
+            Kinds::Queries(queries) => queries.attention.prepare_beside(precision)?,
+            Kinds::Mean | Kinds::First | Kinds::Last | Kinds::At | Kinds::Prefix => (),
+        }
+        Ok(())
     }
 
     /// What the blocks give `[B, T, W]`, `mask` `[B, T]` bool (true = real; `None` = all), `at` `[B]` int64 where the pooling
