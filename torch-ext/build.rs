@@ -3,8 +3,27 @@
 use std::path::PathBuf;
 use std::process::exit;
 
+/// Sets of instructions that the kernels of `src/rows` are compiled for, and how the compiler is told.
+const LEVELS: [(&str, &[&str]); 3] = [
+    ("plain", &[]),
+    ("avx2", &["-mavx2", "-mfma"]),
+    (
+        "avx512",
+        &[
+            "-mavx2",
+            "-mfma",
+            "-mavx512f",
+            "-mavx512bw",
+            "-mavx512dq",
+            "-mavx512vl",
+            "-mprefer-vector-width=512",
+        ],
+    ),
+];
+
 fn main() {
     println!("cargo:rerun-if-changed=src/ext.cpp");
+    println!("cargo:rerun-if-changed=src/rows");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let Some(root) = std::env::var_os("LIBTORCH").map(PathBuf::from) else {
@@ -30,7 +49,26 @@ fn main() {
         .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
         .file("src/ext.cpp")
         .compile("unisono_torch_ext");
+    rows();
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-link-lib=dl");
+    }
+}
+
+/// The kernels of `src/rows`, optimised whatever the profile: they are written to be vectorised.
+fn rows() {
+    let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86_64");
+    for (level, flags) in &LEVELS[..if x86 { LEVELS.len() } else { 1 }] {
+        let mut build = cc::Build::new();
+        build.cpp(true).pic(true).warnings(false).opt_level(3).flag_if_supported("-std=c++17");
+        // The C library's error number and the processor's exceptions are nobody's here, and keep loops from being vectorised.
+        build.flag_if_supported("-fno-math-errno").flag_if_supported("-fno-trapping-math");
+        // No vector is handed to another compiler's code.
+        build.flag_if_supported("-Wno-psabi");
+        for flag in *flags {
+            build.flag_if_supported(flag);
+        }
+        build.define("UNISONO_ISA", Some(*level));
+        build.files(["src/rows/layer.cpp", "src/rows/attend.cpp"]).compile(&format!("unisono_rows_{level}"));
     }
 }

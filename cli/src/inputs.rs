@@ -2,11 +2,12 @@
 
 use crate::error::Error;
 use crate::limits::LimitArgs;
+use crate::precision::Asked;
 use crate::progress::{Meter, Unit};
 use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::{Precision, Role, families};
+use unisono_encoders::{Role, families};
 use unisono_jobs::understand::Understander;
 use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, LeftOut, Modality, Progress, Skip};
 
@@ -66,9 +67,9 @@ pub(crate) struct WorkArgs<const WHOLE: bool = false> {
     /// Inputs that may be unusable; one more ends the command
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_skip: usize,
-    /// Arithmetic of the model: fp32, bf16 (half the memory), or int8 (dynamic, on CPUs: the fastest there)
+    /// Arithmetic of the model: fp32, bf16 (half the memory), int8 (on CPUs: the fastest there), or auto (bf16 where the processor multiplies it faster, else fp32)
     #[arg(long, value_name = "PRECISION", default_value = "fp32")]
-    precision: Precision,
+    precision: Asked,
     /// Say what was taken from the model's files
     #[arg(long)]
     verbose: bool,
@@ -103,7 +104,7 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
             out::note(&format!("{}: {}\n{}", dir.display(), found.family, lines.trim_end()));
         }
         let mut model = found.model;
-        model.prepare(self.precision)?;
+        model.prepare(self.precision.on(device))?;
         let mut embedder = Embedder::new(model);
         embedder.set_folder(dir);
         embedder.set_limits(self.limits.get());
@@ -118,7 +119,7 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
             out::note(&format!("{}: {}\n{}", dir.display(), found.family, lines.trim_end()));
         }
         let mut model = found.model;
-        model.prepare(self.precision).map_err(unisono_jobs::Error::from)?;
+        model.prepare(self.precision.on(device)).map_err(unisono_jobs::Error::from)?;
         let mut model = Understander::new(model);
         model.set_folder(dir);
         model.set_limits(self.limits.get());

@@ -16,6 +16,7 @@ mod measure;
 mod model;
 mod out;
 mod place;
+mod precision;
 mod progress;
 mod report;
 mod scenes;

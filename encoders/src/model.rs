@@ -1,6 +1,7 @@
 //! A model: towers, projections and processors together. What they make of inputs is in `features.rs`.
 
 use crate::classifier::Classifier;
+use crate::config::AudioConfig;
 use crate::config::ModelConfig;
 use crate::config::VideoConfig;
 use crate::projection::Projection;
@@ -161,6 +162,7 @@ impl Model {
         // Batches come one after another, of the same sizes: memory that was given back to the system would be asked for again.
         unisono_torch_ext::library::keep_freed_memory();
         self.towers.values_mut().try_for_each(|tower| tower.prepare(precision))?;
+        self.projections.values_mut().try_for_each(|projection| projection.prepare(precision))?;
         self.precision = precision;
         Ok(())
     }
@@ -235,6 +237,11 @@ impl Model {
     /// Whether a clip's audio is a part of its vector.
     pub fn listens(&self) -> bool {
         self.config.video.as_ref().is_some_and(|v| v.audio.is_some())
+    }
+
+    /// Whether its audio tower takes spectrograms of any length up to its longest, and costs what they are long.
+    pub fn hears_any_length(&self) -> bool {
+        matches!(&self.config.audio, Some(AudioConfig::Transformer(c)) if !c.grid)
     }
 
     /// How this model is fed, with the usual limits.

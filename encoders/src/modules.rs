@@ -4,7 +4,7 @@ use crate::Result;
 use crate::clips::unit;
 use crate::config::{DenseActivation, ModuleConfig};
 use tch::Tensor;
-use unisono_nn::{LayerNorm, Linear, Scope};
+use unisono_nn::{LayerNorm, Linear, Precision, Scope};
 
 /// A module with its parameters.
 #[derive(Debug)]
@@ -51,6 +51,19 @@ impl Modules {
             width = module.out_width(width);
         }
         Ok(Self(made))
+    }
+
+    /// Prepares them for inference behind blocks of `precision`: they compute in single precision, and keep what those promise of a batch.
+    pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        for module in &mut self.0 {
+            if let Module::Dense { linear, residual, .. } = module {
+                linear.prepare_beside(precision)?;
+                if let Residual::Linear(linear) = residual {
+                    linear.prepare_beside(precision)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// `[B, W]` → `[B, W']`.

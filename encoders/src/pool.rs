@@ -3,7 +3,7 @@
 use crate::config::{FinalNorm, Pooling, TransformerConfig};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
-use unisono_nn::{Attention, AttentionConfig, Init, Linear, Mlp, Norm, Pass, Scope};
+use unisono_nn::{Attention, AttentionConfig, Init, Linear, Mlp, Norm, Pass, Precision, Scope};
 
 /// The end of every tower.
 #[derive(Debug)]
@@ -51,6 +51,18 @@ impl Head {
     /// The first `tokens` of every sample are not pooled from here on: those of a prompt.
     pub(crate) fn leave_out(&mut self, tokens: i64) {
         self.left_out = tokens;
+    }
+
+    /// Prepares it for inference after blocks of `precision`. A head is small and computes in single precision; what those blocks promise of
+    /// a batch it keeps.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        if let Some(dense) = &mut self.dense {
+            dense.prepare_beside(precision)?;
+        }
+        self.pool.prepare(precision)
     }
 
     /// What the blocks give `[B, T, W]`, `mask` `[B, T]` bool (true = real; `None` = all), `at` `[B]` int64 where the pooling
@@ -116,6 +128,31 @@ enum Kinds {
 }
 
 impl Pool {
+    fn prepare(&mut self, precision: Precision) -> Result<()> {
+        match &mut self.kind {
+            Kinds::Attention(scores, _) => scores.prepare_beside(precision)?,
+            Kinds::Map(map) => {
+                map.attention.prepare_beside(precision)?;
+                map.mlp.prepare_beside(precision)?;
+            }
+            Kinds::Queries(queries) => queries.attention.prepare_beside(precision)?,
+            Kinds::Concat(pools) => {
+                for pool in pools {
+                    pool.prepare(precision)?;
+                }
+            }
+            Kinds::Mean
+            | Kinds::MeanSqrt
+            | Kinds::WeightedMean
+            | Kinds::Max
+            | Kinds::First
+            | Kinds::Last
+            | Kinds::At
+            | Kinds::Prefix => (),
+        }
+        Ok(())
+    }
+
     fn new(scope: &Scope, kind: &Pooling, c: &TransformerConfig, prefix: i64) -> Result<Self> {
         let kind = match kind {
             Pooling::Mean => Kinds::Mean,

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::config::{Activation, ProjectionConfig};
 use tch::Tensor;
-use unisono_nn::{Linear, Scope};
+use unisono_nn::{Linear, Precision, Scope};
 
 /// From a tower's pooled vectors to the shared space.
 #[derive(Debug)]
@@ -27,6 +27,18 @@ impl Projection {
                 Linear::new(&scope.child("fc2"), hidden, out, bias, std(hidden))?,
             ),
         })
+    }
+
+    /// Prepares it for inference after a tower of `precision`, in single precision itself.
+    pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::Linear(linear) => Ok(linear.prepare_beside(precision)?),
+            Self::Mlp(fc1, _, fc2) => {
+                fc1.prepare_beside(precision)?;
+                Ok(fc2.prepare_beside(precision)?)
+            }
+        }
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {

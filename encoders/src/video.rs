@@ -120,7 +120,13 @@ impl VideoTower {
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
         match &mut self.pooling {
             Pool::Mean => Ok(()),
-            Pool::Temporal(t) => Ok(t.blocks.transformer.prepare(precision)?),
+            Pool::Temporal(t) => {
+                let audio = t.audio.as_mut().map(|(embed, _)| embed);
+                for layer in [&mut t.embed, &mut t.out].into_iter().chain(audio) {
+                    layer.prepare_beside(precision)?;
+                }
+                Ok(t.blocks.transformer.prepare(precision)?)
+            }
             Pool::Integration { blocks, .. } => Ok(blocks.transformer.prepare(precision)?),
         }
     }

@@ -1,5 +1,6 @@
 //! What libtorch has and `tch` does not bind: any operator by name, backward with output gradients, activation checkpointing, the state
-//! of the random generators, fused optimizers, and CUDA loaded on demand. One C++ file, one safe face.
+//! of the random generators, fused optimizers, and CUDA loaded on demand. One C++ file, one safe face. Beside it the few kernels that
+//! libtorch itself lacks (`rows`).
 
 mod ffi;
 
@@ -10,6 +11,8 @@ pub mod dispatch;
 pub mod generator;
 pub mod library;
 pub mod optim;
+pub mod processor;
+pub mod rows;
 pub mod threads;
 
 pub use checkpoint::checkpoint;

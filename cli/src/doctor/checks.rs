@@ -35,6 +35,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     let mut all =
         vec![good("unisono", facts.unisono.to_owned()), libtorch(facts), cuda(&facts.cuda), cpu(facts)];
     all.push(threads(facts));
+    all.push(good("precision", precision(facts)));
     let (total, free) = (facts.memory.total_bytes, facts.memory.available_bytes);
     all.push(good("memory", format!("{}, {} free", bytes(total), bytes(free))));
     for (name, why, fix) in PROGRAMS {
@@ -130,6 +131,19 @@ fn cpu(facts: &Facts) -> Check {
             "use a newer processor",
         ),
         _ => good("CPU", value),
+    }
+}
+
+/// What `--precision auto` is here, and why.
+fn precision(facts: &Facts) -> String {
+    let auto = match (facts.cuda.status, facts.cpu.bf16) {
+        ("ready", _) => "auto is fp32 on the GPU; bf16 is asked for by name".to_owned(),
+        (_, Some(unit)) => format!("auto is bf16: {unit} multiplies it faster than fp32"),
+        (_, None) => "auto is fp32: nothing here multiplies bf16 faster".to_owned(),
+    };
+    match facts.cpu.features.get("vnni") {
+        Some(false) => format!("{auto}; int8 works with 7 bits and little gain, without VNNI"),
+        _ => auto,
     }
 }
 
@@ -237,6 +251,18 @@ mod tests {
         assert!(checks(&healthy()).iter().all(|c| c.status == Status::Good && c.fix.is_none()));
         assert_eq!(of(&healthy(), "ffmpeg").value, "5.1");
         assert!(of(&healthy(), "CPU").value.contains("no AMX, AVX2"));
+    }
+
+    #[test]
+    fn what_auto_picks_is_said_with_its_reason() {
+        let mut facts = healthy();
+        assert_eq!(of(&facts, "precision").value, "auto is fp32: nothing here multiplies bf16 faster");
+        facts.cpu.bf16 = Some("AMX");
+        assert_eq!(of(&facts, "precision").value, "auto is bf16: AMX multiplies it faster than fp32");
+        facts.cpu.features.insert("vnni", false);
+        assert!(of(&facts, "precision").value.ends_with("without VNNI"));
+        facts.cuda.status = "ready";
+        assert!(of(&facts, "precision").value.starts_with("auto is fp32 on the GPU"));
     }
 
     #[test]

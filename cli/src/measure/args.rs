@@ -1,8 +1,8 @@
 //! What is measured, and how.
 
 use crate::inputs::DeviceArg;
+use crate::precision::Asked;
 use std::path::PathBuf;
-use unisono_encoders::Precision;
 
 /// Compare models on the CPU and on a device, and measure how fast they are there
 #[derive(clap::Args, Debug)]
@@ -22,9 +22,9 @@ pub(crate) struct Args {
     /// Tokens of a text that is written
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..))]
     pub(super) tokens: u16,
-    /// Arithmetic on the device
+    /// Arithmetic on the device: fp32, bf16, int8 or auto
     #[arg(long, value_name = "PRECISION", default_value = "fp32")]
-    pub(super) precision: Precision,
+    pub(super) precision: Asked,
     #[command(flatten)]
     pub(super) device: DeviceArg,
 }

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     for dir in &args.models {
         let parts: [(&str, Result<Value, String>); 2] =
             [("towers", towers::measure(args, dir, device)), ("writes", writing::measure(args, dir, device))];
-        let mut line = json!({ "model": dir, "device": format!("{device:?}"), "precision": format!("{:?}", args.precision) });
+        let mut line = json!({ "model": dir, "device": format!("{device:?}"), "precision": format!("{:?}", args.precision.on(device)) });
         for (name, made) in parts {
             line[name] = made.unwrap_or_else(|e| {
                 faults += 1;

@@ -11,7 +11,7 @@ use unisono_encoders::{Modality, Mode, Model, Result, families, to_vec};
 
 pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, String> {
     let mut there = families::load(dir, device).map_err(text)?.model;
-    there.prepare(args.precision).map_err(text)?;
+    there.prepare(args.precision.on(device)).map_err(text)?;
     let here = match args.no_compare {
         true => None,
         false => Some(families::load(dir, Device::Cpu).map_err(text)?.model),

@@ -21,7 +21,7 @@ pub(super) fn measure(args: &Args, dir: &Path, device: Device) -> Result<Value, 
         Err(e) => return Ok(json!({ "refused": crate::error::one_line(&e) })),
     };
     let mut there = load(device)?;
-    there.prepare(args.precision).map_err(text)?;
+    there.prepare(args.precision.on(device)).map_err(text)?;
     let here = if args.no_compare { None } else { Some(here) };
     let batch = i64::from(args.batch);
     let mut all = serde_json::Map::new();

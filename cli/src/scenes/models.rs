@@ -3,8 +3,9 @@
 use crate::error::Error;
 use crate::inputs::DeviceArg;
 use crate::place;
+use crate::precision::Asked;
 use std::path::{Path, PathBuf};
-use unisono_encoders::{Precision, Role};
+use unisono_encoders::Role;
 use unisono_fusion::FusionModel;
 use unisono_fusion::speech::Transcription;
 use unisono_jobs::scenes::Models;
@@ -37,9 +38,9 @@ pub(super) struct ModelArgs {
     /// Folder of TransNetV2's weights, for --detector transnet [default: set-up's]
     #[arg(long, value_name = "DIR")]
     pub(super) transnet: Option<PathBuf>,
-    /// Arithmetic of these models: fp32, bf16 or int8 [default: fp32]
+    /// Arithmetic of these models: fp32, bf16, int8 or auto [default: fp32]
     #[arg(long, value_name = "PRECISION")]
-    pub(super) precision: Option<Precision>,
+    pub(super) precision: Option<Asked>,
     #[command(flatten)]
     pub(super) device: DeviceArg,
 }
@@ -51,7 +52,8 @@ impl ModelArgs {
     }
 
     pub(super) fn load(&self, settings: &SceneSettings, device: Device) -> Result<Models, Error> {
-        let (mut models, precision) = (Models::default(), self.precision.unwrap_or_default());
+        let precision = self.precision.map(|asked| asked.on(device)).unwrap_or_default();
+        let mut models = Models::default();
         models.arithmetic(&format!("{:?}", precision));
         let prepared = |dir: &Path| -> Result<FusionModel, Error> {
             let mut model = unisono_fusion::import::load(dir, device).map_err(JobError::from)?.model;

@@ -1,6 +1,6 @@
 //! Looking, embedding, finding.
 
-use super::{Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -58,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
             option("--split", "--manifest media/manifest.jsonl", "--split train", Differs),
             option("--modality", "talks", "--modality audio", Says("2 embeddings")),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", Says("`/none/ffmpeg` is not installed")),
-            option("--batch", "--precision int8", "--batch 1", Differs),
+            option("--batch", "", "--batch 1", BATCH),
             option("--threads", "", "--threads 1", SPEED),
             option("--max-skip", "mixed", "--max-skip 0", Ends(1, "more than the 0 allowed (`--max-skip`)")),
             option("--precision", "", "--precision bf16", Differs),
@@ -165,7 +165,7 @@ pub const COMMANDS: &[Command] = &[
             option("--prompt", "--json", "--prompt 'two '", Differs),
             option("--dims", "--json", "--dims 5", Differs),
             option("--json", "", "--json", Says("\"guesses\"")),
-            option("--batch", "--json --precision int8", "--batch 1", Differs),
+            option("--batch", "", "--batch 1", BATCH),
             option("--threads", "", "--threads 1", SPEED),
             option("--max-skip", "mixed", "--max-skip 0", Ends(1, "more than the 0 allowed (`--max-skip`)")),
             option("--precision", "--json", "--precision bf16", Differs),

@@ -102,6 +102,7 @@ impl Command {
     }
 }
 
+const BATCH: Shows = Unseen("how many items the model takes at once changes the time and the memory alone");
 const SPEED: Shows = Unseen("how many threads work changes the time alone");
 const NO_FFMPEG: Shows = Ends(3, "`/none/ffmpeg` is not installed");
 

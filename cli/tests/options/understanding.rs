@@ -1,6 +1,6 @@
 //! Captions, matches, answers, transcripts.
 
-use super::{Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -13,7 +13,7 @@ pub const COMMANDS: &[Command] = &[
             option("--split", "--manifest media/manifest.jsonl", "--split train", Differs),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
-            option("--batch", "--json --precision int8", "--batch 1", Differs),
+            option("--batch", "", "--batch 1", BATCH),
             option("--threads", "", "--threads 1", SPEED),
             option("--max-skip", "mixed", "--max-skip 0", Ends(1, "more than the 0 allowed (`--max-skip`)")),
             option("--precision", "--json", "--precision bf16", Differs),
@@ -54,7 +54,7 @@ pub const COMMANDS: &[Command] = &[
             option("--split", "--manifest media/manifest.jsonl", "--split train", Differs),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
-            option("--batch", "--json --precision int8", "--batch 1", Differs),
+            option("--batch", "", "--batch 1", BATCH),
             option("--threads", "", "--threads 1", SPEED),
             option("--max-skip", "mixed", "--max-skip 0", Ends(1, "more than the 0 allowed (`--max-skip`)")),
             option("--precision", "--json", "--precision bf16", Differs),
@@ -79,7 +79,7 @@ pub const COMMANDS: &[Command] = &[
             option("--split", "--manifest media/manifest.jsonl", "--split train", Differs),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
-            option("--batch", "--json --precision int8", "--batch 1", Differs),
+            option("--batch", "", "--batch 1", BATCH),
             option("--threads", "", "--threads 1", SPEED),
             option("--max-skip", "mixed", "--max-skip 0", Ends(1, "more than the 0 allowed (`--max-skip`)")),
             option("--precision", "--json", "--precision bf16", Differs),

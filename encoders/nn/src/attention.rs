@@ -3,6 +3,7 @@
 use crate::config::{NormKind, TransformerConfig};
 use crate::{KeyValues, KvCache, Linear, Mask, Norm, Pass, Precision, Result, Rotation, Scope};
 use tch::{Kind, Tensor};
+use unisono_torch_ext::rows;
 
 /// The sizes of an attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +68,8 @@ pub struct Attention {
     heads: i64,
     kv_heads: i64,
     head_width: i64,
+    /// From so many queries on, every token gets the same alone and in any batch, which libtorch's own attention does not promise.
+    alone: Option<i64>,
 }
 
 impl Attention {
@@ -118,6 +121,7 @@ impl Attention {
             heads: c.heads,
             kv_heads: c.kv_heads,
             head_width: c.head_width(),
+            alone: None,
         })
     }
 
@@ -126,12 +130,27 @@ impl Attention {
     /// # Errors
     /// A precision that the device does not have.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        // One query is a text that is being written: libtorch's way is the faster one for it.
+        self.alone = (precision == Precision::Int8).then_some(2);
+        self.each(|layer| layer.prepare(precision))
+    }
+
+    /// Prepares its layers as [`Linear::prepare_beside`] does.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn prepare_beside(&mut self, precision: Precision) -> Result<()> {
+        self.alone = (precision == Precision::Int8).then_some(1);
+        self.each(|layer| layer.prepare_beside(precision))
+    }
+
+    fn each(&mut self, mut f: impl FnMut(&mut Linear) -> Result<()>) -> Result<()> {
         match &mut self.projections {
-            Projections::Fused(qkv) => qkv.prepare(precision)?,
-            Projections::Cross { q, kv } => [q, kv].into_iter().try_for_each(|l| l.prepare(precision))?,
-            Projections::Apart { q, k, v } => [q, k, v].into_iter().try_for_each(|l| l.prepare(precision))?,
+            Projections::Fused(qkv) => f(qkv)?,
+            Projections::Cross { q, kv } => [q, kv].into_iter().try_for_each(&mut f)?,
+            Projections::Apart { q, k, v } => [q, k, v].into_iter().try_for_each(&mut f)?,
         }
-        self.out.prepare(precision)
+        f(&mut self.out)
     }
 
     /// An empty cache for `rows` texts of at most `capacity` tokens, for passes that compute as this one.
@@ -254,6 +273,15 @@ impl Attention {
         mask: Option<&Tensor>,
         causal: bool,
     ) -> Result<Tensor> {
+        if self.alone.is_some_and(|least| q.size()[2] >= least) && rows::attends(self.head_width, q.device())
+        {
+            let seen = match (mask, causal) {
+                (Some(mask), _) => rows::Seen::Mask(mask),
+                (None, true) => rows::Seen::Causal,
+                (None, false) => rows::Seen::All,
+            };
+            return Ok(rows::attend(q, k, v, seen)?);
+        }
         let grouped = self.kv_heads != self.heads;
         // Norms and rotations are in single precision; what they give goes on in the arithmetic of the values. What is there already is not copied.
         let kind = v.kind();

@@ -21,6 +21,7 @@ mod mask;
 mod messages;
 mod mlp;
 mod norm;
+mod packed;
 pub mod params;
 mod pass;
 mod pickle;

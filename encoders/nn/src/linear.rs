@@ -1,7 +1,7 @@
 //! The linear layer.
 
-use crate::precision::{Packed, Precision};
-use crate::{Activation, Init, Pass, Result, Scope};
+use crate::packed::Packed;
+use crate::{Activation, Init, Pass, Precision, Result, Scope};
 use tch::{Device, Kind, Tensor};
 
 /// `x Wᵀ + b` over the last axis.
@@ -37,6 +37,36 @@ impl Linear {
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
         self.packed = Packed::new(&self.weight, self.bias.as_ref(), precision)?;
         Ok(())
+    }
+
+    /// Prepares a layer that stays in single precision in a model of `precision`: where that promises that an embedding is the same alone
+    /// and in any batch, this layer keeps it. Nothing changes in others.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn prepare_beside(&mut self, precision: Precision) -> Result<()> {
+        self.packed = Packed::beside(&self.weight, precision)?;
+        Ok(())
+    }
+
+    /// `second(activation(self(x)))` in the arithmetic that both are prepared for: what lies between is never written out in single
+    /// precision where neither computes in it.
+    ///
+    /// # Errors
+    /// libtorch's, for another last axis.
+    pub fn forward_pair(
+        &self,
+        second: &Self,
+        x: &Tensor,
+        activation: Activation,
+        pass: &Pass,
+    ) -> Result<Tensor> {
+        if let (Some(a), Some(b), Kind::Float) = (&self.packed, &second.packed, pass.kind())
+            && let Some(y) = a.pair(b, x, activation)?
+        {
+            return Ok(y);
+        }
+        second.forward(&self.forward_inner(x, Some(activation), pass)?)
     }
 
     /// `activation(forward(x))`, in one kernel where the layer is prepared.
@@ -137,7 +167,69 @@ mod tests {
                     let found = layer.forward_activated(&x, activation).unwrap();
                     assert!(far(&found, &activation.forward(&want).unwrap()) < 1e-5);
                 }
+                // Eight bits of a number's digits; a step of 255, of each number of 24.
+                for (precision, within) in [(Precision::Bf16, 0.02), (Precision::Int8, 0.05)] {
+                    layer.prepare(precision).unwrap();
+                    let size = want.abs().max().double_value(&[]);
+                    for activation in [Activation::Gelu, Activation::Silu, Activation::QuickGelu] {
+                        let found = layer.forward_activated(&x, activation).unwrap();
+                        let off = far(&found, &activation.forward(&want).unwrap()) / size;
+                        assert!(
+                            found.kind() == Kind::Float && off > 0.0 && off < within,
+                            "{precision}: {off}"
+                        );
+                    }
+                }
             }
         });
+    }
+
+    /// Two layers in one go are the two, one after the other.
+    #[test]
+    fn a_pair_is_its_layers() {
+        let root = Scope::root(3, Device::Cpu);
+        let mut first = Linear::new(&root.child("a"), 24, 40, true, 0.3).unwrap();
+        let mut second = Linear::new(&root.child("b"), 40, 24, true, 0.3).unwrap();
+        let _params = root.finish();
+        tch::no_grad(|| {
+            let x = Tensor::arange(7 * 24, (Kind::Float, Device::Cpu)).sin().view([7, 24]);
+            for precision in [None, Some(Precision::Fp32), Some(Precision::Bf16), Some(Precision::Int8)] {
+                if let Some(precision) = precision {
+                    first.prepare(precision).unwrap();
+                    second.prepare(precision).unwrap();
+                }
+                for activation in [Activation::Relu, Activation::Gelu, Activation::Silu] {
+                    let found = first.forward_pair(&second, &x, activation, &Pass::EVAL).unwrap();
+                    let want = second.forward(&first.forward_activated(&x, activation).unwrap()).unwrap();
+                    assert!(found == want, "{precision:?} {activation:?}");
+                }
+            }
+        });
+    }
+
+    /// A layer that stands beside int8 ones gives a row what it gives it in any batch; beside others it is left as it was.
+    #[test]
+    fn beside_bytes_a_row_is_the_same_alone() {
+        for (input, output) in [(1536, 384), (64, 40), (24, 16)] {
+            let root = Scope::root(4, Device::Cpu);
+            let mut layer = Linear::new(&root, input, output, true, 0.05).unwrap();
+            let _params = root.finish();
+            tch::no_grad(|| {
+                let x = Tensor::arange(300 * input, (Kind::Float, Device::Cpu)).sin().view([300, input]);
+                let want = layer.forward(&x).unwrap();
+                layer.prepare_beside(Precision::Fp32).unwrap();
+                assert!(layer.packed.is_none());
+                layer.prepare_beside(Precision::Int8).unwrap();
+                let all = layer.forward(&x).unwrap();
+                assert!((&all - &want).abs().max().double_value(&[]) < 1e-4);
+                for n in [1, 2, 5, 31, 200] {
+                    assert!(
+                        layer.forward(&x.narrow(0, 60, n)).unwrap() == all.narrow(0, 60, n),
+                        "{n} of {input}"
+                    );
+                }
+                assert_eq!(layer.forward(&x.get(7)).unwrap(), all.get(7));
+            });
+        }
     }
 }

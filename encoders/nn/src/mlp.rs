@@ -38,6 +38,15 @@ impl Mlp {
         self.fc2.prepare(precision)
     }
 
+    /// Prepares both layers as [`Linear::prepare_beside`] does.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn prepare_beside(&mut self, precision: Precision) -> Result<()> {
+        self.fc1.prepare_beside(precision)?;
+        self.fc2.prepare_beside(precision)
+    }
+
     /// `[.., W]` → `[.., W]`.
     ///
     /// # Errors
@@ -50,6 +59,6 @@ impl Mlp {
                 return self.fc2.forward(&self.activation.forward(gate)?.f_mul(value)?);
             }
         }
-        self.fc2.forward(&self.fc1.forward_inner(x, Some(self.activation), pass)?)
+        self.fc1.forward_pair(&self.fc2, x, self.activation, pass)
     }
 }

@@ -25,6 +25,10 @@ pub struct AudioTower {
 impl AudioTower {
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        if let Some(embed) = &mut self.embed {
+            embed.prepare_beside(precision)?;
+        }
+        self.head.prepare(precision)?;
         Ok(self.transformer.prepare(precision)?)
     }
 

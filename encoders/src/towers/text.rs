@@ -26,6 +26,8 @@ pub struct TextTower {
 impl TextTower {
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.head.prepare(precision)?;
+        self.modules.prepare(precision)?;
         Ok(self.transformer.prepare(precision)?)
     }
 

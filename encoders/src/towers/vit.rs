@@ -31,6 +31,10 @@ pub struct VisionTransformer {
 impl VisionTransformer {
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        if let Some(embed) = &mut self.embed {
+            embed.prepare_beside(precision)?;
+        }
+        self.head.prepare(precision)?;
         Ok(self.transformer.prepare(precision)?)
     }
 

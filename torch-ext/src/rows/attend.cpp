@@ -1,0 +1,173 @@
+// Attention whose every number is summed in one order: a token's result depends neither on its neighbours in the batch nor on how far
+// they pad it. `attend.rs` is the Rust face.
+
+#include "lanes.h"
+
+struct Attend {
+  const float *q, *k, *v; // [B, H, T, D], [B, G, S, D], D side by side, G a divisor of H
+  float *out;             // [B, T, H, D]
+  const uint8_t *seen;    // [B, H, T, S], 0 where a query does not see a key; or null
+  const float *added;     // [B, H, T, S], added to the scores; or null
+  int64_t q_step[3], k_step[3], v_step[3]; // from one to the next of a batch, of heads, of tokens
+  int64_t mask_step[3];                    // the same of `seen` or `added`: 0 where it is one for all
+  int64_t heads, groups, queries, keys, width;
+  int64_t causal;
+  float scale;
+};
+
+namespace {
+
+constexpr int64_t ROWS = 4;    // queries that go through the products together
+constexpr int64_t BLOCK = 64;  // queries of one piece of work
+constexpr int64_t CHUNK = 128; // keys that are looked at together
+constexpr int64_t WIDEST = 256;
+
+// sums[r][16 v ..] = Σ_k a[r][k] · b[k][16 v ..]; each sum in the order of k, whatever ROWS and N.
+template <int N>
+INLINE void product(const float *const *a, const float *b, int64_t b_step, int64_t k, F (&sums)[ROWS][N]) {
+  for (auto &row : sums)
+    for (auto &s : row) s = F{};
+  for (int64_t i = 0; i < k; ++i, b += b_step)
+    for (int n = 0; n < N; ++n) {
+      const F v = load(b + n * LANES);
+      for (int r = 0; r < ROWS; ++r) sums[r][n] += a[r][i] * v;
+    }
+}
+
+// `keys` rows of `width` → `to` [width, CHUNK], zeros after the last key.
+INLINE void transpose(const float *k, int64_t step, int64_t keys, int64_t width, float *to) {
+  for (int64_t j = 0; j < keys; j += LANES)
+    for (int64_t d = 0; d < width; ++d) {
+      F v = F{};
+      const int64_t n = keys - j < LANES ? keys - j : LANES;
+      for (int64_t i = 0; i < n; ++i) v[i] = k[(j + i) * step + d];
+      store(to + d * CHUNK + j, v);
+    }
+}
+
+// What of a chunk's scores a query sees.
+INLINE void hide(const Attend &a, const uint8_t *seen, const float *added, int64_t query, int64_t first, int64_t keys,
+                 float *scores) {
+  const int64_t last = a.causal ? query + a.keys - a.queries - first + 1 : keys;
+  const int64_t n = last < keys ? (last < 0 ? 0 : last) : keys;
+  if (seen) {
+    for (int64_t j = 0; j < n; ++j) scores[j] = seen[first + j] ? scores[j] : -INF;
+  } else if (added) {
+    for (int64_t j = 0; j < n; ++j) scores[j] += added[first + j];
+  }
+  const int64_t all = (keys + LANES - 1) / LANES * LANES;
+  for (int64_t j = n; j < all; ++j) scores[j] = -INF;
+}
+
+// The keys up to the last that anything of sample `b` sees, where all its queries see the same.
+INLINE int64_t seen_keys(const Attend &a, int64_t b) {
+  int64_t n = a.keys;
+  if (a.seen && a.mask_step[1] == 0 && a.mask_step[2] == 0)
+    while (n > 0 && !a.seen[b * a.mask_step[0] + n - 1]) --n;
+  return n;
+}
+
+// One block of queries of one head, chunk after chunk of the keys (Milakov & Gimelshein 2018).
+INLINE void attend(const Attend &a, int64_t b, int64_t h, int64_t start) {
+  alignas(64) float turned[WIDEST * CHUNK], scores[ROWS][CHUNK], sums[BLOCK][WIDEST];
+  float most[BLOCK], total[BLOCK];
+  const int64_t g = h / (a.heads / a.groups), end = start + BLOCK < a.queries ? start + BLOCK : a.queries;
+  const int64_t keys = seen_keys(a, b);
+  const float *q = a.q + b * a.q_step[0] + h * a.q_step[1];
+  const float *k = a.k + b * a.k_step[0] + g * a.k_step[1];
+  const float *v = a.v + b * a.v_step[0] + g * a.v_step[1];
+  for (int64_t i = 0; i < BLOCK; ++i) {
+    most[i] = -INF, total[i] = 0;
+    for (int64_t d = 0; d < a.width; d += LANES) store(sums[i] + d, F{});
+  }
+  for (int64_t first = 0; first < keys; first += CHUNK) {
+    if (a.causal && first > end - 1 + a.keys - a.queries) break;
+    const int64_t n = keys - first < CHUNK ? keys - first : CHUNK, vectors = (n + LANES - 1) / LANES;
+    transpose(k + first * a.k_step[2], a.k_step[2], n, a.width, turned);
+    for (int64_t i = start; i < end; i += ROWS) {
+      // A block's last queries may be fewer than four: the last one stands for the others.
+      const float *of[ROWS];
+      for (int64_t r = 0; r < ROWS; ++r) of[r] = q + (i + r < end ? i + r : end - 1) * a.q_step[2];
+      int64_t j = 0;
+      for (; j + 4 <= vectors; j += 4) {
+        F s[ROWS][4];
+        product<4>(of, turned + j * LANES, CHUNK, a.width, s);
+        for (int r = 0; r < ROWS; ++r)
+          for (int c = 0; c < 4; ++c) store(scores[r] + (j + c) * LANES, s[r][c] * a.scale);
+      }
+      for (; j < vectors; ++j) {
+        F s[ROWS][1];
+        product<1>(of, turned + j * LANES, CHUNK, a.width, s);
+        for (int r = 0; r < ROWS; ++r) store(scores[r] + j * LANES, s[r][0] * a.scale);
+      }
+      const float *weights[ROWS];
+      float *to[ROWS], kept[ROWS];
+      for (int64_t r = 0; r < ROWS; ++r) {
+        const int64_t query = i + r < end ? i + r : end - 1, at = query - start;
+        const int64_t mask = b * a.mask_step[0] + h * a.mask_step[1] + query * a.mask_step[2];
+        weights[r] = scores[r], to[r] = sums[at], kept[r] = 1;
+        if (i + r >= end) continue;
+        hide(a, a.seen ? a.seen + mask : nullptr, a.added ? a.added + mask : nullptr, query, first, n, scores[r]);
+        F high = all(most[at]);
+        for (int64_t c = 0; c < vectors; ++c) high = max(load(scores[r] + c * LANES), high);
+        float top = high[0];
+        for (int64_t l = 1; l < LANES; ++l) top = high[l] > top ? high[l] : top;
+        // Nothing seen yet: any number that is not infinite will do.
+        const float from = top == -INF ? 0 : top;
+        kept[r] = most[at] == -INF ? 0 : exp(all(most[at] - from))[0];
+        F added = F{};
+        for (int64_t c = 0; c < vectors; ++c) {
+          const F s = load(scores[r] + c * LANES);
+          const F w = s == -INF ? F{} : exp(s - from);
+          added += w;
+          store(scores[r] + c * LANES, w);
+        }
+        most[at] = top, total[at] = total[at] * kept[r] + sum(added);
+      }
+      const int64_t real = end - i < ROWS ? end - i : ROWS;
+      int64_t d = 0;
+      for (; d + 4 * LANES <= a.width; d += 4 * LANES) {
+        F s[ROWS][4];
+        product<4>(weights, v + first * a.v_step[2] + d, a.v_step[2], n, s);
+        for (int r = 0; r < real; ++r)
+          for (int c = 0; c < 4; ++c) {
+            float *p = to[r] + d + c * LANES;
+            store(p, load(p) * kept[r] + s[r][c]);
+          }
+      }
+      for (; d + 2 * LANES <= a.width; d += 2 * LANES) {
+        F s[ROWS][2];
+        product<2>(weights, v + first * a.v_step[2] + d, a.v_step[2], n, s);
+        for (int r = 0; r < real; ++r)
+          for (int c = 0; c < 2; ++c) {
+            float *p = to[r] + d + c * LANES;
+            store(p, load(p) * kept[r] + s[r][c]);
+          }
+      }
+      for (; d < a.width; d += LANES) {
+        F s[ROWS][1];
+        product<1>(weights, v + first * a.v_step[2] + d, a.v_step[2], n, s);
+        for (int r = 0; r < real; ++r) store(to[r] + d, load(to[r] + d) * kept[r] + s[r][0]);
+      }
+    }
+  }
+  for (int64_t i = start; i < end; ++i) {
+    float *out = a.out + ((b * a.queries + i) * a.heads + h) * a.width;
+    // A query that sees nothing gets nothing.
+    const float share = total[i - start] == 0 ? 0 : 1 / total[i - start];
+    for (int64_t d = 0; d < a.width; d += LANES) store(out + d, load(sums[i - start] + d) * share);
+  }
+}
+
+} // namespace
+
+extern "C" {
+
+void NAME(ute_attend)(int64_t begin, int64_t end, void *given) {
+  const auto &a = *static_cast<const Attend *>(given);
+  const int64_t blocks = (a.queries + BLOCK - 1) / BLOCK;
+  for (int64_t i = begin; i < end; ++i)
+    attend(a, i / (a.heads * blocks), i / blocks % a.heads, i % blocks * BLOCK);
+}
+
+} // extern "C"
