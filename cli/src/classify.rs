@@ -56,6 +56,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             return Err(Error::Usage(message.into()));
         }
     };
+    if own.is_some() {
+        args.texts.none("files are told apart by the model's own labels, which are no texts")?;
+    }
     let inputs = Inputs { paths: args.files.clone(), ..Inputs::default() };
     let listing = inputs.list(&[Modality::Image, Modality::Audio, Modality::Video])?;
     let passed_over = listing.left_out.clone();

@@ -75,6 +75,14 @@ impl TextArgs {
         }
     }
 
+    /// Refuses whatever is given where nothing is embedded; `why`.
+    pub(crate) fn none(&self, why: &str) -> Result<(), Error> {
+        match self.dims {
+            Some(_) => Err(Error::Usage(format!("--dims: {why}"))),
+            None => self.no_prompt(why),
+        }
+    }
+
     /// Refuses a prompt where there is no text to put it before; `why`.
     pub(crate) fn no_prompt(&self, why: &str) -> Result<(), Error> {
         let given =

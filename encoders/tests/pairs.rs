@@ -160,7 +160,8 @@ fn what_would_change_a_score_is_read_or_refused() {
     });
     assert!(e.unwrap_err().contains("prompts are not put before pairs"), "");
     let e = changed("bert", "modules.json", |c| {
-        c[0]["type"] = "sentence_transformers.models.Dense".into();
+        let dense = serde_json::json!({"path": "1_Dense", "type": "sentence_transformers.models.Dense"});
+        c.as_array_mut().unwrap().push(dense);
     });
     assert!(e.unwrap_err().contains("modules.json: a scorer of pairs: expected a Transformer"));
     let e = changed("bert", "sentence_bert_config.json", |c| c["module_output_name"] = "other".into());

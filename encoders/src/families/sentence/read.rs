@@ -65,9 +65,18 @@ pub(in super::super) fn read(dir: &Path, role: Option<Role>) -> Result<Plan> {
             ));
         }
     };
+    if scores_pairs(&plan) {
+        // What it is and how it is fed its own reader has seen.
+        return Ok(plan);
+    }
     after::read(dir, &mut plan, rest)?;
     model::read(dir, &mut plan)?;
     Ok(plan)
+}
+
+/// Whether it is no encoder but a scorer of pairs (a CrossEncoder).
+fn scores_pairs(plan: &Plan) -> bool {
+    plan.config.classifier.as_ref().is_some_and(|head| head.pair.is_some())
 }
 
 /// The encoder, pooled where it has to be, and the modules that are left.
@@ -84,6 +93,15 @@ fn encoder<'a>(dir: &Path, first: &Module, rest: &'a [Module]) -> Result<(Plan, 
         return Err(Error::format(&first.at, format!("{message}; expected {} or clip", POOLED.join(", "))));
     }
     let mut plan = plan(&first.at.join("config.json"), &first.at, &family)?;
+    if scores_pairs(&plan) {
+        return match rest.first() {
+            None => Ok((plan, rest)),
+            Some(module) => {
+                let message = format!("expected an encoder before {}, found a scorer of pairs", module.class);
+                Err(Error::format(&first.at, message))
+            }
+        };
+    }
     let settings = settings::read(&first.at, if pooled { "transformer" } else { "clip" })?;
     if let Some(text) = plan.processors.text.take() {
         let text = if settings.lower_case { text.lower_cased() } else { text };
