@@ -17,7 +17,7 @@ mod video;
 mod widths;
 
 pub use audio::AudioConfig;
-pub use classifier::{ClassifierConfig, ClassifierInput, Hidden, PairConfig, Score};
+pub use classifier::{ClassifierConfig, ClassifierInput, PairConfig, Score};
 pub use htsat::HtsatConfig;
 pub use model::ModelConfig;
 pub use prompts::PromptConfig;

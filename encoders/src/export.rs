@@ -137,6 +137,7 @@ fn act(t: &TransformerConfig) -> &'static str {
         Activation::GeluTanh => "gelu_pytorch_tanh",
         Activation::QuickGelu => "quick_gelu",
         Activation::Silu => "silu",
+        Activation::Tanh => "tanh",
     }
 }
 
@@ -289,7 +290,9 @@ fn open_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
     }
     let quick = t.activation == Activation::QuickGelu;
     if quick != (v.activation == Activation::QuickGelu)
-        || [t, v].iter().any(|c| matches!(c.activation, Activation::Relu | Activation::Silu))
+        || [t, v]
+            .iter()
+            .any(|c| matches!(c.activation, Activation::Relu | Activation::Silu | Activation::Tanh))
     {
         return Err(cannot(
             format,

@@ -10,7 +10,7 @@
 
 use super::classifier::labels;
 use super::source::Checkpoint;
-use crate::config::{ClassifierConfig, ClassifierInput, Hidden, PairConfig, Score};
+use crate::config::{Activation, ClassifierConfig, ClassifierInput, PairConfig, Score};
 use crate::{Error, Modality, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -61,7 +61,7 @@ pub(super) fn read(source: &Checkpoint, p: &str, map: &mut Map) -> Result<Option
     let segments = segments.and_then(|shape| shape.first()).is_some_and(|rows| *rows > 1);
     Ok(Some(ClassifierConfig {
         input: ClassifierInput::First,
-        hidden: Some(Hidden::Tanh),
+        hidden: Some(Activation::Tanh),
         pair: Some(PairConfig { segments }),
         score: score(source, count)?,
         ..ClassifierConfig::new(Modality::Text, labels(source.config, count, weights.path())?)

@@ -88,10 +88,11 @@ pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
         "quick_gelu" => Ok(Activation::QuickGelu),
         "relu" => Ok(Activation::Relu),
         "silu" | "swish" => Ok(Activation::Silu),
+        "tanh" => Ok(Activation::Tanh),
         other => Err(Error::format(
             json.path,
             format!(
-                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu or silu, found {other:?}"
+                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, silu or tanh, found {other:?}"
             ),
         )),
     }
