@@ -13,6 +13,7 @@ mod common;
 mod dinov2;
 mod dual_encoder;
 mod faster_whisper;
+mod kin;
 mod load;
 mod mpnet;
 mod open_clip;
