@@ -3,10 +3,12 @@
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_left_out, name_skipped, show_progress};
 use crate::progress::Meter;
+use crate::texts::TextArgs;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use unisono_encoders::Role;
 use unisono_files::printable;
 use unisono_jobs::classify::{Labels, classify, classify_by_own_labels, fitting};
 use unisono_jobs::{Inputs, Modality, Skip};
@@ -33,6 +35,8 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
+    texts: TextArgs,
+    #[command(flatten)]
     how: WorkArgs,
 }
 
@@ -41,7 +45,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let labels =
         args.labels.as_deref().map(|path| Labels::read(path, args.templates.as_deref())).transpose()?;
     let (device, options) = (args.how.device.get()?, args.how.options());
-    let embedder = args.how.load(&place::model(&args.model)?, device)?;
+    // Labels ask, files answer.
+    let mut embedder = args.how.load(&place::model(&args.model)?, Some(Role::Query), device)?;
+    args.texts.set(embedder.model_mut()).map_err(unisono_jobs::Error::from)?;
     let own = match (&labels, embedder.model().classifier()) {
         (Some(_), _) => None,
         (None, Some(classifier)) => Some(classifier.modality),
@@ -54,6 +60,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let listing = inputs.list(&[Modality::Image, Modality::Audio, Modality::Video])?;
     let passed_over = listing.left_out.clone();
     let (listing, left_out) = fitting(listing, &embedder.model().embeds(), own)?;
+    if labels.is_some() {
+        args.texts.note(embedder.model(), "labels");
+    }
     let mut meter = Meter::new();
     let top = usize::from(args.top);
     let (found, skipped) = match &labels {

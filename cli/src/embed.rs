@@ -3,11 +3,12 @@
 use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
+use crate::texts::TextArgs;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
-use unisono_jobs::{Job, embed_to, ledger, output, partial};
+use unisono_jobs::{Job, Modality, embed_to, ledger, output, partial};
 
 /// Turn files, folders, texts or a manifest into embeddings
 #[derive(clap::Args, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Args {
     out: PathBuf,
     #[command(flatten)]
     what: InputArgs,
+    #[command(flatten)]
+    texts: TextArgs,
     #[command(flatten)]
     how: WorkArgs,
     /// Keep the lengths that the projection gives; without this, embeddings have length 1
@@ -45,10 +48,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let _held = output::claim(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
     let dir = place::model(&args.model)?;
-    let mut embedder = args.how.load(&dir, device)?;
+    let mut embedder = args.how.load(&dir, None, device)?;
+    args.texts.set(embedder.model_mut()).map_err(unisono_jobs::Error::from)?;
     embedder.set_normalize(!args.no_normalize);
     embedder.set_ffmpeg(args.what.ffmpeg.clone());
     let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
+    match listing.items.counts().contains_key(&Modality::Text) {
+        true => args.texts.note(embedder.model(), "these texts"),
+        false => args.texts.no_prompt("there is no text among the inputs")?,
+    }
     let mut meter = Meter::new();
     let work = partial(&args.out);
     let mut resumed = |done| out::note(&format!("resumed: {done} are done, in {}", work.display()));

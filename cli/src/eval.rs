@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 use unisono_datasets::{Manifest, Skip};
-use unisono_encoders::{Modality, Model};
+use unisono_encoders::{Modality, Model, Role};
 use unisono_eval::Error as EvalError;
 use unisono_eval::metrics::RetrievalMetrics;
 use unisono_eval::protocol::{Captions, Reading, Spoken};
@@ -49,7 +49,9 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     check::manifest(args, &manifest)?;
     let device = cuda::device(&args.device)?;
     let dir = crate::place::model(&args.model)?;
-    let model = Model::load(&dir, device).map_err(EvalError::from)?;
+    // Captions ask, files answer, as in a search.
+    let mut model = Model::load_as(&dir, Some(Role::Query), device).map_err(EvalError::from)?;
+    args.texts.set(&mut model).map_err(EvalError::from)?;
     let pairs = pairs(args, &manifest, &model);
     if pairs.is_empty() {
         return Err(Error::Failed(format!(
@@ -60,6 +62,10 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         )));
     }
     check::pairs(args, &manifest, &pairs)?;
+    match pairs.iter().any(|(from, to)| [from, to].contains(&&Modality::Text)) {
+        true => args.texts.note(&model, "captions"),
+        false => args.texts.no_prompt("no captions take part in what is measured")?,
+    }
     let spoken = |split: &String| Spoken::measure(&manifest, split, &reading);
     let spoken = args.duration_control.as_ref().map(spoken).transpose()?;
     let mut rows = Vec::new();

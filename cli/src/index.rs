@@ -3,10 +3,13 @@
 use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, show_progress};
 use crate::progress::Meter;
+use crate::texts::TextArgs;
 use crate::{interrupt, out, style};
 use serde_json::json;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use unisono_encoders::{Modality, Prompt, Role};
 use unisono_eval::table::{Align, Table, percent};
 use unisono_files::{Lock, real_folder};
 use unisono_jobs::Index;
@@ -31,6 +34,8 @@ pub(crate) struct BuildArgs {
     out: PathBuf,
     #[command(flatten)]
     what: InputArgs,
+    #[command(flatten)]
+    texts: TextArgs,
     #[command(flatten)]
     how: WorkArgs,
     /// Print a JSON summary
@@ -66,9 +71,19 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg, limits: args.how.limits.get() };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
-    let load = |dir: &Path| args.how.load(dir, device);
+    let missing = RefCell::new(None);
+    let load = |dir: &Path| {
+        // What an index holds is found; what asks comes later.
+        let mut embedder = args.how.load(dir, Some(Role::Document), device)?;
+        args.texts.set(embedder.model_mut())?;
+        missing.replace(args.texts.missing(embedder.model(), "documents"));
+        Ok(embedder)
+    };
     let report = build_with(&model, load, &args.out, &options, &mut show_progress(&mut meter))?;
     meter.finish();
+    if let Some(note) = missing.take().filter(|_| report.header.modalities.contains_key(&Modality::Text)) {
+        out::note(&note);
+    }
     if args.json {
         return out::json(&report);
     }
@@ -118,6 +133,7 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         ("missing", format!("{} of {}", files.missing, style::count(files.count, "file"))),
         ("model", format!("{} ({})", header.model.path.display(), state(model))),
         ("sha256", header.model.sha256.clone()),
+        ("prompt", prompt(header)),
     ];
     lines.retain(|(name, _)| match *name {
         "skipped" => built.skipped > 0,
@@ -145,6 +161,15 @@ fn sources(header: &Header) -> String {
         parts.push(style::count(texts, "text"));
     }
     parts.join(", ")
+}
+
+/// What was put before its texts.
+fn prompt(header: &Header) -> String {
+    match &header.model.prompt {
+        Some(Prompt { name: Some(name), text }) => format!("{name}, {text:?}"),
+        Some(Prompt { name: None, text }) => format!("{text:?}"),
+        None => "none".to_owned(),
+    }
 }
 
 /// Whether the model is still the one that made the index.

@@ -6,7 +6,7 @@ use crate::progress::{Meter, Unit};
 use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::{Precision, families};
+use unisono_encoders::{Precision, Role, families};
 use unisono_jobs::understand::Understander;
 use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, LeftOut, Modality, Progress, Skip};
 
@@ -90,9 +90,14 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
         options
     }
 
-    /// Loads the model in `dir` in the precision asked for.
-    pub(crate) fn load(&self, dir: &Path, device: Device) -> unisono_jobs::Result<Embedder> {
-        let found = families::load(dir, device)?;
+    /// Loads the model in `dir` in the precision asked for, for texts of this role.
+    pub(crate) fn load(
+        &self,
+        dir: &Path,
+        role: Option<Role>,
+        device: Device,
+    ) -> unisono_jobs::Result<Embedder> {
+        let found = families::load_as(dir, role, device)?;
         if self.verbose {
             let lines = crate::model::report_lines(&found.report, true);
             out::note(&format!("{}: {}\n{}", dir.display(), found.family, lines.trim_end()));

@@ -22,6 +22,7 @@ mod scenes;
 mod search;
 mod stdin;
 mod style;
+mod texts;
 mod train;
 mod understand;
 #[cfg(test)]

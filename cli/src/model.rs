@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tch::Device;
 use unisono_encoders::export::Format;
 use unisono_encoders::families::{self, Imported};
-use unisono_encoders::{LoadReport, Modality, Model};
+use unisono_encoders::{LoadReport, Modality, Model, Prompts, Role};
 use unisono_files::printable;
 
 /// Look at a model, or convert it
@@ -43,6 +43,16 @@ pub(crate) struct ConvertArgs {
     /// unisono, hf-clip (transformers' CLIPModel) or open-clip
     #[arg(long, value_name = "FORMAT")]
     to: Format,
+    /// Where queries go through other modules than documents: those of query or document are written [default: those of texts of no role]
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    role: Option<Role>,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    [Role::Query, Role::Document]
+        .into_iter()
+        .find(|role| role.name() == text)
+        .ok_or_else(|| "expected query or document".to_owned())
 }
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
@@ -96,6 +106,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
         whole.iter().flat_map(|u| u.model.abilities()).map(unisono_fusion::Ability::name).collect();
     let missing = "missing: this folder has no files for it, so inputs of this kind cannot be embedded";
     let config = serde_json::to_value(model.config()).unwrap_or_default();
+    let routes = families::has_routes(&dir).map_err(unisono_jobs::Error::from)?;
     if args.json {
         let towers: serde_json::Map<String, Value> = model
             .modalities()
@@ -107,6 +118,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             })
             .collect();
         return out::json(&json!({"path": dir, "family": family, "embed_dim": model.config().embed_dim,
+            "dims": model.dims(), "matryoshka": config["matryoshka"], "prompts": prompts_json(&model), "routes": routes,
             "parameters": model.params().count(), "understands": abilities, "towers": towers, "classifier": model.classifier(), "loaded": report.loaded, "cast": report.cast,
             "ignored": report.ignored}));
     }
@@ -116,6 +128,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
         style::thousands(model.params().count()),
         model.config().embed_dim
     );
+    text += &sizes_line(&model);
     for m in model.modalities() {
         let name = m.name();
         let count = style::thousands(parameters(&model, &format!("{name}.")));
@@ -124,6 +137,10 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
             Some(c) => format!("{name} processor\n{}", describe::table(&c)),
             None => format!("{name} processor {missing}\n"),
         };
+    }
+    text += &prompts_lines(&model);
+    if routes {
+        text += "\nroutes: queries go through other modules than documents; these are the ones of texts of no role\n";
     }
     if let Some(classifier) = model.classifier() {
         let count = style::thousands(parameters(&model, "classifier."));
@@ -154,6 +171,61 @@ fn inspect(args: &InspectArgs) -> Result<(), Error> {
     out::print(&text)
 }
 
+/// What a model's embeddings may be cut to.
+fn sizes_line(model: &Model) -> String {
+    let Some(sizes) = &model.config().matryoshka else { return String::new() };
+    let cut = sizes.default.map(|dim| format!("cut to {dim} where --dims says nothing else"));
+    let all: Vec<String> = sizes.sizes.iter().map(i64::to_string).collect();
+    let trained = (!all.is_empty()).then(|| format!("trained to be cut to {}", all.join(", ")));
+    let parts: Vec<String> = cut.into_iter().chain(trained).collect();
+    format!("embeddings: {}\n", parts.join("; "))
+}
+
+/// Whose texts a prompt of this name is put before.
+fn serves(prompts: &Prompts, name: &str) -> Vec<&'static str> {
+    let roles = [(Some(Role::Query), "query"), (Some(Role::Document), "document"), (None, "none")];
+    let of = |role| prompts.of(role).name.is_some_and(|n| n == name);
+    roles.into_iter().filter(|(role, _)| of(*role)).map(|(_, told)| told).collect()
+}
+
+fn prompts_json(model: &Model) -> Value {
+    let Some(text) = &model.processors().text else { return json!({}) };
+    let prompts = text.prompts();
+    let one = |(name, text): (&String, &String)| {
+        (name.clone(), json!({"text": text, "roles": serves(prompts, name)}))
+    };
+    Value::Object(prompts.named.iter().map(one).collect())
+}
+
+/// The prompts of a model, a line each: its words, and whose texts it is put before.
+fn prompts_lines(model: &Model) -> String {
+    let Some(text) = &model.processors().text else { return String::new() };
+    let prompts = text.prompts();
+    let names = prompts.names();
+    if names.is_empty() {
+        return String::new();
+    }
+    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    let told = |name: &&str| {
+        let words = prompts.named.get(*name).map(String::as_str).unwrap_or_default();
+        let roles: Vec<&str> = serves(prompts, name)
+            .into_iter()
+            .map(|role| match role {
+                "query" => "queries",
+                "document" => "documents",
+                _ => "texts of no role",
+            })
+            .collect();
+        let roles = if roles.is_empty() {
+            "with --prompt-name".to_owned()
+        } else {
+            format!("before {}", roles.join(", "))
+        };
+        format!("  {}  \"{}\", {roles}\n", printable(format_args!("{name:width$}")), printable(words))
+    };
+    format!("\nprompts\n{}", names.iter().map(told).collect::<String>())
+}
+
 fn convert(args: &ConvertArgs) -> Result<(), Error> {
     let dir = place::model(&args.source)?;
     let target = unisono_files::real_folder(&args.target);
@@ -181,7 +253,12 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
             "note: the format has no place for the fusion part (captions, matches, answers, speech): the towers alone are written",
         );
     }
-    let found = families::load(&dir, Device::Cpu).map_err(unisono_jobs::Error::from)?;
+    if args.role.is_none() && families::has_routes(&dir).map_err(unisono_jobs::Error::from)? {
+        out::note(
+            "note: queries go through other modules than documents: those of texts of no role are written; --role names others",
+        );
+    }
+    let found = families::load_as(&dir, args.role, Device::Cpu).map_err(unisono_jobs::Error::from)?;
     let notes = unisono_encoders::export::write(&found.model, made.path(), args.to)
         .map_err(unisono_jobs::Error::from)?;
     place(made)?;

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::inputs::{DeviceArg, name_skipped};
 use crate::limits::LimitArgs;
+use crate::texts::TextArgs;
 use crate::{interrupt, out, style};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -60,6 +61,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     clips: Option<PathBuf>,
     #[command(flatten)]
+    texts: TextArgs,
+    #[command(flatten)]
     device: DeviceArg,
     #[command(flatten)]
     limits: LimitArgs,
@@ -79,11 +82,25 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.query.is_some() && args.rerank.is_none() {
         args.limits.none("--image, --audio, --video or --rerank: no file is read for a sentence")?;
     }
+    if args.query.is_none() {
+        args.texts.no_prompt("it is put before a sentence, and none is searched with")?;
+    }
     let index = Index::open(&args.index).map_err(JobError::from)?;
+    let dim = index.header().dim;
+    if let Some(dims) = args.texts.dims().filter(|dims| *dims != dim) {
+        let at = args.index.display();
+        return Err(Error::Failed(format!(
+            "{at}: --dims {dims}: its embeddings have {dim} dimensions, which a search takes from it; leave --dims out, or build the index again with it"
+        )));
+    }
     let moved = args.model.as_deref().map(model_dir);
     let mut embedder = Embedder::of_index(&index, moved.as_deref(), device)?;
     embedder.set_ffmpeg(args.ffmpeg.clone());
     embedder.set_limits(args.limits.get());
+    args.texts.set_prompt(embedder.model_mut()).map_err(JobError::from)?;
+    if args.query.is_some() {
+        args.texts.note(embedder.model(), "the query");
+    }
     let (query, vector) = embed(args, &embedder)?;
     let searched =
         if args.modality.is_empty() { index.searched(query.modality) } else { args.modality.clone() };

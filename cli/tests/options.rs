@@ -32,6 +32,8 @@ fn shared() -> &'static Path {
         room::fill(&dir);
         let write = |name: &str, text: &[u8]| fs::write(dir.join(name), text).unwrap();
         room::link(&room::fixture("checkpoints/clip-gelu"), &dir.join("clip"));
+        room::link(&room::fixture("sentences/instruct"), &dir.join("asks"));
+        room::link(&room::fixture("sentences/router"), &dir.join("routes"));
         let noisy = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * y) as u8, (x * 7) as u8, (y * 3) as u8]));
         noisy.save(dir.join("cut.png")).unwrap();
         let whole = fs::read(dir.join("cut.png")).unwrap();

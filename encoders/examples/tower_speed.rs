@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (batch, rounds): (i64, usize) = (batch.parse()?, rounds.parse()?);
     let mut model = Model::load(Path::new(dir), Device::Cpu)?;
     model.prepare(precision.parse::<Precision>()?)?;
-    let [h, w] = model.config().image.as_ref().ok_or("no image tower")?.size.sides;
+    let [h, w] = model.config().image.as_ref().ok_or("no image tower")?.size().sides;
     let pixels = Tensor::f_randn([batch, 3, h, w], (Kind::Float, Device::Cpu))?.f_contiguous()?;
     let run = || tch::no_grad(|| model.forward_image(&pixels, Mode::Eval));
     let _ = run()?;

@@ -4,9 +4,14 @@ mod audio;
 mod checks;
 mod classifier;
 mod clips;
+mod efficientnet;
 mod flops;
 mod htsat;
+mod image;
+mod kinds;
+mod matryoshka;
 mod model;
+mod modules;
 mod prompts;
 mod read;
 mod stem;
@@ -18,12 +23,18 @@ mod widths;
 
 pub use audio::AudioConfig;
 pub use classifier::{ClassifierConfig, ClassifierInput, PairConfig, Score};
+pub(crate) use efficientnet::BlockConfig;
+pub use efficientnet::{EfficientNetConfig, StageConfig};
 pub use htsat::HtsatConfig;
+pub use image::ImageConfig;
+pub use matryoshka::Matryoshka;
 pub use model::ModelConfig;
+pub use modules::{DenseActivation, ModuleConfig};
 pub use prompts::PromptConfig;
 pub use towers::{
-    ClassToken, ConvConfig, ImageConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
+    ClassToken, ConvConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig, VitConfig,
 };
+pub use unisono_nn::Padding;
 pub use unisono_nn::config::{
     Activation, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig, TransformerConfig, within,
 };

@@ -3,7 +3,7 @@
 
 use crate::config::{
     Activation, FinalNorm, ImageConfig, NormKind, NormPlace, Pooling, ProjectionConfig, StemConfig,
-    TextConfig, TransformerConfig,
+    TextConfig, TransformerConfig, VitConfig,
 };
 use crate::{Error, Model, Result};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn cannot(format: &str, what: &str, found: impl std::fmt::Display) -> Error {
 
 struct Clip<'a> {
     text: &'a TextConfig,
-    image: &'a ImageConfig,
+    image: &'a VitConfig,
     patch: i64,
     /// The id of the token that closes every text; `None` where the highest id marks the end.
     end: Option<i64>,
@@ -71,6 +71,9 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
     let (Some(text), Some(image)) = (&c.text, &c.image) else {
         let has = model.modalities().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
         return Err(cannot(format, "expected a text and an image tower", has));
+    };
+    let ImageConfig::Transformer(image) = image else {
+        return Err(cannot(format, "expected a Transformer for images", "convolutions alone"));
     };
     if c.audio.is_some() {
         return Err(cannot(format, "expected a text and an image tower only", "an audio tower besides"));
@@ -109,12 +112,17 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
         ));
     }
     let linear = ProjectionConfig::Linear { bias: false };
-    if text.projection != linear || image.projection != linear || text.pooler || text.class_token.is_some() {
+    if text.projection != linear
+        || image.projection != linear
+        || text.pooler
+        || text.class_token.is_some()
+        || !text.modules.is_empty()
+    {
         return Err(cannot(format, "expected linear projections without bias", "others"));
     }
-    let end = match text.pooling {
+    let end = match &text.pooling {
         Pooling::Highest => None,
-        Pooling::End(id) => Some(id),
+        Pooling::End(id) => Some(*id),
         Pooling::Last => Some(closing(model)?.ok_or_else(|| {
             cannot(format, "expected a tokenizer that closes every text with one token", "none")
         })?),
@@ -137,6 +145,7 @@ fn act(t: &TransformerConfig) -> &'static str {
         Activation::GeluTanh => "gelu_pytorch_tanh",
         Activation::QuickGelu => "quick_gelu",
         Activation::Silu => "silu",
+        Activation::Relu6 => "relu6",
         Activation::Tanh => "tanh",
     }
 }
@@ -290,9 +299,9 @@ fn open_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
     }
     let quick = t.activation == Activation::QuickGelu;
     if quick != (v.activation == Activation::QuickGelu)
-        || [t, v]
-            .iter()
-            .any(|c| matches!(c.activation, Activation::Relu | Activation::Silu | Activation::Tanh))
+        || [t, v].iter().any(|c| {
+            matches!(c.activation, Activation::Relu | Activation::Relu6 | Activation::Silu | Activation::Tanh)
+        })
     {
         return Err(cannot(
             format,

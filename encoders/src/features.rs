@@ -1,7 +1,7 @@
 //! Prepared inputs through the towers: the one way, for training, evaluation and jobs.
 
 use crate::batch;
-use crate::clips::{Clips, Tokens};
+use crate::clips::{Clips, Tokens, unit};
 use crate::gather::Gathered;
 use crate::video::ClipAudio;
 use crate::{Error, Modality, Model, Pass, Result};
@@ -90,7 +90,8 @@ impl Model {
         self.run(&inputs, pass, true)
     }
 
-    /// Inputs of any modalities → `[N, D]` in their order, without a graph: unit vectors, or of the length that the projection gives.
+    /// Inputs of any modalities → `[N, D]` in their order, without a graph: unit vectors, or of the length that the projection gives; D is
+    /// [`dims`](Self::dims).
     ///
     /// # Errors
     /// As [`features`](Self::features).
@@ -103,10 +104,9 @@ impl Model {
         tch::no_grad(|| {
             let (mut vectors, mut order) = (Vec::new(), Vec::new());
             for (modality, of) in self.run(&inputs, &Pass::EVAL, false)?.towers {
-                vectors.push(match normalize {
-                    true => self.project(modality, &of.pooled)?,
-                    false => self.project_raw(modality, &of.pooled)?,
-                });
+                let whole = self.project_raw(modality, &of.pooled)?;
+                let cut = whole.f_narrow(-1, 0, self.dims())?;
+                vectors.push(if normalize { unit(&cut)? } else { cut });
                 order.extend(of.rows);
             }
             match vectors.len() {

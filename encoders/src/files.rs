@@ -9,7 +9,7 @@ use std::path::Path;
 use tch::{Device, Tensor};
 use unisono_nn::tensors;
 use unisono_nn::weights::Weights;
-use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, TextRules};
+use unisono_processors::{ImageProcessor, LogMel, MelConfig, Prompts, TextProcessor, TextRules};
 
 /// The version of the directory's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
@@ -50,6 +50,9 @@ struct TextContract {
     /// What happens to a text besides its tokenizer.
     #[serde(default, skip_serializing_if = "is_default")]
     rules: TextRules,
+    /// What the model was trained to see before texts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    prompts: Prompts,
 }
 
 impl TextContract {
@@ -59,12 +62,13 @@ impl TextContract {
             i64::try_from(self.context_length).unwrap_or(i64::MAX),
             context_length,
         )?;
+        self.prompts.validate("text.prompts")?;
         Ok(self.rules.validate("text.rules", vocab_size)?)
     }
 }
 
-fn is_default(rules: &TextRules) -> bool {
-    *rules == TextRules::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Model {
@@ -80,9 +84,10 @@ impl Model {
                 unisono_files::write(&dir.join(TOKENIZER), processor.to_json()?)?;
                 let tokens = processor.tokenizer().get_vocab_size(true);
                 Some(TextContract {
-                    context_length: config.context_length as usize,
+                    context_length: processor.context_length().min(config.context_length as usize),
                     tokens,
                     rules: processor.rules(),
+                    prompts: processor.prompts().clone(),
                 })
             }
             _ => None,
@@ -138,7 +143,7 @@ impl Model {
                     ),
                 ));
             }
-            processors.text = Some(processor.with_rules(text.rules));
+            processors.text = Some(processor.with_rules(text.rules).with_prompts(text.prompts.clone()));
         }
         processors.audio = contract.audio.map(LogMel::new).transpose()?;
         let weights = Weights::open_file(&dir.join(WEIGHTS))?;

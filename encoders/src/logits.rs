@@ -36,7 +36,7 @@ impl Model {
         let videos = unit(&self.forward_video(&seen.pooled, clips, None, Pass::EVAL)?)?;
         let cosines = match (self.video_tower()?.prompts(), &seen.tokens) {
             (Some(prompts), Some((tokens, _))) => {
-                let prefix = self.config().image.as_ref().map_or(0, |i| i.prefix);
+                let prefix = self.config().image.as_ref().map_or(0, |i| i.prefix());
                 let patches = tokens.f_narrow(1, prefix, tokens.size()[1] - prefix)?;
                 let texts = unit(&prompts.forward(texts, &prompts.clip_patches(&patches, clips)?)?)?;
                 texts.f_matmul(&videos.f_unsqueeze(2)?)?.f_squeeze_dim(2)?

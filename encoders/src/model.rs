@@ -33,6 +33,8 @@ pub struct Model {
     processors: Processors,
     device: Device,
     precision: Precision,
+    /// Numbers of an embedding.
+    dims: i64,
 }
 
 impl Model {
@@ -86,6 +88,9 @@ impl Model {
                 projections.insert(modality, projection);
             }
         }
+        if let (Some(Tower::Text(tower)), Some(text)) = (towers.get_mut(&Modality::Text), &processors.text) {
+            tower.set_prompt(i64::try_from(text.prompt_tokens()?).unwrap_or(i64::MAX));
+        }
         let (mut logit_scales, mut logit_biases) = (BTreeMap::new(), BTreeMap::new());
         for (a, b) in Modality::PAIRS {
             if projections.contains_key(&a) && projections.contains_key(&b) {
@@ -102,6 +107,7 @@ impl Model {
         }
         let head = config.classifier.as_ref();
         let head = head.map(|c| Classifier::new(&root.child("classifier"), c, &config)).transpose()?;
+        let dims = config.matryoshka.as_ref().and_then(|m| m.default).unwrap_or(config.embed_dim);
         Ok(Self {
             config,
             params: root.finish(),
@@ -113,6 +119,7 @@ impl Model {
             processors,
             device,
             precision: Precision::Fp32,
+            dims,
         })
     }
 
@@ -124,7 +131,8 @@ impl Model {
     pub fn with_video(self, video: VideoConfig, seed: u64) -> Result<Self> {
         let same = self.config.video.as_ref().is_some_and(|old| old.pooling == video.pooling);
         let config = ModelConfig { video: Some(video), ..self.config };
-        let model = Self::build(config, self.processors, Scope::root(seed, self.device), self.device)?;
+        let mut model = Self::build(config, self.processors, Scope::root(seed, self.device), self.device)?;
+        model.dims = self.dims;
         tch::no_grad(|| {
             for (name, param) in model.params.iter().filter(|(n, _)| same || !n.starts_with("video.")) {
                 if let Some(old) = self.params.get(name)
@@ -165,6 +173,31 @@ impl Model {
     /// The configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Numbers of an embedding: the width of the shared space, unless embeddings are cut.
+    pub fn dims(&self) -> i64 {
+        self.dims
+    }
+
+    /// Cuts embeddings to their first `dims` numbers from here on, of length 1 again (Matryoshka, Kusupati et al. 2022).
+    ///
+    /// # Errors
+    /// None, or more than the width of the shared space.
+    pub fn set_dims(&mut self, dims: i64) -> Result<()> {
+        let width = self.config.embed_dim;
+        if !(1..=width).contains(&dims) {
+            let message =
+                format!("cannot cut embeddings to {dims} dimensions: this model's width is {width}");
+            return Err(Error::Input(message));
+        }
+        self.dims = dims;
+        Ok(())
+    }
+
+    /// The processors and the text tower, which change together.
+    pub(crate) fn texts(&mut self) -> (&mut Processors, Option<&mut Tower>) {
+        (&mut self.processors, self.towers.get_mut(&Modality::Text))
     }
 
     /// Every parameter and buffer by name.

@@ -13,6 +13,8 @@ pub struct Head {
     pool: Pool,
     /// BERT's pooler.
     dense: Option<Linear>,
+    /// Tokens at the beginning that are not pooled.
+    left_out: i64,
 }
 
 impl Head {
@@ -23,7 +25,7 @@ impl Head {
     pub fn new(
         scope: &Scope,
         c: &TransformerConfig,
-        pooling: Pooling,
+        pooling: &Pooling,
         prefix: i64,
         dense: bool,
     ) -> Result<Self> {
@@ -42,7 +44,13 @@ impl Head {
             } else {
                 None
             },
+            left_out: 0,
         })
+    }
+
+    /// The first `tokens` of every sample are not pooled from here on: those of a prompt.
+    pub(crate) fn leave_out(&mut self, tokens: i64) {
+        self.left_out = tokens;
     }
 
     /// What the blocks give `[B, T, W]`, `mask` `[B, T]` bool (true = real; `None` = all), `at` `[B]` int64 where the pooling
@@ -67,12 +75,12 @@ impl Head {
                 (answers, first)
             }
             (_, FinalNorm::Pooled) => {
-                let pooled = normed(self.pool.forward(&tokens, mask, at)?)?;
+                let pooled = normed(self.pool.forward(&tokens, mask, at, self.left_out)?)?;
                 (tokens, pooled)
             }
             _ => {
                 let tokens = normed(tokens)?;
-                let pooled = self.pool.forward(&tokens, mask, at)?;
+                let pooled = self.pool.forward(&tokens, mask, at, self.left_out)?;
                 (tokens, pooled)
             }
         };
@@ -94,6 +102,9 @@ struct Pool {
 #[derive(Debug)]
 enum Kinds {
     Mean,
+    MeanSqrt,
+    WeightedMean,
+    Max,
     First,
     Last,
     At,
@@ -101,12 +112,16 @@ enum Kinds {
     Attention(Linear, i64),
     Map(Box<MapHead>),
     Queries(Box<Queries>),
+    Concat(Vec<Pool>),
 }
 
 impl Pool {
-    fn new(scope: &Scope, kind: Pooling, c: &TransformerConfig, prefix: i64) -> Result<Self> {
+    fn new(scope: &Scope, kind: &Pooling, c: &TransformerConfig, prefix: i64) -> Result<Self> {
         let kind = match kind {
             Pooling::Mean => Kinds::Mean,
+            Pooling::MeanSqrt => Kinds::MeanSqrt,
+            Pooling::WeightedMean => Kinds::WeightedMean,
+            Pooling::Max => Kinds::Max,
             Pooling::First => Kinds::First,
             Pooling::Last => Kinds::Last,
             Pooling::Highest | Pooling::End(_) => Kinds::At,
@@ -117,21 +132,63 @@ impl Pool {
             }
             Pooling::Map => Kinds::Map(Box::new(MapHead::new(scope, c)?)),
             Pooling::Queries { width, heads, count } => {
-                Kinds::Queries(Box::new(Queries::new(scope, c, width, heads, count)?))
+                Kinds::Queries(Box::new(Queries::new(scope, c, *width, *heads, *count)?))
             }
+            Pooling::Concat(all) => Kinds::Concat(
+                all.iter().map(|kind| Self::new(scope, kind, c, prefix)).collect::<Result<_>>()?,
+            ),
         };
         Ok(Self { kind, prefix })
     }
 
-    fn forward(&self, tokens: &Tensor, mask: Option<&Tensor>, at: Option<&Tensor>) -> Result<Tensor> {
+    /// `left_out`: tokens at the beginning that are as if they were not there, but for their places.
+    fn forward(
+        &self,
+        tokens: &Tensor,
+        mask: Option<&Tensor>,
+        at: Option<&Tensor>,
+        left_out: i64,
+    ) -> Result<Tensor> {
         let (b, t, w) = tokens.size3()?;
+        // Something is pooled, however short the text.
+        let left_out = left_out.clamp(0, (t - self.prefix - 1).max(0));
+        // What a mean, a sum or a maximum is over.
+        let from = self.prefix + left_out;
+        let pooled = || -> Result<(Tensor, Option<Tensor>)> {
+            let mask = mask.map(|m| m.f_narrow(1, from, t - from)).transpose()?;
+            Ok((tokens.f_narrow(1, from, t - from)?, mask))
+        };
         match &self.kind {
-            Kinds::First => Ok(tokens.f_select(1, 0)?),
+            Kinds::Concat(all) => {
+                let each = all.iter().map(|pool| pool.forward(tokens, mask, at, left_out));
+                Ok(Tensor::f_cat(&each.collect::<Result<Vec<_>>>()?, -1)?)
+            }
+            Kinds::First => Ok(tokens.f_select(1, left_out)?),
             Kinds::Prefix => mean(&tokens.f_narrow(1, 0, self.prefix)?, None),
             Kinds::Mean => {
-                let n = t - self.prefix;
-                let mask = mask.map(|m| m.f_narrow(1, self.prefix, n)).transpose()?;
-                mean(&tokens.f_narrow(1, self.prefix, n)?, mask.as_ref())
+                let (tokens, mask) = pooled()?;
+                mean(&tokens, mask.as_ref())
+            }
+            Kinds::MeanSqrt => {
+                let (tokens, mask) = pooled()?;
+                let (sum, count) = sum(&tokens, mask.as_ref(), None)?;
+                Ok(sum.f_div(&count.f_sqrt()?)?)
+            }
+            Kinds::WeightedMean => {
+                let (tokens, mask) = pooled()?;
+                let places = Tensor::f_arange_start(from + 1, t + 1, (Kind::Float, tokens.device()))?;
+                let (sum, weight) = sum(&tokens, mask.as_ref(), Some(&places))?;
+                Ok(sum.f_div(&weight)?)
+            }
+            Kinds::Max => {
+                let (tokens, mask) = pooled()?;
+                let tokens = match mask {
+                    Some(mask) => {
+                        tokens.f_masked_fill(&mask.f_logical_not()?.f_unsqueeze(-1)?, f64::NEG_INFINITY)?
+                    }
+                    None => tokens,
+                };
+                Ok(tokens.f_amax([1i64].as_slice(), false)?)
             }
             Kinds::Last => match mask {
                 None => Ok(tokens.f_select(1, t - 1)?),
@@ -169,6 +226,24 @@ pub(crate) fn mean(tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let m = mask.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
     let sum = tokens.f_mul(&m)?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
     Ok(sum.f_div(&m.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?.f_clamp_min(1.0)?)?)
+}
+
+/// The weighted sum `[B, W]` over tokens `[B, T, W]` that are real, and their weights together `[B, 1]`, at least a bit; without `weights` `[T]`
+/// each counts once.
+fn sum(tokens: &Tensor, mask: Option<&Tensor>, weights: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+    let (b, t, _) = tokens.size3()?;
+    let each = match mask {
+        Some(mask) => mask.f_to_kind(Kind::Float)?,
+        None => Tensor::f_ones([b, t], (Kind::Float, tokens.device()))?,
+    };
+    let each = match weights {
+        Some(weights) => each.f_mul(weights)?,
+        None => each,
+    };
+    let sum =
+        tokens.f_mul(&each.f_unsqueeze(-1)?)?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+    let all = each.f_sum_dim_intlist([1i64].as_slice(), true, Kind::Float)?;
+    Ok((sum, all.f_clamp_min(1e-9)?))
 }
 
 /// Token `at[b]` of each row.

@@ -18,7 +18,7 @@ fn processors(c: &ModelConfig) -> Processors {
             let tokenizer = train_tokenizer(["a b", "c"].into_iter(), 260, Vocabulary::Bpe).unwrap();
             TextProcessor::new(tokenizer, t.context_length as usize, t.vocab_size).unwrap()
         }),
-        image: c.image.as_ref().map(|i| ImageProcessor::new(i.size.sides[0] as u32)),
+        image: c.image.as_ref().map(|i| ImageProcessor::new(i.size().sides[0] as u32)),
         audio: c
             .audio
             .as_ref()

@@ -152,7 +152,7 @@ impl Side {
     /// # Errors
     /// libtorch's.
     pub fn embed(&self, model: &Model, batch: usize, skipped: &mut Vec<Skip>) -> Result<Embedded> {
-        let (batch, dim) = (batch.max(1), model.config().embed_dim as usize);
+        let (batch, dim) = (batch.max(1), usize::try_from(model.dims()).unwrap_or(0));
         let mut out = Embedded {
             modality: self.modality,
             items: Vec::new(),

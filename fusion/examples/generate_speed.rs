@@ -50,7 +50,7 @@ fn main() {
                 }
                 None => {
                     let image = model.towers().config().image.clone().unwrap();
-                    let [h, w] = image.size.sides;
+                    let [h, w] = image.size().sides;
                     let pixels = Tensor::zeros([batch, 3, h, w], (Kind::Float, Device::Cpu));
                     let out = tch::no_grad(|| model.towers().forward_image(&pixels, Mode::Eval)).unwrap();
                     (

@@ -13,7 +13,7 @@ use unisono_nn::config::within;
 use unisono_nn::tensors;
 use unisono_nn::weights::Weights;
 use unisono_processors::read_json;
-use unisono_processors::{TextProcessor, TextRules};
+use unisono_processors::{Prompt, TextProcessor, TextRules};
 
 const CONFIG: &str = "fusion.json";
 const WEIGHTS: &str = "fusion.safetensors";
@@ -102,7 +102,8 @@ pub(crate) fn load(dir: &Path, device: Device) -> Result<Imported> {
             let own = TextProcessor::load(&dir.join(TOKENIZER), text.context_length, vocab)?;
             Some(own.with_rules(text.rules))
         }
-        None => towers.processors().text.clone(),
+        // A prompt is for embeddings.
+        None => towers.processors().text.clone().map(|text| text.with_prompt(Prompt::default())),
     };
     let weights = Weights::open_file(&dir.join(WEIGHTS))?;
     let model = FusionModel::blank(file.fusion, towers, text, weights.room())?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{
     ImageConfig, ModelConfig, Pooling, ProjectionConfig, Size, StemConfig, TextConfig, TransformerConfig,
+    VitConfig,
 };
 use unisono_encoders::{Modality, Mode, Model, Pass, Processors};
 use unisono_fusion::config::{FusionConfig, MemoryConfig, StackConfig, Tokens};
@@ -39,18 +40,8 @@ fn towers() -> Model {
     let text = TextProcessor::new(tokenizer, 32, 300).unwrap();
     let transformer = TransformerConfig { mlp_ratio: 2.0, ..TransformerConfig::new(24, 1, 3) };
     let config = ModelConfig {
-        embed_dim: 16,
-        text: Some(TextConfig {
-            vocab_size: 300,
-            context_length: 32,
-            transformer: transformer.clone(),
-            pooling: Pooling::Mean,
-            token_dropout: 0.0,
-            class_token: None,
-            pooler: false,
-            projection: ProjectionConfig::default(),
-        }),
-        image: Some(ImageConfig {
+        text: Some(TextConfig::new(300, 32, transformer.clone())),
+        image: Some(ImageConfig::from(VitConfig {
             size: Size::from(16),
             stem: StemConfig::Patch { size: [8, 8], stride: None },
             flexible: false,
@@ -58,8 +49,8 @@ fn towers() -> Model {
             transformer,
             pooling: Pooling::Mean,
             projection: ProjectionConfig::default(),
-        }),
-        ..ModelConfig::default()
+        })),
+        ..ModelConfig::new(16)
     };
     let processors = Processors { text: Some(text), image: Some(ImageProcessor::new(16)), audio: None };
     Model::new(config, processors, 3, Device::Cpu).unwrap()

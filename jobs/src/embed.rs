@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use unisono_encoders::Prompt;
 use unisono_files::Pending;
 use unisono_processors::Prepared;
 
@@ -63,6 +64,7 @@ pub struct Stored {
     out: PathBuf,
     format: Format,
     dim: usize,
+    prompt: Option<Prompt>,
     items: Items,
     skipped: Vec<Skip>,
     left_out: LeftOut,
@@ -79,6 +81,9 @@ pub struct Written {
     pub count: usize,
     /// Width D.
     pub dim: usize,
+    /// What was put before texts; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
     /// Rows of each modality.
     pub modalities: BTreeMap<&'static str, usize>,
     /// What could not be used, each with its reason.
@@ -116,13 +121,7 @@ pub fn embed_to(
     // The sum over a model's weights takes a second for each gigabyte.
     let work = match long.then(|| embedder.identity()).flatten() {
         Some(identity) => {
-            let settings = format!(
-                "{} {} {}{}",
-                identity?,
-                embedder.precision(),
-                embedder.normalizes(),
-                embedder.limits().fingerprint()
-            );
+            let settings = format!("{} {}", identity?, embedder.settings());
             SavedRows::open(
                 &dir,
                 &listing.items,
@@ -141,7 +140,9 @@ pub fn embed_to(
         run => run?,
     };
     let Listing { items, left_out, .. } = listing;
-    Ok(Stored { work: rows.0, out: job.out.to_owned(), format, dim, items, skipped, left_out })
+    let texts = items.counts().contains_key(&Modality::Text);
+    let prompt = embedder.prompt().filter(|_| texts).cloned();
+    Ok(Stored { work: rows.0, out: job.out.to_owned(), format, dim, prompt, items, skipped, left_out })
 }
 
 /// The name of the rows beside an output.
@@ -215,8 +216,8 @@ impl Stored {
                 self.work.end()?;
             }
         }
-        let Self { out, skipped, left_out, .. } = self;
-        Ok(Written { out, items: path, count, dim, modalities, skipped, left_out })
+        let Self { out, prompt, skipped, left_out, .. } = self;
+        Ok(Written { out, items: path, count, dim, prompt, modalities, skipped, left_out })
     }
 }
 

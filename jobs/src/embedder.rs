@@ -3,7 +3,7 @@
 use crate::{Error, Result, Vectors};
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
+use unisono_encoders::{Input, Modality, Model, Precision, Prompt, Role, to_vec};
 use unisono_media::video::{Ffmpeg, Span};
 use unisono_media::{Blob, MediaLimits};
 use unisono_processors::{Contract, Medium};
@@ -26,6 +26,17 @@ impl Embedder {
     /// A missing or broken file; the message names it.
     pub fn load(dir: impl AsRef<Path>, device: Device) -> Result<Self> {
         let mut embedder = Self::new(Model::load(dir.as_ref(), device)?);
+        embedder.set_folder(dir);
+        Ok(embedder)
+    }
+
+    /// [`load`](Self::load) for texts of this role: with the prompt that serves it, and where the model has other modules for it, with
+    /// those.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_as(dir: impl AsRef<Path>, role: Option<Role>, device: Device) -> Result<Self> {
+        let mut embedder = Self::new(Model::load_as(dir.as_ref(), role, device)?);
         embedder.set_folder(dir);
         Ok(embedder)
     }
@@ -86,6 +97,24 @@ impl Embedder {
         &self.model
     }
 
+    /// The model, to say what is put before its texts and what its embeddings are cut to.
+    pub fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    /// What is put before texts, if anything is.
+    pub fn prompt(&self) -> Option<&Prompt> {
+        self.model.processors().text.as_ref().map(|t| t.prompt()).filter(|prompt| !prompt.text.is_empty())
+    }
+
+    /// What its vectors depend on besides the model's files and the inputs.
+    pub(crate) fn settings(&self) -> String {
+        let prompt = self.prompt().map_or("", |prompt| prompt.text.as_str());
+        let limits = self.limits.fingerprint();
+        let texts = if prompt.is_empty() { String::new() } else { format!(" {prompt:?}") };
+        format!("{} {} {limits}{texts}", self.precision(), self.normalize)
+    }
+
     /// The arithmetic that its model was prepared for.
     pub fn precision(&self) -> Precision {
         self.model.precision()
@@ -93,7 +122,7 @@ impl Embedder {
 
     /// Width D of the vectors.
     pub fn dim(&self) -> usize {
-        usize::try_from(self.model.config().embed_dim).unwrap_or(0)
+        usize::try_from(self.model.dims()).unwrap_or(0)
     }
 
     /// Strings → `[N, D]`.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub use unisono_encoders::model_dir;
 
 /// Files that a model may have beside its weights.
-const SMALL: [&str; 16] = [
+const SMALL: [&str; 18] = [
     "config.json",
     "open_clip_config.json",
     "preprocessor_config.json",
@@ -22,8 +22,10 @@ const SMALL: [&str; 16] = [
     "sentencepiece.bpe.model",
     "modules.json",
     "sentence_bert_config.json",
-    "1_Pooling/config.json",
     "config_sentence_transformers.json",
+    "router_config.json",
+    "processor_config.json",
+    "README.md",
 ];
 
 /// Weights, the preferred ones first: the first that the repository has is taken, with its shards.
@@ -84,8 +86,9 @@ fn unreachable(id: &str, reason: &str) -> Error {
 /// The snapshot in the cache, if its configuration and weights are there.
 fn cached(id: &str) -> Option<PathBuf> {
     let repo = Cache::from_env().repo(Repo::model(id.to_owned()));
-    let config = ["config.json", "open_clip_config.json"].iter().find_map(|n| repo.get(n))?;
-    WEIGHTS.iter().find_map(|n| repo.get(n))?;
+    let config = ["config.json", "open_clip_config.json", "modules.json"].iter().find_map(|n| repo.get(n))?;
+    let nested = config.ends_with("modules.json");
+    WEIGHTS.iter().find_map(|n| repo.get(n)).or(nested.then(|| config.clone()))?;
     config.parent().map(Path::to_owned)
 }
 
@@ -101,8 +104,19 @@ fn download(id: &str) -> Result<PathBuf, String> {
             folder = at.parent().map(Path::to_owned);
         }
     }
-    let weights =
-        WEIGHTS.into_iter().find(|n| has(n)).ok_or("the repository has no weights that are read here")?;
+    let names: Vec<&str> = info.siblings.iter().map(|s| s.rfilename.as_str()).collect();
+    let below = match &folder {
+        Some(folder) => of_modules(&names, &modules(folder)?),
+        None => Vec::new(),
+    };
+    for name in &below {
+        get(&repo, name)?;
+    }
+    let Some(weights) = WEIGHTS.into_iter().find(|n| has(n)) else {
+        // An encoder may lie in the folder of its module, and its weights with it.
+        let whole = folder.filter(|_| below.iter().any(|name| is_weights(name)));
+        return whole.ok_or_else(|| "the repository has no weights that are read here".to_owned());
+    };
     let at = get(&repo, weights)?;
     if weights.ends_with(".index.json") {
         let text = std::fs::read_to_string(&at).map_err(|e| e.to_string())?;
@@ -121,6 +135,41 @@ fn download(id: &str) -> Result<PathBuf, String> {
     folder.ok_or_else(|| "the repository has no configuration".to_owned())
 }
 
+/// The folders that the modules of sentence-transformers have files in.
+fn modules(folder: &Path) -> Result<Vec<String>, String> {
+    let read = |name: &str| match std::fs::read_to_string(folder.join(name)) {
+        Ok(text) => serde_json::from_str::<serde_json::Value>(&text).map_err(|e| format!("{name}: {e}")),
+        Err(_) => Ok(serde_json::Value::Null),
+    };
+    let (listed, router) = (read("modules.json")?, read("router_config.json")?);
+    let listed = listed.as_array().into_iter().flatten().filter_map(|m| m["path"].as_str());
+    let routed = router["types"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    Ok(listed.chain(routed).filter(|path| !path.is_empty() && *path != ".").map(str::to_owned).collect())
+}
+
+fn is_weights(name: &str) -> bool {
+    name.ends_with(".safetensors") || name.ends_with(".bin")
+}
+
+/// The files that are read of these folders: weights in PyTorch's own form only where there are no others.
+fn of_modules<'a>(names: &[&'a str], folders: &[String]) -> Vec<&'a str> {
+    let parent = |name: &'a str| name.rsplit_once('/').map(|(folder, _)| folder);
+    let within = |name: &&'a str| {
+        parent(name).is_some_and(|at| {
+            folders.iter().any(|f| {
+                at.strip_prefix(f.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        })
+    };
+    let safe = |at| names.iter().any(|n| parent(n) == at && n.ends_with(".safetensors"));
+    let read = |name: &&'a str| match name.rsplit('.').next() {
+        Some("json" | "txt" | "model" | "safetensors") => true,
+        Some("bin") => !safe(parent(name)),
+        _ => false,
+    };
+    names.iter().copied().filter(within).filter(read).collect()
+}
+
 fn get(repo: &ApiRepo, name: &str) -> Result<PathBuf, String> {
     repo.get(name).map_err(|e| format!("{name}: {e}"))
 }
@@ -137,6 +186,45 @@ mod tests {
         for path in ["model", "./a/b", "../b", "a/b/c", "/a/b", "a/", "a b/c", ""] {
             assert!(!is_id(Path::new(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn folders_of_modules_are_fetched_with_what_is_read_of_them() {
+        let names = [
+            "modules.json",
+            "1_Pooling/config.json",
+            "2_Dense/config.json",
+            "2_Dense/model.safetensors",
+            "2_Dense/pytorch_model.bin",
+            "onnx/model.onnx",
+            "onnx/config.json",
+            "0_CLIPModel/pytorch_model.bin",
+            "0_CLIPModel/vocab.json",
+            "1_PoolingX/config.json",
+            "2_Router/query_0_Dense/config.json",
+            "2_Dense/README.md",
+        ];
+        let folders = ["1_Pooling", "2_Dense", "0_CLIPModel", "2_Router"].map(str::to_owned);
+        let wanted = [
+            "1_Pooling/config.json",
+            "2_Dense/config.json",
+            "2_Dense/model.safetensors",
+            "0_CLIPModel/pytorch_model.bin",
+            "0_CLIPModel/vocab.json",
+            "2_Router/query_0_Dense/config.json",
+        ];
+        assert_eq!(of_modules(&names, &folders), wanted);
+        let dir = tempfile::tempdir().unwrap();
+        assert!(modules(dir.path()).unwrap().is_empty());
+        std::fs::write(dir.path().join("modules.json"), r#"[{"path": ""}, {"path": "1_Pooling"}]"#).unwrap();
+        std::fs::write(
+            dir.path().join("router_config.json"),
+            r#"{"types": {"query_0_StaticEmbedding": "x"}}"#,
+        )
+        .unwrap();
+        assert_eq!(modules(dir.path()).unwrap(), ["1_Pooling", "query_0_StaticEmbedding"]);
+        std::fs::write(dir.path().join("modules.json"), "[").unwrap();
+        assert!(modules(dir.path()).unwrap_err().starts_with("modules.json: "));
     }
 
     #[test]

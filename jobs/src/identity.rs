@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 pub(crate) use unisono_files::hex;
 
 /// The files of a model directory that change an embedding; a model without a text tower has no tokenizer.
@@ -60,16 +60,17 @@ fn files(model: &Path) -> Result<Vec<String>> {
         return Ok(FILES.iter().filter(|n| there(n)).map(|n| (*n).to_owned()).collect());
     }
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(model).map_err(Error::io(model, "read"))? {
-        let path = entry.map_err(Error::io(model, "read"))?.path();
-        let read = ["json", "txt", "model", "safetensors", "bin"];
-        if path.is_file() && path.extension().and_then(|e| e.to_str()).is_some_and(|e| read.contains(&e)) {
-            names.extend(path.file_name().map(|n| n.to_string_lossy().into_owned()));
+    let modules = unisono_encoders::families::folders(model)?;
+    for folder in std::iter::once(PathBuf::new()).chain(modules) {
+        let at = model.join(&folder);
+        for entry in std::fs::read_dir(&at).map_err(Error::io(&at, "read"))? {
+            let path = entry.map_err(Error::io(&at, "read"))?.path();
+            let read = ["json", "txt", "model", "safetensors", "bin"];
+            if path.is_file() && path.extension().and_then(|e| e.to_str()).is_some_and(|e| read.contains(&e))
+            {
+                names.extend(path.file_name().map(|n| folder.join(n).to_string_lossy().into_owned()));
+            }
         }
-    }
-    let pooling = "1_Pooling/config.json";
-    if model.join(pooling).is_file() {
-        names.push(pooling.to_owned());
     }
     names.sort();
     Ok(names)

@@ -3,7 +3,7 @@
 use crate::{Error, Recipe, Result};
 use std::path::Path;
 use tch::{Device, Tensor};
-use unisono_encoders::{Model, Params};
+use unisono_encoders::{Model, Params, Prompt};
 use unisono_eval::protocol::Models;
 use unisono_fusion::config::{FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
 use unisono_fusion::{FusionModel, Generation, files};
@@ -25,7 +25,8 @@ impl Learner {
     /// A fusion part over towers without a text processor, or impossible sizes.
     pub fn new(towers: Model, recipe: &Recipe) -> Result<Self> {
         let Some(fusion) = &recipe.fusion else { return Ok(Self::Towers(Box::new(towers))) };
-        let text = towers.processors().text.clone();
+        // A prompt is for embeddings.
+        let text = towers.processors().text.clone().map(|text| text.with_prompt(Prompt::default()));
         let text = text.ok_or_else(|| Error::setting("fusion", "needs towers with a tokenizer"))?;
         // What a tokenizer puts around nothing is what it puts around everything.
         let around = text.encode("")?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
 use unisono_datasets::{Key, Manifest, Part, Sampler, Share};
-use unisono_encoders::config::{FramePooling, ImageConfig, StemConfig};
+use unisono_encoders::config::{FramePooling, ImageConfig};
 use unisono_encoders::{Modality, Model, Processors};
 use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
 
@@ -178,14 +178,15 @@ fn check_patches(image: &ImageConfig, processor: &ImageProcessor) -> Result<()> 
     if processor.fit != Fit::Patches {
         return Ok(());
     }
-    if !image.flexible {
+    let Some([h, w]) = image.flexible() else {
         let message = "patches gives images of many sizes, and the tower takes one: set model.image.flexible, or another fit";
         return Err(Error::setting("processor.image.fit", message));
-    }
-    match (&image.stem, processor.patch) {
-        (StemConfig::Patch { size: [h, w], .. }, Some(p)) if [*h, *w] != [i64::from(p); 2] => Err(
-            Error::setting("processor.image.patch", format!("{p}, and the tower's patches are {h} x {w}")),
-        ),
+    };
+    match processor.patch {
+        Some(p) if [h, w] != [i64::from(p); 2] => Err(Error::setting(
+            "processor.image.patch",
+            format!("{p}, and the tower's patches are {h} x {w}"),
+        )),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! What is measured, with which protocol.
 
 use crate::limits::LimitArgs;
+use crate::texts::TextArgs;
 use std::path::PathBuf;
 use unisono_encoders::Modality;
 
@@ -55,6 +56,8 @@ pub(crate) struct Args {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) texts: TextArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
 }

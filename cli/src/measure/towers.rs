@@ -71,11 +71,11 @@ impl Inputs {
                 Self::Text { ids, mask: Tensor::f_ones([batch, t], (Kind::Bool, device))? }
             }
             (Modality::Image, _, Some(image)) => {
-                let [h, w] = image.size.sides;
+                let [h, w] = image.size().sides;
                 Self::Image(wave(&[batch, 3, h, w], device)?)
             }
             (Modality::Video, _, Some(image)) => {
-                let ([h, w], frames) = (image.size.sides, model.frames());
+                let ([h, w], frames) = (image.size().sides, model.frames());
                 let clips = Clips::new(&vec![frames; batch as usize], device)?;
                 Self::Video { pixels: wave(&[batch * frames as i64, 3, h, w], device)?, clips }
             }

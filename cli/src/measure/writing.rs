@@ -68,7 +68,7 @@ fn ids(model: &FusionModel, batch: i64, options: &Generation) -> Result<Option<V
             (Modality::Audio, tch::no_grad(|| towers.forward_audio(&mel, &lengths, Mode::Eval))?)
         }
         (None, Some(image), _) => {
-            let [h, w] = image.size.sides;
+            let [h, w] = image.size().sides;
             let pixels = wave(&[batch, 3, h, w], device)?;
             (Modality::Image, tch::no_grad(|| towers.forward_image(&pixels, Mode::Eval))?)
         }

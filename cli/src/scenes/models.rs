@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::inputs::DeviceArg;
 use crate::place;
 use std::path::{Path, PathBuf};
-use unisono_encoders::Precision;
+use unisono_encoders::{Precision, Role};
 use unisono_fusion::FusionModel;
 use unisono_fusion::speech::Transcription;
 use unisono_jobs::scenes::Models;
@@ -64,7 +64,9 @@ impl ModelArgs {
         };
         if let Some(model) = &self.model {
             let dir = place::model(model)?;
-            let mut loaded = unisono_encoders::families::load(&dir, device).map_err(JobError::from)?.model;
+            // Labels ask, what is seen and heard answers.
+            let loaded = unisono_encoders::families::load_as(&dir, Some(Role::Query), device);
+            let mut loaded = loaded.map_err(JobError::from)?.model;
             loaded.prepare(precision).map_err(JobError::from)?;
             models.embed(Embedder::new(loaded), &dir, identity(&dir)?, &settings.labels)?;
         }

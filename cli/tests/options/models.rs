@@ -128,7 +128,10 @@ pub const COMMANDS: &[Command] = &[
         name: "model convert",
         line: "clip new --to unisono",
         media: None,
-        options: &[option("--to", "", "--to hf-clip", Differs)],
+        options: &[
+            option("--to", "", "--to hf-clip", Differs),
+            option("--role", "=routes new --to unisono", "--role query", Differs),
+        ],
         refused: &[],
     },
     Command {
@@ -191,9 +194,12 @@ pub const COMMANDS: &[Command] = &[
                 Unseen("how many are embedded at once changes the time alone"),
             ),
             option("--device", "", "--device gpu", Ends(2, "expected cpu, cuda, cuda:N or auto")),
+            option("--prompt-name", "", "--prompt-name query", Ends(1, "this model has no prompts")),
+            option("--prompt", "--json", "--prompt 'two '", Differs),
+            option("--dims", "--json", "--dims 2", Differs),
             option("--json", "", "--json", Says("\"metrics\"")),
         ],
-        refused: &[("--all-captions", "--joined-captions")],
+        refused: &[("--prompt", "--prompt-name"), ("--all-captions", "--joined-captions")],
     },
     Command {
         name: "report",

@@ -11,6 +11,7 @@ impl Activation {
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Relu => x.f_relu()?,
+            Self::Relu6 => x.f_clamp(0, 6)?,
             Self::Gelu => x.f_gelu("none")?,
             Self::GeluTanh => x.f_gelu("tanh")?,
             Self::QuickGelu => x.f_mul_scalar(1.702)?.f_sigmoid()?.f_mul(x)?,
@@ -40,6 +41,7 @@ mod tests {
         for x in [-2.5f64, -0.3, 0.0, 0.7, 3.0] {
             for (activation, want) in [
                 (Activation::Relu, x.max(0.0)),
+                (Activation::Relu6, x.clamp(0.0, 6.0)),
                 (Activation::Gelu, x * 0.5 * (1.0 + erf(x / 2f64.sqrt()))),
                 (Activation::GeluTanh, 0.5 * x * (1.0 + cube(x).tanh())),
                 (Activation::QuickGelu, x * sigmoid(1.702 * x)),
@@ -50,5 +52,7 @@ mod tests {
                 assert!((found - want).abs() < 1e-9, "{activation:?}({x}): {found}, {want}");
             }
         }
+        let clipped = Activation::Relu6.forward(&Tensor::from_slice(&[6.5f64])).unwrap();
+        assert_eq!(clipped.double_value(&[0]), 6.0);
     }
 }

@@ -198,6 +198,8 @@ fn yes() -> bool {
 pub enum Activation {
     /// max(x, 0).
     Relu,
+    /// min(max(x, 0), 6) (Howard et al. 2017): mobile nets.
+    Relu6,
     /// x Φ(x), exact.
     #[default]
     Gelu,

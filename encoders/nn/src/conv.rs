@@ -1,5 +1,14 @@
 //! Convolutions over two axes, and the batch norm that follows them.
 
+mod folded;
+mod padding;
+mod shape;
+mod unit;
+
+pub use padding::Padding;
+pub use shape::ConvShape;
+pub use unit::ConvNorm;
+
 use crate::{Init, Mode, Result, Scope};
 use tch::Tensor;
 
@@ -10,19 +19,29 @@ pub struct BatchNorm {
     bias: Tensor,
     mean: Tensor,
     var: Tensor,
+    eps: f64,
 }
 
 impl BatchNorm {
-    /// Over `n` channels.
+    /// Over `n` channels, 1e-5 added to their variance.
     ///
     /// # Errors
     /// The names are taken.
     pub fn new(scope: &Scope, n: i64) -> Result<Self> {
+        Self::with_eps(scope, n, 1e-5)
+    }
+
+    /// Over `n` channels, `eps` added to their variance.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub fn with_eps(scope: &Scope, n: i64, eps: f64) -> Result<Self> {
         Ok(Self {
             weight: scope.param("weight", &[n], Init::Const(1.0))?,
             bias: scope.param("bias", &[n], Init::Const(0.0))?,
             mean: scope.buffer("running_mean", &[n], Init::Const(0.0))?,
             var: scope.buffer("running_var", &[n], Init::Const(1.0))?,
+            eps,
         })
     }
 
@@ -32,7 +51,14 @@ impl BatchNorm {
     /// libtorch's.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let (w, b, m, v) = (Some(&self.weight), Some(&self.bias), Some(&self.mean), Some(&self.var));
-        Ok(x.f_batch_norm(w, b, m, v, mode == Mode::Train, 0.1, 1e-5, true)?)
+        Ok(x.f_batch_norm(w, b, m, v, mode == Mode::Train, 0.1, self.eps, true)?)
+    }
+
+    /// What evaluation multiplies and then adds, a number a channel each: no gradient flows.
+    pub(crate) fn affine(&self) -> Result<(Tensor, Tensor)> {
+        let scale = self.var.f_add_scalar(self.eps)?.f_rsqrt()?.f_mul(&self.weight.f_detach()?)?;
+        let shift = self.bias.f_detach()?.f_sub(&self.mean.f_mul(&scale)?)?;
+        Ok((scale, shift))
     }
 }
 

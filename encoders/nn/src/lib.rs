@@ -38,7 +38,7 @@ pub use block::Block;
 pub use cache::{Cache, CrossKv, KeyValues, KvCache};
 pub use checkpoint::Checkpoint;
 pub use config::{Activation, TransformerConfig};
-pub use conv::{BatchNorm, Conv2d};
+pub use conv::{BatchNorm, Conv2d, ConvNorm, ConvShape, Padding};
 pub use error::{Error, Result};
 pub use linear::Linear;
 pub use map::Map;

@@ -25,6 +25,11 @@ impl Positions {
         Ok(Self { table: if learned { Some(table()?) } else { None }, places })
     }
 
+    /// `places` of which nothing is learned.
+    pub fn none(places: i64) -> Self {
+        Self { table: None, places }
+    }
+
     /// How many places there are.
     pub fn places(&self) -> i64 {
         self.places

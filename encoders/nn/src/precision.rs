@@ -111,7 +111,7 @@ impl Packed {
             Some(Activation::Gelu) => Some(("gelu", "none")),
             Some(Activation::GeluTanh) => Some(("gelu", "tanh")),
             Some(Activation::Relu) => Some(("relu", "")),
-            Some(Activation::QuickGelu | Activation::Silu | Activation::Tanh) => None,
+            Some(Activation::QuickGelu | Activation::Silu | Activation::Relu6 | Activation::Tanh) => None,
         };
         let (name, algorithm) = fused.unwrap_or(("none", ""));
         let bias_arg = bias.map_or(Arg::None, Arg::Tensor);

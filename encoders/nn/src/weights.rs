@@ -172,6 +172,17 @@ impl Weights {
         Ok(())
     }
 
+    /// Adds another checkpoint's tensors, each name behind `prefix`.
+    pub fn join(&mut self, prefix: &str, other: Self) {
+        let before = self.files.len();
+        let moved = |(name, entry): (String, Entry)| {
+            (format!("{prefix}{name}"), Entry { file: entry.file + before, ..entry })
+        };
+        self.entries.extend(other.entries.into_iter().map(moved));
+        self.scales.extend(other.scales.into_iter().map(moved));
+        self.files.extend(other.files);
+    }
+
     /// Numbers in all tensors together.
     pub fn elements(&self) -> u64 {
         self.entries.values().map(Entry::elements).fold(0, u64::saturating_add)

@@ -38,6 +38,7 @@ fn activated(activation: Activation, x: f64) -> f64 {
         Activation::Relu => x.max(0.0),
         Activation::Tanh => x.tanh(),
         Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
         Activation::GeluTanh => {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())

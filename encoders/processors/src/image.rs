@@ -7,6 +7,7 @@ mod resize;
 #[cfg(target_arch = "x86_64")]
 mod resize_avx2;
 mod taps;
+mod timm;
 
 pub use interpolation::Interpolation;
 pub use processor::{Alpha, Fit, ImageProcessor, Rounding};

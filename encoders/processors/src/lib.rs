@@ -9,6 +9,7 @@ mod keys;
 mod mel;
 mod modality;
 pub mod prepare;
+mod prompts;
 mod ranges;
 mod size;
 mod tokenizer;
@@ -20,6 +21,7 @@ pub use json::{Json, optional_json, read_json};
 pub use keys::{Keys, Reads};
 pub use mel::{Fill, Framing, Frontend, Log, LogMel, MelConfig, Scale};
 pub use modality::Modality;
+pub use prompts::{Prompt, Prompts, Role};
 pub use size::Size;
 pub use tokenizer::{
     Cleaning, Pair, TextProcessor, TextRules, Vocabulary, read_sentencepiece, read_tokenizer, tokenizer_of,

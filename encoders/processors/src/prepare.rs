@@ -9,7 +9,7 @@ use unisono_media::{Audio, Blob, ImageOptions, Limits, decode};
 pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions {
     ImageOptions {
         background: processor.background,
-        drop_alpha: processor.alpha == Alpha::Drop,
+        drop_alpha: processor.alpha != Alpha::Background,
         svg_size: processor.longest_side().max(16),
         limits,
     }

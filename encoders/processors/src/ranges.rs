@@ -7,6 +7,10 @@ use std::ops::RangeInclusive;
 pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
     match key {
         "hidden_size"
+        | "dim"
+        | "in_features"
+        | "out_features"
+        | "dimension"
         | "width"
         | "d_model"
         | "embed_dim"
@@ -15,12 +19,20 @@ pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
         | "mit_hidden_size"
         | "head_width" => 1..=1 << 16,
         "patch_embeds_hidden_size" => 1..=1 << 14,
-        "intermediate_size" | "mit_intermediate_size" | "encoder_ffn_dim" | "decoder_ffn_dim" => 1..=1 << 20,
-        "num_hidden_layers" | "mit_num_hidden_layers" | "encoder_layers" | "decoder_layers" | "layers" => {
-            0..=1024
-        }
+        "intermediate_size"
+        | "hidden_dim"
+        | "mit_intermediate_size"
+        | "encoder_ffn_dim"
+        | "decoder_ffn_dim" => 1..=1 << 20,
+        "num_hidden_layers"
+        | "n_layers"
+        | "mit_num_hidden_layers"
+        | "encoder_layers"
+        | "decoder_layers"
+        | "layers" => 0..=1024,
         "prompt_layers" | "depths" => 1..=1024,
         "num_attention_heads"
+        | "n_heads"
         | "mit_num_attention_heads"
         | "prompt_num_attention_heads"
         | "encoder_attention_heads"
@@ -39,9 +51,8 @@ pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
         "num_patches" | "max_num_patches" => 1..=4096,
         "min_length" | "no_repeat_ngram_size" => 0..=1 << 20,
         "num_beams" => 1..=64,
-        "image_size" | "size" | "patch_size" | "time_stride" | "frequency_stride" | "patch_stride" => {
-            1..=1 << 14
-        }
+        "image_size" | "input_size" | "size" | "patch_size" | "time_stride" | "frequency_stride"
+        | "patch_stride" => 1..=1 << 14,
         "spec_size" => 1..=1024,
         "window_size" => 1..=64,
         "fill_color" => 0..=255,
@@ -63,6 +74,7 @@ pub(super) fn integer(key: &str) -> RangeInclusive<i64> {
 pub(super) fn number(key: &str) -> RangeInclusive<f64> {
     match key {
         "layer_norm_eps" | "eps" => 1e-30..=1.0,
+        "crop_pct" => 1e-2..=1.0,
         "mlp_ratio" => 1e-3..=64.0,
         "max_length_s" => 1e-3..=3600.0,
         "rescale_factor" => 1e-6..=1e6,

@@ -1,9 +1,9 @@
 //! The audio tower of either kind.
 
+use super::kinds::{rest, told};
 use super::{HtsatConfig, SpectrogramConfig};
-use serde::de::{DeserializeOwned, Error};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 
 /// The audio tower, told by its `kind`; without one, a `transformer`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,16 +23,13 @@ impl From<SpectrogramConfig> for AudioConfig {
 
 impl<'de> Deserialize<'de> for AudioConfig {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        fn read<T: DeserializeOwned, E: Error>(map: Map<String, Value>) -> Result<T, E> {
-            T::deserialize(Value::Object(map)).map_err(E::custom)
-        }
-        let mut map = Map::deserialize(from)?;
-        match map.remove("kind") {
-            None => read::<SpectrogramConfig, _>(map).map(Self::Transformer),
-            Some(Value::String(kind)) if kind == "transformer" => read(map).map(Self::Transformer),
-            Some(Value::String(kind)) if kind == "htsat" => read(map).map(Self::Htsat),
-            Some(kind) => {
-                Err(D::Error::custom(format!("kind: expected \"transformer\" or \"htsat\", found {kind}")))
+        let (kind, map) = told(from)?;
+        match kind.as_ref().map_or(Some("transformer"), |kind| kind.as_str()) {
+            Some("transformer") => rest(map).map(Self::Transformer),
+            Some("htsat") => rest(map).map(Self::Htsat),
+            _ => {
+                let found = kind.unwrap_or_default();
+                Err(D::Error::custom(format!("kind: expected \"transformer\" or \"htsat\", found {found}")))
             }
         }
     }

@@ -34,39 +34,24 @@ impl ModelConfig {
             if t.class_token.is_some() && (t.pooling != Pooling::Last || !t.transformer.causal) {
                 return Err(Error::config("text.class_token", "needs pooling \"last\" and causal blocks"));
             }
+            if !t.positions && t.class_token.is_some() {
+                return Err(Error::config("text.class_token", "needs positions"));
+            }
+            for (i, module) in t.modules.iter().enumerate() {
+                module.validate(&format!("text.modules.{i}"))?;
+            }
             t.projection.validate("text.projection", t.out_width(), self.embed_dim)?;
         }
-        if let Some(i) = &self.image {
-            within("image.size", i.size.sides[0], 1 << 14)?;
-            within("image.size", i.size.sides[1], 1 << 14)?;
-            i.stem.validate("image.stem", i.size.sides)?;
-            i.transformer.validate("image.transformer")?;
-            prefix("image.prefix", i.prefix)?;
-            let t = &i.transformer;
-            if t.messages
-                && (i.prefix == 0
-                    || t.norm == NormPlace::Post
-                    || t.relative.is_some()
-                    || t.rotary.is_some()
-                    || t.causal)
-            {
-                return Err(Error::config(
-                    "image.transformer.messages",
-                    "needs a prefix token and plain pre-norm blocks: neither relative, rotary nor causal",
-                ));
+        if let Some(m) = &self.matryoshka {
+            m.validate(self.embed_dim)?;
+        }
+        match &self.image {
+            Some(ImageConfig::Transformer(v)) => v.validate(self.embed_dim)?,
+            Some(ImageConfig::EfficientNet(e)) => {
+                e.validate()?;
+                e.projection.validate("image.projection", e.out_width(), self.embed_dim)?;
             }
-            i.pooling.validate("image.pooling", i.prefix)?;
-            no_ids("image.pooling", i.pooling)?;
-            if matches!(i.stem, StemConfig::Frames { .. }) {
-                return Err(Error::config(
-                    "image.stem.kind",
-                    "frames are of audio files; expected patch or conv",
-                ));
-            }
-            if i.flexible && !matches!(i.stem, StemConfig::Patch { stride: None, .. }) {
-                return Err(Error::config("image.flexible", "needs a patch stem without overlap"));
-            }
-            i.projection.validate("image.projection", i.out_width(), self.embed_dim)?;
+            None => {}
         }
         match &self.audio {
             Some(AudioConfig::Transformer(a)) => a.validate(self.embed_dim)?,
@@ -83,6 +68,42 @@ impl ModelConfig {
             Some(video) => video.validate(self),
             None => Ok(()),
         }
+    }
+}
+
+impl VitConfig {
+    fn validate(&self, embed_dim: i64) -> Result<()> {
+        let i = self;
+        within("image.size", i.size.sides[0], 1 << 14)?;
+        within("image.size", i.size.sides[1], 1 << 14)?;
+        i.stem.validate("image.stem", i.size.sides)?;
+        i.transformer.validate("image.transformer")?;
+        prefix("image.prefix", i.prefix)?;
+        let t = &i.transformer;
+        if t.messages
+            && (i.prefix == 0
+                || t.norm == NormPlace::Post
+                || t.relative.is_some()
+                || t.rotary.is_some()
+                || t.causal)
+        {
+            return Err(Error::config(
+                "image.transformer.messages",
+                "needs a prefix token and plain pre-norm blocks: neither relative, rotary nor causal",
+            ));
+        }
+        i.pooling.validate("image.pooling", i.prefix)?;
+        no_ids("image.pooling", &i.pooling)?;
+        if matches!(i.stem, StemConfig::Frames { .. }) {
+            return Err(Error::config(
+                "image.stem.kind",
+                "frames are of audio files; expected patch or conv",
+            ));
+        }
+        if i.flexible && !matches!(i.stem, StemConfig::Patch { stride: None, .. }) {
+            return Err(Error::config("image.flexible", "needs a patch stem without overlap"));
+        }
+        i.projection.validate("image.projection", i.out_width(), embed_dim)
     }
 }
 
@@ -118,7 +139,7 @@ impl SpectrogramConfig {
         no_messages("audio.transformer", &a.transformer)?;
         prefix("audio.prefix", a.prefix)?;
         a.pooling.validate("audio.pooling", a.prefix)?;
-        no_ids("audio.pooling", a.pooling)?;
+        no_ids("audio.pooling", &a.pooling)?;
         if a.prefix > 0 && !a.grid {
             return Err(Error::config("audio.prefix", "needs grid = true"));
         }
@@ -152,19 +173,34 @@ fn token_id(field: &str, id: i64) -> Result<()> {
     Err(Error::config(field, format!("expected a token's id below 16777216, or -1 for none, found {id}")))
 }
 
-fn no_ids(field: &str, pooling: Pooling) -> Result<()> {
-    if matches!(pooling, Pooling::Highest | Pooling::End(_)) {
+fn no_ids(field: &str, pooling: &Pooling) -> Result<()> {
+    let all = if let Pooling::Concat(all) = pooling { all } else { std::slice::from_ref(pooling) };
+    if all.iter().any(|pooling| matches!(pooling, Pooling::Highest | Pooling::End(_))) {
         return Err(Error::config(field, "pools by token ids, which only texts have"));
     }
     Ok(())
 }
 
 impl Pooling {
-    fn validate(self, at: &str, prefix: i64) -> Result<()> {
-        if self == Self::Prefix && prefix == 0 {
+    fn validate(&self, at: &str, prefix: i64) -> Result<()> {
+        if *self == Self::Prefix && prefix == 0 {
             return Err(Error::config(at, "the mean of the prefix tokens, of which there are none"));
         }
-        if let Self::Queries { width, heads, count } = self {
+        if let Self::Concat(all) = self {
+            within(at, self.out_width(1), 64)?;
+            // Each of them is a vector of the tokens as they are, without a part of its own.
+            let plain = |p: &&Self| {
+                !matches!(p, Self::Attention | Self::Map | Self::Queries { .. } | Self::Concat(_))
+            };
+            if let Some(other) = all.iter().find(|p| !plain(p)) {
+                return Err(Error::config(
+                    at,
+                    format!("expected poolings without parameters, found {other:?}"),
+                ));
+            }
+            return all.iter().try_for_each(|each| each.validate(at, prefix));
+        }
+        if let Self::Queries { width, heads, count } = *self {
             within(&format!("{at}.width"), width, 1 << 16)?;
             within(&format!("{at}.heads"), heads, 1 << 12)?;
             within(&format!("{at}.count"), count, 1 << 16)?;
@@ -195,11 +231,8 @@ impl ProjectionConfig {
 impl ImageConfig {
     /// A flexible tower resizes its positions to any grid of its patches: the processor may allow more of them than were trained, or fewer.
     fn takes_other_numbers_of_patches(&self, patch: Option<u32>) -> bool {
-        let own = match self.stem {
-            StemConfig::Patch { size: [h, w], .. } if h == w => u32::try_from(h).ok(),
-            _ => None,
-        };
-        self.flexible && own.is_some() && own == patch
+        let own = self.flexible().filter(|[h, w]| h == w).and_then(|[h, _]| u32::try_from(h).ok());
+        own.is_some() && own == patch
     }
 }
 
@@ -207,10 +240,10 @@ impl ModelConfig {
     /// The processors must show the towers what their sizes expect.
     pub(crate) fn fits(&self, processors: &Processors) -> Result<()> {
         if let (Some(c), Some(p)) = (&self.image, &processors.image)
-            && p.size != c.size
+            && p.size != c.size()
             && !c.takes_other_numbers_of_patches(p.patch)
         {
-            let (p, c) = (p.size, c.size);
+            let (p, c) = (p.size, c.size());
             return Err(Error::config(
                 "image.size",
                 format!("the processor makes {p} pixels, the tower takes {c}"),

@@ -29,10 +29,14 @@ impl TextConfig {
 impl ImageConfig {
     /// Of an image of this height and width; `dim`: the shared space's.
     pub fn flops(&self, sides: [i64; 2], dim: i64) -> f64 {
-        let [h, w] = self.stem.grid(sides);
-        self.stem.flops(sides, 3, self.transformer.width, false)
-            + self.transformer.flops(self.prefix + h * w)
-            + self.projection.flops(self.out_width(), dim)
+        let tower = match self {
+            Self::Transformer(c) => {
+                let [h, w] = c.stem.grid(sides);
+                c.stem.flops(sides, 3, c.transformer.width, false) + c.transformer.flops(c.prefix + h * w)
+            }
+            Self::EfficientNet(c) => c.flops(sides),
+        };
+        tower + self.projection().flops(self.out_width(), dim)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A model as a whole.
 
 use super::read::Written;
-use super::{AudioConfig, ClassifierConfig, ImageConfig, TextConfig, VideoConfig};
+use super::{AudioConfig, ClassifierConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
 use serde::{Deserialize, Serialize};
 
 /// A model: up to three towers and the space that they share.
@@ -28,6 +28,16 @@ pub struct ModelConfig {
     /// What one of the towers was trained to tell apart, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<ClassifierConfig>,
+    /// What embeddings may be cut to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matryoshka: Option<Matryoshka>,
+}
+
+impl ModelConfig {
+    /// A model without towers, to be filled.
+    pub fn new(embed_dim: i64) -> Self {
+        Self { embed_dim, ..Self::default() }
+    }
 }
 
 impl TryFrom<Written> for ModelConfig {
@@ -37,7 +47,7 @@ impl TryFrom<Written> for ModelConfig {
             (Some(_), Some(_)) => return Err("htsat: expected one audio tower, found audio besides".into()),
             (audio, htsat) => audio.or(htsat.map(AudioConfig::Htsat)),
         };
-        let Written { embed_dim, text, image, video, logit_bias, classifier, .. } = w;
-        Ok(Self { embed_dim, text, image, audio, video, logit_bias, classifier })
+        let Written { embed_dim, text, image, video, logit_bias, classifier, matryoshka, .. } = w;
+        Ok(Self { embed_dim, text, image, audio, video, logit_bias, classifier, matryoshka })
     }
 }

@@ -1,6 +1,6 @@
 //! Configurations as they are written, now and by earlier versions.
 
-use super::{AudioConfig, ClassifierConfig, HtsatConfig, ImageConfig, TextConfig, VideoConfig};
+use super::{AudioConfig, ClassifierConfig, HtsatConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
 use serde::Deserialize;
 
 /// `[model]` and `config.json`.
@@ -17,4 +17,5 @@ pub(super) struct Written {
     #[serde(default)]
     pub logit_bias: bool,
     pub classifier: Option<ClassifierConfig>,
+    pub matryoshka: Option<Matryoshka>,
 }

@@ -7,17 +7,7 @@ fn transformer(width: i64, heads: i64) -> TransformerConfig {
 }
 
 fn text(width: i64, heads: i64) -> ModelConfig {
-    let text = TextConfig {
-        vocab_size: 10,
-        context_length: 4,
-        transformer: transformer(width, heads),
-        pooling: Pooling::Mean,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
-        projection: ProjectionConfig::default(),
-    };
-    ModelConfig { embed_dim: 8, text: Some(text), ..ModelConfig::default() }
+    ModelConfig { text: Some(TextConfig::new(10, 4, transformer(width, heads))), ..ModelConfig::new(8) }
 }
 
 #[test]
@@ -32,8 +22,7 @@ fn impossible_sizes_are_named() {
     let mut c = text(12, 3);
     c.embed_dim = 0;
     assert!(c.validate().unwrap_err().to_string().starts_with("embed_dim: expected 1 to"));
-    let none = ModelConfig { embed_dim: 8, ..ModelConfig::default() };
-    assert!(none.validate().is_err());
+    assert!(ModelConfig::new(8).validate().is_err());
 }
 
 #[test]
@@ -54,6 +43,34 @@ fn grids_round_up() {
     };
     assert_eq!(conv.grid([9, 7]), [3, 4]);
     assert_eq!(conv.stride(), 4);
+}
+
+/// Image towers as they were written before they had a kind, and as they are now.
+#[test]
+fn an_image_tower_without_a_kind_is_a_transformer() {
+    let plain = r#""size": 8, "stem": {"kind": "patch", "size": [4, 4]}, "pooling": "mean",
+        "transformer": {"width": 8, "depth": 1, "heads": 2}"#;
+    let net = r#""size": [9, 8], "stem": 4, "stages": [{"channels": 8, "repeats": 2, "stride": 2, "expansion": 3}], "head": 8"#;
+    let of = |image: &str| {
+        serde_json::from_str::<ModelConfig>(&format!(r#"{{"embed_dim": 8, "image": {{{image}}}}}"#))
+    };
+    let told = |kind: &str, of: &str| format!(r#""kind": "{kind}", {of}"#);
+    let old = of(plain).unwrap();
+    assert!(matches!(&old.image, Some(ImageConfig::Transformer(c)) if c.transformer.width == 8));
+    assert_eq!(old, of(&told("transformer", plain)).unwrap());
+    let net = of(&told("efficientnet", net)).unwrap();
+    assert!(matches!(&net.image, Some(ImageConfig::EfficientNet(c)) if c.stages[0].kernel == 3));
+    for config in [old, net] {
+        config.validate().unwrap();
+        let written = serde_json::to_string(&config).unwrap();
+        assert!(written.contains("\"image\":{\"kind\":"), "{written}");
+        assert_eq!(serde_json::from_str::<ModelConfig>(&written).unwrap(), config);
+    }
+    let refused = |image: &str| of(image).unwrap_err().to_string();
+    let other = refused(&told("resnet", plain));
+    assert!(other.contains(r#"expected "transformer" or "efficientnet", found "resnet""#), "{other}");
+    assert!(refused(&told("efficientnet", plain)).contains("unknown field `"));
+    assert!(refused(&format!(r#""kind": 3, {plain}"#)).contains("found 3"));
 }
 
 /// CLAP's audio tower as folders have it that were written before it had a kind, and as they have it now; and plain ones without a kind.

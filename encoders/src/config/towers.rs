@@ -1,5 +1,6 @@
 //! The text, image and audio towers, and what they begin and end with.
 
+use super::ModuleConfig;
 use serde::{Deserialize, Serialize};
 use unisono_nn::config::{Activation, TransformerConfig};
 use unisono_processors::Size;
@@ -9,11 +10,17 @@ fn is_default<T: Default + PartialEq>(v: &T) -> bool {
 }
 
 /// How tokens `[B, T, W]` become one vector `[B, W]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// The mean over the valid tokens that are no prefix tokens.
     Mean,
+    /// Their sum, divided by the root of how many they are.
+    MeanSqrt,
+    /// Their mean, each weighted by its place from 1 on.
+    WeightedMean,
+    /// Of each feature the largest among them.
+    Max,
     /// The first token.
     First,
     /// The last valid token.
@@ -39,6 +46,8 @@ pub enum Pooling {
         /// Number of queries.
         count: i64,
     },
+    /// Several, one vector after another.
+    Concat(Vec<Pooling>),
 }
 
 /// From a pooled vector to the shared space.
@@ -81,8 +90,15 @@ pub struct TextConfig {
     pub context_length: i64,
     /// The blocks.
     pub transformer: TransformerConfig,
+    /// Tokens have learned position embeddings, unless the blocks are rotary. Without them and without blocks the order of words is not
+    /// seen (StaticEmbedding of sentence-transformers).
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub positions: bool,
     /// Pooling.
     pub pooling: Pooling,
+    /// The tokens of a prompt are pooled like those of the text after it.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub include_prompt: bool,
     /// Probability that a token is dropped from the sequence while training.
     #[serde(default)]
     pub token_dropout: f64,
@@ -92,9 +108,31 @@ pub struct TextConfig {
     /// The pooled vector goes through a linear layer and tanh (BERT's pooler).
     #[serde(default, skip_serializing_if = "is_default")]
     pub pooler: bool,
+    /// What the pooled vector goes through (the modules of sentence-transformers).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<ModuleConfig>,
     /// From the pooled vector to the shared space.
     #[serde(default, skip_serializing_if = "is_default")]
     pub projection: ProjectionConfig,
+}
+
+impl TextConfig {
+    /// A tower of these sizes that pools by the mean, everything else at its default.
+    pub fn new(vocab_size: i64, context_length: i64, transformer: TransformerConfig) -> Self {
+        Self {
+            vocab_size,
+            context_length,
+            transformer,
+            positions: true,
+            pooling: Pooling::Mean,
+            include_prompt: true,
+            token_dropout: 0.0,
+            class_token: None,
+            pooler: false,
+            modules: Vec::new(),
+            projection: ProjectionConfig::default(),
+        }
+    }
 }
 
 /// How an appended class token sees the text.
@@ -109,10 +147,10 @@ pub struct ClassToken {
     pub shifted: bool,
 }
 
-/// The image tower: stem, position embeddings, blocks, final norm, pooling.
+/// A Transformer over the patches of an image: stem, position embeddings, blocks, final norm, pooling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ImageConfig {
+pub struct VitConfig {
     /// Size of the input images, in pixels.
     pub size: Size,
     /// From pixels to tokens.
@@ -198,6 +236,10 @@ pub struct ConvConfig {
     /// Adds the layer's input to its output, before the activation; needs stride 1 and equal channels.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub residual: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one_one() -> [i64; 2] {

@@ -2,18 +2,30 @@
 
 use super::{
     AudioConfig, ClassifierConfig, ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig,
-    SpectrogramConfig, TextConfig, VideoConfig,
+    Size, SpectrogramConfig, StemConfig, TextConfig, VideoConfig, VitConfig,
 };
 use crate::{Error, Modality, Result};
 
 impl Pooling {
     /// Width of the pooled vector of tokens of this width.
-    pub fn out_width(self, tokens: i64) -> i64 {
-        if let Self::Queries { width, .. } = self { width } else { tokens }
+    pub fn out_width(&self, tokens: i64) -> i64 {
+        match self {
+            Self::Queries { width, .. } => *width,
+            Self::Concat(all) => all.iter().map(|each| each.out_width(tokens)).fold(0, i64::saturating_add),
+            _ => tokens,
+        }
     }
 }
 
 impl TextConfig {
+    /// Width of the pooled vector, as the modules after the pooling leave it.
+    pub fn out_width(&self) -> i64 {
+        let pooled = self.pooling.out_width(self.transformer.width);
+        self.modules.iter().fold(pooled, |width, module| module.out_width(width))
+    }
+}
+
+impl VitConfig {
     /// Width of the pooled vector.
     pub fn out_width(&self) -> i64 {
         self.pooling.out_width(self.transformer.width)
@@ -23,7 +35,44 @@ impl TextConfig {
 impl ImageConfig {
     /// Width of the pooled vector.
     pub fn out_width(&self) -> i64 {
-        self.pooling.out_width(self.transformer.width)
+        match self {
+            Self::Transformer(c) => c.out_width(),
+            Self::EfficientNet(c) => c.out_width(),
+        }
+    }
+
+    /// Size of the input images, in pixels.
+    pub fn size(&self) -> Size {
+        match self {
+            Self::Transformer(c) => c.size,
+            Self::EfficientNet(c) => c.size,
+        }
+    }
+
+    /// Learned tokens before those of the image.
+    pub fn prefix(&self) -> i64 {
+        match self {
+            Self::Transformer(c) => c.prefix,
+            Self::EfficientNet(_) => 0,
+        }
+    }
+
+    /// Height and width of a patch where images keep their aspect ratio; `None` for a tower that takes one size.
+    pub fn flexible(&self) -> Option<[i64; 2]> {
+        match self {
+            Self::Transformer(VitConfig { flexible: true, stem: StemConfig::Patch { size, .. }, .. }) => {
+                Some(*size)
+            }
+            _ => None,
+        }
+    }
+
+    /// From the pooled vector to the shared space.
+    pub fn projection(&self) -> ProjectionConfig {
+        match self {
+            Self::Transformer(c) => c.projection,
+            Self::EfficientNet(c) => c.projection,
+        }
     }
 }
 
@@ -66,7 +115,7 @@ impl ModelConfig {
     pub fn projection(&self, modality: Modality) -> Option<(i64, ProjectionConfig)> {
         match modality {
             Modality::Text => self.text.as_ref().map(|c| (c.out_width(), c.projection)),
-            Modality::Image => self.image.as_ref().map(|c| (c.out_width(), c.projection)),
+            Modality::Image => self.image.as_ref().map(|c| (c.out_width(), c.projection())),
             Modality::Audio => self.audio.as_ref().map(|c| (c.out_width(), c.projection())),
             Modality::Video => None,
         }
@@ -80,7 +129,7 @@ impl ModelConfig {
     /// Tokens of a tower that are no input's: a class token, registers.
     pub(crate) fn prefix(&self, modality: Modality) -> i64 {
         match (modality, &self.audio) {
-            (Modality::Image, _) => self.image.as_ref().map_or(0, |c| c.prefix),
+            (Modality::Image, _) => self.image.as_ref().map_or(0, ImageConfig::prefix),
             (Modality::Audio, Some(AudioConfig::Transformer(c))) => c.prefix,
             _ => 0,
         }

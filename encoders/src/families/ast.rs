@@ -11,7 +11,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 8.3e-7
 
 use super::classifier::{self, Place};
-use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, blocks, plan, prefix, qkv_bias, towers};
+use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, blocks, plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan};
 use crate::config::{
     AudioConfig, ClassifierInput, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig,
@@ -38,7 +38,7 @@ pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
             pooling: Pooling::Prefix,
             projection: ProjectionConfig::None,
         })),
-        ..towers(width)
+        ..ModelConfig::new(width)
     };
     let p = prefix(source, &["", "audio_spectrogram_transformer."], "embeddings.cls_token")?;
     let mut map = Map::default();

@@ -3,18 +3,16 @@
 //! - **stem**: token, position and segment embeddings; RoBERTa's positions begin after the padding's id
 //! - **blocks**: post-norm, GELU, both directions
 //! - **norms**: layer norms, 1e-12; one over the embeddings, none at the end
-//! - **pooling**: the mean, or what `modules.json` says (`sentence.rs`)
+//! - **pooling**: the mean, or what `modules.json` says (`sentence/`)
 //! - **projection**: none
 //! - **processor**: the checkpoint's tokenizer; `sentence_bert_config.json` or the tokenizer's `model_max_length` may shorten the context
 //! - **map**: `bert_text.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.8e-7
 
-use super::common::{BASE, blocks, plan, towers};
+use super::common::{BASE, blocks, plan};
 use super::source::{Checkpoint, Plan};
 use super::{reranker, sentence};
-use crate::config::{
-    FinalNorm, ModelConfig, NormPlace, Pooling, ProjectionConfig, TextConfig, TransformerConfig,
-};
+use crate::config::{FinalNorm, ModelConfig, NormPlace, ProjectionConfig, TextConfig, TransformerConfig};
 use crate::{Error, Result};
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
@@ -54,20 +52,15 @@ pub(super) fn tower(json: Json, family: &str, limit: Option<i64>) -> Result<(Tex
     };
     let rows = json.int("max_position_embeddings", positions)? - first;
     let context = limit.map_or(rows, |l| l.min(rows));
+    let transformer = TransformerConfig {
+        norm: NormPlace::Post,
+        input_norm: true,
+        final_norm: FinalNorm::None,
+        ..blocks(json, BASE, "gelu", 1e-12)?
+    };
     let config = TextConfig {
-        vocab_size: json.int("vocab_size", vocab)?,
-        context_length: context,
-        transformer: TransformerConfig {
-            norm: NormPlace::Post,
-            input_norm: true,
-            final_norm: FinalNorm::None,
-            ..blocks(json, BASE, "gelu", 1e-12)?
-        },
-        pooling: Pooling::Mean,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
         projection: ProjectionConfig::None,
+        ..TextConfig::new(json.int("vocab_size", vocab)?, context, transformer)
     };
     Ok((config, Rows { first, end: first + context }))
 }
@@ -78,7 +71,8 @@ pub(super) fn bert(source: &Checkpoint) -> Result<Plan> {
         let (tower, rows) = tower(source.config, source.family, reranker::limit(source)?)?;
         add_bert(&mut map, &p, &rows)?;
         let width = tower.transformer.width;
-        let config = ModelConfig { text: Some(tower), classifier: Some(classifier), ..towers(width) };
+        let config =
+            ModelConfig { text: Some(tower), classifier: Some(classifier), ..ModelConfig::new(width) };
         return plan(source, config, map);
     }
     let (tower, rows) = tower(source.config, source.family, sentence::limit(source)?)?;
@@ -99,10 +93,8 @@ pub(super) fn prefix(source: &Checkpoint) -> Result<String> {
     })
 }
 
-pub(super) fn alone(source: &Checkpoint, mut tower: TextConfig, map: Map) -> Result<Plan> {
-    if let Some(pooling) = sentence::pooling(source)? {
-        tower.pooling = pooling;
-    }
+/// The encoder alone, whose tokens are pooled by their mean where no other file says how.
+pub(super) fn alone(source: &Checkpoint, tower: TextConfig, map: Map) -> Result<Plan> {
     let width = tower.transformer.width;
-    plan(source, ModelConfig { text: Some(tower), ..towers(width) }, map)
+    plan(source, ModelConfig { text: Some(tower), ..ModelConfig::new(width) }, map)
 }

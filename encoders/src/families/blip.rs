@@ -14,7 +14,7 @@ use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
     FinalNorm, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    TransformerConfig, VitConfig,
 };
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
@@ -49,22 +49,20 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
     }
     let projection = if aligned { ProjectionConfig::Linear { bias: true } } else { ProjectionConfig::None };
     let config = ModelConfig {
-        embed_dim: if aligned { shared } else { width },
         text: if aligned {
             Some(TextConfig {
-                vocab_size: text.int("vocab_size", 30524)?,
-                context_length: text.int("max_position_embeddings", 512)?,
-                transformer: text_blocks(text)?,
                 pooling: Pooling::First,
-                token_dropout: 0.0,
-                class_token: None,
-                pooler: false,
                 projection,
+                ..TextConfig::new(
+                    text.int("vocab_size", 30524)?,
+                    text.int("max_position_embeddings", 512)?,
+                    text_blocks(text)?,
+                )
             })
         } else {
             None
         },
-        image: Some(ImageConfig {
+        image: Some(ImageConfig::from(VitConfig {
             size: Size { sides: vision.pair("image_size", 384)? },
             stem: StemConfig::Patch { size: vision.pair("patch_size", 16)?, stride: None },
             flexible: false,
@@ -72,8 +70,8 @@ pub(super) fn blip(source: &Checkpoint) -> Result<Plan> {
             transformer: blocks(vision, BASE, "gelu", 1e-5)?,
             pooling: Pooling::First,
             projection,
-        }),
-        ..ModelConfig::default()
+        })),
+        ..ModelConfig::new(if aligned { shared } else { width })
     };
     let mut map = Map::default();
     map.add(IMAGE, &[("p", "vision_model.")])?;

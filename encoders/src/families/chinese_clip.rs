@@ -21,14 +21,13 @@ pub(super) fn chinese_clip(source: &Checkpoint) -> Result<Plan> {
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let (tower, vars) = bert::tower(text, "chinese_clip", None)?;
     let config = ModelConfig {
-        embed_dim: source.config.int("projection_dim", 512)?,
         text: Some(TextConfig {
             pooling: Pooling::First,
             projection: ProjectionConfig::Linear { bias: false },
             ..tower
         }),
-        image: Some(clip_vision(vision)?),
-        ..ModelConfig::default()
+        image: Some(clip_vision(vision)?.into()),
+        ..ModelConfig::new(source.config.int("projection_dim", 512)?)
     };
     let mut map = Map::default();
     bert::add_bert(&mut map, "text_model.", &vars)?;

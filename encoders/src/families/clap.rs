@@ -11,7 +11,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 1.5e-6
 
 use super::bert::{self, Rows};
-use super::common::{plan, prefix, qkv_bias, towers};
+use super::common::{plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan, activation};
 use crate::config::HtsatConfig;
 use crate::config::{AudioConfig, ModelConfig, Pooling, ProjectionConfig, TextConfig};
@@ -95,7 +95,7 @@ pub(super) fn clap(source: &Checkpoint) -> Result<Plan> {
     let config = ModelConfig {
         text: Some(TextConfig { projection: projection(text, dim)?, ..tower }),
         audio: Some(AudioConfig::Htsat(htsat)),
-        ..towers(dim)
+        ..ModelConfig::new(dim)
     };
     plan(source, config, map)
 }
@@ -108,7 +108,7 @@ pub(super) fn clap_text_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     bert::add_bert(&mut map, &p, &rows)?;
     add_projection(&mut map, "text")?;
-    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..towers(dim) }, map)
+    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..ModelConfig::new(dim) }, map)
 }
 
 /// An audio tower alone.
@@ -120,7 +120,7 @@ pub(super) fn clap_audio_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     add_audio(&mut map, &p, &htsat, &bias)?;
     add_projection(&mut map, "audio")?;
-    plan(source, ModelConfig { audio: Some(AudioConfig::Htsat(htsat)), ..towers(dim) }, map)
+    plan(source, ModelConfig { audio: Some(AudioConfig::Htsat(htsat)), ..ModelConfig::new(dim) }, map)
 }
 
 /// The projection to the shared space, which a tower that was saved alone may lack.

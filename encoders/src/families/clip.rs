@@ -12,12 +12,12 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 0
 
 use super::classifier::{self, Place};
-use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
+use super::common::{BASE, LOGITS, alone, blocks, plan, prefix};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
-    ClassifierInput, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    ClassifierInput, FinalNorm, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    TransformerConfig, VitConfig,
 };
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
@@ -28,9 +28,9 @@ pub(super) const BLOCKS: &str = include_str!("../../maps/clip_blocks.map");
 pub(super) const TEXT: &str = include_str!("../../maps/clip_text.map");
 pub(super) const IMAGE: &str = include_str!("../../maps/clip_image.map");
 
-pub(super) fn clip_vision(json: Json) -> Result<ImageConfig> {
+pub(super) fn clip_vision(json: Json) -> Result<VitConfig> {
     let patch = json.pair("patch_size", 32)?;
-    Ok(ImageConfig {
+    Ok(VitConfig {
         size: Size { sides: json.pair("image_size", 224)? },
         stem: StemConfig::Patch { size: patch, stride: None },
         flexible: false,
@@ -47,19 +47,17 @@ pub(super) fn clip_vision(json: Json) -> Result<ImageConfig> {
 
 pub(super) fn clip_text(text: Json) -> Result<TextConfig> {
     let end = text.int("eos_token_id", 49407)?;
+    let transformer =
+        TransformerConfig { causal: true, ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)? };
     Ok(TextConfig {
-        vocab_size: text.int("vocab_size", 49408)?,
-        context_length: text.int("max_position_embeddings", 77)?,
-        transformer: TransformerConfig {
-            causal: true,
-            ..blocks(text, (512, 2048, 12, 8), "quick_gelu", 1e-5)?
-        },
         // Checkpoints from before the end token was configured all say 2, and pool at the highest id.
         pooling: if end == 2 { Pooling::Highest } else { Pooling::End(end) },
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
         projection: ProjectionConfig::Linear { bias: false },
+        ..TextConfig::new(
+            text.int("vocab_size", 49408)?,
+            text.int("max_position_embeddings", 77)?,
+            transformer,
+        )
     })
 }
 
@@ -71,15 +69,14 @@ pub(super) fn clip(source: &Checkpoint) -> Result<Plan> {
         let tower = clip_vision(source.config.object("vision_config"))?;
         map.add(BLOCKS, &[("m", "image"), ("p", "vision_model.")])?;
         map.add(IMAGE, &[("p", "vision_model.")])?;
-        let tower = alone(ImageConfig { projection: ProjectionConfig::None, ..tower });
+        let tower = alone(VitConfig { projection: ProjectionConfig::None, ..tower });
         return plan(source, ModelConfig { classifier: Some(head), ..tower }, map);
     }
     let (text, vision) = (source.config.object("text_config"), source.config.object("vision_config"));
     let config = ModelConfig {
-        embed_dim: source.config.int("projection_dim", 512)?,
         text: Some(clip_text(text)?),
-        image: Some(clip_vision(vision)?),
-        ..ModelConfig::default()
+        image: Some(clip_vision(vision)?.into()),
+        ..ModelConfig::new(source.config.int("projection_dim", 512)?)
     };
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;
     map.add(TEXT, &[("p", "text_model."), ("projection", "text_projection")])?;
@@ -104,7 +101,7 @@ pub(super) fn clip_text_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", &p)])?;
     map.add(TEXT, &[("p", &p), ("projection", "text_projection")])?;
-    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..towers(dim) }, map)
+    plan(source, ModelConfig { text: Some(TextConfig { projection, ..tower }), ..ModelConfig::new(dim) }, map)
 }
 
 /// An image tower alone.
@@ -115,5 +112,6 @@ pub(super) fn clip_vision_model(source: &Checkpoint) -> Result<Plan> {
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "image"), ("p", &p)])?;
     map.add(IMAGE, &[("p", &p)])?;
-    plan(source, ModelConfig { image: Some(ImageConfig { projection, ..tower }), ..towers(dim) }, map)
+    let image = VitConfig { projection, ..tower };
+    plan(source, ModelConfig { image: Some(image.into()), ..ModelConfig::new(dim) }, map)
 }

@@ -52,15 +52,11 @@ pub(super) fn qkv_bias(json: Json, at: &str) -> Result<String> {
 /// Where ViT's kin keep the linear layers of attention.
 pub(super) const VIT_ATTENTION: &str = "{p}encoder.layer.{l}.attention.attention";
 
-/// A model without towers, to be filled.
-pub(super) fn towers(embed_dim: i64) -> ModelConfig {
-    ModelConfig { embed_dim, ..ModelConfig::default() }
-}
-
 /// An image tower alone.
-pub(super) fn alone(config: ImageConfig) -> ModelConfig {
-    let width = config.transformer.width;
-    ModelConfig { image: Some(config), ..towers(width) }
+pub(super) fn alone(config: impl Into<ImageConfig>) -> ModelConfig {
+    let config = config.into();
+    let width = config.out_width();
+    ModelConfig { image: Some(config), ..ModelConfig::new(width) }
 }
 
 /// The plan of a checkpoint in Hugging Face's files.

@@ -15,8 +15,8 @@ use super::common::{VIT_ATTENTION, alone, plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
 use crate::config::{
-    Activation, ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig,
-    TransformerConfig,
+    Activation, ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, TransformerConfig,
+    VitConfig,
 };
 use unisono_nn::Map;
 use unisono_processors::{ImageProcessor, Size};
@@ -41,7 +41,7 @@ pub(super) fn dinov2(source: &Checkpoint) -> Result<Plan> {
     // The gate takes a third of the width, rounded up to a multiple of 8.
     let hidden = if gated { (hidden * 2 / 3 + 7) / 8 * 8 } else { hidden };
     let tokens = if registers { json.int("num_register_tokens", 4)? } else { 0 };
-    let config = alone(ImageConfig {
+    let config = alone(VitConfig {
         size: Size { sides: size },
         stem: StemConfig::Patch { size: patch, stride: None },
         flexible: false,

@@ -9,10 +9,10 @@
 
 use super::bert;
 use super::clip::{BLOCKS, IMAGE, clip_vision};
-use super::common::{LOGITS, plan, towers};
+use super::common::{LOGITS, plan};
 use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
-use crate::config::{ImageConfig, ModelConfig, Pooling, ProjectionConfig, TextConfig};
+use crate::config::{ModelConfig, Pooling, ProjectionConfig, TextConfig, VitConfig};
 use unisono_nn::Map;
 use unisono_processors::Json;
 
@@ -44,8 +44,8 @@ pub(super) fn dual_encoder(source: &Checkpoint) -> Result<Plan> {
             projection: ProjectionConfig::Linear { bias: false },
             ..tower
         }),
-        image: Some(image),
-        ..towers(source.config.int("projection_dim", 512)?)
+        image: Some(image.into()),
+        ..ModelConfig::new(source.config.int("projection_dim", 512)?)
     };
     bert::add_bert(&mut map, "text_model.", &rows)?;
     map.add("text.projection.weight = text_projection.weight", &[])?;
@@ -55,7 +55,7 @@ pub(super) fn dual_encoder(source: &Checkpoint) -> Result<Plan> {
 }
 
 /// ViT with its pooler, which the projection begins with.
-fn vit(vision: Json, map: &mut Map) -> Result<ImageConfig> {
+fn vit(vision: Json, map: &mut Map) -> Result<VitConfig> {
     let tower = super::vit::tower(vision)?;
     let width = tower.transformer.width;
     let hidden = vision.int("pooler_output_size", width)?;
@@ -65,5 +65,5 @@ fn vit(vision: Json, map: &mut Map) -> Result<ImageConfig> {
     super::vit::add(map, vision, "vision_model.")?;
     map.add(POOLER, &[])?;
     let activation = activation(vision, "pooler_act", "tanh")?;
-    Ok(ImageConfig { projection: ProjectionConfig::Mlp { hidden, activation, bias: true }, ..tower })
+    Ok(VitConfig { projection: ProjectionConfig::Mlp { hidden, activation, bias: true }, ..tower })
 }

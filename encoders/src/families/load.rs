@@ -1,32 +1,20 @@
-//! Which family a checkpoint is of, and its towers with their weights.
+//! Which family a checkpoint is of, and what reads its configuration.
 
 use super::source::{Checkpoint, KEYS, Plan};
 use super::{
-    ast, bert, blip, chinese_clip, clap, clip, dinov2, dual_encoder, faster_whisper, kin, mpnet, open_clip,
-    reranker, siglip, vit, whisper, xclip,
+    ast, bert, blip, chinese_clip, clap, clip, dinov2, distilbert, dual_encoder, efficientnet,
+    faster_whisper, kin, mpnet, reranker, sentence, siglip, vit, whisper, xclip,
 };
-use crate::{Error, LoadReport, Model, Result};
+use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
-use tch::Device;
 use unisono_nn::weights::Weights;
 use unisono_processors::{Json, Keys, Reads};
-
-/// A checkpoint that was read.
-#[derive(Debug)]
-pub struct Imported {
-    /// What wrote it: `clip`, `open_clip`, `bert`, …
-    pub family: String,
-    /// The model.
-    pub model: Model,
-    /// What was taken from the weights and what was left.
-    pub report: LoadReport,
-}
 
 /// A `model_type` and what reads it.
 type Family = (&'static str, fn(&Checkpoint) -> Result<Plan>);
 
-const FAMILIES: [Family; 26] = [
+const FAMILIES: [Family; 28] = [
     ("clip", clip::clip),
     ("clip_text_model", clip::clip_text_model),
     ("clip_vision_model", clip::clip_vision_model),
@@ -50,12 +38,15 @@ const FAMILIES: [Family; 26] = [
     ("roberta", bert::bert),
     ("xlm-roberta", bert::bert),
     ("mpnet", mpnet::mpnet),
+    ("distilbert", distilbert::distilbert),
     ("audio-spectrogram-transformer", ast::ast),
     ("whisper", whisper::whisper),
+    (efficientnet::NAME, efficientnet::efficientnet),
     (faster_whisper::NAME, faster_whisper::plan),
 ];
 
-/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, `faster-whisper`, or a `model_type` of `config.json`.
+/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, `faster-whisper`, `efficientnet`, a `model_type` of `config.json`, or
+/// `sentence-transformers` where that lists modules and none of them has a configuration in the folder itself.
 ///
 /// # Errors
 /// No configuration there, or none of a known family.
@@ -64,12 +55,18 @@ pub fn family(dir: &Path) -> Result<String> {
     if dir.join("open_clip_config.json").exists() && (Weights::has_open_clip(dir) || !config.exists()) {
         return Ok("open_clip".to_owned());
     }
+    if !config.exists() && sentence::is(dir) {
+        return Ok(sentence::NAME.to_owned());
+    }
     if !config.exists() {
         return Err(Error::format(dir, kin::folder(dir)));
     }
     let value: Value = unisono_processors::read_json(&config)?;
     if faster_whisper::is(dir, &value) {
         return Ok(faster_whisper::NAME.to_owned());
+    }
+    if efficientnet::is(&value) {
+        return Ok(efficientnet::NAME.to_owned());
     }
     let found = value.get("model_type").and_then(Value::as_str).unwrap_or("none");
     if found == crate::files::MODEL_TYPE || FAMILIES.iter().any(|(name, _)| *name == found) {
@@ -100,26 +97,8 @@ pub fn numbers_of_a_pair(dir: &Path) -> Result<Option<usize>> {
     Ok(reranker::numbers(&Weights::open(dir)?, &family).and_then(|n| usize::try_from(n).ok()))
 }
 
-/// Reads the model in `dir`, this project's own or another library's checkpoint.
-///
-/// # Errors
-/// An unknown family, a setting of it that is not supported, missing or broken files, weights that do not fit.
-pub fn load(dir: &Path, device: Device) -> Result<Imported> {
-    let family = family(dir)?;
-    if family == crate::files::MODEL_TYPE {
-        let (model, report) = Model::load_own(dir, device)?;
-        return Ok(Imported { family, model, report });
-    }
-    let path = dir.join(if family == "open_clip" { "open_clip_config.json" } else { "config.json" });
-    let plan = if family == "open_clip" { open_clip::plan(dir)? } else { plan(&path, dir, &family)? };
-    plan.config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
-    let model = Model::blank(plan.config, plan.processors, device, plan.weights.room())?;
-    let report = plan.map.fill(model.params(), &plan.weights)?;
-    Ok(Imported { family, model, report })
-}
-
 /// What a configuration of Hugging Face's asks for; a key that is neither read nor known to change nothing is an error.
-fn plan(path: &Path, dir: &Path, family: &str) -> Result<Plan> {
+pub(super) fn plan(path: &Path, dir: &Path, family: &str) -> Result<Plan> {
     let value: Value = unisono_processors::read_json(path)?;
     let reads = Reads::default();
     let source = Checkpoint { dir, config: Json::new(path, &value).counted(&reads), family };
@@ -129,17 +108,6 @@ fn plan(path: &Path, dir: &Path, family: &str) -> Result<Plan> {
     let plan = plan(&source)?;
     source.config.finish(&Keys::new(&[KEYS])?, family)?;
     Ok(plan)
-}
-
-impl Model {
-    /// Reads a model from `dir`, this project's own or the checkpoint of another library ([`crate::families`]); strict: every tensor
-    /// must be there, of its shape, and none left over.
-    ///
-    /// # Errors
-    /// A missing or broken file, an unknown family, another format version, sizes that do not fit each other.
-    pub fn load(dir: &Path, device: Device) -> Result<Self> {
-        load(dir, device).map(|found| found.model)
-    }
 }
 
 #[cfg(test)]

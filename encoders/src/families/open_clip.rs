@@ -12,8 +12,8 @@
 use super::source::{Plan, special_id};
 use super::{borrowed, timm};
 use crate::config::{
-    Activation, ClassToken, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig,
-    TextConfig, TransformerConfig,
+    Activation, ClassToken, FinalNorm, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    TransformerConfig, VitConfig,
 };
 use crate::{Error, Processors, Result};
 use serde_json::Value;
@@ -63,13 +63,8 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         map.add("ignore text_decoder.*", &[])?;
     }
     let processor = ImageProcessor::from_open_clip(whole.object("preprocess_cfg"), image.size)?;
-    let config = ModelConfig {
-        embed_dim: dim,
-        text: Some(text),
-        image: Some(image),
-        logit_bias,
-        ..ModelConfig::default()
-    };
+    let config =
+        ModelConfig { text: Some(text), image: Some(image.into()), logit_bias, ..ModelConfig::new(dim) };
     let text_processor = text_processor(dir, model.object("text_cfg"), &config, padding)?;
     whole.finish(&Keys::new(&[KEYS])?, "")?;
     let processors = Processors { image: Some(processor), text: text_processor, audio: None };
@@ -157,11 +152,11 @@ fn text_processor(
     }
     // Every text ends with this token, so the first of them is found whatever follows.
     let closes = made.encode("a")?.last() == Some(&pad);
-    let seen = match text.pooling {
+    let seen = match &text.pooling {
         _ if text.class_token.is_some() => false,
         Pooling::Last => true,
         Pooling::Highest => pad > 0 && !closes,
-        Pooling::End(id) => id == pad && !closes,
+        Pooling::End(id) => *id == pad && !closes,
         _ => false,
     };
     let attends = json.bool("no_causal_mask", false)?;
@@ -207,7 +202,7 @@ fn own_blocks(json: Json, sizes: [i64; 3], quick: bool) -> Result<TransformerCon
     })
 }
 
-fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) -> Result<ImageConfig> {
+fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) -> Result<VitConfig> {
     if json.get("layers").is_some_and(Value::is_array) {
         return Err(Error::format(
             json.path,
@@ -269,7 +264,7 @@ fn image(json: Json, dim: i64, quick: bool, weights: &Weights, map: &mut Map) ->
     };
     map.add(BLOCKS, &[("m", "image"), ("p", p)])?;
     map.add(IMAGE, &[("p", p), ("w", &w), ("q_weight", &q), ("kv_weight", &kv)])?;
-    Ok(ImageConfig {
+    Ok(VitConfig {
         size: Size { sides: json.pair("image_size", 224)? },
         stem: StemConfig::Patch { size: json.pair("patch_size", 16)?, stride: None },
         flexible: false,
@@ -310,18 +305,16 @@ fn own_text(json: Json, quick: bool, weights: &Weights, map: &mut Map) -> Result
     map.add(TEXT, &[("p", p), ("projection", &projection)])?;
     let sizes = [json.int("width", 512)?, json.int("layers", 12)?, json.int("heads", 8)?];
     let pad = json.int("pad_id", 0)?;
+    let transformer = TransformerConfig {
+        causal: !json.bool("no_causal_mask", false)?,
+        final_norm: if class { FinalNorm::Pooled } else { FinalNorm::Tokens },
+        ..own_blocks(json, sizes, quick)?
+    };
+    let (vocab, context) = (json.int("vocab_size", 49408)?, json.int("context_length", 77)?);
     Ok(TextConfig {
-        vocab_size: json.int("vocab_size", 49408)?,
-        context_length: json.int("context_length", 77)?,
-        transformer: TransformerConfig {
-            causal: !json.bool("no_causal_mask", false)?,
-            final_norm: if class { FinalNorm::Pooled } else { FinalNorm::Tokens },
-            ..own_blocks(json, sizes, quick)?
-        },
         pooling,
-        token_dropout: 0.0,
         class_token: class.then_some(ClassToken { pad, shifted: !json.bool("correct_cls_mask", false)? }),
-        pooler: false,
         projection: if none { ProjectionConfig::None } else { ProjectionConfig::Linear { bias } },
+        ..TextConfig::new(vocab, context, transformer)
     })
 }

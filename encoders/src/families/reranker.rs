@@ -38,6 +38,15 @@ fn place(family: &str) -> Option<Place> {
     }
 }
 
+/// Whether sentence-transformers calls what it saved in `dir` a scorer of pairs: its list of modules embeds nothing then.
+///
+/// # Errors
+/// A file that is no JSON.
+pub(super) fn is(dir: &Path) -> Result<bool> {
+    let config = optional_json(&dir.join("config_sentence_transformers.json"))?;
+    Ok(config.is_some_and(|config| config["model_type"] == "CrossEncoder"))
+}
+
 /// Whether models of this family may have such a head.
 pub(super) fn is_place(family: &str) -> bool {
     place(family).is_some()
@@ -84,7 +93,7 @@ pub(super) fn limit(source: &Checkpoint) -> Result<Option<i64>> {
     let own = with(&source.dir.join("sentence_bert_config.json"), |json| {
         Ok(json.has("max_seq_length").then(|| json.int("max_seq_length", 1)).transpose()?)
     })?;
-    let tokenizer = source.json("tokenizer_config.json")?;
+    let tokenizer = optional_json(&source.dir.join("tokenizer_config.json"))?;
     let most = tokenizer.as_ref().and_then(|t| t.get("model_max_length")).and_then(Value::as_f64);
     // Where there is no limit the library writes 10 to the 30th.
     Ok(own.or(most.filter(|m| (1.0..f64::from(1 << 20)).contains(m)).map(|m| m as i64)))
@@ -93,7 +102,7 @@ pub(super) fn limit(source: &Checkpoint) -> Result<Option<i64>> {
 /// Any module behind the encoder would change the score.
 fn modules(source: &Checkpoint) -> Result<()> {
     let path = source.dir.join("modules.json");
-    for module in source.json("modules.json")?.iter().flat_map(|all| all.as_array().into_iter().flatten()) {
+    for module in optional_json(&path)?.iter().flat_map(|all| all.as_array().into_iter().flatten()) {
         let kind = module.get("type").and_then(Value::as_str).unwrap_or_default();
         let folder = module.get("path").and_then(Value::as_str).unwrap_or_default();
         if kind.rsplit('.').next() != Some("Transformer") || !folder.is_empty() {

@@ -13,11 +13,11 @@
 
 use super::classifier::{self, Place};
 use super::clip::{BLOCKS, TEXT};
-use super::common::{BASE, LOGITS, alone, blocks, plan, prefix, towers};
+use super::common::{BASE, LOGITS, alone, blocks, plan, prefix};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{
-    ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig,
+    ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, TextConfig, VitConfig,
 };
 use unisono_nn::Map;
 use unisono_processors::{Json, Size};
@@ -29,19 +29,18 @@ fn text_tower(json: Json) -> Result<(TextConfig, i64)> {
     let transformer = blocks(json, BASE, "gelu_pytorch_tanh", 1e-6)?;
     let dim = json.int("projection_size", transformer.width)?;
     let tower = TextConfig {
-        vocab_size: json.int("vocab_size", 32000)?,
-        context_length: json.int("max_position_embeddings", 64)?,
-        transformer,
         pooling: Pooling::Last,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
         projection: ProjectionConfig::Linear { bias: true },
+        ..TextConfig::new(
+            json.int("vocab_size", 32000)?,
+            json.int("max_position_embeddings", 64)?,
+            transformer,
+        )
     };
     Ok((tower, dim))
 }
 
-fn image_tower(json: Json, flexible: bool) -> Result<ImageConfig> {
+fn image_tower(json: Json, flexible: bool) -> Result<VitConfig> {
     let patch = json.pair("patch_size", 16)?;
     let size = if flexible {
         let side = (json.int("num_patches", 256)? as f64).sqrt().round() as i64;
@@ -49,7 +48,7 @@ fn image_tower(json: Json, flexible: bool) -> Result<ImageConfig> {
     } else {
         json.pair("image_size", 224)?
     };
-    Ok(ImageConfig {
+    Ok(VitConfig {
         size: Size { sides: size },
         stem: StemConfig::Patch { size: patch, stride: None },
         flexible,
@@ -90,7 +89,16 @@ pub(super) fn siglip(source: &Checkpoint) -> Result<Plan> {
     add_text(&mut map, "text_model.")?;
     add_image(&mut map, "vision_model.", width)?;
     map.add(LOGITS, &[("pair", "text_image")])?;
-    plan(source, ModelConfig { text: Some(text), image: Some(image), logit_bias: true, ..towers(width) }, map)
+    plan(
+        source,
+        ModelConfig {
+            text: Some(text),
+            image: Some(image.into()),
+            logit_bias: true,
+            ..ModelConfig::new(width)
+        },
+        map,
+    )
 }
 
 /// A text tower alone.
@@ -99,7 +107,7 @@ pub(super) fn siglip_text_model(source: &Checkpoint) -> Result<Plan> {
     let (text, dim) = text_tower(source.config)?;
     let mut map = Map::default();
     add_text(&mut map, &p)?;
-    plan(source, ModelConfig { text: Some(text), ..towers(dim) }, map)
+    plan(source, ModelConfig { text: Some(text), ..ModelConfig::new(dim) }, map)
 }
 
 /// An image tower alone.

@@ -57,11 +57,6 @@ impl Checkpoint<'_> {
             _ => Ok(None),
         }
     }
-
-    /// A JSON file of the folder, if it is there.
-    pub fn json(&self, name: &str) -> Result<Option<Value>> {
-        Ok(optional_json(&self.dir.join(name))?)
-    }
 }
 
 /// A processor's settings, and the file that holds them.
@@ -92,12 +87,13 @@ pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
         }
         "quick_gelu" => Ok(Activation::QuickGelu),
         "relu" => Ok(Activation::Relu),
+        "relu6" => Ok(Activation::Relu6),
         "silu" | "swish" => Ok(Activation::Silu),
         "tanh" => Ok(Activation::Tanh),
         other => Err(Error::format(
             json.path,
             format!(
-                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, silu or tanh, found {other:?}"
+                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, relu6, silu or tanh, found {other:?}"
             ),
         )),
     }
@@ -107,7 +103,7 @@ pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
 pub(crate) fn image_processor(source: &Checkpoint, config: &ModelConfig) -> Result<Option<ImageProcessor>> {
     let Some(image) = &config.image else { return Ok(None) };
     let Some(file) = source.processor("image_processor")? else { return Ok(None) };
-    Ok(Some(ImageProcessor::from_hugging_face(file.json(), image.size)?))
+    Ok(Some(ImageProcessor::from_hugging_face(file.json(), image.size())?))
 }
 
 /// The checkpoint's audio front end; `None` where its file is not there.

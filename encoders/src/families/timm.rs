@@ -2,7 +2,7 @@
 //! activation, epsilon, the usual pooling) is what timm's own registry says of that name (`data/timm.txt`, by `fixtures/keys.py`).
 
 use crate::config::{
-    Activation, FinalNorm, ImageConfig, Pooling, ProjectionConfig, StemConfig, TransformerConfig,
+    Activation, FinalNorm, Pooling, ProjectionConfig, StemConfig, TransformerConfig, VitConfig,
 };
 use crate::{Error, Result};
 use unisono_nn::Map;
@@ -34,7 +34,7 @@ fn known(name: &str) -> Option<Known> {
 }
 
 /// The image tower.
-pub(super) fn image(json: Json, weights: &Weights, map: &mut Map) -> Result<ImageConfig> {
+pub(super) fn image(json: Json, weights: &Weights, map: &mut Map) -> Result<VitConfig> {
     let name = json.text("timm_model_name", "")?;
     let Some(known) = known(name) else {
         let expected = "a plain Vision Transformer of timm; only those are supported";
@@ -95,7 +95,7 @@ pub(super) fn image(json: Json, weights: &Weights, map: &mut Map) -> Result<Imag
     let vars =
         [("p", p), ("prefix", &prefix), ("position", &position), ("norm", norm), ("projection", layer)];
     map.add(TIMM, &vars)?;
-    Ok(ImageConfig {
+    Ok(VitConfig {
         size,
         stem: StemConfig::Patch { size: [patch_h, patch_w], stride: None },
         flexible: false,

@@ -14,15 +14,15 @@ use super::classifier::{self, Place};
 use super::common::{BASE, VIT_ATTENTION, VIT_BLOCKS, alone, blocks, plan, prefix, qkv_bias};
 use super::source::{Checkpoint, Plan};
 use crate::Result;
-use crate::config::{ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig, StemConfig};
+use crate::config::{ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, VitConfig};
 use unisono_nn::Map;
 use unisono_processors::{Json, Size};
 
 const VIT: &str = include_str!("../../maps/vit_image.map");
 
 /// The tower of a configuration.
-pub(super) fn tower(json: Json) -> Result<ImageConfig> {
-    Ok(ImageConfig {
+pub(super) fn tower(json: Json) -> Result<VitConfig> {
+    Ok(VitConfig {
         size: Size { sides: json.pair("image_size", 224)? },
         stem: StemConfig::Patch { size: json.pair("patch_size", 16)?, stride: None },
         flexible: false,

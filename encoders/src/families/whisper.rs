@@ -45,8 +45,8 @@ pub(super) fn whisper(source: &Checkpoint) -> Result<Plan> {
 
 /// Whisper's encoder alone, of so many mel bands and positions after the stem.
 pub(super) fn tower(mels: i64, positions: i64, transformer: TransformerConfig) -> ModelConfig {
+    let width = transformer.width;
     ModelConfig {
-        embed_dim: transformer.width,
         audio: Some(AudioConfig::Transformer(SpectrogramConfig {
             mels,
             max_frames: positions.saturating_mul(2),
@@ -57,6 +57,6 @@ pub(super) fn tower(mels: i64, positions: i64, transformer: TransformerConfig) -
             pooling: Pooling::Mean,
             projection: ProjectionConfig::None,
         })),
-        ..ModelConfig::default()
+        ..ModelConfig::new(width)
     }
 }

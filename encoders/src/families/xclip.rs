@@ -14,7 +14,7 @@ use super::common::{BASE, LOGITS, blocks, plan};
 use super::source::{Checkpoint, Plan, activation};
 use crate::Result;
 use crate::config::PromptConfig;
-use crate::config::{FinalNorm, ImageConfig, ModelConfig, Pooling, TextConfig, TransformerConfig};
+use crate::config::{FinalNorm, ImageConfig, ModelConfig, Pooling, TextConfig, TransformerConfig, VitConfig};
 use crate::config::{FramePooling, VideoConfig};
 use unisono_nn::Map;
 
@@ -46,15 +46,14 @@ pub(super) fn xclip(source: &Checkpoint) -> Result<Plan> {
         ..VideoConfig::default()
     };
     let config = ModelConfig {
-        embed_dim: dim,
         // Its library pools at the highest id, whatever end token is configured.
         text: Some(TextConfig { pooling: Pooling::Highest, ..clip_text(text)? }),
-        image: Some(ImageConfig {
+        image: Some(ImageConfig::from(VitConfig {
             transformer: TransformerConfig { messages: true, ..image.transformer.clone() },
             ..image
-        }),
+        })),
         video: Some(video),
-        ..ModelConfig::default()
+        ..ModelConfig::new(dim)
     };
     let mut map = Map::default();
     map.add(BLOCKS, &[("m", "text"), ("p", "text_model.")])?;

@@ -26,7 +26,7 @@ struct Made {
 
 fn made(pooling: Pooling, prefix: i64, dense: bool, final_norm: FinalNorm) -> Made {
     let root = Scope::root(7, Device::Cpu);
-    let head = Head::new(&root, &config(final_norm), pooling, prefix, dense).unwrap();
+    let head = Head::new(&root, &config(final_norm), &pooling, prefix, dense).unwrap();
     let params = root.finish();
     tch::no_grad(|| {
         for (i, (name, p)) in params.iter().enumerate() {
@@ -141,6 +141,48 @@ fn means_are_over_what_is_real_and_no_prefix() {
     }
     let pooled = made(Pooling::Prefix, 2, false, FinalNorm::None).pooled(false, None);
     near(&pooled, 1, &mean_of(&rows(1)[..2]), "the prefix");
+}
+
+/// Sums over what is real, and maxima; a prompt's tokens are as if they were not there, but for their places.
+#[test]
+fn every_mode_of_sentence_transformers_is_its_formula() {
+    let all = [
+        Pooling::First,
+        Pooling::Max,
+        Pooling::Mean,
+        Pooling::MeanSqrt,
+        Pooling::WeightedMean,
+        Pooling::Last,
+    ];
+    for left_out in [0usize, 2] {
+        for mask in [true, false] {
+            let mut made = made(Pooling::Concat(all.to_vec()), 0, false, FinalNorm::None);
+            assert!(made.params.iter().next().is_none());
+            made.head.leave_out(left_out as i64);
+            let pooled = made.pooled(mask, None);
+            for b in 0..B {
+                let end = if mask { LENGTHS[b as usize] as usize } else { T as usize };
+                let of = &rows(b)[left_out..end];
+                let (n, sum) = (of.len() as f64, |f: &dyn Fn(usize, f64) -> f64, i: usize| -> f64 {
+                    of.iter().enumerate().map(|(at, row)| f(at, row[i])).sum()
+                });
+                let place = |at: usize| (at + left_out + 1) as f64;
+                let weights: f64 = (0..of.len()).map(place).sum();
+                let w = W as usize;
+                let mut want = of[0].clone();
+                want.extend((0..w).map(|i| of.iter().map(|row| row[i]).fold(f64::NEG_INFINITY, f64::max)));
+                want.extend((0..w).map(|i| sum(&|_, v| v, i) / n));
+                want.extend((0..w).map(|i| sum(&|_, v| v, i) / n.sqrt()));
+                want.extend((0..w).map(|i| sum(&|at, v| place(at) * v, i) / weights));
+                want.extend(&of[of.len() - 1]);
+                near(&pooled, b, &want, "all modes");
+            }
+        }
+    }
+    // However long a prompt, the last token is pooled.
+    let mut made = made(Pooling::Max, 0, false, FinalNorm::None);
+    made.head.leave_out(99);
+    near(&made.pooled(false, None), 0, &rows(0)[4], "the last");
 }
 
 /// A distribution over the tokens for each head, whose features are averaged by it.

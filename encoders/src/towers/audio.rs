@@ -46,7 +46,7 @@ impl AudioTower {
             prefix: prefix(scope, c.prefix, width)?,
             position: Positions::new(scope, &c.transformer, positions, 0.02)?,
             transformer: Transformer::new(scope, &c.transformer)?,
-            head: Head::new(scope, &c.transformer, c.pooling, c.prefix, false)?,
+            head: Head::new(scope, &c.transformer, &c.pooling, c.prefix, false)?,
             mels: c.mels,
             frames: if c.grid { Some(c.max_frames) } else { None },
         })

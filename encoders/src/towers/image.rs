@@ -1,75 +1,48 @@
-//! The image tower.
+//! The image tower of any kind.
 
-use crate::config::{ImageConfig, StemConfig};
-use crate::pool::Head;
-use crate::stem::Stem;
-use crate::towers::output::{TowerOutput, prefix, with_prefix};
+use crate::config::ImageConfig;
+use crate::conv::EfficientNet;
+use crate::towers::output::TowerOutput;
+use crate::towers::vit::VisionTransformer;
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_nn::{Linear, Pass, Positions, Precision, Scope, Transformer};
-
-/// Patches of an image that keeps its shape, whatever grid its tower was trained with: attention is over their square.
-const MOST_PATCHES: i64 = 4096;
+use unisono_nn::{Pass, Precision, Scope};
 
 /// Pixels → tokens.
 #[derive(Debug)]
-pub struct ImageTower {
-    stem: Stem,
-    embed: Option<Linear>,
-    prefix: Option<Tensor>,
-    position: Positions,
-    transformer: Transformer,
-    head: Head,
-    size: [i64; 2],
-    grid: [i64; 2],
-    /// Height and width of a patch where images keep their shape.
-    flexible: Option<[i64; 2]>,
-    /// The frames of a clip hear each other.
-    messages: bool,
+pub enum ImageTower {
+    /// Blocks over patches.
+    Transformer(VisionTransformer),
+    /// Convolutions alone.
+    EfficientNet(EfficientNet),
 }
 
 impl ImageTower {
-    /// Packs the blocks' weights for inference.
-    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
-        Ok(self.transformer.prepare(precision)?)
-    }
-
     /// Builds the tower under `scope`.
     ///
     /// # Errors
     /// The names are taken.
     pub fn new(scope: &Scope, c: &ImageConfig) -> Result<Self> {
-        let width = c.transformer.width;
-        let stem = Stem::new(&scope.child("stem"), &c.stem, 3, width)?;
-        let grid = c.stem.grid(c.size.sides);
-        let std = (stem.channels() as f64).powf(-0.5);
-        let embed = match c.stem {
-            StemConfig::Conv { .. } => {
-                Some(Linear::new(&scope.child("embed"), stem.channels(), width, true, std)?)
-            }
-            _ => None,
-        };
-        let flexible = match c.stem {
-            StemConfig::Patch { size, .. } if c.flexible => Some(size),
-            _ => None,
-        };
-        Ok(Self {
-            embed,
-            stem,
-            prefix: prefix(scope, c.prefix, width)?,
-            position: Positions::new(scope, &c.transformer, grid[0] * grid[1], 0.02)?,
-            transformer: Transformer::new(scope, &c.transformer)?,
-            head: Head::new(scope, &c.transformer, c.pooling, c.prefix, false)?,
-            size: c.size.sides,
-            grid,
-            flexible,
-            messages: c.transformer.messages,
+        Ok(match c {
+            ImageConfig::Transformer(c) => Self::Transformer(VisionTransformer::new(scope, c)?),
+            ImageConfig::EfficientNet(c) => Self::EfficientNet(EfficientNet::new(scope, c)?),
         })
+    }
+
+    /// Packs the weights for inference.
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
+        match self {
+            Self::Transformer(tower) => tower.prepare(precision),
+            Self::EfficientNet(tower) => tower.prepare(precision),
+        }
     }
 
     /// Whether a frame's tokens depend on the other frames of its clip.
     pub(crate) fn mixes_frames(&self) -> bool {
-        self.messages
+        match self {
+            Self::Transformer(tower) => tower.mixes_frames(),
+            Self::EfficientNet(_) => false,
+        }
     }
 
     /// `pixels` `[B, 3, H, W]` fp32, normalised (channels-last strides are the fast ones), of the configured size; a flexible
@@ -86,63 +59,13 @@ impl ImageTower {
     /// # Errors
     /// As [`forward`](Self::forward), and a number of images that `frames` does not divide.
     pub fn forward_clips(&self, pixels: &Tensor, frames: i64, pass: &Pass) -> Result<TowerOutput> {
-        let (b, c, h, w) = pixels.size4()?;
+        let b = pixels.size4()?.0;
         if frames < 1 || b % frames != 0 {
             return Err(Error::Input(format!("{b} images are no clips of {frames} frames")));
         }
-        let position = match self.flexible {
-            Some([ph, pw]) => {
-                let most = MOST_PATCHES.max(self.grid[0] * self.grid[1]);
-                if c != 3 || h % ph != 0 || w % pw != 0 || (h / ph) * (w / pw) > most || h * w == 0 {
-                    return Err(Error::Input(format!(
-                        "images of [{c}, {h}, {w}], this tower takes 3 channels and at most {most} patches of {ph} x {pw}"
-                    )));
-                }
-                self.positions([h / ph, w / pw])?
-            }
-            None => {
-                if (c, [h, w]) != (3, self.size) {
-                    let [sh, sw] = self.size;
-                    return Err(Error::Input(format!(
-                        "images of [{c}, {h}, {w}], this tower takes [3, {sh}, {sw}]"
-                    )));
-                }
-                self.position.table().map(Tensor::shallow_clone)
-            }
-        };
-        let (x, _) = self.stem.forward(pixels, None, pass.mode)?;
-        let x = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [B, H'W', C]
-        let x = match &self.embed {
-            Some(embed) => embed.forward(&x)?,
-            None => x,
-        };
-        let x = match position {
-            Some(position) => x.f_add(&position)?,
-            None => x,
-        };
-        let x = with_prefix(self.prefix.as_ref(), x, b)?;
-        let mask = self.transformer.mask(x.size()[1], None)?;
-        let x = self.transformer.forward_clips(x, &mask, frames, pass)?;
-        let (tokens, pooled) = self.head.forward(x, None, None)?;
-        Ok(TowerOutput { tokens, mask: None, pooled })
-    }
-
-    /// The position embeddings, where they are learned, resized to another grid.
-    fn positions(&self, grid: [i64; 2]) -> Result<Option<Tensor>> {
-        let Some(table) = self.position.table() else { return Ok(None) };
-        if grid == self.grid {
-            return Ok(Some(table.shallow_clone()));
+        match self {
+            Self::Transformer(tower) => tower.forward_clips(pixels, frames, pass),
+            Self::EfficientNet(tower) => tower.forward(pixels, pass),
         }
-        let width = table.size()[1];
-        let x = table.f_view([1, self.grid[0], self.grid[1], width])?.f_permute([0, 3, 1, 2])?;
-        // One column of several rows comes out wrong from libtorch; one row of several columns does not.
-        let x = match grid {
-            [rows, 1] if rows > 1 => {
-                let turned = x.f_transpose(2, 3)?;
-                turned.f_internal_upsample_bilinear2d_aa([1, rows], false, None, None)?.f_transpose(2, 3)?
-            }
-            grid => x.f_internal_upsample_bilinear2d_aa(grid, false, None, None)?,
-        };
-        Ok(Some(x.f_flatten(2, 3)?.f_squeeze_dim(0)?.f_transpose(0, 1)?))
     }
 }

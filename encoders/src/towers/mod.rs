@@ -7,9 +7,11 @@ mod output;
 mod tests;
 mod text;
 mod tower;
+mod vit;
 
 pub use audio::AudioTower;
 pub use image::ImageTower;
 pub use output::TowerOutput;
 pub use text::TextTower;
 pub(crate) use tower::Tower;
+pub use vit::VisionTransformer;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{
     Activation, ClassToken, ImageConfig, Pooling, ProjectionConfig, RotaryConfig, Size, SpectrogramConfig,
-    StemConfig, TextConfig, TransformerConfig,
+    StemConfig, TextConfig, TransformerConfig, VitConfig,
 };
 use crate::{Params, Pass};
 use tch::{Device, Kind, Tensor};
@@ -39,16 +39,7 @@ fn near(found: &Tensor, want: &Tensor, told: &str) {
 }
 
 fn text(pooling: Pooling, class_token: Option<ClassToken>) -> (TextTower, Params) {
-    let config = TextConfig {
-        vocab_size: 11,
-        context_length: 5,
-        transformer: ends(),
-        pooling,
-        token_dropout: 0.0,
-        class_token,
-        pooler: false,
-        projection: ProjectionConfig::default(),
-    };
+    let config = TextConfig { pooling, class_token, ..TextConfig::new(11, 5, ends()) };
     let root = Scope::root(4, Device::Cpu);
     let tower = TextTower::new(&root, &config).unwrap();
     (tower, root.finish())
@@ -87,7 +78,7 @@ fn a_class_token_stands_behind_the_padded_text() {
 }
 
 fn image(flexible: bool, prefix: i64, rotary: Option<RotaryConfig>) -> (ImageTower, Params) {
-    let config = ImageConfig {
+    let config = ImageConfig::from(VitConfig {
         size: Size::from(8),
         stem: StemConfig::Patch { size: [4, 2], stride: None },
         flexible,
@@ -95,7 +86,7 @@ fn image(flexible: bool, prefix: i64, rotary: Option<RotaryConfig>) -> (ImageTow
         transformer: TransformerConfig { rotary, ..ends() },
         pooling: Pooling::Mean,
         projection: ProjectionConfig::default(),
-    };
+    });
     let root = Scope::root(4, Device::Cpu);
     let tower = ImageTower::new(&root, &config).unwrap();
     (tower, root.finish())

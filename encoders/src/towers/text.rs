@@ -1,6 +1,7 @@
 //! The text tower.
 
 use crate::config::{ClassToken, Pooling, TextConfig};
+use crate::modules::Modules;
 use crate::pool::Head;
 use crate::towers::TowerOutput;
 use crate::{Error, Result};
@@ -15,7 +16,9 @@ pub struct TextTower {
     class: Option<(Tensor, ClassToken)>,
     transformer: Transformer,
     head: Head,
+    modules: Modules,
     pooling: Pooling,
+    include_prompt: bool,
     causal: bool,
     token_dropout: f64,
 }
@@ -38,17 +41,27 @@ impl TextTower {
             // From random weights a table of the size of its own updates (0.02, as for large corpora) costs most of a short
             // training: words start alike and stay so. The ratio to the positions is kept.
             embedding: scope.param("embedding.weight", &[c.vocab_size, width], Init::Normal(0.5))?,
-            position: Positions::new(scope, &c.transformer, rows, 0.1)?,
+            position: match c.positions {
+                true => Positions::new(scope, &c.transformer, rows, 0.1)?,
+                false => Positions::none(rows),
+            },
             class: match c.class_token {
                 Some(token) => Some((scope.param("class", &[width], Init::Normal(0.1))?, token)),
                 None => None,
             },
             transformer: Transformer::new(scope, &c.transformer)?,
-            head: Head::new(scope, &c.transformer, c.pooling, 0, c.pooler)?,
-            pooling: c.pooling,
+            head: Head::new(scope, &c.transformer, &c.pooling, 0, c.pooler)?,
+            modules: Modules::new(&scope.child("modules"), &c.modules, c.pooling.out_width(width))?,
+            pooling: c.pooling.clone(),
+            include_prompt: c.include_prompt,
             causal: c.transformer.causal,
             token_dropout: c.token_dropout,
         })
+    }
+
+    /// Every text begins with a prompt of so many tokens from here on.
+    pub(crate) fn set_prompt(&mut self, tokens: i64) {
+        self.head.leave_out(if self.include_prompt { 0 } else { tokens });
     }
 
     /// `ids` `[B, T]` int64, `mask` `[B, T]` bool with at least one real token a row, padding at its end; T ≤ context length.
@@ -92,7 +105,7 @@ impl TextTower {
             _ => None,
         };
         let (tokens, pooled) = self.head.forward(x, Some(&mask), at.as_ref())?;
-        Ok(TowerOutput { tokens, mask: Some(mask), pooled })
+        Ok(TowerOutput { tokens, mask: Some(mask), pooled: self.modules.forward(pooled)? })
     }
 
     /// Ids padded to the context length, the class token after them.
@@ -121,6 +134,7 @@ impl TextTower {
         pairs.f_select(1, context)?.f_copy_(&seen)?;
         let x = self.transformer.forward(x, &Mask::Pairs(pairs.f_unsqueeze(1)?), pass)?;
         let (tokens, pooled) = self.head.forward(x, None, None)?;
+        let pooled = self.modules.forward(pooled)?;
         let own = Tensor::f_ones([b, 1], (Kind::Bool, ids.device()))?;
         Ok(TowerOutput { tokens, mask: Some(Tensor::f_cat(&[real, own], 1)?), pooled })
     }
@@ -139,19 +153,13 @@ impl TextTower {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ProjectionConfig, RotaryConfig, TransformerConfig};
+    use crate::config::{RotaryConfig, TransformerConfig};
     use tch::Device;
 
     fn tower(rotary: Option<RotaryConfig>, class: bool) -> (TextTower, Vec<String>) {
         let config = TextConfig {
-            vocab_size: 11,
-            context_length: 6,
-            transformer: TransformerConfig { rotary, ..TransformerConfig::new(8, 2, 2) },
-            pooling: Pooling::Mean,
-            token_dropout: 0.0,
             class_token: class.then_some(ClassToken { pad: 0, shifted: false }),
-            pooler: false,
-            projection: ProjectionConfig::default(),
+            ..TextConfig::new(11, 6, TransformerConfig { rotary, ..TransformerConfig::new(8, 2, 2) })
         };
         let root = Scope::root(2, Device::Cpu);
         let tower = TextTower::new(&root, &config).unwrap();

@@ -13,7 +13,7 @@ pub(crate) enum Tower {
     Text(TextTower),
     Image(ImageTower),
     Audio(AudioTower),
-    Htsat(Htsat),
+    Htsat(Box<Htsat>),
     Video(VideoTower),
 }
 
@@ -31,7 +31,7 @@ impl Tower {
             },
             Modality::Audio => match &c.audio {
                 Some(AudioConfig::Transformer(c)) => Self::Audio(AudioTower::new(scope, c)?),
-                Some(AudioConfig::Htsat(c)) => Self::Htsat(Htsat::new(scope, c)?),
+                Some(AudioConfig::Htsat(c)) => Self::Htsat(Box::new(Htsat::new(scope, c)?)),
                 None => return Ok(None),
             },
             Modality::Video => match c.video_config() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_processors::Modality;
+use unisono_processors::{Modality, Prompt};
 
 /// The version of the folder's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
@@ -22,7 +22,7 @@ pub struct Header<B> {
     pub count: usize,
     /// Items by modality.
     pub modalities: BTreeMap<Modality, usize>,
-    /// SHA-256 over `items.jsonl` and the model's identity. The vectors carry it too, so files of two indexes cannot be
+    /// SHA-256 over `items.jsonl` and the model's [contract](ModelRef::contract). The vectors carry it too, so files of two indexes cannot be
     /// mixed unseen.
     pub sum: String,
     /// When and how.
@@ -37,6 +37,19 @@ pub struct ModelRef {
     pub path: PathBuf,
     /// A sum over its weights and contract: vectors of models with different sums do not compare.
     pub sha256: String,
+    /// What was put before the texts of the index; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
+}
+
+impl ModelRef {
+    /// What made the vectors, as the index's sum holds it: the model, and what was put before texts.
+    pub fn contract(&self) -> String {
+        match &self.prompt {
+            Some(prompt) => format!("{}\n{}", self.sha256, prompt.text),
+            None => self.sha256.clone(),
+        }
+    }
 }
 
 /// The files that an index's items name.

@@ -47,7 +47,7 @@ impl Lines {
     }
 
     fn check(&mut self, path: &Path, header: &Header<impl Sized>) -> Result<()> {
-        if sum(&self.map, &header.model.sha256) != header.sum {
+        if sum(&self.map, &header.model.contract()) != header.sum {
             let message = "not the items that index.json was written for; build the index again";
             return Err(Error::format(path, message));
         }

@@ -34,7 +34,7 @@ fn begin(path: &Path) -> Result<(Pending, BufWriter<File>)> {
 }
 
 impl Writer {
-    /// Begins in `folder`; `model` is the identity of the model that makes the rows, `[D]` each.
+    /// Begins in `folder`; `model` is the [contract](crate::ModelRef::contract) of the model that makes the rows, `[D]` each.
     ///
     /// # Errors
     /// The folder is not writable.

@@ -19,7 +19,7 @@ const MODEL: &str = "5f2a";
 fn header(items: &[Item], dim: usize, sum: String) -> Header<String> {
     let mut modalities = BTreeMap::new();
     items.iter().for_each(|item| *modalities.entry(item.modality).or_insert(0) += 1);
-    let model = ModelRef { path: "/none".into(), sha256: MODEL.into() };
+    let model = ModelRef { path: "/none".into(), sha256: MODEL.into(), prompt: None };
     Header {
         format_version: FORMAT_VERSION,
         model,

@@ -3,14 +3,16 @@
 use super::{BuildOptions, Built, FORMAT_VERSION, Header, ModelRef, Texts, check};
 use crate::crossmodal::{self, Recall};
 use crate::pipeline::{Round, Sink};
-use crate::{Embedded, Embedder, Error, Flow, Item, Items, LeftOut, Progress, Result, Skip, identity};
+use crate::{
+    Embedded, Embedder, Error, Flow, Item, Items, LeftOut, Modality, Progress, Result, Skip, identity,
+};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tch::Device;
-use unisono_encoders::Precision;
+use unisono_encoders::{Precision, Role};
 use unisono_files::{
     Budget, Lock, Sum, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder,
     write_json,
@@ -57,10 +59,10 @@ pub fn build(
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<BuildReport> {
-    build_with(model, |dir| Embedder::load(dir, device), out, options, progress)
+    build_with(model, |dir| Embedder::load_as(dir, Some(Role::Document), device), out, options, progress)
 }
 
-/// [`build()`] with a model that `load` prepares: its device, its precision.
+/// [`build()`] with a model that `load` prepares: its device, its precision, what is put before texts, which are documents.
 ///
 /// # Errors
 /// As [`build()`], and those of `load`.
@@ -84,8 +86,10 @@ pub fn build_with(
     crate::embed::possible(&embedder, &listing.items)?;
     // Made first: a folder that cannot be written is known before the work.
     let folder = folder_beside(out)?;
-    let sha256 = identity(&model)?;
-    let writer = Writer::begin(folder.path(), &sha256, embedder.dim())?;
+    let texts = listing.items.counts().contains_key(&Modality::Text);
+    let prompt = embedder.prompt().filter(|_| texts).cloned();
+    let made_by = ModelRef { sha256: identity(&model)?, path: model, prompt };
+    let writer = Writer::begin(folder.path(), &made_by.contract(), embedder.dim())?;
     let mut rows = Rows { writer, items: Items::default() };
     let skipped = crate::embed::run(&embedder, &listing, &options.embed, &mut rows, progress)?;
     let Rows { mut writer, items } = rows;
@@ -102,7 +106,7 @@ pub fn build_with(
         skipped: skipped.len(),
         recalls,
     };
-    let header = finish(folder.path(), writer, ModelRef { path: model, sha256 }, made)?;
+    let header = finish(folder.path(), writer, made_by, made)?;
     let kept = replace_folder(folder, out, |old| refuse_foreign(old).is_ok())?;
     let left_out = listing.left_out;
     Ok(BuildReport { header, skipped, left_out, repeated, checked, kept })
@@ -142,7 +146,8 @@ pub(crate) fn write_whole(
     refuse_foreign(out)?;
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
     let folder = folder_beside(out)?;
-    let mut writer = Writer::begin(folder.path(), identity, embedded.vectors.dim)?;
+    let made_by = ModelRef { path: model, sha256: identity.to_owned(), prompt: None };
+    let mut writer = Writer::begin(folder.path(), &made_by.contract(), embedded.vectors.dim)?;
     for (item, row) in embedded.items.iter().zip(embedded.vectors.rows()) {
         writer.push(item, row)?;
     }
@@ -155,7 +160,7 @@ pub(crate) fn write_whole(
         skipped: embedded.skipped.len(),
         recalls: Vec::new(),
     };
-    finish(folder.path(), writer, ModelRef { path: model, sha256: identity.to_owned() }, made)?;
+    finish(folder.path(), writer, made_by, made)?;
     replace_folder(folder, out, |old| refuse_foreign(old).is_ok())?;
     Ok(())
 }

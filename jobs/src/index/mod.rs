@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::Precision;
+use unisono_encoders::{Precision, Role};
 use unisono_files::hex;
 use unisono_media::MediaLimits;
 
@@ -97,7 +97,7 @@ pub fn model_state(index: &Index) -> ModelState {
 }
 
 impl Embedder {
-    /// Loads the model that made an index: from where it was, or from `moved`.
+    /// Loads the model that made an index, for queries: from where it was, or from `moved`. Its embeddings are cut as those of the index are.
     ///
     /// # Errors
     /// It is not there, or its weights or contract are not those of the index: vectors of two models do not compare.
@@ -118,7 +118,12 @@ impl Embedder {
             );
             return Err(Error::format(path, message));
         }
-        Self::load(path, device)
+        let mut embedder = Self::load_as(path, Some(Role::Query), device)?;
+        let dim = index.header().dim;
+        if dim != embedder.dim() {
+            embedder.model_mut().set_dims(i64::try_from(dim).unwrap_or(i64::MAX))?;
+        }
+        Ok(embedder)
     }
 }
 

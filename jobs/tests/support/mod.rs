@@ -5,8 +5,8 @@ use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use unisono_encoders::config::{
-    ImageConfig, ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
-    TransformerConfig,
+    ModelConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig, TransformerConfig,
+    VitConfig,
 };
 use unisono_encoders::{Modality, Model, Processors};
 use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
@@ -23,17 +23,8 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
     let patch = |size| StemConfig::Patch { size, stride: None };
     let tokenizer =
         train_tokenizer(["a red bus", "ein blauer Bus", "un chat"].iter(), 300, Vocabulary::Bpe).unwrap();
-    let text = TextConfig {
-        vocab_size: 300,
-        context_length: 16,
-        transformer: transformer(),
-        pooling: Pooling::Mean,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
-        projection: ProjectionConfig::default(),
-    };
-    let image = ImageConfig {
+    let text = TextConfig::new(300, 16, transformer());
+    let image = VitConfig {
         size: 16.into(),
         stem: patch([8, 8]),
         flexible: false,
@@ -53,11 +44,10 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         projection: ProjectionConfig::default(),
     };
     let config = ModelConfig {
-        embed_dim: DIM as i64,
         text: has(Modality::Text).then_some(text),
-        image: has(Modality::Image).then_some(image),
+        image: has(Modality::Image).then(|| image.into()),
         audio: has(Modality::Audio).then(|| audio.into()),
-        ..ModelConfig::default()
+        ..ModelConfig::new(DIM as i64)
     };
     let processors = Processors {
         text: has(Modality::Text).then(|| TextProcessor::new(tokenizer, 16, 300).unwrap()),

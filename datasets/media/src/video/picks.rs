@@ -131,7 +131,8 @@ impl Grid {
         // What changes its size is brought to that of the first frame, as whole frames are. Stacks join frames of one time: numbers are times
         // that never break, far enough apart for every output's clock.
         let (width, height) = (across.size, down.size);
-        let mut graph = format!("[{from}]scale={width}:{height}:flags=bicubic,settb=1/25,setpts=N,split={total}");
+        let mut graph =
+            format!("[{from}]scale={width}:{height}:flags=bicubic,settb=1/25,setpts=N,split={total}");
         graph.extend((0..total).map(|n| format!("[{from}c{n}]")));
         let mut n = 0;
         for (part, (stack, chains)) in groups.iter().enumerate() {

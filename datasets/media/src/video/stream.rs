@@ -313,7 +313,8 @@ fn output(label: &str, branch: &Branch, child_fd: i32) -> Vec<String> {
     let own = if branch.own_size() { &["-noautoscale"][..] } else { &[] };
     let (label, most, pipe) = (format!("[{label}]"), branch.most.to_string(), format!("pipe:{child_fd}"));
     // Raw frames have no times. In ticks as long as a frame, FFmpeg's own choice, two may fall into one, of which it complains each time.
-    let form = ["-enc_time_base", "1:90000", "-c:v", "rawvideo", "-flush_packets", "1", "-f", "rawvideo", &pipe];
+    let form =
+        ["-enc_time_base", "1:90000", "-c:v", "rawvideo", "-flush_packets", "1", "-f", "rawvideo", &pipe];
     let words = ["-map", &label].into_iter().chain(own.iter().copied());
     words.chain(["-fps_mode", "passthrough", "-frames:v", &most]).chain(form).map(str::to_owned).collect()
 }

@@ -23,7 +23,8 @@ const FILTERS: [Interpolation; 6] = [
     Interpolation::Hamming,
 ];
 
-fn three(json: Json, key: &str, default: [f32; 3]) -> Result<[f32; 3]> {
+/// Three numbers, or one for all three.
+pub(super) fn three(json: Json, key: &str, default: [f32; 3]) -> Result<[f32; 3]> {
     let Some(v) = json.get(key) else { return Ok(default) };
     let one = |v: &Value| v.as_f64().map(|v| v as f32);
     let found = match v {

@@ -44,8 +44,10 @@ pub enum Alpha {
     /// The image is laid over the background.
     #[default]
     Background,
-    /// It is dropped and the colour under it shows, as Pillow's conversion to RGB does.
+    /// It is dropped and the colour under it shows, as Pillow's conversion to RGB does, but after the image was resized as it is stored (OpenCLIP).
     Drop,
+    /// It is dropped and the colour under it shows: the image becomes RGB before anything else (timm).
+    Convert,
 }
 
 /// The image half of the contract.

@@ -29,7 +29,7 @@ impl Kind {
         let by_class = match class {
             "CLIPTokenizer" => Some(Self::Clip),
             "RobertaTokenizer" | "ClapTokenizer" => Some(Self::Roberta),
-            "BertTokenizer" | "ChineseCLIPTokenizer" => Some(Self::Bert),
+            "BertTokenizer" | "DistilBertTokenizer" | "ChineseCLIPTokenizer" => Some(Self::Bert),
             "MPNetTokenizer" => Some(Self::Mpnet),
             "XLMRobertaTokenizer" => Some(Self::XlmRoberta),
             "SiglipTokenizer" => Some(Self::Siglip),
@@ -39,7 +39,7 @@ impl Kind {
         by_class.or(match family {
             "clip" | "open_clip" => Some(Self::Clip),
             "roberta" | "clap" => Some(Self::Roberta),
-            "bert" | "chinese_clip" | "blip" => Some(Self::Bert),
+            "bert" | "distilbert" | "chinese_clip" | "blip" => Some(Self::Bert),
             "mpnet" => Some(Self::Mpnet),
             "xlm-roberta" => Some(Self::XlmRoberta),
             "siglip" => Some(Self::Siglip),

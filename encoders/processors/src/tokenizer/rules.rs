@@ -22,6 +22,9 @@ pub struct TextRules {
     /// not attend to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub padding: Option<i64>,
+    /// The tokenizer's own tokens are not put around a text, and a text that is cut has no last one to keep.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_special: bool,
 }
 
 impl TextRules {

@@ -8,9 +8,11 @@ use super::bare::{Bare, SPECIAL};
 use super::clean::Cleaning;
 use super::rules::TextRules;
 use super::{files, lengths, simple};
+use crate::prompts::{Prompt, Prompts};
 use crate::{Error, Result};
 use std::path::Path;
 use tokenizers::Tokenizer;
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 
 /// The text half of the contract.
 #[derive(Debug, Clone)]
@@ -26,6 +28,9 @@ pub struct TextProcessor {
     bare: Option<Box<Bare>>,
     /// It is OpenCLIP's own, whose special tokens a text may spell out.
     simple: bool,
+    prompts: Prompts,
+    /// What is put before every text.
+    prompt: Prompt,
 }
 
 impl TextProcessor {
@@ -51,6 +56,8 @@ impl TextProcessor {
             rules,
             bare: None,
             simple: false,
+            prompts: Prompts::default(),
+            prompt: Prompt::default(),
         })
     }
 
@@ -101,6 +108,65 @@ impl TextProcessor {
         Self { rules, bare, ..self }
     }
 
+    /// The same processor with the prompts that its model was trained with; the default's is put before every text.
+    pub fn with_prompts(self, prompts: Prompts) -> Self {
+        Self { prompt: prompts.of(None), prompts, ..self }
+    }
+
+    /// The same processor with this before every text.
+    pub fn with_prompt(self, prompt: Prompt) -> Self {
+        Self { prompt, ..self }
+    }
+
+    /// The same processor with texts of at most so many tokens.
+    pub fn at_most(self, tokens: usize) -> Self {
+        Self { context_length: self.context_length.min(tokens).max(1), ..self }
+    }
+
+    /// The same processor with texts in lower case before the tokenizer's own steps, but for the special tokens that they spell out.
+    pub fn lower_cased(mut self) -> Self {
+        let has = |n: &NormalizerWrapper| matches!(n, NormalizerWrapper::Lowercase(_));
+        let own = match self.tokenizer.get_normalizer() {
+            Some(own) if has(own) => return self,
+            Some(NormalizerWrapper::Sequence(all)) if all.as_ref().iter().any(has) => return self,
+            own => own.cloned(),
+        };
+        let all = std::iter::once(NormalizerWrapper::Lowercase(Lowercase)).chain(own).collect();
+        self.tokenizer.with_normalizer(Some(NormalizerWrapper::Sequence(Sequence::new(all))));
+        self
+    }
+
+    /// The prompts that the model was trained with.
+    pub fn prompts(&self) -> &Prompts {
+        &self.prompts
+    }
+
+    /// What is put before every text.
+    pub fn prompt(&self) -> &Prompt {
+        &self.prompt
+    }
+
+    /// Tokens of the prompt before a text: those of the prompt alone without a special one at its end.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode); a prompt that leaves no room for a text.
+    pub fn prompt_tokens(&self) -> Result<usize> {
+        if self.prompt.text.is_empty() {
+            return Ok(0);
+        }
+        let ids = self.ids(&self.prompt.text)?;
+        let last = ids.last().and_then(|id| self.tokenizer.id_to_token(u32::try_from(*id).ok()?));
+        let closes = last.is_some_and(|token| self.tokenizer.get_added_vocabulary().is_special_token(&token));
+        let tokens = ids.len() - usize::from(closes);
+        if ids.len() >= self.context_length {
+            return Err(Error::Input(format!(
+                "a prompt of {tokens} tokens, the context length is {}: it leaves no room for a text",
+                self.context_length
+            )));
+        }
+        Ok(tokens)
+    }
+
     /// What happens to a text besides its tokenizer.
     pub fn rules(&self) -> TextRules {
         self.rules
@@ -137,6 +203,14 @@ impl TextProcessor {
     }
 
     fn all_ids(&self, text: &str) -> Result<Vec<i64>> {
+        match self.prompt.text.as_str() {
+            "" => self.ids(text),
+            prompt => self.ids(&[prompt, text].concat()),
+        }
+    }
+
+    /// Ids of words as they are given.
+    fn ids(&self, text: &str) -> Result<Vec<i64>> {
         self.short(text)?;
         if self.simple
             && let Some(ids) = simple::with_special(&self.tokenizer, &self.rules.clean.apply(text))?
@@ -148,8 +222,10 @@ impl TextProcessor {
                 return bare.with_special(text);
             }
             (Some(bare), clean) => bare.first.encode_fast(bare.map.normalize(&clean.apply(text)), true),
-            (_, Cleaning::None | Cleaning::Siglip) => self.tokenizer.encode_fast(text, true),
-            (_, clean) => self.tokenizer.encode_fast(clean.apply(text), true),
+            (_, Cleaning::None | Cleaning::Siglip) => {
+                self.tokenizer.encode_fast(text, !self.rules.no_special)
+            }
+            (_, clean) => self.tokenizer.encode_fast(clean.apply(text), !self.rules.no_special),
         };
         let encoding = encoding.map_err(Error::tokenizer)?;
         self.checked(encoding.get_ids())
@@ -195,12 +271,14 @@ impl TextProcessor {
         Ok(self.all_ids(text)?.len())
     }
 
-    /// At most the context length, the last id kept.
+    /// At most the context length, the last id kept where one closes every text.
     fn cut(&self, mut ids: Vec<i64>) -> Vec<i64> {
         if ids.len() > self.context_length {
             let last = ids[ids.len() - 1];
             ids.truncate(self.context_length);
-            ids[self.context_length - 1] = last;
+            if !self.rules.no_special {
+                ids[self.context_length - 1] = last;
+            }
         }
         ids
     }

@@ -1,0 +1,44 @@
+//! DistilBERT (Sanh et al. 2019), alone or as a sentence encoder in the layout of sentence-transformers.
+//!
+//! - **stem**: token and position embeddings; there are no segments
+//! - **blocks**: BERT's, under other names
+//! - **norms**: layer norms, 1e-12; one over the embeddings, none at the end
+//! - **pooling**: the mean, or what `modules.json` says (`sentence/`)
+//! - **projection**: none
+//! - **processor**: the checkpoint's tokenizer, BERT's
+//! - **map**: `distilbert_text.map`
+//! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 9.5e-7
+
+use super::bert::alone;
+use super::common::prefix;
+use super::sentence;
+use super::source::{Checkpoint, Plan, activation};
+use crate::Result;
+use crate::config::{FinalNorm, NormPlace, ProjectionConfig, TextConfig, TransformerConfig};
+use unisono_nn::Map;
+
+const DISTILBERT: &str = include_str!("../../maps/distilbert_text.map");
+
+pub(super) fn distilbert(source: &Checkpoint) -> Result<Plan> {
+    let json = source.config;
+    let width = json.int("dim", 768)?;
+    let transformer = TransformerConfig {
+        mlp_ratio: json.ratio("hidden_dim", 3072, width)?,
+        activation: activation(json, "activation", "gelu")?,
+        norm: NormPlace::Post,
+        norm_eps: 1e-12,
+        input_norm: true,
+        final_norm: FinalNorm::None,
+        ..TransformerConfig::new(width, json.int("n_layers", 6)?, json.int("n_heads", 12)?)
+    };
+    let rows = json.int("max_position_embeddings", 512)?;
+    let context = sentence::limit(source)?.map_or(rows, |limit| limit.min(rows));
+    let tower = TextConfig {
+        projection: ProjectionConfig::None,
+        ..TextConfig::new(json.int("vocab_size", 30522)?, context, transformer)
+    };
+    let p = prefix(source, &["", "distilbert."], "embeddings.word_embeddings.weight")?;
+    let mut map = Map::default();
+    map.add(DISTILBERT, &[("p", &p), ("end", &context.to_string())])?;
+    alone(source, tower, map)
+}
