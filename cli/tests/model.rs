@@ -54,6 +54,24 @@ fn inspect_names_family_towers_and_what_is_missing() {
     assert!(text.contains("left behind: decoder.embed_tokens.weight"), "{text}");
 }
 
+/// A folder that is not read says what it is and which family is nearest, in a line.
+#[test]
+fn inspect_says_what_a_folder_is_that_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = r#"{"model_type": "swin", "architectures": ["SwinForImageClassification"]}"#;
+    fs::write(dir.path().join("config.json"), config).unwrap();
+    let e = fails(["model", "inspect", s(dir.path())]);
+    let said = "config.json: model_type is \"swin\" (SwinForImageClassification), which is not read; the nearest family that is read is vit, which lacks: attention within windows that move";
+    assert!(e.ends_with(said), "{e}");
+    fs::remove_file(dir.path().join("config.json")).unwrap();
+    fs::write(dir.path().join("adapter_config.json"), "{}").unwrap();
+    let e = fails(["model", "inspect", s(dir.path())]);
+    assert!(
+        e.contains("adapter_config.json is there: an adapter of PEFT: merge it into its base model"),
+        "{e}"
+    );
+}
+
 #[test]
 fn a_public_checkpoint_embeds_images_and_converts() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
 //! A small head over one tower, for what it was trained to tell apart.
 
 use crate::clips::Tokens;
-use crate::config::{ClassifierConfig, ClassifierInput, Hidden, ModelConfig};
+use crate::config::{ClassifierConfig, ClassifierInput, ModelConfig};
 use crate::pool::mean;
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_nn::{Init, LayerNorm, Linear, Scope};
+use unisono_nn::{Activation, Init, LayerNorm, Linear, Scope};
 
 /// The layers.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Classifier {
     /// Tokens of the tower that are no input's.
     prefix: i64,
     norm: Option<LayerNorm>,
-    hidden: Option<(Linear, Hidden)>,
+    hidden: Option<(Linear, Activation)>,
     linear: Linear,
     /// `[W]`: of the second text of a pair.
     second: Option<Tensor>,
@@ -79,8 +79,7 @@ impl Classifier {
             None => x,
         };
         let x = match &self.hidden {
-            Some((layer, Hidden::Tanh)) => layer.forward(&x)?.f_tanh()?,
-            Some((layer, Hidden::Relu)) => layer.forward(&x)?.f_relu()?,
+            Some((layer, activation)) => activation.forward(&layer.forward(&x)?)?,
             None => x,
         };
         Ok(self.linear.forward(&x)?)

@@ -22,7 +22,7 @@ mod video;
 mod widths;
 
 pub use audio::AudioConfig;
-pub use classifier::{ClassifierConfig, ClassifierInput, Hidden, PairConfig, Score};
+pub use classifier::{ClassifierConfig, ClassifierInput, PairConfig, Score};
 pub(crate) use efficientnet::BlockConfig;
 pub use efficientnet::{EfficientNetConfig, StageConfig};
 pub use htsat::HtsatConfig;

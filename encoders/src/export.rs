@@ -146,6 +146,7 @@ fn act(t: &TransformerConfig) -> &'static str {
         Activation::QuickGelu => "quick_gelu",
         Activation::Silu => "silu",
         Activation::Relu6 => "relu6",
+        Activation::Tanh => "tanh",
     }
 }
 
@@ -298,9 +299,9 @@ fn open_clip(model: &Model, dir: &Path) -> Result<Vec<String>> {
     }
     let quick = t.activation == Activation::QuickGelu;
     if quick != (v.activation == Activation::QuickGelu)
-        || [t, v]
-            .iter()
-            .any(|c| matches!(c.activation, Activation::Relu | Activation::Relu6 | Activation::Silu))
+        || [t, v].iter().any(|c| {
+            matches!(c.activation, Activation::Relu | Activation::Relu6 | Activation::Silu | Activation::Tanh)
+        })
     {
         return Err(cannot(
             format,

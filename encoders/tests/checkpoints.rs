@@ -283,7 +283,7 @@ fn what_is_wrong_with_a_checkpoint_is_said_in_a_line() {
     std::fs::write(&config, text.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4")).unwrap();
     refused(&at, &["16 missing", "encoder.layer.3."]);
     std::fs::write(&config, text.replace("\"model_type\": \"bert\"", "\"model_type\": \"mamba\"")).unwrap();
-    refused(&at, &["config.json", "model_type is \"mamba\"; known are unisono, clip"]);
+    refused(&at, &["config.json", "model_type is \"mamba\" (BertModel); known are unisono, clip"]);
     std::fs::write(&config, text.replace("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"mish\"")).unwrap();
     refused(&at, &["config.json", "hidden_act: expected gelu", "found \"mish\""]);
     std::fs::remove_file(&config).unwrap();

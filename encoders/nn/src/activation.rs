@@ -16,6 +16,7 @@ impl Activation {
             Self::GeluTanh => x.f_gelu("tanh")?,
             Self::QuickGelu => x.f_mul_scalar(1.702)?.f_sigmoid()?.f_mul(x)?,
             Self::Silu => x.f_silu()?,
+            Self::Tanh => x.f_tanh()?,
         })
     }
 }
@@ -45,6 +46,7 @@ mod tests {
                 (Activation::GeluTanh, 0.5 * x * (1.0 + cube(x).tanh())),
                 (Activation::QuickGelu, x * sigmoid(1.702 * x)),
                 (Activation::Silu, x * sigmoid(x)),
+                (Activation::Tanh, x.tanh()),
             ] {
                 let found = activation.forward(&Tensor::from_slice(&[x])).unwrap().double_value(&[0]);
                 assert!((found - want).abs() < 1e-9, "{activation:?}({x}): {found}, {want}");

@@ -209,4 +209,6 @@ pub enum Activation {
     QuickGelu,
     /// x σ(x).
     Silu,
+    /// The hyperbolic tangent.
+    Tanh,
 }

@@ -127,7 +127,7 @@ fn product(
         Some(Activation::Gelu) => Some(("gelu", "none")),
         Some(Activation::GeluTanh) => Some(("gelu", "tanh")),
         Some(Activation::Relu) => Some(("relu", "")),
-        Some(Activation::QuickGelu | Activation::Silu | Activation::Relu6) => None,
+        Some(Activation::QuickGelu | Activation::Silu | Activation::Relu6 | Activation::Tanh) => None,
     };
     let (name, algorithm) = fused.unwrap_or(("none", ""));
     let args = [

@@ -36,6 +36,7 @@ fn plus(a: &Tokens, b: &Tokens) -> Tokens {
 fn activated(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Relu => x.max(0.0),
+        Activation::Tanh => x.tanh(),
         Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
@@ -328,9 +329,14 @@ fn every_key_of_a_block_does_what_it_says() {
 
 #[test]
 fn every_activation_stands_between_the_layers() {
-    for activation in
-        [Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::QuickGelu, Activation::Silu]
-    {
+    for activation in [
+        Activation::Relu,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::QuickGelu,
+        Activation::Silu,
+        Activation::Tanh,
+    ] {
         for gated in [false, true] {
             check("activation", &TransformerConfig { activation, gated, depth: 1, ..plain() }, None);
         }

@@ -2,6 +2,7 @@
 
 use crate::Modality;
 use serde::{Deserialize, Serialize};
+use unisono_nn::config::Activation;
 
 /// A classifier over one tower: what it looks at, its layers, and what its numbers are called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct ClassifierConfig {
     pub norm_eps: Option<f64>,
     /// A linear layer of the same width before the last one, and what follows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hidden: Option<Hidden>,
+    pub hidden: Option<Activation>,
     /// It looks at pairs of texts, each pair one sequence: a re-ranker (Nogueira and Cho 2019). Its tower makes no embeddings then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair: Option<PairConfig>,
@@ -26,16 +27,6 @@ pub struct ClassifierConfig {
     pub score: Score,
     /// What each of its numbers is called. Several may have one name, as two of ImageNet's classes are cranes.
     pub labels: Vec<String>,
-}
-
-/// Between two linear layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hidden {
-    /// BERT's and RoBERTa's.
-    Tanh,
-    /// DistilBERT's.
-    Relu,
 }
 
 /// How pairs of texts are seen.

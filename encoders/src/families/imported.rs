@@ -1,7 +1,7 @@
 //! A checkpoint's towers with their weights.
 
 use super::load::{family, plan};
-use super::{open_clip, sentence};
+use super::{open_clip, reranker, sentence};
 use crate::{Error, LoadReport, Model, Result};
 use std::path::Path;
 use tch::Device;
@@ -35,7 +35,7 @@ pub fn load_as(dir: &Path, role: Option<Role>, device: Device) -> Result<Importe
     let (mut model, report) = if family == crate::files::MODEL_TYPE {
         Model::load_own(dir, device)?
     } else {
-        let listed = family != "open_clip" && sentence::is(dir);
+        let listed = family != "open_clip" && sentence::is(dir) && !reranker::is(dir)?;
         let path = dir.join(match family.as_str() {
             "open_clip" => "open_clip_config.json",
             _ if listed => sentence::MODULES,

@@ -3,7 +3,7 @@
 use super::source::{Checkpoint, KEYS, Plan};
 use super::{
     ast, bert, blip, chinese_clip, clap, clip, dinov2, distilbert, dual_encoder, efficientnet,
-    faster_whisper, mpnet, reranker, sentence, siglip, vit, whisper, xclip,
+    faster_whisper, kin, mpnet, reranker, sentence, siglip, vit, whisper, xclip,
 };
 use crate::{Error, Result};
 use serde_json::Value;
@@ -59,10 +59,7 @@ pub fn family(dir: &Path) -> Result<String> {
         return Ok(sentence::NAME.to_owned());
     }
     if !config.exists() {
-        return Err(Error::format(
-            dir,
-            "not a model: neither config.json nor open_clip_config.json is there",
-        ));
+        return Err(Error::format(dir, kin::folder(dir)));
     }
     let value: Value = unisono_processors::read_json(&config)?;
     if faster_whisper::is(dir, &value) {
@@ -75,11 +72,12 @@ pub fn family(dir: &Path) -> Result<String> {
     if found == crate::files::MODEL_TYPE || FAMILIES.iter().any(|(name, _)| *name == found) {
         return Ok(found.to_owned());
     }
-    let known: Vec<&str> = FAMILIES.iter().map(|(name, _)| *name).collect();
-    Err(Error::format(
-        &config,
-        format!("model_type is {found:?}; known are unisono, {} and OpenCLIP's format", known.join(", ")),
-    ))
+    Err(Error::format(&config, kin::told(&value, &names().collect::<Vec<_>>())))
+}
+
+/// The `model_type`s that are read.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|(name, _)| *name)
 }
 
 /// How many numbers the model in `dir`, this project's own or another library's, gives a pair of texts; `None` where it has no head for that.
@@ -116,6 +114,7 @@ pub(super) fn plan(path: &Path, dir: &Path, family: &str) -> Result<Plan> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeSet;
 
     /// What each family's reader looks for in the weights before it believes the configuration.
     const PROBES: [&str; 10] = [
@@ -161,6 +160,63 @@ mod tests {
                 _ => out.push(path),
             }
         }
+    }
+
+    #[test]
+    fn kin_are_of_families_that_are_read_and_none_of_them_is() {
+        let known: BTreeSet<&str> = names().collect();
+        let mut seen = BTreeSet::new();
+        for (of, nearest, lacks) in kin::lines() {
+            assert!(known.contains(nearest) && !known.contains(of), "{of}: {nearest}");
+            assert!(seen.insert(of) && !lacks.is_empty() && !lacks.ends_with('.'), "{of}");
+        }
+        let text = include_str!("../../data/kin.txt").lines().filter(|line| !line.starts_with('#'));
+        assert_eq!(text.count(), seen.len(), "a line has another form");
+        assert!(seen.len() > 60);
+    }
+
+    /// What `transformers` 5 writes beside a model: each part is the processor's, and nothing stands beside them that is passed over.
+    #[test]
+    fn processors_files_are_read_whole() {
+        let written = written();
+        let (mut wrong, mut keys) = (Vec::new(), 0);
+        for (family, whole) in written["processor_config.json"].as_object().unwrap() {
+            let dir = folder();
+            let path = dir.path().join("processor_config.json");
+            let read = |value: &Value| {
+                std::fs::write(&path, value.to_string()).unwrap();
+                let config = match family.as_str() {
+                    // Its images are as large as those of its processor.
+                    "blip" => json!({"vision_config": {"image_size": 384}}),
+                    _ => json!({}),
+                };
+                read(dir.path(), family, &config).map(|plan| format!("{:?}", plan.processors))
+            };
+            let usual = read(whole).unwrap_or_else(|e| panic!("{family}: {e}"));
+            assert!(
+                usual.contains("Some(ImageProcessor") || usual.contains("Some(LogMel"),
+                "{family}: {usual}"
+            );
+            let mut all = Vec::new();
+            paths("", whole, &mut all);
+            for at in all {
+                keys += 1;
+                let (mut changed, never) = (whole.clone(), json!({"never": 1}));
+                *changed.pointer_mut(&at).unwrap() = never;
+                let name = at.rsplit('/').next().unwrap();
+                match read(&changed) {
+                    Err(e) if e.to_string().contains(name) => {}
+                    Ok(found) if found == usual => {}
+                    other => wrong.push(format!("{family} {at}: {other:?}")),
+                }
+            }
+            let mut more = whole.clone();
+            more["a_new_key"] = json!(1);
+            let e = read(&more).unwrap_err().to_string();
+            assert!(e.contains("processor_config.json: a_new_key: expected no such key"), "{e}");
+        }
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+        assert!(keys > 40, "{keys}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod dual_encoder;
 mod efficientnet;
 mod faster_whisper;
 mod imported;
+mod kin;
 mod load;
 mod mpnet;
 mod open_clip;

@@ -10,7 +10,7 @@
 
 use super::classifier::labels;
 use super::source::Checkpoint;
-use crate::config::{ClassifierConfig, ClassifierInput, Hidden, PairConfig, Score};
+use crate::config::{Activation, ClassifierConfig, ClassifierInput, PairConfig, Score};
 use crate::{Error, Modality, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -38,6 +38,15 @@ fn place(family: &str) -> Option<Place> {
     }
 }
 
+/// Whether sentence-transformers calls what it saved in `dir` a scorer of pairs: its list of modules embeds nothing then.
+///
+/// # Errors
+/// A file that is no JSON.
+pub(super) fn is(dir: &Path) -> Result<bool> {
+    let config = optional_json(&dir.join("config_sentence_transformers.json"))?;
+    Ok(config.is_some_and(|config| config["model_type"] == "CrossEncoder"))
+}
+
 /// Whether models of this family may have such a head.
 pub(super) fn is_place(family: &str) -> bool {
     place(family).is_some()
@@ -61,7 +70,7 @@ pub(super) fn read(source: &Checkpoint, p: &str, map: &mut Map) -> Result<Option
     let segments = segments.and_then(|shape| shape.first()).is_some_and(|rows| *rows > 1);
     Ok(Some(ClassifierConfig {
         input: ClassifierInput::First,
-        hidden: Some(Hidden::Tanh),
+        hidden: Some(Activation::Tanh),
         pair: Some(PairConfig { segments }),
         score: score(source, count)?,
         ..ClassifierConfig::new(Modality::Text, labels(source.config, count, weights.path())?)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
 use unisono_processors::{
-    Cleaning, ImageProcessor, Json, LogMel, MelConfig, TextProcessor, TextRules, optional_json,
+    Cleaning, ImageProcessor, Json, Keys, LogMel, MelConfig, Reads, TextProcessor, TextRules, optional_json,
 };
 
 /// What need not be read of `config.json`, in the form of [`unisono_processors::Keys`].
@@ -36,6 +36,11 @@ impl Checkpoint<'_> {
     pub fn processor(&self, part: &'static str) -> Result<Option<Settings>> {
         let path = self.dir.join("processor_config.json");
         if let Some(value) = optional_json(&path)?.filter(|v| v.get(part).is_some_and(Value::is_object)) {
+            let reads = Reads::default();
+            let whole = Json::new(&path, &value).counted(&reads);
+            // Each part is read whole by the processor that it is for.
+            whole.pass_over(&["image_processor", "feature_extractor"]);
+            whole.finish(&Keys::new(&[KEYS])?, "processor_config.json")?;
             return Ok(Some(Settings { path, value, part: Some(part) }));
         }
         let path = self.dir.join("preprocessor_config.json");
@@ -84,10 +89,11 @@ pub fn activation(json: Json, key: &str, default: &str) -> Result<Activation> {
         "relu" => Ok(Activation::Relu),
         "relu6" => Ok(Activation::Relu6),
         "silu" | "swish" => Ok(Activation::Silu),
+        "tanh" => Ok(Activation::Tanh),
         other => Err(Error::format(
             json.path,
             format!(
-                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, relu6 or silu, found {other:?}"
+                "{key}: expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, relu6, silu or tanh, found {other:?}"
             ),
         )),
     }

@@ -16,13 +16,13 @@ use super::source::{Checkpoint, Plan};
 use crate::Result;
 use crate::config::{ClassifierInput, ModelConfig, Pooling, ProjectionConfig, StemConfig, VitConfig};
 use unisono_nn::Map;
-use unisono_processors::Size;
+use unisono_processors::{Json, Size};
 
 const VIT: &str = include_str!("../../maps/vit_image.map");
 
-pub(super) fn vit(source: &Checkpoint) -> Result<Plan> {
-    let json = source.config;
-    let config = alone(VitConfig {
+/// The tower of a configuration.
+pub(super) fn tower(json: Json) -> Result<VitConfig> {
+    Ok(VitConfig {
         size: Size { sides: json.pair("image_size", 224)? },
         stem: StemConfig::Patch { size: json.pair("patch_size", 16)?, stride: None },
         flexible: false,
@@ -30,11 +30,20 @@ pub(super) fn vit(source: &Checkpoint) -> Result<Plan> {
         transformer: blocks(json, BASE, "gelu", 1e-12)?,
         pooling: Pooling::First,
         projection: ProjectionConfig::None,
-    });
+    })
+}
+
+/// Its tensors, under `p`.
+pub(super) fn add(map: &mut Map, json: Json, p: &str) -> Result<()> {
+    map.add(VIT_BLOCKS, &[("m", "image"), ("bias", &qkv_bias(json, VIT_ATTENTION)?), ("p", p)])?;
+    Ok(map.add(VIT, &[("p", p)])?)
+}
+
+pub(super) fn vit(source: &Checkpoint) -> Result<Plan> {
+    let config = alone(tower(source.config)?);
     let p = prefix(source, &["", "vit."], "embeddings.cls_token")?;
     let mut map = Map::default();
-    map.add(VIT_BLOCKS, &[("m", "image"), ("bias", &qkv_bias(json, VIT_ATTENTION)?), ("p", &p)])?;
-    map.add(VIT, &[("p", &p)])?;
+    add(&mut map, source.config, &p)?;
     let classifier = classifier::read(source, &Place::image(ClassifierInput::Pooled), &mut map)?;
     plan(source, ModelConfig { classifier, ..config }, map)
 }

@@ -78,3 +78,52 @@ impl FusionModel {
         load(dir, device).map(|found| found.model)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{GENERATION, generation};
+    use super::*;
+    use serde_json::{Value, json};
+    use unisono_processors::Keys;
+
+    /// Every key that the library writes into `generation_config.json` (fixtures/keys.py) is read, listed with a reason, or refused by its name.
+    #[test]
+    fn generation_settings_pass_over_nothing() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let whole: Value =
+            serde_json::from_slice(&std::fs::read(fixtures.join("keys.json")).unwrap()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(fixtures.join("fusion/whisper-speech")).unwrap() {
+            let from = entry.unwrap().path();
+            std::fs::copy(&from, dir.path().join(from.file_name().unwrap())).unwrap();
+        }
+        let read = |family: &str, value: &Value| {
+            std::fs::write(dir.path().join("generation_config.json"), value.to_string()).unwrap();
+            Ok::<_, Error>(match family {
+                "whisper" => format!("{:?}", whisper::plan(dir.path())?.config),
+                _ => format!("{:?}", generation(dir.path())?),
+            })
+        };
+        let (keys, never) = (Keys::new(&[GENERATION]).unwrap(), json!({"never": 1}));
+        let (mut wrong, mut count) = (Vec::new(), 0);
+        for (family, written) in whole["generation_config.json"].as_object().unwrap() {
+            let usual = read(family, written).unwrap();
+            for key in written.as_object().unwrap().keys() {
+                count += 1;
+                let mut changed = written.clone();
+                changed[key] = never.clone();
+                match read(family, &changed) {
+                    Err(e) if e.to_string().contains(key.as_str()) => {}
+                    Ok(found) if found == usual && keys.reason(key, &never, family).is_some() => {}
+                    other => wrong.push(format!("{family} {key}: neither read nor listed: {other:?}")),
+                }
+            }
+            let mut more = written.clone();
+            more["a_new_key"] = json!(1);
+            let e = read(family, &more).unwrap_err().to_string();
+            assert!(e.contains("a_new_key: expected no such key"), "{e}");
+        }
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+        assert!(count > 100, "{count}");
+    }
+}

@@ -5,6 +5,7 @@ mod audio;
 mod image;
 mod jpeg;
 mod options;
+mod palettes;
 mod part;
 mod reduced;
 mod resample;

@@ -38,7 +38,7 @@ fn fused(activation: Option<Activation>) -> Option<[Arg<'static>; 3]> {
         Some(Activation::Silu) => ("swish", &[], ""),
         Some(Activation::Gelu) => ("gelu", &[], "none"),
         Some(Activation::GeluTanh) => ("gelu", &[], "tanh"),
-        Some(Activation::QuickGelu) => return None,
+        Some(Activation::QuickGelu | Activation::Tanh) => return None,
     };
     Some([Arg::Str(name), Arg::Doubles(numbers), Arg::Str(algorithm)])
 }

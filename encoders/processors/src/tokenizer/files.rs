@@ -270,9 +270,11 @@ fn word_pieces(path: &Path, config: Json, ends: [&str; 2]) -> Result<Value> {
     let table: serde_json::Map<String, Value> =
         lines.enumerate().map(|(i, l)| (l.trim_end_matches('\r').to_owned(), json!(i))).collect();
     let table = Value::Object(table);
+    // Where nothing is said, accents go with capital letters.
+    let strip = config.has("strip_accents").then(|| config.bool("strip_accents", false)).transpose()?;
     let normalizer = json!({"type": "BertNormalizer", "clean_text": true,
         "handle_chinese_chars": config.bool("tokenize_chinese_chars", true)?,
-        "strip_accents": config.get("strip_accents").cloned().unwrap_or(Value::Null),
+        "strip_accents": strip,
         "lowercase": config.bool("do_lower_case", true)?});
     let special: &[&str] = if ends[0] == "<s>" {
         &["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
