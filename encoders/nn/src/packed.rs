@@ -153,5 +153,7 @@ fn after(activation: Option<Activation>) -> rows::Activation {
         Some(Activation::GeluTanh) => rows::Activation::GeluTanh,
         Some(Activation::QuickGelu) => rows::Activation::QuickGelu,
         Some(Activation::Silu) => rows::Activation::Silu,
+        Some(Activation::Relu6) => rows::Activation::Relu6,
+        Some(Activation::Tanh) => rows::Activation::Tanh,
     }
 }

@@ -5,7 +5,7 @@
 
 namespace {
 
-enum Activation : int64_t { NONE, RELU, GELU, GELU_TANH, QUICK_GELU, SILU };
+enum Activation : int64_t { NONE, RELU, GELU, GELU_TANH, QUICK_GELU, SILU, RELU6, TANH };
 
 template <int64_t activation> INLINE F activate(F x) {
   switch (activation) {
@@ -19,6 +19,11 @@ template <int64_t activation> INLINE F activate(F x) {
     return x * sigmoid(1.702f * x);
   case SILU:
     return x * sigmoid(x);
+  case RELU6:
+    // NaN stays NaN.
+    return x < 0.0f ? F{} : x > 6.0f ? all(6.0f) : x;
+  case TANH:
+    return 2.0f * sigmoid(2.0f * x) - 1.0f;
   default:
     return x;
   }
@@ -180,6 +185,10 @@ void NAME(ute_finish)(int64_t begin, int64_t end, void *given) {
     return finish_all<QUICK_GELU>(f, begin, end);
   case SILU:
     return finish_all<SILU>(f, begin, end);
+  case RELU6:
+    return finish_all<RELU6>(f, begin, end);
+  case TANH:
+    return finish_all<TANH>(f, begin, end);
   default:
     return finish_all<NONE>(f, begin, end);
   }

@@ -76,6 +76,10 @@ pub enum Activation {
     QuickGelu = 4,
     /// x σ(x).
     Silu = 5,
+    /// min(max(x, 0), 6).
+    Relu6 = 6,
+    /// The hyperbolic tangent.
+    Tanh = 7,
 }
 
 /// The highest byte of an activation. Without VNNI's instructions oneDNN adds pairs of products in 16 bits, which 255 · 127 would overflow.

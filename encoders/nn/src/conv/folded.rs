@@ -1,8 +1,8 @@
 //! A convolution prepared for inference: its weight packed once as oneDNN takes it, its activation and what is added to it fused.
 
 use super::{ConvShape, Padding};
-use crate::precision::{Packed, Precision};
-use crate::{Activation, Result};
+use crate::packed::Packed;
+use crate::{Activation, Precision, Result};
 use tch::{Device, Tensor};
 use unisono_torch_ext::{Arg, call_one};
 

@@ -78,6 +78,8 @@ fn a_layer_is_its_loops() {
             Activation::GeluTanh => Tensor::from_slice(&[x]).gelu("tanh").double_value(&[0]),
             Activation::QuickGelu => x * sigmoid(1.702 * x),
             Activation::Silu => x * sigmoid(x),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::Tanh => x.tanh(),
         }
     };
     for (n, input, output) in [(1i64, 24i64, 16i64), (5, 40, 50), (130, 96, 33)] {
@@ -94,6 +96,8 @@ fn a_layer_is_its_loops() {
             Activation::GeluTanh,
             Activation::QuickGelu,
             Activation::Silu,
+            Activation::Relu6,
+            Activation::Tanh,
         ] {
             let found = weights.forward(&of, activation).unwrap();
             assert_eq!(found.size(), [n, output]);
