@@ -229,6 +229,45 @@ fn comes_back(mut model: Model) {
     assert!(e.contains("5 images are no clips of 2 frames"), "{e}");
 }
 
+/// Where activations are wide, prepared towers see an image at a time and then all of them.
+#[test]
+fn images_that_go_alone_are_those_that_go_together() {
+    let stage = |channels, stride, expansion| StageConfig {
+        channels,
+        repeats: 1,
+        kernel: 3,
+        stride,
+        expansion,
+        squeeze: None,
+    };
+    let image = EfficientNetConfig {
+        size: Size::from(128),
+        stem: 24,
+        stages: vec![stage(8, 2, 3.0), stage(12, 2, 2.0)],
+        head: 10,
+        activation: Activation::Relu6,
+        padding: Padding::Same,
+        norm_eps: 1e-3,
+        drop_path: 0.0,
+        projection: ProjectionConfig::None,
+    };
+    let config = ModelConfig { embed_dim: 10, image: Some(image.into()), ..ModelConfig::default() };
+    let processors = Processors { image: Some(ImageProcessor::new(128)), ..Processors::default() };
+    let mut model = Model::new(config, processors, 3, Device::Cpu).unwrap();
+    let x =
+        (Tensor::arange(3 * 3 * 128 * 128, (Kind::Float, Device::Cpu)) * 0.37).sin().view([3, 3, 128, 128]);
+    tch::no_grad(|| {
+        let want = model.forward_image(&x, Mode::Eval).unwrap();
+        model.prepare(Precision::Fp32).unwrap();
+        let found = model.forward_image(&x, Mode::Eval).unwrap();
+        assert!(distance(&found.tokens, &want.tokens) < 1e-5);
+        for i in 0..3 {
+            let one = model.forward_image(&x.narrow(0, i, 1), Mode::Eval).unwrap();
+            assert_eq!(one.pooled.get(0), found.pooled.get(i), "{i}");
+        }
+    });
+}
+
 /// Central differences of a scalar of the output, in a few entries of every parameter.
 #[test]
 fn gradients_equal_finite_differences() {
