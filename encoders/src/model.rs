@@ -1,7 +1,6 @@
 //! A model: towers, projections and processors together. What they make of inputs is in `features.rs`.
 
 use crate::classifier::Classifier;
-use crate::config::AudioConfig;
 use crate::config::ModelConfig;
 use crate::config::VideoConfig;
 use crate::projection::Projection;
@@ -237,11 +236,6 @@ impl Model {
     /// Whether a clip's audio is a part of its vector.
     pub fn listens(&self) -> bool {
         self.config.video.as_ref().is_some_and(|v| v.audio.is_some())
-    }
-
-    /// Whether its audio tower takes spectrograms of any length up to its longest, and costs what they are long.
-    pub fn hears_any_length(&self) -> bool {
-        matches!(&self.config.audio, Some(AudioConfig::Transformer(c)) if !c.grid)
     }
 
     /// How this model is fed, with the usual limits.
