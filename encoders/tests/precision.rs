@@ -4,8 +4,8 @@
 use image::{Rgb, RgbImage};
 use tch::{Device, Tensor};
 use unisono_encoders::config::{
-    Activation, ImageConfig, ModelConfig, NormPlace, Pooling, ProjectionConfig, SpectrogramConfig,
-    StemConfig, TextConfig, TransformerConfig,
+    Activation, ModelConfig, NormPlace, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
+    TransformerConfig, VitConfig,
 };
 use unisono_encoders::{Input, Model, Precision, Processors};
 use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
@@ -15,18 +15,9 @@ fn model(head: i64, change: impl FnOnce(&mut TextConfig)) -> Model {
     let blocks = || TransformerConfig::new(3 * head, 2, 3);
     let patch = |size| StemConfig::Patch { size, stride: None };
     let tokenizer = train_tokenizer(["a red bus"].iter(), 300, Vocabulary::Bpe).unwrap();
-    let mut text = TextConfig {
-        vocab_size: 300,
-        context_length: 80,
-        transformer: blocks(),
-        pooling: Pooling::Mean,
-        token_dropout: 0.0,
-        class_token: None,
-        pooler: false,
-        projection: ProjectionConfig::default(),
-    };
+    let mut text = TextConfig::new(300, 80, blocks());
     change(&mut text);
-    let image = ImageConfig {
+    let image = VitConfig {
         size: 32.into(),
         stem: patch([8, 8]),
         flexible: false,
@@ -46,12 +37,10 @@ fn model(head: i64, change: impl FnOnce(&mut TextConfig)) -> Model {
         projection: ProjectionConfig::default(),
     };
     let config = ModelConfig {
-        embed_dim: 20,
         text: Some(text),
-        image: Some(image),
+        image: Some(image.into()),
         audio: Some(audio.into()),
-        video: None,
-        logit_bias: false,
+        ..ModelConfig::new(20)
     };
     let processors = Processors {
         text: Some(TextProcessor::new(tokenizer, 80, 300).unwrap()),
