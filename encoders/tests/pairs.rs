@@ -55,12 +55,13 @@ fn far(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-const SCORERS: [(&str, Score, bool); 5] = [
+const SCORERS: [(&str, Score, bool); 6] = [
     ("bert", Score::Sigmoid, true),
     ("bert-old", Score::Raw, true),
     ("roberta", Score::Sigmoid, false),
     ("xlm-roberta", Score::Raw, false),
     ("several", Score::Raw, true),
+    ("distilbert", Score::Sigmoid, false),
 ];
 
 #[test]

@@ -5,16 +5,17 @@
 //! - **norms**: layer norms, 1e-12; one over the embeddings, none at the end
 //! - **pooling**: the mean, or what `modules.json` says (`sentence/`)
 //! - **projection**: none
+//! - **classifier**: of pairs of texts (`reranker.rs`)
 //! - **processor**: the checkpoint's tokenizer, BERT's
 //! - **map**: `distilbert_text.map`
 //! - **largest golden difference**: at most 1e-5, which its golden test holds it to (`fixtures/sentences`); measured 1.5e-7
 
 use super::bert::alone;
-use super::common::prefix;
-use super::sentence;
+use super::common::{plan, prefix};
 use super::source::{Checkpoint, Plan, activation};
+use super::{reranker, sentence};
 use crate::Result;
-use crate::config::{FinalNorm, NormPlace, ProjectionConfig, TextConfig, TransformerConfig};
+use crate::config::{FinalNorm, ModelConfig, NormPlace, ProjectionConfig, TextConfig, TransformerConfig};
 use unisono_nn::Map;
 
 const DISTILBERT: &str = include_str!("../../maps/distilbert_text.map");
@@ -32,13 +33,20 @@ pub(super) fn distilbert(source: &Checkpoint) -> Result<Plan> {
         ..TransformerConfig::new(width, json.int("n_layers", 6)?, json.int("n_heads", 12)?)
     };
     let rows = json.int("max_position_embeddings", 512)?;
-    let context = sentence::limit(source)?.map_or(rows, |limit| limit.min(rows));
+    let p = prefix(source, &["", "distilbert."], "embeddings.word_embeddings.weight")?;
+    let mut map = Map::default();
+    let classifier = reranker::read(source, &p, &mut map)?;
+    let limit = if classifier.is_some() { reranker::limit(source)? } else { sentence::limit(source)? };
+    let context = limit.map_or(rows, |limit| limit.min(rows));
     let tower = TextConfig {
         projection: ProjectionConfig::None,
         ..TextConfig::new(json.int("vocab_size", 30522)?, context, transformer)
     };
-    let p = prefix(source, &["", "distilbert."], "embeddings.word_embeddings.weight")?;
-    let mut map = Map::default();
     map.add(DISTILBERT, &[("p", &p), ("end", &context.to_string())])?;
-    alone(source, tower, map)
+    match classifier {
+        None => alone(source, tower, map),
+        head => {
+            plan(source, ModelConfig { text: Some(tower), classifier: head, ..ModelConfig::new(width) }, map)
+        }
+    }
 }

@@ -1,11 +1,11 @@
-//! Scorers of pairs of texts (Nogueira and Cho 2019): BERT, RoBERTa and XLM-R with a head for sequences (`…ForSequenceClassification`), as
+//! Scorers of pairs of texts (Nogueira and Cho 2019): BERT, DistilBERT, RoBERTa and XLM-R with a head for sequences (`…ForSequenceClassification`), as
 //! `transformers` and sentence-transformers' `CrossEncoder` save them.
 //!
-//! - **stem**, **blocks**, **norms**: the encoder's (`bert.rs`); the second text's tokens are of BERT's second segment
-//! - **head**: the first token through a linear layer and tanh (BERT's pooler, RoBERTa's own), then a linear layer
+//! - **stem**, **blocks**, **norms**: the encoder's (`bert.rs`, `distilbert.rs`); the second text's tokens are of BERT's second segment
+//! - **head**: the first token through a linear layer and tanh (BERT's pooler, RoBERTa's own; DistilBERT's ends in ReLU), then a linear layer
 //! - **score**: what `activation_fn` says, a sigmoid or none; a sigmoid where nothing is said
 //! - **processor**: the checkpoint's tokenizer and its template for pairs; pairs are cut to `model_max_length`, the longer text first
-//! - **map**: `bert_text.map`, `reranker.map`
+//! - **map**: `bert_text.map` or `distilbert_text.map`, `reranker.map`
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 6e-7
 
 use super::classifier::labels;
@@ -26,14 +26,30 @@ struct Place {
     linear: &'static str,
     hidden: &'static str,
     below: bool,
+    /// Between the two.
+    activation: Activation,
 }
 
 fn place(family: &str) -> Option<Place> {
     match family {
-        "bert" => Some(Place { linear: "classifier", hidden: "pooler.dense", below: true }),
-        "roberta" | "xlm-roberta" => {
-            Some(Place { linear: "classifier.out_proj", hidden: "classifier.dense", below: false })
-        }
+        "bert" => Some(Place {
+            linear: "classifier",
+            hidden: "pooler.dense",
+            below: true,
+            activation: Activation::Tanh,
+        }),
+        "distilbert" => Some(Place {
+            linear: "classifier",
+            hidden: "pre_classifier",
+            below: false,
+            activation: Activation::Relu,
+        }),
+        "roberta" | "xlm-roberta" => Some(Place {
+            linear: "classifier.out_proj",
+            hidden: "classifier.dense",
+            below: false,
+            activation: Activation::Tanh,
+        }),
         _ => None,
     }
 }
@@ -70,7 +86,7 @@ pub(super) fn read(source: &Checkpoint, p: &str, map: &mut Map) -> Result<Option
     let segments = segments.and_then(|shape| shape.first()).is_some_and(|rows| *rows > 1);
     Ok(Some(ClassifierConfig {
         input: ClassifierInput::First,
-        hidden: Some(Activation::Tanh),
+        hidden: Some(place.activation),
         pair: Some(PairConfig { segments }),
         score: score(source, count)?,
         ..ClassifierConfig::new(Modality::Text, labels(source.config, count, weights.path())?)

@@ -2,6 +2,7 @@
 //!
 //! Worker threads decode and process items; this thread gives them to the engine in batches of one modality, meanwhile. The outcomes of a *round*, a fixed
 //! number of items, go to the sink in the items' order. Batches never cross a round, so they are composed alike whether a job was stopped or not.
+//! Texts are batched by their length: a batch costs what its longest costs for each of them.
 
 mod ordered;
 pub(crate) mod work;
@@ -13,6 +14,9 @@ pub use work::{ledger, partial};
 use crate::{EmbedOptions, Error, Flow, Item, Listing, Modality, Progress, Result, Skip};
 use unisono_files::Sum;
 use unisono_processors::{Contract, Medium, Prepared};
+
+/// So many batches of texts are gathered before they are put in order of length. Ids are small, and in five hundred texts there are enough of any length.
+const WINDOW: usize = 16;
 
 /// What comes of an item: a value, or in a line why there is none.
 pub type Outcome<T> = std::result::Result<T, String>;
@@ -179,7 +183,8 @@ impl Pipeline<'_> {
                     group.weight += (self.weigh)(&prepared);
                     group.at.push(at);
                     group.inputs.push(prepared);
-                    if group.weight >= batch {
+                    let enough = if kind == TEXT { batch.saturating_mul(WINDOW) } else { batch };
+                    if group.weight >= enough {
                         self.batch(&mut now, kind, engine, skipped.len(), &mut tell)?;
                     }
                 }
@@ -206,7 +211,7 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Runs the engine on what waits of a kind.
+    /// Runs the engine on what waits of a kind: texts from the longest to the shortest, in batches, all others as they came, in one.
     fn batch<T>(
         &self,
         now: &mut Open<T>,
@@ -216,17 +221,31 @@ impl Pipeline<'_> {
         tell: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<()> {
         let Group { at, inputs, .. } = std::mem::take(&mut now.groups[kind]);
-        if at.is_empty() {
-            return Ok(());
+        let mut waiting: Vec<(usize, Prepared)> = at.into_iter().zip(inputs).collect();
+        if kind == TEXT {
+            waiting.sort_by_key(|(_, prepared)| std::cmp::Reverse(tokens(prepared)));
         }
-        let items = at.iter().filter_map(|i| now.items.get(*i)).collect();
-        let (done, failed) = (now.first + now.done, skipped + now.failed);
-        let batch = Batch { items, inputs, first: now.first as u64 };
-        let mut outcomes = engine(batch, &mut || tell(done, failed))?.into_iter();
-        for at in at {
-            let outcome = outcomes.next().unwrap_or_else(|| Err("the model gave nothing for it".into()));
-            now.settle(at, outcome);
-            self.check(skipped + now.failed, || now.failure(at))?;
+        let mut waiting = waiting.into_iter().peekable();
+        while waiting.peek().is_some() {
+            let (mut at, mut inputs, mut weight) = (Vec::new(), Vec::new(), 0);
+            for (i, prepared) in waiting.by_ref() {
+                weight += (self.weigh)(&prepared);
+                at.push(i);
+                inputs.push(prepared);
+                if kind == TEXT && weight >= self.options.batch.max(1) {
+                    break;
+                }
+            }
+            let items = at.iter().filter_map(|i| now.items.get(*i)).collect();
+            let (done, failed) = (now.first + now.done, skipped + now.failed);
+            let batch = Batch { items, inputs, first: now.first as u64 };
+            let mut outcomes = engine(batch, &mut || tell(done, failed))?.into_iter();
+            for at in at {
+                let outcome = outcomes.next().unwrap_or_else(|| Err("the model gave nothing for it".into()));
+                now.settle(at, outcome);
+                self.check(skipped + now.failed, || now.failure(at))?;
+            }
+            tell(now.first + now.done, skipped + now.failed).check()?;
         }
         Ok(())
     }
@@ -256,9 +275,20 @@ fn hand_over<T>(full: Open<T>, sink: &mut dyn Sink<T>) -> Result<Vec<Skip>> {
     Ok(failed)
 }
 
+/// The [`kind`] of texts.
+const TEXT: usize = 0;
+
+/// How long a text is.
+fn tokens(prepared: &Prepared) -> usize {
+    match prepared {
+        Prepared::Text(ids) => ids.len(),
+        _ => 0,
+    }
+}
+
 fn kind(prepared: &Prepared) -> usize {
     match prepared {
-        Prepared::Text(_) => 0,
+        Prepared::Text(_) => TEXT,
         Prepared::Image(_) => 1,
         Prepared::Audio(..) => 2,
         Prepared::Video(_) => 3,

@@ -305,6 +305,8 @@ fn stamps(items: impl Iterator<Item = Item>) -> String {
 /// Of everything that changes a row: settings, items, how batches are composed.
 pub(crate) fn fingerprint(items: &Items, settings: &str, batch: usize) -> String {
     let mut sum = Sum::default();
+    // Of how batches are composed: texts by their length.
+    sum.part(b"2");
     sum.part(settings.as_bytes());
     sum.part(&(batch as u64).to_le_bytes());
     for item in items {
