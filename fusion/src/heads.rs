@@ -129,7 +129,7 @@ impl FusionModel {
         })
     }
 
-    /// How well the texts of each pair go together, of a model that [compares texts](Model::compares_texts): probabilities, or the numbers as they are
+    /// How well the texts of each pair go together, of a model that [compares texts](unisono_encoders::Model::compares_texts): probabilities, or the numbers as they are
     /// where the model says so.
     ///
     /// # Errors
