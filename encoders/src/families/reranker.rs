@@ -9,6 +9,7 @@
 //! - **largest golden difference**: at most 2e-6, which its golden test holds it to; measured 6e-7
 
 use super::classifier::labels;
+use super::sentence;
 use super::source::Checkpoint;
 use crate::config::{Activation, ClassifierConfig, ClassifierInput, PairConfig, Score};
 use crate::{Error, Modality, Result};
@@ -16,10 +17,9 @@ use serde_json::Value;
 use std::path::Path;
 use unisono_nn::Map;
 use unisono_nn::weights::Weights;
-use unisono_processors::{Json, Keys, Reads, optional_json};
+use unisono_processors::{Json, optional_json};
 
 const MAP: &str = include_str!("../../maps/reranker.map");
-const KEYS: &str = include_str!("../../keys/sentence_transformers.keys");
 
 /// Where a family keeps the last layer of its head, and the one before it: below the encoder's prefix, or not.
 struct Place {
@@ -96,11 +96,7 @@ pub(super) fn read(source: &Checkpoint, p: &str, map: &mut Map) -> Result<Option
 /// Reads a file of sentence-transformers whole, where it is there.
 fn with<T>(path: &Path, read: impl FnOnce(Json) -> Result<Option<T>>) -> Result<Option<T>> {
     let Some(value) = optional_json(path)? else { return Ok(None) };
-    let reads = Reads::default();
-    let json = Json::new(path, &value).counted(&reads);
-    let found = read(json)?;
-    json.finish(&Keys::new(&[KEYS])?, "cross-encoder")?;
-    Ok(found)
+    sentence::with(path, &value, "cross-encoder", read)
 }
 
 /// Tokens of the longest pair, where a file says so.
@@ -109,10 +105,7 @@ pub(super) fn limit(source: &Checkpoint) -> Result<Option<i64>> {
     let own = with(&source.dir.join("sentence_bert_config.json"), |json| {
         Ok(json.has("max_seq_length").then(|| json.int("max_seq_length", 1)).transpose()?)
     })?;
-    let tokenizer = optional_json(&source.dir.join("tokenizer_config.json"))?;
-    let most = tokenizer.as_ref().and_then(|t| t.get("model_max_length")).and_then(Value::as_f64);
-    // Where there is no limit the library writes 10 to the 30th.
-    Ok(own.or(most.filter(|m| (1.0..f64::from(1 << 20)).contains(m)).map(|m| m as i64)))
+    Ok(own.or(sentence::tokenizers_limit(source.dir)?))
 }
 
 /// Any module behind the encoder would change the score.

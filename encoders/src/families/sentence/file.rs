@@ -12,8 +12,9 @@ pub(in super::super) const NAME: &str = "sentence-transformers";
 pub(in super::super) const MODULES: &str = "modules.json";
 /// What need not be read of its files.
 pub(super) const KEYS: &str = include_str!("../../../keys/sentence_transformers.keys");
+
 /// Reads a file of the folder whole: `read` takes what it needs, the rest must be known to change nothing.
-pub(super) fn with<T>(
+pub(in super::super) fn with<T>(
     path: &Path,
     value: &Value,
     section: &str,

@@ -20,7 +20,7 @@ mod settings;
 mod tests;
 mod words;
 
-pub(super) use file::{MODULES, NAME, is};
+pub(super) use file::{MODULES, NAME, is, with};
 pub(super) use read::read;
 pub use read::{folders, has_routes};
-pub(super) use settings::limit;
+pub(super) use settings::{limit, tokenizers_limit};

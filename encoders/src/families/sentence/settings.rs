@@ -33,11 +33,15 @@ pub(super) fn read(at: &Path, section: &str) -> Result<Settings> {
     if settings.limit.is_some() {
         return Ok(settings);
     }
+    Ok(Settings { limit: tokenizers_limit(at)?, ..settings })
+}
+
+/// Tokens of the longest text, where the tokenizer's file says so.
+pub(in super::super) fn tokenizers_limit(at: &Path) -> Result<Option<i64>> {
     let tokenizer = optional_json(&at.join("tokenizer_config.json"))?;
     // Where there is no limit the library writes 10 to the 30th.
     let most = tokenizer.as_ref().and_then(|t| t.get("model_max_length")).and_then(Value::as_f64);
-    let limit = most.filter(|m| (1.0..f64::from(1 << 20)).contains(m)).map(|m| m as i64);
-    Ok(Settings { limit, ..settings })
+    Ok(most.filter(|m| (1.0..f64::from(1 << 20)).contains(m)).map(|m| m as i64))
 }
 
 /// What the file of settings says.
