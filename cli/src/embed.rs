@@ -1,4 +1,4 @@
-//! `unisono embed`: files, folders, texts or a manifest → embeddings in a file.
+//! `unisono embed`: files, folders, texts or a source of records → embeddings in a file.
 
 use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, refuse_input, show_progress};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use unisono_jobs::{Job, Modality, embed_to, ledger, output, partial};
 
-/// Turn files, folders, texts or a manifest into embeddings
+/// Turn files, folders, texts or a source of records into embeddings
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
     for out in [&args.out, &output::items_path(&args.out)] {
-        refuse_input(out, args.what.inputs.iter().chain(&args.what.manifest))?;
+        refuse_input(out, args.what.inputs.iter().chain(&args.what.source.data))?;
     }
     let _held = output::claim(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Info(InfoArgs),
 }
 
-/// Embed files, folders, texts or a manifest into a searchable index
+/// Embed files, folders, texts or a source of records into a searchable index
 #[derive(clap::Args, Debug)]
 pub(crate) struct BuildArgs {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
@@ -102,7 +102,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     text +=
         &format!("self-check: {} embedded again, each found itself\n", style::count(report.checked, "item"));
     if report.repeated > 0 {
-        text += &format!("left out: {} that the manifest repeats\n", style::count(report.repeated, "item"));
+        text += &format!("left out: {} that the source repeats\n", style::count(report.repeated, "item"));
     }
     text += &recalls(report.recalls());
     out::print(&text)
@@ -152,9 +152,9 @@ fn contents(header: &Header) -> String {
 fn sources(header: &Header) -> String {
     let (inputs, texts) = (&header.built.inputs, header.built.texts());
     let mut parts = Vec::new();
-    if let Some(manifest) = &inputs.manifest {
+    if let Some(source) = &inputs.source {
         let split = inputs.split.as_ref().map(|s| format!(" (split {s})")).unwrap_or_default();
-        parts.push(format!("{}{split}", manifest.display()));
+        parts.push(format!("{}{split}", source.name()));
     }
     parts.extend(inputs.paths.iter().map(|p| p.display().to_string()));
     if texts > 0 {
