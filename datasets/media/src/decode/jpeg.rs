@@ -10,6 +10,8 @@ pub(super) struct Outline {
     pub(super) coefficients: u64,
     /// Each goes over the whole image.
     pub(super) scans: u32,
+    /// Channels of the last frame that begins: 1, 3, or four inks.
+    pub(super) channels: u8,
 }
 
 /// Walks the markers of a file that begins with the start-of-image marker.
@@ -36,6 +38,9 @@ pub(super) fn outline(bytes: &[u8]) -> Outline {
                 found.scans += u32::from(*marker == 0xda);
                 let Some(length) = bytes.get(at..at + 2) else { break };
                 let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+                if matches!(marker, 0xc0..=0xcf) && ![0xc4, 0xc8, 0xcc].contains(marker) {
+                    found.channels = bytes.get(at + 7).copied().unwrap_or(0);
+                }
                 // Frames whose coefficients come in several scans (SOF2, 6, 10, 14).
                 if [0xc2, 0xc6, 0xca, 0xce].contains(marker) {
                     let header = bytes.get(at + 2..at + length).unwrap_or_default();

@@ -103,7 +103,7 @@ fn a_jpeg_is_transformed_at_the_scale() {
     let whole = decoded(&jpeg, 1 << 20).unwrap();
     for by in [2, 4, 8] {
         let want = means(&whole, by);
-        let found = from_jpeg(Path::new("a"), &jpeg, want.width(), want.height()).unwrap().into_rgb8();
+        let found = from_jpeg(&jpeg, want.dimensions()).unwrap().into_rgb8();
         // The last column's and row's squares reach beyond the image, where the encoder repeats or fills.
         let inner = |p: &RgbImage| imageops::crop_imm(p, 0, 0, p.width() - 1, p.height() - 1).to_image();
         let off = most(&inner(&found), &inner(&want));
