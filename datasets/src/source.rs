@@ -1,4 +1,4 @@
-//! What has records: a manifest in memory today, and whatever holds more of them than memory does.
+//! What has records: a manifest in memory, and whatever holds more of them than memory does ([`crate::open`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -31,6 +31,11 @@ pub trait Source: Debug + Send + Sync {
     /// # Errors
     /// The source cannot be read.
     fn sum(&self) -> Result<String>;
+
+    /// How many records lie together, where reading neighbours costs less than reading as many from all over; 1 where it makes no difference.
+    fn block(&self) -> usize {
+        1
+    }
 
     /// None.
     fn is_empty(&self) -> bool {
@@ -86,25 +91,37 @@ impl Record {
     }
 }
 
-/// Some records of a source, in an order of their own.
+/// Some records of a source, in its order.
 #[derive(Debug, Clone)]
 pub struct Part {
     source: Arc<dyn Source>,
-    rows: Vec<u32>,
+    /// `None`: all of them, which costs nothing however many there are.
+    rows: Option<Arc<[u32]>>,
 }
 
 impl Part {
+    /// All records of a source.
+    pub fn all(source: Arc<dyn Source>) -> Self {
+        Self { source, rows: None }
+    }
+
     /// The records of a source whose keys are `wanted`, in its order.
     ///
     /// # Errors
-    /// [`Error::Options`] of a source with more than 2^32 records.
+    /// [`Error::Options`] of a source with more than 2^32 records, some of which are not wanted.
     pub fn of(source: Arc<dyn Source>, wanted: impl Fn(&Key) -> bool) -> Result<Self> {
-        let Ok(len) = u32::try_from(source.len()) else {
-            let (path, len) = (source.path().display(), source.len());
-            return Err(Error::Options(format!("{path}: expected at most 2^32 records, found {len}")));
+        let len = source.len();
+        // As long as every record is wanted there is nothing to be written down.
+        let Some(first) = (0..len).find(|i| !wanted(&source.key(*i))) else { return Ok(Self::all(source)) };
+        let Ok(last) = u32::try_from(len) else {
+            let path = source.path().display();
+            return Err(Error::Options(format!(
+                "{path}: expected at most 2^32 records where only some are used, found {len}"
+            )));
         };
-        let rows = (0..len).filter(|i| wanted(&source.key(*i as usize))).collect();
-        Ok(Self { source, rows })
+        let rest = (first as u32..last).filter(|i| wanted(&source.key(*i as usize)));
+        let rows = (0..first as u32).chain(rest).collect();
+        Ok(Self { source, rows: Some(rows) })
     }
 
     /// What they are of.
@@ -114,12 +131,20 @@ impl Part {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.as_ref().map_or(self.source.len(), |rows| rows.len())
     }
 
     /// None.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
+    }
+
+    /// The number of a record in its source.
+    fn row(&self, index: usize) -> Option<usize> {
+        match &self.rows {
+            Some(rows) => rows.get(index).map(|row| *row as usize),
+            None => (index < self.source.len()).then_some(index),
+        }
     }
 
     /// A record by its number in this part.
@@ -127,18 +152,18 @@ impl Part {
     /// # Errors
     /// The source cannot be read, or there is no such record.
     pub fn record(&self, index: usize) -> Result<Cow<'_, Record>> {
-        let row = self.rows.get(index).ok_or_else(|| missing(self.source.path(), index))?;
-        self.source.record(*row as usize)
+        let row = self.row(index).ok_or_else(|| missing(self.source.path(), index))?;
+        self.source.record(row)
     }
 
     /// What is known of a record without reading it, by its number in this part.
     pub fn key(&self, index: usize) -> Key<'_> {
-        self.rows.get(index).map(|row| self.source.key(*row as usize)).unwrap_or_default()
+        self.row(index).map(|row| self.source.key(row)).unwrap_or_default()
     }
 
     /// All of them, in order.
     pub fn records(&self) -> impl Iterator<Item = Result<Cow<'_, Record>>> {
-        self.rows.iter().map(|row| self.source.record(*row as usize))
+        (0..self.len()).map(|index| self.record(index))
     }
 }
 

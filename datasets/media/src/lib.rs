@@ -15,7 +15,7 @@ pub mod fuzzing;
 pub mod limits;
 pub mod video;
 
-pub use blob::{Blob, Lent, Opened};
+pub use blob::{Blob, Lent, Opened, Rows};
 pub use decode::{Audio, ImageOptions};
 pub use error::{Error, Result, one_line};
 pub use image;

@@ -61,6 +61,9 @@ impl Blob {
 impl Opened {
     fn new(blob: &Blob) -> Result<Self> {
         let (file, start, length) = match (&blob.0.place, blob.on()) {
+            (Place::Row(row), _) => {
+                return Self::new(&Blob::bytes(blob.name(), row.rows.read(row.row, &row.column)?));
+            }
             (Place::Bytes(bytes), _) => (None, 0, bytes.len() as u64),
             (place, path) => {
                 let path = path.unwrap_or(blob.name());

@@ -1,12 +1,13 @@
 //! What a blob is, and what tells it from others.
 
+use super::row::{Row, Rows};
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use unisono_files::{Stamp, Sum};
 
-/// A file, a part of a file (a member of an archive, a row of a table), or bytes in memory. Clones share what they hold.
+/// A file, a part of a file (a member of an archive), a row's value in a table, or bytes in memory. Clones share what they hold.
 ///
 /// A path is one, too: functions that open media take `impl Into<Blob>`.
 ///
@@ -30,6 +31,7 @@ pub(super) enum Place {
         offset: u64,
         length: u64,
     },
+    Row(Row),
     Bytes(Vec<u8>),
 }
 
@@ -46,11 +48,13 @@ impl Blob {
     /// `length` bytes of a file from `offset` on. Messages call it `file/member`, and what `member` ends in may tell a program what it is.
     pub fn part(file: impl Into<PathBuf>, offset: u64, length: u64, member: &str) -> Self {
         let file = file.into();
-        // A member's own name may be absolute, or lead elsewhere: it is a name within the file, whatever it says.
-        let mut name = file.clone().into_os_string();
-        name.push("/");
-        name.push(member.trim_start_matches('/'));
-        Self::new(name.into(), Place::Part { file, offset, length })
+        Self::new(within(&file, member), Place::Part { file, offset, length })
+    }
+
+    /// What a table holds in a column of a row, read when it is opened. Messages call it `file/name`.
+    pub fn row(rows: Arc<dyn Rows>, row: u64, column: &str, name: &str) -> Self {
+        let named = within(rows.file(), name);
+        Self::new(named, Place::Row(Row { rows, row, column: column.into() }))
     }
 
     /// Bytes in memory, by the name that messages call them.
@@ -73,6 +77,7 @@ impl Blob {
         match &self.0.place {
             Place::File => Some(&self.0.name),
             Place::Part { file, .. } => Some(file),
+            Place::Row(row) => Some(row.rows.file()),
             Place::Bytes(_) => None,
         }
     }
@@ -87,7 +92,7 @@ impl Blob {
         self.on().and_then(Stamp::of)
     }
 
-    /// What tells it from any other: of a file its path, of a part also where it lies, of bytes a sum over them.
+    /// What tells it from any other: of a file its path, of a part or a row also where it lies, of bytes a sum over them.
     pub fn identity(&self) -> Cow<'_, [u8]> {
         // No path holds a NUL.
         match &self.0.place {
@@ -96,9 +101,21 @@ impl Blob {
                 let place = format!("\0{offset}+{length}").into_bytes();
                 [file.as_os_str().as_encoded_bytes(), &place].concat().into()
             }
+            Place::Row(Row { rows, row, column }) => {
+                let place = format!("\0{row}:{column}").into_bytes();
+                [rows.file().as_os_str().as_encoded_bytes(), &place].concat().into()
+            }
             Place::Bytes(bytes) => [b"\0", Sum::of(bytes).as_bytes()].concat().into(),
         }
     }
+}
+
+/// A member's own name may be absolute, or lead elsewhere: it is a name within the file, whatever it says.
+fn within(file: &Path, member: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("/");
+    name.push(member.trim_start_matches('/'));
+    name.into()
 }
 
 impl fmt::Debug for Blob {
@@ -107,6 +124,7 @@ impl fmt::Debug for Blob {
         match &self.0.place {
             Place::File => write!(f, "{name:?}"),
             Place::Part { offset, length, .. } => write!(f, "{name:?} ({length} bytes from {offset} on)"),
+            Place::Row(Row { row, column, .. }) => write!(f, "{name:?} (row {row}, column {column:?})"),
             Place::Bytes(bytes) => write!(f, "{name:?} ({} bytes in memory)", bytes.len()),
         }
     }

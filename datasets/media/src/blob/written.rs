@@ -1,17 +1,28 @@
 //! A blob in a line of JSON: a file is its path, a part says where it lies.
 
 use super::place::{Blob, Place};
+use super::row::{Closed, Row};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Of<'a> {
     File(&'a Path),
     Part { file: &'a Path, offset: u64, length: u64, name: &'a Path },
+    Row { file: &'a Path, row: u64, column: &'a str, name: &'a Path },
+}
+
+/// What stands in a line of what is no file by itself.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Within {
+    Part(Part),
+    Row(InTable),
 }
 
 #[derive(Deserialize)]
@@ -23,6 +34,15 @@ struct Part {
     name: PathBuf,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InTable {
+    file: PathBuf,
+    row: u64,
+    column: Box<str>,
+    name: PathBuf,
+}
+
 impl Serialize for Blob {
     /// # Errors
     /// Bytes in memory, which nobody could find again; a path that is not UTF-8.
@@ -31,6 +51,7 @@ impl Serialize for Blob {
         match &self.0.place {
             Place::File => Of::File(name),
             Place::Part { file, offset, length } => Of::Part { file, offset: *offset, length: *length, name },
+            Place::Row(Row { rows, row, column }) => Of::Row { file: rows.file(), row: *row, column, name },
             Place::Bytes(_) => {
                 let name = name.display();
                 return Err(serde::ser::Error::custom(format!("{name}: bytes in memory have no place")));
@@ -53,7 +74,7 @@ impl<'de> Visitor<'de> for Written {
     type Value = Blob;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a path, or a part of a file: file, offset, length and name")
+        f.write_str("a path, a part of a file (file, offset, length and name), or a row of a table (file, row, column and name)")
     }
 
     fn visit_str<E: de::Error>(self, path: &str) -> Result<Blob, E> {
@@ -65,7 +86,13 @@ impl<'de> Visitor<'de> for Written {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Blob, A::Error> {
-        let Part { file, offset, length, name } = Part::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Blob::new(name, Place::Part { file, offset, length }))
+        Ok(match Within::deserialize(MapAccessDeserializer::new(map))? {
+            Within::Part(Part { file, offset, length, name }) => {
+                Blob::new(name, Place::Part { file, offset, length })
+            }
+            Within::Row(InTable { file, row, column, name }) => {
+                Blob::new(name, Place::Row(Row { rows: Arc::new(Closed(file)), row, column }))
+            }
+        })
     }
 }

@@ -334,3 +334,41 @@ fn a_copy_is_written_once_for_all_who_hold_it_and_goes_with_the_last() {
     ffmpeg.audio(&video, &limits).unwrap();
     assert!(copies(".mkvhere").is_empty());
 }
+
+#[derive(Debug)]
+struct Table(PathBuf);
+
+impl crate::Rows for Table {
+    fn file(&self) -> &Path {
+        &self.0
+    }
+
+    fn read(&self, row: u64, column: &str) -> crate::Result<Vec<u8>> {
+        Ok(format!("{row} of {column}").into_bytes())
+    }
+}
+
+#[test]
+fn a_row_of_a_table_is_read_when_it_is_opened() {
+    let table = || std::sync::Arc::new(Table("a.parquet".into()));
+    let blob = Blob::row(table(), 7, "image.bytes", "7.png");
+    let read = |blob: &Blob| {
+        let mut bytes = Vec::new();
+        blob.open().unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(read(&blob), b"7 of image.bytes");
+    assert_eq!((blob.name(), blob.table()), (Path::new("a.parquet/7.png"), Some(Path::new("a.parquet"))));
+    assert_eq!(blob, Blob::row(table(), 7, "image.bytes", "7.png"));
+    assert_ne!(blob.identity(), Blob::row(table(), 8, "image.bytes", "7.png").identity());
+    // A line says where it lies; whoever reads the line opens the table.
+    let line = serde_json::to_string(&blob).unwrap();
+    assert_eq!(line, r#"{"file":"a.parquet","row":7,"column":"image.bytes","name":"a.parquet/7.png"}"#);
+    let closed: Blob = serde_json::from_str(&line).unwrap();
+    assert_eq!(closed, blob);
+    let said = closed.open().unwrap_err().to_string();
+    assert!(said.starts_with("a.parquet: ") && said.contains("a table that was not opened"), "{said}");
+    assert_eq!(read(&closed.within(table())), b"7 of image.bytes");
+    let wrong: std::result::Result<Blob, _> = serde_json::from_str(r#"{"file": "a", "row": 1}"#);
+    assert!(wrong.is_err());
+}

@@ -1,0 +1,153 @@
+//! What is said of a source.
+
+use super::Columns;
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where records come from. In a recipe a path, a list of paths, or a table:
+///
+/// ```toml
+/// source = "cc3m/{00000..00331}.tar"
+/// source = { path = "cc3m", type = "manifest", columns = { text = ["caption"] } }
+/// ```
+///
+/// A path may have ranges (`{000..331}`), choices (`{train,val}`) and wildcards (`*`, `?`) in it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceConfig {
+    /// As they were written, relative to the working directory.
+    pub paths: Vec<PathBuf>,
+    /// `None`: seen from the paths.
+    pub kind: Option<SourceKind>,
+    /// What the fields of a record are called there.
+    pub columns: Columns,
+}
+
+impl SourceConfig {
+    /// What lies at a path, its kind seen from it.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { paths: vec![path.into()], ..Self::default() }
+    }
+
+    /// For messages: the first path, as it was written.
+    pub fn name(&self) -> String {
+        self.paths.first().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
+/// A kind of source: how records are laid out in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SourceKind {
+    /// JSON Lines, or MSR-VTT's own files ([`crate::Manifest`]).
+    Manifest,
+}
+
+impl SourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 1] = [Self::Manifest];
+
+    /// As a recipe writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+        }
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for SourceKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+            format!("expected one of {}, found {}", names.join(", "), crate::plain::quoted(text))
+        })
+    }
+}
+
+/// As it is written in a recipe where a path does not say all.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    path: Paths,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    kind: Option<SourceKind>,
+    #[serde(default, skip_serializing_if = "Columns::is_default")]
+    columns: Columns,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Paths {
+    One(PathBuf),
+    Several(Vec<PathBuf>),
+}
+
+impl From<Paths> for Vec<PathBuf> {
+    fn from(paths: Paths) -> Self {
+        match paths {
+            Paths::One(path) => vec![path],
+            Paths::Several(paths) => paths,
+        }
+    }
+}
+
+impl From<&[PathBuf]> for Paths {
+    fn from(paths: &[PathBuf]) -> Self {
+        match paths {
+            [path] => Self::One(path.clone()),
+            paths => Self::Several(paths.to_vec()),
+        }
+    }
+}
+
+impl Serialize for SourceConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { paths, kind, columns } = self;
+        match kind.is_none() && columns.is_default() {
+            true => Paths::from(paths.as_slice()).serialize(serializer),
+            false => Table { path: paths.as_slice().into(), kind: *kind, columns: columns.clone() }
+                .serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SourceConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = SourceConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a path, a list of paths, or a table with path, type and columns")
+            }
+
+            fn visit_str<E: de::Error>(self, path: &str) -> Result<SourceConfig, E> {
+                Ok(SourceConfig::new(path))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<SourceConfig, A::Error> {
+                let paths = Vec::deserialize(de::value::SeqAccessDeserializer::new(seq))?;
+                Ok(SourceConfig { paths, ..SourceConfig::default() })
+            }
+
+            // By hand: of an untagged enum the message would be that nothing fits, whatever is wrong in the table.
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<SourceConfig, A::Error> {
+                let Table { path, kind, columns } =
+                    Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(SourceConfig { paths: path.into(), kind, columns })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
