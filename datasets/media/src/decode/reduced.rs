@@ -52,7 +52,7 @@ pub(super) fn reduced(
 /// The four inks of a JPEG, whole; `None` where there are none, or it is too broken for their decoder, which knows them better than `image`'s: that one
 /// adds the inks up, and mixes those of fewer pixels than the black one's otherwise than libjpeg.
 pub(super) fn inks(bytes: &[u8], format: ImageFormat) -> Option<DynamicImage> {
-    if format != ImageFormat::Jpeg || jpeg::outline(bytes).channels != 4 {
+    if format != ImageFormat::Jpeg || jpeg::channels(bytes) != 4 {
         return None;
     }
     from_jpeg(bytes, (u32::MAX, u32::MAX)).ok()

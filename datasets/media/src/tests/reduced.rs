@@ -135,6 +135,19 @@ fn every_kind_of_jpeg_has_a_smaller_scale() {
 }
 
 #[test]
+fn channels_stand_in_the_first_frame() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    for (name, channels) in
+        [("cuts/grey.jpg", 1), ("cuts/progressive.jpg", 3), ("cuts/inks.jpg", 4), ("images/ycck.jpg", 4)]
+    {
+        let bytes = std::fs::read(dir.join(name)).unwrap();
+        assert_eq!(jpeg::channels(&bytes), channels, "{name}");
+        assert_eq!(inks(&bytes, ImageFormat::Jpeg).is_some(), channels == 4, "{name}");
+        assert_eq!(jpeg::channels(&bytes[..4]), 0, "{name}");
+    }
+}
+
+#[test]
 fn what_has_no_smaller_scale_is_refused() {
     let refused = |bytes: &[u8], max_pixels| decoded(bytes, max_pixels).unwrap_err().to_string();
     for format in [ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Bmp] {

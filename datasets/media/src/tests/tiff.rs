@@ -135,3 +135,50 @@ fn every_kind_is_kept_as_what_it_is_and_turned_upright() {
     let inks = image::RgbaImage::from_raw(3, 1, vec![0, 0, 0, 0, 255, 0, 0, 0, 9, 8, 7, 255]).unwrap();
     assert_eq!(decode::printed(&inks).as_raw(), &[255, 255, 255, 0, 255, 255, 0, 0, 0]);
 }
+
+/// A little-endian file of one strip, whose values of more than two numbers come after the entries.
+fn made(entries: &[(u16, Vec<u16>)], data: &[u8]) -> Vec<u8> {
+    let begin = 8 + data.len() + data.len() % 2;
+    let mut bytes = [&b"II*\0"[..], &(begin as u32).to_le_bytes(), data, &vec![0; data.len() % 2]].concat();
+    let mut after = begin + 2 + 12 * entries.len() + 4;
+    let mut beside = Vec::new();
+    bytes.extend((entries.len() as u16).to_le_bytes());
+    for (tag, values) in entries {
+        let mut raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        bytes.extend([tag.to_le_bytes(), 3u16.to_le_bytes()].concat());
+        bytes.extend((values.len() as u32).to_le_bytes());
+        if raw.len() > 4 {
+            bytes.extend((after as u32).to_le_bytes());
+            after += raw.len();
+            beside.extend(raw);
+        } else {
+            raw.resize(4, 0);
+            bytes.extend(raw);
+        }
+    }
+    bytes.extend([0; 4]);
+    [bytes, beside].concat()
+}
+
+#[test]
+fn what_stands_beside_the_inks_is_left_out_or_refused() {
+    let inks = |extra: u16| {
+        let one = |tag, value| (tag, vec![value]);
+        let entries = [
+            one(256, 2),
+            one(257, 1),
+            (258, vec![8; 5]),
+            one(259, 1),
+            one(262, 5),
+            one(273, 8),
+            one(277, 5),
+            one(278, 1),
+            one(279, 10),
+            one(338, extra),
+        ];
+        made(&entries, &[0, 0, 0, 0, 77, 255, 0, 255, 0, 99])
+    };
+    // Of no known meaning, as Pillow has it.
+    assert_eq!(read(&inks(0)).unwrap().as_raw(), &[255, 255, 255, 0, 255, 0]);
+    assert!(error(&inks(2)).starts_with("expected a whole Tiff image, found "));
+}
