@@ -28,6 +28,7 @@ mod train;
 mod understand;
 #[cfg(test)]
 mod walk;
+mod window;
 
 use clap::{Parser, Subcommand};
 use error::Error;
