@@ -21,6 +21,7 @@ mod progress;
 mod report;
 mod scenes;
 mod search;
+mod source;
 mod stdin;
 mod style;
 mod texts;

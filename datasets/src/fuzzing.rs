@@ -1,13 +1,13 @@
 //! Every reader of a stranger's file, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
-use crate::{Manifest, msrvtt as msr};
+use crate::{Manifest, SourceConfig, SourceKind, msrvtt as msr, open};
 use std::path::{Path, PathBuf};
 
 /// Reads bytes, in a folder for those that take a path.
 pub type Target = fn(&Path, &[u8]);
 
 /// By their names.
-pub const TARGETS: [(&str, Target); 2] = [("manifest", manifest), ("msrvtt", msrvtt)];
+pub const TARGETS: [(&str, Target); 3] = [("manifest", manifest), ("msrvtt", msrvtt), ("shards", shards)];
 
 fn written(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.join(name);
@@ -24,6 +24,25 @@ pub fn manifest(dir: &Path, bytes: &[u8]) {
 pub fn msrvtt(dir: &Path, bytes: &[u8]) {
     let name = if bytes.first() == Some(&b'{') { "m.json" } else { "m.csv" };
     let _ = msr::load(&written(dir, name, bytes));
+}
+
+/// A tar shard, or after a first byte of 1 the index of one.
+pub fn shards(dir: &Path, bytes: &[u8]) {
+    let path = dir.join("s.tar");
+    let index = dir.join(".s.tar.index");
+    match bytes.split_first() {
+        // The index of a shard that is there is not believed further than its shard goes.
+        Some((1, index_bytes)) if path.exists() => drop(std::fs::write(&index, index_bytes)),
+        _ => {
+            drop(std::fs::remove_file(&index));
+            written(dir, "s.tar", bytes);
+        }
+    }
+    let config = SourceConfig { kind: Some(SourceKind::Webdataset), ..SourceConfig::new(&path) };
+    let Ok(source) = open(&config) else { return };
+    for i in 0..source.len().min(100) {
+        let _ = (source.key(i), source.record(i));
+    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,13 @@ pub mod loader;
 pub mod manifest;
 pub mod msrvtt;
 mod open;
+pub mod pack;
 mod plain;
 mod record;
 pub mod rng;
 pub mod sample;
 pub mod sampler;
+pub mod shards;
 pub mod source;
 pub mod words;
 

@@ -58,7 +58,7 @@ pub(super) fn parse(text: &str, path: &Path, folder: &Path) -> Parsed<Record> {
 }
 
 /// The line's keys and values.
-fn object(text: &str, path: &Path) -> Parsed<Map<String, Value>> {
+pub(crate) fn object(text: &str, path: &Path) -> Parsed<Map<String, Value>> {
     if let Err(unisono_files::Error::Budget { found, limit, .. }) = Budget::LINE.json(path, text.as_bytes()) {
         return Err(format!("the line has {found}, more than the {limit} that a record may have"));
     }
@@ -149,7 +149,7 @@ fn string(map: &mut Map<String, Value>, key: &str) -> Parsed<Option<String>> {
 /// Longest moment that anyone writes.
 const MOMENT: usize = 64;
 
-fn moment(map: &mut Map<String, Value>, key: &str) -> Parsed<Option<Time>> {
+pub(crate) fn moment(map: &mut Map<String, Value>, key: &str) -> Parsed<Option<Time>> {
     let text = match map.shift_remove(key) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text,

@@ -63,6 +63,25 @@ impl Columns {
         ]
     }
 
+    /// The names of a field by the name that a recipe has for it.
+    pub fn named(&mut self, field: &str) -> Option<&mut Names> {
+        let Self { id, text, image, audio, video, start, end, label, group, split, lang } = self;
+        Some(match field {
+            "id" => id,
+            "text" => text,
+            "image" => image,
+            "audio" => audio,
+            "video" => video,
+            "start" => start,
+            "end" => end,
+            "label" => label,
+            "group" => group,
+            "split" => split,
+            "lang" => lang,
+            _ => return None,
+        })
+    }
+
     /// Nothing is said.
     pub fn is_default(&self) -> bool {
         self.fields().iter().all(|(_, names)| names.is_empty())

@@ -1,17 +1,19 @@
 //! What is said of a source.
 
 use super::Columns;
+use crate::shards::KeyEnds;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use unisono_media::limits;
 
 /// Where records come from. In a recipe a path, a list of paths, or a table:
 ///
 /// ```toml
 /// source = "cc3m/{00000..00331}.tar"
-/// source = { path = "cc3m", type = "manifest", columns = { text = ["caption"] } }
+/// source = { path = "cc3m", type = "webdataset", columns = { text = ["caption"] } }
 /// ```
 ///
 /// A path may have ranges (`{000..331}`), choices (`{train,val}`) and wildcards (`*`, `?`) in it.
@@ -23,6 +25,10 @@ pub struct SourceConfig {
     pub kind: Option<SourceKind>,
     /// What the fields of a record are called there.
     pub columns: Columns,
+    /// Where keys end in the names of tar shards' members.
+    pub key_ends: KeyEnds,
+    /// Most bytes that a compressed shard may become, instead of a multiple of what it has.
+    pub max_unpacked: Option<u64>,
 }
 
 impl SourceConfig {
@@ -44,16 +50,19 @@ impl SourceConfig {
 pub enum SourceKind {
     /// JSON Lines, or MSR-VTT's own files ([`crate::Manifest`]).
     Manifest,
+    /// Tar shards in WebDataset's convention ([`crate::shards`]).
+    Webdataset,
 }
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Manifest];
+    pub const ALL: [Self; 2] = [Self::Manifest, Self::Webdataset];
 
     /// As a recipe writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
+            Self::Webdataset => "webdataset",
         }
     }
 }
@@ -84,6 +93,14 @@ struct Table {
     kind: Option<SourceKind>,
     #[serde(default, skip_serializing_if = "Columns::is_default")]
     columns: Columns,
+    #[serde(default, skip_serializing_if = "is_default")]
+    key_ends: KeyEnds,
+    #[serde(default, deserialize_with = "limits::bytes_or_text", skip_serializing_if = "Option::is_none")]
+    max_unpacked: Option<u64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,11 +130,11 @@ impl From<&[PathBuf]> for Paths {
 
 impl Serialize for SourceConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { paths, kind, columns } = self;
-        match kind.is_none() && columns.is_default() {
-            true => Paths::from(paths.as_slice()).serialize(serializer),
-            false => Table { path: paths.as_slice().into(), kind: *kind, columns: columns.clone() }
-                .serialize(serializer),
+        let Self { paths, kind, columns, key_ends, max_unpacked } = self.clone();
+        let path = Paths::from(paths.as_slice());
+        match self == &(Self { paths, ..Self::default() }) {
+            true => path.serialize(serializer),
+            false => Table { path, kind, columns, key_ends, max_unpacked }.serialize(serializer),
         }
     }
 }
@@ -143,9 +160,9 @@ impl<'de> Deserialize<'de> for SourceConfig {
 
             // By hand: of an untagged enum the message would be that nothing fits, whatever is wrong in the table.
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<SourceConfig, A::Error> {
-                let Table { path, kind, columns } =
+                let Table { path, kind, columns, key_ends, max_unpacked } =
                     Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(SourceConfig { paths: path.into(), kind, columns })
+                Ok(SourceConfig { paths: path.into(), kind, columns, key_ends, max_unpacked })
             }
         }
         deserializer.deserialize_any(Visitor)
