@@ -251,6 +251,7 @@ walks! {
     doctor: "doctor",
     data_sample: "data sample",
     data_inspect: "data inspect",
+    data_pack: "data pack",
     embed: "embed",
     index_build: "index build",
     index_info: "index info",

@@ -105,7 +105,7 @@ mod tests {
             ("v1.5/cat#fr", "v1.5/cat#fr"),
             ("a.b", "a%2Eb"),
             ("a%2Eb", "a%252Eb"),
-            ("../../etc/passwd", "%2E./%2E./etc/passwd"),
+            ("../../etc/passwd", "%2E%2E/%2E%2E/etc/passwd"),
             ("/etc/x", "%00empty/etc/x"),
             ("a/", "a/%00empty"),
             ("__meta__/a", "__meta__%2Fa"),

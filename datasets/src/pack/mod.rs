@@ -14,11 +14,13 @@ mod out;
 mod run;
 mod sample;
 mod tar;
+mod writer;
 
-pub use format::{Format, ShardWriter};
+pub use format::Format;
 pub use listing::{LISTING, ListedShard, Listing};
 pub use run::{LEDGER, PackOptions, PackProgress, Packed, pack};
 pub use sample::{Content, Field, Medium, Sample};
+pub use writer::ShardWriter;
 
 #[cfg(test)]
 #[path = "../tests/pack.rs"]

@@ -1,9 +1,10 @@
 //! The work: record after record, shard after shard.
 
-use super::format::{Format, ShardWriter};
+use super::format::Format;
 use super::listing::{LISTING, ListedShard, Listing, VERSION};
 use super::out::Out;
 use super::sample::Sample;
+use super::writer::ShardWriter;
 use crate::source::Key;
 use crate::{Error, Part, Result, Skip};
 use rayon::prelude::*;

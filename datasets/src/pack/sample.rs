@@ -103,10 +103,13 @@ impl<'a> Sample<'a> {
         Ok(Self { record, media, extra })
     }
 
-    /// Bytes that it will take, about.
+    /// Bytes that it will take, about: its media and its texts, with what stands around them in a tar file.
     pub fn bytes(&self) -> u64 {
+        const BLOCK: u64 = 512;
+        let media =
+            self.media.iter().map(|medium| BLOCK + medium.content.len().next_multiple_of(BLOCK)).sum::<u64>();
         let texts: usize = self.record.text.iter().map(String::len).sum();
-        self.media.iter().map(|medium| medium.content.len()).sum::<u64>() + texts as u64
+        media + BLOCK + (texts as u64).next_multiple_of(BLOCK)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Writes a tar shard.
 
 use super::entry::{caption, endings, json, key};
-use super::format::ShardWriter;
 use super::sample::Sample;
+use super::writer::ShardWriter;
 use crate::{Error, Result};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

@@ -109,10 +109,9 @@ impl TarShards {
             shards.push(shard);
         }
         if starts.last() == Some(&0) {
-            return Err(Error::archive(
-                &path,
-                "expected members such as 000.jpg and 000.txt, found no record",
-            ));
+            let why = notes.first().map(|note| format!(" ({note})")).unwrap_or_default();
+            let message = format!("expected members such as 000.jpg and 000.txt, found no record{why}");
+            return Err(Error::archive(&path, message));
         }
         let more = notes.len().saturating_sub(NOTES);
         notes.truncate(NOTES);

@@ -2,14 +2,11 @@
 
 use super::fields::{Fields, Role};
 use super::row::{Part, Row};
-use super::values::{Json, caption};
+use super::values::{Json, Sampled, caption};
 use crate::Record;
 use std::path::Path;
 use unisono_files::Budget;
 use unisono_media::Blob;
-
-/// Why a sample is no record, in words without its place.
-pub(super) type Sampled<T> = Result<T, String>;
 
 /// Most bytes of members that are read into memory to see a record: captions and fields, never media.
 pub(super) const READ: u64 = Budget::LINE.bytes;

@@ -1,12 +1,14 @@
 //! The texts and the JSON of a sample.
 
 use super::fields::Fields;
-use super::sample::Sampled;
 use crate::manifest::line::{kind, moment, object};
 use crate::{Record, plain};
 use serde_json::{Map, Value};
 use std::path::Path;
 use unisono_media::video::{Span, Time};
+
+/// Why a sample is no record, in words without its place.
+pub(super) type Sampled<T> = Result<T, String>;
 
 /// Keys that our own shards have for what JSON or tar could not say otherwise.
 pub(crate) const EXTRA: &str = "__extra__";

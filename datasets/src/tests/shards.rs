@@ -68,11 +68,17 @@ fn what_webdataset_wrote_are_records() {
     assert_eq!(serde_json::to_string(&square.extra).unwrap(), r#"{"width":4}"#);
     assert!(content(square.image.as_ref().unwrap()).starts_with(b"\x89PNG"));
     assert_eq!(blue.id, "folder.v1/001");
-    assert_eq!((blue.text.as_slice(), blue.label.as_deref()), (&["blue".to_owned(), "ein blaues Bild".into()][..], Some("7")));
+    assert_eq!(
+        (blue.text.as_slice(), blue.label.as_deref()),
+        (&["blue".to_owned(), "ein blaues Bild".into()][..], Some("7"))
+    );
     assert!(blue.image.as_ref().unwrap().name().ends_with("folder.v1/001.png"));
     let beside: Blob = serde_json::from_value(blue.extra["seg.png"].clone()).unwrap();
     assert!(content(&beside).starts_with(b"\x89PNG"));
-    assert_eq!((vector.text.as_slice(), &vector.extra["similarity"]), (&["only a vector".to_owned()][..], &Value::Null));
+    assert_eq!(
+        (vector.text.as_slice(), &vector.extra["similarity"]),
+        (&["only a vector".to_owned()][..], &Value::Null)
+    );
     let npy: Blob = serde_json::from_value(vector.extra["npy"].clone()).unwrap();
     assert!(content(&npy).starts_with(b"\x93NUMPY"));
     assert_eq!((green.text.len(), green.label.as_deref()), (2, Some("3")));
@@ -87,9 +93,15 @@ fn what_webdataset_wrote_are_records() {
 #[test]
 fn columns_say_what_is_meant() {
     let dir = tempfile::tempdir().unwrap();
-    let json = br#"{"title": "the title", "caption": "no caption", "part": 3, "language": "de", "from": 1.5}"#;
-    let files: [(&str, &[u8]); 5] =
-        [("v1.5.left.png", b"l"), ("v1.5.png", b"p"), ("v1.5.txt", b"a text"), ("v1.5.mp4", b"m"), ("v1.5.json", json)];
+    let json =
+        br#"{"title": "the title", "caption": "no caption", "part": 3, "language": "de", "from": 1.5}"#;
+    let files: [(&str, &[u8]); 5] = [
+        ("v1.5.left.png", b"l"),
+        ("v1.5.png", b"p"),
+        ("v1.5.txt", b"a text"),
+        ("v1.5.mp4", b"m"),
+        ("v1.5.json", json),
+    ];
     let path = write(dir.path(), "s.tar", &tar(&files));
     let columns = Columns {
         image: names(&["left.png"]),
@@ -106,18 +118,27 @@ fn columns_say_what_is_meant() {
     let first = &of(&SourceConfig { columns, ..SourceConfig::default() })[0];
     assert_eq!((first.id.as_str(), first.text.as_slice()), ("v1", &["a text".to_owned()][..]));
     assert_eq!(content(first.image.as_ref().unwrap()), b"l");
-    let last = of(&SourceConfig { key_ends: KeyEnds::LastDot, ..config });
-    assert_eq!(last.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["v1.5.left", "v1.5"]);
-    let record = &last[1];
+    let config = SourceConfig { key_ends: KeyEnds::LastDot, ..config };
+    let last = opened(std::slice::from_ref(&path), &config).unwrap();
+    let said = last.record(0).unwrap_err().to_string();
+    assert!(said.contains("record \"v1.5.left\": expected a member or a field that is a text"), "{said}");
+    let record = last.record(1).unwrap();
+    assert_eq!(record.id, "v1.5");
     assert_eq!(record.text, ["a text", "the title"]);
     assert_eq!((record.split.as_deref(), record.lang.as_deref(), &record.image), (Some("3"), None, &None));
     assert_eq!(record.span.to_string(), Span { start: Some("1.5".parse().unwrap()), end: None }.to_string());
     assert_eq!(record.extra["caption"], "no caption");
-    let refused = |config: &SourceConfig| opened(std::slice::from_ref(&path), config).unwrap_err().to_string();
-    let id = SourceConfig { columns: Columns { id: names(&["id"]), ..Columns::default() }, ..SourceConfig::default() };
+    let refused =
+        |config: &SourceConfig| opened(std::slice::from_ref(&path), config).unwrap_err().to_string();
+    let id = SourceConfig {
+        columns: Columns { id: names(&["id"]), ..Columns::default() },
+        ..SourceConfig::default()
+    };
     assert!(refused(&id).contains("the ids of tar shards are their keys"));
     // Every way to read it has an index of its own.
-    let indices = std::fs::read_dir(dir.path()).unwrap().filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "index"));
+    let indices = std::fs::read_dir(dir.path())
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "index"));
     assert_eq!(indices.count(), 2);
 }
 
@@ -198,10 +219,17 @@ fn compressed_shards_are_unpacked_once() {
     };
     let zstandard = |bytes: &[u8]| zstd::stream::encode_all(bytes, 1).unwrap();
     let cache = dir.path().join("cache");
-    for (name, packed) in [("a.tar.gz", gzip(&bytes)), ("b.TGZ", gzip(&bytes)), ("c.tar.zst", zstandard(&bytes))] {
+    for (name, packed) in
+        [("a.tar.gz", gzip(&bytes)), ("b.TGZ", gzip(&bytes)), ("c.tar.zst", zstandard(&bytes))]
+    {
         let path = write(dir.path(), name, &packed);
         assert!(is_shard(&path));
-        let open = |most| opened(std::slice::from_ref(&path), &SourceConfig { max_unpacked: most, ..SourceConfig::default() });
+        let open = |most| {
+            opened(
+                std::slice::from_ref(&path),
+                &SourceConfig { max_unpacked: most, ..SourceConfig::default() },
+            )
+        };
         let said = open(Some(1000)).unwrap_err().to_string();
         assert!(said.contains("unpacks to more than 1000 bytes") && said.contains("max_unpacked"), "{said}");
         let source = open(None).unwrap();
@@ -238,6 +266,7 @@ fn what_a_path_is_is_seen() {
     let other = SourceConfig { kind: Some(SourceKind::Manifest), ..SourceConfig::new(&path) };
     assert!(crate::open(&other).is_err());
     let lines = write(dir.path(), "m.jsonl", b"{\"id\": \"a\", \"text\": \"b\"}");
-    let said = crate::open(&SourceConfig { key_ends: KeyEnds::LastDot, ..SourceConfig::new(lines) }).unwrap_err();
+    let said =
+        crate::open(&SourceConfig { key_ends: KeyEnds::LastDot, ..SourceConfig::new(lines) }).unwrap_err();
     assert!(said.to_string().contains("key_ends is for tar shards"), "{said}");
 }
