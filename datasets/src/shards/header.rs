@@ -47,10 +47,11 @@ pub(super) enum What {
 pub(super) fn sums_up(header: &Header) -> bool {
     let Ok(expected) = header.cksum() else { return false };
     let bytes = header.as_bytes();
-    let spaced = |i: usize| if (148..156).contains(&i) { b' ' } else { bytes[i] };
-    let unsigned: u32 = (0..bytes.len()).map(|i| u32::from(spaced(i))).sum();
-    let signed: i32 = (0..bytes.len()).map(|i| i32::from(spaced(i) as i8)).sum();
-    unsigned == expected || i64::from(signed) == i64::from(expected)
+    let sum = |bytes: &[u8]| bytes.iter().map(|b| u32::from(*b)).sum::<u32>();
+    // The sum's own place counts as blanks.
+    let unsigned = sum(bytes) - sum(&bytes[148..156]) + 8 * u32::from(b' ');
+    let high = |bytes: &[u8]| bytes.iter().filter(|b| **b >= 128).count() as u32;
+    unsigned == expected || unsigned.wrapping_sub(256 * (high(bytes) - high(&bytes[148..156]))) == expected
 }
 
 impl Before {
