@@ -1,63 +1,45 @@
-//! Options that say what data are: the same table that a recipe has for a source.
+//! Where records come from, for every command that takes them.
 
-use std::path::PathBuf;
-use unisono_datasets::shards::KeyEnds;
-use unisono_datasets::{Columns, Names, SourceConfig, SourceKind};
-use unisono_media::limits;
+use crate::error::Error;
+use clap::Args;
+use unisono_datasets::{Columns, SourceConfig, SourceKind};
 
-/// How a source is laid out, where its paths do not say it.
-#[derive(clap::Args, Debug, Clone)]
+/// A source of records.
+#[derive(Args, Debug, Default)]
 pub(crate) struct SourceArgs {
-    /// The kind of the source [default: seen from its path]
-    #[arg(long = "type", value_name = "KIND", help_heading = "Source")]
-    kind: Option<SourceKind>,
-    /// What a field of records is called there: text=caption, image=jpg,png; may be given several times
-    #[arg(long, value_name = "FIELD=NAME,…", value_parser = column, help_heading = "Source")]
-    columns: Vec<(String, Names)>,
-    /// Where the key ends in names of tar shards' members: first-dot or last-dot [default: first-dot]
-    #[arg(long, value_name = "WHERE", value_parser = key_ends, help_heading = "Source")]
-    key_ends: Option<KeyEnds>,
-    /// Largest size of a compressed tar shard when it is unpacked (50G) [default: 100 times its size, or 1GiB]
-    #[arg(long, value_name = "BYTES", value_parser = limits::bytes, help_heading = "Source")]
-    max_unpacked: Option<u64>,
-}
-
-fn column(text: &str) -> Result<(String, Names), String> {
-    let (field, names) = text.split_once('=').ok_or("expected FIELD=NAME, such as text=caption")?;
-    if Columns::default().named(field).is_none() {
-        let fields = Columns::default().fields().map(|(name, _)| name).join(", ");
-        return Err(format!("expected a field of a record ({fields}), found {field:?}"));
-    }
-    let names: Vec<String> = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    match names.is_empty() {
-        true => Err(format!("expected a name after {field}=")),
-        false => Ok((field.to_owned(), Names(names))),
-    }
-}
-
-fn key_ends(text: &str) -> Result<KeyEnds, String> {
-    match text {
-        "first-dot" => Ok(KeyEnds::FirstDot),
-        "last-dot" => Ok(KeyEnds::LastDot),
-        _ => Err("expected first-dot or last-dot".into()),
-    }
+    /// A source of records, whose texts and media are used: a manifest (JSON Lines), or MSR-VTT's own files
+    #[arg(long, visible_alias = "manifest", value_name = "PATH")]
+    pub(crate) data: Vec<std::path::PathBuf>,
+    /// What kind of source it is [default: seen from the path]
+    #[arg(long, value_name = "TYPE", requires = "data")]
+    data_type: Option<SourceKind>,
+    /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
+    #[arg(long, value_name = "FIELD=NAME", requires = "data")]
+    columns: Vec<String>,
+    /// Only its records of this split
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub(crate) split: Option<String>,
 }
 
 impl SourceArgs {
-    /// What lies at these paths.
-    pub(crate) fn source(&self, paths: &[PathBuf]) -> SourceConfig {
-        let mut columns = Columns::default();
-        for (field, names) in &self.columns {
-            if let Some(place) = columns.named(field) {
-                place.0.extend(names.0.iter().cloned());
-            }
+    /// The source, if there is one.
+    pub(crate) fn get(&self) -> Result<Option<SourceConfig>, Error> {
+        if self.data.is_empty() {
+            return Ok(None);
         }
-        SourceConfig {
-            paths: paths.to_vec(),
-            kind: self.kind,
-            columns,
-            key_ends: self.key_ends.unwrap_or_default(),
-            max_unpacked: self.max_unpacked,
-        }
+        Ok(Some(config(self.data.clone(), self.data_type, &self.columns)?))
     }
+}
+
+/// A source as the options say it.
+pub(crate) fn config(
+    paths: Vec<std::path::PathBuf>,
+    kind: Option<SourceKind>,
+    columns: &[String],
+) -> Result<SourceConfig, Error> {
+    let mut named = Columns::default();
+    for option in columns {
+        named.set(option).map_err(|message| Error::Usage(format!("--columns {option}: {message}")))?;
+    }
+    Ok(SourceConfig { paths, kind, columns: named, ..SourceConfig::default() })
 }

@@ -55,9 +55,9 @@ fn what_cannot_be_packed_is_named() {
     let e = fails(["data", "pack", s(&at("m.jsonl")), s(&at("none")), "--max-skip", "0"]);
     assert!(e.contains("more than the 0 allowed") && !at("none").exists(), "{e}");
     for (args, part) in [
-        (&["--columns", "words=caption"][..], "expected a field of a record"),
-        (&["--columns", "text="], "expected a name after text="),
-        (&["--type", "zip"], "expected one of manifest"),
+        (&["--columns", "words=caption"][..], "a record has no such field"),
+        (&["--columns", "text="], "expected a name behind the equals sign"),
+        (&["--data-type", "zip"], "expected one of manifest"),
         (&["--format", "zip"], "expected tar"),
         (&["--key-ends", "x"], "expected first-dot or last-dot"),
         (&["--shard-size", "big"], "expected a size"),

@@ -126,7 +126,8 @@ fn a_missing_tower_is_said_before_any_work() {
     let embedder = Embedder::new(model(7, &[Modality::Text, Modality::Image]));
     let images = run(&embedder, &folder(dir.path()), &options(4, 1)).unwrap();
     assert_eq!(images.items.len(), 4);
-    let all = Inputs { manifest: Some(manifest), modalities: vec![Modality::Audio], ..Inputs::default() };
+    let all =
+        Inputs { source: Some(manifest.into()), modalities: vec![Modality::Audio], ..Inputs::default() };
     let e = run(&embedder, &all, &options(4, 1)).unwrap_err().to_string();
     assert!(e.contains("no audio tower; it has: text, image"), "{e}");
     let listing = folder(dir.path()).list(&TOWERS).unwrap();

@@ -2,12 +2,14 @@
 
 use crate::error::Error;
 use crate::progress::{Meter, Unit};
-use crate::source::SourceArgs;
+use crate::source::config;
 use crate::{interrupt, out, style};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use unisono_datasets::pack::{Format, PackOptions, PackProgress, Packed, pack};
-use unisono_datasets::{Part, open};
+use unisono_datasets::shards::KeyEnds;
+use unisono_datasets::{Part, Source, SourceConfig, SourceKind, open};
 use unisono_media::limits;
 
 /// Pack data as shards that are read by position
@@ -40,8 +42,18 @@ pub(crate) struct Args {
     /// Print a JSON summary
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    of: SourceArgs,
+    /// What kind of source it is [default: seen from the path]
+    #[arg(long, value_name = "TYPE", help_heading = "Source")]
+    data_type: Option<SourceKind>,
+    /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
+    #[arg(long, value_name = "FIELD=NAME", help_heading = "Source")]
+    columns: Vec<String>,
+    /// Where the key ends in names of tar shards' members: first-dot or last-dot [default: first-dot]
+    #[arg(long, value_name = "WHERE", value_parser = key_ends, help_heading = "Source")]
+    key_ends: Option<KeyEnds>,
+    /// Largest size of a compressed tar shard when it is unpacked (50G) [default: 100 times its size, or 1GiB]
+    #[arg(long, value_name = "BYTES", value_parser = limits::bytes, help_heading = "Source")]
+    max_unpacked: Option<u64>,
 }
 
 /// Records left out that are named one by one.
@@ -50,7 +62,11 @@ const NAMED: usize = 20;
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
     interrupt::keeps(interrupt::Kept::Lines(args.out.join(unisono_datasets::pack::LEDGER)));
-    let source = open(&args.of.source(&args.source))?;
+    let source = open(&SourceConfig {
+        key_ends: args.key_ends.unwrap_or_default(),
+        max_unpacked: args.max_unpacked,
+        ..config(args.source.clone(), args.data_type, &args.columns)?
+    })?;
     source.notes().iter().for_each(|note| out::note(&format!("note: {note}")));
     let part = match &args.split {
         None => Part::all(source),
@@ -79,7 +95,15 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     if args.json { out::json(&packed) } else { out::print(&summary(&packed)) }
 }
 
-fn part_of(source: std::sync::Arc<dyn unisono_datasets::Source>, split: &str) -> Result<Part, Error> {
+fn key_ends(text: &str) -> Result<KeyEnds, String> {
+    match text {
+        "first-dot" => Ok(KeyEnds::FirstDot),
+        "last-dot" => Ok(KeyEnds::LastDot),
+        _ => Err("expected first-dot or last-dot".into()),
+    }
+}
+
+fn part_of(source: Arc<dyn Source>, split: &str) -> Result<Part, Error> {
     let splits = source.splits();
     let path = source.path().display().to_string();
     let part = Part::of(source, |key| key.split.unwrap_or_default() == split)?;
