@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Small hostile inputs of the kinds that were reported, one file each, into corpus-kept/. They are what the fuzzer starts from, too."""
-import base64, hashlib, io, json, pathlib, struct, zipfile
+import base64, hashlib, io, json, pathlib, struct, tarfile, zipfile
 
 HERE = pathlib.Path(__file__).parent / "corpus-kept"
 
@@ -105,6 +105,31 @@ own = {"model_type": "unisono", "format_version": 1, "model": {"embed_dim": 8, "
        "transformer": {"width": 8, "depth": 1, "heads": 2}, "pooling": "mean"}}}
 keep("configuration", "own", json.dumps(own).encode() + b"\0" + json.dumps({"text": {"context_length": 10**9, "tokens": 3}}).encode())
 keep("configuration", "nested", b'{"model_type":' + b"[" * 300)
+
+
+
+def tar(*members):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name, data, *kind in members:
+            info = tarfile.TarInfo(name)
+            info.size, info.type = len(data), kind[0] if kind else tarfile.REGTYPE
+            archive.addfile(info, io.BytesIO(data))
+    # Without the zeros that fill the last block of twenty.
+    return out.getvalue().rstrip(b"\0") + bytes(1024)
+
+
+two = [("a.jpg", b"\xff\xd8"), ("a.json", b'{"text": ["x", "y"], "split": "train", "label": 3}'), ("b.txt", b"two")]
+keep("shards", "whole", tar(*two))
+keep("shards", "cut", tar(*two)[:1500])
+keep("shards", "twice", tar(*two, ("a.txt", b"again")))
+keep("shards", "leads", tar(("../../x.txt", b"up"), ("/x.txt", b"root"), ("l" * 120 + ".txt", b"long")))
+keep("shards", "sparse", tar(("a.txt", b"holes", tarfile.GNUTYPE_SPARSE), ("b.txt", b"b")))
+keep("shards", "sizes", tar(("a.txt", b"a")) [:1024] + tar(("b.txt", b"b")).replace(b"00000000001\0", b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 1))
+# What stands after a first byte of 1 is the index of the shard that was read before.
+rows = b"unisono tar 1\n" + b"\x01a\x01\x03txt\x00\x80\x04\x01"
+told = json.dumps({"stamp": "", "fields": "", "records": 1, "classes": [], "sum": "", "notes": []}).encode()
+keep("shards", "index", b"\1" + rows + struct.pack("<QQ", 14, 2**63) + told + struct.pack("<Q", len(rows) + 16) + b"unisono\n")
 
 header = {"format_version": 1, "model": {"path": "/none", "sha256": "00"}, "dim": 2, "count": 1, "modalities": {"text": 1}, "sum": "",
           "built": {"at": "2026-01-01T00:00:00Z", "unisono": "0.1.0", "inputs": {}, "batch": 32, "skipped": 0, "recalls": []}}

@@ -42,6 +42,8 @@ fn shared() -> &'static Path {
         fs::copy(dir.join("cut.png"), dir.join("frames/1.png")).unwrap();
         noisy.save(dir.join("frames/0.png")).unwrap();
         write("broken.jsonl", b"{\"id\": \"a\", \"image\": \"mixed/broken.png\", \"split\": \"test\"}\n");
+        let gone = "{\"id\": \"a\", \"image\": \"none.png\"}\n{\"id\": \"b\", \"text\": \"there\"}\n";
+        write("gone.jsonl", gone.as_bytes());
         write("broken.wav", b"RIFF\0\0\0\0WAVEfmt ");
         write("broken.mp4", b"no film");
         write("strict.toml", b"[content]\nthreshold = 90\n[shots]\ngradual = \"cut\"\n");
@@ -249,6 +251,7 @@ walks! {
     doctor: "doctor",
     data_sample: "data sample",
     data_inspect: "data inspect",
+    data_pack: "data pack",
     embed: "embed",
     index_build: "index build",
     index_info: "index info",

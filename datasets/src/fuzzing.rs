@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 pub type Target = fn(&Path, &[u8]);
 
 /// By their names.
-pub const TARGETS: [(&str, Target); 3] = [("manifest", manifest), ("msrvtt", msrvtt), ("table", table)];
+pub const TARGETS: [(&str, Target); 4] =
+    [("manifest", manifest), ("msrvtt", msrvtt), ("table", table), ("shards", shards)];
 
 fn written(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.join(name);
@@ -38,6 +39,25 @@ pub fn table(dir: &Path, bytes: &[u8]) {
                 assert!(key.unwrap_or(true), "a key is not its record's");
             }
         }
+    }
+}
+
+/// A tar shard, or after a first byte of 1 the index of one.
+pub fn shards(dir: &Path, bytes: &[u8]) {
+    let path = dir.join("s.tar");
+    let index = dir.join(".s.tar.index");
+    match bytes.split_first() {
+        // The index of a shard that is there is not believed further than its shard goes.
+        Some((1, index_bytes)) if path.exists() => drop(std::fs::write(&index, index_bytes)),
+        _ => {
+            drop(std::fs::remove_file(&index));
+            written(dir, "s.tar", bytes);
+        }
+    }
+    let config = SourceConfig { kind: Some(SourceKind::Webdataset), ..SourceConfig::new(&path) };
+    let Ok(source) = open(&config) else { return };
+    for i in 0..source.len().min(100) {
+        let _ = (source.key(i), source.record(i));
     }
 }
 

@@ -37,6 +37,11 @@ pub trait Source: Debug + Send + Sync {
         1
     }
 
+    /// What should be known of it though it is no error, a line each: what was passed over, what was lost.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// None.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -137,6 +142,18 @@ impl Part {
     /// None.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The source's sum, and which of its records these are.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub fn sum(&self) -> Result<String> {
+        let mut sum = unisono_files::Sum::default();
+        sum.part(self.source.sum()?.as_bytes());
+        sum.part(&(self.len() as u64).to_le_bytes());
+        self.rows.iter().flat_map(|rows| rows.iter()).for_each(|row| sum.update(&row.to_le_bytes()));
+        Ok(sum.letters())
     }
 
     /// The number of a record in its source.

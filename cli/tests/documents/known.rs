@@ -82,6 +82,11 @@ pub const KNOWN: &[(&str, Expected)] = &[
         "unisono data inspect DATA.jsonl --check-files",
         Runs(|_, f| all(&f.stdout, &["split", "images", "every file opens"])),
     ),
+    (
+        "unisono data pack --shard-size",
+        Runs(|p, _| has(p, "PACKED/index.json").and(has(p, "PACKED/shard-00000.tar"))),
+    ),
+    ("unisono data pack --split", Runs(|p, f| all(&f.stdout, &["TRAIN: "]).and(has(p, "TRAIN/index.json")))),
     ("unisono data inspect", Runs(|_, f| all(&f.stdout, &["split", "images", "every file is there"]))),
     ("unisono doctor", Runs(|_, f| all(&f.stdout, &["libtorch", "ffmpeg", "cache"]))),
     ("ffmpeg -i film.mkv", Otherwise(chapters)),

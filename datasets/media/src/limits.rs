@@ -267,7 +267,11 @@ impl Written {
 fn count_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     count(&Written::deserialize(from)?.text()).map(Some).map_err(serde::de::Error::custom)
 }
-fn bytes_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+/// [`bytes`] in a recipe, or a plain number of them.
+///
+/// # Errors
+/// As [`bytes`].
+pub fn bytes_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     bytes(&Written::deserialize(from)?.text()).map(Some).map_err(serde::de::Error::custom)
 }
 fn seconds_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {

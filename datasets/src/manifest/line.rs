@@ -149,7 +149,7 @@ fn string(map: &mut Map<String, Value>, key: &str) -> Parsed<Option<String>> {
 /// Longest moment that anyone writes.
 const MOMENT: usize = 64;
 
-fn moment(map: &mut Map<String, Value>, key: &str) -> Parsed<Option<Time>> {
+pub(crate) fn moment(map: &mut Map<String, Value>, key: &str) -> Parsed<Option<Time>> {
     let text = match map.shift_remove(key) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text,

@@ -1,17 +1,19 @@
 //! What is said of a source.
 
 use super::Columns;
+use crate::shards::KeyEnds;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use unisono_media::limits;
 
 /// Where records come from. In a recipe a path, a list of paths, or a table:
 ///
 /// ```toml
 /// source = "cc3m/{00000..00331}.tar"
-/// source = { path = "cc3m", type = "manifest", columns = { text = ["caption"] } }
+/// source = { path = "cc3m", type = "webdataset", columns = { text = ["caption"] } }
 /// ```
 ///
 /// A path may have ranges (`{000..331}`), choices (`{train,val}`) and wildcards (`*`, `?`) in it.
@@ -28,6 +30,10 @@ pub struct SourceConfig {
     /// The folder in which the media of a table or a named data set lie; without it they lie where they are published to lie beside its
     /// files.
     pub media: Option<PathBuf>,
+    /// Where keys end in the names of tar shards' members.
+    pub key_ends: KeyEnds,
+    /// Most bytes that a compressed shard may become, instead of a multiple of what it has.
+    pub max_unpacked: Option<u64>,
 }
 
 impl SourceConfig {
@@ -73,11 +79,14 @@ pub enum SourceKind {
     Folder,
     /// MSR-VTT's own files ([`crate::msrvtt`]).
     MsrVtt,
+    /// Tar shards in WebDataset's convention ([`crate::shards`]).
+    Webdataset,
 }
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Manifest, Self::Table, Self::Folder, Self::MsrVtt];
+    pub const ALL: [Self; 5] =
+        [Self::Manifest, Self::Webdataset, Self::Table, Self::Folder, Self::MsrVtt];
 
     /// As a recipe writes it.
     pub fn name(self) -> &'static str {
@@ -86,6 +95,7 @@ impl SourceKind {
             Self::Table => "table",
             Self::Folder => "folder",
             Self::MsrVtt => "msr-vtt",
+            Self::Webdataset => "webdataset",
         }
     }
 }
@@ -120,6 +130,14 @@ struct Table {
     group_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     media: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    key_ends: KeyEnds,
+    #[serde(default, deserialize_with = "limits::bytes_or_text", skip_serializing_if = "Option::is_none")]
+    max_unpacked: Option<u64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,8 +170,9 @@ impl Serialize for SourceConfig {
         if *self == (Self { paths: self.paths.clone(), ..Self::default() }) {
             return Paths::from(self.paths.as_slice()).serialize(serializer);
         }
-        let Self { paths, kind, columns, group_by, media } = self.clone();
-        Table { path: paths.as_slice().into(), kind, columns, group_by, media }.serialize(serializer)
+        let Self { paths, kind, columns, group_by, media, key_ends, max_unpacked } = self.clone();
+        let path = paths.as_slice().into();
+        Table { path, kind, columns, group_by, media, key_ends, max_unpacked }.serialize(serializer)
     }
 }
 
@@ -180,9 +199,10 @@ impl<'de> Deserialize<'de> for SourceConfig {
 
             // By hand: of an untagged enum the message would be that nothing fits, whatever is wrong in the table.
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<SourceConfig, A::Error> {
-                let Table { path, kind, columns, group_by, media } =
+                let Table { path, kind, columns, group_by, media, key_ends, max_unpacked } =
                     Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(SourceConfig { paths: path.into(), kind, columns, group_by, media })
+                let paths = path.into();
+                Ok(SourceConfig { paths, kind, columns, group_by, media, key_ends, max_unpacked })
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -9,6 +9,7 @@ pub use config::{SourceConfig, SourceKind};
 
 use crate::lines::{LARGE, Lined};
 use crate::manifest::JsonLines;
+use crate::shards::{self, KeyEnds, TarShards};
 use crate::table::{Table, is_table};
 use crate::{Error, Manifest, Result, Source, folder, msrvtt};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub fn open(config: &SourceConfig) -> Result<Arc<dyn Source>> {
             let path = one(&paths, kind)?;
             Ok(Arc::new(Manifest { path: path.into(), records: msrvtt::open(path)? }))
         }
+        SourceKind::Webdataset => Ok(Arc::new(TarShards::open(&paths, config)?)),
     }
 }
 
@@ -51,6 +53,7 @@ fn manifest(path: &Path) -> Result<Arc<dyn Source>> {
 /// The kind that paths have by their names and contents.
 fn seen(paths: &[PathBuf]) -> SourceKind {
     match paths.first() {
+        Some(path) if shards::is_shard(path) => SourceKind::Webdataset,
         Some(path) if msrvtt::is_msrvtt(path) => SourceKind::MsrVtt,
         Some(path) if path.is_dir() => SourceKind::Folder,
         Some(path) if is_table(path) => SourceKind::Table,
@@ -60,12 +63,16 @@ fn seen(paths: &[PathBuf]) -> SourceKind {
 
 /// Refuses what is said of a source and means nothing for its kind.
 fn fits(config: &SourceConfig, paths: &[PathBuf], kind: SourceKind) -> Result<()> {
-    let table = kind == SourceKind::Table;
-    if !table && kind != SourceKind::Folder {
+    let (table, tar) = (kind == SourceKind::Table, kind == SourceKind::Webdataset);
+    if matches!(kind, SourceKind::Manifest | SourceKind::MsrVtt) {
         config.columns.unused(paths, kind)?;
     }
-    let said =
-        [("group_by", config.group_by.is_some() && !table), ("media", config.media.is_some() && !table)];
+    let said = [
+        ("group_by", config.group_by.is_some() && !table),
+        ("media", config.media.is_some() && !table),
+        ("key_ends", config.key_ends != KeyEnds::default() && !tar),
+        ("max_unpacked", config.max_unpacked.is_some() && !tar),
+    ];
     match said.into_iter().find(|(_, wrong)| *wrong) {
         None => Ok(()),
         Some((name, _)) => Err(Error::Options(format!(
