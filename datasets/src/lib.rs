@@ -8,8 +8,10 @@
 //! knows of models. Randomness is a pure function of (seed, epoch, sample, purpose), see [`rng`]: a batch is the same
 //! on one worker and on twenty, and a resumed training needs the step number only.
 
+mod arrow;
 pub mod augment;
 pub mod cache;
+mod columnar;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -17,12 +19,15 @@ pub mod loader;
 pub mod manifest;
 pub mod msrvtt;
 mod open;
+mod parquet;
 mod plain;
 mod record;
 pub mod rng;
 pub mod sample;
 pub mod sampler;
 pub mod source;
+mod tables;
+pub mod vectors;
 pub mod words;
 
 pub use error::{Error, Result};
@@ -32,3 +37,4 @@ pub use open::{Columns, Names, SourceConfig, SourceKind, open};
 pub use record::Record;
 pub use sampler::{Draw, Sampler, Share};
 pub use source::{Key, Part, Source};
+pub use tables::reopened;

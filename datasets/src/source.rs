@@ -37,6 +37,11 @@ pub trait Source: Debug + Send + Sync {
         1
     }
 
+    /// What whoever uses the records should know of how they were read, a line each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// None.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -44,16 +44,22 @@ impl SourceConfig {
 pub enum SourceKind {
     /// JSON Lines, or MSR-VTT's own files ([`crate::Manifest`]).
     Manifest,
+    /// Parquet files, as Hugging Face's hub has them.
+    Parquet,
+    /// What `datasets.save_to_disk` writes.
+    Arrow,
 }
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Manifest];
+    pub const ALL: [Self; 3] = [Self::Manifest, Self::Parquet, Self::Arrow];
 
     /// As a recipe writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
         }
     }
 }

@@ -7,7 +7,7 @@ mod paths;
 pub use columns::{Columns, Names};
 pub use config::{SourceConfig, SourceKind};
 
-use crate::{Error, Manifest, Result, Source};
+use crate::{Error, Manifest, Result, Source, tables};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,12 +23,19 @@ pub fn open(config: &SourceConfig) -> Result<Arc<dyn Source>> {
             config.columns.unused(&paths, kind)?;
             Ok(Arc::new(Manifest::load(one(&paths, kind)?)?))
         }
+        SourceKind::Arrow => Ok(Arc::new(tables::arrow(&paths, &config.columns)?)),
+        SourceKind::Parquet => Ok(Arc::new(tables::parquet(&paths, &config.columns)?)),
     }
 }
 
 /// The kind that paths have by their names and contents.
-fn seen(_paths: &[PathBuf]) -> SourceKind {
-    SourceKind::Manifest
+fn seen(paths: &[PathBuf]) -> SourceKind {
+    let Some(first) = paths.first() else { return SourceKind::Manifest };
+    match () {
+        () if tables::is_arrow(first) => SourceKind::Arrow,
+        () if tables::is_parquet(first) => SourceKind::Parquet,
+        () => SourceKind::Manifest,
+    }
 }
 
 /// The path of a kind that has only one.
