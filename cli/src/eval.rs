@@ -3,6 +3,7 @@
 mod args;
 mod check;
 
+use crate::source::config;
 use crate::{error::Error, out, style};
 use args::Args;
 use serde::Serialize;
@@ -45,7 +46,9 @@ struct Row<'a> {
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
     let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref() };
-    let manifest = Manifest::load(&args.data)?;
+    let source = config(args.data.clone(), args.data_type, &args.columns)?;
+    let mut unread = Vec::new();
+    let manifest = Manifest::of(&*unisono_datasets::open(&source)?, &mut unread);
     check::manifest(args, &manifest)?;
     let device = cuda::device(&args.device)?;
     let dir = crate::place::model(&args.model)?;
@@ -56,7 +59,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     if pairs.is_empty() {
         return Err(Error::Failed(format!(
             "{}: split {:?} has no two modalities that the model embeds ({})",
-            args.data.display(),
+            source.name(),
             args.split,
             model.embeds().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
         )));
@@ -70,10 +73,11 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let spoken = args.duration_control.as_ref().map(spoken).transpose()?;
     let mut rows = Vec::new();
     let mut named = BTreeSet::new();
+    name(&unread, &mut named);
     for (from, to) in pairs {
         let protocol = Retrieval {
             name: args.split.clone(),
-            manifest: args.data.clone(),
+            source: source.clone(),
             split: args.split.clone(),
             distractors: args.distractors.clone(),
             from,
@@ -124,7 +128,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         });
     }
     if rows.is_empty() {
-        return Err(Error::Failed(format!("{}: none of these pairs can be measured", args.data.display())));
+        return Err(Error::Failed(format!("{}: none of these pairs can be measured", source.name())));
     }
     if named.len() > NAMED {
         let more = style::count(named.len() - NAMED, "record");

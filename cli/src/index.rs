@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, show_progress};
 use crate::progress::Meter;
 use crate::texts::TextArgs;
+use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use serde_json::json;
 use std::cell::RefCell;
@@ -23,7 +24,7 @@ pub(crate) enum Command {
     Info(InfoArgs),
 }
 
-/// Embed files, folders, texts or a manifest into a searchable index
+/// Embed files, folders, texts or a source of records into a searchable index
 #[derive(clap::Args, Debug)]
 pub(crate) struct BuildArgs {
     /// Model directory, a training run's (its best checkpoint), or a hub id such as openai/clip-vit-base-patch32
@@ -36,6 +37,8 @@ pub(crate) struct BuildArgs {
     what: InputArgs,
     #[command(flatten)]
     texts: TextArgs,
+    #[command(flatten)]
+    window: WindowArg,
     #[command(flatten)]
     how: WorkArgs,
     /// Print a JSON summary
@@ -76,6 +79,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
         // What an index holds is found; what asks comes later.
         let mut embedder = args.how.load(dir, Some(Role::Document), device)?;
         args.texts.set(embedder.model_mut())?;
+        args.window.set(embedder.model_mut())?;
         missing.replace(args.texts.missing(embedder.model(), "documents"));
         Ok(embedder)
     };
@@ -102,7 +106,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     text +=
         &format!("self-check: {} embedded again, each found itself\n", style::count(report.checked, "item"));
     if report.repeated > 0 {
-        text += &format!("left out: {} that the manifest repeats\n", style::count(report.repeated, "item"));
+        text += &format!("left out: {} that the source repeats\n", style::count(report.repeated, "item"));
     }
     text += &recalls(report.recalls());
     out::print(&text)
@@ -134,9 +138,11 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         ("model", format!("{} ({})", header.model.path.display(), state(model))),
         ("sha256", header.model.sha256.clone()),
         ("prompt", prompt(header)),
+        ("window", "auto".to_owned()),
     ];
     lines.retain(|(name, _)| match *name {
         "skipped" => built.skipped > 0,
+        "window" => !header.model.window.is_whole(),
         "missing" => files.missing > 0,
         _ => true,
     });
@@ -152,9 +158,9 @@ fn contents(header: &Header) -> String {
 fn sources(header: &Header) -> String {
     let (inputs, texts) = (&header.built.inputs, header.built.texts());
     let mut parts = Vec::new();
-    if let Some(manifest) = &inputs.manifest {
+    if let Some(source) = &inputs.source {
         let split = inputs.split.as_ref().map(|s| format!(" (split {s})")).unwrap_or_default();
-        parts.push(format!("{}{split}", manifest.display()));
+        parts.push(format!("{}{split}", source.name()));
     }
     parts.extend(inputs.paths.iter().map(|p| p.display().to_string()));
     if texts > 0 {

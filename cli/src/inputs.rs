@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::limits::LimitArgs;
 use crate::precision::Asked;
 use crate::progress::{Meter, Unit};
+use crate::source::SourceArgs;
 use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -15,17 +16,13 @@ use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, LeftOut, Modality, Prog
 #[derive(clap::Args, Debug)]
 pub(crate) struct InputArgs {
     /// Images, audio files, videos, and folders with all that lies below them (hidden files are passed over); - reads lines of text
-    #[arg(value_name = "INPUT", required_unless_present_any = ["text", "manifest"])]
+    #[arg(value_name = "INPUT", required_unless_present_any = ["text", "data"])]
     pub(crate) inputs: Vec<PathBuf>,
     /// A text; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub(crate) text: Vec<String>,
-    /// A manifest (JSON Lines), or MSR-VTT's own JSON and CSV files: its records' images, audio files, videos and texts
-    #[arg(long, visible_alias = "data", value_name = "FILE")]
-    pub(crate) manifest: Option<PathBuf>,
-    /// Only the manifest's records of this split
-    #[arg(long, value_name = "NAME", requires = "manifest")]
-    pub(crate) split: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Only this modality: text, image, audio or video; may be given several times [default: all that the model takes]
     #[arg(long, value_name = "MODALITY")]
     pub(crate) modality: Vec<Modality>,
@@ -45,8 +42,8 @@ impl InputArgs {
         }
         Ok(Inputs {
             videos: false,
-            manifest: self.manifest.clone(),
-            split: self.split.clone(),
+            source: self.source.get()?,
+            split: self.source.split.clone(),
             paths,
             texts,
             modalities: self.modality.clone(),

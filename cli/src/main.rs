@@ -21,6 +21,7 @@ mod progress;
 mod report;
 mod scenes;
 mod search;
+mod source;
 mod stdin;
 mod style;
 mod texts;
@@ -28,6 +29,7 @@ mod train;
 mod understand;
 #[cfg(test)]
 mod walk;
+mod window;
 
 use clap::{Parser, Subcommand};
 use error::Error;

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use unisono_files::Budget;
 
 use crate::source::{self, Source};
-use crate::{Error, Record, Result, msrvtt, plain};
+use crate::{Error, Record, Result, Skip, msrvtt, plain};
 use unisono_files::write_atomic;
 use unisono_media::{Blob, address};
 
@@ -86,6 +86,18 @@ impl Manifest {
             return Err(Error::Manifest { path: path.to_path_buf(), line: 1, message });
         }
         Ok(Self { path: path.to_path_buf(), records })
+    }
+
+    /// All records of a source in memory; those that cannot be read are `skipped`.
+    pub fn of(source: &dyn Source, skipped: &mut Vec<Skip>) -> Self {
+        let read = |index| match source.record(index) {
+            Ok(record) => Some(record.into_owned()),
+            Err(e) => {
+                skipped.push(Skip { id: format!("record {index}"), reason: e.to_string() });
+                None
+            }
+        };
+        Self { path: source.path().to_owned(), records: (0..source.len()).filter_map(read).collect() }
     }
 
     /// The records of one split, in the file's order.

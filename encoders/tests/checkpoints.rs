@@ -2,28 +2,14 @@
 //! vectors and projected vectors.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::path::{Path, PathBuf};
+use support::{Golden, checkpoint, copy, copy_folder, distance, fixtures, golden};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::clips::Clips;
 use unisono_encoders::export::{self, Format};
 use unisono_encoders::{Gathered, Modality, Mode, Model, Precision, TowerOutput, families};
-use unisono_nn::tensors;
-
-fn fixtures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checkpoints")
-}
-
-type Golden = BTreeMap<String, Tensor>;
-
-fn golden(dir: &Path) -> Golden {
-    tensors::read(&dir.join("golden.safetensors")).unwrap().0
-}
-
-fn distance(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.size(), b.size());
-    (a - b).abs().max().double_value(&[])
-}
 
 /// The largest difference, before normalisation; tokens where they are real.
 fn compare(model: &Model, m: Modality, out: &TowerOutput, golden: &Golden, rows: Option<i64>) -> f64 {
@@ -117,7 +103,8 @@ fn check(dir: &Path, prepared: bool) -> Vec<(String, f64)> {
 
 #[test]
 fn every_family_gives_the_vectors_of_its_library() {
-    let mut dirs: Vec<PathBuf> = std::fs::read_dir(fixtures()).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut dirs: Vec<PathBuf> =
+        std::fs::read_dir(fixtures().join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
     dirs.sort();
     let one = |d: &PathBuf| [check(d, false), check(d, true)].concat();
     let found: Vec<(String, f64)> = dirs.iter().filter(|d| d.is_dir()).flat_map(one).collect();
@@ -131,7 +118,7 @@ fn every_family_gives_the_vectors_of_its_library() {
 
 /// The largest golden difference that the page of a fixture's family states.
 fn promised(fixture: &str) -> f64 {
-    let family = families::family(&fixtures().join(fixture)).unwrap();
+    let family = families::family(&checkpoint(fixture)).unwrap();
     let page = match family.as_str() {
         alone if alone.starts_with("siglip") => "siglip",
         alone if alone.starts_with("clip_") => "clip",
@@ -151,7 +138,7 @@ fn promised(fixture: &str) -> f64 {
 }
 
 fn load(name: &str) -> (Model, Golden) {
-    let dir = fixtures().join(name);
+    let dir = checkpoint(name);
     (Model::load(&dir, Device::Cpu).unwrap(), golden(&dir))
 }
 
@@ -241,17 +228,7 @@ fn what_is_wrong_with_a_checkpoint_is_said_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let copy = |name: &str| {
         let to = dir.path().join(name);
-        std::fs::create_dir_all(&to).unwrap();
-        for entry in std::fs::read_dir(fixtures().join(name)).unwrap() {
-            let from = entry.unwrap().path();
-            let at = to.join(from.file_name().unwrap());
-            if from.is_file() {
-                std::fs::copy(&from, at).unwrap();
-            } else {
-                std::fs::create_dir_all(&at).unwrap();
-                std::fs::copy(from.join("config.json"), at.join("config.json")).unwrap();
-            }
-        }
+        copy_folder(&checkpoint(name), &to);
         to
     };
     let refused = |at: &Path, words: &[&str]| {
@@ -351,16 +328,12 @@ fn marks() -> serde_json::Value {
 
 #[test]
 fn exported_tokenizers_pad_with_a_special_token_and_are_named() {
-    for (checkpoint, format, file) in [
+    for (name, format, file) in [
         ("clip-quick", Format::HfClip, "config.json"),
         ("clip-quick", Format::OpenClip, "open_clip_config.json"),
         ("openclip", Format::OpenClip, "open_clip_config.json"),
     ] {
-        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for entry in std::fs::read_dir(fixtures().join(checkpoint)).unwrap() {
-            let path = entry.unwrap().path();
-            std::fs::copy(&path, from.path().join(path.file_name().unwrap())).unwrap();
-        }
+        let (from, to) = (copy(&checkpoint(name)), tempfile::tempdir().unwrap());
         std::fs::write(from.path().join("tokenizer.json"), marks().to_string()).unwrap();
         let model = Model::load(from.path(), Device::Cpu).unwrap();
         export::write(&model, to.path(), format).unwrap();
@@ -372,7 +345,7 @@ fn exported_tokenizers_pad_with_a_special_token_and_are_named() {
         let text = &read(file)["model_cfg"]["text_cfg"];
         if format == Format::OpenClip {
             assert_eq!(text["hf_tokenizer_name"], ".");
-            let clean = if checkpoint == "openclip" { "lower" } else { "whitespace" };
+            let clean = if name == "openclip" { "lower" } else { "whitespace" };
             assert_eq!(text["tokenizer_kwargs"]["clean"], clean);
         }
         let again = Model::load(to.path(), Device::Cpu).unwrap();

@@ -1,33 +1,21 @@
 //! Classifiers against the library that wrote them (fixtures/heads.py): the same tensors give the same numbers, and labels mean what they mean there.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::Path;
+use support::{Golden, checkpoint, distance, golden};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{ClassifierInput, Score};
 use unisono_encoders::export::{self, Format};
 use unisono_encoders::{Input, Modality, Mode, Model, Precision};
-use unisono_nn::tensors;
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checkpoints").join(name)
-}
-
-fn golden(name: &str) -> BTreeMap<String, Tensor> {
-    tensors::read(&fixture(name).join("golden.safetensors")).unwrap().0
-}
 
 fn load(name: &str) -> Model {
-    Model::load(&fixture(name), Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"))
-}
-
-fn distance(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.size(), b.size());
-    (a - b).abs().max().double_value(&[])
+    Model::load(&checkpoint(name), Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 /// `[3, K]`.
-fn logits(model: &Model, g: &BTreeMap<String, Tensor>) -> Tensor {
+fn logits(model: &Model, g: &Golden) -> Tensor {
     tch::no_grad(|| {
         if let Some(mel) = g.get("in.mel") {
             let lengths = Tensor::full([3], mel.size()[1], (Kind::Int64, Device::Cpu));
@@ -61,7 +49,7 @@ const LABELS: [&str; 6] =
 fn numbers_and_probabilities_are_the_librarys() {
     for (kind, input, score, count) in HEADS {
         let name = format!("head-{kind}");
-        let (mut model, g) = (load(&name), golden(&name));
+        let (mut model, g) = (load(&name), golden(&checkpoint(&name)));
         let classifier = model.classifier().unwrap().clone();
         let audio = kind.starts_with("ast");
         assert_eq!(classifier.modality, if audio { Modality::Audio } else { Modality::Image });
@@ -84,7 +72,7 @@ fn numbers_and_probabilities_are_the_librarys() {
 #[test]
 fn a_saved_model_keeps_its_classifier() {
     for name in ["head-dinov2", "head-ast-several"] {
-        let (model, g, dir) = (load(name), golden(name), tempfile::tempdir().unwrap());
+        let (model, g, dir) = (load(name), golden(&checkpoint(name)), tempfile::tempdir().unwrap());
         export::write(&model, dir.path(), Format::Unisono).unwrap();
         let again = Model::load(dir.path(), Device::Cpu).unwrap();
         assert_eq!(again.classifier(), model.classifier());
@@ -115,13 +103,10 @@ fn images_of_several_shapes_are_classified_as_each_alone() {
 
 /// A copy of a checkpoint with its configuration changed.
 fn changed(dir: &Path, change: impl Fn(&mut serde_json::Value)) -> Result<Model, String> {
-    for name in ["model.safetensors", "preprocessor_config.json"] {
-        std::fs::copy(fixture("head-vit").join(name), dir.join(name)).unwrap();
+    for name in ["model.safetensors", "preprocessor_config.json", "config.json"] {
+        std::fs::copy(checkpoint("head-vit").join(name), dir.join(name)).unwrap();
     }
-    let mut config: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(fixture("head-vit/config.json")).unwrap()).unwrap();
-    change(&mut config);
-    std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
+    support::change(&dir.join("config.json"), change);
     Model::load(dir, Device::Cpu).map_err(|e| e.to_string())
 }
 

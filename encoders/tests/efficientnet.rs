@@ -1,10 +1,12 @@
 //! Nets of inverted bottlenecks against the libraries that wrote them (fixtures/efficientnet.py), and what a tower of convolutions keeps to.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod support;
+
 use image::RgbImage;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use support::{Golden, checkpoint, copy, distance, golden};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{
     Activation, EfficientNetConfig, Padding, ProjectionConfig, Size, StageConfig,
@@ -21,31 +23,15 @@ const NETS: [(&str, usize); 5] = [
     ("efficientnet-fork", 5),
 ];
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checkpoints").join(name)
-}
-
-fn load(name: &str) -> (Model, BTreeMap<String, Tensor>) {
-    let golden = tensors::read(&fixture(name).join("golden.safetensors")).unwrap().0;
-    (Model::load(&fixture(name), Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}")), golden)
-}
-
-fn distance(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.size(), b.size());
-    (a - b).abs().max().double_value(&[])
+fn load(name: &str) -> (Model, Golden) {
+    let dir = checkpoint(name);
+    (Model::load(&dir, Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}")), golden(&dir))
 }
 
 /// A changed copy of a fixture.
 fn changed(name: &str, change: impl Fn(&mut Value)) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(fixture(name)).unwrap() {
-        let from = entry.unwrap().path();
-        std::fs::copy(&from, dir.path().join(from.file_name().unwrap())).unwrap();
-    }
-    let path = dir.path().join("config.json");
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    change(&mut config);
-    std::fs::write(path, config.to_string()).unwrap();
+    let dir = copy(&checkpoint(name));
+    support::change(&dir.path().join("config.json"), change);
     dir
 }
 
@@ -111,7 +97,7 @@ fn every_key_that_timm_writes_is_read_or_listed_or_refused() {
     for name in ["efficientnet-tf", "efficientnet-fork"] {
         let mut all = Vec::new();
         let written: Value =
-            serde_json::from_slice(&std::fs::read(fixture(name).join("config.json")).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(checkpoint(name).join("config.json")).unwrap()).unwrap();
         paths("", &written, &mut all);
         all.extend(["/pretrained_cfg/label_offset", "/model_args/act_layer", "/more"].map(str::to_owned));
         for path in all {
@@ -147,7 +133,7 @@ fn what_is_wrong_is_said_by_its_name() {
     assert!(of("label_names", json!(["one"])).contains("label_names: expected 6 names"));
     // Another family's weights, weights that are cut short, a net whose last stage is missing.
     let dir = changed("efficientnet-lite", |_| ());
-    std::fs::copy(fixture("vit").join("model.safetensors"), dir.path().join("model.safetensors")).unwrap();
+    std::fs::copy(checkpoint("vit").join("model.safetensors"), dir.path().join("model.safetensors")).unwrap();
     assert!(refused(dir.path()).contains("conv_stem.weight: expected a convolution"));
     let dir = changed("efficientnet-fork", |_| ());
     let path = dir.path().join("pytorch_model.bin");

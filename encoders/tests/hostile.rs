@@ -1,11 +1,14 @@
 //! Model folders that strangers made to cost memory, time or the process: each is refused in one line that names what is wrong.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod support;
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::checkpoint;
 use tch::Device;
 use unisono_encoders::{families, fuzzing};
 
@@ -15,18 +18,7 @@ fn root() -> PathBuf {
 
 /// A copy of a golden checkpoint, to be changed.
 fn copy(name: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    copy_folder(&root().join("fixtures/checkpoints").join(name), dir.path());
-    dir
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let from = entry.unwrap().path();
-        let to = to.join(from.file_name().unwrap());
-        if from.is_dir() { copy_folder(&from, &to) } else { fs::copy(&from, to).map(|_| ()).unwrap() }
-    }
+    support::copy(&checkpoint(name))
 }
 
 fn refused(dir: &Path) -> String {

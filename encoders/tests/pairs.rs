@@ -1,6 +1,8 @@
 //! Scorers of pairs of texts against the library that wrote them (fixtures/heads.py): the same ids, segments and numbers.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod support;
+
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -134,15 +136,8 @@ fn what_is_no_pair_or_no_scorer_is_refused() {
 
 /// A copy of a scorer with one of its files changed.
 fn changed(name: &str, file: &str, change: impl Fn(&mut serde_json::Value)) -> Result<Model, String> {
-    let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(fixture(name)).unwrap() {
-        let from = entry.unwrap().path();
-        std::fs::copy(&from, dir.path().join(from.file_name().unwrap())).unwrap();
-    }
-    let path = dir.path().join(file);
-    let mut value: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    change(&mut value);
-    std::fs::write(&path, value.to_string()).unwrap();
+    let dir = support::copy(&fixture(name));
+    support::change(&dir.path().join(file), change);
     Model::load(dir.path(), Device::Cpu).map_err(|e| e.to_string())
 }
 

@@ -1,20 +1,21 @@
 //! What int8 promises: an embedding is the same, bit for bit, alone and in any batch.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod support;
+
 use image::{Rgb, RgbImage};
+use support::processors;
 use tch::{Device, Tensor};
 use unisono_encoders::config::{
     Activation, ModelConfig, NormPlace, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig,
     TransformerConfig, VitConfig,
 };
-use unisono_encoders::{Input, Model, Precision, Processors};
-use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
+use unisono_encoders::{Input, Model, Precision};
 
 /// Three towers with heads of `head` numbers, the text tower as `change` has it.
 fn model(head: i64, change: impl FnOnce(&mut TextConfig)) -> Model {
     let blocks = || TransformerConfig::new(3 * head, 2, 3);
     let patch = |size| StemConfig::Patch { size, stride: None };
-    let tokenizer = train_tokenizer(["a red bus"].iter(), 300, Vocabulary::Bpe).unwrap();
     let mut text = TextConfig::new(300, 80, blocks());
     change(&mut text);
     let image = VitConfig {
@@ -42,11 +43,7 @@ fn model(head: i64, change: impl FnOnce(&mut TextConfig)) -> Model {
         audio: Some(audio.into()),
         ..ModelConfig::new(20)
     };
-    let processors = Processors {
-        text: Some(TextProcessor::new(tokenizer, 80, 300).unwrap()),
-        image: Some(ImageProcessor::new(32)),
-        audio: Some(LogMel::new(MelConfig::speech(8, 320)).unwrap()),
-    };
+    let processors = processors(&config);
     let mut model = Model::new(config, processors, 5, Device::Cpu).unwrap();
     model.prepare(Precision::Int8).unwrap();
     model

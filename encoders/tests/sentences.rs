@@ -1,35 +1,24 @@
 //! Layouts of sentence-transformers (fixtures/sentences.py): texts and images, from their words on, get the vectors that the library's `encode` gives.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod support;
+
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::fixtures;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{Input, Model, Precision, Prompt, Role, families};
 use unisono_media::Blob;
 use unisono_nn::tensors;
 use unisono_processors::{Medium, Prepared};
 
-fn fixtures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
-}
-
 fn folder(name: &str) -> PathBuf {
     fixtures().join("sentences").join(name)
 }
 
 fn copy(name: &str) -> tempfile::TempDir {
-    fn into(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let from = entry.unwrap().path();
-            let to = to.join(from.file_name().unwrap());
-            if from.is_dir() { into(&from, &to) } else { assert!(fs::copy(&from, to).is_ok()) }
-        }
-    }
-    let dir = tempfile::tempdir().unwrap();
-    into(&folder(name), dir.path());
-    dir
+    support::copy(&folder(name))
 }
 
 fn json(path: &Path) -> Value {

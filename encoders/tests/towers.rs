@@ -1,59 +1,30 @@
 //! The towers against plain PyTorch (fixtures/towers.py), and their invariances.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod support;
+
+use support::{Golden, distance, fixtures, processors};
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::{Modality, Mode, Model, ModelConfig, Processors, TowerOutput};
+use unisono_encoders::{Modality, Mode, Model, ModelConfig, TowerOutput};
 use unisono_nn::tensors;
-use unisono_processors::{ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer};
 
-fn fixtures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/towers")
-}
-
-fn processors(c: &ModelConfig) -> Processors {
-    Processors {
-        text: c.text.as_ref().map(|t| {
-            let tokenizer = train_tokenizer(["a b", "c"].into_iter(), 260, Vocabulary::Bpe).unwrap();
-            TextProcessor::new(tokenizer, t.context_length as usize, t.vocab_size).unwrap()
-        }),
-        image: c.image.as_ref().map(|i| ImageProcessor::new(i.size().sides[0] as u32)),
-        audio: c
-            .audio
-            .as_ref()
-            .map(|a| LogMel::new(MelConfig::speech(a.most()[1] as usize, a.most()[0] as usize)).unwrap()),
-    }
-}
-
-fn model(tag: &str) -> (Model, BTreeMap<String, Tensor>) {
-    let text = std::fs::read_to_string(fixtures().join(format!("{tag}.json"))).unwrap();
+fn model(tag: &str) -> (Model, Golden) {
+    let text = std::fs::read_to_string(fixtures().join("towers").join(format!("{tag}.json"))).unwrap();
     let config: ModelConfig = serde_json::from_str(&text).unwrap();
     let processors = processors(&config);
     let model = Model::new(config, processors, 1, Device::Cpu).unwrap();
-    let (all, _) = tensors::read(&fixtures().join("golden.safetensors")).unwrap();
+    let (all, _) = tensors::read(&fixtures().join("towers").join("golden.safetensors")).unwrap();
     let of = |prefix: String| {
         let strip =
             move |(n, t): (&String, &Tensor)| Some((n.strip_prefix(&prefix)?.to_owned(), t.shallow_clone()));
-        all.iter().filter_map(strip).collect::<BTreeMap<String, Tensor>>()
+        all.iter().filter_map(strip).collect::<Golden>()
     };
     model.params().copy_from(&of(format!("{tag}.weight."))).unwrap();
     (model, of(format!("{tag}.")))
 }
 
-fn distance(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!(a.size(), b.size());
-    (a - b).abs().max().double_value(&[])
-}
-
 /// Tokens where they are real, pooled vectors, unit vectors: each within 1e-5.
-fn compare(
-    name: &str,
-    model: &Model,
-    modality: Modality,
-    out: &TowerOutput,
-    golden: &BTreeMap<String, Tensor>,
-) {
+fn compare(name: &str, model: &Model, modality: Modality, out: &TowerOutput, golden: &Golden) {
     let want = |what: &str| &golden[&format!("out.{modality}.{what}")];
     let real = match &out.mask {
         Some(m) => m.to_kind(Kind::Float).unsqueeze(-1),

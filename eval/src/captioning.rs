@@ -7,8 +7,7 @@ use crate::side::{Embedded, Reading, Side, images, spectrograms};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use unisono_datasets::{Record, Skip, Source};
+use unisono_datasets::{Record, Skip, Source, SourceConfig};
 use unisono_encoders::{Modality, Model};
 use unisono_fusion::{FusionModel, Generation, Sequence};
 use unisono_media::Blob;
@@ -20,8 +19,8 @@ use unisono_processors::Prepared;
 pub struct Captioning {
     /// Name in tables.
     pub name: String,
-    /// The manifest.
-    pub manifest: PathBuf,
+    /// Where its records come from.
+    pub source: SourceConfig,
     /// The split whose items are captioned.
     pub split: String,
     /// Images or audio files.

@@ -7,8 +7,7 @@ use crate::retrieval::{Retrieval, RetrievalTask};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::Path;
-use unisono_datasets::{Skip, Source};
+use unisono_datasets::{Skip, Source, SourceConfig};
 use unisono_encoders::Model;
 use unisono_fusion::FusionModel;
 
@@ -66,11 +65,11 @@ impl Protocol {
         }
     }
 
-    /// The manifest whose records it is about.
-    pub fn manifest(&self) -> &Path {
+    /// Where the records come from that it is about.
+    pub fn source(&self) -> &SourceConfig {
         match self {
-            Self::Retrieval(p) => &p.manifest,
-            Self::Captioning(p) => &p.manifest,
+            Self::Retrieval(p) => &p.source,
+            Self::Captioning(p) => &p.source,
         }
     }
 
@@ -161,11 +160,11 @@ mod tests {
 
     #[test]
     fn protocols_are_written_as_recipes_state_them() {
-        let json = r#"{"kind":"retrieval","name":"a","manifest":"m","split":"val","from":"text","to":"image","captions":"first"}"#;
+        let json = r#"{"kind":"retrieval","name":"a","source":"m","split":"val","from":"text","to":"image","captions":"first"}"#;
         let protocol: Protocol = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&protocol).unwrap(), json);
         assert_eq!((protocol.name(), protocol.kind()), ("a", "retrieval"));
-        let json = r#"{"kind":"captioning","name":"b","manifest":"m","split":"val","from":"image"}"#;
+        let json = r#"{"kind":"captioning","name":"b","source":"m","split":"val","from":"image"}"#;
         let protocol: Protocol = serde_json::from_str(json).unwrap();
         assert_eq!((protocol.kind(), protocol.metrics().0), ("captioning", "cider_d"));
         for (json, says) in [
@@ -179,8 +178,8 @@ mod tests {
     #[test]
     fn every_metric_has_a_name_for_people() {
         for protocol in [
-            r#"{"kind":"retrieval","name":"a","manifest":"m","split":"val","from":"text","to":"image"}"#,
-            r#"{"kind":"captioning","name":"b","manifest":"m","split":"val","from":"image"}"#,
+            r#"{"kind":"retrieval","name":"a","source":"m","split":"val","from":"text","to":"image"}"#,
+            r#"{"kind":"captioning","name":"b","source":"m","split":"val","from":"image"}"#,
         ] {
             let protocol: Protocol = serde_json::from_str(protocol).unwrap();
             let (primary, all) = protocol.metrics();

@@ -5,7 +5,7 @@
 mod tiny;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use unisono_datasets::Manifest;
 use unisono_encoders::Modality;
 use unisono_eval::captioning::{Captioning, CaptioningTask};
@@ -40,7 +40,7 @@ fn manifest(dir: &Path) -> Manifest {
 }
 
 fn protocol(more: &str) -> Captioning {
-    let json = format!(r#"{{"name":"c","manifest":"m","split":"val","from":"image"{more}}}"#);
+    let json = format!(r#"{{"name":"c","source":"m","split":"val","from":"image"{more}}}"#);
     serde_json::from_str(&json).unwrap()
 }
 
@@ -111,6 +111,6 @@ fn what_cannot_be_captioned_is_said_in_a_line() {
     assert!(said(text).contains("from = \"image\" or \"audio\", found text"));
     let none = Captioning { split: "test".into(), ..protocol("") };
     assert_eq!(said(none), "captions c: split \"test\" has no image with a caption");
-    let none = Captioning { manifest: PathBuf::from("m"), lang: vec!["fr".into()], ..protocol("") };
+    let none = Captioning { source: "m".into(), lang: vec!["fr".into()], ..protocol("") };
     assert!(said(none).contains("no image with a caption"));
 }

@@ -27,7 +27,7 @@ fn manifest(dir: &Path, lines: &[&str]) -> Manifest {
 fn protocol(from: Modality, to: Modality) -> Retrieval {
     Retrieval {
         name: "test".into(),
-        manifest: "m.jsonl".into(),
+        source: "m.jsonl".into(),
         split: "test".into(),
         distractors: Vec::new(),
         from,

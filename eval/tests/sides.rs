@@ -95,7 +95,7 @@ fn a_task_measures_again_and_again_and_says_what_it_is_over() {
     let dir = tempfile::tempdir().unwrap();
     let (m, model) = (manifest(dir.path()), tiny::model(7, &tiny::TOWERS));
     let models = Models { towers: &model, fusion: None };
-    let text = r#"{"kind":"retrieval","name":"t","manifest":"m","split":"test","from":"text","to":"image"}"#;
+    let text = r#"{"kind":"retrieval","name":"t","source":"m","split":"test","from":"text","to":"image"}"#;
     let task = protocol(text).task(&m, models, &Reading::default()).unwrap();
     assert_eq!((task.name(), task.to_string().as_str()), ("t", "150 text ask 150 image"));
     let mut skipped = Vec::new();
@@ -117,12 +117,12 @@ fn what_cannot_be_measured_is_known_at_once() {
     let said = |m: &Manifest, json: &str| {
         protocol(json).task(m, models, &Reading::default()).unwrap_err().to_string()
     };
-    let caption = r#"{"kind":"captioning","name":"c","manifest":"m","split":"test","from":"image"}"#;
+    let caption = r#"{"kind":"captioning","name":"c","source":"m","split":"test","from":"image"}"#;
     assert!(said(&m, caption).contains("towers write no captions"));
     // A folder that is not where it was: every file is missing.
     let mut gone = m.clone();
     gone.records.iter_mut().for_each(|r| r.image = Some("nowhere/p.png".into()));
-    let text = r#"{"kind":"retrieval","name":"t","manifest":"m","split":"test","from":"text","to":"image"}"#;
+    let text = r#"{"kind":"retrieval","name":"t","source":"m","split":"test","from":"text","to":"image"}"#;
     let line = said(&gone, text);
     assert!(line.contains("no image in split") && line.contains("nowhere/p.png"), "{line}");
     assert_eq!(Source::path(&gone), m.path);

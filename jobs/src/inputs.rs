@@ -1,16 +1,16 @@
-//! From files, folders, texts and a manifest to a list of items.
+//! From files, folders, texts and a source of records to a list of items.
 
 use crate::{Error, Item, Items, Result, Skip, kind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use unisono_datasets::{Manifest, Record};
+use unisono_datasets::{Key, Part, Record, SourceConfig};
 use unisono_encoders::Modality;
 use unisono_media::Blob;
 use unisono_media::video::Span;
 use walkdir::{DirEntry, WalkDir};
 
-/// What to embed, as a user says it. The items come in this order: the manifest's, those of `paths`, `texts`.
+/// What to embed, as a user says it. The items come in this order: the source's, those of `paths`, `texts`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Inputs {
@@ -18,10 +18,10 @@ pub struct Inputs {
     /// are items of their own where [`Modality::Video`] is wanted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub videos: bool,
-    /// A manifest (JSON Lines).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<PathBuf>,
-    /// Only the manifest's records of this split.
+    /// A source of records.
+    #[serde(alias = "manifest", skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceConfig>,
+    /// Only its records of this split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
     /// Files, and folders with all that lies below them.
@@ -99,15 +99,15 @@ impl Inputs {
     /// folder entered once, so that links cannot lead in circles.
     ///
     /// # Errors
-    /// A file or folder that is not there, a broken manifest, an empty split, a modality that the model lacks, or no item at all.
+    /// A file or folder that is not there, a broken source, an empty split, a modality that the model lacks, or no item at all.
     pub fn list(&self, has: &[Modality]) -> Result<Listing> {
         if let Some(missing) = self.modalities.iter().find(|m| !has.contains(m)) {
             return Err(Error::Input(format!("this model has no {missing} tower; it has: {}", names(has))));
         }
         let wanted: &[Modality] = if self.modalities.is_empty() { has } else { &self.modalities };
         let mut listing = Listing::default();
-        if let Some(path) = &self.manifest {
-            self.list_manifest(path, wanted, &mut listing)?;
+        if let Some(config) = &self.source {
+            self.list_source(config, wanted, &mut listing)?;
         }
         for path in &self.paths {
             list_path(path, wanted, self.videos, &mut listing)?;
@@ -126,23 +126,26 @@ impl Inputs {
         Ok(listing)
     }
 
-    fn list_manifest(&self, path: &Path, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
-        let manifest = Manifest::load(path)?;
-        let records: Vec<&Record> = match &self.split {
-            Some(split) => manifest.split(split),
-            None => manifest.records.iter().collect(),
-        };
+    fn list_source(&self, config: &SourceConfig, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
+        let source = unisono_datasets::open(config)?;
+        let of_split = |key: &Key| self.split.is_none() || key.split == self.split.as_deref();
+        let records = Part::of(source.clone(), of_split)?;
         if records.is_empty() {
             let splits: Vec<String> =
-                manifest.splits().into_iter().map(|(name, n)| format!("{name} ({n})")).collect();
+                source.splits().into_iter().map(|(name, n)| format!("{name} ({n})")).collect();
             let split = self.split.as_deref().unwrap_or_default();
             return Err(Error::format(
-                path,
+                source.path(),
                 format!("no record of split {split:?}; it has: {}", splits.join(", ")),
             ));
         }
-        for record in records {
-            list_record(record, wanted, self.videos, listing);
+        for (number, record) in records.records().enumerate() {
+            match record {
+                Ok(record) => list_record(&record, wanted, self.videos, listing),
+                Err(e) => {
+                    listing.skipped.push(Skip { id: format!("record {number}"), reason: e.to_string() })
+                }
+            }
         }
         Ok(())
     }
@@ -153,8 +156,12 @@ impl Inputs {
     /// The current folder is gone.
     pub fn absolute(&self) -> Result<Self> {
         let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Error::io(path, "resolve"));
+        let from_anywhere = |source: &SourceConfig| -> Result<SourceConfig> {
+            let paths = source.paths.iter().map(absolute).collect::<Result<_>>()?;
+            Ok(SourceConfig { paths, ..source.clone() })
+        };
         Ok(Self {
-            manifest: self.manifest.as_ref().map(absolute).transpose()?,
+            source: self.source.as_ref().map(from_anywhere).transpose()?,
             paths: self.paths.iter().map(absolute).collect::<Result<_>>()?,
             ..self.clone()
         })

@@ -22,8 +22,7 @@ fn go_on(_: Progress) -> Flow {
 }
 
 fn options(manifest: &Path, split: Option<&str>) -> BuildOptions {
-    let inputs =
-        Inputs { manifest: Some(manifest.to_owned()), split: split.map(Into::into), ..Inputs::default() };
+    let inputs = Inputs { source: Some(manifest.into()), split: split.map(Into::into), ..Inputs::default() };
     BuildOptions {
         inputs,
         embed: EmbedOptions { batch: 4, workers: 2, max_skip: 0 },
@@ -57,7 +56,7 @@ fn what_is_built_is_found() {
     assert_eq!(counts, [16, 8, 8]);
     assert_eq!(header.model.path, made.model);
     assert_eq!(header.model.sha256, identity(&made.model).unwrap());
-    assert!(header.built.inputs.manifest.as_ref().unwrap().is_absolute());
+    assert!(header.built.inputs.source.as_ref().unwrap().paths[0].is_absolute());
     assert_eq!(made.report.recalls().len(), 6);
 
     let embedder = Embedder::of_index(&index, None, Device::Cpu).unwrap();

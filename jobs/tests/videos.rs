@@ -86,7 +86,8 @@ fn videos_are_the_mean_of_their_frames_and_parts_of_their_own() {
     let rows: Vec<&[f32]> = found.vectors.rows().collect();
     assert!(close(rows[0], &mean));
 
-    let records = Inputs { manifest: Some(manifest), modalities: vec![Modality::Video], ..Inputs::default() };
+    let records =
+        Inputs { source: Some(manifest.into()), modalities: vec![Modality::Video], ..Inputs::default() };
     for batch in [1, 32] {
         let parts = run(&embedder, &records, batch);
         let ids: Vec<&str> = parts.items.iter().map(|i| i.id.as_str()).collect();
@@ -107,7 +108,7 @@ fn an_index_finds_videos_by_videos_and_words() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = collection(dir.path());
     let place = support::model_dir(dir.path());
-    let inputs = Inputs { manifest: Some(manifest), ..Inputs::default() };
+    let inputs = Inputs { source: Some(manifest.into()), ..Inputs::default() };
     let options = BuildOptions { inputs, ..BuildOptions::default() };
     let report =
         build(&place, Device::Cpu, &dir.path().join("idx"), &options, &mut |_| Flow::Continue).unwrap();

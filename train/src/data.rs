@@ -1,6 +1,6 @@
 //! From a draw to a sample, on the loader's threads: what inference sees of a record, changed by the augmentation and by nothing else.
 
-use crate::recipe::{AugmentConfig, CaptionConfig, DataConfig, Recipe};
+use crate::recipe::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, Recipe};
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use unisono_datasets::augment::AudioAugment;
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
-use unisono_datasets::{Draw, Record, words};
+use unisono_datasets::{Draw, Record, Stage, timed, words};
 use unisono_encoders::{Modality, Model};
 use unisono_media::MediaLimits;
 use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors};
@@ -134,7 +134,7 @@ impl Preparer {
             mel: None,
         };
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
-            let caption = caption(r, &source.caption, &mut streams.of(Purpose::Pick));
+            let caption = caption(r, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
             sample.text = Some(hash(&words::folded(&caption)));
             if let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))? {
                 sample.ids = Some(ids);
@@ -178,9 +178,11 @@ impl Preparer {
         let contract = self.contract();
         let key = [&[u8::from(samples)][..], &medium.key()].concat();
         self.cache.get_or_try_insert(&key, Kept::bytes, || {
-            Ok(match samples {
-                true => Kept::Samples(contract.samples(medium)?),
-                false => Kept::Prepared(contract.prepare(medium)?),
+            timed(Stage::Decode, || {
+                Ok(match samples {
+                    true => Kept::Samples(contract.samples(medium)?),
+                    false => Kept::Prepared(contract.prepare(medium)?),
+                })
             })
         })
     }
@@ -191,7 +193,7 @@ impl Preparer {
         // The same stream anew for each frame: a video is cropped and coloured as one.
         let apply = |p: &RgbImage| {
             let size = seen.size_of_scaled(kept, p);
-            self.augment.image.apply(p, size, &mut streams.of(Purpose::Augment))
+            timed(Stage::Augment, || self.augment.image.apply(p, size, &mut streams.of(Purpose::Augment)))
         };
         match &*self.kept(medium, false)? {
             Kept::Prepared(Prepared::Image(image)) => sample.squares.push(apply(image)),
@@ -214,8 +216,8 @@ impl Preparer {
             Kept::Prepared(Prepared::Audio(mel, _)) => Some(self.masked(mel, audio, streams)),
             Kept::Samples(Some(samples)) => {
                 let (rate, mut stream) = (audio.config().sample_rate, streams.of(Purpose::Audio));
-                let changed = self.augment.audio.apply(samples, rate, &mut stream);
-                Some(self.masked(&audio.process(&changed)?, audio, streams))
+                let changed = timed(Stage::Augment, || self.augment.audio.apply(samples, rate, &mut stream));
+                Some(self.masked(&timed(Stage::Decode, || audio.process(&changed))?, audio, streams))
             }
             _ => None,
         })
@@ -226,15 +228,28 @@ impl Preparer {
         let config = audio.config();
         // Zero is the mean of the normalised spectrogram: a mask says "average", not "silence".
         let mut stream = streams.of(Purpose::Spectrogram);
-        let mut mel = self.augment.spectrogram.apply(mel, config.mels, 0.0, &mut stream);
+        let apply = || self.augment.spectrogram.apply(mel, config.mels, 0.0, &mut stream);
+        let mut mel = timed(Stage::Augment, apply);
         mel.truncate(config.max_frames * config.mels);
         mel
     }
 }
 
 /// One caption of a record, as `config` says.
-fn caption(r: &Record, config: &CaptionConfig, rng: &mut impl Rng) -> String {
+fn caption(r: &Record, config: &CaptionConfig, epoch: u64, rng: &mut impl Rng) -> String {
     let Some((name, others)) = r.text.split_first() else { return String::new() };
+    let count = r.text.len() as u64;
+    let picked = match config.rule {
+        CaptionRule::Name => None,
+        CaptionRule::First => Some(0),
+        CaptionRule::Random => Some(rng.random_range(0..r.text.len())),
+        // Records begin at different captions: an epoch has not the first ones only.
+        CaptionRule::All => Some((hash(&r.id) % count).wrapping_add(epoch % count) as usize % r.text.len()),
+        CaptionRule::Weighted => Some(weighted(&config.weights, r.text.len(), rng)),
+    };
+    if let Some(caption) = picked.and_then(|i| r.text.get(i)) {
+        return caption.clone();
+    }
     if others.is_empty() || rng.random::<f64>() < config.first {
         return name.clone();
     }
@@ -249,6 +264,20 @@ fn caption(r: &Record, config: &CaptionConfig, rng: &mut impl Rng) -> String {
         parts.insert(0, name);
     }
     parts.join(" ")
+}
+
+/// One of `count` by weights, the last of which is that of all that follow.
+fn weighted(weights: &[f64], count: usize, rng: &mut impl Rng) -> usize {
+    let weight = |i: usize| weights.get(i).or(weights.last()).copied().unwrap_or(1.0);
+    let mut at = rng.random::<f64>() * (0..count).map(weight).sum::<f64>();
+    for i in 0..count {
+        at -= weight(i);
+        if at < 0.0 {
+            return i;
+        }
+    }
+    // Of captions that are fewer than the weights before the first positive one.
+    count.saturating_sub(1)
 }
 
 /// FNV-1a: identity within a batch, stable across runs and platforms.

@@ -2,7 +2,7 @@
 
 use crate::events::Event;
 use crate::recipe::Best;
-use crate::setup::Manifests;
+use crate::setup::Sources;
 use crate::tracking::EvalLine;
 use crate::{Learner, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,13 +25,13 @@ impl Evaluation {
     pub(crate) fn new(
         recipe: &Recipe,
         model: &Learner,
-        manifests: &mut Manifests,
+        sources: &mut Sources,
         tell: &mut dyn FnMut(Event),
     ) -> Result<Self> {
         let reading = Reading { limits: recipe.limits, ffmpeg: None };
         let mut tasks = Vec::with_capacity(recipe.evaluate.len());
         for protocol in &recipe.evaluate {
-            let source = manifests.get(protocol.manifest())?;
+            let source = sources.get(protocol.source())?;
             let task = protocol.task(&*source, model.models(), &reading)?;
             tell(Event::Note(format!("evaluation {}: {task}", task.name())));
             tasks.push(task);

@@ -4,7 +4,7 @@ use crate::tracking::EvalLine;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use unisono_datasets::Skip;
+use unisono_datasets::{Fault, LoaderStats, Skip};
 
 /// How a run is started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,6 +74,33 @@ pub struct Summary {
     pub threads: i32,
     /// Where the weights lay.
     pub device: String,
-    /// Records that were left out.
+    /// Records that were left out, the first ten thousand of them.
     pub skipped: BTreeMap<String, String>,
+    /// How many were left out, by source, stage and cause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+    /// Where the time of loading went.
+    #[serde(default)]
+    pub loading: Loading,
+}
+
+/// Where the time of loading went.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Loading {
+    /// Seconds of all workers.
+    pub seconds: f64,
+    /// The shares of it, 0 to 1: read, decode, augment, rest.
+    pub shares: BTreeMap<String, f64>,
+    /// Batches that were ready when one was asked for, on average.
+    pub queue_depth: f64,
+}
+
+impl Loading {
+    pub(crate) fn of(stats: &LoaderStats) -> Self {
+        Self {
+            seconds: stats.work.as_secs_f64(),
+            shares: stats.shares().into_iter().map(|(name, share)| (name.to_owned(), share)).collect(),
+            queue_depth: stats.depth(),
+        }
+    }
 }

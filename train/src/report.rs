@@ -9,13 +9,14 @@ mod show;
 
 pub use run::Context;
 
-use crate::setup::Manifests;
+use crate::setup::Sources;
 use crate::tracking;
 use crate::{Error, Result, Summary, checkpoint};
 use show::{BATCH, HITS, Show};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use tch::Device;
+use unisono_datasets::SourceConfig;
 use unisono_encoders::{Modality, Model};
 use unisono_eval::protocol::{Reading, Spoken};
 use unisono_eval::report::{RecallRow, ReportData};
@@ -36,23 +37,27 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     let summary: Summary = unisono_processors::read_json(&run.join("summary.json"))?;
     let model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
     let limits = recipe.limits;
-    let mut show = Show { model, limits, manifests: Manifests::default(), thumbnails: HashMap::new() };
+    let mut show = Show { model, limits, sources: Sources::default(), thumbnails: HashMap::new() };
     let lines = tracking::read(&run.join("metrics.jsonl"))?;
 
     let (mut recall, mut mistakes) = (Vec::new(), Vec::new());
-    let mut spoken: BTreeMap<std::path::PathBuf, Spoken> = BTreeMap::new();
+    let mut spoken: Vec<(SourceConfig, Spoken)> = Vec::new();
     for p in recipe.report.retrieval() {
         tell(format!("measuring {}: {} to {}", p.name, p.from, p.to));
-        let manifest = show.manifests.get(&p.manifest)?;
+        let source = show.sources.get(&p.source)?;
         let reading = Reading { limits: show.limits, ffmpeg: None };
-        let task = p.task(&*manifest, &show.model, &reading)?;
+        let task = p.task(&*source, &show.model, &reading)?;
         let found = task.run(&show.model, BATCH, &Bootstrap::default(), &mut Vec::new())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
-            if !spoken.contains_key(&p.manifest) {
-                let measured = Spoken::measure(&*manifest, "train", &reading)?;
-                spoken.insert(p.manifest.clone(), measured);
-            }
-            found.duration_control(&spoken[&p.manifest], &Bootstrap::default())?
+            let at = match spoken.iter().position(|(source, _)| *source == p.source) {
+                Some(at) => at,
+                None => {
+                    let measured = Spoken::measure(&*source, "train", &reading)?;
+                    spoken.push((p.source.clone(), measured));
+                    spoken.len() - 1
+                }
+            };
+            found.duration_control(&spoken[at].1, &Bootstrap::default())?
         } else {
             None
         };
@@ -82,7 +87,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     Ok(ReportData {
         captions: written,
         captioned: cards,
-        header: run::header(&recipe, &summary, context, &mut show.manifests)?,
+        header: run::header(&recipe, &summary, context, &mut show.sources)?,
         headlines: run::headlines(&recall),
         curves: Some(run::curves(&lines, summary.best.map(|(_, step)| step))),
         recall,

@@ -6,66 +6,117 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
-use unisono_datasets::{Key, Manifest, Part, Sampler, Share};
+use unisono_datasets::{Fault, Key, Manifest, Part, Rate, Sampler, Share, Source, SourceConfig};
 use unisono_encoders::config::{FramePooling, ImageConfig};
 use unisono_encoders::{Modality, Model, Processors};
 use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
 
-/// Manifests read once, however many sources and protocols name them.
+/// Sources opened once, however many shares and protocols name them.
 #[derive(Debug, Default)]
-pub struct Manifests(BTreeMap<PathBuf, Arc<Manifest>>);
+pub struct Sources {
+    opened: Vec<(SourceConfig, Arc<dyn Source>)>,
+    gathered: Vec<(SourceConfig, Arc<Manifest>)>,
+}
 
-impl Manifests {
-    /// The manifest at `path`.
+impl Sources {
+    /// The source.
     ///
     /// # Errors
-    /// Not there, or malformed, with the line.
-    pub fn get(&mut self, path: &Path) -> Result<Arc<Manifest>> {
-        if let Some(m) = self.0.get(path) {
-            return Ok(m.clone());
+    /// Not there, or malformed, with the place.
+    pub fn get(&mut self, config: &SourceConfig) -> Result<Arc<dyn Source>> {
+        if let Some((_, source)) = self.opened.iter().find(|(known, _)| known == config) {
+            return Ok(source.clone());
         }
-        let manifest = Arc::new(Manifest::load(path)?);
-        self.0.insert(path.to_owned(), manifest.clone());
-        Ok(manifest)
+        let source = unisono_datasets::open(config)?;
+        self.opened.push((config.clone(), source.clone()));
+        Ok(source)
+    }
+
+    /// Its records in memory, but for those that cannot be read.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn records(&mut self, config: &SourceConfig) -> Result<Arc<Manifest>> {
+        if let Some((_, records)) = self.gathered.iter().find(|(known, _)| known == config) {
+            return Ok(records.clone());
+        }
+        let records = Arc::new(Manifest::of(&*self.get(config)?, &mut Vec::new()));
+        self.gathered.push((config.clone(), records.clone()));
+        Ok(records)
     }
 }
 
 /// The sources of a recipe, their records filtered.
 ///
 /// # Errors
-/// A manifest that cannot be read, or a source that nothing is left of.
-pub fn sampler(recipe: &Recipe, manifests: &mut Manifests) -> Result<Sampler> {
+/// A source that cannot be read, or that nothing is left of.
+pub fn sampler(recipe: &Recipe, sources: &mut Sources) -> Result<Sampler> {
     let mut shares = Vec::with_capacity(recipe.data.len());
     for config in &recipe.data {
-        let manifest = manifests.get(&config.manifest)?;
-        let split = Some(config.split.as_str());
-        let records = Part::of(manifest.clone(), |key| key.split == split && wanted(key, config))?;
+        let source = sources.get(&config.source)?;
+        let of_split = |key: &Key| config.split.is_none() || key.split == config.split.as_deref();
+        let records = Part::of(source.clone(), |key| of_split(key) && wanted(key, config))?;
         if records.is_empty() {
-            let splits: Vec<String> = manifest.splits().keys().cloned().collect();
+            let splits: Vec<String> = source.splits().keys().cloned().collect();
             let found = splits.join(", ");
             return Err(Error::setting(
                 format!("data.{}", config.name),
                 format!(
                     "no record of split {:?} is left in {}; its splits are: {found}; look at lang, needs and uses",
-                    config.split,
-                    config.manifest.display()
+                    config.split.as_deref().unwrap_or("(any)"),
+                    config.source.name()
                 ),
             ));
         }
         let groups = if config.one_language { languages(&records) } else { Vec::new() };
-        shares.push(Share { name: config.name.clone(), records, per_batch: config.per_batch, groups });
+        let rate = match (&recipe.mixture, config.per_batch) {
+            (Some(mixture), _) => Rate::Weight(weight(config, records.len(), mixture.temperature)),
+            (None, per_batch) => Rate::PerBatch(per_batch.unwrap_or(0)),
+        };
+        let (order, tail) = (config.order, config.tail);
+        shares.push(Share { name: config.name.clone(), records, rate, groups, order, tail });
     }
-    Ok(Sampler::new(shares, recipe.seed)?)
+    Ok(match &recipe.mixture {
+        Some(mixture) => Sampler::mixed(shares, recipe.seed, mixture.batch_size)?,
+        None => Sampler::new(shares, recipe.seed)?,
+    })
+}
+
+/// A source's weight in a mixture: its own, or that of its records.
+fn weight(config: &DataConfig, records: usize, temperature: f64) -> f64 {
+    match (config.weight, config.epochs) {
+        (Some(weight), _) => weight,
+        (_, Some(epochs)) => epochs * records as f64,
+        _ => (records as f64).powf(temperature.recip()),
+    }
 }
 
 /// What is said of the sources of a run of so many steps.
 pub(crate) fn describe(sampler: &Sampler, steps: u64) -> Vec<String> {
     let note = |(i, s): (usize, &Share)| {
-        let (name, records, per_batch, epochs) =
-            (&s.name, s.records.len(), s.per_batch, sampler.epoch(i, steps));
-        format!("{name}: {records} records, {per_batch} a batch, {epochs:.1} epochs")
+        let (name, records, epochs) = (&s.name, s.records.len(), sampler.epoch(i, steps));
+        let rate = match s.rate {
+            Rate::PerBatch(n) => n.to_string(),
+            Rate::Weight(_) => format!("{:.1}", epochs * records as f64 / steps.max(1) as f64),
+        };
+        format!("{name}: {records} records, {rate} a batch, {epochs:.1} epochs")
     };
     sampler.shares().iter().enumerate().map(note).collect()
+}
+
+/// The records that could not be used, a line for each source and cause; nothing where all could.
+pub(crate) fn faults(faults: &[Fault]) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let line = |f: &Fault| format!("skipped {} of {} ({}): {}", f.count, f.source, f.stage, f.cause);
+    let mut lines: Vec<String> = faults.iter().take(SHOWN).map(line).collect();
+    if faults.len() > SHOWN {
+        let rest: u64 = faults[SHOWN..].iter().map(|f| f.count).sum();
+        lines.push(format!(
+            "skipped {rest} more for {} other causes (summary.json has all)",
+            faults.len() - SHOWN
+        ));
+    }
+    lines
 }
 
 /// What is trained and what follows it, of the last checkpoint of `run` or new.

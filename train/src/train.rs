@@ -4,9 +4,9 @@ use crate::checkpoint::{self, Progress};
 use crate::clock::{Clock, Window};
 use crate::data::Preparer;
 use crate::evaluate::Evaluation;
-use crate::events::{Event, Options, StepReport, Summary};
+use crate::events::{Event, Loading, Options, StepReport, Summary};
 use crate::optimizer::Optimizer;
-use crate::setup::{self, Manifests};
+use crate::setup::{self, Sources};
 use crate::step::{Step, finite};
 use crate::tracking::{Line, Tracker};
 use crate::world::World;
@@ -14,7 +14,7 @@ use crate::{Recipe, Result, flops, folder, resume, schedule};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use unisono_datasets::{Loader, LoaderOptions};
+use unisono_datasets::{Allowed, Loader, LoaderOptions};
 use unisono_torch_ext::{cuda, library, threads};
 
 /// Steps between lines of the metrics.
@@ -34,8 +34,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     library::keep_freed_memory();
     let _held = folder::claim(run)?;
     let before = resume::begin(recipe, run, options)?;
-    let mut manifests = Manifests::default();
-    let sampler = Arc::new(setup::sampler(recipe, &mut manifests)?);
+    let mut sources = Sources::default();
+    let sampler = Arc::new(setup::sampler(recipe, &mut sources)?);
     setup::describe(&sampler, recipe.steps).into_iter().for_each(|note| tell(Event::Note(note)));
     let (model, shadow) = setup::learners(recipe, run, &sampler, before.is_some(), device)?;
     let mut optimizer = Optimizer::new(&model.params(), &recipe.optimizer, &recipe.group)?;
@@ -49,7 +49,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let parameters = model.params().count();
     let millions = parameters as f64 / 1e6;
     tell(Event::Note(format!("{millions:.2} M parameters on {device:?}, {threads} threads")));
-    let mut evaluation = Evaluation::new(recipe, &model, &mut manifests, tell)?;
+    let mut evaluation = Evaluation::new(recipe, &model, &mut sources, tell)?;
     let whole = Step::new(&model, recipe)?;
     let preparer = Preparer::new(recipe, model.towers());
     let loader = LoaderOptions {
@@ -57,9 +57,12 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         prefetch: recipe.loader.prefetch.max(1),
         start_step: progress.step,
         end_step: recipe.steps.max(progress.step),
-        max_skip: recipe.loader.max_skip,
+        max_skip: Allowed { records: recipe.loader.max_skip, fraction: recipe.loader.max_skip_fraction },
+        rank: (world.rank(), world.size()),
     };
-    let mut loader = Loader::start(sampler, loader, move |draw, record| preparer.prepare(draw, record))?;
+    let workers = loader.workers;
+    let mut loader =
+        Loader::start(sampler.clone(), loader, move |draw, record| preparer.prepare(draw, record))?;
     let mut tracker = Tracker::open(run, progress.step)?;
     unisono_files::write(&run.join("recipe.toml"), folder::MARK.to_owned() + &recipe.to_toml()?)?;
     let (mut window, mut saved) = (Window::default(), progress.step);
@@ -71,23 +74,24 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         let Some(batch) = loader.next() else { break };
         let batch = batch?;
         batch.skipped.iter().for_each(|s| tell(Event::Skipped(s)));
+        let items = batch.real();
         clock.lap("data_wait");
 
         // ---- step
         let at = (progress.step, saved);
-        let made = whole.gradients(&batch.items, &optimizer.params(), at, &mut clock)?;
+        let made = whole.gradients(&items, &optimizer.params(), at, &mut clock)?;
         let lr = schedule::learning_rate(&recipe.optimizer, progress.step, recipe.steps);
         let norm = optimizer.step(&world.mean(made.of)?, lr)?;
-        finite(norm, "the gradient's norm", at, &batch.items)?;
+        finite(norm, "the gradient's norm", at, &items)?;
         shadow.follow(&model, recipe.optimizer.ema, progress.step)?;
         clock.lap("optimizer");
         progress.step += 1;
-        progress.samples += batch.items.len() as u64;
+        progress.samples += items.len() as u64;
         // The backward pass costs twice the forward pass. What checkpointing runs again is not counted: a rate is of useful work.
         progress.flops += 3.0 * made.flops;
 
         // ---- log
-        window.add(made.loss, norm, lr, batch.items.len(), &made.parts);
+        window.add(made.loss, norm, lr, items.len(), &made.parts);
         let now = (progress.step, progress.seconds + clock.total());
         let last = progress.step == recipe.steps;
         let due = |every: u64| last || (every > 0 && progress.step.is_multiple_of(every));
@@ -102,6 +106,10 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
             samples_per_second: clock.rate(loader.stats().samples),
             data_wait: clock.share("data_wait"),
         }));
+
+        if sampler.ends_an_epoch(progress.step - 1) {
+            setup::faults(&loader.faults()).into_iter().for_each(|note| tell(Event::Note(note)));
+        }
 
         // ---- evaluate
         if due(recipe.evaluate_every)
@@ -132,6 +140,12 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
     // ==== finish ======================================================================================================
     let progress = progress.after(&clock);
+    setup::faults(&loader.faults()).into_iter().for_each(|note| tell(Event::Note(note)));
+    let loaded = loader.stats();
+    loaded
+        .verdict(clock.busy() + loaded.wait.as_secs_f64(), workers)
+        .into_iter()
+        .for_each(|note| tell(Event::Note(note)));
     let summary = Summary {
         step: progress.step,
         finished: progress.step >= recipe.steps,
@@ -145,6 +159,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         threads: tch::get_num_threads(),
         device: format!("{device:?}"),
         skipped: loader.skipped().clone(),
+        faults: loader.faults(),
+        loading: Loading::of(&loaded),
     };
     unisono_files::write_json(&run.join("summary.json"), &summary)?;
     Ok(summary)

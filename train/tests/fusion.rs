@@ -23,7 +23,7 @@ fn fused(manifest: &Path, steps: u64, objective: &str, more: &str) -> Recipe {
     let mut captions = String::new();
     for from in ["image", "audio"] {
         captions += &format!(
-            "[[evaluate]]\nkind = \"captioning\"\nname = \"{from}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\n"
+            "[[evaluate]]\nkind = \"captioning\"\nname = \"{from}\"\nsource = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\n"
         );
     }
     let text = support::recipe_text(manifest, steps, &format!("{captions}{more}"));

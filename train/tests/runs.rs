@@ -68,7 +68,7 @@ fn recipes_refuse_what_they_do_not_know() {
         Recipe::load(&path, &set, &[]).map_err(|e| e.to_string())
     };
     assert_eq!(load(&good, &["steps=7", "data.things.per_batch=5", "device=cpu"]).unwrap().steps, 7);
-    assert_eq!(load(&good, &["data.0.per_batch=5"]).unwrap().data[0].per_batch, 5);
+    assert_eq!(load(&good, &["data.0.per_batch=5"]).unwrap().data[0].per_batch, Some(5));
     let e = load(&good.replace("[optimizer]", "[optimizer]\nwieght_decay = 0.1"), &[]).unwrap_err();
     assert!(
         e.contains("r.toml:") && e.contains("unknown key `wieght_decay`; did you mean `weight_decay`?"),

@@ -49,7 +49,7 @@ transformer = {{ width = 16, depth = 1, heads = 2, mlp_ratio = 2.0 }}
 {processor}
 [[data]]
 name = "bars"
-manifest = "{m}"
+source = "{m}"
 split = "train"
 per_batch = 8
 [augment.image]
@@ -62,7 +62,7 @@ workers = 2
 [[evaluate]]
 kind = "retrieval"
 name = "image-text"
-manifest = "{m}"
+source = "{m}"
 split = "train"
 from = "image"
 to = "text"
@@ -103,7 +103,7 @@ fn captions_are_learned_of_images_of_many_sizes() {
         "[fusion]\nmemory = [\"image\"]\ncontext_length = 12\n\
          transformer = {{ width = 16, depth = 1, heads = 2, mlp_ratio = 2.0 }}\n\
          {CONTRASTIVE}[[objective]]\nkind = \"caption\"\n[[objective]]\nkind = \"match\"\n\
-         [[evaluate]]\nkind = \"captioning\"\nname = \"bars\"\nmanifest = \"{}\"\nsplit = \"train\"\nfrom = \"image\"\n",
+         [[evaluate]]\nkind = \"captioning\"\nname = \"bars\"\nsource = \"{}\"\nsplit = \"train\"\nfrom = \"image\"\n",
         manifest.display()
     );
     let best = Some("bars.cider_d".to_owned());

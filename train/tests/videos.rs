@@ -80,12 +80,12 @@ fn recipe(manifest: &Path, steps: u64, model: &str, more: &str) -> Recipe {
     let mut protocols = String::new();
     for (from, to) in [("text", "video"), ("video", "text")] {
         protocols += &format!(
-            "[[evaluate]]\nkind = \"retrieval\"\nname = \"{from}-{to}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
+            "[[evaluate]]\nkind = \"retrieval\"\nname = \"{from}-{to}\"\nsource = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
         );
     }
     let text = format!(
         "seed = 3\nsteps = {steps}\ndevice = \"cpu\"\nthreads = 1\n{model}
-[[data]]\nname = \"clips\"\nmanifest = \"{m}\"\nsplit = \"train\"\nper_batch = 6\n
+[[data]]\nname = \"clips\"\nsource = \"{m}\"\nsplit = \"train\"\nper_batch = 6\n
 [[objective]]\nkind = \"contrastive\"\n[optimizer]\nlr = 1e-2\nwarmup = 5\n[loader]\nworkers = 2\n{protocols}{more}"
     );
     Recipe::parse(&text, Path::new("test.toml")).unwrap()
@@ -154,7 +154,7 @@ fn clips_that_only_their_audio_tells_apart_are_memorised_by_both_rules() {
         let model =
             towers(true).replace("[processor.image]", &format!("[model.video]\n{rule}[processor.image]"));
         let mut recipe = recipe(&manifest, if name == "deaf" { 30 } else { 120 }, &model, "");
-        recipe.data[0].per_batch = 5;
+        recipe.data[0].per_batch = Some(5);
         let found = run(&recipe, &dir.path().join(name));
         if name == "deaf" {
             assert!(found.iter().all(|r1| *r1 < 0.5), "{found:?}");

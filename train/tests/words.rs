@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use unisono_train::setup::{Manifests, model, sampler};
+use unisono_train::setup::{Sources, model, sampler};
 use unisono_train::{Recipe, batch, data::Preparer};
 
 #[test]
@@ -28,7 +28,7 @@ fn records_of_the_same_words_are_positives() {
         let text = support::recipe_text(&manifest, 1, "");
         fs::write(&file, text.replace("per_batch = 16\n", &format!("per_batch = 16\n{uses}"))).unwrap();
         let recipe = Recipe::load(&file, &[], &[]).unwrap();
-        let sampler = sampler(&recipe, &mut Manifests::default()).unwrap();
+        let sampler = sampler(&recipe, &mut Sources::default()).unwrap();
         let preparer = Preparer::new(&recipe, &model(&recipe, &sampler, tch::Device::Cpu).unwrap());
         let mut samples: Vec<_> = sampler
             .batch(0)

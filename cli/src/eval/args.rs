@@ -3,6 +3,7 @@
 use crate::limits::LimitArgs;
 use crate::texts::TextArgs;
 use std::path::PathBuf;
+use unisono_datasets::SourceKind;
 use unisono_encoders::Modality;
 
 #[derive(clap::Args, Debug)]
@@ -10,9 +11,15 @@ pub(crate) struct Args {
     /// A model directory, or the directory of a run (its best checkpoint).
     #[arg(long, value_name = "DIR")]
     pub(super) model: PathBuf,
-    /// The manifest, or MSR-VTT's own JSON or CSV file with the videos beside it.
-    #[arg(long, value_name = "FILE")]
-    pub(super) data: PathBuf,
+    /// A source of records: a manifest, or MSR-VTT's own JSON or CSV file with the videos beside it.
+    #[arg(long, required = true, value_name = "PATH")]
+    pub(super) data: Vec<PathBuf>,
+    /// What kind of source it is [default: seen from the path].
+    #[arg(long, value_name = "TYPE")]
+    pub(super) data_type: Option<SourceKind>,
+    /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times.
+    #[arg(long, value_name = "FIELD=NAME")]
+    pub(super) columns: Vec<String>,
     /// Its split.
     #[arg(long, default_value = "test")]
     pub(super) split: String,

@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
     /// Images, audio files, videos, and folders with all that lies below them
-    #[arg(value_name = "FILE", required_unless_present = "manifest")]
+    #[arg(value_name = "FILE", required_unless_present = "data")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     how: FileArgs,

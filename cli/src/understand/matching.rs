@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
     /// Images, audio files, videos, and folders with all that lies below them
-    #[arg(value_name = "FILE", required_unless_present_any = ["manifest", "with"])]
+    #[arg(value_name = "FILE", required_unless_present_any = ["data", "with"])]
     files: Vec<PathBuf>,
     #[command(flatten)]
     how: FileArgs,
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// A text; may be given several times
     #[arg(long, value_name = "TEXT", required = true)]
     text: Vec<String>,
-    /// A text that they are compared with, by a model that compares texts; may be given several times. Without it a manifest's texts are
+    /// A text that they are compared with, by a model that compares texts; may be given several times. Without it a source's texts are
     #[arg(long, value_name = "TEXT")]
     with: Vec<String>,
     #[command(flatten)]

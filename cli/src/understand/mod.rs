@@ -9,6 +9,7 @@ pub(crate) mod transcribe;
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_left_out, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
+use crate::source::SourceArgs;
 use crate::{interrupt, out, place, style};
 use std::path::{Path, PathBuf};
 use unisono_files::Lock;
@@ -19,12 +20,8 @@ use unisono_jobs::{EmbedOptions, Inputs, Item, Job, Listing, Modality, ledger, o
 /// Files and how they are worked on. `WHOLE`: as for [`WorkArgs`].
 #[derive(clap::Args, Debug)]
 pub(crate) struct FileArgs<const WHOLE: bool = false> {
-    /// A manifest (JSON Lines), or MSR-VTT's own JSON and CSV files: its records' files
-    #[arg(long, visible_alias = "data", value_name = "FILE")]
-    manifest: Option<PathBuf>,
-    /// Only the manifest's records of this split
-    #[arg(long, value_name = "NAME", requires = "manifest")]
-    split: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
     /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
@@ -110,14 +107,15 @@ impl<const WHOLE: bool> FileArgs<WHOLE> {
             let message = format!("--with: this model compares texts with {seen}, not with other texts");
             return Err(Error::Usage(message));
         }
+        let source = self.source.get()?;
         let inputs = Inputs {
-            manifest: self.manifest.clone(),
-            split: self.split.clone(),
+            source: source.clone(),
+            split: self.source.split.clone(),
             videos: true,
             paths: files.to_vec(),
             ..Inputs::default()
         };
-        let mut listing = match (files, &self.manifest) {
+        let mut listing = match (files, &source) {
             ([], None) => Listing::default(),
             _ => inputs.list(&sees)?,
         };
@@ -131,7 +129,7 @@ impl LineArgs {
     /// Takes the output, where there is one, before a model is loaded.
     fn claim(&self, files: &[PathBuf], how: &FileArgs) -> Result<Option<Lock>, Error> {
         let Some(out) = &self.out else { return Ok(None) };
-        refuse_input(out, files.iter().chain(&how.manifest))?;
+        refuse_input(out, files.iter().chain(&how.source.data))?;
         Ok(Some(output::claim(out)?))
     }
 

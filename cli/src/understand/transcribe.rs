@@ -5,6 +5,7 @@ use super::{FileArgs, Ready};
 use crate::error::Error;
 use crate::inputs::{name_skipped, show_progress};
 use crate::progress::Meter;
+use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use clap::ValueEnum;
 use serde_json::json;
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR_OR_ID")]
     model: PathBuf,
     /// Audio files, videos, and folders with all that lies below them
-    #[arg(value_name = "FILE", required_unless_present = "manifest")]
+    #[arg(value_name = "FILE", required_unless_present = "data")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     how: FileArgs<true>,
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     /// Show each window of 30 seconds what was written before it: more of one piece, and mistakes go on too
     #[arg(long)]
     condition: bool,
+    #[command(flatten)]
+    window: WindowArg,
     /// Take each window's first text, however bad it seems: faster, repeats itself on noise. Without this, bad ones are drawn again at
     /// temperatures from --temperature up to 1
     #[arg(long)]
@@ -204,6 +207,13 @@ impl Args {
         options.language.clone_from(&self.language);
         options.task = if self.translate { Task::Translate } else { Task::Transcribe };
         options.condition = self.condition;
+        options.window = self.window.get();
+        if !options.window.is_whole() && !model.towers().cuts_windows() {
+            return usage(
+                "--window auto: this model's windows cannot be cut: its audio tower hears whole ones only"
+                    .into(),
+            );
+        }
         if !self.prompt.is_empty() {
             options.prompt = model.speech_prompt(&self.prompt).map_err(|e| Error::Jobs(e.into()))?;
         }

@@ -1,8 +1,8 @@
 //! What the fields of a record are called in a source.
 
-use super::SourceKind;
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 /// Names of columns, keys or endings, by the field of a record that they hold; empty: those that the kind of source knows.
@@ -69,7 +69,7 @@ impl Columns {
     }
 
     /// Refuses names of columns for a kind that has none.
-    pub(super) fn unused(&self, paths: &[PathBuf], kind: SourceKind) -> Result<()> {
+    pub(super) fn unused(&self, paths: &[PathBuf], kind: impl Display) -> Result<()> {
         match self.fields().into_iter().find(|(_, names)| !names.is_empty()) {
             None => Ok(()),
             Some((field, names)) => Err(Error::Options(format!(
@@ -78,6 +78,37 @@ impl Columns {
                 names.0
             ))),
         }
+    }
+
+    /// Sets a field as a command's option says it: `text=caption,title`.
+    ///
+    /// # Errors
+    /// No equals sign, no such field, no name.
+    pub fn set(&mut self, option: &str) -> std::result::Result<(), String> {
+        let (field, names) = option.split_once('=').ok_or("expected FIELD=NAME, as text=caption")?;
+        let known = self.fields().map(|(name, _)| name).join(", ");
+        let names: Vec<String> =
+            names.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+        if names.is_empty() {
+            return Err("expected a name behind the equals sign".into());
+        }
+        let Self { id, text, image, audio, video, start, end, label, group, split, lang } = self;
+        let place = match field.trim() {
+            "id" => id,
+            "text" => text,
+            "image" => image,
+            "audio" => audio,
+            "video" => video,
+            "start" => start,
+            "end" => end,
+            "label" => label,
+            "group" => group,
+            "split" => split,
+            "lang" => lang,
+            _ => return Err(format!("a record has no such field; it has: {known}")),
+        };
+        place.0.extend(names);
+        Ok(())
     }
 
     /// The names of a field, or the usual ones.

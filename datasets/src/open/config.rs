@@ -4,7 +4,7 @@ use super::Columns;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where records come from. In a recipe a path, a list of paths, or a table:
@@ -34,6 +34,24 @@ impl SourceConfig {
     /// For messages: the first path, as it was written.
     pub fn name(&self) -> String {
         self.paths.first().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
+impl From<PathBuf> for SourceConfig {
+    fn from(path: PathBuf) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<&Path> for SourceConfig {
+    fn from(path: &Path) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<&str> for SourceConfig {
+    fn from(path: &str) -> Self {
+        Self::new(path)
     }
 }
 

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most unpacked bytes and slots of a column of lists in one group: all of it is in memory at once.
+/// Most unpacked bytes and slots of a piece: a page and its dictionary, or a column of lists in one group, all of which is in memory at once.
 const BYTES: usize = 512 << 20;
 const SLOTS: usize = 1 << 23;
 /// Numbers take less: 16,384 vectors of width 2,048.
@@ -43,6 +43,22 @@ struct Amount {
 }
 
 impl Pages {
+    /// Counts what is read, within the bounds of a piece.
+    fn add(&self, bytes: usize, slots: usize) -> Result<()> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.bytes += bytes;
+        read.slots += slots;
+        if read.bytes <= BYTES && read.slots <= self.slots {
+            return Ok(());
+        }
+        let message = format!(
+            "a column has more than {} MB or {} elements that are read at once: write it with smaller row groups",
+            BYTES >> 20,
+            self.slots
+        );
+        Err(Error::archive(&self.path, message))
+    }
+
     /// The next page; the dictionary before the first that needs it.
     fn advance(&mut self) -> Result<Option<Page>> {
         if let Some(page) = self.ready.pop_front() {
@@ -53,22 +69,12 @@ impl Pages {
         if !head.is_data() {
             return Err(Error::archive(&self.path, "has a page of another kind than before: it is damaged"));
         }
-        {
-            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            read.bytes += page.buffer().len();
-            read.slots += head.values as usize;
-            let most = self.slots;
-            if read.bytes > BYTES || read.slots > most {
-                let message = format!(
-                    "a column of lists has more than {} MB or {most} elements in one row group: write it with smaller row groups",
-                    BYTES >> 20
-                );
-                return Err(Error::archive(&self.path, message));
-            }
-        }
+        self.add(page.buffer().len(), head.values as usize)?;
         match self.dictionary.take() {
             Some(place) if head.by_dictionary() => {
                 let (_, dictionary) = page::page(&self.path, &self.file, place, &self.chunk)?;
+                // Values share its memory.
+                self.add(dictionary.buffer().len(), 0)?;
                 self.ready.push_back(page);
                 Ok(Some(dictionary))
             }

@@ -170,10 +170,12 @@ fn named(files: Vec<PathBuf>, split: impl Fn(&Path) -> Option<String>) -> Vec<Pa
         }
     }
     let part = |path: PathBuf| {
+        // Lines of an index name tables from wherever it is read.
+        let absolute = || std::path::absolute(&path).unwrap_or_else(|_| path.clone());
         let name = path.strip_prefix(&shared).unwrap_or(&path).with_extension("");
         // Ids are text, whatever a file is called.
         let split = split(&path);
-        Part { name: name.to_string_lossy().into_owned(), split, path }
+        Part { name: name.to_string_lossy().into_owned(), split, path: absolute() }
     };
     files.into_iter().map(part).collect()
 }

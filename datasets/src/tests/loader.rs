@@ -9,12 +9,12 @@ fn sampler(records: usize, per_batch: usize) -> Arc<Sampler> {
     let records = (0..records).map(|i| Record { id: format!("r{i}"), ..Record::default() }).collect();
     let manifest = Manifest { path: "m.jsonl".into(), records };
     let records = Part::of(Arc::new(manifest), |_| true).unwrap();
-    let share = Share { name: "s".into(), records, per_batch, groups: Vec::new() };
-    Arc::new(Sampler::new(vec![share], 3).unwrap())
+    Arc::new(Sampler::new(vec![Share::new("s", records, per_batch)], 3).unwrap())
 }
 
 fn options(workers: usize, steps: u64) -> LoaderOptions {
-    LoaderOptions { workers, prefetch: 3, start_step: 0, end_step: steps, max_skip: 1000 }
+    let max_skip = Allowed { records: 1000, fraction: 0.0 };
+    LoaderOptions { workers, prefetch: 3, start_step: 0, end_step: steps, max_skip, rank: (0, 1) }
 }
 
 fn prepare(draw: &Draw, record: &Record) -> std::result::Result<(String, u64), String> {
@@ -50,14 +50,60 @@ fn batches_do_not_depend_on_the_number_of_workers() {
     }
 }
 
+/// Cut at every batch of two epochs.
 #[test]
 fn a_resumed_run_goes_on_where_it_stopped() {
-    let whole = all(Loader::start(sampler(50, 8), options(2, 20), prepare).unwrap());
-    let rest = LoaderOptions { start_step: 13, ..options(2, 20) };
-    let resumed = all(Loader::start(sampler(50, 8), rest, prepare).unwrap());
+    let whole = all(Loader::start(sampler(50, 8), options(2, 13), prepare).unwrap());
     let items =
         |batches: &[Batch<_>]| batches.iter().map(|b| b.items.clone()).collect::<Vec<Vec<(String, u64)>>>();
-    assert_eq!(items(&whole[13..]), items(&resumed));
+    for cut in 0..=13 {
+        let rest = LoaderOptions { start_step: cut, ..options(2, 13) };
+        let resumed = all(Loader::start(sampler(50, 8), rest, prepare).unwrap());
+        assert_eq!(items(&whole[cut as usize..]), items(&resumed));
+    }
+}
+
+#[test]
+fn ranks_load_what_one_would() {
+    let whole = all(Loader::start(sampler(50, 8), options(2, 9), prepare).unwrap());
+    let of = |rank| {
+        let options = LoaderOptions { rank: (rank, 3), ..options(2, 9) };
+        all(Loader::start(sampler(50, 8), options, prepare).unwrap())
+    };
+    let parts: Vec<_> = (0..3).map(of).collect();
+    for (step, batch) in whole.iter().enumerate() {
+        let joined: Vec<_> = parts.iter().flat_map(|p| p[step].items.clone()).collect();
+        assert_eq!(joined, batch.items);
+    }
+    let wrong = LoaderOptions { rank: (3, 3), ..options(1, 1) };
+    assert!(Loader::start(sampler(50, 8), wrong, prepare).is_err());
+}
+
+#[test]
+fn it_is_told_where_the_time_goes() {
+    let spin = |n: u64| {
+        (0..n).for_each(|i| {
+            std::hint::black_box(i);
+        })
+    };
+    let prepare = move |_: &Draw, _: &Record| {
+        timed(Stage::Decode, || {
+            spin(400_000);
+            timed(Stage::Augment, || spin(40_000));
+        });
+        Ok::<_, String>(())
+    };
+    let mut loader = Loader::start(sampler(20, 4), options(1, 10), prepare).unwrap();
+    while loader.next().is_some() {}
+    let stats = loader.stats();
+    let [(_, read), (_, decode), (_, augment), (_, rest)] = stats.shares();
+    assert!(decode > augment && augment > 0.0 && (read + decode + augment + rest - 1.0).abs() < 1e-6);
+    assert!(stats.depth() <= 3.0);
+    // Half of the time was waited; then none of it.
+    let waited = LoaderStats { wait: Duration::from_secs(5), ..stats };
+    let verdict = waited.verdict(10.0, 1).unwrap();
+    assert!(verdict.starts_with("50 % of the time") && verdict.contains("is decode"), "{verdict}");
+    assert_eq!(LoaderStats { wait: Duration::ZERO, ..stats }.verdict(10.0, 1), None);
 }
 
 #[test]
@@ -77,11 +123,14 @@ fn skipped_records_are_named_once_and_counted() {
     let stats = loader.stats();
     assert_eq!((stats.batches, stats.samples, stats.skipped), (6, samples, 6));
     assert!(stats.work > Duration::ZERO);
+    let faults = loader.faults();
+    assert_eq!((faults.len(), faults[0].count, faults[0].cause.as_str()), (1, 2, "broken"));
+    assert_eq!((faults[0].source.as_str(), &*faults[0].stage), ("s", "decode"));
 }
 
 #[test]
 fn too_many_skips_end_the_run() {
-    let limited = LoaderOptions { max_skip: 1, ..options(2, 100) };
+    let limited = LoaderOptions { max_skip: Allowed { records: 1, fraction: 0.0 }, ..options(2, 100) };
     let mut loader = Loader::start(sampler(22, 11), limited, prepare).unwrap();
     let failure = std::iter::from_fn(|| loader.next()).find_map(|batch| batch.err()).unwrap();
     assert!(matches!(&failure, Error::TooManySkipped { count: 2, max: 1, .. }), "{failure}");

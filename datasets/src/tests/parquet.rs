@@ -308,3 +308,28 @@ fn threads_read_what_one_does() {
         }
     });
 }
+
+/// Values of a dictionary share its memory: what is kept of them costs as much.
+#[test]
+fn what_is_kept_counts_the_dictionary() {
+    use ::parquet::data_type::{ByteArray, ByteArrayType};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    let schema =
+        ::parquet::schema::parser::parse_message_type("message m { required binary image; }").unwrap();
+    let out = fs::File::create(&path).unwrap();
+    let mut out =
+        ::parquet::file::writer::SerializedFileWriter::new(out, schema.into(), Default::default()).unwrap();
+    let mut group = out.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let values: Vec<ByteArray> = (0..8).map(|i| vec![i % 4; 100_000].into()).collect();
+    column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    out.close().unwrap();
+    let file = ParquetFile::open(&path).unwrap();
+    let cut = file.cut(0, 0).unwrap();
+    assert!(cut.dictionary.is_some() && cut.pages.iter().all(|page| page.length < 1000));
+    let piece = file.piece(0, 0, &cut, 0).unwrap();
+    assert!((400_000..500_000).contains(&piece.bytes()), "{}", piece.bytes());
+}

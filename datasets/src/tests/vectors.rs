@@ -77,7 +77,8 @@ fn every_form_has_the_same_rows() {
         assert!(refused(&of("x")).contains("nothing says which model made these"), "{}", refused(&of("x")));
         let sum = Sum::of(&rows());
         let origin = |model: &str, sum: &str, count: usize| {
-            let origin = Origin { model: model.into(), sum: sum.into(), count, dim: 2 };
+            let origin =
+                Origin { model: model.into(), settings: String::new(), sum: sum.into(), count, dim: 2 };
             fs::write(origin_path(&path), serde_json::to_vec(&origin).unwrap()).unwrap();
         };
         origin("x", &sum, 3);

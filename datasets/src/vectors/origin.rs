@@ -10,6 +10,9 @@ use unisono_files::{Budget, read_json};
 pub struct Origin {
     /// The model's identity: a sum over its weights and contract.
     pub model: String,
+    /// What else changes a vector: precision, prompt, windows of audio files.
+    #[serde(default)]
+    pub settings: String,
     /// SHA-256 over the rows as fp32, little-endian.
     pub sum: String,
     /// Rows N.

@@ -22,8 +22,7 @@ pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions
 pub fn image(blob: &Blob, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
     let options = image_options(processor, limits);
     if processor.alpha == Alpha::Drop {
-        let (image, kind) = decode::stored(blob, &options)?;
-        return Ok(processor.prepare_stored(&image, &kind));
+        return Ok(processor.prepare_stored(&decode::stored(blob, &options)?));
     }
     Ok(processor.prepare(&decode::image(blob, &options)?))
 }

@@ -113,6 +113,7 @@ pub(super) fn plan(path: &Path, dir: &Path, family: &str) -> Result<Plan> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Score;
     use serde_json::json;
     use std::collections::BTreeSet;
 
@@ -137,9 +138,14 @@ mod tests {
     }
 
     fn folder() -> tempfile::TempDir {
+        folder_with(&[])
+    }
+
+    fn folder_with(more: &[(String, tch::Tensor)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let one = PROBES.map(|n| (n.to_owned(), tch::Tensor::from_slice(&[1f32])));
-        unisono_nn::tensors::write(&dir.path().join("model.safetensors"), &one, Default::default()).unwrap();
+        let mut all: Vec<_> = PROBES.map(|n| (n.to_owned(), tch::Tensor::from_slice(&[1f32]))).into();
+        all.extend(more.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())));
+        unisono_nn::tensors::write(&dir.path().join("model.safetensors"), &all, Default::default()).unwrap();
         dir
     }
 
@@ -266,5 +272,54 @@ mod tests {
         }
         assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
         assert!(keys > 500, "{keys}");
+    }
+
+    /// A model with a classifier writes what its family does, all of it, and its labels.
+    #[test]
+    fn every_key_of_an_image_classifier_is_read_or_listed_or_refused() {
+        let written = written();
+        let head = ("classifier.weight".to_owned(), tch::Tensor::zeros([3, 768], tch::kind::FLOAT_CPU));
+        let dir = folder_with(&[head]);
+        let (mut keys, mut wrong) = (0, Vec::new());
+        for (family, head) in written["classifiers"].as_object().unwrap() {
+            let mut whole = written["config.json"][family].clone();
+            for (key, value) in head.as_object().unwrap() {
+                whole[key] = value.clone();
+            }
+            let usual = read(dir.path(), family, &whole).unwrap_or_else(|e| panic!("{family}: {e}")).config;
+            let classifier = usual.classifier.as_ref().unwrap();
+            assert_eq!(
+                (&classifier.labels[..], classifier.score),
+                (&["cat", "dog", "owl"].map(String::from)[..], Score::Sigmoid)
+            );
+            assert!(usual.text.is_none() && usual.image.is_some());
+            let mut all = Vec::new();
+            paths("", &whole, &mut all);
+            for path in all {
+                keys += 1;
+                let (mut changed, never) = (whole.clone(), json!({"never": 1}));
+                *changed.pointer_mut(&path).unwrap() = never.clone();
+                let dotted = path[1..].replace('/', ".");
+                // Its class makes no text tower, and nothing projects.
+                let idle =
+                    dotted.starts_with("text_config.") || family == "clip" && dotted == "projection_dim";
+                let listed = idle || Keys::new(&[KEYS]).unwrap().reason(&dotted, &never, family).is_some();
+                match read(dir.path(), family, &changed) {
+                    Err(e) if e.to_string().contains(dotted.split('.').next_back().unwrap()) => {}
+                    Ok(found) if listed && found.config == usual => {}
+                    Ok(_) => wrong.push(format!("{family} {dotted}: neither read nor listed")),
+                    Err(e) => wrong.push(format!("{family} {dotted}: {e}")),
+                }
+            }
+            for at in ["", "vision_config"] {
+                let mut more = whole.clone();
+                let object = if at.is_empty() { &mut more } else { &mut more[at] };
+                object["a_new_key"] = json!(1);
+                let e = read(dir.path(), family, &more).unwrap_err().to_string();
+                assert!(e.contains("a_new_key: expected no such key"), "{e}");
+            }
+        }
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+        assert!(keys > 150, "{keys}");
     }
 }

@@ -318,3 +318,6 @@ fn own_text(json: Json, quick: bool, weights: &Weights, map: &mut Map) -> Result
         ..TextConfig::new(vocab, context, transformer)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,18 @@
 //! The audio tower over spectrograms of any length, or over a grid of their cells.
 
 use crate::config::{SpectrogramConfig, StemConfig};
-use crate::pool::Head;
 use crate::stem::Stem;
-use crate::towers::output::{TowerOutput, prefix, with_prefix};
+use crate::towers::output::TowerOutput;
+use crate::towers::trunk::Trunk;
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_nn::{Linear, Pass, Positions, Precision, Scope, Transformer, length_mask};
+use unisono_nn::{Linear, Pass, Precision, Scope, length_mask};
 
 /// Log-mel frames → tokens.
 #[derive(Debug)]
 pub struct AudioTower {
     stem: Stem,
-    embed: Option<Linear>,
-    prefix: Option<Tensor>,
-    position: Positions,
-    transformer: Transformer,
-    head: Head,
+    trunk: Trunk,
     mels: i64,
     /// The only number of frames that a tower over a grid takes.
     frames: Option<i64>,
@@ -25,11 +21,7 @@ pub struct AudioTower {
 impl AudioTower {
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
-        if let Some(embed) = &mut self.embed {
-            embed.prepare_beside(precision)?;
-        }
-        self.head.prepare(precision)?;
-        Ok(self.transformer.prepare(precision)?)
+        self.trunk.prepare(precision)
     }
 
     /// Builds the tower under `scope`.
@@ -44,13 +36,10 @@ impl AudioTower {
         let folded = stem.channels() * bands;
         let embed = || Linear::new(&scope.child("embed"), folded, width, true, (folded as f64).powf(-0.5));
         let positions = if c.grid { t * bands } else { t };
+        let embed = if c.grid || frames { None } else { Some(embed()?) };
         Ok(Self {
-            embed: if c.grid || frames { None } else { Some(embed()?) },
             stem,
-            prefix: prefix(scope, c.prefix, width)?,
-            position: Positions::new(scope, &c.transformer, positions, 0.02)?,
-            transformer: Transformer::new(scope, &c.transformer)?,
-            head: Head::new(scope, &c.transformer, &c.pooling, c.prefix, false)?,
+            trunk: Trunk::new(scope, &c.transformer, positions, c.prefix, &c.pooling, embed)?,
             mels: c.mels,
             frames: if c.grid { Some(c.max_frames) } else { None },
         })
@@ -61,7 +50,7 @@ impl AudioTower {
     /// # Errors
     /// Another number of bands, more frames than the tower's most, or libtorch's.
     pub fn forward(&self, mel: &Tensor, lengths: &Tensor, pass: &Pass) -> Result<TowerOutput> {
-        let (b, frames, m) = mel.size3()?;
+        let (_, frames, m) = mel.size3()?;
         if m != self.mels {
             return Err(Error::Input(format!("spectrogram of {m} bands, this tower takes {}", self.mels)));
         }
@@ -70,28 +59,21 @@ impl AudioTower {
                 return Err(Error::Input(format!("audio of {frames} frames, this tower takes {exactly}")));
             }
             let (x, _) = self.stem.forward(&mel.f_unsqueeze(1)?, None, pass.mode)?; // [B, W, T', M']
-            let x = self.position.forward(x.f_permute([0, 3, 2, 1])?.f_flatten(1, 2)?, 0)?;
-            let x = with_prefix(self.prefix.as_ref(), x, b)?;
-            let mask = self.transformer.mask(x.size()[1], None)?;
-            let x = self.transformer.forward(x, &mask, pass)?;
-            let (tokens, pooled) = self.head.forward(x, None, None)?;
-            return Ok(TowerOutput { tokens, mask: None, pooled });
+            let x = self.trunk.position.forward(x.f_permute([0, 3, 2, 1])?.f_flatten(1, 2)?, 0)?;
+            return self.trunk.whole(x, 1, pass);
         }
         let (x, lengths) = self.stem.forward(&mel.f_unsqueeze(1)?, Some(lengths), pass.mode)?;
         let x = x.f_permute([0, 2, 1, 3])?.f_flatten(2, 3)?; // [B, T', C·M']
         let t = x.size()[1];
-        let most = self.position.places();
+        let Trunk { position, transformer, head, .. } = &self.trunk;
+        let most = position.places();
         if t > most {
             return Err(Error::Input(format!("audio of {t} tokens, this tower takes at most {most}")));
         }
-        let x = match &self.embed {
-            Some(embed) => embed.forward(&x)?,
-            None => x,
-        };
-        let x = self.position.forward(x, 0)?;
+        let x = position.forward(self.trunk.embed(x)?, 0)?;
         let mask = lengths.map(|l| length_mask(&l, t)).transpose()?;
-        let x = self.transformer.forward(x, &self.transformer.mask(t, mask.as_ref())?, pass)?;
-        let (tokens, pooled) = self.head.forward(x, mask.as_ref(), None)?;
+        let x = transformer.forward(x, &transformer.mask(t, mask.as_ref())?, pass)?;
+        let (tokens, pooled) = head.forward(x, mask.as_ref(), None)?;
         Ok(TowerOutput { tokens, mask, pooled })
     }
 }

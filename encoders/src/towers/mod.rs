@@ -7,6 +7,7 @@ mod output;
 mod tests;
 mod text;
 mod tower;
+mod trunk;
 mod vit;
 
 pub use audio::AudioTower;

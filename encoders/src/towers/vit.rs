@@ -1,12 +1,12 @@
 //! The Transformer over an image's patches (Dosovitskiy et al. 2021).
 
 use crate::config::{StemConfig, VitConfig};
-use crate::pool::Head;
 use crate::stem::Stem;
-use crate::towers::output::{TowerOutput, prefix, with_prefix};
+use crate::towers::output::TowerOutput;
+use crate::towers::trunk::Trunk;
 use crate::{Error, Result};
 use tch::Tensor;
-use unisono_nn::{Linear, Pass, Positions, Precision, Scope, Transformer};
+use unisono_nn::{Linear, Pass, Precision, Scope};
 
 /// Patches of an image that keeps its shape, whatever grid its tower was trained with: attention is over their square.
 const MOST_PATCHES: i64 = 4096;
@@ -15,11 +15,7 @@ const MOST_PATCHES: i64 = 4096;
 #[derive(Debug)]
 pub struct VisionTransformer {
     stem: Stem,
-    embed: Option<Linear>,
-    prefix: Option<Tensor>,
-    position: Positions,
-    transformer: Transformer,
-    head: Head,
+    trunk: Trunk,
     size: [i64; 2],
     grid: [i64; 2],
     /// Height and width of a patch where images keep their shape.
@@ -31,11 +27,7 @@ pub struct VisionTransformer {
 impl VisionTransformer {
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
-        if let Some(embed) = &mut self.embed {
-            embed.prepare_beside(precision)?;
-        }
-        self.head.prepare(precision)?;
-        Ok(self.transformer.prepare(precision)?)
+        self.trunk.prepare(precision)
     }
 
     /// Builds the tower under `scope`.
@@ -58,12 +50,8 @@ impl VisionTransformer {
             _ => None,
         };
         Ok(Self {
-            embed,
             stem,
-            prefix: prefix(scope, c.prefix, width)?,
-            position: Positions::new(scope, &c.transformer, grid[0] * grid[1], 0.02)?,
-            transformer: Transformer::new(scope, &c.transformer)?,
-            head: Head::new(scope, &c.transformer, &c.pooling, c.prefix, false)?,
+            trunk: Trunk::new(scope, &c.transformer, grid[0] * grid[1], c.prefix, &c.pooling, embed)?,
             size: c.size.sides,
             grid,
             flexible,
@@ -81,7 +69,7 @@ impl VisionTransformer {
     /// # Errors
     /// As [`ImageTower::forward_clips`](super::ImageTower::forward_clips).
     pub fn forward_clips(&self, pixels: &Tensor, frames: i64, pass: &Pass) -> Result<TowerOutput> {
-        let (b, c, h, w) = pixels.size4()?;
+        let (_, c, h, w) = pixels.size4()?;
         let position = match self.flexible {
             Some([ph, pw]) => {
                 let most = MOST_PATCHES.max(self.grid[0] * self.grid[1]);
@@ -99,29 +87,21 @@ impl VisionTransformer {
                         "images of [{c}, {h}, {w}], this tower takes [3, {sh}, {sw}]"
                     )));
                 }
-                self.position.table().map(Tensor::shallow_clone)
+                self.trunk.position.table().map(Tensor::shallow_clone)
             }
         };
         let (x, _) = self.stem.forward(pixels, None, pass.mode)?;
-        let x = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [B, H'W', C]
-        let x = match &self.embed {
-            Some(embed) => embed.forward(&x)?,
-            None => x,
-        };
+        let x = self.trunk.embed(x.f_flatten(2, 3)?.f_transpose(1, 2)?)?; // [B, H'W', C]
         let x = match position {
             Some(position) => x.f_add(&position)?,
             None => x,
         };
-        let x = with_prefix(self.prefix.as_ref(), x, b)?;
-        let mask = self.transformer.mask(x.size()[1], None)?;
-        let x = self.transformer.forward_clips(x, &mask, frames, pass)?;
-        let (tokens, pooled) = self.head.forward(x, None, None)?;
-        Ok(TowerOutput { tokens, mask: None, pooled })
+        self.trunk.whole(x, frames, pass)
     }
 
     /// The position embeddings, where they are learned, resized to another grid.
     fn positions(&self, grid: [i64; 2]) -> Result<Option<Tensor>> {
-        let Some(table) = self.position.table() else { return Ok(None) };
+        let Some(table) = self.trunk.position.table() else { return Ok(None) };
         if grid == self.grid {
             return Ok(Some(table.shallow_clone()));
         }

@@ -10,7 +10,7 @@ use crate::stats::Bootstrap;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use unisono_datasets::{Record, Skip, Source};
+use unisono_datasets::{Record, Skip, Source, SourceConfig};
 use unisono_encoders::{Modality, Model};
 
 /// A retrieval protocol, as a recipe or the options of `unisono eval retrieval` state it.
@@ -19,8 +19,8 @@ use unisono_encoders::{Modality, Model};
 pub struct Retrieval {
     /// Name in tables.
     pub name: String,
-    /// The manifest.
-    pub manifest: PathBuf,
+    /// Where its records come from.
+    pub source: SourceConfig,
     /// Split whose items ask and answer.
     pub split: String,
     /// More splits whose items join the gallery as distractors.

@@ -79,7 +79,7 @@ fn records_give_images_audios_texts() {
         ),
     )
     .unwrap();
-    let inputs = Inputs { manifest: Some(manifest), split: Some("test".into()), ..Inputs::default() };
+    let inputs = Inputs { source: Some(manifest.into()), split: Some("test".into()), ..Inputs::default() };
     let items: Vec<Item> = inputs.list(&ALL).unwrap().items.iter().collect();
     let kinds: Vec<_> = items.iter().map(|i| (i.modality, i.part)).collect();
     assert_eq!(kinds, [(Image, 0), (Audio, 0), (Audio, 1), (Text, 0), (Text, 1)]);

@@ -34,6 +34,35 @@ INLINE void product(const float *const *a, const float *b, int64_t b_step, int64
     }
 }
 
+// The scores of the keys in N vectors from `j` on, as long as so many are left: where it ends.
+template <int N>
+INLINE int64_t score(const Attend &a, const float *const *of, const float *turned, int64_t vectors, int64_t j,
+                     float (&scores)[ROWS][CHUNK]) {
+  for (; j + N <= vectors; j += N) {
+    F s[ROWS][N];
+    product<N>(of, turned + j * LANES, CHUNK, a.width, s);
+    for (int r = 0; r < ROWS; ++r)
+      for (int n = 0; n < N; ++n) store(scores[r] + (j + n) * LANES, s[r][n] * a.scale);
+  }
+  return j;
+}
+
+// The weighted values of `keys` tokens in N vectors from `d` on, added to what is `kept` of the sums, as long as so many are left: where it ends.
+template <int N>
+INLINE int64_t gather(const Attend &a, const float *const *weights, const float *v, int64_t keys, int64_t d,
+                      const float *kept, float *const *to, int64_t real) {
+  for (; d + (N - 1) * LANES < a.width; d += N * LANES) {
+    F s[ROWS][N];
+    product<N>(weights, v + d, a.v_step[2], keys, s);
+    for (int r = 0; r < real; ++r)
+      for (int n = 0; n < N; ++n) {
+        float *p = to[r] + d + n * LANES;
+        store(p, load(p) * kept[r] + s[r][n]);
+      }
+  }
+  return d;
+}
+
 // `keys` rows of `width` → `to` [width, CHUNK], zeros after the last key.
 INLINE void transpose(const float *k, int64_t step, int64_t keys, int64_t width, float *to) {
   for (int64_t j = 0; j < keys; j += LANES)
@@ -88,18 +117,7 @@ INLINE void attend(const Attend &a, int64_t b, int64_t h, int64_t start) {
       // A block's last queries may be fewer than four: the last one stands for the others.
       const float *of[ROWS];
       for (int64_t r = 0; r < ROWS; ++r) of[r] = q + (i + r < end ? i + r : end - 1) * a.q_step[2];
-      int64_t j = 0;
-      for (; j + 4 <= vectors; j += 4) {
-        F s[ROWS][4];
-        product<4>(of, turned + j * LANES, CHUNK, a.width, s);
-        for (int r = 0; r < ROWS; ++r)
-          for (int c = 0; c < 4; ++c) store(scores[r] + (j + c) * LANES, s[r][c] * a.scale);
-      }
-      for (; j < vectors; ++j) {
-        F s[ROWS][1];
-        product<1>(of, turned + j * LANES, CHUNK, a.width, s);
-        for (int r = 0; r < ROWS; ++r) store(scores[r] + j * LANES, s[r][0] * a.scale);
-      }
+      score<1>(a, of, turned, vectors, score<4>(a, of, turned, vectors, 0, scores), scores);
       const float *weights[ROWS];
       float *to[ROWS], kept[ROWS];
       for (int64_t r = 0; r < ROWS; ++r) {
@@ -125,30 +143,10 @@ INLINE void attend(const Attend &a, int64_t b, int64_t h, int64_t start) {
         most[at] = top, total[at] = total[at] * kept[r] + sum(added);
       }
       const int64_t real = end - i < ROWS ? end - i : ROWS;
-      int64_t d = 0;
-      for (; d + 4 * LANES <= a.width; d += 4 * LANES) {
-        F s[ROWS][4];
-        product<4>(weights, v + first * a.v_step[2] + d, a.v_step[2], n, s);
-        for (int r = 0; r < real; ++r)
-          for (int c = 0; c < 4; ++c) {
-            float *p = to[r] + d + c * LANES;
-            store(p, load(p) * kept[r] + s[r][c]);
-          }
-      }
-      for (; d + 2 * LANES <= a.width; d += 2 * LANES) {
-        F s[ROWS][2];
-        product<2>(weights, v + first * a.v_step[2] + d, a.v_step[2], n, s);
-        for (int r = 0; r < real; ++r)
-          for (int c = 0; c < 2; ++c) {
-            float *p = to[r] + d + c * LANES;
-            store(p, load(p) * kept[r] + s[r][c]);
-          }
-      }
-      for (; d < a.width; d += LANES) {
-        F s[ROWS][1];
-        product<1>(weights, v + first * a.v_step[2] + d, a.v_step[2], n, s);
-        for (int r = 0; r < real; ++r) store(to[r] + d, load(to[r] + d) * kept[r] + s[r][0]);
-      }
+      const float *values = v + first * a.v_step[2];
+      int64_t d = gather<4>(a, weights, values, n, 0, kept, to, real);
+      d = gather<2>(a, weights, values, n, d, kept, to, real);
+      gather<1>(a, weights, values, n, d, kept, to, real);
     }
   }
   for (int64_t i = start; i < end; ++i) {

@@ -110,7 +110,7 @@ mod tests {
         for (kind, name) in protocols {
             let to = if *kind == "retrieval" { "to = \"text\"\n" } else { "" };
             text += &format!(
-                "[[evaluate]]\nkind = \"{kind}\"\nname = \"{name}\"\nmanifest = \"m\"\nsplit = \"val\"\nfrom = \"image\"\n{to}"
+                "[[evaluate]]\nkind = \"{kind}\"\nname = \"{name}\"\nsource = \"m\"\nsplit = \"val\"\nfrom = \"image\"\n{to}"
             );
         }
         Recipe::parse(&text, Path::new("r.toml")).unwrap()

@@ -1,8 +1,9 @@
 //! Every value of a recipe is looked at before any device or file is touched.
 
-use super::Recipe;
+use super::{CaptionConfig, CaptionRule, DataConfig, Recipe};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
+use unisono_datasets::Tail;
 use unisono_encoders::Modality;
 
 impl Recipe {
@@ -59,19 +60,29 @@ impl Recipe {
             return Err(Error::setting("data", "no [[data]] is left; a training needs at least one"));
         }
         for d in &self.data {
-            if d.per_batch == 0 {
-                let field = format!("data.{}.per_batch", d.name);
-                return Err(Error::setting(
-                    field,
-                    "expected at least 1, found 0; leave the source out with --without",
-                ));
-            }
+            self.share(d)?;
             for p in [d.caption.first, d.caption.with_name] {
                 if !(0.0..=1.0).contains(&p) {
                     let field = format!("data.{}.caption", d.name);
                     return Err(Error::setting(field, format!("expected probabilities, found {p}")));
                 }
             }
+        }
+        if let Some(mixture) = &self.mixture
+            && (mixture.batch_size == 0 || !(mixture.temperature.is_finite() && mixture.temperature > 0.0))
+        {
+            let found = format!("{} and {}", mixture.batch_size, mixture.temperature);
+            return Err(Error::setting(
+                "mixture",
+                format!("expected a batch_size of at least 1 and a positive temperature, found {found}"),
+            ));
+        }
+        let fraction = self.loader.max_skip_fraction;
+        if !(0.0..=1.0).contains(&fraction) {
+            return Err(Error::setting(
+                "loader.max_skip_fraction",
+                format!("expected 0 to 1, found {fraction}"),
+            ));
         }
         self.augment.image.validate()?;
         self.augment.audio.validate()?;
@@ -92,5 +103,50 @@ impl Recipe {
             finite("betas", b, (0.0..1.0).contains(&b), "0 to below 1")?;
         }
         Ok(self)
+    }
+
+    /// A source's part of each batch, and its captions.
+    fn share(&self, d: &DataConfig) -> Result<()> {
+        let wrong = |key: &str, message: &str| Err(Error::setting(format!("data.{}.{key}", d.name), message));
+        let positive = |v: Option<f64>| v.is_none_or(|v| v.is_finite() && v > 0.0);
+        match (&self.mixture, d.per_batch) {
+            (None, None) => {
+                return wrong(
+                    "per_batch",
+                    "missing: say how many records a batch holds, or write a [mixture]",
+                );
+            }
+            (None, Some(0)) => {
+                return wrong(
+                    "per_batch",
+                    "expected at least 1, found 0; leave the source out with --without",
+                );
+            }
+            (Some(_), Some(_)) => return wrong("per_batch", "[mixture] divides the batch: leave it out"),
+            _ => {}
+        }
+        if self.mixture.is_none() && (d.weight.is_some() || d.epochs.is_some()) {
+            return wrong("weight", "weights and epochs divide the batch of a [mixture], and there is none");
+        }
+        if d.weight.is_some() && d.epochs.is_some() {
+            return wrong("weight", "a source has a weight or epochs, found both");
+        }
+        if !positive(d.weight) || !positive(d.epochs) {
+            return wrong("weight", "expected a positive number");
+        }
+        if self.mixture.is_some() && (d.one_language || d.tail != Tail::Across) {
+            return wrong("tail", "one_language and tail need a per_batch in place of a [mixture]");
+        }
+        let CaptionConfig { rule, weights, .. } = &d.caption;
+        let weighted = *rule == CaptionRule::Weighted;
+        let sound =
+            weights.iter().all(|w| w.is_finite() && *w >= 0.0) && weights.last().is_none_or(|w| *w > 0.0);
+        if weighted == weights.is_empty() || !sound {
+            return wrong(
+                "caption",
+                "rule = \"weighted\" has weights, none below 0, the last above it; other rules have none",
+            );
+        }
+        Ok(())
     }
 }

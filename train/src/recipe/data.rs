@@ -1,8 +1,8 @@
 //! What a recipe says of its data: what is drawn, how it is changed, how it is read.
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment};
+use unisono_datasets::{Order, SourceConfig, Tail};
 use unisono_encoders::Modality;
 
 /// A source of records and its share of each batch.
@@ -11,12 +11,26 @@ use unisono_encoders::Modality;
 pub struct DataConfig {
     /// Name in messages; `--without NAME` leaves it out, and `--set data.NAME.per_batch=…` reaches it.
     pub name: String,
-    /// The manifest, relative to the working directory.
-    pub manifest: PathBuf,
-    /// Its split.
-    pub split: String,
-    /// Records in each batch.
-    pub per_batch: usize,
+    /// Where its records come from: a path, paths, or a table with `path`, `type` and `columns`.
+    pub source: SourceConfig,
+    /// Only records of this split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Records in each batch; none where a `[mixture]` divides it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_batch: Option<usize>,
+    /// In a `[mixture]`: its weight beside the others'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// In a `[mixture]`: its weight is so many times its records, so that they come so often where the others' come once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<f64>,
+    /// How it is shuffled: `auto`, `global`, `sequential`, or `{ blocks = { block = 1000, buffer = 16 } }`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub order: Order,
+    /// What becomes of the last records of an epoch, which fill no batch: `across`, `drop` or `pad`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tail: Tail,
     /// Only records of these languages; empty: all.
     #[serde(default)]
     pub lang: Vec<String>,
@@ -41,10 +55,52 @@ pub struct DataConfig {
     pub caption: CaptionConfig,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A batch of one size that the sources divide among them: by their weights, or else by the number of their records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MixtureConfig {
+    /// Places of a batch.
+    pub batch_size: usize,
+    /// Numbers of records are raised to `1 / temperature`: 1 draws every record equally often, more than that favours small sources.
+    #[serde(default = "one")]
+    pub temperature: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Which of a record's captions is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CaptionRule {
+    /// The first with the probability `first`, another one otherwise.
+    #[default]
+    Name,
+    /// The first.
+    First,
+    /// Each with the same probability.
+    Random,
+    /// Each in its turn: in as many epochs as a record has captions, all of them come once.
+    All,
+    /// By `weights`.
+    Weighted,
+}
+
 /// How one caption is made of a record's several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaptionConfig {
+    /// Which one: `name`, `first`, `random`, `all` or `weighted`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rule: CaptionRule,
+    /// Of the rule `weighted`: the weight of the first, the second, …; the last one is of all that follow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
     /// Probability of the first caption, the name, when there are more.
     pub first: f64,
     /// Another caption is cut at commas, and up to this many of its parts are taken in random order; 0: taken whole.
@@ -55,7 +111,7 @@ pub struct CaptionConfig {
 
 impl Default for CaptionConfig {
     fn default() -> Self {
-        Self { first: 0.5, parts: 0, with_name: 0.0 }
+        Self { rule: CaptionRule::Name, weights: Vec::new(), first: 0.5, parts: 0, with_name: 0.0 }
     }
 }
 
@@ -83,12 +139,14 @@ pub struct LoaderConfig {
     pub cache_mb: usize,
     /// Distinct broken records that are skipped before the run stops.
     pub max_skip: usize,
+    /// More of them, up to this share of the records drawn.
+    pub max_skip_fraction: f64,
     /// Texts and audio files of a batch go through their towers in this many parts of like length: less padding.
     pub buckets: usize,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { workers: 0, prefetch: 4, cache_mb: 2048, max_skip: 100, buckets: 1 }
+        Self { workers: 0, prefetch: 4, cache_mb: 2048, max_skip: 100, max_skip_fraction: 0.0, buckets: 1 }
     }
 }

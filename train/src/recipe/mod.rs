@@ -11,7 +11,7 @@ mod optimizer;
 mod report;
 
 pub use best::Best;
-pub use data::{AugmentConfig, CaptionConfig, DataConfig, LoaderConfig};
+pub use data::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConfig, MixtureConfig};
 pub use model::{FusionRecipe, ProcessorConfig, TokenizerConfig};
 pub use optimizer::{CheckpointConfig, GroupRule, OptimizerConfig};
 pub use report::{DataSetNote, ReportConfig, ShowConfig};
@@ -69,6 +69,9 @@ pub struct Recipe {
     pub tokenizer: TokenizerConfig,
     /// What is drawn for each batch.
     pub data: Vec<DataConfig>,
+    /// The sources divide each batch by weights, in place of a number of records each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<MixtureConfig>,
     /// Random changes while training.
     #[serde(default)]
     pub augment: AugmentConfig,

@@ -24,7 +24,20 @@ pub(super) fn advice(recipe: &Table) -> Option<String> {
             ));
         }
     }
+    if anywhere(recipe, "manifest") {
+        said.push("manifest = \"…\" is source = \"…\" now, in every table; the source = \"…\" of a [[report.data_set]] is origin".into());
+    }
     (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// Whether a table of the recipe, or one within it, has a key.
+fn anywhere(table: &Table, key: &str) -> bool {
+    let within = |value: &Value| match value {
+        Value::Table(table) => anywhere(table, key),
+        Value::Array(list) => list.iter().filter_map(Value::as_table).any(|table| anywhere(table, key)),
+        _ => false,
+    };
+    table.contains_key(key) || table.values().any(within)
 }
 
 /// The names of the protocols of an earlier list.

@@ -1,7 +1,7 @@
 //! What a recipe says of its run's report.
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use unisono_datasets::SourceConfig;
 use unisono_eval::captioning::Captioning;
 use unisono_eval::protocol::Protocol;
 use unisono_eval::retrieval::Retrieval;
@@ -39,14 +39,14 @@ impl ReportConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSetNote {
-    /// Name of its sources' manifests' folder, also for `--without`.
+    /// Name of its sources' folder, also for `--without`.
     pub name: String,
-    /// Its manifest.
-    pub manifest: PathBuf,
+    /// Where its records are.
+    pub source: SourceConfig,
     /// Its licence.
     pub licence: String,
     /// Where it is from.
-    pub source: String,
+    pub origin: String,
 }
 
 /// Examples to show: drawn by a hash of their ids, so that nobody chose them.
@@ -55,8 +55,8 @@ pub struct DataSetNote {
 pub struct ShowConfig {
     /// Name, for `--without`.
     pub name: String,
-    /// The manifest.
-    pub manifest: PathBuf,
+    /// Where its records are.
+    pub source: SourceConfig,
     /// The split whose images are found.
     pub split: String,
     /// Languages of the queries, one query each; a language may come twice.

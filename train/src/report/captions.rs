@@ -32,11 +32,11 @@ impl Show {
         let (mut rows, mut cards) = (Vec::new(), Vec::new());
         for p in recipe.report.captioning() {
             tell(format!("captions {}", p.name));
-            let manifest = self.manifests.get(&p.manifest)?;
+            let source = self.sources.get(&p.source)?;
             let reading = Reading { limits: recipe.limits, ffmpeg: None };
-            let (task, mut skipped) = (p.task(&*manifest, &model, &reading)?, Vec::new());
+            let (task, mut skipped) = (p.task(&*source, &model, &reading)?, Vec::new());
             let (scores, mut captioned) = task.run(&model, &options, CAPTIONS, &mut skipped)?;
-            let baselines = task.baselines(&*manifest, &model, BATCH, &mut skipped)?;
+            let baselines = task.baselines(&*source, &model, BATCH, &mut skipped)?;
             rows.push(CaptionRow {
                 protocol: p.name.clone(),
                 model: scores,

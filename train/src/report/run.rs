@@ -1,6 +1,6 @@
 //! What the run itself says: its head, its curves, its times, how its numbers were made.
 
-use crate::setup::Manifests;
+use crate::setup::Sources;
 use crate::tracking::Line;
 use crate::{Recipe, Result, Summary};
 use std::path::Path;
@@ -39,17 +39,17 @@ pub(super) fn header(
     recipe: &Recipe,
     summary: &Summary,
     context: &Context,
-    manifests: &mut Manifests,
+    sources: &mut Sources,
 ) -> Result<Header> {
     let mut data_sets = Vec::new();
     for d in &recipe.report.data_set {
-        let manifest = manifests.get(&d.manifest)?;
-        let counts = manifest.splits().into_iter().map(|(split, n)| (split, n as u64)).collect();
+        let counts =
+            sources.get(&d.source)?.splits().into_iter().map(|(split, n)| (split, n as u64)).collect();
         data_sets.push(DataSet {
             name: d.name.clone(),
             counts,
             licence: d.licence.clone(),
-            source: Some(d.source.clone()),
+            source: Some(d.origin.clone()),
         });
     }
     let facts = vec![

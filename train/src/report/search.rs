@@ -36,7 +36,7 @@ impl Show {
 
     /// Captions in several languages of things that only held-out images show.
     pub(super) fn text_to_images(&mut self, c: &ShowConfig) -> Result<Vec<Search>> {
-        let manifest = self.manifests.get(&c.manifest)?;
+        let manifest = self.sources.records(&c.source)?;
         let held_out = manifest.split(&c.split);
         let gallery = self.embed(&held_out, Modality::Image, &[])?;
         let keys: HashSet<&str> = held_out.iter().map(|r| r.key()).collect();
@@ -62,7 +62,7 @@ impl Show {
 
     /// Recordings: what they find among images, and among captions of their language.
     pub(super) fn spoken(&mut self, c: &ShowConfig) -> Result<(Vec<Search>, Vec<Search>)> {
-        let manifest = self.manifests.get(&c.manifest)?;
+        let manifest = self.sources.records(&c.source)?;
         let held_out = manifest.split(&c.split);
         let images = self.embed(&held_out, Modality::Image, &[])?;
         let texts = self.embed(&held_out, Modality::Text, &c.langs)?;

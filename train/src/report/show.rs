@@ -1,6 +1,6 @@
 //! What the page shows of items: thumbnails, audio files, results, mistakes.
 
-use crate::setup::Manifests;
+use crate::setup::Sources;
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use unisono_datasets::Record;
@@ -25,7 +25,7 @@ const MISTAKES: usize = 3;
 pub(super) struct Show {
     pub(super) model: Model,
     pub(super) limits: MediaLimits,
-    pub(super) manifests: Manifests,
+    pub(super) sources: Sources,
     pub(super) thumbnails: HashMap<Blob, Media>,
 }
 

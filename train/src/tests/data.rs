@@ -1,7 +1,7 @@
 //! What training sees is what inference sees, changed by the augmentation and by nothing else.
 
 use super::*;
-use crate::setup::{self, Manifests};
+use crate::setup::{self, Sources};
 use image::Rgb;
 use image::imageops::flip_horizontal;
 use std::fs;
@@ -52,11 +52,11 @@ fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(Draw, Record)>) {
          [model.audio]\nmels = 16\nmax_frames = 96\npooling = \"mean\"\nstem = {{ kind = \"patch\", size = [16, 16] }}\n\
          transformer = {{ width = 8, depth = 1, heads = 1, mlp_ratio = 1.0 }}\n\
          [processor.image]\nsize = 8\n[processor.audio]\nmels = 16\nmax_frames = 96\n\
-         [[data]]\nname = \"a\"\nmanifest = \"{}\"\nsplit = \"train\"\nper_batch = 6\n{augment}",
+         [[data]]\nname = \"a\"\nsource = \"{}\"\nsplit = \"train\"\nper_batch = 6\n{augment}",
         manifest.display()
     );
     let recipe = Recipe::parse(&text, Path::new("test.toml")).unwrap();
-    let sampler = setup::sampler(&recipe, &mut Manifests::default()).unwrap();
+    let sampler = setup::sampler(&recipe, &mut Sources::default()).unwrap();
     let model = setup::model(&recipe, &sampler, tch::Device::Cpu).unwrap();
     let draws = sampler.batch(0);
     let of = |d: Draw| (d.clone(), sampler.record(&d).unwrap().into_owned());

@@ -58,7 +58,7 @@ pub fn recipe_text(manifest: &Path, steps: u64, more: &str) -> String {
     for (a, b) in PAIRS {
         for (from, to) in [(a, b), (b, a)] {
             protocols += &format!(
-                "[[evaluate]]\nkind = \"retrieval\"\nname = \"{from}-{to}\"\nmanifest = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
+                "[[evaluate]]\nkind = \"retrieval\"\nname = \"{from}-{to}\"\nsource = \"{m}\"\nsplit = \"train\"\nfrom = \"{from}\"\nto = \"{to}\"\n"
             );
         }
     }
@@ -93,7 +93,7 @@ mels = 16
 max_frames = 64
 [[data]]
 name = "things"
-manifest = "{m}"
+source = "{m}"
 split = "train"
 per_batch = 16
 [augment.image]

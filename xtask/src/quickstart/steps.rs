@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn data_elsewhere_move_the_recipes_manifests() {
         let folder = tempfile::tempdir().unwrap();
-        let recipe = "steps = 1\n[[data]]\nname = \"x\"\nmanifest = \"data/emoji/manifest.jsonl\"\n";
+        let recipe = "steps = 1\n[[data]]\nname = \"x\"\nsource = \"data/emoji/manifest.jsonl\"\n";
         fs::write(folder.path().join("r.toml"), recipe).unwrap();
         let plan_at = |data: &str| {
             let mut plan = Plan::new(folder.path(), Path::new(data), Path::new("run"), Path::new("r.toml"));

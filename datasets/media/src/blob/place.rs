@@ -82,6 +82,25 @@ impl Blob {
         }
     }
 
+    /// The table that it lies in, of a row's value.
+    pub fn table(&self) -> Option<&Path> {
+        match &self.0.place {
+            Place::Row(row) => Some(row.rows.file()),
+            _ => None,
+        }
+    }
+
+    /// A row's value, read from `rows` from now on: a line names a table and does not open it. Anything else stays what it is.
+    pub fn within(&self, rows: Arc<dyn Rows>) -> Self {
+        match &self.0.place {
+            Place::Row(row) => {
+                let of = Row { rows, row: row.row, column: row.column.clone() };
+                Self::new(self.name().to_owned(), Place::Row(of))
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// Whether its file is not there any more.
     pub fn is_missing(&self) -> bool {
         self.on().is_some_and(|file| !file.exists())

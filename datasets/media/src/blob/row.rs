@@ -1,6 +1,5 @@
 //! What a table holds: values that no file has as they are, since tables compress them.
 
-use super::place::{Blob, Place};
 use crate::{Error, Result};
 use std::cmp::Ordering;
 use std::fmt::Debug;
@@ -72,26 +71,5 @@ impl Rows for Closed {
     fn read(&self, row: u64, column: &str) -> Result<Vec<u8>> {
         let expected = format!("the column {column:?} of row {row}");
         Err(Error::media(&self.0, expected, "a table that was not opened".to_owned()))
-    }
-}
-
-impl Blob {
-    /// The table that it lies in, of a row's value.
-    pub fn table(&self) -> Option<&Path> {
-        match &self.0.place {
-            Place::Row(row) => Some(row.rows.file()),
-            _ => None,
-        }
-    }
-
-    /// A row's value, read from `rows` from now on: a line names a table and does not open it. Anything else stays what it is.
-    pub fn within(&self, rows: Arc<dyn Rows>) -> Self {
-        match &self.0.place {
-            Place::Row(row) => {
-                let of = Row { rows, row: row.row, column: row.column.clone() };
-                Self::new(self.name().to_owned(), Place::Row(of))
-            }
-            _ => self.clone(),
-        }
     }
 }

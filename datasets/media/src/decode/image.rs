@@ -6,12 +6,13 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{
-    DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Pixel, RgbImage, RgbaImage,
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage, RgbaImage,
 };
 
+use super::decoded::{Decoded, Form};
 use super::options::{ImageOptions, PNG_BESIDE, describe, not_empty};
 use super::reduced::{self, BYTES_A_PIXEL};
-use super::{part, vector};
+use super::{part, tiff, vector};
 use crate::limits::Truncated;
 use crate::{Blob, Error, Limits, Result};
 
@@ -33,7 +34,7 @@ pub(super) const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG imag
 /// [`Error::Files`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole image; one that is cut off is
 /// used as far as it goes where [`Limits::truncated`] says so.
 pub fn image(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbImage> {
-    Ok(match decode(&from.into(), options)? {
+    Ok(match decode(&from.into(), options)?.colours() {
         image if image.color().has_alpha() && !options.drop_alpha => {
             flatten(&image.into_rgba8(), options.background)
         }
@@ -46,21 +47,27 @@ pub fn image(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbImage> 
 /// # Errors
 /// As [`image`](fn@image).
 pub fn rgba(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbaImage> {
-    decode(&from.into(), options).map(DynamicImage::into_rgba8)
+    decode(&from.into(), options).map(|decoded| decoded.colours().into_rgba8())
 }
 
-fn decode(blob: &Blob, options: &ImageOptions) -> Result<DynamicImage> {
+fn decode(blob: &Blob, options: &ImageOptions) -> Result<Decoded> {
     decode_bytes(blob.name(), &blob.read(EXPECTED, &options.limits)?, options)
 }
 
-pub(super) fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<DynamicImage> {
+pub(super) fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<Decoded> {
+    let coloured = |image| Decoded { image, form: Form::Colours };
     if vector::is_svg(bytes) {
-        return vector::render(path, bytes, options).map(DynamicImage::ImageRgba8);
+        return vector::render(path, bytes, options).map(DynamicImage::ImageRgba8).map(coloured);
     }
     let Ok(format) = image::guess_format(bytes) else {
         return Err(Error::media(path, EXPECTED, describe(bytes)));
     };
     let limits = &options.limits;
+    if format == ImageFormat::Tiff
+        && let Some(decoded) = tiff::decode(path, bytes, limits)?
+    {
+        return Ok(decoded);
+    }
     let bytes = match part::whole(path, bytes, format, limits)? {
         Some(mended) => Cow::Owned(mended),
         None => Cow::Borrowed(bytes),
@@ -76,6 +83,8 @@ pub(super) fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) ->
     let mut image = if u64::from(width) * u64::from(height) > limits.max_pixels {
         drop(decoder);
         reduced::reduced(path, &bytes, format, (width, height), limits)?
+    } else if let Some(inks) = reduced::inks(&bytes, format) {
+        inks
     } else {
         match DynamicImage::from_decoder(decoder) {
             Err(e) if limits.truncated == Truncated::Use && part::is_cut(&e) => {
@@ -85,7 +94,9 @@ pub(super) fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) ->
         }
     };
     image.apply_orientation(orientation);
-    Ok(high_bytes(image))
+    // A JPEG has no transparency: its fourth channel is an ink.
+    let inks = format == ImageFormat::Jpeg && image.color() == ColorType::Rgba8;
+    Ok(Decoded { image, form: if inks { Form::Inks } else { Form::Colours } })
 }
 
 /// Reads the header only.
@@ -103,26 +114,6 @@ fn open<'a>(
     });
     reader.limits(bounds);
     reader.into_decoder()
-}
-
-/// 16-bit channels → their high bytes, as libpng's readers strip them; the crate's own conversion rounds.
-fn high_bytes(image: DynamicImage) -> DynamicImage {
-    fn strip<P, Q>(from: &ImageBuffer<P, Vec<u16>>) -> Option<ImageBuffer<Q, Vec<u8>>>
-    where
-        P: Pixel<Subpixel = u16>,
-        Q: Pixel<Subpixel = u8>,
-    {
-        let bytes = from.as_raw().iter().map(|v| (v >> 8) as u8).collect();
-        ImageBuffer::from_raw(from.width(), from.height(), bytes)
-    }
-    let stripped = match &image {
-        DynamicImage::ImageLuma16(p) => strip(p).map(DynamicImage::ImageLuma8),
-        DynamicImage::ImageLumaA16(p) => strip(p).map(DynamicImage::ImageLumaA8),
-        DynamicImage::ImageRgb16(p) => strip(p).map(DynamicImage::ImageRgb8),
-        DynamicImage::ImageRgba16(p) => strip(p).map(DynamicImage::ImageRgba8),
-        _ => None,
-    };
-    stripped.unwrap_or(image)
 }
 
 /// Lays straight-alpha pixels over a colour, rounding to nearest.

@@ -15,37 +15,62 @@ pub(super) struct Outline {
 /// Walks the markers of a file that begins with the start-of-image marker.
 pub(super) fn outline(bytes: &[u8]) -> Outline {
     let mut found = Outline::default();
-    let mut at = 2;
-    // Between a scan's header and the next marker lies its data, in which 0xff stands only before 0 and before restart markers.
-    while let Some(next) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) {
-        at += next + 1;
-        // Any number of 0xff may stand before a marker.
-        while bytes.get(at) == Some(&0xff) {
-            at += 1;
-        }
-        let Some(marker) = bytes.get(at) else { break };
-        at += 1;
-        match marker {
-            0xd9 => {
-                found.ends = true;
-                break;
-            }
-            // Data, restarts, and markers without a length.
-            0x00 | 0x01 | 0xd0..=0xd8 => {}
-            _ => {
-                found.scans += u32::from(*marker == 0xda);
-                let Some(length) = bytes.get(at..at + 2) else { break };
-                let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
-                // Frames whose coefficients come in several scans (SOF2, 6, 10, 14).
-                if [0xc2, 0xc6, 0xca, 0xce].contains(marker) {
-                    let header = bytes.get(at + 2..at + length).unwrap_or_default();
-                    found.coefficients = found.coefficients.max(coefficients(header));
-                }
-                at += length.max(2);
-            }
+    for (marker, header) in markers(bytes) {
+        found.ends |= marker == END;
+        found.scans += u32::from(marker == 0xda);
+        // Frames whose coefficients come in several scans (SOF2, 6, 10, 14).
+        if [0xc2, 0xc6, 0xca, 0xce].contains(&marker) {
+            found.coefficients = found.coefficients.max(coefficients(header));
         }
     }
     found
+}
+
+/// Channels of the first frame: 1, 3, or four inks; 0 where none begins. What comes before it is all that is looked at.
+pub(super) fn channels(bytes: &[u8]) -> u8 {
+    let frame = |marker: u8| matches!(marker, 0xc0..=0xcf) && ![0xc4, 0xc8, 0xcc].contains(&marker);
+    let header = markers(bytes).find(|(marker, _)| frame(*marker)).map(|(_, header)| header);
+    header.and_then(|header| header.get(5)).copied().unwrap_or(0)
+}
+
+/// End of image.
+const END: u8 = 0xd9;
+
+/// Markers with what their length says is theirs, up to the end of the image: those without a length, of restarts and in a scan's data, are left out.
+fn markers(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut at = 2;
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        // Between a scan's header and the next marker lies its data, in which 0xff stands only before 0 and before restart markers.
+        while !ended {
+            at += bytes.get(at..)?.iter().position(|b| *b == 0xff)? + 1;
+            // Any number of 0xff may stand before a marker.
+            while bytes.get(at) == Some(&0xff) {
+                at += 1;
+            }
+            let marker = *bytes.get(at)?;
+            at += 1;
+            match marker {
+                END => {
+                    ended = true;
+                    return Some((END, &[][..]));
+                }
+                // Data, restarts, and markers without a length.
+                0x00 | 0x01 | 0xd0..=0xd8 => {}
+                _ => {
+                    let begin = at;
+                    // A scan of which even the length is missing has begun all the same.
+                    let length =
+                        bytes.get(at..at + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])));
+                    ended = length.is_none();
+                    let length = length.unwrap_or(0);
+                    at += length.max(2);
+                    return Some((marker, bytes.get(begin + 2..begin + length).unwrap_or_default()));
+                }
+            }
+        }
+        None
+    })
 }
 
 /// Two bytes for each coefficient of each component's blocks.

@@ -50,29 +50,3 @@ pub(super) fn bmp(bytes: &[u8]) -> Option<Vec<[u8; 3]>> {
     let greys = palette.iter().enumerate().all(|(i, c)| *c == [i as u8; 3]);
     (!greys && !palette.is_empty()).then_some(palette)
 }
-
-/// Whether the first image of a TIFF has one bit for each of its pixels.
-pub(super) fn is_bits_of_tiff(bytes: &[u8]) -> bool {
-    bits_of_tiff(bytes).unwrap_or(false)
-}
-
-fn bits_of_tiff(bytes: &[u8]) -> Option<bool> {
-    let little = bytes.starts_with(b"II");
-    let short = |at: usize| {
-        let two = *bytes.get(at..)?.first_chunk()?;
-        Some(if little { u16::from_le_bytes(two) } else { u16::from_be_bytes(two) })
-    };
-    let four = *bytes.get(4..)?.first_chunk()?;
-    let first = if little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) } as usize;
-    // Absent, a pixel has one sample of one bit.
-    let (mut depth, mut samples) = (1, 1);
-    for i in 0..usize::from(short(first)?) {
-        let entry = first.checked_add(2 + 12 * i)?;
-        match short(entry)? {
-            258 => depth = short(entry + 8)?,
-            277 => samples = short(entry + 8)?,
-            _ => {}
-        }
-    }
-    Some(depth == 1 && samples == 1)
-}

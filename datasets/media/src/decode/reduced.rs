@@ -41,33 +41,37 @@ pub(super) fn reduced(
     let outline = if format == ImageFormat::Jpeg { jpeg::outline(bytes) } else { jpeg::Outline::default() };
     match format {
         ImageFormat::Jpeg if outline.coefficients <= limits.max_pixels.saturating_mul(BYTES_A_PIXEL) => {
-            from_jpeg(path, bytes, width.div_ceil(by), height.div_ceil(by))
+            let size = (width.div_ceil(by), height.div_ceil(by));
+            from_jpeg(bytes, size).map_err(|found| Error::media(path, "a whole Jpeg image", found))
         }
         ImageFormat::Png => from_png(path, bytes, by)?.ok_or_else(refuse),
         _ => Err(refuse()),
     }
 }
 
-fn from_jpeg(path: &Path, bytes: &[u8], width: u32, height: u32) -> Result<DynamicImage> {
-    let broken = |found: String| Error::media(path, "a whole Jpeg image", found);
+/// The four inks of a JPEG, whole; `None` where there are none, or it is too broken for their decoder, which knows them better than `image`'s: that one
+/// adds the inks up, and mixes those of fewer pixels than the black one's otherwise than libjpeg.
+pub(super) fn inks(bytes: &[u8], format: ImageFormat) -> Option<DynamicImage> {
+    if format != ImageFormat::Jpeg || jpeg::channels(bytes) != 4 {
+        return None;
+    }
+    from_jpeg(bytes, (u32::MAX, u32::MAX)).ok()
+}
+
+/// At the smallest scale that is no smaller than `width` x `height`; inks in the channels of an RGBA image. The error is what was found.
+fn from_jpeg(bytes: &[u8], (width, height): (u32, u32)) -> std::result::Result<DynamicImage, String> {
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     let side = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
-    let (width, height) = decoder.scale(side(width), side(height)).map_err(|e| broken(e.to_string()))?;
-    let pixels = decoder.decode().map_err(|e| broken(e.to_string()))?;
+    let (width, height) = decoder.scale(side(width), side(height)).map_err(|e| e.to_string())?;
+    let pixels = decoder.decode().map_err(|e| e.to_string())?;
     let (width, height) = (u32::from(width), u32::from(height));
     let image = match decoder.info().map(|info| info.pixel_format) {
         Some(PixelFormat::L8) => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
         Some(PixelFormat::RGB24) => RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8),
-        Some(PixelFormat::CMYK32) => {
-            // Ink over white, as the decoder of smaller images has it.
-            let light = |ink: u8, black: u8| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8;
-            let inks = pixels.as_chunks::<4>().0.iter();
-            let rgb = inks.flat_map(|[c, m, y, k]| [light(*c, *k), light(*m, *k), light(*y, *k)]).collect();
-            RgbImage::from_raw(width, height, rgb).map(DynamicImage::ImageRgb8)
-        }
+        Some(PixelFormat::CMYK32) => RgbaImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgba8),
         _ => None,
     };
-    image.ok_or_else(|| broken("one of a form that is not known".into()))
+    image.ok_or_else(|| "one of a form that is not known".into())
 }
 
 /// `None` for an interlaced one, whose rows come in seven passes.

@@ -27,7 +27,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("JPEG, baseline", "`zune-jpeg`", fixture("cuts/baseline.jpg")),
         ("JPEG, progressive", "`zune-jpeg`", fixture("cuts/progressive.jpg")),
         ("JPEG, grey", "`zune-jpeg`", fixture("cuts/grey.jpg")),
-        ("JPEG, inks (CMYK)", "`zune-jpeg`", fixture("cuts/inks.jpg")),
+        ("JPEG, inks (CMYK)", "`jpeg-decoder`", fixture("cuts/inks.jpg")),
         ("PNG, 8 bits", "`png`", fixture("cuts/photo.png")),
         ("PNG, 16 bits", "`png`", fixture("images/rgba16.png")),
         ("PNG, palette", "`png`", fixture("images/palette-alpha.png")),
@@ -37,6 +37,7 @@ fn kinds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("BMP", "`image`", encoded(ImageFormat::Bmp)),
         ("TIFF", "`tiff`", encoded(ImageFormat::Tiff)),
         ("TIFF, inks (CMYK)", "`tiff`", fixture("images/cmyk.tif")),
+        ("TIFF, palette", "`tiff`", fixture("images/palette-8.tif")),
         ("SVG", "`resvg`", svg.into()),
     ]
 }

@@ -86,9 +86,14 @@ fn damaged_images_never_panic() {
     let svg = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><defs><linearGradient id="a"><stop offset="0" stop-color="#f00"/>
         </linearGradient></defs><g transform="rotate(30)"><path d="M0 0L9 9H3z" fill="url(#a)"/><use href="#b"/></g><circle id="b" r="3"/></svg>"##;
     files.push(svg.as_bytes().to_vec());
+    for name in ["palette-4.tif", "negative-2.tif", "cmyk-planes.tif", "cmyk16.tif", "ycck.jpg"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/images").join(name);
+        files.push(std::fs::read(path).unwrap());
+    }
     for (format, bytes) in files.iter().enumerate() {
         for n in 0..300 {
             let damaged = damage(bytes, &mut ChaCha8Rng::seed_from_u64(n << 16 | (format as u64) << 1 | 1));
+            let _ = super::stored(Blob::bytes("image", damaged.clone()), &options);
             if let Ok(image) = super::image(Blob::bytes("image", damaged), &options) {
                 assert!(u64::from(image.width()) * u64::from(image.height()) <= 10_000);
             }

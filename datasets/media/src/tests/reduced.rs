@@ -103,7 +103,7 @@ fn a_jpeg_is_transformed_at_the_scale() {
     let whole = decoded(&jpeg, 1 << 20).unwrap();
     for by in [2, 4, 8] {
         let want = means(&whole, by);
-        let found = from_jpeg(Path::new("a"), &jpeg, want.width(), want.height()).unwrap().into_rgb8();
+        let found = from_jpeg(&jpeg, want.dimensions()).unwrap().into_rgb8();
         // The last column's and row's squares reach beyond the image, where the encoder repeats or fills.
         let inner = |p: &RgbImage| imageops::crop_imm(p, 0, 0, p.width() - 1, p.height() - 1).to_image();
         let off = most(&inner(&found), &inner(&want));
@@ -131,6 +131,19 @@ fn every_kind_of_jpeg_has_a_smaller_scale() {
         let mean =
             |p: &RgbImage| p.as_raw().iter().map(|v| f64::from(*v)).sum::<f64>() / p.as_raw().len() as f64;
         assert!((mean(&found) - mean(&whole)).abs() < 3.0, "{name}: {} {}", mean(&found), mean(&whole));
+    }
+}
+
+#[test]
+fn channels_stand_in_the_first_frame() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    for (name, channels) in
+        [("cuts/grey.jpg", 1), ("cuts/progressive.jpg", 3), ("cuts/inks.jpg", 4), ("images/ycck.jpg", 4)]
+    {
+        let bytes = std::fs::read(dir.join(name)).unwrap();
+        assert_eq!(jpeg::channels(&bytes), channels, "{name}");
+        assert_eq!(inks(&bytes, ImageFormat::Jpeg).is_some(), channels == 4, "{name}");
+        assert_eq!(jpeg::channels(&bytes[..4]), 0, "{name}");
     }
 }
 

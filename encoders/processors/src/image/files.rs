@@ -257,8 +257,7 @@ impl ImageProcessor {
 
     /// From the `preprocess_cfg` of `open_clip_config.json`; `size` is the tower's own.
     ///
-    /// The library resizes before it converts to RGB, here it is the other way round: the bytes are its own for RGB and grey images,
-    /// not for transparent ones, palettes, single bits and CMYK.
+    /// The library resizes before it converts to RGB, and so does this: [`prepare_stored`](Self::prepare_stored).
     ///
     /// # Errors
     /// A key of another form than the library writes.

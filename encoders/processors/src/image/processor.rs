@@ -5,9 +5,8 @@ use super::resize::resize;
 use crate::Size;
 use crate::{Error, Result};
 use image::imageops;
-use image::{Rgb, RgbImage, RgbaImage};
+use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
-use unisono_media::decode::Stored;
 
 /// How an image of any shape becomes one of the tower's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,37 +214,8 @@ impl ImageProcessor {
         }
     }
 
-    /// An image that is resized as Pillow keeps it, and becomes RGB then (OpenCLIP): palettes and bits by the nearest pixel, colours weighted by
-    /// their opacity, which is dropped at last.
-    pub fn prepare_stored(&self, image: &RgbaImage, kind: &Stored) -> RgbImage {
-        let (w, h) = image.dimensions();
-        let of = |pixel: fn([u8; 4]) -> [u8; 3]| {
-            RgbImage::from_fn(w, h, |x, y| Rgb(pixel(image.get_pixel(x, y).0)))
-        };
-        let colours = || of(|[r, g, b, _]| [r, g, b]);
-        match kind {
-            Stored::Indexed(palette) => {
-                // What is added around it is a number of a colour, too.
-                let background = palette.get(usize::from(self.background[0])).copied().unwrap_or_default();
-                Self { interpolation: Interpolation::Nearest, background, ..self.clone() }.prepare(&colours())
-            }
-            // What keeps its size is not weighted either.
-            Stored::Transparent if w > 0 && h > 0 && self.resized(w, h) != (w, h) => {
-                let weighted = self.prepare(&of(|[r, g, b, a]| [r, g, b].map(|c| weigh(c, a))));
-                let opaque = Self { background: [255; 3], ..self.clone() };
-                let opacity = opaque.prepare(&of(|[.., a]| [a; 3]));
-                let mut out = weighted;
-                for (to, from) in out.pixels_mut().zip(opacity.pixels()) {
-                    to.0 = to.0.map(|c| unweigh(c, from.0[0]));
-                }
-                out
-            }
-            Stored::Plain | Stored::Transparent => self.prepare(&colours()),
-        }
-    }
-
     /// Width and height after resizing, before anything is cut or added.
-    fn resized(&self, w: u32, h: u32) -> (u32, u32) {
+    pub(super) fn resized(&self, w: u32, h: u32) -> (u32, u32) {
         let [out_h, out_w] = self.sides();
         match self.fit {
             Fit::Stretch => (out_w, out_h),
@@ -330,20 +300,6 @@ impl ImageProcessor {
             (None, Some(patch), Some(wide)) => (image.width() / wide * patch, image.height() / wide * patch),
             _ => image.dimensions(),
         }
-    }
-}
-
-/// A colour times its opacity, as Pillow rounds it.
-fn weigh(colour: u8, opacity: u8) -> u8 {
-    let product = u32::from(colour) * u32::from(opacity) + 128;
-    (((product >> 8) + product) >> 8) as u8
-}
-
-/// And back, as far as there is one.
-fn unweigh(weighted: u8, opacity: u8) -> u8 {
-    match opacity {
-        0 | 255 => weighted,
-        _ => (255 * u32::from(weighted) / u32::from(opacity)).min(255) as u8,
     }
 }
 

@@ -16,27 +16,19 @@ pub(crate) struct Taps {
 impl Taps {
     /// From `input` positions to positions `from .. from + n` of `output`.
     pub(crate) fn new(filter: Interpolation, input: u32, output: u32, from: u32, n: u32) -> Self {
-        let scale = f64::from(input) / f64::from(output);
-        let (wide, input) = (scale.max(1.0), i64::from(input));
-        let support = filter.support() * wide;
-        let most = support.ceil() as usize * 2 + 1;
+        let most = (filter.support() * widened(input, output)).ceil() as usize * 2 + 1;
         let mut taps = Self { first: Vec::new(), weights: vec![0; most * n as usize], most };
         for (i, row) in (from..from + n).zip(taps.weights.chunks_exact_mut(most)) {
-            let centre = (f64::from(i) + 0.5) * scale;
-            let first = ((centre - support + 0.5) as i64).max(0);
-            let count = ((centre + support + 0.5) as i64).min(input) - first;
-            let weigh = |k: i64| filter.at(((k + first) as f64 - centre + 0.5) / wide);
-            let sum: f64 = (0..count).map(weigh).sum();
-            for (k, w) in row.iter_mut().enumerate().take(count.max(0) as usize) {
-                let weight = weigh(k as i64) / if sum == 0.0 { 1.0 } else { sum };
+            let (first, weights) = exact(filter, input, output, i);
+            for (w, weight) in row.iter_mut().zip(weights) {
                 *w = (weight * f64::from(1 << BITS)).round() as i32;
             }
             // The last positions' windows are moved back so that every window lies inside.
-            let last = (input - most as i64).max(0);
+            let (first, last) = (first as usize, (input as usize).saturating_sub(most));
             if first > last {
-                row.rotate_right((first - last) as usize % most);
+                row.rotate_right((first - last) % most);
             }
-            taps.first.push(first.min(last) as usize);
+            taps.first.push(first.min(last));
         }
         taps
     }
@@ -45,6 +37,25 @@ impl Taps {
     pub(crate) fn window(&self, i: usize) -> (usize, &[i32]) {
         (self.first[i], &self.weights[i * self.most..(i + 1) * self.most])
     }
+}
+
+/// How much wider than at scale 1 the filter is.
+fn widened(input: u32, output: u32) -> f64 {
+    (f64::from(input) / f64::from(output)).max(1.0)
+}
+
+/// The first input position that position `i` of `output` is made of, and the weights from there on; their sum is 1.
+pub(super) fn exact(filter: Interpolation, input: u32, output: u32, i: u32) -> (u32, Vec<f64>) {
+    let (scale, wide) = (f64::from(input) / f64::from(output), widened(input, output));
+    let support = filter.support() * wide;
+    let centre = (f64::from(i) + 0.5) * scale;
+    let first = ((centre - support + 0.5) as i64).max(0);
+    let count = ((centre + support + 0.5) as i64).min(i64::from(input)) - first;
+    let weights: Vec<f64> =
+        (0..count).map(|k| filter.at(((k + first) as f64 - centre + 0.5) / wide)).collect();
+    let sum: f64 = weights.iter().sum();
+    let sum = if sum == 0.0 { 1.0 } else { sum };
+    (first as u32, weights.iter().map(|weight| weight / sum).collect())
 }
 
 #[inline(always)]

@@ -3,6 +3,12 @@
 //! The unit of work is one sample, so all workers help with the batch that is waited for; batches come out in step order
 //! with their items in draw order, whatever the number of workers.
 
+mod clock;
+mod faults;
+
+pub use clock::{Stage, timed};
+pub use faults::{Allowed, Fault};
+
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
@@ -13,11 +19,12 @@ use std::time::{Duration, Instant};
 
 use crate::sampler::{Draw, Sampler};
 use crate::{Error, Record, Result};
+use faults::{Fail, Faults, Met};
 use serde::Serialize;
 use unisono_media::one_line;
 
 /// How a [`Loader`] runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoaderOptions {
     /// Worker threads, at least 1.
     pub workers: usize,
@@ -28,7 +35,9 @@ pub struct LoaderOptions {
     /// Step after the last one delivered.
     pub end_step: u64,
     /// Distinct records that may be skipped; one more ends the loading with an error.
-    pub max_skip: usize,
+    pub max_skip: Allowed,
+    /// Which of the ranks this is, from 0, and how many there are: it draws its part of each batch.
+    pub rank: (usize, usize),
 }
 
 /// A prepared batch.
@@ -38,10 +47,23 @@ pub struct Batch<T> {
     pub step: u64,
     /// The samples that could be prepared, in draw order.
     pub items: Vec<T>,
-    /// Records that could not, each named once by a loader: what to print.
+    /// For each of them whether it only fills a place ([`crate::Tail::Pad`]).
+    pub padding: Vec<bool>,
+    /// Records that could not: what to print. Each is named once by a loader, and of many only some.
     pub skipped: Vec<Skip>,
-    /// Draws of such records that were named in a batch before.
+    /// Draws of such records that are not named: they were before, or there are many.
     pub again: usize,
+}
+
+impl<T> Batch<T> {
+    /// The samples that do not only fill a place.
+    pub fn real(self) -> Vec<T> {
+        self.items
+            .into_iter()
+            .zip(self.padding)
+            .filter_map(|(item, padding)| (!padding).then_some(item))
+            .collect()
+    }
 }
 
 /// A record or an input left out because it could not be used.
@@ -66,6 +88,10 @@ pub struct LoaderStats {
     pub samples: u64,
     /// Samples left out, repetitions included.
     pub skipped: u64,
+    /// Of the work, that of each [`Stage`].
+    pub stages: [Duration; 3],
+    /// Batches that were ready when one was asked for, summed over all that were.
+    pub ready: u64,
 }
 
 /// Prepares batches on worker threads and hands them out in order. Dropping it stops the workers (each after the sample in
@@ -74,8 +100,7 @@ pub struct LoaderStats {
 pub struct Loader<T> {
     shared: Arc<Shared<T>>,
     workers: Vec<JoinHandle<()>>,
-    max_skip: usize,
-    skipped: BTreeMap<String, String>,
+    faults: Faults,
     stats: LoaderStats,
 }
 
@@ -84,6 +109,7 @@ struct Shared<T> {
     sampler: Arc<Sampler>,
     window: usize,
     end_step: u64,
+    rank: (usize, usize),
     state: Mutex<State<T>>,
     /// Signals workers that there may be work, and the consumer that a sample is done.
     work: Condvar,
@@ -97,6 +123,7 @@ struct State<T> {
     /// The step that is sampled next.
     next_step: u64,
     work: Duration,
+    stages: [Duration; 3],
     failure: Option<Error>,
     stop: bool,
 }
@@ -110,8 +137,8 @@ struct Pending<T> {
     slots: Vec<Option<Slot<T>>>,
 }
 
-/// A sample, or the id of the record that it could not be made of, and why.
-type Slot<T> = std::result::Result<T, (String, String)>;
+/// A sample, or the record that it could not be made of, and why.
+type Slot<T> = std::result::Result<T, Fail>;
 
 impl<T: Send + 'static> Loader<T> {
     /// Starts the workers. `prepare` turns a draw and its record into a sample, or says why the record cannot be used.
@@ -127,6 +154,10 @@ impl<T: Send + 'static> Loader<T> {
         if options.workers == 0 || options.prefetch == 0 {
             return Err(Error::Options("a loader needs at least 1 worker and 1 batch of prefetch".into()));
         }
+        let (rank, ranks) = options.rank;
+        if rank >= ranks {
+            return Err(Error::Options(format!("a rank lies below their number {ranks}, found {rank}")));
+        }
         if options.start_step > options.end_step {
             let (start, end) = (options.start_step, options.end_step);
             return Err(Error::Options(format!(
@@ -137,6 +168,7 @@ impl<T: Send + 'static> Loader<T> {
             pending: VecDeque::new(),
             next_step: options.start_step,
             work: Duration::ZERO,
+            stages: [Duration::ZERO; 3],
             failure: None,
             stop: false,
         };
@@ -144,6 +176,7 @@ impl<T: Send + 'static> Loader<T> {
             sampler,
             window: options.prefetch,
             end_step: options.end_step,
+            rank: options.rank,
             state: Mutex::new(state),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -152,8 +185,7 @@ impl<T: Send + 'static> Loader<T> {
         let mut loader = Self {
             shared,
             workers: Vec::new(),
-            max_skip: options.max_skip,
-            skipped: BTreeMap::new(),
+            faults: Faults::new(options.max_skip),
             stats: LoaderStats::default(),
         };
         for number in 0..options.workers {
@@ -176,6 +208,7 @@ impl<T: Send + 'static> Loader<T> {
     pub fn next(&mut self) -> Option<Result<Batch<T>>> {
         let start = Instant::now();
         let mut state = self.shared.lock();
+        self.stats.ready += state.pending.iter().filter(|p| p.left == 0).count() as u64;
         let ready = loop {
             if let Some(failure) = state.failure.take() {
                 state.stop = true;
@@ -190,7 +223,7 @@ impl<T: Send + 'static> Loader<T> {
                 _ => state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
         };
-        self.stats.work = state.work;
+        (self.stats.work, self.stats.stages) = (state.work, state.stages);
         drop(state);
         self.shared.work.notify_all();
         self.stats.wait += start.elapsed();
@@ -198,27 +231,34 @@ impl<T: Send + 'static> Loader<T> {
     }
 
     fn collect(&mut self, pending: Pending<T>) -> Result<Batch<T>> {
-        let items = Vec::with_capacity(pending.slots.len());
-        let mut batch = Batch { step: pending.step, items, skipped: Vec::new(), again: 0 };
-        for slot in pending.slots.into_iter().flatten() {
+        let (items, padding) = (Vec::with_capacity(pending.slots.len()), Vec::new());
+        let mut batch = Batch { step: pending.step, items, padding, skipped: Vec::new(), again: 0 };
+        let mut last = None;
+        for (slot, draw) in pending.slots.into_iter().flatten().zip(pending.draws.iter()) {
+            self.faults.drawn();
             match slot {
-                Ok(item) => batch.items.push(item),
-                Err((id, reason)) => match self.skipped.insert(id.clone(), reason.clone()) {
-                    None => batch.skipped.push(Skip { id, reason }),
-                    Some(_) => batch.again += 1,
-                },
+                Ok(item) => {
+                    batch.items.push(item);
+                    batch.padding.push(draw.padding);
+                }
+                Err(fail) => {
+                    let source = self.shared.sampler.shares().get(fail.share).map_or("", |s| s.name.as_str());
+                    match self.faults.add(source, fail) {
+                        Met::Told(skip) => {
+                            last = Some(skip.clone());
+                            batch.skipped.push(skip);
+                        }
+                        Met::Quiet(skip) => {
+                            last = Some(skip);
+                            batch.again += 1;
+                        }
+                        Met::Again => batch.again += 1,
+                    }
+                }
             }
         }
-        if let Some(last) = batch.skipped.last()
-            && self.skipped.len() > self.max_skip
-        {
-            self.shared.stop();
-            return Err(Error::TooManySkipped {
-                count: self.skipped.len(),
-                max: self.max_skip,
-                id: last.id.clone(),
-                reason: last.reason.clone(),
-            });
+        if let Some(last) = last {
+            self.faults.check(&last).inspect_err(|_| self.shared.stop())?;
         }
         self.stats.batches += 1;
         self.stats.samples += batch.items.len() as u64;
@@ -233,9 +273,14 @@ impl<T> Loader<T> {
         self.stats
     }
 
-    /// Every record skipped so far with its latest reason, by id.
+    /// Records skipped so far with their reasons, by id; the first ten thousand of them.
     pub fn skipped(&self) -> &BTreeMap<String, String> {
-        &self.skipped
+        self.faults.named()
+    }
+
+    /// How many distinct records of each source were skipped for which cause.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.faults.table()
     }
 }
 
@@ -272,9 +317,10 @@ impl<T> Shared<T> {
             drop(state);
             let start = Instant::now();
             let result = self.sample(&draws[index], prepare);
-            let spent = start.elapsed();
+            let (spent, stages) = (start.elapsed(), clock::spent());
             state = self.lock();
             state.work += spent;
+            state.stages.iter_mut().zip(stages).for_each(|(sum, spent)| *sum += spent);
             match result {
                 Ok(slot) => state.put(step, index, slot),
                 Err(panicked) => drop(state.failure.get_or_insert(panicked)),
@@ -294,13 +340,21 @@ impl<T> Shared<T> {
         draw: &Draw,
         prepare: &(impl Fn(&Draw, &Record) -> std::result::Result<T, E> + ?Sized),
     ) -> Result<Slot<T>> {
-        let record = match self.sampler.record(draw) {
-            Ok(record) => record,
-            Err(e) => return Ok(Err((self.sampler.place(draw), one_line(&e.to_string())))),
+        let share = draw.share;
+        let fail = |stage: Stage, id: String, reason: String| Fail { share, stage: stage.name(), id, reason };
+        // A source is a stranger's, too: what reading panics on is as much a bug as what preparing does.
+        let panicked = |id: &str, panic: Box<dyn Any + Send>| Error::WorkerPanic {
+            id: id.to_owned(),
+            message: panic_message(&*panic),
         };
-        let refused = |e: E| (record.id.clone(), one_line(&e.to_string()));
+        let read = catch_unwind(AssertUnwindSafe(|| timed(Stage::Read, || self.sampler.record(draw))));
+        let record = match read.map_err(|panic| panicked(&self.sampler.place(draw), panic))? {
+            Ok(record) => record,
+            Err(e) => return Ok(Err(fail(Stage::Read, self.sampler.place(draw), one_line(&e.to_string())))),
+        };
+        let refused = |e: E| fail(Stage::Decode, record.id.clone(), one_line(&e.to_string()));
         let made = catch_unwind(AssertUnwindSafe(|| prepare(draw, &record).map_err(refused)));
-        made.map_err(|panic| Error::WorkerPanic { id: record.id.clone(), message: panic_message(&*panic) })
+        made.map_err(|panic| panicked(&record.id, panic))
     }
 }
 
@@ -312,7 +366,8 @@ impl<T> State<T> {
             && self.pending.len() < shared.window
             && self.next_step < shared.end_step
         {
-            let draws = Arc::new(shared.sampler.batch(self.next_step));
+            let (rank, ranks) = shared.rank;
+            let draws = Arc::new(shared.sampler.part(self.next_step, rank, ranks));
             let slots = draws.iter().map(|_| None).collect();
             self.pending.push_back(Pending {
                 step: self.next_step,
@@ -342,5 +397,5 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-#[path = "tests/loader.rs"]
+#[path = "../tests/loader.rs"]
 mod tests;

@@ -1,0 +1,45 @@
+//! Where records come from, for every command that takes them.
+
+use crate::error::Error;
+use clap::Args;
+use unisono_datasets::{Columns, SourceConfig, SourceKind};
+
+/// A source of records.
+#[derive(Args, Debug, Default)]
+pub(crate) struct SourceArgs {
+    /// A source of records, whose texts and media are used: a manifest (JSON Lines), or MSR-VTT's own files
+    #[arg(long, visible_alias = "manifest", value_name = "PATH")]
+    pub(crate) data: Vec<std::path::PathBuf>,
+    /// What kind of source it is [default: seen from the path]
+    #[arg(long, value_name = "TYPE", requires = "data")]
+    data_type: Option<SourceKind>,
+    /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
+    #[arg(long, value_name = "FIELD=NAME", requires = "data")]
+    columns: Vec<String>,
+    /// Only its records of this split
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub(crate) split: Option<String>,
+}
+
+impl SourceArgs {
+    /// The source, if there is one.
+    pub(crate) fn get(&self) -> Result<Option<SourceConfig>, Error> {
+        if self.data.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(config(self.data.clone(), self.data_type, &self.columns)?))
+    }
+}
+
+/// A source as the options say it.
+pub(crate) fn config(
+    paths: Vec<std::path::PathBuf>,
+    kind: Option<SourceKind>,
+    columns: &[String],
+) -> Result<SourceConfig, Error> {
+    let mut named = Columns::default();
+    for option in columns {
+        named.set(option).map_err(|message| Error::Usage(format!("--columns {option}: {message}")))?;
+    }
+    Ok(SourceConfig { paths, kind, columns: named })
+}
