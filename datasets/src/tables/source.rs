@@ -208,7 +208,7 @@ impl Source for Tables {
         Ok(sum.letters())
     }
 
-    /// As many rows as make some megabytes, and at most a group of rows: pages are read whole, and those that were read last are kept.
+    /// A group of rows, or of a large one as many rows as make some megabytes: pages are read whole, and those that were read last are kept.
     fn block(&self) -> usize {
         let (mut bytes, mut groups) = (0u64, 0usize);
         for of in &self.files {
@@ -218,7 +218,9 @@ impl Source for Tables {
         }
         let each = (bytes / (self.len() as u64).max(1)).max(1);
         let group = self.len().div_ceil(groups.max(1));
-        ((BLOCK / each) as usize).clamp(1, group.max(1))
+        // A small group is often one page, which is read whole.
+        let whole = each.saturating_mul(group as u64) <= 4 * BLOCK;
+        if whole { group.max(1) } else { ((BLOCK / each) as usize).clamp(1, group.max(1)) }
     }
 
     fn notes(&self) -> Vec<String> {
