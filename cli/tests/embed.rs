@@ -52,7 +52,7 @@ fn a_folder_and_texts_become_vectors() {
     let ids = fs::read_to_string(p.dir.path().join("v.npy.jsonl")).unwrap();
     assert_eq!(ids.lines().count(), 11);
     assert!(ids.lines().next().unwrap().contains("media/p00.png"), "{ids}");
-    assert_eq!(names(p.dir.path()), ["media", "model", "v.npy", "v.npy.jsonl"]);
+    assert_eq!(names(p.dir.path()), ["media", "model", "v.npy", "v.npy.jsonl", "v.npy.model.json"]);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn folders_are_made_and_vanish_when_the_job_fails() {
         assert_eq!(names(dir.path()), before, "{args:?}");
     }
     succeeds(["embed", "--model", m, "--out", s(&at("v.npy")), "--text", "bus"]);
-    assert_eq!(names(&dir.path().join("deep/er")), ["v.npy", "v.npy.jsonl"]);
+    assert_eq!(names(&dir.path().join("deep/er")), ["v.npy", "v.npy.jsonl", "v.npy.model.json"]);
     succeeds(["model", "convert", m, s(&at("again")), "--to", "unisono"]);
     assert_eq!(names(&at("again")), names(&model));
     let said = fails(["model", "convert", m, s(&at("again")), "--to", "unisono"]);

@@ -1,14 +1,21 @@
 //! Every reader of a stranger's file, on bytes: what `fuzz/` and the replay of its finds call. Nothing here is part of the library's interface.
 
-use crate::{Manifest, SourceConfig, SourceKind, msrvtt as msr, open};
+use crate::{Manifest, Source, SourceConfig, SourceKind, msrvtt as msr, open};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Reads bytes, in a folder for those that take a path.
 pub type Target = fn(&Path, &[u8]);
 
 /// By their names.
-pub const TARGETS: [(&str, Target); 4] =
-    [("manifest", manifest), ("msrvtt", msrvtt), ("table", table), ("shards", shards)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("manifest", manifest),
+    ("msrvtt", msrvtt),
+    ("table", table),
+    ("shards", shards),
+    ("parquet", parquet),
+    ("arrow", arrow),
+];
 
 fn written(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.join(name);
@@ -58,6 +65,41 @@ pub fn shards(dir: &Path, bytes: &[u8]) {
     let Ok(source) = open(&config) else { return };
     for i in 0..source.len().min(100) {
         let _ = (source.key(i), source.record(i));
+    }
+}
+
+/// A Parquet file: its rows and what they hold.
+pub fn parquet(dir: &Path, bytes: &[u8]) {
+    if let Ok(source) = open(&SourceConfig::new(written(dir, "t.parquet", bytes))) {
+        records(&*source);
+    }
+}
+
+/// An Arrow file: its messages and rows.
+pub fn arrow(dir: &Path, bytes: &[u8]) {
+    if let Ok(source) = open(&SourceConfig::new(written(dir, "t.arrow", bytes))) {
+        records(&*source);
+    }
+}
+
+/// Reads the first records with their media, and some further behind.
+fn records(source: &dyn Source) {
+    const FIRST: usize = 64;
+    let rows = (0..source.len().min(FIRST)).chain([source.len() / 2, source.len() - 1]);
+    for row in rows {
+        let _ = source.key(row);
+        let Ok(record) = source.record(row) else { continue };
+        assert!(!record.id.is_empty());
+        for blob in record.image.iter().chain(&record.audio).chain(&record.video) {
+            // What lies beside the table is no business of its.
+            if blob.path().is_none()
+                && let Ok(opened) = blob.open()
+            {
+                let length = opened.len();
+                let read = opened.take(1 << 24).read_to_end(&mut Vec::new());
+                assert!(read.is_err() || read.is_ok_and(|n| n as u64 == length.min(1 << 24)));
+            }
+        }
     }
 }
 

@@ -8,8 +8,10 @@
 //! knows of models. Randomness is a pure function of (seed, epoch, sample, purpose), see [`rng`]: a batch is the same
 //! on one worker and on twenty, and a resumed training needs the step number only.
 
+mod arrow;
 pub mod augment;
 pub mod cache;
+mod columnar;
 mod error;
 mod fields;
 mod folder;
@@ -23,6 +25,7 @@ pub mod msrvtt;
 mod open;
 pub mod order;
 pub mod pack;
+mod parquet;
 mod plain;
 mod record;
 pub mod rng;
@@ -31,6 +34,8 @@ pub mod sampler;
 pub mod shards;
 pub mod source;
 mod table;
+mod tables;
+pub mod vectors;
 pub mod words;
 
 pub use error::{Error, Result};
@@ -41,3 +46,4 @@ pub use order::Order;
 pub use record::Record;
 pub use sampler::{Draw, Rate, Sampler, Share, Tail};
 pub use source::{Key, Part, Source};
+pub use tables::reopened;

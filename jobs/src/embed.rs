@@ -10,9 +10,11 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use unisono_datasets::vectors::{Origin, origin_path};
 use unisono_encoders::{AudioWindow, Prompt};
-use unisono_files::Pending;
+use unisono_files::{Pending, Sum};
 use unisono_processors::Prepared;
 
 /// Items between two points where an embedding can be taken up again: half a minute to a few minutes of work.
@@ -64,6 +66,8 @@ pub struct Stored {
     out: PathBuf,
     format: Format,
     dim: usize,
+    /// Identity and settings of the model, which came from a folder.
+    made_by: Option<(String, String)>,
     prompt: Option<Prompt>,
     window: AudioWindow,
     items: Items,
@@ -123,9 +127,10 @@ pub fn embed_to(
     // Where nothing could be taken up, it is done in one go.
     let long = listing.items.len() > ROUND || fs::symlink_metadata(&dir).is_ok();
     // The sum over a model's weights takes a second for each gigabyte.
-    let work = match long.then(|| embedder.identity()).flatten() {
+    let identity = embedder.identity().transpose()?;
+    let work = match identity.as_ref().filter(|_| long) {
         Some(identity) => {
-            let settings = format!("{} {}", identity?, embedder.settings());
+            let settings = format!("{identity} {}", embedder.settings());
             SavedRows::open(
                 &dir,
                 &listing.items,
@@ -147,7 +152,8 @@ pub fn embed_to(
     let texts = items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();
     let (out, window) = (job.out.to_owned(), embedder.window());
-    Ok(Stored { work: rows.0, out, format, dim, prompt, window, items, skipped, left_out })
+    let made_by = identity.map(|identity| (identity, embedder.settings()));
+    Ok(Stored { work: rows.0, out, format, dim, made_by, prompt, window, items, skipped, left_out })
 }
 
 /// The name of the rows beside an output.
@@ -190,6 +196,29 @@ impl Stored {
         self.work.count
     }
 
+    /// Which model made the rows, and their sum, ready to be put [beside](origin_path) them. What an earlier run left there of another model goes.
+    fn origin(&mut self) -> Result<Option<Pending>> {
+        let path = origin_path(&self.out);
+        let Some((model, settings)) = self.made_by.take() else {
+            if let Ok(Some(_)) = Origin::beside(&self.out) {
+                fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
+            }
+            return Ok(None);
+        };
+        let (mut sum, mut part) = (Sum::default(), vec![0; 1 << 16]);
+        let mut rows = self.work.reader()?;
+        loop {
+            let n = rows.read(&mut part).map_err(Error::io(&self.out, "read"))?;
+            if n == 0 {
+                break;
+            }
+            sum.update(&part[..n]);
+        }
+        drop(rows);
+        let origin = Origin { model, settings, sum: sum.letters(), count: self.work.count, dim: self.dim };
+        Ok(Some(Pending::write(&path, |w| Ok(serde_json::to_writer(w, &origin)?))?))
+    }
+
     /// Puts vectors and items in place, one batch of them in memory at a time. Both are whole on the disk before either has its name; then the work beside
     /// goes.
     ///
@@ -206,9 +235,10 @@ impl Stored {
             }
             Ok(())
         })?;
+        let origin = self.origin()?;
         let head = output::npy_head(count, dim);
         match self.format {
-            Format::Npy => self.work.place(&self.out, &head, || Ok(lines.place()?))?,
+            Format::Npy => self.work.place(&self.out, &head, || placed(origin, lines))?,
             other => {
                 let skipped = std::mem::take(&mut self.work.skipped);
                 let mut items = crate::pipeline::with_rows(&self.items, &skipped);
@@ -216,7 +246,7 @@ impl Stored {
                 let table = output::Table { count, dim, items: &mut items, rows: &mut rows };
                 let vectors = Pending::write(&self.out, |w| table.write(other, w))?;
                 drop(rows);
-                lines.place()?;
+                placed(origin, lines)?;
                 vectors.place()?;
                 self.work.end()?;
             }
@@ -224,6 +254,14 @@ impl Stored {
         let Self { out, prompt, window, skipped, left_out, .. } = self;
         Ok(Written { out, items: path, count, dim, prompt, window, modalities, skipped, left_out })
     }
+}
+
+/// What stands beside the vectors gets its name before they do.
+fn placed(origin: Option<Pending>, lines: Pending) -> Result<()> {
+    if let Some(origin) = origin {
+        origin.place()?;
+    }
+    Ok(lines.place()?)
 }
 
 /// Runs a listing that is [`possible`] through the model into a sink.

@@ -64,7 +64,7 @@ fn asked(query: &Item) -> Query {
 }
 
 fn media(item: &Item) -> Option<Media> {
-    let blob = item.blob.as_ref()?;
+    let blob = &unisono_datasets::reopened(item.blob.as_ref()?).ok()?;
     match item.modality {
         Modality::Text => None,
         Modality::Image => thumbnail(blob),

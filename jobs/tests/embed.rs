@@ -8,7 +8,8 @@ use std::path::Path;
 use support::{DIM, TOWERS, audio, collection, image, model, nan_audio, pixel_bomb};
 use tch::Device;
 use unisono_jobs::{
-    EmbedOptions, Embedded, Embedder, Error, Flow, Inputs, Modality, Progress, embed, similarity,
+    EmbedOptions, Embedded, Embedder, Error, Flow, Inputs, Job, Modality, Progress, embed, embed_to,
+    similarity,
 };
 
 fn go_on(_: Progress) -> Flow {
@@ -145,4 +146,34 @@ fn a_model_directory_embeds_as_the_model_did() {
     assert!(one.rows().all(|r| (similarity(r, r) - 1.0).abs() < 1e-5));
     assert!(loaded.texts::<&str>(&[]).unwrap().is_empty());
     assert!(loaded.image(dir.path().join("none.png")).unwrap_err().to_string().contains("none.png"));
+}
+
+#[test]
+fn tables_are_embedded_and_vectors_say_who_made_them() {
+    use unisono_datasets::vectors::{Expected, VectorFile};
+    let dir = tempfile::tempdir().unwrap();
+    let embedder = Embedder::load(support::model_dir(dir.path()), Device::Cpu).unwrap();
+    let model = embedder.identity().unwrap().unwrap();
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/parquet/images.parquet");
+    let inputs =
+        Inputs { source: Some(table.into()), modalities: vec![Modality::Image], ..Inputs::default() };
+    for name in ["v.npy", "v.safetensors", "v.parquet"] {
+        let out = dir.path().join(name);
+        let listing = inputs.list(&TOWERS).unwrap();
+        // The list holds places in the table, and no bytes.
+        assert!(listing.items.bytes() < 2000);
+        let job = Job { out: &out, fresh: false };
+        let stored = embed_to(&embedder, listing, &options(2, 2), &job, &mut |_| {}, &mut go_on).unwrap();
+        assert_eq!(stored.place().unwrap().count, 5);
+        let file = VectorFile::open(&out, &Expected { model: Some(&model), dim: Some(DIM) }).unwrap();
+        file.verify().unwrap();
+        let row = file.find("images/5", "image", 0).unwrap().unwrap();
+        assert_eq!(row, 4);
+        let norm: f32 = file.row(row).unwrap().iter().map(|v| v * v).sum();
+        assert!((norm - 1.0).abs() < 1e-5);
+        let other = VectorFile::open(&out, &Expected { model: Some("other"), dim: None });
+        assert!(
+            other.unwrap_err().to_string().contains("expected vectors of the model other, found those of")
+        );
+    }
 }

@@ -73,6 +73,10 @@ impl From<&str> for SourceConfig {
 pub enum SourceKind {
     /// JSON Lines, or MSR-VTT's own files ([`crate::Manifest`]).
     Manifest,
+    /// Parquet files, as Hugging Face's hub has them.
+    Parquet,
+    /// What `datasets.save_to_disk` writes.
+    Arrow,
     /// Comma- or tab-separated values with names in the first row.
     Table,
     /// Media in a folder, with captions beside them, tables of files, or a folder a class.
@@ -85,13 +89,22 @@ pub enum SourceKind {
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Manifest, Self::Webdataset, Self::Table, Self::Folder, Self::MsrVtt];
+    pub const ALL: [Self; 7] = [
+        Self::Manifest,
+        Self::Webdataset,
+        Self::Parquet,
+        Self::Arrow,
+        Self::Table,
+        Self::Folder,
+        Self::MsrVtt,
+    ];
 
     /// As a recipe writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
             Self::Table => "table",
             Self::Folder => "folder",
             Self::MsrVtt => "msr-vtt",

@@ -11,7 +11,7 @@ use crate::lines::{LARGE, Lined};
 use crate::manifest::JsonLines;
 use crate::shards::{self, KeyEnds, TarShards};
 use crate::table::{Table, is_table};
-use crate::{Error, Manifest, Result, Source, folder, msrvtt};
+use crate::{Error, Manifest, Result, Source, folder, msrvtt, tables};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub fn open(config: &SourceConfig) -> Result<Arc<dyn Source>> {
             Ok(Arc::new(Manifest { path: path.into(), records: msrvtt::open(path)? }))
         }
         SourceKind::Webdataset => Ok(Arc::new(TarShards::open(&paths, config)?)),
+        SourceKind::Arrow => Ok(Arc::new(tables::arrow(&paths, &config.columns)?)),
+        SourceKind::Parquet => Ok(Arc::new(tables::parquet(&paths, &config.columns)?)),
     }
 }
 
@@ -54,6 +56,8 @@ fn manifest(path: &Path) -> Result<Arc<dyn Source>> {
 fn seen(paths: &[PathBuf]) -> SourceKind {
     match paths.first() {
         Some(path) if shards::is_shard(path) => SourceKind::Webdataset,
+        Some(path) if tables::is_arrow(path) => SourceKind::Arrow,
+        Some(path) if tables::is_parquet(path) => SourceKind::Parquet,
         Some(path) if msrvtt::is_msrvtt(path) => SourceKind::MsrVtt,
         Some(path) if path.is_dir() => SourceKind::Folder,
         Some(path) if is_table(path) => SourceKind::Table,

@@ -12,6 +12,7 @@ pub(crate) use work::{SavedRows, fingerprint, with_rows};
 pub use work::{ledger, partial};
 
 use crate::{EmbedOptions, Error, Flow, Item, Listing, Modality, Progress, Result, Skip};
+use std::borrow::Cow;
 use unisono_files::Sum;
 use unisono_processors::{Contract, Medium, Prepared};
 
@@ -297,8 +298,16 @@ fn kind(prepared: &Prepared) -> usize {
 
 /// Decodes and processes one item; what is wrong with it is a line for the user.
 pub(crate) fn prepare(item: &Item, contract: &Contract) -> Outcome<Prepared> {
-    let done = medium(item).and_then(|medium| Ok(contract.prepare(medium)?));
+    let done = opened(item).and_then(|item| Ok(contract.prepare(medium(&item)?)?));
     done.map_err(|e| without_id(&e.to_string(), &item.id))
+}
+
+/// An item that lies in a table, with the table open: a list of items names it and no more.
+fn opened(item: &Item) -> Result<Cow<'_, Item>> {
+    Ok(match item.blob.as_ref().filter(|blob| blob.table().is_some()) {
+        None => Cow::Borrowed(item),
+        Some(blob) => Cow::Owned(Item { blob: Some(unisono_datasets::reopened(blob)?), ..item.clone() }),
+    })
 }
 
 /// What is to be decoded.

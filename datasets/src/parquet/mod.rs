@@ -1,0 +1,170 @@
+//! Parquet files: footers are looked at when they are opened, pages read when somebody asks for a row in them.
+//!
+//! What a file may cost, whoever wrote it: a footer of 256 MiB; a page of 512 MiB unpacked, of 4 million values; a column of lists of 512 MiB and
+//! 8 million elements (33 million numbers) a row group, since such a column is decoded whole. A page is unpacked into as many bytes as it says and not one more.
+
+mod decode;
+mod footer;
+mod page;
+mod schema;
+mod thrift;
+mod unpack;
+
+use crate::columnar::{Cut, Leaf, Nulls, Piece, Store, Where};
+use crate::{Error, Result};
+use footer::{Chunk, Footer, Shape};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Whether a path is a Parquet file, by its name or, where that says nothing, its first and last bytes.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if ["parquet", "parq", "pq"].contains(&ending.as_str()) {
+        return true;
+    }
+    let magic = |file: &File| {
+        let length = file.metadata().ok()?.len();
+        let (mut first, mut last) = ([0; 4], [0; 4]);
+        file.read_exact_at(&mut first, 0).ok()?;
+        file.read_exact_at(&mut last, length.checked_sub(4)?).ok()?;
+        Some(first == *b"PAR1" && last == *b"PAR1")
+    };
+    ending.is_empty() && unisono_files::open(path).is_ok_and(|file| magic(&file) == Some(true))
+}
+
+/// A Parquet file.
+#[derive(Debug)]
+pub(crate) struct ParquetFile {
+    path: PathBuf,
+    length: u64,
+    shape: Arc<Shape>,
+    groups: Vec<u64>,
+    /// Those that are kept, group by group.
+    chunks: Vec<Chunk>,
+    /// The number of each column among those that are kept.
+    kept: Vec<Option<u32>>,
+    width: usize,
+    sum: String,
+}
+
+impl ParquetFile {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// See [`footer::read`].
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = unisono_files::open(path)?;
+        let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+        let Footer { shape, groups, chunks, sum } = footer::read(path, &file, length)?;
+        let width = shape.leaves.len();
+        let kept = (0..width as u32).map(Some).collect();
+        Ok(Self { path: path.to_owned(), length, shape: Arc::new(shape), groups, chunks, kept, width, sum })
+    }
+
+    /// Shares the description of the columns with another file of the data set, where it is the same: there may be thousands.
+    pub(crate) fn share(&mut self, other: &Self) {
+        let same = self.shape.leaves == other.shape.leaves
+            && self.shape.features == other.shape.features
+            && self.shape.schema.root_schema() == other.shape.schema.root_schema();
+        if same {
+            self.shape = other.shape.clone();
+        }
+    }
+
+    fn chunk(&self, leaf: usize, group: usize) -> Result<Chunk> {
+        let column = self.kept.get(leaf).copied().flatten();
+        let chunk = column.and_then(|c| self.chunks.get(group * self.width + c as usize));
+        chunk.copied().ok_or_else(|| Error::archive(&self.path, "has no such column"))
+    }
+
+    /// Opened anew for each piece: thousands of files are not held open.
+    fn file(&self) -> Result<File> {
+        let file = unisono_files::open(&self.path)?;
+        let length = file.metadata().map_err(Error::io(&self.path, "read"))?.len();
+        if length != self.length {
+            let message = format!("had {} bytes when it was opened, has {length} now", self.length);
+            return Err(Error::archive(&self.path, message));
+        }
+        Ok(file)
+    }
+}
+
+impl Store for ParquetFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn leaves(&self) -> &[Leaf] {
+        &self.shape.leaves
+    }
+
+    fn features(&self) -> Option<&str> {
+        self.shape.features.as_deref()
+    }
+
+    fn groups(&self) -> &[u64] {
+        &self.groups
+    }
+
+    fn weight(&self, leaf: usize) -> u64 {
+        let groups = 0..self.groups.len() - 1;
+        groups.filter_map(|g| self.chunk(leaf, g).ok()).fold(0, |sum, c| sum.saturating_add(c.unpacked))
+    }
+
+    fn nulls(&self, leaf: usize, group: usize) -> Nulls {
+        self.chunk(leaf, group).map_or(Nulls::Some, |chunk| chunk.nulls)
+    }
+
+    fn sum(&self) -> &str {
+        &self.sum
+    }
+
+    fn keep(&mut self, wanted: &[bool]) {
+        let is = |leaf: usize| wanted.get(leaf).copied().unwrap_or(false);
+        let columns: Vec<usize> = (0..self.kept.len())
+            .filter(|leaf| is(*leaf))
+            .filter_map(|leaf| self.kept[leaf])
+            .map(|c| c as usize)
+            .collect();
+        let groups = self.groups.len() - 1;
+        let width = self.width;
+        self.chunks = (0..groups)
+            .flat_map(|g| columns.iter().map(move |c| (g, *c)))
+            .map(|(g, c)| self.chunks[g * width + c])
+            .collect();
+        self.width = columns.len();
+        let mut next = 0..;
+        for leaf in 0..self.kept.len() {
+            let kept = self.kept[leaf].filter(|_| is(leaf));
+            self.kept[leaf] = kept.and_then(|_| next.next());
+        }
+    }
+
+    fn cut(&self, leaf: usize, group: usize) -> Result<Cut> {
+        let chunk = self.chunk(leaf, group)?;
+        let rows = u32::try_from(self.groups[group + 1] - self.groups[group]).unwrap_or(u32::MAX);
+        page::cut(&self.path, &self.file()?, &chunk, rows, self.shape.leaves[leaf].listed)
+    }
+
+    fn piece(&self, leaf: usize, group: usize, cut: &Cut, number: usize) -> Result<Piece> {
+        let source = decode::Source {
+            path: &self.path,
+            file: self.file()?,
+            chunk: self.chunk(leaf, group)?,
+            column: self.shape.schema.column(leaf),
+            leaf: &self.shape.leaves[leaf],
+        };
+        decode::piece(source, cut, number)
+    }
+
+    fn part(&self, _leaf: usize, _group: usize, _row: u32) -> Result<Where> {
+        // A page may be packed, and where it is not, only reading it tells where its values lie.
+        Ok(Where::Unknown)
+    }
+}
