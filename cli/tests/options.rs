@@ -249,6 +249,7 @@ walks! {
     doctor: "doctor",
     data_sample: "data sample",
     data_inspect: "data inspect",
+    data_check: "data check",
     embed: "embed",
     index_build: "index build",
     index_info: "index info",

@@ -24,6 +24,7 @@ mod record;
 pub mod rng;
 pub mod sample;
 pub mod sampler;
+pub mod similar;
 pub mod source;
 pub mod words;
 
