@@ -31,6 +31,26 @@ impl SourceArgs {
     }
 }
 
+/// A source that a command is about.
+#[derive(Args, Debug)]
+pub(crate) struct PathArgs {
+    /// The source: a manifest (JSON Lines), or whatever else records are kept in; several paths of one kind are one source
+    #[arg(value_name = "SRC", required = true)]
+    pub(crate) paths: Vec<std::path::PathBuf>,
+    /// What kind of source it is [default: seen from the path]
+    #[arg(long, value_name = "TYPE")]
+    data_type: Option<SourceKind>,
+    /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
+    #[arg(long, value_name = "FIELD=NAME")]
+    columns: Vec<String>,
+}
+
+impl PathArgs {
+    pub(crate) fn get(&self) -> Result<SourceConfig, Error> {
+        config(self.paths.clone(), self.data_type, &self.columns)
+    }
+}
+
 /// A source as the options say it.
 pub(crate) fn config(
     paths: Vec<std::path::PathBuf>,

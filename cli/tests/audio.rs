@@ -98,7 +98,7 @@ fn every_command_hears_them() {
     let line =
         |n: usize, path: &Path| format!("{{\"id\": \"{n}\", \"text\": \"x\", \"audio\": {:?}}}\n", s(path));
     fs::write(&manifest, others.iter().enumerate().map(|(n, p)| line(n, p)).collect::<String>()).unwrap();
-    succeeds(["data", "inspect", "--check-files", s(&manifest)]);
+    succeeds(["data", "check", s(&manifest)]);
     let report = json([
         "embed",
         "--model",

@@ -44,8 +44,21 @@ fn an_archive_that_is_not_there_is_said() {
 fn inspect_counts_and_finds_problems() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = tiny::collection(dir.path(), 4);
-    let text = succeeds(["data", "inspect", s(&manifest), "--check-files"]);
-    for part in ["images", "train", "test", "all", "languages (2): de 4, en 4", "every file opens"] {
+    let text = succeeds(["data", "inspect", s(&manifest)]);
+    for part in [
+        "images",
+        "train",
+        "test",
+        "all",
+        "languages   (2): de 4, en 4",
+        "modalities  text + image 4, text + image + audio 4",
+        "labels      4 labels of 8 records; most frequent: r0 2",
+        "captions    1 a record",
+        "  words     2\n",
+        "images      width 24\n",
+        "audio       0.1 s to 0.2 s, median 0.1 s",
+        "every file is there",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let report = json(["data", "inspect", s(&manifest), "--json"]);
@@ -56,7 +69,12 @@ fn inspect_counts_and_finds_problems() {
     tiny::nan_audio(&dir.path().join("s01.wav"));
     tiny::pixel_bomb(&dir.path().join("p02.png"));
     std::fs::remove_file(dir.path().join("p03.png")).unwrap();
-    let (code, stdout, stderr) = outcome(&mut unisono(["data", "inspect", s(&manifest), "--check-files"]));
+    let (code, stdout, stderr) = outcome(&mut unisono(["data", "inspect", s(&manifest)]));
+    assert!(
+        code == 1 && stderr.ends_with("1 problem\n") && stdout.contains("p03.png: No such file"),
+        "{stdout}{stderr}"
+    );
+    let (code, stdout, stderr) = outcome(&mut unisono(["data", "check", s(&manifest)]));
     assert_eq!(code, 1);
     assert!(stderr.ends_with("3 problems\n"), "{stderr}");
     for part in
@@ -113,19 +131,22 @@ fn checked_files_are_decoded_videos_too() {
         r#"{"id":"d","video":"renamed.mkv"}"#,
         r#"{"id":"e","image":"p.jpg"}"#,
     ]);
-    let text = succeeds(["data", "inspect", s(&good), "--check-files"]);
-    assert!(text.contains("every file opens"), "{text}");
-    for part in ["p.jpg: is a PNG image, not", "renamed.mkv: is an MP4 or QuickTime file, not"] {
-        assert!(text.contains(part), "{part}: {text}");
+    for (command, says) in [("check", "every file opens"), ("inspect", "every file is there")] {
+        let text = succeeds(["data", command, s(&good)]);
+        assert!(text.contains(says), "{text}");
+        for part in ["p.jpg: is a PNG image, not", "renamed.mkv: is an MP4 or QuickTime file, not"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(text.matches("note: ").count(), 2, "{text}");
+        let report = json(["data", command, s(&good), "--json"]);
+        let image = report["misnamed"].as_array().unwrap().iter().find(|m| m["content"] == "a PNG image");
+        assert!(image.unwrap()["path"].as_str().unwrap().ends_with("p.jpg"), "{report}");
     }
-    assert_eq!(text.matches("note: ").count(), 2, "{text}");
-    let report = json(["data", "inspect", s(&good), "--check-files", "--json"]);
-    assert_eq!(
-        (&report["files_opened"], &report["misnamed"][0]["content"]),
-        (&true.into(), &"a PNG image".into())
-    );
-    // Without --check-files nothing is opened, and nothing is said of what lies inside.
-    assert!(succeeds(["data", "inspect", s(&good)]).contains("every file is there"));
+    // One file is two's copy under another name.
+    let report = json(["data", "check", s(&good), "--json"]);
+    assert_eq!((&report["exact"]["groups"], &report["files"]), (&1.into(), &4.into()), "{report}");
+    let seconds = json(["data", "inspect", s(&good), "--json"])["video"]["seconds"]["max"].as_f64().unwrap();
+    assert!((seconds - 2.0).abs() < 0.1, "{seconds}");
 
     let bad = write(&[
         r#"{"id":"a","video":"words.mp4"}"#,
@@ -134,7 +155,7 @@ fn checked_files_are_decoded_videos_too() {
         r#"{"id":"d","video":"cut.mkv"}"#,
         r#"{"id":"e","image":"ok.mp4"}"#,
     ]);
-    let (code, stdout, stderr) = outcome(&mut unisono(["data", "inspect", s(&bad), "--check-files"]));
+    let (code, stdout, stderr) = outcome(&mut unisono(["data", "check", s(&bad)]));
     assert_eq!(code, 1, "{stdout}{stderr}");
     assert!(!stdout.contains("every file opens") && stderr.ends_with("5 problems\n"), "{stdout}{stderr}");
     for part in
@@ -142,14 +163,60 @@ fn checked_files_are_decoded_videos_too() {
     {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
-    let mut none = unisono(["data", "inspect", s(&good), "--check-files", "--ffmpeg", "/no/such/ffmpeg"]);
+    let mut none = unisono(["data", "check", s(&good), "--ffmpeg", "/no/such/ffmpeg"]);
     let (code, _, stderr) = outcome(&mut none);
     assert!(code == 3 && stderr.contains("/no/such/ffmpeg"), "{code} {stderr}");
-    assert_eq!(outcome(&mut unisono(["data", "inspect", s(&good), "--ffmpeg", "x"])).0, 2);
     let images = write(&[r#"{"id":"a","image":"p.png"}"#]);
-    let (code, _, stderr) =
-        outcome(&mut unisono(["data", "inspect", s(&images), "--check-files", "--ffmpeg", "x"]));
-    assert!(code == 2 && stderr.contains("the manifest names none"), "{stderr}");
+    let (code, _, stderr) = outcome(&mut unisono(["data", "check", s(&images), "--ffmpeg", "x"]));
+    assert!(code == 2 && stderr.contains("the source names none"), "{stderr}");
+}
+
+#[test]
+fn duplicates_are_named_and_refused_where_that_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    tiny::image(&at("a.png"), 1);
+    std::fs::copy(at("a.png"), at("b.png")).unwrap();
+    // The same pixels in another file.
+    image::open(at("a.png")).unwrap().save(at("c.bmp")).unwrap();
+    tiny::image(&at("d.png"), 90);
+    let manifest = at("m.jsonl");
+    let lines = [
+        r#"{"id":"a","image":"a.png","split":"train"}"#,
+        r#"{"id":"b","image":"b.png","split":"test"}"#,
+        r#"{"id":"c","image":"c.bmp","split":"train"}"#,
+        r#"{"id":"d","image":"d.png","split":"train"}"#,
+    ];
+    std::fs::write(&manifest, lines.join("\n")).unwrap();
+    let text = succeeds(["data", "check", s(&manifest)]);
+    for part in [
+        "equal bytes: 1 group of 2, 1 across splits",
+        "a.png [train] = ",
+        "equal looks: 1 group of 3, 1 across splits",
+        "(difference 0.0)",
+        "leaks between splits: 2",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (code, _, stderr) = outcome(&mut unisono(["data", "check", s(&manifest), "--strict"]));
+    assert!(
+        code == 1 && stderr.contains("2 groups of duplicates, 2 leaks between splits"),
+        "{code} {stderr}"
+    );
+    let model = tiny::model_dir(dir.path());
+    let report = json(["data", "check", s(&manifest), "--model", s(&model), "--cosine", "0.99999", "--json"]);
+    assert_eq!(
+        (&report["vectors"]["groups"], &report["vectors"]["leaks"]),
+        (&1.into(), &1.into()),
+        "{report}"
+    );
+    assert_eq!(report["vectors"]["listed"][0]["count"], 3);
+    let report = json(["data", "check", s(&manifest), "--difference", "0", "--json"]);
+    assert_eq!((&report["alike"]["groups"], &report["vectors"]), (&0.into(), &serde_json::Value::Null));
+    assert_eq!(outcome(&mut unisono(["data", "check", s(&manifest), "--cosine", "0.9"])).0, 2);
+    assert_eq!(outcome(&mut unisono(["data", "check", s(&manifest), "--device", "cpu"])).0, 2);
+    let (code, _, stderr) = outcome(&mut unisono(["data", "check", s(&manifest), "--columns", "text=x"]));
+    assert!(code == 1 && stderr.contains("columns.text"), "{code} {stderr}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ const COMMANDS: [&[&str]; 11] = [
     &["ask"],
     &["transcribe"],
     &["eval", "retrieval"],
-    &["data", "inspect"],
+    &["data", "check"],
     &["scenes"],
 ];
 
@@ -61,9 +61,7 @@ fn what_is_refused_names_an_option_that_lets_it_through() {
     assert!(code == 2 && stderr.contains("--max-pixels goes with --image"), "{stderr}");
     let manifest = dir.path().join("m.jsonl");
     fs::write(&manifest, "{\"id\":\"1\",\"image\":\"p.bmp\",\"text\":\"a\"}\n").unwrap();
-    let (code, _, stderr) = outcome(&mut unisono(["data", "inspect", s(&manifest), "--truncated", "use"]));
-    assert!(code == 2 && stderr.contains("--truncated goes with --check-files"), "{stderr}");
-    let inspect = ["data", "inspect", s(&manifest), "--check-files", "--max-pixels", "1k"];
-    let (code, stdout, _) = outcome(&mut unisono(inspect));
+    let check = ["data", "check", s(&manifest), "--max-pixels", "1k"];
+    let (code, stdout, _) = outcome(&mut unisono(check));
     assert!(code == 1 && stdout.contains("raise `--max-pixels` if"), "{stdout}");
 }

@@ -252,6 +252,7 @@ walks! {
     data_sample: "data sample",
     data_inspect: "data inspect",
     data_pack: "data pack",
+    data_check: "data check",
     embed: "embed",
     index_build: "index build",
     index_info: "index info",

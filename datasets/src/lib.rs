@@ -32,6 +32,7 @@ pub mod rng;
 pub mod sample;
 pub mod sampler;
 pub mod shards;
+pub mod similar;
 pub mod source;
 mod table;
 mod tables;

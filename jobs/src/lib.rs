@@ -7,12 +7,14 @@
 //! Start at [`Embedder`] for a few things in memory, at [`Inputs`] and [`embed()`] for many files, at [`Index`] to find them again, at
 //! [`understand`] for captions, answers, matches and transcripts.
 
+pub mod check;
 pub mod classify;
 pub mod crossmodal;
 mod embed;
 mod embedded;
 mod embedder;
 mod error;
+mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hub;
@@ -21,6 +23,7 @@ pub mod index;
 mod inputs;
 pub mod inspect;
 mod kind;
+mod named;
 mod options;
 pub mod output;
 mod pipeline;

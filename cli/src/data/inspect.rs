@@ -1,68 +1,109 @@
-//! `unisono data inspect`: what a manifest holds, and what is wrong with it.
+//! `unisono data inspect`: what a source of records holds.
 
+use super::show::{self, named};
 use crate::error::Error;
 use crate::inputs::show_progress;
-use crate::limits::LimitArgs;
 use crate::progress::Meter;
+use crate::source::PathArgs;
 use crate::{interrupt, out, style};
-use std::path::PathBuf;
-use unisono_datasets::Manifest;
+use std::collections::BTreeMap;
+use std::time::Duration;
 use unisono_eval::table::{Align, Table};
-use unisono_jobs::inspect::{Counts, Inspection, Opening, inspect};
+use unisono_jobs::inspect::{Counts, Inspection, Labels, Lengths, Spread, inspect};
 
-/// Count a manifest's records and look for its files
+/// Count what a source of records holds, and look for its files
 ///
-/// Exit code 1 when a file is missing or broken.
+/// No file is decoded: sizes and durations are what the files' heads say, of some 10,000 records where there are more (`data check` decodes all). Exit code
+/// 1 when a file is missing or empty, or a record cannot be read.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The manifest (JSON Lines), or MSR-VTT's own JSON or CSV file
-    #[arg(value_name = "MANIFEST")]
-    manifest: PathBuf,
-    /// Decode every image and audio, and of every video the beginning and the parts that records name
-    #[arg(long)]
-    check_files: bool,
-    /// With --check-files: the ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE", requires = "check_files")]
-    ffmpeg: Option<PathBuf>,
-    /// Print the counts and every problem as JSON
+    #[command(flatten)]
+    source: PathArgs,
+    /// Print all counts and every problem as JSON
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    limits: LimitArgs,
 }
-
-/// Problems printed in full.
-const SHOWN: usize = 20;
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
-    let opening = Opening { limits: args.limits.get(), ffmpeg: args.ffmpeg.clone() };
-    if !args.check_files {
-        args.limits.none("--check-files, which opens files")?;
-    }
-    let manifest = Manifest::load(&args.manifest)?;
-    if args.ffmpeg.is_some() && manifest.records.iter().all(|r| r.video.is_none() && r.audio.is_empty()) {
-        return Err(Error::Usage(
-            "--ffmpeg: it decodes videos and audio files, and the manifest names none".into(),
-        ));
-    }
+    let config = args.source.get()?;
+    let source = unisono_datasets::open(&config)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
-    let opening = args.check_files.then_some(&opening);
-    let found = inspect(&manifest, opening, workers, &mut show_progress(&mut meter))?;
+    let found = inspect(&*source, workers, &mut show_progress(&mut meter))?;
     meter.finish();
     if args.json {
         out::json(&found)?;
     } else {
         out::print(&report(&found))?;
     }
-    match found.problems.len() {
+    match found.problem_count {
         0 => Ok(()),
-        n => Err(Error::Failed(format!("{}: {}", args.manifest.display(), style::count(n, "problem")))),
+        n => Err(Error::Failed(format!("{}: {}", config.name(), style::count(n, "problem")))),
     }
 }
 
 fn report(found: &Inspection) -> String {
+    let mut text = counts(found);
+    if found.at_most {
+        text += "note: more labels or files than are remembered; there are at most so many\n";
+    }
+    let mut row = |name: &str, value: String| text += &format!("{name:<12}{value}\n");
+    row("languages", format!("({}): {}", found.languages.len(), frequent(&found.languages)));
+    row("modalities", frequent(&found.modalities));
+    if found.labels.records > 0 {
+        row("labels", labels(&found.labels));
+    }
+    let whole = |n: f64| format!("{n:.0}");
+    if found.captions.words.count > 0 {
+        row("captions", format!("{} a record", show::spread(&found.captions.per_record, whole)));
+        row("  words", show::spread(&found.captions.words, whole));
+        row("  characters", show::spread(&found.captions.characters, whole));
+    }
+    if found.images.width.count > 0 {
+        row("images", format!("width {}", show::spread(&found.images.width, whole)));
+        row("", format!("height {}", show::spread(&found.images.height, whole)));
+    }
+    for (name, of, n) in
+        [("audio", &found.audio, found.total.audio), ("videos", &found.video, found.total.video)]
+    {
+        if of.seconds.count > 0 {
+            row(name, lengths(of, n, found.measured_every));
+        }
+    }
+    for (name, n) in [
+        ("images", found.images.unknown),
+        ("audio files", found.audio.unknown),
+        ("videos", found.video.unknown),
+    ] {
+        if n > 0 {
+            row("", format!("{n} {name} whose heads do not say it"));
+        }
+    }
+    if found.measured_every > 1 {
+        let n = style::thousands(found.measured_files);
+        row(
+            "",
+            format!(
+                "sizes and durations are of {n} files, drawn from one record in {}",
+                found.measured_every
+            ),
+        );
+    }
+    text += &show::crossing(&found.crossing_groups);
+    if found.problem_count == 0 {
+        text += "every file is there\n";
+    }
+    text += &show::misnamed(&found.misnamed);
+    text + &show::list(
+        &found.problems,
+        |p| format!("problem: {}: {}", p.id, p.reason),
+        found.problem_count,
+        "problems",
+    )
+}
+
+fn counts(found: &Inspection) -> String {
     let right = |name| (name, Align::Right);
     let mut table = Table::new(&[
         ("split", Align::Left),
@@ -83,36 +124,47 @@ fn report(found: &Inspection) -> String {
     if found.splits.len() > 1 {
         row("all", &found.total);
     }
-    let mut text = table.render();
-    let mut languages: Vec<_> = found.languages.iter().collect();
-    languages.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let list: Vec<String> = languages.iter().map(|(lang, n)| format!("{} {n}", named(lang))).collect();
-    text += &format!("\nlanguages ({}): {}\n", list.len(), list.join(", "));
-    if let Some((group, a, b)) = found.crossing_groups.first() {
-        let n = found.crossing_groups.len();
-        text += &format!(
-            "note: {} in more than one split, such as {group:?} in {a} and {b}\n",
-            style::count(n, "group")
-        );
+    table.render() + "\n"
+}
+
+/// Names with their counts, the most frequent first.
+fn frequent(counts: &BTreeMap<String, usize>) -> String {
+    const SHOWN: usize = 100;
+    let mut all: Vec<_> = counts.iter().collect();
+    all.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let mut parts: Vec<String> =
+        all.iter().take(SHOWN).map(|(name, n)| format!("{} {n}", named(name))).collect();
+    if all.len() > SHOWN {
+        parts.push(format!("and {} more", all.len() - SHOWN));
     }
-    if found.problems.is_empty() {
-        text += if found.files_opened { "every file opens\n" } else { "every file is there\n" };
-    }
-    for file in found.misnamed.iter().take(SHOWN) {
-        text += &format!("note: {}: is {}, not what its ending says\n", file.path, file.content);
-    }
-    if found.misnamed.len() > SHOWN {
-        text += &format!("and {} more such files (--json lists them all)\n", found.misnamed.len() - SHOWN);
-    }
-    for problem in found.problems.iter().take(SHOWN) {
-        text += &format!("problem: {}: {}\n", problem.id, problem.reason);
-    }
-    if found.problems.len() > SHOWN {
-        text += &format!("and {} more (--json lists them all)\n", found.problems.len() - SHOWN);
+    parts.join(", ")
+}
+
+fn labels(labels: &Labels) -> String {
+    let list = |names: &[(String, usize)]| {
+        names
+            .iter()
+            .map(|(name, n)| format!("{} {n}", style::shorten(name, 40)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let more = if labels.complete { "" } else { " and more" };
+    let mut text = format!(
+        "{}{more} of {}; most frequent: {}",
+        style::count(labels.distinct, "label"),
+        style::count(labels.records, "record"),
+        list(&labels.most_frequent)
+    );
+    if !labels.least_frequent.is_empty() {
+        text += &format!("; least: {}", list(&labels.least_frequent));
     }
     text
 }
 
-fn named(name: &str) -> &str {
-    if name.is_empty() { "(none)" } else { name }
+fn lengths(of: &Lengths, files: usize, every: usize) -> String {
+    let Spread { mean, count, .. } = of.seconds;
+    // Of a sample the whole is reckoned.
+    let (about, n) = if every > 1 { ("about ", files) } else { ("", count) };
+    let all = style::clock(Duration::try_from_secs_f64(mean * n as f64).unwrap_or_default());
+    format!("{}; {about}{all} in all", show::spread(&of.seconds, |n| format!("{n:.1} s")))
 }

@@ -1,17 +1,20 @@
-//! `unisono data`: sample data sets, a look at a manifest, and data as shards.
+//! `unisono data`: sample data sets, looks at any source of records, and data as shards.
 
+mod check;
 mod inspect;
 mod pack;
 mod sample;
+mod show;
 
 use crate::error::Error;
 
-/// Fetch sample data, look at a manifest, or pack data as shards
+/// Fetch sample data, look at a source of records, or pack it as shards
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     Sample(sample::Args),
     Inspect(inspect::Args),
     Pack(pack::Args),
+    Check(check::Args),
 }
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
@@ -19,5 +22,6 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         Command::Sample(args) => sample::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Pack(args) => pack::run(args),
+        Command::Check(args) => check::run(args),
     }
 }

@@ -79,14 +79,11 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono eval retrieval", Runs(|_, f| all(&f.stdout, &["R@1", "R@10", "→"]))),
     ("unisono report --run", Runs(|p, _| has(p, "RUN/report.html"))),
     (
-        "unisono data inspect DATA.jsonl --check-files",
-        Runs(|_, f| all(&f.stdout, &["split", "images", "every file opens"])),
-    ),
-    (
         "unisono data pack --shard-size",
         Runs(|p, _| has(p, "PACKED/index.json").and(has(p, "PACKED/shard-00000.tar"))),
     ),
     ("unisono data pack --split", Runs(|p, f| all(&f.stdout, &["TRAIN: "]).and(has(p, "TRAIN/index.json")))),
+    ("unisono data check", Runs(|_, f| all(&f.stdout, &["decoded", "every file opens", "equal looks"]))),
     ("unisono data inspect", Runs(|_, f| all(&f.stdout, &["split", "images", "every file is there"]))),
     ("unisono doctor", Runs(|_, f| all(&f.stdout, &["libtorch", "ffmpeg", "cache"]))),
     ("ffmpeg -i film.mkv", Otherwise(chapters)),

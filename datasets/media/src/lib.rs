@@ -5,6 +5,7 @@
 
 pub mod address;
 mod blob;
+mod boxes;
 pub mod decode;
 mod error;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod error;
 mod forms;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod header;
 pub mod limits;
 pub mod video;
 

@@ -9,11 +9,12 @@ use crate::Record;
 
 /// Disjoint sets over `0..n` (Galler and Fischer 1964), with path halving.
 #[derive(Debug)]
-pub(super) struct UnionFind {
+pub struct UnionFind {
     parent: Vec<usize>,
 }
 
 impl UnionFind {
+    /// Each member by itself.
     pub fn new(n: usize) -> Self {
         Self { parent: (0..n).collect() }
     }
@@ -27,6 +28,7 @@ impl UnionFind {
         i
     }
 
+    /// Makes one set of two members' sets.
     pub fn union(&mut self, a: usize, b: usize) {
         let (a, b) = (self.find(a), self.find(b));
         self.parent[a.max(b)] = a.min(b);

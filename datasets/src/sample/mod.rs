@@ -11,7 +11,6 @@ mod fetch;
 mod groups;
 mod layout;
 mod progress;
-mod similar;
 mod stamps;
 mod thumbnail;
 mod tool;
@@ -22,7 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use emoji::emoji;
-pub use groups::verify_groups;
+pub use groups::{UnionFind, verify_groups};
 pub use stamps::stamps;
 
 /// Where sample data goes and comes from.

@@ -1,7 +1,7 @@
 //! Small images beside what they are when nothing is transparent, and likeness beside a naive one.
 
-use super::similar::{Thumbnail, pairs};
 use super::thumbnail::{save, shrink, square};
+use crate::similar::{Thumbnail, pairs};
 use image::imageops::{self, FilterType};
 use image::{Rgba, RgbaImage};
 use proptest::prelude::*;

@@ -268,5 +268,5 @@ fn what_a_path_is_is_seen() {
     let lines = write(dir.path(), "m.jsonl", b"{\"id\": \"a\", \"text\": \"b\"}");
     let said =
         crate::open(&SourceConfig { key_ends: KeyEnds::LastDot, ..SourceConfig::new(lines) }).unwrap_err();
-    assert!(said.to_string().contains("key_ends is for tar shards"), "{said}");
+    assert!(said.to_string().contains("takes no key_ends"), "{said}");
 }

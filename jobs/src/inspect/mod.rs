@@ -1,192 +1,64 @@
-//! What a manifest holds, and what is wrong with it.
+//! What a source of records holds, without decoding a single file.
 
-mod check;
-mod form;
+mod counts;
+mod found;
+pub(crate) mod groups;
+mod see;
+mod spread;
+mod tally;
 
-pub use check::Opening;
+pub use found::{Captions, Counts, Images, Inspection, Labels, Lengths, Misnamed};
+pub use spread::{Bar, Spread};
 
 use crate::pipeline::ordered;
-use crate::{Error, Flow, Progress, Result, Skip};
-use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
-use unisono_datasets::sample::verify_groups;
-use unisono_datasets::{Manifest, Record};
-use unisono_media::Blob;
+use crate::{Error, Flow, Progress, Result};
+use see::{Seen, see};
+use tally::Tally;
+use unisono_datasets::Source;
 
-/// Counts of one split, or of all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Records.
-    pub records: usize,
-    /// Distinct labels (ids where there is none).
-    pub labels: usize,
-    /// Texts.
-    pub text: usize,
-    /// Images, a file that several records name counted once.
-    pub image: usize,
-    /// Audio files, counted so too.
-    pub audio: usize,
-    /// Videos, counted so too.
-    pub video: usize,
-}
+/// Of so many records the files' heads are read, and of every record whether its files are there.
+const MEASURED: usize = 10_000;
+/// Records that a worker takes at once.
+const BLOCK: usize = 16;
 
-/// A manifest, looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Inspection {
-    /// All records.
-    pub total: Counts,
-    /// By split; records without one under the empty name.
-    pub splits: BTreeMap<String, Counts>,
-    /// Records by language; records without one under the empty name.
-    pub languages: BTreeMap<String, usize>,
-    /// Files that are missing or, where all were opened, broken.
-    pub problems: Vec<Skip>,
-    /// Files whose content is not what their names' endings promise, where all were opened. They are read by their content.
-    pub misnamed: Vec<Misnamed>,
-    /// Groups of near-copies that stand in two splits, with those: what was learned would be tested.
-    pub crossing_groups: Vec<(String, String, String)>,
-    /// Whether every file was opened and decoded.
-    pub files_opened: bool,
-}
-
-/// A file with another ending than its content has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Misnamed {
-    /// The file.
-    pub path: String,
-    /// What it is: "a JPEG image".
-    pub content: &'static str,
-}
-
-/// Counts a manifest and looks for its files; with `opening` each is decoded, on `workers` threads: images and audio files whole, of videos the
-/// beginning and every part that is named.
+/// Counts what a source holds, looks whether its files are there, and reads the heads of those of ten thousand records spread over all of it. Records come
+/// by one after another: what is held does not grow with them.
 ///
 /// # Errors
-/// [`Error::Interrupted`] when `progress` says stop; videos to open and no ffmpeg.
+/// [`Error::Interrupted`] when `progress` says stop.
 pub fn inspect(
-    manifest: &Manifest,
-    opening: Option<&Opening>,
+    source: &dyn Source,
     workers: usize,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Inspection> {
-    let mut by_split: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
-    let mut languages = BTreeMap::new();
-    for record in &manifest.records {
-        by_split.entry(record.split.clone().unwrap_or_default()).or_default().push(record);
-        *languages.entry(record.lang.clone().unwrap_or_default()).or_insert(0) += 1;
-    }
-    let ffmpeg = match opening {
-        Some(opening) => check::ffmpeg(&manifest.records, opening)?,
-        None => None,
-    };
-    let files = check::files(manifest);
-    let (mut problems, mut misnamed) = (Vec::new(), Vec::new());
-    let stage = if opening.is_some() { "open files" } else { "look for files" };
-    let total = files.len();
-    let id = |index: usize| -> String { files[index].blob.name().display().to_string() };
+    let total = source.len();
+    let step = total.div_ceil(MEASURED).max(1);
+    let range = |block: usize| block * BLOCK..((block + 1) * BLOCK).min(total);
+    let mut tally = Tally::default();
     ordered(
-        0..files.len(),
+        0..total.div_ceil(BLOCK),
         workers,
-        16,
-        |index| check::check(&files[index], opening.map(|opening| (opening, ffmpeg.as_ref()))),
-        |index, seen| {
-            problems.extend(seen.problems.into_iter().map(|reason| Skip { id: id(index), reason }));
-            misnamed.extend(seen.misnamed.map(|content| Misnamed { path: id(index), content }));
-            progress(Progress { stage, done: index + 1, total, skipped: problems.len() }).check()
+        8,
+        |block| range(block).map(|i| see(source, i, is_drawn(i, step))).collect::<Vec<Seen>>(),
+        |block, seen| {
+            seen.into_iter().for_each(|seen| tally.add(seen));
+            let (done, skipped) = (range(block).end, tally.problem_count());
+            progress(Progress { stage: "look at records", done, total, skipped }).check()
         },
-        |index| Error::Worker { id: id(index) },
+        |block| Error::Worker { id: format!("record {}", block * BLOCK) },
     )?;
-    Ok(Inspection {
-        total: counts(&manifest.records.iter().collect::<Vec<_>>()),
-        splits: by_split.iter().map(|(split, records)| (split.clone(), counts(records))).collect(),
-        languages,
-        problems,
-        misnamed,
-        crossing_groups: verify_groups(&manifest.records, |s| Some(s.to_owned())).err().unwrap_or_default(),
-        files_opened: opening.is_some(),
-    })
+    Ok(tally.found(step))
 }
 
-fn counts(records: &[&Record]) -> Counts {
-    let distinct = |blobs: &mut dyn Iterator<Item = &Blob>| blobs.collect::<HashSet<_>>().len();
-    Counts {
-        records: records.len(),
-        labels: records.iter().map(|r| r.key()).collect::<HashSet<_>>().len(),
-        text: records.iter().map(|r| r.text.len()).sum(),
-        image: distinct(&mut records.iter().filter_map(|r| r.image.as_ref())),
-        audio: distinct(&mut records.iter().flat_map(|r| &r.audio)),
-        video: distinct(&mut records.iter().filter_map(|r| r.video.as_ref())),
-    }
+/// One of `step` records, by lot: data may repeat themselves every so many records.
+fn is_drawn(index: usize, step: usize) -> bool {
+    // The finaliser of SplitMix64.
+    let mut n = (index as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    step == 1 || (n ^ n >> 31).is_multiple_of(step as u64)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[test]
-    fn counts_and_problems() {
-        let dir = tempfile::tempdir().unwrap();
-        image::RgbImage::new(2, 2).save(dir.path().join("ok.png")).unwrap();
-        fs::write(dir.path().join("broken.png"), b"\x89PNG\r\n\x1a\n cut").unwrap();
-        fs::write(dir.path().join("empty.wav"), "").unwrap();
-        let path = dir.path().join("m.jsonl");
-        let lines = [
-            r#"{"id":"1","text":["a","b"],"image":"ok.png","label":"x","split":"train","lang":"en","group":"g"}"#,
-            r#"{"id":"2","image":"ok.png","label":"x","split":"train","group":"g"}"#,
-            r#"{"id":"3","image":"broken.png","split":"test","group":"g"}"#,
-            r#"{"id":"4","audio":["empty.wav","gone.wav"]}"#,
-        ];
-        fs::write(&path, lines.join("\n")).unwrap();
-        let manifest = Manifest::load(&path).unwrap();
-        let opening = Opening::default();
-        let look = |open| inspect(&manifest, open, 2, &mut |_| Flow::Continue).unwrap();
-        let found = look(None);
-        assert_eq!(found.total, Counts { records: 4, labels: 3, text: 2, image: 2, audio: 2, video: 0 });
-        assert_eq!(
-            found.splits["train"],
-            Counts { records: 2, labels: 1, text: 2, image: 1, ..Counts::default() }
-        );
-        assert_eq!(found.splits[""].audio, 2);
-        assert_eq!((found.languages["en"], found.languages[""]), (1, 3));
-        assert_eq!(found.crossing_groups, [("g".to_owned(), "train".to_owned(), "test".to_owned())]);
-        let names = |i: &Inspection| {
-            i.problems.iter().map(|p| p.id.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(names(&found), ["empty.wav", "gone.wav"]);
-        assert_eq!(names(&look(Some(&opening))), ["broken.png", "empty.wav", "gone.wav"]);
-        let stopped = inspect(&manifest, None, 1, &mut |_| Flow::Stop);
-        assert!(matches!(stopped, Err(Error::Interrupted)));
-    }
-
-    #[test]
-    fn files_are_judged_by_their_content() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        image::RgbImage::new(2, 2).save(at("ok.png")).unwrap();
-        fs::copy(at("ok.png"), at("picture.jpg")).unwrap();
-        fs::copy(at("ok.png"), at("ok")).unwrap();
-        fs::write(at("words.png"), "not found").unwrap();
-        fs::write(at("words.wav"), "not found").unwrap();
-        let lines = [
-            r#"{"id":"1","image":"ok.png"}"#,
-            r#"{"id":"2","image":"picture.jpg"}"#,
-            r#"{"id":"3","image":"ok"}"#,
-            r#"{"id":"4","image":"words.png"}"#,
-            r#"{"id":"5","audio":"words.wav"}"#,
-            r#"{"id":"6","image":"."}"#,
-        ];
-        fs::write(at("m.jsonl"), lines.join("\n")).unwrap();
-        let manifest = Manifest::load(&at("m.jsonl")).unwrap();
-        let found = inspect(&manifest, Some(&Opening::default()), 2, &mut |_| Flow::Continue).unwrap();
-        let said = |name: &str| {
-            found.problems.iter().find(|p| p.id.ends_with(name)).map_or("", |p| p.reason.as_str()).to_owned()
-        };
-        assert_eq!(found.problems.len(), 3, "{:?}", found.problems);
-        assert!(said("/.").contains("a folder"), "{}", said("/."));
-        assert!(said("words.png").ends_with("found text") && said("words.wav").ends_with("found text"));
-        assert_eq!(found.misnamed.len(), 1);
-        assert!(found.misnamed[0].path.ends_with("picture.jpg"));
-        assert_eq!(found.misnamed[0].content, "a PNG image");
-    }
-}
+#[path = "../tests/inspect.rs"]
+mod tests;

@@ -11,6 +11,7 @@ mod riff;
 mod wav;
 
 pub(crate) use mix::Mix;
+pub(crate) use mpeg::seconds as mpeg_seconds;
 pub(crate) use ogg::shows_images as ogg_shows_images;
 pub(crate) use wav::piped;
 

@@ -15,7 +15,7 @@ mod stored;
 mod tiff;
 mod vector;
 
-pub(crate) use audio::{Mix, ogg_shows_images, piped};
+pub(crate) use audio::{Mix, mpeg_seconds, ogg_shows_images, piped};
 pub use audio::{audio, audio_by, audio_on_clock, kept_audio};
 pub use decoded::printed;
 pub use image::{flatten, image, rgba};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::groups::{UnionFind, choose};
-use super::super::similar::{self, Thumbnail};
 use super::concepts::Concept;
+use crate::similar::{self, Thumbnail};
 
 /// Concepts held out with all their images.
 const UNSEEN: usize = 186;

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::super::groups::{UnionFind, choose};
-use super::super::similar::{self, Thumbnail};
 use super::catalog::{Stamp, normalise};
+use crate::similar::{self, Thumbnail};
 use crate::{Error, Result};
 
 /// Stamps in the test split, about a fifth.

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::fetch::{self, Archive, Registry};
 use super::progress::{Report, with_progress};
-use super::similar::Thumbnail;
 use super::{Progress, SampleOptions, SampleReport, Unit, layout, thumbnail};
+use crate::similar::Thumbnail;
 use crate::{Record, Result};
 use catalog::Stamp;
 use unisono_media::{Blob, ImageOptions, decode};

@@ -12,6 +12,9 @@ struct Head {
     /// Version, layer and rate: the same in all frames of a stream.
     kind: (u8, u8, u8),
     length: usize,
+    /// Samples a second, and how many of them the frame holds.
+    hertz: usize,
+    samples: usize,
 }
 
 const RATES: [usize; 3] = [44_100, 48_000, 32_000];
@@ -44,7 +47,25 @@ fn head(bytes: &[u8]) -> Option<Head> {
         (1, 0 | 2) => 72 * bits / hertz + pad,
         _ => 144 * bits / hertz + pad,
     };
-    Some(Head { kind: (version, layer, rate), length })
+    let samples = match (layer, version) {
+        (3, _) => 384,
+        (1, 0 | 2) => 576,
+        _ => 1152,
+    };
+    Some(Head { kind: (version, layer, rate), length, hertz, samples })
+}
+
+/// How long a file of so many bytes lasts, in seconds: as many frames as an encoder's summary counts, or else as are in it if all are as long as
+/// the first. `bytes` are its first ones.
+pub(crate) fn seconds(bytes: &[u8], length: u64) -> Option<f64> {
+    let at = first(bytes)?;
+    let frame = bytes.get(at..)?;
+    let first = head(frame)?;
+    let frames = match summary(frame) {
+        Some(counted) if counted > 0 => counted as f64,
+        _ => length.saturating_sub(at as u64) as f64 / first.length as f64,
+    };
+    Some(frames * first.samples as f64 / first.hertz as f64)
 }
 
 /// Whether frames stand at `at`, so many in a row or up to the end.

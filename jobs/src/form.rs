@@ -2,9 +2,9 @@
 
 /// A form of media files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Form {
+pub(crate) struct Form {
     /// As people call it.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// The endings of its files' names.
     endings: &'static [&'static str],
 }
@@ -40,11 +40,11 @@ const FLV: Form = form("an FLV video", &["flv"]);
 const Y4M: Form = form("a YUV4MPEG2 video", &["y4m"]);
 
 /// Enough of a file for [`Form::of`].
-pub(super) const HEAD: u64 = 1024;
+pub(crate) const HEAD: u64 = 1024;
 
 impl Form {
     /// What a file that begins so is; `None` for anything else.
-    pub(super) fn of(head: &[u8]) -> Option<Self> {
+    pub(crate) fn of(head: &[u8]) -> Option<Self> {
         Some(match head {
             [0x89, b'P', b'N', b'G', ..] => PNG,
             [0xff, 0xd8, 0xff, ..] => JPEG,
@@ -83,7 +83,7 @@ impl Form {
     }
 
     /// Whether this ending, in lower case, promises something else.
-    pub(super) fn belied_by(&self, ending: &str) -> bool {
+    pub(crate) fn belied_by(&self, ending: &str) -> bool {
         !ending.is_empty() && !self.endings.contains(&ending)
     }
 }
