@@ -3,22 +3,28 @@
 use std::path::PathBuf;
 use std::process::exit;
 
-/// Sets of instructions that the kernels of `src/rows` are compiled for, and how the compiler is told.
-const LEVELS: [(&str, &[&str]); 3] = [
-    ("plain", &[]),
-    ("avx2", &["-mavx2", "-mfma"]),
-    (
-        "avx512",
-        &[
-            "-mavx2",
-            "-mfma",
-            "-mavx512f",
-            "-mavx512bw",
-            "-mavx512dq",
-            "-mavx512vl",
-            "-mprefer-vector-width=512",
-        ],
-    ),
+const AVX2: &[&str] = &["-mavx2", "-mfma"];
+const AVX512: &[&str] = &["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"];
+
+/// A set of instructions that kernels of `src/rows` are compiled for.
+struct Level {
+    name: &'static str,
+    /// How the compiler is told.
+    flags: &'static [&'static [&'static str]],
+    /// Which kernels.
+    files: &'static [&'static str],
+}
+
+const EVERYWHERE: &[&str] = &["src/rows/layer.cpp", "src/rows/attend.cpp"];
+const LEVELS: [Level; 4] = [
+    Level { name: "plain", flags: &[], files: EVERYWHERE },
+    Level { name: "avx2", flags: &[AVX2], files: EVERYWHERE },
+    Level {
+        name: "avx512",
+        flags: &[AVX2, AVX512],
+        files: &["src/rows/layer.cpp", "src/rows/attend.cpp", "src/rows/bottleneck.cpp"],
+    },
+    Level { name: "vnni", flags: &[AVX2, AVX512, &["-mavx512vnni"]], files: &["src/rows/product.cpp"] },
 ];
 
 fn main() {
@@ -58,17 +64,17 @@ fn main() {
 /// The kernels of `src/rows`, optimised whatever the profile: they are written to be vectorised.
 fn rows() {
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86_64");
-    for (level, flags) in &LEVELS[..if x86 { LEVELS.len() } else { 1 }] {
+    for Level { name, flags, files } in &LEVELS[..if x86 { LEVELS.len() } else { 1 }] {
         let mut build = cc::Build::new();
         build.cpp(true).pic(true).warnings(false).opt_level(3).flag_if_supported("-std=c++17");
         // The C library's error number and the processor's exceptions are nobody's here, and keep loops from being vectorised.
         build.flag_if_supported("-fno-math-errno").flag_if_supported("-fno-trapping-math");
         // No vector is handed to another compiler's code.
         build.flag_if_supported("-Wno-psabi");
-        for flag in *flags {
+        for flag in flags.iter().copied().flatten() {
             build.flag_if_supported(flag);
         }
-        build.define("UNISONO_ISA", Some(*level));
-        build.files(["src/rows/layer.cpp", "src/rows/attend.cpp"]).compile(&format!("unisono_rows_{level}"));
+        build.define("UNISONO_ISA", Some(*name));
+        build.files(*files).compile(&format!("unisono_rows_{name}"));
     }
 }

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
 use crate::texts::TextArgs;
+use crate::window::WindowArg;
 use crate::{interrupt, out, place, style};
 use serde_json::json;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct Args {
     what: InputArgs,
     #[command(flatten)]
     texts: TextArgs,
+    #[command(flatten)]
+    window: WindowArg,
     #[command(flatten)]
     how: WorkArgs,
     /// Keep the lengths that the projection gives; without this, embeddings have length 1
@@ -50,12 +53,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let dir = place::model(&args.model)?;
     let mut embedder = args.how.load(&dir, None, device)?;
     args.texts.set(embedder.model_mut()).map_err(unisono_jobs::Error::from)?;
+    args.window.set(embedder.model_mut()).map_err(unisono_jobs::Error::from)?;
     embedder.set_normalize(!args.no_normalize);
     embedder.set_ffmpeg(args.what.ffmpeg.clone());
     let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
     match listing.items.counts().contains_key(&Modality::Text) {
         true => args.texts.note(embedder.model(), "these texts"),
         false => args.texts.no_prompt("there is no text among the inputs")?,
+    }
+    let listens = embedder.model().listens();
+    if !listing.items.counts().keys().any(|m| *m == Modality::Audio || (listens && *m == Modality::Video)) {
+        args.window.none("there is no audio among the inputs")?;
     }
     let mut meter = Meter::new();
     let work = partial(&args.out);

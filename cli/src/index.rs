@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, show_progress};
 use crate::progress::Meter;
 use crate::texts::TextArgs;
+use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use serde_json::json;
 use std::cell::RefCell;
@@ -36,6 +37,8 @@ pub(crate) struct BuildArgs {
     what: InputArgs,
     #[command(flatten)]
     texts: TextArgs,
+    #[command(flatten)]
+    window: WindowArg,
     #[command(flatten)]
     how: WorkArgs,
     /// Print a JSON summary
@@ -76,6 +79,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
         // What an index holds is found; what asks comes later.
         let mut embedder = args.how.load(dir, Some(Role::Document), device)?;
         args.texts.set(embedder.model_mut())?;
+        args.window.set(embedder.model_mut())?;
         missing.replace(args.texts.missing(embedder.model(), "documents"));
         Ok(embedder)
     };
@@ -134,9 +138,11 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         ("model", format!("{} ({})", header.model.path.display(), state(model))),
         ("sha256", header.model.sha256.clone()),
         ("prompt", prompt(header)),
+        ("window", "auto".to_owned()),
     ];
     lines.retain(|(name, _)| match *name {
         "skipped" => built.skipped > 0,
+        "window" => !header.model.window.is_whole(),
         "missing" => files.missing > 0,
         _ => true,
     });

@@ -29,6 +29,7 @@ mod train;
 mod understand;
 #[cfg(test)]
 mod walk;
+mod window;
 
 use clap::{Parser, Subcommand};
 use error::Error;

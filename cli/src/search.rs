@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::inputs::{DeviceArg, name_skipped};
 use crate::limits::LimitArgs;
 use crate::texts::TextArgs;
+use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -63,6 +64,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     texts: TextArgs,
     #[command(flatten)]
+    window: WindowArg,
+    #[command(flatten)]
     device: DeviceArg,
     #[command(flatten)]
     limits: LimitArgs,
@@ -91,6 +94,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         let at = args.index.display();
         return Err(Error::Failed(format!(
             "{at}: --dims {dims}: its embeddings have {dim} dimensions, which a search takes from it; leave --dims out, or build the index again with it"
+        )));
+    }
+    let window = index.header().model.window;
+    if let Some(given) = args.window.given().filter(|given| *given != window) {
+        let at = args.index.display();
+        return Err(Error::Failed(format!(
+            "{at}: --window {given}: it was built with --window {window}, which a search takes from it; leave --window out, or build the index again with it"
         )));
     }
     let moved = args.model.as_deref().map(model_dir);

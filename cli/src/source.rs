@@ -41,5 +41,5 @@ pub(crate) fn config(
     for option in columns {
         named.set(option).map_err(|message| Error::Usage(format!("--columns {option}: {message}")))?;
     }
-    Ok(SourceConfig { paths, kind, columns: named })
+    Ok(SourceConfig { paths, kind, columns: named, ..SourceConfig::default() })
 }

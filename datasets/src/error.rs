@@ -15,10 +15,10 @@ pub enum Error {
     /// A file that cannot be opened or read within bounds.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),
-    /// A line of a manifest is not a valid record.
+    /// A line of a manifest or a row of a table is not a valid record.
     #[error("{}:{line}: {message}", path.display())]
     Manifest {
-        /// The manifest.
+        /// The manifest or the table.
         path: PathBuf,
         /// Line number, counted from 1.
         line: usize,

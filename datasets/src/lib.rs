@@ -11,8 +11,11 @@
 pub mod augment;
 pub mod cache;
 mod error;
+mod fields;
+mod folder;
 #[doc(hidden)]
 pub mod fuzzing;
+mod lines;
 pub mod loader;
 pub mod manifest;
 mod mixture;
@@ -25,6 +28,7 @@ pub mod rng;
 pub mod sample;
 pub mod sampler;
 pub mod source;
+mod table;
 pub mod words;
 
 pub use error::{Error, Result};

@@ -11,7 +11,10 @@
 //! [`Record::extra`], so a manifest may carry more than training needs.
 
 pub(crate) mod line;
+mod lines;
 mod write;
+
+pub(crate) use lines::JsonLines;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

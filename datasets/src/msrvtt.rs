@@ -7,12 +7,13 @@
 
 use crate::manifest::line::kind;
 use crate::plain::{quoted, utf8};
+use crate::table::{Dialect, Row, whole};
 use crate::{Error, Record, Result};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use unisono_files::{Budget, Left};
+use unisono_files::Budget;
 
 /// MSR-VTT's own files have 30 MB and a million values.
 const BUDGET: Budget = Budget { bytes: 256 << 20, values: 1 << 22, depth: 64 };
@@ -31,9 +32,8 @@ pub fn load(path: &Path) -> Result<Option<Vec<Record>>> {
     }
     let bad = |line: usize, message: String| Error::Manifest { path: path.to_path_buf(), line, message };
     let records = if ending == "csv" {
-        let bytes = unisono_files::read(path, &BUDGET)?;
-        let text = utf8(&bytes).map_err(|message| bad(first_bad_line(&bytes), message))?;
-        table(text, &Videos::below(path), &mut BUDGET.of(path)).map_err(|(line, m)| bad(line, m))?
+        let rows = whole(path, Dialect::COMMAS, &BUDGET)?;
+        table(&rows, &Videos::below(path)).map_err(|(line, m)| bad(line, m))?
     } else {
         if is_manifest(path)? {
             return Ok(None);
@@ -54,6 +54,30 @@ pub fn load(path: &Path) -> Result<Option<Vec<Record>>> {
     Ok(Some(records))
 }
 
+/// Whether a path is one of MSR-VTT's files: by its name, or a table by its first row.
+pub(crate) fn is_msrvtt(path: &Path) -> bool {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let mut head = Vec::new();
+    name.ends_with(".csv")
+        && unisono_files::open(path).is_ok_and(|f| f.take(1 << 10).read_to_end(&mut head).is_ok())
+        && ["vid_key", "video_id", "sentence"].iter().all(|column| {
+            let row = head.split(|b| *b == b'\n').next().unwrap_or_default();
+            row.windows(column.len()).any(|w| w == column.as_bytes())
+        })
+        || ["MSRVTT_data.json", "train_val_videodatainfo.json", "test_videodatainfo.json"].contains(&name)
+}
+
+/// All of one of MSR-VTT's files.
+///
+/// # Errors
+/// As [`load`]; another file.
+pub(crate) fn open(path: &Path) -> Result<Vec<Record>> {
+    load(path)?.ok_or_else(|| {
+        let files = "MSRVTT_data.json (videos and sentences) or MSRVTT_JSFUSION_test.csv";
+        Error::archive(path, format!("expected one of MSR-VTT's files, {files}, found another file"))
+    })
+}
+
 /// Whether a file that ends in `.json` is a manifest of that name: its first line is a record by itself.
 fn is_manifest(path: &Path) -> Result<bool> {
     let mut line = Vec::new();
@@ -69,13 +93,6 @@ fn is_manifest(path: &Path) -> Result<bool> {
         return Ok(false);
     }
     Ok(serde_json::from_str::<Map<String, Value>>(text).is_ok_and(|map| map.contains_key("id")))
-}
-
-/// The line of a table that is no text.
-fn first_bad_line(bytes: &[u8]) -> usize {
-    let good = std::str::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len);
-    let end = bytes[..good].iter().position(|b| *b == 0).unwrap_or(good);
-    bytes[..end].iter().filter(|b| **b == b'\n').count() + 1
 }
 
 /// Video files by their names without ending.
@@ -184,12 +201,7 @@ fn data_file(mut data: Map<String, Value>, videos: &Videos) -> std::result::Resu
 const COLUMNS: &str = "key, vid_key, video_id, sentence";
 
 /// `key,vid_key,video_id,sentence`: one caption a video.
-fn table(
-    content: &str,
-    videos: &Videos,
-    left: &mut Left,
-) -> std::result::Result<Vec<Record>, (usize, String)> {
-    let rows = rows(content, left)?;
+fn table(rows: &[Row], videos: &Videos) -> std::result::Result<Vec<Record>, (usize, String)> {
     let Some(((line, header), rows)) = rows.split_first() else { return Ok(Vec::new()) };
     let column = |name: &str| header.iter().position(|h| h.trim() == name);
     let (Some(key), Some(video), Some(sentence)) = (column("key"), column("video_id"), column("sentence"))
@@ -227,59 +239,6 @@ fn table(
         });
     }
     Ok(records)
-}
-
-type Row = (usize, Vec<String>);
-
-/// Comma-separated values with quotes (RFC 4180), each row with the line that it begins on.
-fn rows(content: &str, left: &mut Left) -> std::result::Result<Vec<Row>, (usize, String)> {
-    let (mut rows, mut row, mut field) = (Vec::new(), Vec::new(), String::new());
-    let (mut line, mut begun, mut in_quotes) = (1, 1, false);
-    let mut chars = content.chars().peekable();
-    while let Some(c) = chars.next() {
-        line += usize::from(c == '\n');
-        if matches!(c, ',' | '\n') {
-            left.values(1).map_err(|e| (line, bound(e)))?;
-        }
-        match (in_quotes, c) {
-            (true, '"') if chars.peek() == Some(&'"') => {
-                chars.next();
-                field.push('"');
-            }
-            (true, '"') => in_quotes = false,
-            (true, c) => field.push(c),
-            (false, '"') if field.is_empty() => in_quotes = true,
-            (false, ',') => row.push(std::mem::take(&mut field)),
-            (false, '\r') if chars.peek() == Some(&'\n') => {}
-            (false, '\n') => {
-                row.push(std::mem::take(&mut field));
-                if row.iter().any(|f| !f.trim().is_empty()) {
-                    rows.push((begun, std::mem::take(&mut row)));
-                }
-                row.clear();
-                begun = line;
-            }
-            (false, c) => field.push(c),
-        }
-    }
-    if in_quotes {
-        return Err((begun, "a quoted field has no end".into()));
-    }
-    if !field.is_empty() || !row.is_empty() {
-        row.push(field);
-        rows.push((begun, row));
-    }
-    Ok(rows)
-}
-
-/// The words of a budget that is used up; the path stands before them already.
-fn bound(error: unisono_files::Error) -> String {
-    match error {
-        unisono_files::Error::Budget { found, limit, .. } => {
-            format!("{found}, more than the {limit} that such a file may have")
-        }
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -183,13 +183,21 @@ impl Model {
     pub fn encode_audio<S: AsRef<[f32]>>(&self, mels: &[S], pass: &Pass, tokens: bool) -> Result<Gathered> {
         let (processor, mut all) = (self.audio_processor()?, Gathered::of(tokens));
         let lengths: Vec<usize> = mels.iter().map(|mel| mel.as_ref().len()).collect();
-        for rows in like(&lengths, pass.parts) {
+        let whole = self.audio_window().is_whole();
+        // Windows that are cut go together by size: an embedding does not depend on what is heard beside it.
+        let parts = if whole { like(&lengths, pass.parts) } else { alike(&lengths) };
+        for rows in parts {
             let part: Vec<&[f32]> = rows.iter().map(|i| mels[*i].as_ref()).collect();
-            let (mel, lengths) = batch::spectrograms(processor, &part, pass.frames, self.device())?;
+            let round = if whole { pass.frames } else { 1 };
+            let (mel, lengths) = batch::spectrograms(processor, &part, round, self.device())?;
             let frames = mel.size().get(mel.dim() - 2).copied().unwrap_or(0);
             let each = self.config().audio.as_ref().map_or(0.0, |c| c.flops(frames, self.config().embed_dim));
             let flops = each * rows.len() as f64;
-            all.push(self.forward_audio(&mel, &lengths, pass)?, rows, flops);
+            let out = match whole {
+                true => self.forward_audio(&mel, &lengths, pass)?,
+                false => self.forward_cut_audio(&mel, pass)?,
+            };
+            all.push(out, rows, flops);
         }
         all.done()
     }
@@ -296,6 +304,15 @@ fn like(lengths: &[usize], n: usize) -> Vec<Vec<usize>> {
         order.sort_by_key(|i| lengths[*i]);
     }
     order.chunks(lengths.len().div_ceil(n.max(1)).max(1)).map(<[usize]>::to_vec).collect()
+}
+
+/// Rows of one length together.
+fn alike(lengths: &[usize]) -> Vec<Vec<usize>> {
+    let mut parts = BTreeMap::<usize, Vec<usize>>::new();
+    for (row, length) in lengths.iter().enumerate() {
+        parts.entry(*length).or_default().push(row);
+    }
+    parts.into_values().collect()
 }
 
 /// Clips in parts of at most `most` frames, at least one clip each.

@@ -31,6 +31,7 @@ pub mod stem;
 mod texts;
 pub mod towers;
 pub mod video;
+mod windows;
 
 pub use config::{ModelConfig, PromptConfig, VideoConfig};
 pub use directory::model_dir;
@@ -41,4 +42,4 @@ pub use gather::Gathered;
 pub use model::Model;
 pub use towers::TowerOutput;
 pub use unisono_nn::{LoadReport, Mode, Params, Pass, Precision};
-pub use unisono_processors::{Modality, Processors, Prompt, Prompts, Role, prepare::Clip};
+pub use unisono_processors::{AudioWindow, Modality, Processors, Prompt, Prompts, Role, prepare::Clip};

@@ -7,6 +7,7 @@ use crate::projection::Projection;
 use crate::towers::{ImageTower, Tower};
 use crate::video::VideoTower;
 use crate::{Error, Modality, Params, Pass, Precision, Result};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 use unisono_nn::{Init, Scope};
@@ -35,6 +36,10 @@ pub struct Model {
     precision: Precision,
     /// Numbers of an embedding.
     dims: i64,
+    /// Weights are packed: those that change are not seen.
+    pub(crate) prepared: bool,
+    /// The audio tower's tokens of silence `[1, N, W]`, of a model that was prepared.
+    pub(crate) silence: OnceCell<Tensor>,
 }
 
 impl Model {
@@ -120,6 +125,8 @@ impl Model {
             device,
             precision: Precision::Fp32,
             dims,
+            prepared: false,
+            silence: OnceCell::new(),
         })
     }
 
@@ -163,6 +170,7 @@ impl Model {
         self.towers.values_mut().try_for_each(|tower| tower.prepare(precision))?;
         self.projections.values_mut().try_for_each(|projection| projection.prepare(precision))?;
         self.precision = precision;
+        (self.prepared, self.silence) = (true, OnceCell::new());
         Ok(())
     }
 

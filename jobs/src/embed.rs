@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use unisono_encoders::Prompt;
+use unisono_encoders::{AudioWindow, Prompt};
 use unisono_files::Pending;
 use unisono_processors::Prepared;
 
@@ -65,6 +65,7 @@ pub struct Stored {
     format: Format,
     dim: usize,
     prompt: Option<Prompt>,
+    window: AudioWindow,
     items: Items,
     skipped: Vec<Skip>,
     left_out: LeftOut,
@@ -84,6 +85,9 @@ pub struct Written {
     /// What was put before texts; absent: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
+    /// How much was heard of windows that a sound does not fill; absent: all of them.
+    #[serde(skip_serializing_if = "AudioWindow::is_whole")]
+    pub window: AudioWindow,
     /// Rows of each modality.
     pub modalities: BTreeMap<&'static str, usize>,
     /// What could not be used, each with its reason.
@@ -142,7 +146,8 @@ pub fn embed_to(
     let Listing { items, left_out, .. } = listing;
     let texts = items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();
-    Ok(Stored { work: rows.0, out: job.out.to_owned(), format, dim, prompt, items, skipped, left_out })
+    let (out, window) = (job.out.to_owned(), embedder.window());
+    Ok(Stored { work: rows.0, out, format, dim, prompt, window, items, skipped, left_out })
 }
 
 /// The name of the rows beside an output.
@@ -216,8 +221,8 @@ impl Stored {
                 self.work.end()?;
             }
         }
-        let Self { out, prompt, skipped, left_out, .. } = self;
-        Ok(Written { out, items: path, count, dim, prompt, modalities, skipped, left_out })
+        let Self { out, prompt, window, skipped, left_out, .. } = self;
+        Ok(Written { out, items: path, count, dim, prompt, window, modalities, skipped, left_out })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{Error, Result, Vectors};
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::{Input, Modality, Model, Precision, Prompt, Role, to_vec};
+use unisono_encoders::{AudioWindow, Input, Modality, Model, Precision, Prompt, Role, to_vec};
 use unisono_media::video::{Ffmpeg, Span};
 use unisono_media::{Blob, MediaLimits};
 use unisono_processors::{Contract, Medium};
@@ -97,7 +97,7 @@ impl Embedder {
         &self.model
     }
 
-    /// The model, to say what is put before its texts and what its embeddings are cut to.
+    /// The model, to say what is put before its texts, how much is heard of windows, and what its embeddings are cut to.
     pub fn model_mut(&mut self) -> &mut Model {
         &mut self.model
     }
@@ -107,12 +107,18 @@ impl Embedder {
         self.model.processors().text.as_ref().map(|t| t.prompt()).filter(|prompt| !prompt.text.is_empty())
     }
 
+    /// How much is heard of windows that a sound does not fill.
+    pub fn window(&self) -> AudioWindow {
+        self.model.audio_window()
+    }
+
     /// What its vectors depend on besides the model's files and the inputs.
     pub(crate) fn settings(&self) -> String {
         let prompt = self.prompt().map_or("", |prompt| prompt.text.as_str());
         let limits = self.limits.fingerprint();
         let texts = if prompt.is_empty() { String::new() } else { format!(" {prompt:?}") };
-        format!("{} {} {limits}{texts}", self.precision(), self.normalize)
+        let window = if self.window().is_whole() { "" } else { " cut windows" };
+        format!("{} {} {limits}{texts}{window}", self.precision(), self.normalize)
     }
 
     /// The arithmetic that its model was prepared for.

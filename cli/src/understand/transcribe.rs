@@ -5,6 +5,7 @@ use super::{FileArgs, Ready};
 use crate::error::Error;
 use crate::inputs::{name_skipped, show_progress};
 use crate::progress::Meter;
+use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use clap::ValueEnum;
 use serde_json::json;
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     /// Show each window of 30 seconds what was written before it: more of one piece, and mistakes go on too
     #[arg(long)]
     condition: bool,
+    #[command(flatten)]
+    window: WindowArg,
     /// Take each window's first text, however bad it seems: faster, repeats itself on noise. Without this, bad ones are drawn again at
     /// temperatures from --temperature up to 1
     #[arg(long)]
@@ -204,6 +207,13 @@ impl Args {
         options.language.clone_from(&self.language);
         options.task = if self.translate { Task::Translate } else { Task::Transcribe };
         options.condition = self.condition;
+        options.window = self.window.get();
+        if !options.window.is_whole() && !model.towers().cuts_windows() {
+            return usage(
+                "--window auto: this model's windows cannot be cut: its audio tower hears whole ones only"
+                    .into(),
+            );
+        }
         if !self.prompt.is_empty() {
             options.prompt = model.speech_prompt(&self.prompt).map_err(|e| Error::Jobs(e.into()))?;
         }

@@ -72,6 +72,7 @@ pub const COMMANDS: &[Command] = &[
             ),
             option("--prompt", "--text 'a red bus'", "--prompt 'two '", Differs),
             option("--dims", "", "--dims 5", Says("of width 5")),
+            option("--window", "=--model speech --out v.npy talks", "--window auto", Differs),
             option("--no-normalize", "", "--no-normalize", Differs),
             option("--fresh", "--manifest many.jsonl", "--fresh", Says("1102 embeddings"))
                 .after("--model model2 --out v.npy --manifest many.jsonl --max-skip 0"),
@@ -105,6 +106,12 @@ pub const COMMANDS: &[Command] = &[
             ),
             option("--prompt", "--text 'a red bus' --json", "--prompt 'two '", Says("\"text\": \"two \"")),
             option("--dims", "", "--dims 5", Says("of width 5")),
+            option(
+                "--window",
+                "=--model speech --out new talks --json",
+                "--window auto",
+                Says("\"window\": \"auto\""),
+            ),
             option("--json", "", "--json", Says("\"checked\": 3")),
         ],
         refused: &[("--prompt", "--prompt-name")],
@@ -137,6 +144,12 @@ pub const COMMANDS: &[Command] = &[
             option("--prompt-name", "", "--prompt-name query", Ends(1, "this model has no prompts")),
             option("--prompt", "", "--prompt 'two '", Differs),
             option("--dims", "", "--dims 5", Ends(1, "leave --dims out, or build the index again with it")),
+            option(
+                "--window",
+                "",
+                "--window auto",
+                Ends(1, "it was built with --window whole, which a search takes from it"),
+            ),
             option("--clips", "--modality video", "--clips hits", Says("hits: 1 clip")),
             option("--device", "", "--device gpu", Ends(2, "expected cpu, cuda, cuda:N or auto")),
             option("--json", "", "--json", Says("\"score_is\": \"cosine\"")),

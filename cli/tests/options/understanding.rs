@@ -145,6 +145,7 @@ pub const COMMANDS: &[Command] = &[
                 .after("--model speech --no-fallback --out texts talks"),
             option("--language", "--json", "--language de", Says("\"language\": \"de\"")),
             option("--translate", "", "--translate", Differs),
+            option("--window", "", "--window auto", Differs),
             option("--prompt", "", "--prompt bus", Differs),
             option("--condition", "long.wav", "--condition", Differs),
             option("--no-fallback", "=--model speech talks", "--no-fallback", Differs),

@@ -14,7 +14,7 @@ use unisono_media::{Blob, address};
 type Parsed<T> = std::result::Result<T, String>;
 
 /// The record on a line of the manifest `path`, which lies in `folder`.
-pub(super) fn parse(text: &str, path: &Path, folder: &Path) -> Parsed<Record> {
+pub(crate) fn parse(text: &str, path: &Path, folder: &Path) -> Parsed<Record> {
     let mut map = object(text, path)?;
     // `shift_remove` keeps the order of the rest, which `write` gives back.
     let id = string(&mut map, "id")?.ok_or("the record has no \"id\"")?;
@@ -58,7 +58,7 @@ pub(super) fn parse(text: &str, path: &Path, folder: &Path) -> Parsed<Record> {
 }
 
 /// The line's keys and values.
-fn object(text: &str, path: &Path) -> Parsed<Map<String, Value>> {
+pub(crate) fn object(text: &str, path: &Path) -> Parsed<Map<String, Value>> {
     if let Err(unisono_files::Error::Budget { found, limit, .. }) = Budget::LINE.json(path, text.as_bytes()) {
         return Err(format!("the line has {found}, more than the {limit} that a record may have"));
     }
@@ -123,8 +123,8 @@ fn broken(text: &str, e: &serde_json::Error) -> String {
     }
 }
 
-/// A file's path as the manifest writes it.
-fn place(text: String, key: &str, folder: &Path) -> Parsed<Blob> {
+/// A file's path as a manifest or a table writes it.
+pub(crate) fn place(text: String, key: &str, folder: &Path) -> Parsed<Blob> {
     if text.is_empty() {
         return Err(format!("{key:?} is empty: leave it out, or give a file's path"));
     }

@@ -23,6 +23,11 @@ pub struct SourceConfig {
     pub kind: Option<SourceKind>,
     /// What the fields of a record are called there.
     pub columns: Columns,
+    /// The column of a table whose neighbours are one record where they are alike in it; without it a row is a record.
+    pub group_by: Option<String>,
+    /// The folder in which the media of a table or a named data set lie; without it they lie where they are published to lie beside its
+    /// files.
+    pub media: Option<PathBuf>,
 }
 
 impl SourceConfig {
@@ -62,16 +67,25 @@ impl From<&str> for SourceConfig {
 pub enum SourceKind {
     /// JSON Lines, or MSR-VTT's own files ([`crate::Manifest`]).
     Manifest,
+    /// Comma- or tab-separated values with names in the first row.
+    Table,
+    /// Media in a folder, with captions beside them, tables of files, or a folder a class.
+    Folder,
+    /// MSR-VTT's own files ([`crate::msrvtt`]).
+    MsrVtt,
 }
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Manifest];
+    pub const ALL: [Self; 4] = [Self::Manifest, Self::Table, Self::Folder, Self::MsrVtt];
 
     /// As a recipe writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
+            Self::Table => "table",
+            Self::Folder => "folder",
+            Self::MsrVtt => "msr-vtt",
         }
     }
 }
@@ -102,6 +116,10 @@ struct Table {
     kind: Option<SourceKind>,
     #[serde(default, skip_serializing_if = "Columns::is_default")]
     columns: Columns,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    media: Option<PathBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,12 +149,11 @@ impl From<&[PathBuf]> for Paths {
 
 impl Serialize for SourceConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { paths, kind, columns } = self;
-        match kind.is_none() && columns.is_default() {
-            true => Paths::from(paths.as_slice()).serialize(serializer),
-            false => Table { path: paths.as_slice().into(), kind: *kind, columns: columns.clone() }
-                .serialize(serializer),
+        if *self == (Self { paths: self.paths.clone(), ..Self::default() }) {
+            return Paths::from(self.paths.as_slice()).serialize(serializer);
         }
+        let Self { paths, kind, columns, group_by, media } = self.clone();
+        Table { path: paths.as_slice().into(), kind, columns, group_by, media }.serialize(serializer)
     }
 }
 
@@ -147,7 +164,9 @@ impl<'de> Deserialize<'de> for SourceConfig {
             type Value = SourceConfig;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a path, a list of paths, or a table with path, type and columns")
+                f.write_str(
+                    "a path, a list of paths, or a table with path, type, columns, group_by and media",
+                )
             }
 
             fn visit_str<E: de::Error>(self, path: &str) -> Result<SourceConfig, E> {
@@ -161,9 +180,9 @@ impl<'de> Deserialize<'de> for SourceConfig {
 
             // By hand: of an untagged enum the message would be that nothing fits, whatever is wrong in the table.
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<SourceConfig, A::Error> {
-                let Table { path, kind, columns } =
+                let Table { path, kind, columns, group_by, media } =
                     Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(SourceConfig { paths: path.into(), kind, columns })
+                Ok(SourceConfig { paths: path.into(), kind, columns, group_by, media })
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -7,7 +7,10 @@ mod paths;
 pub use columns::{Columns, Names};
 pub use config::{SourceConfig, SourceKind};
 
-use crate::{Error, Manifest, Result, Source};
+use crate::lines::{LARGE, Lined};
+use crate::manifest::JsonLines;
+use crate::table::{Table, is_table};
+use crate::{Error, Manifest, Result, Source, folder, msrvtt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,17 +21,58 @@ use std::sync::Arc;
 pub fn open(config: &SourceConfig) -> Result<Arc<dyn Source>> {
     let paths = paths::expand(&config.paths)?;
     let kind = config.kind.unwrap_or_else(|| seen(&paths));
+    fits(config, &paths, kind)?;
     match kind {
-        SourceKind::Manifest => {
-            config.columns.unused(&paths, kind)?;
-            Ok(Arc::new(Manifest::load(one(&paths, kind)?)?))
+        SourceKind::Manifest => manifest(one(&paths, kind)?),
+        SourceKind::Table => {
+            let path = one(&paths, kind)?;
+            let folder = config.media.as_deref().or(path.parent()).unwrap_or(Path::new(""));
+            Ok(Arc::new(Lined::open(path, Table::of(path, config, folder)?)?))
+        }
+        SourceKind::Folder => folder::open(one(&paths, kind)?, config),
+        SourceKind::MsrVtt => {
+            let path = one(&paths, kind)?;
+            Ok(Arc::new(Manifest { path: path.into(), records: msrvtt::open(path)? }))
         }
     }
 }
 
+/// A manifest in memory, or by position where it is large.
+fn manifest(path: &Path) -> Result<Arc<dyn Source>> {
+    unisono_media::address::refuse(path)?;
+    let lines =
+        path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("json") && !e.eq_ignore_ascii_case("csv"));
+    match lines && std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > LARGE) {
+        true => Ok(Arc::new(Lined::open(path, JsonLines::of(path))?)),
+        false => Ok(Arc::new(Manifest::load(path)?)),
+    }
+}
+
 /// The kind that paths have by their names and contents.
-fn seen(_paths: &[PathBuf]) -> SourceKind {
-    SourceKind::Manifest
+fn seen(paths: &[PathBuf]) -> SourceKind {
+    match paths.first() {
+        Some(path) if msrvtt::is_msrvtt(path) => SourceKind::MsrVtt,
+        Some(path) if path.is_dir() => SourceKind::Folder,
+        Some(path) if is_table(path) => SourceKind::Table,
+        _ => SourceKind::Manifest,
+    }
+}
+
+/// Refuses what is said of a source and means nothing for its kind.
+fn fits(config: &SourceConfig, paths: &[PathBuf], kind: SourceKind) -> Result<()> {
+    let table = kind == SourceKind::Table;
+    if !table && kind != SourceKind::Folder {
+        config.columns.unused(paths, kind)?;
+    }
+    let said =
+        [("group_by", config.group_by.is_some() && !table), ("media", config.media.is_some() && !table)];
+    match said.into_iter().find(|(_, wrong)| *wrong) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::Options(format!(
+            "{}: a source of type {kind} takes no {name}: leave it out",
+            config.name()
+        ))),
+    }
 }
 
 /// The path of a kind that has only one.

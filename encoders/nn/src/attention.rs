@@ -175,8 +175,21 @@ impl Attention {
         cache: Option<&mut KvCache>,
         pass: &Pass,
     ) -> Result<Tensor> {
+        self.forward_onto(x, mask, rotation, cache, None, pass)
+    }
+
+    /// [`forward`](Self::forward) with `onto` of its shape added.
+    pub(crate) fn forward_onto(
+        &self,
+        x: &Tensor,
+        mask: &Mask,
+        rotation: Option<&Rotation>,
+        cache: Option<&mut KvCache>,
+        onto: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<Tensor> {
         let Projections::Fused(qkv) = &self.projections else {
-            return self.forward_cross(x, &self.cross_kv(x, pass)?, mask.parts().0, pass);
+            return self.cross_onto(x, &self.cross_kv(x, pass)?, mask.parts().0, onto, pass);
         };
         let (h, kv) = (self.heads, self.kv_heads);
         let all = self.split(&qkv.forward_inner(x, None, pass)?, h + 2 * kv)?;
@@ -203,7 +216,7 @@ impl Attention {
                 }
             }
         };
-        self.merge(&y, &x.size())
+        self.merge(&y, &x.size(), onto)
     }
 
     /// A memory `[N, S, M]` → its keys and values, which every token of every text about it attends to.
@@ -245,6 +258,18 @@ impl Attention {
         mask: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<Tensor> {
+        self.cross_onto(x, kv, mask, None, pass)
+    }
+
+    /// [`forward_cross`](Self::forward_cross) with `onto` of its shape added.
+    pub(crate) fn cross_onto(
+        &self,
+        x: &Tensor,
+        kv: &KeyValues,
+        mask: Option<&Tensor>,
+        onto: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<Tensor> {
         let q = match &self.projections {
             Projections::Cross { q, .. } | Projections::Apart { q, .. } => q.forward_inner(x, None, pass)?,
             Projections::Fused(_) => {
@@ -262,7 +287,7 @@ impl Attention {
         };
         let q = if shared { q.f_expand([n, self.heads, t, self.head_width], false)? } else { q };
         let y = self.attend(&q, &kv.keys, &kv.values, mask, false)?;
-        self.merge(&y, &[if shared { n } else { b }, t, w])
+        self.merge(&y, &[if shared { n } else { b }, t, w], onto)
     }
 
     fn attend(
@@ -316,13 +341,13 @@ impl Attention {
         }
     }
 
-    /// `[B, H, T, D]` → tokens of `shape`, through the last layer.
-    fn merge(&self, y: &Tensor, shape: &[i64]) -> Result<Tensor> {
+    /// `[B, H, T, D]` → tokens of `shape`, through the last layer, and `onto` added.
+    fn merge(&self, y: &Tensor, shape: &[i64], onto: Option<&Tensor>) -> Result<Tensor> {
         let y = match *shape {
             [b, groups, t, _] => y.f_view([b, groups, self.heads, t, self.head_width])?.f_transpose(2, 3)?,
             _ => y.f_transpose(1, 2)?,
         };
-        self.out.forward(&y.f_reshape(shape)?)
+        self.out.forward_onto(&y.f_reshape(shape)?, onto)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::{CrossConfig, CrossPlace, NormPlace, TransformerConfig};
 use crate::messages::Messages;
 use crate::{
     Attention, AttentionConfig, Init, KeyValues, KvCache, Mask, Mlp, Norm, Pass, Precision, Result, Rotation,
-    Scope,
+    Scope, onednn,
 };
 use tch::{Kind, Tensor};
 
@@ -54,6 +54,9 @@ struct Rules {
     dropout: f64,
     drop_path: f64,
 }
+
+/// What the last layer of a branch adds to what it makes.
+type Onto<'a> = Option<&'a Tensor>;
 
 /// What a block's forward pass is given besides its tokens.
 #[derive(Debug)]
@@ -161,14 +164,15 @@ impl Block {
     /// `[B, T, W]` → `[B, T, W]`.
     pub(crate) fn forward(&self, x: Tensor, given: Given, pass: &Pass) -> Result<Tensor> {
         let Given { mask, rotation, frames, memory, cache } = given;
-        let attend = |x: &Tensor| self.attention.forward(x, mask, rotation, cache, pass);
+        let attend =
+            |x: &Tensor, onto: Onto| self.attention.forward_onto(x, mask, rotation, cache, onto, pass);
         let Some(messages) = &self.messages else {
             return self.run(x, memory, pass, attend);
         };
         let t = x.size()[1];
         let x = Tensor::f_cat(&[&x, &messages.forward(&x, frames, pass)?], 1)?;
         let x = self.rules.add(x, &self.branches[0], pass, attend)?.f_narrow(1, 0, t)?;
-        self.rules.add(x, &self.branches[1], pass, |x| self.mlp.forward(x, pass))
+        self.rules.add(x, &self.branches[1], pass, |x, onto| self.mlp.forward_onto(x, onto, pass))
     }
 
     /// The block with another way to its attention: `attend` is given the block's attention and the normed tokens, and gives tokens of
@@ -182,7 +186,7 @@ impl Block {
         pass: &Pass,
         attend: impl FnOnce(&Attention, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
-        self.run(x, None, pass, |x| attend(&self.attention, x))
+        self.run(x, None, pass, |x, onto| onednn::added(attend(&self.attention, x)?, onto))
     }
 
     fn run(
@@ -190,25 +194,25 @@ impl Block {
         x: Tensor,
         memory: Option<(&KeyValues, Option<&Tensor>)>,
         pass: &Pass,
-        attend: impl FnOnce(&Tensor) -> Result<Tensor>,
+        attend: impl FnOnce(&Tensor, Onto) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let rules = &self.rules;
         let mut x = rules.add(x, &self.branches[0], pass, attend)?;
         let cross = self.cross.as_ref().zip(memory);
         let look = |cross: &Cross, x: Tensor, (kv, mask): (&KeyValues, Option<&Tensor>)| {
-            rules.add(x, &cross.branch, pass, |x| cross.attention.forward_cross(x, kv, mask, pass))
+            rules.add(x, &cross.branch, pass, |x, onto| cross.attention.cross_onto(x, kv, mask, onto, pass))
         };
         if let Some((cross, memory)) = cross
             && cross.own.is_none()
         {
             x = look(cross, x, memory)?;
         }
-        x = rules.add(x, &self.branches[1], pass, |x| self.mlp.forward(x, pass))?;
+        x = rules.add(x, &self.branches[1], pass, |x, onto| self.mlp.forward_onto(x, onto, pass))?;
         if let Some((cross, memory)) = cross
             && let Some((_, branch, mlp)) = &cross.own
         {
             x = look(cross, x, memory)?;
-            x = rules.add(x, branch, pass, |x| mlp.forward(x, pass))?;
+            x = rules.add(x, branch, pass, |x, onto| mlp.forward_onto(x, onto, pass))?;
         }
         Ok(x)
     }
@@ -237,24 +241,28 @@ impl Cross {
 }
 
 impl Rules {
-    /// `x` and a branch over it, joined: scaled, and regularised while training.
+    /// `x` and a branch over it, joined: scaled, and regularised while training. `layers` add what they are given to what they make.
     fn add(
         &self,
         x: Tensor,
         branch: &Branch,
         pass: &Pass,
-        layers: impl FnOnce(&Tensor) -> Result<Tensor>,
+        layers: impl FnOnce(&Tensor, Onto) -> Result<Tensor>,
     ) -> Result<Tensor> {
+        // Where nothing is done to the branch, its last layer adds the sum.
+        let onto = Some(&x).filter(|_| branch.scale.is_none() && !pass.trains());
         let y = match self.place {
-            NormPlace::Pre => layers(&branch.norm.forward(&x)?)?,
-            NormPlace::Post => layers(&x)?,
+            NormPlace::Pre => layers(&branch.norm.forward(&x)?, onto)?,
+            NormPlace::Post => layers(&x, onto)?,
         };
         let y = match &branch.scale {
             Some(scale) => y.f_mul(scale)?,
             None => y,
         };
-        // The branch is nobody else's: the sum takes its memory.
-        let y = self.drop(y, pass)?.f_add_(&x)?;
+        let y = match onto {
+            Some(_) => y,
+            None => onednn::added(self.drop(y, pass)?, Some(&x))?,
+        };
         match self.place {
             NormPlace::Pre => Ok(y),
             NormPlace::Post => branch.norm.forward(&y),

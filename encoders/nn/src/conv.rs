@@ -1,10 +1,12 @@
 //! Convolutions over two axes, and the batch norm that follows them.
 
+mod bottleneck;
 mod folded;
 mod padding;
 mod shape;
 mod unit;
 
+pub use bottleneck::Bottleneck;
 pub use padding::Padding;
 pub use shape::ConvShape;
 pub use unit::ConvNorm;

@@ -1,7 +1,7 @@
 //! The linear layer.
 
 use crate::packed::Packed;
-use crate::{Activation, Init, Pass, Precision, Result, Scope};
+use crate::{Activation, Init, Pass, Precision, Result, Scope, onednn};
 use tch::{Device, Kind, Tensor};
 
 /// `x Wᵀ + b` over the last axis.
@@ -49,8 +49,8 @@ impl Linear {
         Ok(())
     }
 
-    /// `second(activation(self(x)))` in the arithmetic that both are prepared for: what lies between is never written out in single
-    /// precision where neither computes in it.
+    /// `second(activation(self(x)))`, and `onto` of its shape added to it, in the arithmetic that both are prepared for: what lies between is
+    /// never written out in single precision where neither computes in it.
     ///
     /// # Errors
     /// libtorch's, for another last axis.
@@ -59,14 +59,15 @@ impl Linear {
         second: &Self,
         x: &Tensor,
         activation: Activation,
+        onto: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<Tensor> {
         if let (Some(a), Some(b), Kind::Float) = (&self.packed, &second.packed, pass.kind())
-            && let Some(y) = a.pair(b, x, activation)?
+            && let Some(y) = a.pair(b, x, activation, onto)?
         {
             return Ok(y);
         }
-        second.forward(&self.forward_inner(x, Some(activation), pass)?)
+        second.forward_onto(&self.forward_inner(x, Some(activation), pass)?, onto)
     }
 
     /// `activation(forward(x))`, in one kernel where the layer is prepared.
@@ -75,7 +76,7 @@ impl Linear {
     /// libtorch's, for another last axis.
     pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         match &self.packed {
-            Some(packed) => packed.forward(x, self.bias.as_ref(), Some(activation)),
+            Some(packed) => packed.forward(x, self.bias.as_ref(), Some(activation), None),
             None => activation.forward(&self.forward(x)?),
         }
     }
@@ -105,13 +106,24 @@ impl Linear {
         Ok(x.f_linear(&self.weight.f_to_kind(kind)?, bias.as_ref())?)
     }
 
+    /// [`forward`](Self::forward) with `onto`, of the shape that comes out, added: in one kernel where the layer is prepared.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_onto(&self, x: &Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
+        match (&self.packed, onto) {
+            (Some(packed), Some(_)) => packed.forward(x, self.bias.as_ref(), None, onto),
+            _ => onednn::added(self.forward(x)?, onto),
+        }
+    }
+
     /// `[.., input]`, of whatever kind the pass gave it, → `[.., output]` in the weight's kind, single precision.
     ///
     /// # Errors
     /// libtorch's, for another last axis.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if let Some(packed) = &self.packed {
-            return packed.forward(x, self.bias.as_ref(), None);
+            return packed.forward(x, self.bias.as_ref(), None, None);
         }
         if x.kind() != self.weight.kind() {
             return Ok(self.product(x, x.kind())?.f_to_kind(self.weight.kind())?);
@@ -199,9 +211,12 @@ mod tests {
                     second.prepare(precision).unwrap();
                 }
                 for activation in [Activation::Relu, Activation::Gelu, Activation::Silu] {
-                    let found = first.forward_pair(&second, &x, activation, &Pass::EVAL).unwrap();
+                    let found = first.forward_pair(&second, &x, activation, None, &Pass::EVAL).unwrap();
                     let want = second.forward(&first.forward_activated(&x, activation).unwrap()).unwrap();
                     assert!(found == want, "{precision:?} {activation:?}");
+                    let onto = first.forward_pair(&second, &x, activation, Some(&x), &Pass::EVAL).unwrap();
+                    let off = (onto - (want + &x)).abs().max().double_value(&[]);
+                    assert!(off < 1e-6, "{precision:?} {activation:?}, added: {off}");
                 }
             }
         });

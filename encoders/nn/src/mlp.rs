@@ -52,13 +52,18 @@ impl Mlp {
     /// # Errors
     /// libtorch's.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.forward_onto(x, None, pass)
+    }
+
+    /// [`forward`](Self::forward) with `onto` of its shape added.
+    pub(crate) fn forward_onto(&self, x: &Tensor, onto: Option<&Tensor>, pass: &Pass) -> Result<Tensor> {
         if self.gated {
             let hidden = self.fc1.forward_inner(x, None, pass)?;
             let halves = hidden.f_chunk(2, -1)?;
             if let [gate, value] = halves.as_slice() {
-                return self.fc2.forward(&self.activation.forward(gate)?.f_mul(value)?);
+                return self.fc2.forward_onto(&self.activation.forward(gate)?.f_mul(value)?, onto);
             }
         }
-        self.fc1.forward_pair(&self.fc2, x, self.activation, pass)
+        self.fc1.forward_pair(&self.fc2, x, self.activation, onto, pass)
     }
 }

@@ -1,10 +1,9 @@
 //! Linear layers prepared for inference: weights packed once in the layout that oneDNN multiplies fastest, activations fused, and
 //! less precise arithmetic where it was asked for.
 
-use crate::{Activation, Error, Precision, Result};
+use crate::{Activation, Error, Precision, Result, onednn};
 use tch::{Device, Kind, Tensor};
 use unisono_torch_ext::rows::{self, Bytes, Weights};
-use unisono_torch_ext::{Arg, call_one};
 
 /// A weight in the form that its kernel takes.
 #[derive(Debug)]
@@ -21,14 +20,6 @@ pub(crate) enum Packed {
     Int8(Weights),
 }
 
-/// Rows for which oneDNN chooses its layout: a batch of images has thousands, a batch of sentences hundreds.
-const TYPICAL_ROWS: i64 = 1600;
-
-/// In oneDNN's blocked layout.
-fn blocked(weight: &Tensor) -> Result<Tensor> {
-    Ok(call_one("mkldnn::_reorder_linear_weight", &[Arg::Tensor(weight), Arg::Int(TYPICAL_ROWS)])?)
-}
-
 impl Packed {
     /// Packs `weight` `[out, in]`; `None` where nothing is gained.
     pub fn new(weight: &Tensor, bias: Option<&Tensor>, precision: Precision) -> Result<Option<Self>> {
@@ -36,12 +27,12 @@ impl Packed {
         let cpu = weight.device() == Device::Cpu;
         Ok(match precision {
             Precision::Fp32 if !cpu => None,
-            Precision::Fp32 => Some(Self::Fp32(blocked(&weight)?)),
+            Precision::Fp32 => Some(Self::Fp32(onednn::linear_weight(&weight)?)),
             Precision::Bf16 => {
                 let weight = weight.f_to_kind(Kind::BFloat16)?;
                 let bias = bias.map(|b| b.f_detach()?.f_to_kind(Kind::BFloat16)).transpose()?;
                 Some(match cpu {
-                    true => Self::Bf16Blocked { weight: blocked(&weight)?, bias },
+                    true => Self::Bf16Blocked { weight: onednn::linear_weight(&weight)?, bias },
                     false => Self::Bf16 { weight, bias },
                 })
             }
@@ -58,94 +49,73 @@ impl Packed {
     /// any batch, this one does, too. `None` where nothing is asked of it.
     pub fn beside(weight: &Tensor, precision: Precision) -> Result<Option<Self>> {
         let alone = precision == Precision::Int8 && weight.device() == Device::Cpu;
-        if alone { Ok(Some(Self::Alone(blocked(&weight.f_detach()?)?))) } else { Ok(None) }
+        if alone { Ok(Some(Self::Alone(onednn::linear_weight(&weight.f_detach()?)?))) } else { Ok(None) }
     }
 
-    /// `activation(x Wᵀ + b)` in single precision, the activation fused where the kernel can.
+    /// `activation(x Wᵀ + b) + onto` in single precision, fused where the kernel can.
     pub fn forward(
         &self,
         x: &Tensor,
         bias: Option<&Tensor>,
         activation: Option<Activation>,
+        onto: Option<&Tensor>,
     ) -> Result<Tensor> {
         match self {
-            Self::Fp32(weight) => product(&x.f_to_kind(Kind::Float)?, weight, bias, activation),
+            Self::Fp32(weight) => onednn::linear(&x.f_to_kind(Kind::Float)?, weight, bias, activation, onto),
             Self::Alone(weight) => {
                 let x = x.f_to_kind(Kind::Float)?;
                 let width = x.size().last().copied().unwrap_or(1);
                 if x.numel() as i64 != width {
-                    return product(&x, weight, bias, activation);
+                    return onednn::linear(&x, weight, bias, activation, onto);
                 }
                 // oneDNN multiplies one row by another kernel than several, which adds in another order.
                 let twice = x.f_reshape([1, width])?.f_repeat([2, 1])?;
-                let y = product(&twice, weight, bias, activation)?.f_narrow(0, 0, 1)?;
+                let y = onednn::linear(&twice, weight, bias, activation, None)?.f_narrow(0, 0, 1)?;
                 let mut shape = x.size();
                 if let Some(last) = shape.last_mut() {
                     *last = y.size()[1];
                 }
-                Ok(y.f_reshape(&shape)?)
+                onednn::added(y.f_reshape(&shape)?, onto)
             }
             Self::Bf16 { weight, bias } => {
                 let y = x.f_to_kind(Kind::BFloat16)?.f_linear(weight, bias.as_ref())?;
-                let y = y.f_to_kind(Kind::Float)?;
-                activation.map_or(Ok(y.shallow_clone()), |activation| activation.forward(&y))
+                onednn::added(onednn::activated(y.f_to_kind(Kind::Float)?, activation)?, onto)
             }
             Self::Bf16Blocked { weight, bias } => {
                 let x = x.f_to_kind(Kind::BFloat16)?;
-                Ok(product(&x, weight, bias.as_ref(), activation)?.f_to_kind(Kind::Float)?)
+                let y = onednn::linear(&x, weight, bias.as_ref(), activation, None)?;
+                onednn::added(y.f_to_kind(Kind::Float)?, onto)
             }
-            Self::Int8(weights) => Ok(weights.forward(&Bytes::of(x)?, after(activation))?),
+            Self::Int8(weights) => Ok(weights.forward(&Bytes::of(x)?, after(activation), onto)?),
         }
     }
 
-    /// `second(activation(self(x)))`, what goes from one to the other in the form that the second takes. `None` where both are not of
-    /// one reduced precision on a CPU.
-    pub fn pair(&self, second: &Self, x: &Tensor, activation: Activation) -> Result<Option<Tensor>> {
+    /// `second(activation(self(x))) + onto`, what goes from one to the other in the form that the second takes. `None` where both are
+    /// not of one reduced precision on a CPU.
+    pub fn pair(
+        &self,
+        second: &Self,
+        x: &Tensor,
+        activation: Activation,
+        onto: Option<&Tensor>,
+    ) -> Result<Option<Tensor>> {
         Ok(match (self, second) {
             (Self::Int8(first), Self::Int8(second)) => {
                 let hidden = first.forward_bytes(&Bytes::of(x)?, after(Some(activation)))?;
-                Some(second.forward(&hidden, rows::Activation::None)?)
+                Some(second.forward(&hidden, rows::Activation::None, onto)?)
             }
             (Self::Bf16Blocked { weight, bias }, Self::Bf16Blocked { .. }) => {
-                let hidden = product(&x.f_to_kind(Kind::BFloat16)?, weight, bias.as_ref(), Some(activation))?;
-                Some(second.forward(&hidden, None, None)?)
+                let x = x.f_to_kind(Kind::BFloat16)?;
+                let hidden = onednn::linear(&x, weight, bias.as_ref(), Some(activation), None)?;
+                Some(second.forward(&hidden, None, None, onto)?)
             }
             _ => None,
         })
     }
 }
 
-/// oneDNN's product with a blocked weight, in the arithmetic of `x`.
-fn product(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    activation: Option<Activation>,
-) -> Result<Tensor> {
-    let fused = match activation {
-        None => Some(("none", "")),
-        Some(Activation::Gelu) => Some(("gelu", "none")),
-        Some(Activation::GeluTanh) => Some(("gelu", "tanh")),
-        Some(Activation::Relu) => Some(("relu", "")),
-        Some(Activation::QuickGelu | Activation::Silu | Activation::Relu6 | Activation::Tanh) => None,
-    };
-    let (name, algorithm) = fused.unwrap_or(("none", ""));
-    let args = [
-        Arg::Tensor(x),
-        Arg::Tensor(weight),
-        bias.map_or(Arg::None, Arg::Tensor),
-        Arg::Str(name),
-        Arg::Doubles(&[]),
-        Arg::Str(algorithm),
-    ];
-    let y = call_one("mkldnn::_linear_pointwise", &args)?;
-    match (fused, activation) {
-        (None, Some(activation)) => activation.forward(&y),
-        _ => Ok(y),
-    }
-}
-
-fn after(activation: Option<Activation>) -> rows::Activation {
+/// The same in the words of `rows`.
+pub(crate) fn after(activation: Option<Activation>) -> rows::Activation {
     match activation {
         None => rows::Activation::None,
         Some(Activation::Relu) => rows::Activation::Relu,

@@ -19,7 +19,7 @@ pub use error::{Error, Result};
 pub use image::{Alpha, Fit, ImageProcessor, Interpolation, Rounding};
 pub use json::{Json, optional_json, read_json};
 pub use keys::{Keys, Reads};
-pub use mel::{Fill, Framing, Frontend, Log, LogMel, MelConfig, Scale};
+pub use mel::{AudioWindow, Fill, Framing, Frontend, Log, LogMel, MelConfig, Scale, sounding};
 pub use modality::Modality;
 pub use prompts::{Prompt, Prompts, Role};
 pub use size::Size;

@@ -4,6 +4,7 @@ mod config;
 mod frontend;
 mod hugging_face;
 mod plan;
+mod window;
 
 use crate::{Error, Result};
 use plan::Plan;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 pub use config::MelConfig;
 pub use frontend::{Fill, Framing, Frontend, Log, Scale};
+pub use window::{AudioWindow, sounding};
 
 /// A planned spectrogram: shared by threads, no state between calls.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub struct LogMel {
     bands: Vec<(usize, Vec<f32>)>,
     /// Of a public model's front end.
     plan: Option<Plan>,
+    window: AudioWindow,
 }
 
 impl std::fmt::Debug for LogMel {
@@ -45,12 +48,22 @@ impl LogMel {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(config.n_fft);
         let bands = triangles(&config);
         let plan = config.frontend.as_ref().map(|f| Plan::new(&config, f));
-        Ok(Self { config, fft, hann, bands, plan })
+        Ok(Self { config, fft, hann, bands, plan, window: AudioWindow::Whole })
     }
 
     /// The settings.
     pub fn config(&self) -> &MelConfig {
         &self.config
+    }
+
+    /// How much [`process`](Self::process) keeps of the silence that fills a window.
+    pub fn window(&self) -> AudioWindow {
+        self.window
+    }
+
+    /// Says how much [`process`](Self::process) keeps of the silence that fills a window, of front ends that fill it so ([`Fill::Pad`]).
+    pub fn set_window(&mut self, window: AudioWindow) {
+        self.window = window;
     }
 
     /// Frames of an audio file of `samples` samples: one every `hop`, the last ones running past the end into silence.
@@ -59,11 +72,23 @@ impl LogMel {
     }
 
     /// Mono samples at the contract's rate → `[T, M]` row-major: (ln(power + floor) − mean) / std. A public model's front end gives
-    /// its own, and `[4, T, M]` for an audio file that it fuses.
+    /// its own, and `[4, T, M]` for an audio file that it fuses; what fills a window behind a short one is cut where the
+    /// [window](Self::window) says so.
     ///
     /// # Errors
     /// No samples, or samples that are not finite.
     pub fn process(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let mut mel = self.filled(samples)?;
+        let fills = self.config.frontend.as_ref().is_some_and(|f| f.fill == Fill::Pad && !f.fusion);
+        if fills && !self.window.is_whole() {
+            let bands = self.config.mels;
+            mel.truncate(self.window.heard(sounding(&mel, bands), mel.len() / bands) * bands);
+        }
+        Ok(mel)
+    }
+
+    /// All of the window.
+    fn filled(&self, samples: &[f32]) -> Result<Vec<f32>> {
         if samples.is_empty() {
             return Err(Error::Input("an audio file without samples".into()));
         }
@@ -98,8 +123,8 @@ impl LogMel {
         Ok(out)
     }
 
-    /// An audio file of any length → `[T, M]`, a short one filled as [`process`](Self::process) fills it, a long one whole. For models that go
-    /// through an audio file window by window.
+    /// An audio file of any length → `[T, M]`, a short one in a whole window, a long one whole. For models that go through an audio file
+    /// window by window.
     ///
     /// # Errors
     /// As [`process`](Self::process).
@@ -130,7 +155,7 @@ impl LogMel {
                 finite(samples)?;
                 plan.pieces(&self.config, f, samples, take)
             }
-            _ => take(&self.process(samples)?).map(|()| None),
+            _ => take(&self.filled(samples)?).map(|()| None),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::config::{Activation, BlockConfig, EfficientNetConfig};
 use tch::{Kind, Tensor};
-use unisono_nn::{ConvNorm, ConvShape, Linear, Pass, Precision, Scope};
+use unisono_nn::{Bottleneck, ConvNorm, ConvShape, Linear, Pass, Precision, Scope};
 
 /// One block.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(super) struct Block {
     squeeze: Option<Squeeze>,
     project: ConvNorm,
     residual: bool,
+    /// All of it in one go, where it is prepared and nothing stands between its layers.
+    whole: Option<Bottleneck>,
     /// The probability that the branch is skipped for a sample while training.
     drop_path: f64,
 }
@@ -47,11 +49,21 @@ impl Block {
             },
             project: layer("project", ConvShape::pointwise(b.inner, b.output), None)?,
             residual: b.stride == 1 && b.input == b.output,
+            whole: None,
             drop_path,
         })
     }
 
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
+        self.whole = match (precision, &self.squeeze) {
+            (Precision::Fp32, None) => {
+                Bottleneck::new(self.expand.as_ref(), &self.depthwise, &self.project, self.residual)?
+            }
+            _ => None,
+        };
+        if self.whole.is_some() {
+            return Ok(());
+        }
         for layer in self.expand.iter_mut().chain([&mut self.depthwise, &mut self.project]) {
             layer.prepare(precision)?;
         }
@@ -64,6 +76,9 @@ impl Block {
 
     /// `[B, C, H, W]` → `[B, C', H', W']`.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        if let Some(whole) = self.whole.as_ref().filter(|_| !pass.trains()) {
+            return Ok(whole.forward(x)?);
+        }
         let wide = match &self.expand {
             Some(expand) => expand.forward(x, pass)?,
             None => x.shallow_clone(),

@@ -1,6 +1,6 @@
 //! Between text and the ids of speech, and what is refused before any audio file is read.
 
-use super::windows::Track;
+use super::track::Track;
 use super::{Segment, Transcription};
 use crate::{Ability, Error, FusionModel, Result};
 
@@ -39,8 +39,13 @@ impl FusionModel {
         self.require(Ability::Transcribe)?;
         self.text()?;
         let Some(speech) = &self.config().speech else { return Ok(()) };
+        if !options.window.is_whole() && !self.towers().cuts_windows() {
+            return Err(Error::Config(
+                "this model's windows cannot be cut: its audio tower hears whole ones only".into(),
+            ));
+        }
         self.languages(
-            &mut [Track::empty()],
+            &mut [Track::new(&[], 1)],
             speech,
             &Transcription {
                 language: Some(options.language.clone().unwrap_or_else(|| {
@@ -50,6 +55,6 @@ impl FusionModel {
             },
             &mut || Ok(()),
         )?;
-        self.prompt(&Track::empty(), speech, options).map(|_| ())
+        self.prompt(&Track::new(&[], 1), speech, options).map(|_| ())
     }
 }

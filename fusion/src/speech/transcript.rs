@@ -1,6 +1,7 @@
 //! What is asked of a transcription, and what it gives.
 
 use crate::config::Generation;
+use unisono_processors::AudioWindow;
 
 /// Language of what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +26,9 @@ pub struct Transcription {
     pub prompt: Vec<i64>,
     /// Each window sees what was written for those before it.
     pub condition: bool,
+    /// How much the audio tower hears of a window that speech does not fill. One whose text was written from a part and is bad, says the same
+    /// again and again, does not end, or seems to be silence, is heard whole; what is digital silence to its end is passed over.
+    pub window: AudioWindow,
     /// Tried one after another while a window's text is bad; 0 takes the best token.
     pub temperatures: Vec<f64>,
     /// A text whose ids compress better than this repeats itself: bad.
@@ -50,6 +54,7 @@ impl Transcription {
             timestamps: true,
             prompt: Vec::new(),
             condition: false,
+            window: AudioWindow::Whole,
             temperatures: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
             compression_ratio: Some(2.4),
             log_probability: Some(-1.0),

@@ -1,37 +1,20 @@
 //! Windows of audio files, one after another.
 
-use super::segments::{compression, cut};
+use super::doubt::{self, Doubts};
+use super::segments::cut;
 use super::times::Times;
-use super::{Segment, Task, Transcript, Transcription};
+use super::track::{Track, Window};
+use super::{Task, Transcript, Transcription};
 use crate::config::{Generation, SpeechConfig};
 use crate::generate::{Generated, Generator, Rule};
 use crate::{Ability, CrossKv, Error, FusionModel, Mask, Result, Sequence};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tch::{Kind, Tensor};
 use unisono_encoders::{Modality, Mode};
 
-/// An audio file on its way.
-pub(super) struct Track<'a> {
-    /// `[T, M]`.
-    mel: &'a [f32],
-    frames: usize,
-    /// The first frame that is not written yet.
-    seek: usize,
-    language: Option<i64>,
-    /// What was written may be shown to the next window.
-    reliable: bool,
-    segments: Vec<Segment>,
-}
-
 /// Asked before each window and each token whether the work goes on.
 pub(super) type GoOn<'a> = &'a mut dyn FnMut() -> Result<()>;
-
-/// Windows that are written together.
-struct Window {
-    track: usize,
-    frames: usize,
-    prompt: Vec<i64>,
-}
 
 impl FusionModel {
     /// Speech in audio files: log-mel spectrograms `[T_i, M]` of any length, from the model's front end. `progress` is told how many of all
@@ -56,15 +39,7 @@ impl FusionModel {
                     mel.len()
                 )));
             }
-            let frames = mel.len() / bands;
-            tracks.push(Track {
-                mel,
-                frames,
-                seek: 0,
-                language: None,
-                reliable: false,
-                segments: Vec::new(),
-            });
+            tracks.push(Track::new(mel, bands));
         }
         let total = tracks.iter().map(|t| t.frames).sum();
         let done = |tracks: &[Track]| tracks.iter().map(|t| t.seek.min(t.frames)).sum();
@@ -76,16 +51,29 @@ impl FusionModel {
         };
         self.languages(&mut tracks, speech, options, &mut || go_on(0))?;
         while tracks.iter().any(|t| t.seek < t.frames) {
-            let mut groups: std::collections::BTreeMap<usize, Vec<Window>> =
-                std::collections::BTreeMap::new();
-            for (i, track) in tracks.iter().enumerate().filter(|(_, t)| t.seek < t.frames) {
+            let mut groups: BTreeMap<_, Vec<Window>> = BTreeMap::new();
+            for (i, track) in tracks.iter_mut().enumerate().filter(|(_, t)| t.seek < t.frames) {
                 let prompt = self.prompt(track, speech, options)?;
-                let frames = (track.frames - track.seek).min(speech.frames);
-                groups.entry(prompt.len()).or_default().push(Window { track: i, frames, prompt });
+                let window = track.window(i, prompt, speech, options);
+                if window.heard == 0 {
+                    // Nothing is left in it that could be written.
+                    track.seek = track.frames;
+                    continue;
+                }
+                // Windows of one size go together: a text does not depend on what is written beside it.
+                groups.entry((window.prompt.len(), window.heard)).or_default().push(window);
             }
+            let mut again: BTreeMap<usize, Vec<Window>> = BTreeMap::new();
             for windows in groups.into_values() {
                 let now = done(&tracks);
-                self.write(&mut tracks, &windows, speech, options, &mut || go_on(now))?;
+                let bad = self.write(&mut tracks, windows, speech, options, &mut || go_on(now))?;
+                for window in bad {
+                    again.entry(window.prompt.len()).or_default().push(window);
+                }
+            }
+            for windows in again.into_values() {
+                let now = done(&tracks);
+                self.write(&mut tracks, windows, speech, options, &mut || go_on(now))?;
             }
         }
         // Nothing is left that could be stopped.
@@ -110,21 +98,31 @@ impl FusionModel {
         c.map_or(0.01, |c| c.hop as f64 / f64::from(c.sample_rate))
     }
 
-    /// Windows of the tracks, from where each is, as a memory.
+    /// Windows of the tracks, from where each is, as a memory: all of them as much as the first one is heard.
     fn listen(&self, tracks: &[Track], windows: &[Window], speech: &SpeechConfig) -> Result<CrossKv> {
         let bands = self.bands()?;
-        let size = speech.frames * bands;
+        let frames = windows.first().map_or(0, |w| w.heard);
+        let size = frames * bands;
         let mut data = vec![0f32; windows.len() * size];
-        for (row, w) in data.chunks_mut(size).zip(windows) {
+        for (row, w) in data.chunks_mut(size.max(1)).zip(windows) {
             let track = &tracks[w.track];
-            let n = w.frames * bands;
-            row[..n].copy_from_slice(&track.mel[track.seek * bands..][..n]);
+            let n = w.frames.min(frames) * bands;
+            let (heard, rest) = row.split_at_mut(n);
+            heard.copy_from_slice(&track.mel[track.seek * bands..][..n]);
+            if w.cut(speech) {
+                // Whole windows are filled with zeros, which are louder, as transformers fills them.
+                rest.fill(track.silence);
+            }
         }
-        let shape = [windows.len() as i64, speech.frames as i64, bands as i64];
+        let shape = [windows.len() as i64, frames as i64, bands as i64];
         let device = self.towers().device();
         let mel = Tensor::f_from_slice(&data)?.f_view(shape)?.f_to_device(device)?;
         let lengths = Tensor::f_full([shape[0]], shape[1], (Kind::Int64, device))?;
-        let out = tch::no_grad(|| self.towers().forward_audio(&mel, &lengths, Mode::Eval))?;
+        let cut = windows.iter().any(|w| w.cut(speech));
+        let out = tch::no_grad(|| match cut {
+            true => self.towers().forward_cut_audio(&mel, Mode::Eval),
+            false => self.towers().forward_audio(&mel, &lengths, Mode::Eval),
+        })?;
         // Whisper attends to the silence that fills a window.
         self.cross_kv(&[Sequence { modality: Modality::Audio, tokens: out.tokens, mask: None, frame: 0 }])
     }
@@ -156,22 +154,24 @@ impl FusionModel {
             return Ok(());
         }
         let ids: Vec<i64> = speech.languages.values().copied().collect();
-        for at in (0..tracks.len()).step_by(8) {
-            let part = at..(at + 8).min(tracks.len());
-            let window = |i: usize| Window {
-                track: i,
-                frames: tracks[i].frames.min(speech.frames),
-                prompt: vec![self.config().tokens.start],
-            };
-            let windows: Vec<Window> = part.clone().map(window).collect();
+        let mut sizes: BTreeMap<usize, Vec<Window>> = BTreeMap::new();
+        for (i, track) in tracks.iter().enumerate() {
+            let mut window = track.window(i, vec![self.config().tokens.start], speech, o);
+            if window.heard == 0 {
+                // A language is found in silence, too.
+                window.heard = speech.frames;
+            }
+            sizes.entry(window.heard).or_default().push(window);
+        }
+        for windows in sizes.values().flat_map(|of| of.chunks(8)) {
             go_on()?;
-            let memory = self.listen(tracks, &windows, speech)?;
-            let scores = self.first_scores(&windows, &memory, 0)?;
+            let memory = self.listen(tracks, windows, speech)?;
+            let scores = self.first_scores(windows, &memory, 0)?;
             let wanted = Tensor::f_from_slice(&ids)?.f_to_device(scores.device())?;
             let best = scores.f_index_select(1, &wanted)?.f_argmax(1, false)?;
             let best = Vec::<i64>::try_from(&best.f_to_device(tch::Device::Cpu)?)?;
-            for (i, best) in part.zip(best) {
-                tracks[i].language = ids.get(best as usize).copied();
+            for (window, best) in windows.iter().zip(best) {
+                tracks[window.track].language = ids.get(best as usize).copied();
             }
         }
         Ok(())
@@ -229,25 +229,26 @@ impl FusionModel {
         Ok(ids)
     }
 
-    /// Writes one window of each of some tracks and moves them on.
+    /// Writes one window of each of some tracks, all heard as much, and moves them on; gives back, to be heard whole, those that were cut and
+    /// whose texts are not to be trusted.
     fn write(
         &self,
         tracks: &mut [Track],
-        windows: &[Window],
+        windows: Vec<Window>,
         speech: &SpeechConfig,
         o: &Transcription,
         go_on: GoOn,
-    ) -> Result<()> {
+    ) -> Result<Vec<Window>> {
         go_on()?;
         let writer = self.writer().ok_or_else(|| Error::Config("the model writes no texts".into()))?;
         let end = self.config().tokens.end.first().copied().unwrap_or(-1);
-        let memory = self.listen(tracks, windows, speech)?;
+        let memory = self.listen(tracks, &windows, speech)?;
         let length = windows.first().map_or(0, |w| w.prompt.len());
         let silence = match o.no_speech {
             Some(_) => {
                 let at =
                     windows[0].prompt.iter().position(|id| *id == self.config().tokens.start).unwrap_or(0);
-                let p = self.first_scores(windows, &memory, at)?.f_softmax(-1, Kind::Float)?;
+                let p = self.first_scores(&windows, &memory, at)?.f_softmax(-1, Kind::Float)?;
                 crate::bounds::range("speech.no_timestamps", speech.no_timestamps, 1, p.size2()?.1)?;
                 let p = p.f_select(1, speech.no_timestamps - 1)?.f_to_device(tch::Device::Cpu)?;
                 Vec::<f32>::try_from(&p)?
@@ -264,6 +265,9 @@ impl FusionModel {
         let mut results: Vec<Option<(Generated, bool, f64)>> = windows.iter().map(|_| None).collect();
         let mut open: Vec<usize> = (0..windows.len()).collect();
         let temperatures: &[f64] = if o.temperatures.is_empty() { &[0.0] } else { &o.temperatures };
+        // What is bad of a window that was cut is heard whole before it is drawn again.
+        let was_cut = windows.iter().any(|w| w.cut(speech));
+        let temperatures = if was_cut { &temperatures[..1] } else { temperatures };
         for temperature in temperatures {
             let context = usize::try_from(writer.config().context_length).unwrap_or(0);
             let longest = o.most.map_or(o.generation.max_length + length, |m| m + length);
@@ -288,11 +292,9 @@ impl FusionModel {
             };
             for (i, text) in open.iter().zip(generator.run(&prompts, Some(&mut progress))?) {
                 let ids = &text.ids[text.prompt..];
-                let vocab = writer.config().vocab_size;
-                let repeats = o.compression_ratio.is_some_and(|most| compression(ids, vocab) > most);
-                let unsure = o.log_probability.is_some_and(|least| text.score < least);
-                let silent = unsure && o.no_speech.is_some_and(|most| f64::from(silence[*i]) > most);
-                if (repeats || unsure) && !silent {
+                let doubts = Doubts::of(ids, writer.config().vocab_size, text.score, o);
+                let silent = doubts.unsure && o.no_speech.is_some_and(|most| f64::from(silence[*i]) > most);
+                if (doubts.repeats || doubts.unsure) && !silent {
                     again.push(*i);
                 }
                 results[*i] = Some((text, silent, *temperature));
@@ -302,26 +304,28 @@ impl FusionModel {
                 break;
             }
         }
-        for (w, result) in windows.iter().zip(results) {
+        let mut doubted = Vec::new();
+        for (mut w, result) in windows.into_iter().zip(results) {
             let track = &mut tracks[w.track];
             let Some((text, silent, temperature)) = result else { continue };
+            let ids = text.text(&[end]);
+            let ended = text.ids.len() > text.prompt + ids.len();
+            let vocab = writer.config().vocab_size;
+            if was_cut && (silent || doubt::of_a_cut(ids, ended, vocab, text.score, o)) {
+                w.heard = speech.frames;
+                doubted.push(w);
+                continue;
+            }
             track.reliable = temperature < 0.5;
             if silent {
                 track.seek += w.frames;
                 continue;
             }
-            let ids = text.text(&[end]);
             let (segments, moved) = cut(ids, track.seek, w.frames, speech, self.frame());
             track.segments.extend(segments);
             // A window that ends where it began would be written for ever.
             track.seek += if moved == 0 { w.frames } else { moved };
         }
-        Ok(())
-    }
-}
-
-impl Track<'_> {
-    pub(super) fn empty() -> Self {
-        Self { mel: &[], frames: 0, seek: 0, language: None, reliable: false, segments: Vec::new() }
+        Ok(doubted)
     }
 }

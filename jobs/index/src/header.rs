@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_processors::{Modality, Prompt};
+use unisono_processors::{AudioWindow, Modality, Prompt};
 
 /// The version of the folder's layout. A reader refuses another.
 pub const FORMAT_VERSION: u32 = 1;
@@ -40,15 +40,17 @@ pub struct ModelRef {
     /// What was put before the texts of the index; absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
+    /// How much was heard of windows that a sound does not fill; absent: all of them.
+    #[serde(default, skip_serializing_if = "AudioWindow::is_whole")]
+    pub window: AudioWindow,
 }
 
 impl ModelRef {
-    /// What made the vectors, as the index's sum holds it: the model, and what was put before texts.
+    /// What made the vectors, as the index's sum holds it: the model, what was put before texts, and how much was heard of windows.
     pub fn contract(&self) -> String {
-        match &self.prompt {
-            Some(prompt) => format!("{}\n{}", self.sha256, prompt.text),
-            None => self.sha256.clone(),
-        }
+        let prompt = self.prompt.as_ref().map(|prompt| format!("\n{}", prompt.text)).unwrap_or_default();
+        let window = if self.window.is_whole() { "" } else { "\ncut windows" };
+        format!("{}{prompt}{window}", self.sha256)
     }
 }
 

@@ -12,14 +12,15 @@ use unisono_index::{
 };
 use unisono_media::Blob;
 use unisono_media::video::{Ratio, Span, Time};
-use unisono_processors::Modality;
+use unisono_processors::{AudioWindow, Modality};
 
 const MODEL: &str = "5f2a";
 
 fn header(items: &[Item], dim: usize, sum: String) -> Header<String> {
     let mut modalities = BTreeMap::new();
     items.iter().for_each(|item| *modalities.entry(item.modality).or_insert(0) += 1);
-    let model = ModelRef { path: "/none".into(), sha256: MODEL.into(), prompt: None };
+    let model =
+        ModelRef { path: "/none".into(), sha256: MODEL.into(), prompt: None, window: AudioWindow::Whole };
     Header {
         format_version: FORMAT_VERSION,
         model,

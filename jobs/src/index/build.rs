@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tch::Device;
-use unisono_encoders::{Precision, Role};
+use unisono_encoders::{AudioWindow, Precision, Role};
 use unisono_files::{
     Budget, Lock, Sum, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder,
     write_json,
@@ -88,7 +88,7 @@ pub fn build_with(
     let folder = folder_beside(out)?;
     let texts = listing.items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();
-    let made_by = ModelRef { sha256: identity(&model)?, path: model, prompt };
+    let made_by = ModelRef { sha256: identity(&model)?, path: model, prompt, window: embedder.window() };
     let writer = Writer::begin(folder.path(), &made_by.contract(), embedder.dim())?;
     let mut rows = Rows { writer, items: Items::default() };
     let skipped = crate::embed::run(&embedder, &listing, &options.embed, &mut rows, progress)?;
@@ -146,7 +146,8 @@ pub(crate) fn write_whole(
     refuse_foreign(out)?;
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
     let folder = folder_beside(out)?;
-    let made_by = ModelRef { path: model, sha256: identity.to_owned(), prompt: None };
+    let made_by =
+        ModelRef { path: model, sha256: identity.to_owned(), prompt: None, window: AudioWindow::Whole };
     let mut writer = Writer::begin(folder.path(), &made_by.contract(), embedded.vectors.dim)?;
     for (item, row) in embedded.items.iter().zip(embedded.vectors.rows()) {
         writer.push(item, row)?;

@@ -97,7 +97,8 @@ pub fn model_state(index: &Index) -> ModelState {
 }
 
 impl Embedder {
-    /// Loads the model that made an index, for queries: from where it was, or from `moved`. Its embeddings are cut as those of the index are.
+    /// Loads the model that made an index, for queries: from where it was, or from `moved`. Its embeddings are cut as those of the index
+    /// are, and so are the windows in which it hears.
     ///
     /// # Errors
     /// It is not there, or its weights or contract are not those of the index: vectors of two models do not compare.
@@ -123,6 +124,7 @@ impl Embedder {
         if dim != embedder.dim() {
             embedder.model_mut().set_dims(i64::try_from(dim).unwrap_or(i64::MAX))?;
         }
+        embedder.model_mut().set_audio_window(model.window)?;
         Ok(embedder)
     }
 }

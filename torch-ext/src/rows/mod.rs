@@ -1,10 +1,13 @@
 //! Kernels that give every row (token) the same result alone and in any batch, on CPUs: what an 8-bit layer does before and after its
-//! product, and attention in a fixed order. They run on libtorch's own threads.
+//! product, that product itself, attention in a fixed order, and inverted bottlenecks. They run on libtorch's own threads.
 
 mod attend;
+mod bottleneck;
 mod layer;
+mod panels;
 
 pub use attend::{Seen, attend, attends};
+pub use bottleneck::{Bottleneck, Layer, narrows};
 pub use layer::{Activation, Bytes, Weights};
 
 use crate::{Error, Result};
@@ -21,7 +24,7 @@ unsafe extern "C" {
 
 /// A kernel as it was compiled for each set of instructions.
 macro_rules! kernel {
-    ($($name:ident = $plain:ident, $avx2:ident, $avx512:ident;)*) => {
+    ($($see:vis $name:ident = $plain:ident, $avx2:ident, $avx512:ident;)*) => {
         unsafe extern "C" {
             $(fn $plain(begin: i64, end: i64, given: *mut c_void);)*
         }
@@ -33,7 +36,7 @@ macro_rules! kernel {
             )*
         }
         $(
-            fn $name() -> $crate::rows::Kernel {
+            $see fn $name() -> $crate::rows::Kernel {
                 #[cfg(target_arch = "x86_64")]
                 match $crate::rows::level() {
                     $crate::rows::Level::Avx512 => return $avx512,

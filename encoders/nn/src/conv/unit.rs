@@ -39,10 +39,23 @@ impl ConvNorm {
     /// # Errors
     /// A precision that the device does not have.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
-        let (scale, shift) = self.norm.affine()?;
-        let weight = self.weight.f_detach()?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?;
-        self.folded = Some(Folded::new(&weight, shift, self.shape, precision)?);
+        let (weight, bias) = self.weight_and_bias()?;
+        self.folded = Some(Folded::new(&weight, bias, self.shape, precision)?);
         Ok(())
+    }
+
+    /// Of the convolution with the norm in it, `[out, in, k, k]` and `[out]`: no gradient flows.
+    pub(crate) fn weight_and_bias(&self) -> Result<(Tensor, Tensor)> {
+        let (scale, shift) = self.norm.affine()?;
+        Ok((self.weight.f_detach()?.f_mul(&scale.f_view([-1, 1, 1, 1])?)?, shift))
+    }
+
+    pub(crate) fn shape(&self) -> ConvShape {
+        self.shape
+    }
+
+    pub(crate) fn activation(&self) -> Option<Activation> {
+        self.activation
     }
 
     /// `[B, C, H, W]`, fastest with channels-last strides, → `[B, C', ⌈H / stride⌉, ⌈W / stride⌉]`.

@@ -15,7 +15,12 @@ fn written(folder: &Path, rows: &[[f32; 2]]) -> Index<String> {
     }
     assert_eq!(writer.rows().unwrap().values(), rows.concat());
     let sum = writer.finish().unwrap();
-    let model = ModelRef { path: "/none".into(), sha256: "5f2a".into(), prompt: None };
+    let model = ModelRef {
+        path: "/none".into(),
+        sha256: "5f2a".into(),
+        prompt: None,
+        window: unisono_processors::AudioWindow::Whole,
+    };
     let (format_version, dim, count) = (FORMAT_VERSION, 2, rows.len());
     let header = Header { format_version, model, dim, count, modalities, sum, built: "by hand".to_owned() };
     unisono_files::write_json(&folder.join(HEADER), &header).unwrap();

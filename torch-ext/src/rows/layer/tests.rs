@@ -1,4 +1,6 @@
+use super::raw::MOST;
 use super::*;
+use tch::Device;
 
 /// Normal-like numbers by a sum of waves.
 fn rows(n: i64, width: i64) -> Tensor {
@@ -99,7 +101,7 @@ fn a_layer_is_its_loops() {
             Activation::Relu6,
             Activation::Tanh,
         ] {
-            let found = weights.forward(&of, activation).unwrap();
+            let found = weights.forward(&of, activation, None).unwrap();
             assert_eq!(found.size(), [n, output]);
             let next = weights.forward_bytes(&of, activation).unwrap();
             let again = Bytes::of(&found).unwrap();
@@ -117,6 +119,25 @@ fn a_layer_is_its_loops() {
     }
 }
 
+/// The sums are exact, so that oneDNN's product and the one made here give the same numbers; what is added is added last.
+#[test]
+fn every_product_is_the_same() {
+    for (n, input, output) in [(1i64, 24i64, 16i64), (5, 37, 50), (101, 96, 131), (230, 66, 64), (97, 3, 7)] {
+        let (x, weight, bias) = (rows(n, input), rows(output, input), rows(1, output).view([output]));
+        let [here, there] = [Product::new, Product::one_dnn]
+            .map(|product| Weights::by(&weight, Some(&bias), product).unwrap());
+        let (of, onto) = (Bytes::of(&x).unwrap(), rows(n, output) * 3.0);
+        for activation in [Activation::None, Activation::Gelu] {
+            let plain = here.forward(&of, activation, None).unwrap();
+            assert!(plain == there.forward(&of, activation, None).unwrap(), "{n} {input} {output}");
+            assert!(here.forward(&of, activation, Some(&onto)).unwrap() == plain + &onto);
+            let [a, b] = [&here, &there].map(|w| w.forward_bytes(&of, activation).unwrap());
+            assert!(a.bytes == b.bytes && a.scale == b.scale && a.low == b.low && a.apart == b.apart);
+        }
+        assert!(here.forward(&of, Activation::None, Some(&rows(n + 1, output))).is_err());
+    }
+}
+
 /// Whatever stands beside a row, however many there are.
 #[test]
 fn a_row_alone_is_the_same_in_any_batch() {
@@ -126,7 +147,7 @@ fn a_row_alone_is_the_same_in_any_batch() {
     let _ = x.narrow(1, 9, 1).fill_(25.0);
     let through = |x: &Tensor| {
         let hidden = weights[0].forward_bytes(&Bytes::of(x).unwrap(), Activation::Gelu).unwrap();
-        weights[1].forward(&hidden, Activation::None).unwrap()
+        weights[1].forward(&hidden, Activation::None, None).unwrap()
     };
     let all = through(&x);
     for n in [1, 2, 3, 8, 17, 64, 333] {
@@ -141,10 +162,11 @@ fn what_is_not_finite_stays_so_and_other_widths_are_refused() {
     let (weights, x) = (Weights::new(&rows(8, 32), None).unwrap(), rows(4, 32));
     let _ = x.get(1).narrow(0, 5, 1).fill_(f64::NAN);
     let _ = x.get(2).narrow(0, 31, 1).fill_(f64::INFINITY);
-    let y = weights.forward(&Bytes::of(&x).unwrap(), Activation::Gelu).unwrap();
+    let y = weights.forward(&Bytes::of(&x).unwrap(), Activation::Gelu, None).unwrap();
     let nan = |row: i64| y.get(row).isnan().all().int64_value(&[]) == 1;
     assert!(!nan(0) && nan(1) && nan(2) && !nan(3));
-    let e = weights.forward(&Bytes::of(&rows(2, 31)).unwrap(), Activation::None).unwrap_err().to_string();
+    let e =
+        weights.forward(&Bytes::of(&rows(2, 31)).unwrap(), Activation::None, None).unwrap_err().to_string();
     assert!(e.contains("rows of 31 numbers, the weights take 32"), "{e}");
     assert!(Bytes::of(&Tensor::zeros([3, 0], (Kind::Float, Device::Cpu))).is_err());
     assert!(Weights::new(&rows(8, 32), Some(&rows(1, 7).view([7]))).is_err());
