@@ -22,6 +22,10 @@ pub enum Purpose {
     Text = 5,
     /// Anything else a caller draws per sample.
     Other = 6,
+    /// Which part of a recording is taken.
+    Window = 7,
+    /// Whether there is noise, and which recording it is.
+    Noise = 8,
 }
 
 /// The random stream of (seed, epoch, sample, purpose): ChaCha with 8 rounds, whose 256-bit key is the four numbers.

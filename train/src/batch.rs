@@ -55,7 +55,7 @@ pub fn forward(
     };
     let rows = rows_of(|s| s.ids.is_some());
     if !rows.is_empty() {
-        let ids: Vec<&[i64]> = samples.iter().filter_map(|s| s.ids.as_deref()).collect();
+        let ids: Vec<&[i64]> = samples.iter().filter_map(Sample::read).collect();
         let out = model.encode_texts(&ids, &pass(Modality::Text), false)?;
         flops += out.flops;
         let vectors = model.project(Modality::Text, &out.pooled)?;

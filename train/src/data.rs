@@ -4,16 +4,17 @@ use crate::recipe::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, Recip
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use unisono_datasets::augment::AudioAugment;
+use unisono_datasets::augment::{AudioAugment, TextAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
-use unisono_datasets::{Draw, Record, Stage, timed, words};
+use unisono_datasets::{Draw, Part, Record, Stage, timed, words};
 use unisono_encoders::{Modality, Model};
 use unisono_media::MediaLimits;
-use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors};
+use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors, TextProcessor};
 
 /// What a worker makes of a draw.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Sample {
     pub(crate) label: u64,
     pub(crate) text: Option<u64>,
     pub(crate) ids: Option<Vec<i64>>,
+    /// What the text tower sees of them, where that is not all.
+    pub(crate) thinned: Option<Vec<i64>>,
     /// An image, or frames of a video in their order.
     pub(crate) squares: Vec<RgbImage>,
     /// The squares are a video's.
@@ -31,6 +34,13 @@ pub struct Sample {
     pub(crate) track: Option<Vec<f32>>,
     /// `[T, M]`.
     pub(crate) mel: Option<Vec<f32>>,
+}
+
+impl Sample {
+    /// The tokens that the text tower sees.
+    pub(crate) fn read(&self) -> Option<&[i64]> {
+        self.thinned.as_deref().or(self.ids.as_deref())
+    }
 }
 
 /// Images that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
@@ -60,11 +70,35 @@ pub struct Preparer {
     /// As media are decoded and kept: the model's own, but for images that a crop or a rotation wants more pixels of.
     kept: Processors,
     augment: AugmentConfig,
+    /// Recordings that are mixed into others.
+    noises: Option<Part>,
+    words: Words,
     cache: MediaCache<Kept>,
     limits: MediaLimits,
     frames: usize,
     listens: bool,
     seed: u64,
+}
+
+/// What the augmentation has to know of a tokenizer.
+#[derive(Default)]
+struct Words {
+    /// Tokens of the prompt before each text.
+    prompt: usize,
+    special: BTreeSet<i64>,
+    mask: Option<i64>,
+}
+
+impl Words {
+    fn of(text: &TextProcessor, augment: &TextAugment) -> Result<Self> {
+        let words = Self { prompt: text.prompt_tokens()?, special: text.special_ids(), mask: text.mask_id() };
+        if augment.mask > 0.0 && words.mask.is_none() {
+            let message =
+                "the tokenizer has no mask token ([MASK] or <mask>): leave tokens out with augment.text.drop";
+            return Err(Error::setting("augment.text.mask", message));
+        }
+        Ok(words)
+    }
 }
 
 /// The random streams of one draw.
@@ -80,15 +114,27 @@ impl Streams {
 }
 
 impl Preparer {
-    /// For `recipe`, with `model`'s processors.
-    pub fn new(recipe: &Recipe, model: &Model) -> Self {
+    /// For `recipe`, with `model`'s processors and the recordings of its `noise_source`.
+    ///
+    /// # Errors
+    /// An augmentation that the model's tokenizer has no token for.
+    pub fn new(recipe: &Recipe, model: &Model, noises: Option<Part>) -> Result<Self> {
         let mut augment = recipe.augment.clone();
-        augment.image.fill = model.processors().image.as_ref().map_or([255; 3], |i| i.background);
+        if let Some(image) = &model.processors().image {
+            augment.image.fill = image.background;
+            augment.image.patch_mask.fill = image.mean.map(|mean| (mean * 255.0).round() as u8);
+        } else {
+            augment.image.fill = [255; 3];
+        }
+        let text = model.processors().text.as_ref().filter(|_| augment.text != TextAugment::default());
+        let words = text.map(|text| Words::of(text, &augment.text)).transpose()?.unwrap_or_default();
         let mut preparer = Self {
             sources: recipe.data.clone(),
             seen: Processors::default(),
             kept: Processors::default(),
             augment,
+            noises,
+            words,
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
             limits: recipe.limits,
             frames: recipe.frames(model),
@@ -96,7 +142,7 @@ impl Preparer {
             seed: recipe.seed,
         };
         preparer.see_by(model.processors().clone());
-        preparer
+        Ok(preparer)
     }
 
     /// Media are seen by these processors.
@@ -128,6 +174,7 @@ impl Preparer {
             // Known where it is not read, too: records of one caption are no negatives of each other.
             text: r.text.first().map(|name| hash(&words::folded(name))),
             ids: None,
+            thinned: None,
             squares: Vec::new(),
             video: false,
             track: None,
@@ -137,6 +184,7 @@ impl Preparer {
             let caption = caption(r, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
             sample.text = Some(hash(&words::folded(&caption)));
             if let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))? {
+                sample.thinned = self.thinned(&ids, &streams);
                 sample.ids = Some(ids);
             }
         }
@@ -187,6 +235,14 @@ impl Preparer {
         })
     }
 
+    /// The tokens that the text tower sees; `None`: all.
+    fn thinned(&self, ids: &[i64], streams: &Streams) -> Option<Vec<i64>> {
+        let (augment, words) = (&self.augment.text, &self.words);
+        let fixed = |at, id| at < words.prompt || words.special.contains(&id);
+        let apply = || augment.apply(ids, fixed, words.mask, &mut streams.of(Purpose::Text));
+        (*augment != TextAugment::default()).then(|| timed(Stage::Augment, apply))
+    }
+
     /// An image, or the frames of a video and its audio where the model listens.
     fn look(&self, medium: Medium, sample: &mut Sample, streams: &Streams) -> Result<()> {
         let (seen, kept) = (self.seen.image()?, self.kept.image()?);
@@ -215,12 +271,28 @@ impl Preparer {
         Ok(match &*self.kept(medium, self.changes_samples())? {
             Kept::Prepared(Prepared::Audio(mel, _)) => Some(self.masked(mel, audio, streams)),
             Kept::Samples(Some(samples)) => {
-                let (rate, mut stream) = (audio.config().sample_rate, streams.of(Purpose::Audio));
-                let changed = timed(Stage::Augment, || self.augment.audio.apply(samples, rate, &mut stream));
+                let (rate, augment) = (audio.config().sample_rate, &self.augment.audio);
+                let mut changed = timed(Stage::Augment, || {
+                    let part = augment.cut(samples, rate, &mut streams.of(Purpose::Window));
+                    augment.apply(part, rate, &mut streams.of(Purpose::Audio))
+                });
+                self.disturb(&mut changed, streams)?;
                 Some(self.masked(&timed(Stage::Decode, || audio.process(&changed))?, audio, streams))
             }
             _ => None,
         })
+    }
+
+    /// Mixes another recording into the samples, where it is drawn. One that cannot be read is told as the fault of what it was for.
+    fn disturb(&self, samples: &mut [f32], streams: &Streams) -> Result<()> {
+        let (augment, mut stream) = (&self.augment.audio, streams.of(Purpose::Noise));
+        let Some(noises) = self.noises.as_ref().filter(|_| augment.mixes(&mut stream)) else { return Ok(()) };
+        let record = noises.record(stream.random_range(0..noises.len().max(1)))?;
+        let Some(blob) = record.audio.choose(&mut stream) else { return Ok(()) };
+        if let Kept::Samples(Some(noise)) = &*self.kept(Medium::Audio(blob), true)? {
+            timed(Stage::Augment, || augment.mix(samples, noise, &mut stream));
+        }
+        Ok(())
     }
 
     /// A spectrogram, stretched and masked.

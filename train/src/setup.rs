@@ -82,6 +82,21 @@ pub fn sampler(recipe: &Recipe, sources: &mut Sources) -> Result<Sampler> {
     })
 }
 
+/// The recordings that a recipe's augmentation mixes into others.
+///
+/// # Errors
+/// A source that cannot be read, or that has no audio files.
+pub fn noises(recipe: &Recipe, sources: &mut Sources) -> Result<Option<Part>> {
+    let audio = &recipe.augment.audio;
+    let Some(config) = audio.noise_source.as_ref().filter(|_| audio.noise > 0.0) else { return Ok(None) };
+    let noises = Part::of(sources.get(config)?, |key| key.audio)?;
+    if noises.is_empty() {
+        let message = format!("expected records with audio files, found none in {}", config.name());
+        return Err(Error::setting("augment.audio.noise_source", message));
+    }
+    Ok(Some(noises))
+}
+
 /// A source's weight in a mixture: its own, or that of its records.
 fn weight(config: &DataConfig, records: usize, temperature: f64) -> f64 {
     match (config.weight, config.epochs) {
@@ -167,13 +182,13 @@ fn languages(records: &Part) -> Vec<u32> {
     (0..records.len()).map(number).collect()
 }
 
-/// What the records of each manifest add up to: a run that goes on is told when they are others.
+/// What the records of each manifest add up to, that of the noises among them: a run that goes on is told when they are others.
 ///
 /// # Errors
 /// A source that cannot be read.
-pub(crate) fn sums(sampler: &Sampler) -> Result<BTreeMap<PathBuf, String>> {
+pub(crate) fn sums(sampler: &Sampler, noises: Option<&Part>) -> Result<BTreeMap<PathBuf, String>> {
     let mut sums = BTreeMap::new();
-    for source in sampler.shares().iter().map(|s| s.records.source()) {
+    for source in sampler.shares().iter().map(|s| &s.records).chain(noises).map(Part::source) {
         if !sums.contains_key(source.path()) {
             sums.insert(source.path().to_owned(), source.sum()?);
         }

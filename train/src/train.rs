@@ -42,7 +42,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     if before.is_some() {
         checkpoint::restore(run, &model, &mut optimizer)?;
     }
-    let data = setup::sums(&sampler)?;
+    let noises = setup::noises(recipe, &mut sources)?;
+    let data = setup::sums(&sampler, noises.as_ref())?;
     resume::describe(before.as_ref(), recipe, &data).into_iter().for_each(|note| tell(Event::Note(note)));
     let mut progress = Progress::going_on(before, recipe, data);
     clock.resume(&progress.parts);
@@ -51,7 +52,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     tell(Event::Note(format!("{millions:.2} M parameters on {device:?}, {threads} threads")));
     let mut evaluation = Evaluation::new(recipe, &model, &mut sources, tell)?;
     let whole = Step::new(&model, recipe)?;
-    let preparer = Preparer::new(recipe, model.towers());
+    let preparer = Preparer::new(recipe, model.towers(), noises)?;
     let loader = LoaderOptions {
         workers: if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() },
         prefetch: recipe.loader.prefetch.max(1),

@@ -29,7 +29,8 @@ fn records_of_the_same_words_are_positives() {
         fs::write(&file, text.replace("per_batch = 16\n", &format!("per_batch = 16\n{uses}"))).unwrap();
         let recipe = Recipe::load(&file, &[], &[]).unwrap();
         let sampler = sampler(&recipe, &mut Sources::default()).unwrap();
-        let preparer = Preparer::new(&recipe, &model(&recipe, &sampler, tch::Device::Cpu).unwrap());
+        let towers = model(&recipe, &sampler, tch::Device::Cpu).unwrap();
+        let preparer = Preparer::new(&recipe, &towers, None).unwrap();
         let mut samples: Vec<_> = sampler
             .batch(0)
             .iter()

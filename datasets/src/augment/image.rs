@@ -2,13 +2,13 @@ use image::RgbImage;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{between, chance, check_range, check_value, colour, warp};
+use super::{Blur, PatchMask, between, chance, check_range, check_value, colour, warp};
 use crate::Result;
 
 /// Random geometry and colour of an image.
 ///
-/// Geometry (crop, rotation, flip) is one bilinear pass, colour (brightness, contrast, saturation, hue) one affine map of
-/// RGB. A fixed number of values is drawn for what is switched on, so equal random streams give equal images.
+/// Geometry (crop, rotation, flip) is one bilinear pass, colour (brightness, contrast, saturation, hue, grey) one affine map of
+/// RGB; blur, a rectangle and patches follow. A fixed number of values is drawn for what is switched on, so equal random streams give equal images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageAugment {
@@ -28,8 +28,12 @@ pub struct ImageAugment {
     pub hue: f32,
     /// Probability of losing all colour.
     pub grayscale: f32,
+    /// Gaussian blur.
+    pub blur: Blur,
     /// A rectangle painted over.
     pub erase: Erase,
+    /// Patches painted over.
+    pub patch_mask: PatchMask,
     /// RGB colour of what lies outside the image, where the window or a rotation reaches there.
     pub fill: [u8; 3],
 }
@@ -77,7 +81,9 @@ impl Default for ImageAugment {
             saturation: 0.0,
             hue: 0.0,
             grayscale: 0.0,
+            blur: Blur::default(),
             erase: Erase::default(),
+            patch_mask: PatchMask::default(),
             fill: [255; 3],
         }
     }
@@ -92,6 +98,8 @@ impl ImageAugment {
         check_range("crop.scale", self.crop.scale, [0.01, 16.0])?;
         check_range("crop.ratio", self.crop.ratio, [0.1, 10.0])?;
         check_range("erase.area", self.erase.area, [0.0, 1.0])?;
+        self.blur.validate()?;
+        self.patch_mask.validate()?;
         check_value("rotate", self.rotate, [0.0, 180.0])?;
         check_value("hue", self.hue, [0.0, 180.0])?;
         let shares = [
@@ -105,7 +113,7 @@ impl ImageAugment {
         shares.into_iter().try_for_each(|(name, value)| check_value(name, value, [0.0, 1.0]))
     }
 
-    /// Whether pixels are read anywhere but in their places (a flip aside): such an image may be larger than what comes of it, so
+    /// Whether the image is cropped or turned, so that pixels are read between their places: such an image may be larger than what comes of it, so
     /// that a crop has pixels to choose from; any other is best given at the size that it has in the end, and keeps each of its pixels.
     pub fn moves(&self) -> bool {
         self.crop != Crop::default() || self.rotate != 0.0
@@ -120,9 +128,11 @@ impl ImageAugment {
         if let Some(matrix) = self.draw_colour(&out, rng) {
             colour::apply(&mut out, &matrix);
         }
+        self.blur.apply(&mut out, rng);
         if chance(self.erase.probability, rng) {
             self.erase(&mut out, rng);
         }
+        self.patch_mask.apply(&mut out, rng);
         out
     }
 

@@ -2,14 +2,22 @@
 //! recipe names only what it switches on; each transformation is one pass, because it runs on the cores that train.
 
 mod audio;
+mod blur;
 mod colour;
 mod image;
+mod noise;
+mod patches;
 mod spectrogram;
+mod text;
 mod warp;
 
 pub use audio::AudioAugment;
+pub use blur::Blur;
 pub use image::{Crop, Erase, ImageAugment};
+pub use noise::NoiseColour;
+pub use patches::PatchMask;
 pub use spectrogram::SpectrogramAugment;
+pub use text::TextAugment;
 
 use rand::Rng;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::{between, check_range, check_value};
 use crate::Result;
 
-/// Random changes to a log-mel spectrogram: SpecAugment's masks (Park et al. 2019), time stretching and a shift along
+/// Random changes to a log-mel spectrogram: SpecAugment's masks (Park et al. 2019), time stretching, a shift in time, and one along
 /// frequency, which imitates another voice's pitch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +21,8 @@ pub struct SpectrogramAugment {
     pub time_stretch: [f32; 2],
     /// Largest shift along frequency either way, in bins.
     pub freq_shift: usize,
+    /// Largest shift in time either way, as a share of the frames; the number of frames stays.
+    pub time_shift: f32,
 }
 
 impl Default for SpectrogramAugment {
@@ -32,6 +34,7 @@ impl Default for SpectrogramAugment {
             freq_width: 0.1,
             time_stretch: [1.0; 2],
             freq_shift: 0,
+            time_shift: 0.0,
         }
     }
 }
@@ -44,6 +47,7 @@ impl SpectrogramAugment {
     pub fn validate(&self) -> Result<()> {
         check_value("time_width", self.time_width, [0.0, 1.0])?;
         check_value("freq_width", self.freq_width, [0.0, 1.0])?;
+        check_value("time_shift", self.time_shift, [0.0, 1.0])?;
         check_value("time_masks", self.time_masks as f32, [0.0, 100.0])?;
         check_value("freq_masks", self.freq_masks as f32, [0.0, 100.0])?;
         check_value("freq_shift", self.freq_shift as f32, [0.0, 1000.0])?;
@@ -63,6 +67,10 @@ impl SpectrogramAugment {
             shift_bins(&mut out, n_mels, rng.random_range(-shift..=shift), fill);
         }
         let frames = out.len() / n_mels;
+        let shift = ((frames as f32 * self.time_shift) as usize).min(frames) as i64;
+        if shift > 0 {
+            shift_frames(&mut out, n_mels, rng.random_range(-shift..=shift), fill);
+        }
         for _ in 0..self.time_masks {
             let span = draw_span(frames, self.time_width, rng);
             out[span.start * n_mels..span.end * n_mels].fill(fill);
@@ -97,6 +105,19 @@ fn stretch_time(mel: &[f32], n_mels: usize, factor: f32) -> Vec<f32> {
         out.extend(a.iter().zip(b).map(|(a, b)| a + (b - a) * fraction));
     }
     out
+}
+
+/// Moves the frames later (`shift` > 0) or earlier, by at most their number.
+fn shift_frames(mel: &mut [f32], n_mels: usize, shift: i64, fill: f32) {
+    let amount = (shift.unsigned_abs() as usize * n_mels).min(mel.len());
+    let keep = mel.len() - amount;
+    if shift > 0 {
+        mel.copy_within(..keep, amount);
+        mel[..amount].fill(fill);
+    } else {
+        mel.copy_within(amount.., 0);
+        mel[keep..].fill(fill);
+    }
 }
 
 /// Moves every frame's bins up (`shift` > 0) or down.

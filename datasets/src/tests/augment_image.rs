@@ -157,6 +157,28 @@ fn grayscale_and_erase() {
     }
 }
 
+/// Pillow's grey, which torchvision's `RandomGrayscale` takes of an image, is 0.299 R + 0.587 G + 0.114 B in 16 bits; of a tensor it cuts the fraction off.
+#[test]
+fn grey_is_the_luma_that_torchvision_takes() {
+    let augment = ImageAugment { grayscale: 1.0, ..ImageAugment::default() };
+    let img = noise(300, 300);
+    let grey = augment.apply(&img, (300, 300), &mut random(0));
+    let mut differ = 0;
+    for (pixel, found) in img.pixels().zip(grey.pixels()) {
+        let [r, g, b] = pixel.0.map(u32::from);
+        let pillow = ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8;
+        let tensor = (0.2989 * r as f32 + 0.587 * g as f32 + 0.114 * b as f32) as u8;
+        assert!(found.0[0].abs_diff(pillow) <= 1 && found.0[0].abs_diff(tensor) <= 1, "{pixel:?}");
+        differ += usize::from(found.0[0] != pillow);
+    }
+    // Where the sum lies in the middle between two levels.
+    assert!(differ * 200 < 300 * 300, "{differ}");
+    let some = ImageAugment { grayscale: 0.2, ..ImageAugment::default() };
+    let small = noise(3, 3);
+    let count = (0..4000).filter(|n| some.apply(&small, (3, 3), &mut random(*n)) != small).count();
+    assert!((673..=927).contains(&count), "{count}");
+}
+
 #[test]
 fn equal_streams_give_equal_images_of_the_size_asked_for() {
     let augment = ImageAugment {
@@ -168,7 +190,9 @@ fn equal_streams_give_equal_images_of_the_size_asked_for() {
         saturation: 0.4,
         hue: 20.0,
         grayscale: 0.2,
+        blur: Blur { probability: 0.5, ..Blur::default() },
         erase: Erase { probability: 0.5, ..Erase::default() },
+        patch_mask: PatchMask { share: 0.3, size: 7, ..PatchMask::default() },
         fill: [255; 3],
     };
     augment.validate().unwrap();

@@ -68,6 +68,28 @@ fn shifting_moves_bins() {
 }
 
 #[test]
+fn shifting_moves_frames() {
+    let mut mel = ramp(3, 2);
+    shift_frames(&mut mel, 2, 1, FILL);
+    assert_eq!(mel, [FILL, FILL, 0.0, 1.0, 100.0, 101.0]);
+    let mut mel = ramp(3, 2);
+    shift_frames(&mut mel, 2, -2, FILL);
+    assert_eq!(mel, [200.0, 201.0, FILL, FILL, FILL, FILL]);
+    // Every shift up to the largest, either way.
+    let augment = SpectrogramAugment { time_shift: 0.2, ..SpectrogramAugment::default() };
+    let mel = ramp(20, 3);
+    let places: std::collections::BTreeSet<usize> = (0..200)
+        .map(|n| {
+            let out = augment.apply(&mel, 3, FILL, &mut random(n));
+            assert_eq!(out.len(), mel.len());
+            // Frame 10 is never moved out.
+            out.iter().position(|v| *v == 1000.0).unwrap() / 3
+        })
+        .collect();
+    assert_eq!(places, (6..=14).collect());
+}
+
+#[test]
 fn small_and_odd_inputs_are_safe() {
     let all = SpectrogramAugment {
         time_masks: 3,
@@ -76,6 +98,7 @@ fn small_and_odd_inputs_are_safe() {
         freq_width: 1.0,
         time_stretch: [0.1, 3.0],
         freq_shift: 50,
+        time_shift: 1.0,
     };
     for n in 0..50 {
         for (frames, n_mels) in [(1, 1), (1, 8), (9, 1), (30, 8)] {

@@ -87,6 +87,7 @@ impl Recipe {
         self.augment.image.validate()?;
         self.augment.audio.validate()?;
         self.augment.spectrogram.validate()?;
+        self.augment.text.validate()?;
         let o = &self.optimizer;
         let finite = |field: &str, v: f64, ok: bool, expected: &str| {
             if ok && v.is_finite() {

@@ -1,7 +1,7 @@
 //! What a recipe says of its data: what is drawn, how it is changed, how it is read.
 
 use serde::{Deserialize, Serialize};
-use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment};
+use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment, TextAugment};
 use unisono_datasets::{Order, SourceConfig, Tail};
 use unisono_encoders::Modality;
 
@@ -125,6 +125,8 @@ pub struct AugmentConfig {
     pub audio: AudioAugment,
     /// Of spectrograms.
     pub spectrogram: SpectrogramAugment,
+    /// Of the tokens that the text tower sees; a caption that is to be written stays whole.
+    pub text: TextAugment,
 }
 
 /// Reading.

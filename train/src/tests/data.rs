@@ -7,6 +7,7 @@ use image::imageops::flip_horizontal;
 use std::fs;
 use std::path::Path;
 use unisono_datasets::augment::{Crop, ImageAugment};
+use unisono_media::Blob;
 use unisono_processors::ImageProcessor;
 use unisono_processors::Size;
 use unisono_processors::{Fit, Interpolation, Rounding};
@@ -60,7 +61,8 @@ fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(Draw, Record)>) {
     let model = setup::model(&recipe, &sampler, tch::Device::Cpu).unwrap();
     let draws = sampler.batch(0);
     let of = |d: Draw| (d.clone(), sampler.record(&d).unwrap().into_owned());
-    (Preparer::new(&recipe, &model), draws.into_iter().map(of).collect())
+    let noises = setup::noises(&recipe, &mut Sources::default()).unwrap();
+    (Preparer::new(&recipe, &model, noises).unwrap(), draws.into_iter().map(of).collect())
 }
 
 /// Square, oblong, and of whole patches; every fit, filter and rounding.
@@ -185,6 +187,106 @@ fn an_audio_that_is_changed_is_the_changed_audios_spectrogram() {
         for _ in 0..2 {
             assert!(preparer.prepare(draw, record).unwrap().mel.as_ref() == Some(&mel), "{}", record.id);
         }
+    }
+}
+
+/// Samples of a record's audio, and the spectrogram of others as the model takes it.
+fn heard(preparer: &Preparer, blob: &Blob) -> Vec<f32> {
+    Contract::new(&preparer.seen).samples(Medium::Audio(blob)).unwrap().unwrap()
+}
+
+fn mel_of(preparer: &Preparer, samples: &[f32]) -> Vec<f32> {
+    let mut mel = preparer.seen.audio().unwrap().process(samples).unwrap();
+    mel.truncate(96 * 16);
+    mel
+}
+
+#[test]
+fn a_window_is_a_part_of_the_audio() {
+    let dir = tempfile::tempdir().unwrap();
+    let (preparer, draws) = place(dir.path(), "[augment.audio]\nwindow = 0.25\n");
+    let mut starts = Vec::new();
+    for (draw, record) in &draws {
+        let samples = heard(&preparer, &record.audio[0]);
+        let found = preparer.prepare(draw, record).unwrap().mel.unwrap();
+        let fits = |start: &usize| mel_of(&preparer, &samples[*start..start + 4000]) == found;
+        starts.push((0..=samples.len() - 4000).find(fits).unwrap());
+    }
+    // A quarter of a second is whole there, and elsewhere not at the beginning.
+    assert!(starts.iter().filter(|start| **start == 0).count() == 1, "{starts:?}");
+}
+
+#[test]
+fn another_recording_is_mixed_in_at_the_ratio_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let noises = dir.path().join("noises.jsonl");
+    let augment = |more: &str| {
+        format!(
+            "[augment.audio]\nnoise = 1.0\nnoise_snr_db = [6.0, 6.0]\nnoise_source = \"{}\"\n{more}",
+            noises.display()
+        )
+    };
+    fs::write(&noises, "{\"id\":\"n\",\"audio\":\"0.wav\"}\n{\"id\":\"t\",\"text\":\"no audio\"}\n").unwrap();
+    let (preparer, draws) = place(dir.path(), &augment(""));
+    for (draw, record) in &draws {
+        let (samples, noise) =
+            (heard(&preparer, &record.audio[0]), heard(&preparer, &Blob::file(dir.path().join("0.wav"))));
+        let streams = Streams { seed: 1, key: draw.draw | (draw.share as u64) << 48 };
+        let mut mixed = samples.clone();
+        preparer.disturb(&mut mixed, &streams).unwrap();
+        let power = |samples: &[f32]| samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+        let added: Vec<f32> = mixed.iter().zip(&samples).map(|(a, b)| a - b).collect();
+        let ratio = 10.0 * (power(&samples) / power(&added)).log10();
+        assert!((ratio - 6.0).abs() < 0.1, "{ratio}");
+        // What is added is the noise, at one loudness, from somewhere on and over again.
+        let gain = power(&added).sqrt()
+            / power(&noise.iter().cycle().take(added.len()).copied().collect::<Vec<_>>()).sqrt();
+        let same = |start: &usize| {
+            let round = noise.iter().cycle().skip(*start).zip(&added);
+            round.take(50).all(|(n, a)| (f64::from(*n) * gain - f64::from(*a)).abs() < 0.02)
+        };
+        assert!((0..noise.len()).any(|start| same(&start)), "{}", record.id);
+        for _ in 0..2 {
+            assert!(preparer.prepare(draw, record).unwrap().mel == Some(mel_of(&preparer, &mixed)));
+        }
+    }
+    // A noise that cannot be read is named.
+    fs::write(&noises, "{\"id\":\"n\",\"audio\":\"broken.wav\"}\n").unwrap();
+    fs::write(dir.path().join("broken.wav"), "no audio").unwrap();
+    let (preparer, draws) = place(dir.path(), &augment(""));
+    let said = preparer.prepare(&draws[0].0, &draws[0].1).unwrap_err().to_string();
+    assert!(said.contains("broken.wav"), "{said}");
+    fs::write(&noises, "{\"id\":\"t\",\"text\":\"no audio\"}\n").unwrap();
+    let recipe = std::panic::catch_unwind(|| place(dir.path(), &augment("")));
+    assert!(recipe.is_err(), "a source without recordings");
+}
+
+#[test]
+fn tokens_are_left_out_for_the_tower_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plain, _) = place(dir.path(), "");
+    let (preparer, draws) = place(dir.path(), "[augment.text]\ndrop = 1.0\n");
+    for (draw, record) in &draws {
+        let (whole, sample) = (plain.prepare(draw, record).unwrap(), preparer.prepare(draw, record).unwrap());
+        assert!(sample.ids == whole.ids && whole.read() == whole.ids.as_deref());
+        // One word, and the end.
+        let (read, all) = (sample.read().unwrap(), sample.ids.as_deref().unwrap());
+        assert!(
+            read.len() == 2 && read[1] == 1 && all.len() > 2 && all.contains(&read[0]),
+            "{read:?} {all:?}"
+        );
+    }
+}
+
+#[test]
+fn hidden_patches_are_the_towers_zero() {
+    let dir = tempfile::tempdir().unwrap();
+    let (preparer, draws) = place(dir.path(), "[augment.image]\npatch_mask = { share = 1.0, size = 4 }\n");
+    let mean = preparer.seen.image().unwrap().mean.map(|m| (m * 255.0).round() as u8);
+    for (draw, record) in &draws {
+        let sample = preparer.prepare(draw, record).unwrap();
+        // Three of the four patches of the eight by eight.
+        assert!(sample.squares[0].pixels().filter(|p| p.0 == mean).count() >= 48);
     }
 }
 

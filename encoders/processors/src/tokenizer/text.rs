@@ -10,6 +10,7 @@ use super::rules::TextRules;
 use super::{files, lengths, simple};
 use crate::prompts::{Prompt, Prompts};
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 use std::path::Path;
 use tokenizers::Tokenizer;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
@@ -167,6 +168,18 @@ impl TextProcessor {
         Ok(tokens)
     }
 
+    /// Ids that are no words: the tokenizer's special tokens, and what it puts around every text.
+    pub fn special_ids(&self) -> BTreeSet<i64> {
+        let added = self.tokenizer.get_added_tokens_decoder().into_iter();
+        let special = added.filter(|(_, token)| token.special).map(|(id, _)| i64::from(id));
+        special.chain(self.ids("").unwrap_or_default()).collect()
+    }
+
+    /// The id that stands for a hidden word; `None`: the tokenizer has none.
+    pub fn mask_id(&self) -> Option<i64> {
+        ["[MASK]", "<mask>"].iter().find_map(|token| self.tokenizer.token_to_id(token)).map(i64::from)
+    }
+
     /// What happens to a text besides its tokenizer.
     pub fn rules(&self) -> TextRules {
         self.rules
@@ -312,6 +325,19 @@ mod tests {
         }
         assert_eq!(p.encode("A Red Bus").unwrap(), p.encode("a red bus").unwrap());
         assert_ne!(p.encode("赤いバス").unwrap(), p.encode("赤い").unwrap());
+    }
+
+    #[test]
+    fn special_tokens_are_told_from_words() {
+        let p = processor(8);
+        assert_eq!(p.special_ids(), BTreeSet::from([0, 1]));
+        assert_eq!(p.mask_id(), None);
+        let clip = TextProcessor::open_clip(77, TextProcessor::CLIP_TOKENS, TextRules::default()).unwrap();
+        assert_eq!(clip.special_ids(), BTreeSet::from([49406, 49407]));
+        let mut masked = p.tokenizer().clone();
+        masked.add_special_tokens(&[tokenizers::AddedToken::from("[MASK]", true)]);
+        let masked = TextProcessor::new(masked, 8, 400).unwrap();
+        assert!(masked.mask_id().is_some_and(|id| masked.special_ids().contains(&id)));
     }
 
     #[test]
