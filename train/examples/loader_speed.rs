@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seen = processor.clone();
     let mut loader = Loader::start(sampler, options, move |_, record| {
         let blob = record.image.as_ref().ok_or_else(|| format!("{}: no image", record.id))?;
-        let image = timed(Stage::Decode, || decode::image(blob, &image_options)).map_err(|e| e.to_string())?;
+        let image =
+            timed(Stage::Decode, || decode::image(blob, &image_options)).map_err(|e| e.to_string())?;
         Ok::<_, String>(timed(Stage::Augment, || seen.prepare(&image)))
     })?;
     let (mut images, mut first) = (0, None);

@@ -202,6 +202,7 @@ fn columns_that_are_missing_or_of_another_kind_are_told() {
         paths: vec![fixture("images.parquet"), fixture("none.parquet")],
         columns: text("caption"),
         kind: Some(SourceKind::Parquet),
+        ..SourceConfig::default()
     };
     let said = open(&both).unwrap_err().to_string();
     assert!(said.contains(r#"none.parquet: expected the column "caption""#), "{said}");
