@@ -48,7 +48,7 @@ fn report(found: &Inspection) -> String {
     if found.at_most {
         text += "note: more labels or files than are remembered; there are at most so many\n";
     }
-    let mut row = |name: &str, value: String| text += &format!("{name:<12}{value}\n");
+    let mut row = |name: &str, value: String| text += &format!("{name:<14}{value}\n");
     row("languages", format!("({}): {}", found.languages.len(), frequent(&found.languages)));
     row("modalities", frequent(&found.modalities));
     if found.labels.records > 0 {
