@@ -7,7 +7,7 @@ use unisono_datasets::{Columns, SourceConfig, SourceKind};
 /// A source of records.
 #[derive(Args, Debug, Default)]
 pub(crate) struct SourceArgs {
-    /// A source of records, whose texts and media are used: a manifest (JSON Lines), or MSR-VTT's own files
+    /// A source of records, whose texts and media are used: a manifest (JSON Lines), tar shards, Parquet, an Arrow folder, a table, a folder of files with captions, or MSR-VTT's own files; several paths of one kind are one source
     #[arg(long, visible_alias = "manifest", value_name = "PATH")]
     pub(crate) data: Vec<std::path::PathBuf>,
     /// What kind of source it is [default: seen from the path]

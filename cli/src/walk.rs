@@ -104,7 +104,7 @@ fn options_alone_and_in_pairs_are_taken_or_refused_as_known() {
 
 /// The parser's own checks: names that clash, conflicts with options that do not exist.
 #[test]
-fn the_command_line_is_audio() {
+fn the_command_line_is_sound() {
     Cli::command().debug_assert();
 }
 

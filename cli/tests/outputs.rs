@@ -228,7 +228,9 @@ fn a_full_disk_leaves_no_half_file_and_keeps_the_work() {
         assert!(code == 0 && said.contains("resumed: 1500 are done"), "{said}");
         assert!(stdout.contains("1500 embeddings"), "{stdout}");
         fs::remove_file(&out).unwrap();
-        fs::remove_file(dir.path().join(format!("v.{ending}.jsonl"))).unwrap();
+        for beside in ["jsonl", "model.json"] {
+            fs::remove_file(dir.path().join(format!("v.{ending}.{beside}"))).unwrap();
+        }
         assert!(!names(dir.path()).iter().any(|n| n.starts_with("v.")));
     }
 }

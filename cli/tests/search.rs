@@ -32,7 +32,7 @@ fn place() -> &'static Place {
         for part in [
             "24 items (12 text, 6 image, 6 audio) of width 12",
             "self-check: 24 items",
-            "6 items that the manifest repeats",
+            "6 items that the source repeats",
             "text → image",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR_OR_ID")]
     model: Option<PathBuf>,
     /// With --model: least cosine of vectors of duplicates [default: 0.97]
-    #[arg(long, value_name = "COSINE", requires = "model", value_parser = cosine)]
+    #[arg(long, value_name = "COSINE", requires = "model", value_parser = cosine, allow_negative_numbers = true)]
     cosine: Option<f32>,
     /// Images are alike whose thumbnails differ by less (root mean square, 0 to 255) [default: 8]
     #[arg(long, value_name = "N", value_parser = difference)]

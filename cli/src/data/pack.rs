@@ -18,7 +18,7 @@ use unisono_media::limits;
 /// OUT itself is a source. An interrupted command goes on after its last whole shard.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A manifest, tar shards ({00..99}, * and ? stand for several), or a folder of shards
+    /// A source of records of any kind ({00..99}, * and ? stand for several paths)
     #[arg(value_name = "SRC", required = true)]
     source: Vec<PathBuf>,
     /// Folder for the shards

@@ -11,7 +11,7 @@ pub(crate) struct Args {
     /// A model directory, or the directory of a run (its best checkpoint).
     #[arg(long, value_name = "DIR")]
     pub(super) model: PathBuf,
-    /// A source of records: a manifest, or MSR-VTT's own JSON or CSV file with the videos beside it.
+    /// A source of records: a manifest, tar shards, Parquet, a table, a folder, or MSR-VTT's own JSON or CSV file with the videos beside it.
     #[arg(long, required = true, value_name = "PATH")]
     pub(super) data: Vec<PathBuf>,
     /// What kind of source it is [default: seen from the path].

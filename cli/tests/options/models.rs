@@ -158,6 +158,8 @@ pub const COMMANDS: &[Command] = &[
             option("--model", "", "--model model2", Differs),
             option("--data", "", "--data things/manifest.jsonl --split train", Differs),
             option("--split", "", "--split train", Differs),
+            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
+            option("--columns", "", "--columns text=title", Ends(1, "has fixed keys")),
             option("--from", "--to text", "--from image", Differs),
             option("--to", "--from text", "--to image", Differs),
             option(

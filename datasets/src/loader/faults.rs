@@ -1,6 +1,6 @@
 //! Records that could not be used: named, counted by their causes, and not too many of them.
 
-use super::Skip;
+use super::skip::Skip;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -5,9 +5,13 @@
 
 mod clock;
 mod faults;
+mod skip;
+mod stats;
 
 pub use clock::{Stage, timed};
 pub use faults::{Allowed, Fault};
+pub use skip::Skip;
+pub use stats::LoaderStats;
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +24,6 @@ use std::time::{Duration, Instant};
 use crate::sampler::{Draw, Sampler};
 use crate::{Error, Record, Result};
 use faults::{Fail, Faults, Met};
-use serde::Serialize;
 use unisono_media::one_line;
 
 /// How a [`Loader`] runs.
@@ -64,34 +67,6 @@ impl<T> Batch<T> {
             .filter_map(|(item, padding)| (!padding).then_some(item))
             .collect()
     }
-}
-
-/// A record or an input left out because it could not be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skip {
-    /// The record's or item's id, or the path.
-    pub id: String,
-    /// What was wrong, in one line.
-    pub reason: String,
-}
-
-/// Where the time went so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LoaderStats {
-    /// Time the consumer waited for batches.
-    pub wait: Duration,
-    /// Time workers spent preparing samples, summed over workers.
-    pub work: Duration,
-    /// Batches delivered.
-    pub batches: u64,
-    /// Samples delivered.
-    pub samples: u64,
-    /// Samples left out, repetitions included.
-    pub skipped: u64,
-    /// Of the work, that of each [`Stage`].
-    pub stages: [Duration; 3],
-    /// Batches that were ready when one was asked for, summed over all that were.
-    pub ready: u64,
 }
 
 /// Prepares batches on worker threads and hands them out in order. Dropping it stops the workers (each after the sample in
