@@ -193,7 +193,7 @@ fn a_run_stands_for_its_best_model_and_eval_prints_documented_json() {
     assert_eq!(rows.len(), 6);
     for row in rows {
         let (p, m) = (&row["protocol"], &row["metrics"]);
-        for key in ["name", "manifest", "split", "from", "to", "captions"] {
+        for key in ["name", "source", "split", "from", "to", "captions"] {
             assert!(p[key].is_string(), "{key}: {p}");
         }
         for key in ["queries", "left_out", "gallery", "relevant", "chance_r1", "chance_r5", "chance_r10"] {

@@ -17,30 +17,40 @@ enum Of<'a> {
     Row { file: &'a Path, row: u64, column: &'a str, name: &'a Path },
 }
 
-/// What stands in a line of what is no file by itself.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Within {
-    Part(Part),
-    Row(InTable),
-}
-
+/// What stands in a line of what is no file by itself. One form for both: of several the message would be that none fits, whatever is wrong.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Part {
+struct Within {
     file: PathBuf,
-    offset: u64,
-    length: u64,
     name: PathBuf,
+    #[serde(default)]
+    offset: Option<u64>,
+    #[serde(default)]
+    length: Option<u64>,
+    #[serde(default)]
+    row: Option<u64>,
+    #[serde(default)]
+    column: Option<Box<str>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InTable {
-    file: PathBuf,
-    row: u64,
-    column: Box<str>,
-    name: PathBuf,
+impl Within {
+    fn place<E: de::Error>(self) -> Result<Place, E> {
+        let Self { file, name: _, offset, length, row, column } = self;
+        let missing = |field| move || E::missing_field(field);
+        match (offset.or(length), row.is_some() || column.is_some()) {
+            (Some(_), true) => Err(E::custom("expected a part of a file or a row of a table, found both")),
+            (None, true) => Ok(Place::Row(Row {
+                rows: Arc::new(Closed(file)),
+                row: row.ok_or_else(missing("row"))?,
+                column: column.ok_or_else(missing("column"))?,
+            })),
+            (_, false) => Ok(Place::Part {
+                file,
+                offset: offset.ok_or_else(missing("offset"))?,
+                length: length.ok_or_else(missing("length"))?,
+            }),
+        }
+    }
 }
 
 impl Serialize for Blob {
@@ -86,13 +96,8 @@ impl<'de> Visitor<'de> for Written {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Blob, A::Error> {
-        Ok(match Within::deserialize(MapAccessDeserializer::new(map))? {
-            Within::Part(Part { file, offset, length, name }) => {
-                Blob::new(name, Place::Part { file, offset, length })
-            }
-            Within::Row(InTable { file, row, column, name }) => {
-                Blob::new(name, Place::Row(Row { rows: Arc::new(Closed(file)), row, column }))
-            }
-        })
+        let within = Within::deserialize(MapAccessDeserializer::new(map))?;
+        let name = within.name.clone();
+        Ok(Blob::new(name, within.place()?))
     }
 }
