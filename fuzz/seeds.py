@@ -150,3 +150,11 @@ first, none = {"done": 1, **one, "bytes": 3, "rows": total(bytes(3))}, {"done": 
 keep("ledger", "lines", b"\1" + lines(first, none, {"done": 3, **one, "bytes": 2**64 - 1, "rows": ""}))
 keep("ledger", "transcripts", b"\0" + lines({"file": "../a.txt", "id": "a", "source": "", "work": "", "sum": ""}))
 keep("ledger", "torn", b'\0{"unisono":"embed","version":2,"wo')
+
+keep("table", "whole", b'id,image,caption\r\na,a.png,"one, ""two""\nlines"\r\nb,b.png,three\r\n')
+keep("table", "open", b'image,caption\na.png,"no end\nb.png,x\n')
+keep("table", "behind", b'image,caption\na.png,"x"y\nb.png\n,,\n')
+keep("table", "tabs", b'\tcaption\tfile_name\n0\t["x", "y"]\ta.mp4\n1\t"\tb\n')
+keep("table", "joined", b'image,caption\na.png,x\na.png,y\nb.png,z\na.png,w\n')
+keep("table", "address", b'filepath,title\nhttps://x.example/a.png,far\n../b.png,near\n')
+keep("table", "wide", b"," * 20000 + b"\n")

@@ -158,7 +158,8 @@ impl Inputs {
         let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Error::io(path, "resolve"));
         let from_anywhere = |source: &SourceConfig| -> Result<SourceConfig> {
             let paths = source.paths.iter().map(absolute).collect::<Result<_>>()?;
-            Ok(SourceConfig { paths, ..source.clone() })
+            let media = source.media.as_ref().map(absolute).transpose()?;
+            Ok(SourceConfig { paths, media, ..source.clone() })
         };
         Ok(Self {
             source: self.source.as_ref().map(from_anywhere).transpose()?,

@@ -1,22 +1,13 @@
 //! From a folder's files to its records: which files are of one record, of what split and class.
 
-use super::source::{Folder, Item, Kind};
-use super::split_of;
+use super::source::{Class, Folder, Item, Kind};
+use super::split::split_of;
 use crate::fields::Fields;
 use crate::open::Columns;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-
-/// What a folder's name means.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Class {
-    /// Its records' label.
-    pub label: String,
-    /// Their captions.
-    pub text: Vec<String>,
-}
 
 /// What the folders that a file lies in say of it.
 pub(crate) struct Layout {

@@ -2,7 +2,7 @@
 //! `audiofolder` have them (<https://huggingface.co/docs/datasets/image_dataset>), one for all or one a split.
 
 use super::joined::Joined;
-use super::split_of;
+use super::split::split_of;
 use crate::fields::{Fields, Role};
 use crate::lines::{Form, Lined};
 use crate::manifest::line;

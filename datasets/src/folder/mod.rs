@@ -14,6 +14,7 @@ mod joined;
 mod listing;
 mod metadata;
 mod source;
+mod split;
 
 pub(crate) use build::Layout;
 pub(crate) use listing::list;
@@ -21,16 +22,6 @@ pub(crate) use listing::list;
 use crate::{Result, Source, SourceConfig};
 use std::path::Path;
 use std::sync::Arc;
-
-/// Folders' names that are splits.
-const SPLITS: [&str; 9] =
-    ["train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"];
-
-/// The split that a file's first folder is.
-pub(crate) fn split_of(file: &str) -> Option<&str> {
-    let (first, _) = file.split_once('/')?;
-    SPLITS.iter().any(|s| first.eq_ignore_ascii_case(s)).then_some(first)
-}
 
 /// Opens a folder.
 ///

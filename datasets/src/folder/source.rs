@@ -1,6 +1,5 @@
 //! A folder's records.
 
-use super::build::Class;
 use crate::fields::{Fields, Role, by_ending};
 use crate::manifest::line;
 use crate::source::{self, Key, Source};
@@ -9,6 +8,15 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use unisono_files::Budget;
+
+/// What a folder's name means.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Class {
+    /// Its records' label.
+    pub label: String,
+    /// Their captions.
+    pub text: Vec<String>,
+}
 
 /// What a file is, by its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
