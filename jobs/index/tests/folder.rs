@@ -224,7 +224,7 @@ fn lines_that_are_no_items_are_told_by_their_number_whatever_the_sums_say() {
             r#"{"id": "a", "modality": "image", "path": 7}"#,
             "line 2: invalid type: integer `7`, expected a path",
         ),
-        (r#"{"id": "a", "modality": "image", "path": {"file": "a"}}"#, "line 2: missing field `offset`"),
+        (r#"{"id": "a", "modality": "image", "path": {"file": "a"}}"#, "line 2: missing field `name`"),
         ("", "line 2: EOF"),
         (r#"{"id": "a", "modality": "image"}"#, "modalities are not those of index.json"),
     ] {
