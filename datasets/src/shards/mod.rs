@@ -4,7 +4,7 @@
 //! shard-00000.tar:  000.jpg  000.txt  000.json  |  001.jpg  001.txt  …
 //! ```
 //!
-//! Endings say what a member is ([`fields`]); JSON holds fields as a manifest's line does. Each shard is gone through once, for an index beside
+//! Endings say what a member is (`fields`); JSON holds fields as a manifest's line does. Each shard is gone through once, for an index beside
 //! it (`.shard-00000.tar.index`; in the cache where that folder cannot be written), tied to its length and time. From then on records are
 //! read by position: opening costs a few small reads a shard, media are parts of the tar file, and no record is in memory.
 //!
