@@ -76,4 +76,5 @@ def main():
             print(f"| {name} | {a:.0f} | {b:.0f} | {b / a:.2f} |")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,12 +10,13 @@ it, in whole windows and in cut ones. Prints each text that differs, by how many
 import argparse
 import json
 import os
-import re
 import resource
 import subprocess
 import sys
 import wave
 from pathlib import Path
+
+from spoken import apart, words
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("program", type=Path)
@@ -83,21 +84,6 @@ def unisono(files, window):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {f["id"]: f["text"] for f in json.loads(done.stdout)["files"]}, seconds
-
-
-def words(text):
-    return re.sub(r"[^\w' ]", " ", text.lower()).split()
-
-
-def apart(a, b):
-    """Edit distance of words."""
-    a, b = words(a), words(b)
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
 
 
 def compare(name, found, wanted, files):

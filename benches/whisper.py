@@ -12,7 +12,6 @@ search, and the share of words in which each differs from faster-whisper in fp32
 import argparse
 import array
 import os
-import re
 import tempfile
 import wave
 from pathlib import Path
@@ -33,6 +32,7 @@ os.environ["OMP_NUM_THREADS"] = str(args.threads)
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 import side_by_side as by
+from spoken import apart, words
 
 RATE = 16000
 
@@ -81,21 +81,6 @@ def speech(where):
     return len(whole) / RATE
 
 
-def words(text):
-    return re.sub(r"[^\w' ]", " ", text.lower()).split()
-
-
-def apart(a, b):
-    """Edit distance of words over the length of the second."""
-    a, b = words(a), words(b)
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1] / max(1, len(b))
-
-
 with tempfile.TemporaryDirectory() as tmp:
     tmp = Path(tmp)
     length = speech(tmp)
@@ -140,6 +125,6 @@ with tempfile.TemporaryDirectory() as tmp:
                     groups[label] = [p for p in contestants if p.startswith("faster") and any(p.endswith(k) for k in kind)]
             medians = by.rounds(contestants, args.rounds)
             want = found["faster-whisper float32"]
-            differ = {n: f"{100 * apart(text, want):.1f} %" for n, text in found.items()}
+            differ = {n: f"{100 * apart(text, want) / max(1, len(words(want))):.1f} %" for n, text in found.items()}
             title = f"{name}, {'greedy' if beams == 1 else f'{beams} beams'}, {length / 60:.1f} minutes of speech, medians of {args.rounds} rounds"
             by.table(title, medians, length, "times as fast as speech", groups, ("words unlike faster-whisper fp32", differ))

@@ -3,7 +3,6 @@
 mod args;
 mod check;
 
-use crate::source::config;
 use crate::{error::Error, out, style};
 use args::Args;
 use serde::Serialize;
@@ -46,7 +45,7 @@ struct Row<'a> {
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
     let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref() };
-    let source = config(args.data.clone(), args.data_type, &args.columns)?;
+    let source = args.layout.of(&args.data)?;
     let mut unread = Vec::new();
     let manifest = Manifest::of(&*unisono_datasets::open(&source)?, &mut unread);
     check::manifest(args, &manifest)?;

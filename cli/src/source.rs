@@ -27,7 +27,7 @@ impl SourceArgs {
         if self.data.is_empty() {
             return Ok(None);
         }
-        Ok(Some(config(self.data.clone(), self.data_type, &self.columns)?))
+        config(&self.data, self.data_type, &self.columns).map(Some)
     }
 }
 
@@ -37,6 +37,19 @@ pub(crate) struct PathArgs {
     /// The source: a manifest (JSON Lines), or whatever else records are kept in; several paths of one kind are one source
     #[arg(value_name = "SRC", required = true)]
     pub(crate) paths: Vec<std::path::PathBuf>,
+    #[command(flatten)]
+    layout: LayoutArgs,
+}
+
+impl PathArgs {
+    pub(crate) fn get(&self) -> Result<SourceConfig, Error> {
+        self.layout.of(&self.paths)
+    }
+}
+
+/// How a source is laid out, for commands that always have one.
+#[derive(Args, Debug)]
+pub(crate) struct LayoutArgs {
     /// What kind of source it is [default: seen from the path]
     #[arg(long, value_name = "TYPE")]
     data_type: Option<SourceKind>,
@@ -45,15 +58,16 @@ pub(crate) struct PathArgs {
     columns: Vec<String>,
 }
 
-impl PathArgs {
-    pub(crate) fn get(&self) -> Result<SourceConfig, Error> {
-        config(self.paths.clone(), self.data_type, &self.columns)
+impl LayoutArgs {
+    /// What lies at these paths.
+    pub(crate) fn of(&self, paths: &[std::path::PathBuf]) -> Result<SourceConfig, Error> {
+        config(paths, self.data_type, &self.columns)
     }
 }
 
 /// A source as the options say it.
-pub(crate) fn config(
-    paths: Vec<std::path::PathBuf>,
+fn config(
+    paths: &[std::path::PathBuf],
     kind: Option<SourceKind>,
     columns: &[String],
 ) -> Result<SourceConfig, Error> {
@@ -61,5 +75,5 @@ pub(crate) fn config(
     for option in columns {
         named.set(option).map_err(|message| Error::Usage(format!("--columns {option}: {message}")))?;
     }
-    Ok(SourceConfig { paths, kind, columns: named, ..SourceConfig::default() })
+    Ok(SourceConfig { paths: paths.to_vec(), kind, columns: named, ..SourceConfig::default() })
 }

@@ -11,6 +11,7 @@
 mod arrow;
 pub mod augment;
 pub mod cache;
+mod causes;
 mod columnar;
 mod error;
 mod fields;
@@ -27,6 +28,7 @@ pub mod order;
 pub mod pack;
 mod parquet;
 mod plain;
+mod position;
 mod record;
 pub mod rng;
 pub mod sample;
@@ -39,6 +41,7 @@ mod tables;
 pub mod vectors;
 pub mod words;
 
+pub use causes::Causes;
 pub use error::{Error, Result};
 pub use loader::{Allowed, Batch, Fault, Loader, LoaderOptions, LoaderStats, Skip, Stage, timed};
 pub use manifest::Manifest;

@@ -11,7 +11,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use unisono_datasets::vectors::{Origin, origin_path};
 use unisono_encoders::{AudioWindow, Prompt};
 use unisono_files::{Pending, Sum};
@@ -126,9 +128,13 @@ pub fn embed_to(
     }
     // Where nothing could be taken up, it is done in one go.
     let long = listing.items.len() > ROUND || fs::symlink_metadata(&dir).is_ok();
-    // The sum over a model's weights takes a second for each gigabyte.
-    let identity = embedder.identity().transpose()?;
-    let work = match identity.as_ref().filter(|_| long) {
+    // The sum over a model's weights takes a second for each gigabyte: what is done in one go does not wait for it.
+    let mut summing = embedder.folder().map(|folder| {
+        let folder = folder.to_owned();
+        std::thread::spawn(move || crate::identity(&folder))
+    });
+    let identity = if long { summing.take().map(summed).transpose()? } else { None };
+    let work = match &identity {
         Some(identity) => {
             let settings = format!("{identity} {}", embedder.settings());
             SavedRows::open(
@@ -152,8 +158,14 @@ pub fn embed_to(
     let texts = items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();
     let (out, window) = (job.out.to_owned(), embedder.window());
+    let identity = summing.map(summed).transpose()?.or(identity);
     let made_by = identity.map(|identity| (identity, embedder.settings()));
     Ok(Stored { work: rows.0, out, format, dim, made_by, prompt, window, items, skipped, left_out })
+}
+
+/// What a thread has summed up.
+fn summed(summing: JoinHandle<Result<String>>) -> Result<String> {
+    summing.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The name of the rows beside an output.

@@ -51,6 +51,11 @@ impl Embedder {
         self.folder = Some(dir.as_ref().to_owned());
     }
 
+    /// The folder that it came from, where it came from one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// The [`identity`](crate::identity()) of its folder; none of a model that came from none.
     pub fn identity(&self) -> Option<Result<String>> {
         self.folder.as_deref().map(crate::identity)

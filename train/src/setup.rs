@@ -119,9 +119,12 @@ pub(crate) fn describe(sampler: &Sampler, steps: u64) -> Vec<String> {
     sampler.shares().iter().enumerate().map(note).collect()
 }
 
-/// The records that could not be used, a line for each source and cause; nothing where all could.
-pub(crate) fn faults(faults: &[Fault]) -> Vec<String> {
+/// The records that could not be used, a line for each source and cause; nothing where that was `told` before.
+pub(crate) fn faults(faults: Vec<Fault>, told: &mut Vec<Fault>) -> Vec<String> {
     const SHOWN: usize = 10;
+    if faults == *told {
+        return Vec::new();
+    }
     let line = |f: &Fault| format!("skipped {} of {} ({}): {}", f.count, f.source, f.stage, f.cause);
     let mut lines: Vec<String> = faults.iter().take(SHOWN).map(line).collect();
     if faults.len() > SHOWN {
@@ -131,6 +134,7 @@ pub(crate) fn faults(faults: &[Fault]) -> Vec<String> {
             faults.len() - SHOWN
         ));
     }
+    *told = faults;
     lines
 }
 

@@ -66,7 +66,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         Loader::start(sampler.clone(), loader, move |draw, record| preparer.prepare(draw, record))?;
     let mut tracker = Tracker::open(run, progress.step)?;
     unisono_files::write(&run.join("recipe.toml"), folder::MARK.to_owned() + &recipe.to_toml()?)?;
-    let (mut window, mut saved) = (Window::default(), progress.step);
+    let (mut window, mut saved, mut told) = (Window::default(), progress.step, Vec::new());
     clock.lap("start");
 
     // ==== loop ========================================================================================================
@@ -109,7 +109,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         }));
 
         if sampler.ends_an_epoch(progress.step - 1) {
-            setup::faults(&loader.faults()).into_iter().for_each(|note| tell(Event::Note(note)));
+            setup::faults(loader.faults(), &mut told).into_iter().for_each(|note| tell(Event::Note(note)));
         }
 
         // ---- evaluate
@@ -141,7 +141,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
     // ==== finish ======================================================================================================
     let progress = progress.after(&clock);
-    setup::faults(&loader.faults()).into_iter().for_each(|note| tell(Event::Note(note)));
+    setup::faults(loader.faults(), &mut told).into_iter().for_each(|note| tell(Event::Note(note)));
     let loaded = loader.stats();
     loaded
         .verdict(clock.busy() + loaded.wait.as_secs_f64(), workers)

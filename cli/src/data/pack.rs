@@ -2,14 +2,14 @@
 
 use crate::error::Error;
 use crate::progress::{Meter, Unit};
-use crate::source::config;
+use crate::source::LayoutArgs;
 use crate::{interrupt, out, style};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use unisono_datasets::pack::{Format, PackOptions, PackProgress, Packed, pack};
 use unisono_datasets::shards::KeyEnds;
-use unisono_datasets::{Part, Source, SourceConfig, SourceKind, open};
+use unisono_datasets::{Part, Source, SourceConfig, open};
 use unisono_media::limits;
 
 /// Pack data as shards that are read by position
@@ -42,12 +42,8 @@ pub(crate) struct Args {
     /// Print a JSON summary
     #[arg(long)]
     json: bool,
-    /// What kind of source it is [default: seen from the path]
-    #[arg(long, value_name = "TYPE", help_heading = "Source")]
-    data_type: Option<SourceKind>,
-    /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
-    #[arg(long, value_name = "FIELD=NAME", help_heading = "Source")]
-    columns: Vec<String>,
+    #[command(flatten, next_help_heading = "Source")]
+    layout: LayoutArgs,
     /// Where the key ends in names of tar shards' members: first-dot or last-dot [default: first-dot]
     #[arg(long, value_name = "WHERE", value_parser = key_ends, help_heading = "Source")]
     key_ends: Option<KeyEnds>,
@@ -65,12 +61,12 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let source = open(&SourceConfig {
         key_ends: args.key_ends.unwrap_or_default(),
         max_unpacked: args.max_unpacked,
-        ..config(args.source.clone(), args.data_type, &args.columns)?
+        ..args.layout.of(&args.source)?
     })?;
     source.notes().iter().for_each(|note| out::note(&format!("note: {note}")));
     let part = match &args.split {
         None => Part::all(source),
-        Some(split) => part_of(source, split)?,
+        Some(split) => part_of(&source, split)?,
     };
     let options = PackOptions {
         out: args.out.clone(),
@@ -103,14 +99,13 @@ fn key_ends(text: &str) -> Result<KeyEnds, String> {
     }
 }
 
-fn part_of(source: Arc<dyn Source>, split: &str) -> Result<Part, Error> {
-    let splits = source.splits();
-    let path = source.path().display().to_string();
-    let part = Part::of(source, |key| key.split.unwrap_or_default() == split)?;
+fn part_of(source: &Arc<dyn Source>, split: &str) -> Result<Part, Error> {
+    let part = Part::of(source.clone(), |key| key.split.unwrap_or_default() == split)?;
     if part.is_empty() {
-        let there: Vec<String> = splits.iter().map(|(name, n)| format!("{name:?} ({n})")).collect();
+        let there: Vec<String> = source.splits().iter().map(|(name, n)| format!("{name:?} ({n})")).collect();
         return Err(Error::Failed(format!(
-            "{path}: no record of split {split:?}; it has: {}",
+            "{}: no record of split {split:?}; it has: {}",
+            source.path().display(),
             there.join(", ")
         )));
     }

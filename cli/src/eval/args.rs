@@ -1,9 +1,9 @@
 //! What is measured, with which protocol.
 
 use crate::limits::LimitArgs;
+use crate::source::LayoutArgs;
 use crate::texts::TextArgs;
 use std::path::PathBuf;
-use unisono_datasets::SourceKind;
 use unisono_encoders::Modality;
 
 #[derive(clap::Args, Debug)]
@@ -14,12 +14,8 @@ pub(crate) struct Args {
     /// A source of records: a manifest, tar shards, Parquet, a table, a folder, or MSR-VTT's own JSON or CSV file with the videos beside it.
     #[arg(long, required = true, value_name = "PATH")]
     pub(super) data: Vec<PathBuf>,
-    /// What kind of source it is [default: seen from the path].
-    #[arg(long, value_name = "TYPE")]
-    pub(super) data_type: Option<SourceKind>,
-    /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times.
-    #[arg(long, value_name = "FIELD=NAME")]
-    pub(super) columns: Vec<String>,
+    #[command(flatten)]
+    pub(super) layout: LayoutArgs,
     /// Its split.
     #[arg(long, default_value = "test")]
     pub(super) split: String,

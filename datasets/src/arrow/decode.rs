@@ -3,11 +3,10 @@
 use super::message::Batch;
 use super::schema::{Form, Step, Way};
 use crate::columnar::{Piece, Values};
-use crate::{Error, Result};
+use crate::{Error, Result, position};
 use parquet::data_type::ByteArray;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Most slots and bytes of a piece.
@@ -48,7 +47,7 @@ impl Buffers<'_> {
             return Err(self.bad(&format!("some rows of a column have {size} bytes, the most are {BYTES}")));
         }
         let mut bytes = vec![0; size as usize];
-        self.file.read_exact_at(&mut bytes, offset + range.start).map_err(Error::io(self.path, "read"))?;
+        position::read(self.file, &mut bytes, offset + range.start).map_err(Error::io(self.path, "read"))?;
         Ok(bytes)
     }
 

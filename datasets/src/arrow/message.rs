@@ -2,9 +2,8 @@
 
 use super::flat::Flat;
 use super::schema::Schema;
-use crate::{Error, Result};
+use crate::{Error, Result, position};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use unisono_files::Sum;
 
@@ -45,7 +44,7 @@ impl Reader<'_> {
     }
 
     fn read(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
-        self.file.read_exact_at(bytes, at).map_err(Error::io(self.path, "read"))
+        position::read(self.file, bytes, at).map_err(Error::io(self.path, "read"))
     }
 
     /// The next message's head and where its body begins; `None` at the end.

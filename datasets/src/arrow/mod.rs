@@ -9,12 +9,11 @@ mod flat;
 mod message;
 mod schema;
 
-use crate::columnar::{Cut, Leaf, Nulls, Piece, Store, Where};
+use crate::columnar::{Cut, Leaf, Nulls, Piece, Store, Where, again};
 use crate::{Error, Result};
 use decode::Buffers;
 use message::{Batch, Messages};
 use schema::Schema;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Rows of a piece; of a column of bytes there are fewer, since each may be an image.
@@ -42,16 +41,6 @@ impl ArrowFile {
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
         let Messages { schema, batches, groups, sum } = message::scan(path, &file, length)?;
         Ok(Self { path: path.to_owned(), length, schema, batches, groups, sum })
-    }
-
-    fn file(&self) -> Result<File> {
-        let file = unisono_files::open(&self.path)?;
-        let length = file.metadata().map_err(Error::io(&self.path, "read"))?.len();
-        if length != self.length {
-            let message = format!("had {} bytes when it was opened, has {length} now", self.length);
-            return Err(Error::archive(&self.path, message));
-        }
-        Ok(file)
     }
 }
 
@@ -117,7 +106,8 @@ impl Store for ArrowFile {
 
     fn piece(&self, leaf: usize, group: usize, cut: &Cut, number: usize) -> Result<Piece> {
         let rows = u64::from(cut.first[number])..u64::from(cut.first[number + 1]);
-        let buffers = Buffers { path: &self.path, file: &self.file()?, batch: &self.batches[group] };
+        let buffers =
+            Buffers { path: &self.path, file: &again(&self.path, self.length)?, batch: &self.batches[group] };
         buffers.piece(&self.schema.ways[leaf], self.schema.leaves[leaf].full, rows)
     }
 
@@ -125,7 +115,8 @@ impl Store for ArrowFile {
         if self.schema.leaves[leaf].listed {
             return Ok(Where::Unknown);
         }
-        let buffers = Buffers { path: &self.path, file: &self.file()?, batch: &self.batches[group] };
+        let buffers =
+            Buffers { path: &self.path, file: &again(&self.path, self.length)?, batch: &self.batches[group] };
         let place = buffers.place(&self.schema.ways[leaf], row.into())?;
         Ok(place.map_or(Where::Nowhere, |(offset, length)| Where::At(offset, length)))
     }

@@ -8,5 +8,5 @@ mod table;
 
 pub(crate) use leaf::{Kind, Leaf};
 pub(crate) use piece::{Piece, Slot, Value, Values};
-pub(crate) use store::{Cut, Nulls, Place, Store, Where};
+pub(crate) use store::{Cut, Nulls, Place, Store, Where, again};
 pub(crate) use table::{Kept, Table};

@@ -1,9 +1,23 @@
 //! A file that holds a table by columns.
 
 use super::{Leaf, Piece};
-use crate::Result;
+use crate::{Error, Result};
 use std::fmt::Debug;
+use std::fs::File;
 use std::path::Path;
+
+/// Opens a table's file again, which had so many bytes. It is opened anew for each piece: thousands of files are not held open.
+///
+/// # Errors
+/// It is gone, or has another length now.
+pub(crate) fn again(path: &Path, had: u64) -> Result<File> {
+    let file = unisono_files::open(path)?;
+    let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+    match length == had {
+        true => Ok(file),
+        false => Err(Error::archive(path, format!("had {had} bytes when it was opened, has {length} now"))),
+    }
+}
 
 /// A file that holds a table by columns, in groups of rows; its numbers were looked at when it was opened.
 pub(crate) trait Store: Debug + Send + Sync {

@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::form::Form;
 use super::stored::{self, Foot, Of};
 use crate::source::Key;
-use crate::{Error, Result, plain};
+use crate::{Error, Result, plain, position};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
@@ -173,7 +173,7 @@ fn checked(
     let id = |n| -> Result<(String, u64)> {
         let entry = entry(n)?;
         let mut bytes = vec![0; entry.length as usize];
-        stored::read_at(file, path, entry.offset, &mut bytes)?;
+        position::read(file, &mut bytes, entry.offset).map_err(Error::io(path, "read"))?;
         let record = form.record(&bytes, entry.line).ok().flatten();
         Ok((record.map(|r| r.id).unwrap_or_default(), entry.line))
     };

@@ -2,9 +2,9 @@
 
 use super::form::Form;
 use super::index::Index;
-use super::{LARGE, LONGEST, stored};
+use super::{LARGE, LONGEST};
 use crate::source::{self, Key, Source};
-use crate::{Error, Record, Result};
+use crate::{Error, Record, Result, position};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl<F: Form> Source for Lined<F> {
             return Err(bad(format!("its index gives the line {} bytes: delete the index", entry.length)));
         }
         let mut bytes = vec![0; entry.length as usize];
-        stored::read_at(&self.file, &self.path, entry.offset, &mut bytes)?;
+        position::read(&self.file, &mut bytes, entry.offset).map_err(Error::io(&self.path, "read"))?;
         let record = self.form.record(&bytes, entry.line).map_err(bad)?;
         record.map(Cow::Owned).ok_or_else(|| bad("expected a record, found nothing: delete the index".into()))
     }

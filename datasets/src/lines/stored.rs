@@ -1,7 +1,7 @@
 //! Entries in a file beside the text file, or in the cache where that folder cannot be written.
 
 use super::entry::{BYTES, Entry};
-use crate::{Error, Result};
+use crate::{Error, Result, position};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -77,26 +77,6 @@ pub(super) fn open(place: &Path, of: &Of) -> Option<(File, Foot)> {
 /// The index was cut since it was opened.
 pub(super) fn entries(file: &File, place: &Path, from: u64, count: usize) -> Result<Vec<Entry>> {
     let mut bytes = vec![0; count * BYTES];
-    read_at(file, place, from * BYTES as u64, &mut bytes)?;
+    position::read(file, &mut bytes, from * BYTES as u64).map_err(Error::io(place, "read"))?;
     Ok(bytes.as_chunks::<BYTES>().0.iter().map(Entry::from_bytes).collect())
-}
-
-/// Fills `bytes` from a place in a file, whatever other threads read meanwhile.
-///
-/// # Errors
-/// It ends before.
-#[cfg(unix)]
-pub(super) fn read_at(file: &File, path: &Path, offset: u64, bytes: &mut [u8]) -> Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset).map_err(Error::io(path, "read"))
-}
-
-/// Fills `bytes` from a place in a file. Elsewhere threads would share the cursor: each opens its own.
-///
-/// # Errors
-/// It ends before.
-#[cfg(not(unix))]
-pub(super) fn read_at(_: &File, path: &Path, offset: u64, bytes: &mut [u8]) -> Result<()> {
-    let mut file = unisono_files::open(path)?;
-    let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(bytes));
-    read.map_err(Error::io(path, "read"))
 }

@@ -286,6 +286,10 @@ impl<T> Shared<T> {
         let mut state = self.lock();
         while !state.stop {
             let Some((step, index, draws)) = state.take(self) else {
+                // A batch in which this rank has no place is ready as it is: nobody's sample will say so.
+                if state.ready() {
+                    self.done.notify_one();
+                }
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -301,7 +305,7 @@ impl<T> Shared<T> {
                 Err(panicked) => drop(state.failure.get_or_insert(panicked)),
             }
             // Only what the consumer waits for wakes it.
-            if state.failure.is_some() || state.pending.front().is_some_and(|p| p.left == 0) {
+            if state.failure.is_some() || state.ready() {
                 self.done.notify_one();
             }
         }
@@ -334,10 +338,10 @@ impl<T> Shared<T> {
 }
 
 impl<T> State<T> {
-    /// The oldest sample not handed out yet; samples a new batch when there is room for one.
+    /// The oldest sample not handed out yet; draws new batches when there is room for them.
     fn take(&mut self, shared: &Shared<T>) -> Option<(u64, usize, Arc<Vec<Draw>>)> {
         let open = |p: &Pending<T>| p.handed_out < p.draws.len();
-        if !self.pending.iter().any(open)
+        while !self.pending.iter().any(open)
             && self.pending.len() < shared.window
             && self.next_step < shared.end_step
         {
@@ -356,6 +360,11 @@ impl<T> State<T> {
         let pending = self.pending.iter_mut().find(|p| open(p))?;
         pending.handed_out += 1;
         Some((pending.step, pending.handed_out - 1, pending.draws.clone()))
+    }
+
+    /// Whether the batch that is waited for can be handed out.
+    fn ready(&self) -> bool {
+        self.pending.front().is_some_and(|p| p.left == 0)
     }
 
     fn put(&mut self, step: u64, index: usize, slot: Slot<T>) {

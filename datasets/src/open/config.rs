@@ -17,22 +17,30 @@ use unisono_media::limits;
 /// ```
 ///
 /// A path may have ranges (`{000..331}`), choices (`{train,val}`) and wildcards (`*`, `?`) in it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct SourceConfig {
     /// As they were written, relative to the working directory.
+    #[serde(rename = "path", with = "paths")]
     pub paths: Vec<PathBuf>,
     /// `None`: seen from the paths.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<SourceKind>,
     /// What the fields of a record are called there.
+    #[serde(default, skip_serializing_if = "Columns::is_default")]
     pub columns: Columns,
     /// The column of a table whose neighbours are one record where they are alike in it; without it a row is a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_by: Option<String>,
     /// The folder in which the media of a table or a named data set lie; without it they lie where they are published to lie beside its
     /// files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<PathBuf>,
     /// Where keys end in the names of tar shards' members.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub key_ends: KeyEnds,
     /// Most bytes that a compressed shard may become, instead of a multiple of what it has.
+    #[serde(default, deserialize_with = "limits::bytes_or_text", skip_serializing_if = "Option::is_none")]
     pub max_unpacked: Option<u64>,
 }
 
@@ -130,62 +138,43 @@ impl FromStr for SourceKind {
     }
 }
 
-/// As it is written in a recipe where a path does not say all.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    path: Paths,
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    kind: Option<SourceKind>,
-    #[serde(default, skip_serializing_if = "Columns::is_default")]
-    columns: Columns,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    group_by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    media: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    key_ends: KeyEnds,
-    #[serde(default, deserialize_with = "limits::bytes_or_text", skip_serializing_if = "Option::is_none")]
-    max_unpacked: Option<u64>,
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Paths {
-    One(PathBuf),
-    Several(Vec<PathBuf>),
-}
+/// One path is written by itself.
+mod paths {
+    use super::{Deserialize, Deserializer, PathBuf, Serialize, Serializer};
 
-impl From<Paths> for Vec<PathBuf> {
-    fn from(paths: Paths) -> Self {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Paths {
+        One(PathBuf),
+        Several(Vec<PathBuf>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
         match paths {
-            Paths::One(path) => vec![path],
-            Paths::Several(paths) => paths,
+            [path] => path.serialize(serializer),
+            paths => paths.serialize(serializer),
         }
     }
-}
 
-impl From<&[PathBuf]> for Paths {
-    fn from(paths: &[PathBuf]) -> Self {
-        match paths {
-            [path] => Self::One(path.clone()),
-            paths => Self::Several(paths.to_vec()),
-        }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(match Paths::deserialize(deserializer)? {
+            Paths::One(path) => vec![path],
+            Paths::Several(paths) => paths,
+        })
     }
 }
 
 impl Serialize for SourceConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if *self == (Self { paths: self.paths.clone(), ..Self::default() }) {
-            return Paths::from(self.paths.as_slice()).serialize(serializer);
+            return paths::serialize(&self.paths, serializer);
         }
-        let Self { paths, kind, columns, group_by, media, key_ends, max_unpacked } = self.clone();
-        let path = paths.as_slice().into();
-        Table { path, kind, columns, group_by, media, key_ends, max_unpacked }.serialize(serializer)
+        // What is derived: the table.
+        Self::serialize(self, serializer)
     }
 }
 
@@ -212,10 +201,7 @@ impl<'de> Deserialize<'de> for SourceConfig {
 
             // By hand: of an untagged enum the message would be that nothing fits, whatever is wrong in the table.
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<SourceConfig, A::Error> {
-                let Table { path, kind, columns, group_by, media, key_ends, max_unpacked } =
-                    Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                let paths = path.into();
-                Ok(SourceConfig { paths, kind, columns, group_by, media, key_ends, max_unpacked })
+                SourceConfig::deserialize(de::value::MapAccessDeserializer::new(map))
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -4,11 +4,10 @@ use super::schema;
 use super::thrift::{Compact, Fault, I32, LIST, STRUCT};
 use super::unpack::Codec;
 use crate::columnar::{Leaf, Nulls};
-use crate::{Error, Result};
+use crate::{Error, Result, position};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescPtr;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use unisono_files::{Budget, Sum};
@@ -64,7 +63,7 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Footer> {
     if length < 12 {
         return Err(bad(path, format!("expected a Parquet file, found {length} bytes: is it whole?")));
     }
-    file.read_exact_at(&mut tail, length - 8).map_err(Error::io(path, "read"))?;
+    position::read(file, &mut tail, length - 8).map_err(Error::io(path, "read"))?;
     let [a, b, c, d, magic @ ..] = tail;
     match &magic {
         b"PAR1" => {}
@@ -79,7 +78,7 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Footer> {
     BUDGET.of(path).bytes(size)?;
     let end = length - 8 - size;
     let mut bytes = vec![0; size as usize];
-    file.read_exact_at(&mut bytes, end).map_err(Error::io(path, "read"))?;
+    position::read(file, &mut bytes, end).map_err(Error::io(path, "read"))?;
     look(path, &bytes)?;
     let decode = || ParquetMetaDataReader::decode_metadata(&bytes);
     let said = catch_unwind(AssertUnwindSafe(decode));

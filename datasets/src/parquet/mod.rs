@@ -10,11 +10,10 @@ mod schema;
 mod thrift;
 mod unpack;
 
-use crate::columnar::{Cut, Leaf, Nulls, Piece, Store, Where};
-use crate::{Error, Result};
+use crate::columnar::{Cut, Leaf, Nulls, Piece, Store, Where, again};
+use crate::{Error, Result, position};
 use footer::{Chunk, Footer, Shape};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,8 +26,8 @@ pub(crate) fn is_parquet(path: &Path) -> bool {
     let magic = |file: &File| {
         let length = file.metadata().ok()?.len();
         let (mut first, mut last) = ([0; 4], [0; 4]);
-        file.read_exact_at(&mut first, 0).ok()?;
-        file.read_exact_at(&mut last, length.checked_sub(4)?).ok()?;
+        position::read(file, &mut first, 0).ok()?;
+        position::read(file, &mut last, length.checked_sub(4)?).ok()?;
         Some(first == *b"PAR1" && last == *b"PAR1")
     };
     ending.is_empty() && unisono_files::open(path).is_ok_and(|file| magic(&file) == Some(true))
@@ -77,17 +76,6 @@ impl ParquetFile {
         let column = self.kept.get(leaf).copied().flatten();
         let chunk = column.and_then(|c| self.chunks.get(group * self.width + c as usize));
         chunk.copied().ok_or_else(|| Error::archive(&self.path, "has no such column"))
-    }
-
-    /// Opened anew for each piece: thousands of files are not held open.
-    fn file(&self) -> Result<File> {
-        let file = unisono_files::open(&self.path)?;
-        let length = file.metadata().map_err(Error::io(&self.path, "read"))?.len();
-        if length != self.length {
-            let message = format!("had {} bytes when it was opened, has {length} now", self.length);
-            return Err(Error::archive(&self.path, message));
-        }
-        Ok(file)
     }
 }
 
@@ -149,13 +137,13 @@ impl Store for ParquetFile {
     fn cut(&self, leaf: usize, group: usize) -> Result<Cut> {
         let chunk = self.chunk(leaf, group)?;
         let rows = u32::try_from(self.groups[group + 1] - self.groups[group]).unwrap_or(u32::MAX);
-        page::cut(&self.path, &self.file()?, &chunk, rows, self.shape.leaves[leaf].listed)
+        page::cut(&self.path, &again(&self.path, self.length)?, &chunk, rows, self.shape.leaves[leaf].listed)
     }
 
     fn piece(&self, leaf: usize, group: usize, cut: &Cut, number: usize) -> Result<Piece> {
         let source = decode::Source {
             path: &self.path,
-            file: self.file()?,
+            file: again(&self.path, self.length)?,
             chunk: self.chunk(leaf, group)?,
             column: self.shape.schema.column(leaf),
             leaf: &self.shape.leaves[leaf],

@@ -3,11 +3,10 @@
 use super::footer::Chunk;
 use super::thrift::{Compact, FALSE, Fault, I32, STRUCT, TRUE};
 use crate::columnar::{Cut, Place};
-use crate::{Error, Result};
+use crate::{Error, Result, position};
 use parquet::basic::Encoding;
 use parquet::column::page::Page;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use unisono_files::Budget;
 
@@ -163,7 +162,7 @@ fn head(path: &Path, file: &File, at: u64, end: u64) -> Result<Head> {
             break;
         }
         bytes.resize(want, 0);
-        file.read_exact_at(&mut bytes, at).map_err(Error::io(path, "read"))?;
+        position::read(file, &mut bytes, at).map_err(Error::io(path, "read"))?;
         match Head::read(path, &bytes) {
             Err(Fault::Short) => {}
             Err(Fault::Bad(message)) => return Err(broken(&message)),
@@ -216,7 +215,7 @@ pub(super) fn cut(path: &Path, file: &File, chunk: &Chunk, rows: u32, listed: bo
 /// A page, unpacked.
 pub(super) fn page(path: &Path, file: &File, place: Place, chunk: &Chunk) -> Result<(Head, Page)> {
     let mut bytes = vec![0; place.length as usize];
-    file.read_exact_at(&mut bytes, place.offset).map_err(Error::io(path, "read"))?;
+    position::read(file, &mut bytes, place.offset).map_err(Error::io(path, "read"))?;
     let broken =
         |message: String| Error::archive(path, format!("at byte {}: {message}: it is damaged", place.offset));
     let head = match Head::read(path, &bytes) {

@@ -5,9 +5,8 @@
 //! ```
 
 use super::class::{self, Counted};
-use super::position;
 use super::row::Row;
-use crate::{Error, Result};
+use crate::{Error, Result, position};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufWriter, Write};

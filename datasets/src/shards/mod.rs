@@ -17,7 +17,6 @@ mod header;
 mod index;
 mod listed;
 mod names;
-mod position;
 mod row;
 mod sample;
 mod shard;

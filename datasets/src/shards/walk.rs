@@ -1,7 +1,7 @@
 //! The members of a tar file, one after another, without their data.
 
 use super::header::{BLOCK, Before, Kind, LONGEST, What, map_goes_on, sums_up};
-use super::position;
+use crate::position;
 use std::fs::File;
 use std::io;
 use tar::Header;

@@ -75,6 +75,18 @@ fn ranks_load_what_one_would() {
         let joined: Vec<_> = parts.iter().flat_map(|p| p[step].items.clone()).collect();
         assert_eq!(joined, batch.items);
     }
+    // Batches of two for three ranks: one of them has no place in any.
+    let of = |rank| {
+        let options = LoaderOptions { rank: (rank, 3), ..options(2, 9) };
+        all(Loader::start(sampler(50, 2), options, prepare).unwrap())
+    };
+    let parts: Vec<_> = (0..3).map(of).collect();
+    for (step, batch) in
+        all(Loader::start(sampler(50, 2), options(2, 9), prepare).unwrap()).iter().enumerate()
+    {
+        let joined: Vec<_> = parts.iter().flat_map(|p| p[step].items.clone()).collect();
+        assert_eq!(joined, batch.items);
+    }
     let wrong = LoaderOptions { rank: (3, 3), ..options(1, 1) };
     assert!(Loader::start(sampler(50, 8), wrong, prepare).is_err());
 }

@@ -1,30 +1,22 @@
 //! Problems: named up to a number, counted by their causes.
 
 use super::found::{Cause, Problem};
-use std::collections::BTreeMap;
+use unisono_datasets::Causes;
 
 /// Problems that are named.
 const NAMED: usize = 10_000;
-/// Causes that are told apart.
-const CAUSES: usize = 1000;
 
 #[derive(Default)]
 pub(super) struct Problems {
     pub(super) named: Vec<Problem>,
     pub(super) count: usize,
-    causes: BTreeMap<(&'static str, String), usize>,
+    causes: Causes<&'static str>,
 }
 
 impl Problems {
     pub(super) fn add(&mut self, problem: Problem) {
         self.count += 1;
-        let key = (problem.stage, cause(&problem.reason));
-        // A stranger's words may differ in each file.
-        let key = match self.causes.len() < CAUSES || self.causes.contains_key(&key) {
-            true => key,
-            false => (problem.stage, "other causes".into()),
-        };
-        *self.causes.entry(key).or_insert(0) += 1;
+        self.causes.add(problem.stage, &problem.reason);
         if self.named.len() < NAMED {
             self.named.push(problem);
         }
@@ -32,38 +24,9 @@ impl Problems {
 
     /// The most frequent first.
     pub(super) fn causes(&self) -> Vec<Cause> {
-        let of = |((stage, cause), count): (&(&'static str, String), &usize)| Cause {
-            stage,
-            cause: cause.clone(),
-            count: *count,
-        };
-        let mut causes: Vec<Cause> = self.causes.iter().map(of).collect();
-        causes.sort_by_key(|cause| std::cmp::Reverse(cause.count));
-        causes
+        let of = |(stage, cause, count)| Cause { stage, cause, count };
+        self.causes.table().into_iter().map(of).collect()
     }
-}
-
-/// A reason without its numbers and what is quoted, which are of one file only.
-fn cause(reason: &str) -> String {
-    const MOST: usize = 120;
-    let (mut cause, mut quoted) = (String::new(), false);
-    for c in reason.chars() {
-        match c {
-            '"' => {
-                quoted = !quoted;
-                cause.push_str(if quoted { "\"…" } else { "\"" });
-            }
-            _ if quoted => {}
-            c if c.is_ascii_digit() && cause.ends_with('#') => {}
-            c if c.is_ascii_digit() => cause.push('#'),
-            c => cause.push(c),
-        }
-        if cause.len() > MOST {
-            cause.push('…');
-            break;
-        }
-    }
-    cause
 }
 
 #[cfg(test)]
@@ -72,10 +35,6 @@ mod tests {
 
     #[test]
     fn causes_are_what_files_have_in_common() {
-        assert_eq!(
-            cause("cut off after 4711 bytes of \"a b.png\" or 3"),
-            "cut off after # bytes of \"…\" or #"
-        );
         let mut problems = Problems::default();
         for n in 0..5 {
             let (id, reason) = (n.to_string(), format!("cut off after {n} bytes"));

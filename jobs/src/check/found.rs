@@ -71,7 +71,7 @@ pub struct Cause {
     /// What was wrong, without what is of one file only.
     pub cause: String,
     /// Problems.
-    pub count: usize,
+    pub count: u64,
 }
 
 /// Duplicates of one kind.
