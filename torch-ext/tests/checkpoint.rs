@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
 use unisono_torch_ext::{Error, Result, autograd, checkpoint, generator};
 
-/// libtorch's generator is the whole process's: tests that draw take turns.
+/// libtorch's generator is the whole process's, and a part that is run again sets it back: tests take turns.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -48,6 +48,7 @@ fn gradients_of_inputs_and_parameters_are_those_of_one_run() {
 
 #[test]
 fn backward_into_leaves_and_frozen_inputs() {
+    let _turn = alone();
     let (x, w) = (leaf(&[2.0]), Tensor::from_slice(&[3f64]));
     let own = w.shallow_clone();
     let out: Tensor = checkpoint(&[&x], &[w.shallow_clone()], move |g| Ok::<_, Error>(&g[0] * &own)).unwrap();
@@ -58,6 +59,7 @@ fn backward_into_leaves_and_frozen_inputs() {
 
 #[test]
 fn a_part_without_gradients_is_called_once() {
+    let _turn = alone();
     let calls = Arc::new(AtomicUsize::new(0));
     let run = |x: &Tensor| {
         let calls = calls.clone();
@@ -82,6 +84,7 @@ fn a_part_without_gradients_is_called_once() {
 
 #[test]
 fn parts_within_parts() {
+    let _turn = alone();
     let run = |depth: u32| {
         let x = leaf(&[0.4, -1.2]);
         let inner = |x: &Tensor, checkpointed: bool| -> Result<Tensor> {
@@ -103,6 +106,7 @@ fn parts_within_parts() {
 
 #[test]
 fn a_retained_graph_can_be_gone_through_again_and_a_freed_one_not() {
+    let _turn = alone();
     let x = leaf(&[3.0]);
     let y = checkpoint(&[&x], &[], |g| Ok::<_, Error>(&g[0] * &g[0])).unwrap();
     let grad = |retain| autograd::grad(&[&y], &[None], &[&x], retain, false);
@@ -115,6 +119,7 @@ fn a_retained_graph_can_be_gone_through_again_and_a_freed_one_not() {
 
 #[test]
 fn second_derivatives_and_changed_parameters_are_refused() {
+    let _turn = alone();
     let x = leaf(&[3.0]);
     let y = checkpoint(&[&x], &[], |g| Ok::<_, Error>(&g[0] * &g[0])).unwrap();
     let e = autograd::grad(&[&y], &[None], &[&x], true, true).unwrap_err().to_string();
