@@ -1,68 +1,25 @@
 //! From a draw to a sample, on the loader's threads: what inference sees of a record, changed by the augmentation and by nothing else.
 
 use crate::features::{self, Features};
+use crate::given::Given;
 use crate::pick::{caption, hash};
 use crate::recipe::{AugmentConfig, DataConfig, Recipe};
+pub use crate::sample::Sample;
+pub(crate) use crate::sample::Seen;
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use unisono_datasets::augment::{AudioAugment, TextAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
 use unisono_datasets::{Draw, Part, Record, Stage, timed, words};
-use unisono_encoders::{Input, Modality, Model};
+use unisono_encoders::{Modality, Model};
 use unisono_media::MediaLimits;
 use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors, TextProcessor};
-
-/// What a worker makes of a draw.
-#[derive(Debug, Clone, Default)]
-pub struct Sample {
-    /// The record's id.
-    pub id: String,
-    pub(crate) label: u64,
-    pub(crate) text: Option<u64>,
-    pub(crate) ids: Option<Vec<i64>>,
-    /// What the text tower sees of them, where that is not all.
-    pub(crate) thinned: Option<Vec<i64>>,
-    /// An image, or frames of a video in their order.
-    pub(crate) squares: Vec<RgbImage>,
-    /// The squares are a video's.
-    pub(crate) video: bool,
-    /// The spectrogram `[T, M]` of the video's own audio, where the model listens to it.
-    pub(crate) track: Option<Vec<f32>>,
-    /// `[T, M]`.
-    pub(crate) mel: Option<Vec<f32>>,
-    /// Pooled vectors `[W]` of the modalities whose features are kept: their towers do not run.
-    pub(crate) pooled: BTreeMap<Modality, Vec<f32>>,
-}
-
-/// A view of a medium, as its tower takes it.
-pub(crate) enum Seen {
-    Ids(Vec<i64>),
-    Image(RgbImage),
-    Mel(Vec<f32>),
-}
-
-impl Seen {
-    pub(crate) fn input(&self) -> Input<'_> {
-        match self {
-            Self::Ids(ids) => Input::Text(ids),
-            Self::Image(image) => Input::Image(image),
-            Self::Mel(mel) => Input::Audio(mel),
-        }
-    }
-}
-
-impl Sample {
-    /// The tokens that the text tower sees.
-    pub(crate) fn read(&self) -> Option<&[i64]> {
-        self.thinned.as_deref().or(self.ids.as_deref())
-    }
-}
 
 /// Images that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
@@ -97,6 +54,8 @@ pub struct Preparer {
     cache: MediaCache<Kept>,
     /// What frozen towers make of the media.
     features: Features,
+    /// Vectors that stand in for media.
+    given: Given,
     /// Texts are written, too: their tokens are wanted whatever is kept of them.
     writes: bool,
     limits: MediaLimits,
@@ -162,6 +121,7 @@ impl Preparer {
             words,
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
             features: Features::default(),
+            given: Given::default(),
             writes: recipe.fusion.is_some(),
             limits: recipe.limits,
             frames: recipe.frames(model),
@@ -172,9 +132,9 @@ impl Preparer {
         Ok(preparer)
     }
 
-    /// With the features of frozen towers, in place of whose media they are.
-    pub(crate) fn with_features(self, features: Features) -> Self {
-        Self { features, ..self }
+    /// With the features of frozen towers and with given vectors, in place of whose media they are.
+    pub(crate) fn with_features(self, features: Features, given: Given) -> Self {
+        Self { features, given, ..self }
     }
 
     /// Media are seen by these processors.
@@ -210,7 +170,7 @@ impl Preparer {
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
             let caption = caption(r, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
             sample.text = Some(hash(&words::folded(&caption)));
-            let kept = self.feature(Modality::Text, Medium::Text(&caption), &mut sample, &streams)?;
+            let kept = self.feature((draw.share, r), Medium::Text(&caption), &mut sample, &streams)?;
             if (self.writes || !kept)
                 && let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))?
             {
@@ -223,7 +183,7 @@ impl Preparer {
             match (&r.image, part) {
                 (Some(blob), _) if uses(Modality::Image) => {
                     let medium = Medium::Image(blob);
-                    let kept = self.feature(Modality::Image, medium, &mut sample, &streams)?;
+                    let kept = self.feature((draw.share, r), medium, &mut sample, &streams)?;
                     if !kept {
                         self.look(medium, &mut sample, &streams)?;
                     }
@@ -241,7 +201,7 @@ impl Preparer {
         }
         if self.seen.audio.is_some() && uses(Modality::Audio) && !r.audio.is_empty() {
             let blob = &r.audio[streams.of(Purpose::Other).random_range(0..r.audio.len())];
-            if !self.feature(Modality::Audio, Medium::Audio(blob), &mut sample, &streams)? {
+            if !self.feature((draw.share, r), Medium::Audio(blob), &mut sample, &streams)? {
                 sample.mel = self.listen(Medium::Audio(blob), &streams)?;
             }
         }
@@ -256,17 +216,22 @@ impl Preparer {
         Ok(sample)
     }
 
-    /// Takes a view of a medium from the kept features; `false`: nothing is kept of its modality.
+    /// Takes a vector in place of a medium of a share's record, or a view of it from the kept features; `false`: there is neither for its modality.
     ///
     /// # Errors
-    /// The medium's own, of which there is no feature because it cannot be decoded.
+    /// No vector of it is given; the medium's own, of which there is no feature because it cannot be decoded.
     fn feature(
         &self,
-        modality: Modality,
+        (share, record): (usize, &Record),
         medium: Medium,
         sample: &mut Sample,
         streams: &Streams,
     ) -> Result<bool> {
+        let modality = features::modality(&medium);
+        if let Some(row) = timed(Stage::Read, || self.given.row(share, record, &medium))? {
+            sample.pooled.insert(modality, row);
+            return Ok(true);
+        }
         let view = match self.features.views(modality) {
             0 => return Ok(false),
             1 => 0,

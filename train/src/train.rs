@@ -5,6 +5,7 @@ use crate::clock::{Clock, Window};
 use crate::data::Preparer;
 use crate::evaluate::Evaluation;
 use crate::events::{Event, Loading, Options, StepReport, Summary};
+use crate::given::Given;
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Sources};
 use crate::step::{Step, finite};
@@ -57,7 +58,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let preparer = Preparer::new(recipe, model.towers(), noises)?;
     let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() };
     let features = keep::keep(recipe, &model, (&sampler, &preparer), run, workers, options.stop, tell)?;
-    let preparer = preparer.with_features(features);
+    let preparer = preparer.with_features(features, Given::open(recipe, model.towers(), &sampler)?);
     let stopped = options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
     clock.lap("features");
     let loader = LoaderOptions {

@@ -203,3 +203,84 @@ fn what_cannot_be_composed_is_refused() {
         assert!(said.contains(says), "{to}: {said}");
     }
 }
+
+/// Writes rows as `unisono embed --out v.npy --no-normalize` does, with what stands beside them.
+fn write_vectors(path: &Path, model: &Path, rows: &[(String, Vec<f32>)]) {
+    let dim = rows[0].1.len();
+    let mut head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {dim}), }}", rows.len());
+    head += &" ".repeat(63 - (10 + head.len()) % 64);
+    head.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((head.len() as u16).to_le_bytes());
+    bytes.extend(head.as_bytes());
+    let numbers: Vec<u8> = rows.iter().flat_map(|(_, row)| row).flat_map(|x| x.to_le_bytes()).collect();
+    bytes.extend(&numbers);
+    fs::write(path, bytes).unwrap();
+    let lines: String =
+        rows.iter().map(|(id, _)| format!("{{\"id\":\"{id}\",\"modality\":\"image\"}}\n")).collect();
+    fs::write(path.with_extension("npy.jsonl"), lines).unwrap();
+    let mut sum = unisono_files::Sum::default();
+    sum.update(&numbers);
+    let (identity, sum) = (unisono_encoders::identity(model).unwrap(), sum.letters());
+    let origin =
+        serde_json::json!({ "model": identity, "settings": "", "sum": sum, "count": rows.len(), "dim": dim });
+    fs::write(path.with_extension("npy.model.json"), origin.to_string()).unwrap();
+}
+
+#[test]
+fn given_vectors_stand_in_for_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = things(dir.path());
+    let at = |name: &str| dir.path().join(name);
+    let kept = recipe(&manifest, 5, "");
+    run(&kept, &at("kept"), Options::default()).unwrap();
+    let image = fixture("checkpoints/efficientnet-lite");
+    let mut model = Model::load(&image, Device::Cpu).unwrap();
+    model.prepare(unisono_encoders::Precision::Fp32).unwrap();
+    let lines = fs::read_to_string(&manifest).unwrap();
+    let ids: Vec<String> = lines
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let pooled = |id: &String| {
+        let blob = Blob::file(at(&format!("{id}.png")));
+        let prepared = model.contract().prepare(Medium::Image(&blob)).unwrap();
+        Vec::<f32>::try_from(model.pooled([&prepared]).unwrap().flatten(0, -1)).unwrap()
+    };
+    let rows: Vec<(String, Vec<f32>)> = ids.iter().map(|id| (id.clone(), pooled(id))).collect();
+    let mut given = kept.clone();
+    given.data[0].vectors.insert(Modality::Image, at("v.npy"));
+    let refused = || run(&given, &at("refused"), Options::default()).unwrap_err().to_string();
+    // Of another model; of length 1; damaged.
+    write_vectors(&at("v.npy"), &fixture("checkpoints/efficientnet-tf"), &rows);
+    assert!(refused().contains("expected vectors of the model"), "{}", refused());
+    let unit = |row: &[f32]| {
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row.iter().map(|x| x / norm).collect::<Vec<f32>>()
+    };
+    let units: Vec<(String, Vec<f32>)> = rows.iter().map(|(id, row)| (id.clone(), unit(row))).collect();
+    write_vectors(&at("v.npy"), &image, &units);
+    assert!(refused().contains("embed again with --no-normalize"), "{}", refused());
+    let turned: Vec<(String, Vec<f32>)> = rows
+        .iter()
+        .enumerate()
+        .map(|(i, (id, _))| (id.clone(), rows[(i + 1) % rows.len()].1.iter().map(|x| -x).collect()))
+        .collect();
+    write_vectors(&at("v.npy"), &image, &turned);
+    assert!(refused().contains("is not what the tower makes of it"), "{}", refused());
+    write_vectors(&at("v.npy"), &image, &rows);
+    // One image is not there any more: nobody opens it.
+    fs::remove_file(at("green-bar.png")).unwrap();
+    let notes = run(&given, &at("given"), Options::default()).unwrap();
+    assert!(notes.iter().any(|n| n.contains("(text, image, audio): 32 of 32 to compute")), "{notes:?}");
+    let (a, b) = (losses(&at("kept")), losses(&at("given")));
+    assert!(!a.is_empty() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} {b:?}");
+    let mut live = given.clone();
+    live.tower.get_mut(&Modality::Image).unwrap().frozen = false;
+    let path = at("r.toml");
+    fs::write(&path, live.to_toml().unwrap()).unwrap();
+    let said = Recipe::load(&path, &[], &[]).unwrap_err().to_string();
+    assert!(said.contains("data.things.vectors") && said.contains("frozen = true"), "{said}");
+}

@@ -63,6 +63,16 @@ impl Features {
     }
 }
 
+/// Whose tower sees a medium.
+pub(crate) fn modality(medium: &Medium) -> Modality {
+    match medium {
+        Medium::Text(_) => Modality::Text,
+        Medium::Image(_) | Medium::Frames(..) => Modality::Image,
+        Medium::Audio(_) | Medium::Track(..) => Modality::Audio,
+        Medium::Video(..) => Modality::Video,
+    }
+}
+
 /// The number of the random stream by which a view is made of a medium.
 pub(crate) fn stream(medium: &Medium, view: u32) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = place(medium, view);

@@ -147,6 +147,14 @@ impl Recipe {
         if self.mixture.is_some() && (d.one_language || d.tail != Tail::Across) {
             return wrong("tail", "one_language and tail need a per_batch in place of a [mixture]");
         }
+        for modality in d.vectors.keys() {
+            if !self.tower.get(modality).is_some_and(|tower| tower.frozen && !tower.keep_projection) {
+                let message = format!(
+                    "vectors of {modality} stand in for a frozen [tower.{modality}] with a new projection: give it, with frozen = true"
+                );
+                return wrong("vectors", &message);
+            }
+        }
         let CaptionConfig { rule, weights, .. } = &d.caption;
         let weighted = *rule == CaptionRule::Weighted;
         let sound =

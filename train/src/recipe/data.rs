@@ -1,6 +1,8 @@
 //! What a recipe says of its data: what is drawn, how it is changed, how it is read.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment, TextAugment};
 use unisono_datasets::{Order, Record, SourceConfig, Tail};
 use unisono_encoders::Modality;
@@ -54,6 +56,10 @@ pub struct DataConfig {
     /// How a caption is chosen.
     #[serde(default)]
     pub caption: CaptionConfig,
+    /// Vectors in place of media: what `unisono embed --no-normalize` made of this source by a tower's checkpoint, a file by modality. The tower is
+    /// frozen and has a new projection.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<Modality, PathBuf>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -66,17 +72,18 @@ impl DataConfig {
         self.uses.is_empty() || self.uses.contains(&modality)
     }
 
-    /// The texts, images and audio files of a record that may be drawn.
+    /// The texts, images and audio files of a record that may be drawn and have no vectors in their place.
     pub(crate) fn media<'a>(&self, record: &'a Record, mut give: impl FnMut(Modality, Medium<'a>)) {
-        if self.uses(Modality::Text) {
+        let seen = |m: Modality| self.uses(m) && !self.vectors.contains_key(&m);
+        if seen(Modality::Text) {
             let first = self.caption.rule == CaptionRule::First;
             let texts = record.text.iter().take(if first { 1 } else { usize::MAX });
             texts.for_each(|text| give(Modality::Text, Medium::Text(text)));
         }
-        if let Some(blob) = record.image.as_ref().filter(|_| self.uses(Modality::Image)) {
+        if let Some(blob) = record.image.as_ref().filter(|_| seen(Modality::Image)) {
             give(Modality::Image, Medium::Image(blob));
         }
-        if self.uses(Modality::Audio) {
+        if seen(Modality::Audio) {
             record.audio.iter().for_each(|blob| give(Modality::Audio, Medium::Audio(blob)));
         }
     }
