@@ -48,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         media: None,
         options: &[
             option("--shard-size", "", "--shard-size 2000B", Says(" shards, ")),
-            option("--format", "", "--format tar", Unseen("tar is what shards are without it")),
+            option("--format", "", "--format parquet", Differs),
             option("--split", "", "--split train", Differs),
             option("--max-skip", "=gone.jsonl packed", "--max-skip 0", Says("more than the 0 allowed")),
             option("--fresh", "", "--fresh", Differs).after("media/manifest.jsonl packed"),
