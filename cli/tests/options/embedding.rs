@@ -38,6 +38,9 @@ pub const COMMANDS: &[Command] = &[
         options: &[
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
+            option("--html", "", "--html page.html", Differs),
+            option("--samples", "--html page.html", "--samples 1", Differs),
+            option("--seed", "--html page.html", "--seed 5", Differs),
             option("--json", "", "--json", Says("\"splits\": {")),
         ],
         refused: &[],
