@@ -38,7 +38,7 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
     let config = args.source.get()?;
-    let source = unisono_datasets::open(&config)?;
+    let source = crate::source::open(&config)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     // Nobody looks at a million records to be told that the page cannot be written.
     let html = args.html.as_deref();
