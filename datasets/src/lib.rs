@@ -26,7 +26,7 @@ pub mod msrvtt;
 mod open;
 pub mod order;
 pub mod pack;
-mod parquet;
+pub mod parquet;
 mod plain;
 mod position;
 mod record;

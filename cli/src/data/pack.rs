@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// A shard ends before the record that would make it larger (500MB, 1GiB)
     #[arg(long, value_name = "BYTES", value_parser = limits::bytes, default_value = "500MB")]
     shard_size: u64,
-    /// What the shards are: tar
+    /// What the shards are: tar, or parquet as Hugging Face's `datasets` has it
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Tar)]
     format: Format,
     /// Only the records of this split

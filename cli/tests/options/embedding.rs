@@ -38,6 +38,9 @@ pub const COMMANDS: &[Command] = &[
         options: &[
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
+            option("--html", "", "--html page.html", Differs),
+            option("--samples", "--html page.html", "--samples 1", Differs),
+            option("--seed", "--html page.html", "--seed 5", Differs),
             option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
             option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
             option("--json", "", "--json", Says("\"splits\": {")),
@@ -50,7 +53,7 @@ pub const COMMANDS: &[Command] = &[
         media: None,
         options: &[
             option("--shard-size", "", "--shard-size 2000B", Says(" shards, ")),
-            option("--format", "", "--format tar", Unseen("tar is what shards are without it")),
+            option("--format", "", "--format parquet", Differs),
             option("--split", "", "--split train", Differs),
             option("--max-skip", "=gone.jsonl packed", "--max-skip 0", Says("more than the 0 allowed")),
             option("--fresh", "", "--fresh", Differs).after("media/manifest.jsonl packed"),
