@@ -35,13 +35,15 @@ use crate::{Error, Result, Source, SourceKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Opens files whose media lie in a folder, or where they are published to lie.
+type Open = fn(&[PathBuf], Option<&Path>) -> Result<Arc<dyn Source>>;
+
 /// A kind of data set.
 struct Set {
     kind: SourceKind,
     /// Whether a path shows it.
     seen: fn(&Path) -> bool,
-    /// Opens its files, whose media lie in a folder or where they are published to lie.
-    open: fn(&[PathBuf], Option<&Path>) -> Result<Arc<dyn Source>>,
+    open: Open,
 }
 
 const SETS: [Set; 11] = [
