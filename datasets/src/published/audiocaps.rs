@@ -51,9 +51,8 @@ pub(super) fn open(paths: &[PathBuf], media: Option<&Path>) -> Result<Arc<dyn So
         let split = name(path).trim_end_matches(".csv");
         for clip in set {
             count += 1;
-            let mut names = clips::names(&clip.id, clip.start, clip.start + LENGTH);
-            names.extend(clip.numbers);
-            let Some(file) = fetched.find(names) else {
+            let file = clips::find(&fetched, &clip.id, clip.start, clip.start + LENGTH);
+            let Some(file) = file.or_else(|| fetched.find(&clip.numbers)) else {
                 missing += 1;
                 continue;
             };

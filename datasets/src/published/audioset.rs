@@ -157,7 +157,7 @@ impl Form for Segments {
             })
         };
         let text = mids.iter().map(class).collect::<std::result::Result<_, _>>()?;
-        let Some(file) = self.fetched.find(clips::names(id, start, end)) else { return Ok(None) };
+        let Some(file) = clips::find(&self.fetched, id, start, end) else { return Ok(None) };
         let extra: [(&str, Value); 3] =
             [("mids", mids.into()), ("start_seconds", start.into()), ("end_seconds", end.into())];
         Ok(Some(Record {

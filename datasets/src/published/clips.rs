@@ -1,28 +1,33 @@
 //! How people name the audio of YouTube's clips that they fetched: by the clip's id, with where it begins and ends.
 
 use super::files::Parsed;
+use super::media::Fetched;
+use std::path::PathBuf;
 
-/// Names without endings, the likeliest first. `start` and `end` are seconds.
+/// The audio of a clip. `start` and `end` are seconds.
 ///
-/// `Y` before the id is what the scripts of PANNs (<https://github.com/qiuqiangkong/audioset_tagging_cnn>) write, as an id may begin with a hyphen; `ID_30` those of
-/// `aac-datasets`, `ID_30_40` and `ID_30-40` other downloaders', some in milliseconds or with decimals.
-pub(super) fn names(id: &str, start: f64, end: f64) -> Vec<String> {
-    let whole = |seconds: f64| seconds.fract() == 0.0;
+/// `Y` before the id is what the scripts of PANNs (<https://github.com/qiuqiangkong/audioset_tagging_cnn>) write, as an id may begin with a hyphen;
+/// `ID_30` those of `aac-datasets`, `ID_30_40` and `ID_30-40` other downloaders', some in milliseconds or with decimals.
+pub(super) fn find(fetched: &Fetched, id: &str, start: f64, end: f64) -> Option<PathBuf> {
+    let ids = [id.to_owned(), format!("Y{id}")];
+    // Of millions of clips most were not fetched: their names are not made up.
+    ids.iter().filter(|id| fetched.any(id)).find_map(|id| fetched.find(names(id, start, end)))
+}
+
+/// Names without endings, the likeliest first.
+fn names(id: &str, start: f64, end: f64) -> Vec<String> {
     let mut moments = Vec::new();
-    if whole(start) && whole(end) {
+    if start.fract() == 0.0 && end.fract() == 0.0 {
         moments.push((start.to_string(), end.to_string()));
     }
     moments.push((format!("{start:?}"), format!("{end:?}")));
     moments.push((format!("{start:.3}"), format!("{end:.3}")));
     moments.push(((start * 1000.0).round().to_string(), (end * 1000.0).round().to_string()));
-    let mut names = Vec::new();
-    for id in [id.to_owned(), format!("Y{id}")] {
-        names.push(id.clone());
-        for (start, end) in &moments {
-            names.push(format!("{id}_{start}"));
-            names.push(format!("{id}_{start}_{end}"));
-            names.push(format!("{id}_{start}-{end}"));
-        }
+    let mut names = vec![id.to_owned()];
+    for (start, end) in &moments {
+        names.push(format!("{id}_{start}"));
+        names.push(format!("{id}_{start}_{end}"));
+        names.push(format!("{id}_{start}-{end}"));
     }
     names
 }

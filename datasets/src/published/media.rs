@@ -75,6 +75,12 @@ impl Fetched {
         &self.root
     }
 
+    /// Whether the stem of one begins so.
+    pub fn any(&self, begin: &str) -> bool {
+        let at = self.files.partition_point(|file| stem(file) < begin);
+        self.files.get(at).is_some_and(|file| stem(file).starts_with(begin))
+    }
+
     /// The file of the first of these stems that there is one of.
     pub fn find(&self, stems: impl IntoIterator<Item = impl AsRef<str>>) -> Option<PathBuf> {
         stems.into_iter().find_map(|wanted| {
