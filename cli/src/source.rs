@@ -12,7 +12,7 @@ use unisono_media::limits;
 /// A source of records.
 #[derive(Args, Debug, Default)]
 pub(crate) struct SourceArgs {
-    /// A source of records, whose texts and media are used: a manifest (JSON Lines), tar shards, Parquet, an Arrow folder, a table, a folder of files with captions, or MSR-VTT's own files; several paths of one kind are one source
+    /// A source of records, whose texts and media are used: a manifest (JSON Lines), tar shards, Parquet, an Arrow folder, a table, a folder of files with captions, or a named data set's own files (COCO, AudioCaps, MSR-VTT, …); several paths of one kind are one source
     #[arg(long, visible_alias = "manifest", value_name = "PATH")]
     pub(crate) data: Vec<PathBuf>,
     #[command(flatten)]
@@ -63,6 +63,9 @@ pub(crate) struct LayoutArgs {
     /// Largest size of a compressed tar shard when it is unpacked (50G) [default: 100 times its size, or 1GiB]
     #[arg(long, value_name = "BYTES", value_parser = limits::bytes)]
     max_unpacked: Option<u64>,
+    /// The folder of the media of a table or a named data set, where they do not lie beside its files
+    #[arg(long, value_name = "FOLDER")]
+    media: Option<PathBuf>,
 }
 
 impl LayoutArgs {
@@ -78,6 +81,7 @@ impl LayoutArgs {
             columns,
             key_ends: self.key_ends.unwrap_or_default(),
             max_unpacked: self.max_unpacked,
+            media: self.media.clone(),
             ..SourceConfig::default()
         })
     }
@@ -89,6 +93,7 @@ impl LayoutArgs {
             ("--columns", !self.columns.is_empty()),
             ("--key-ends", self.key_ends.is_some()),
             ("--max-unpacked", self.max_unpacked.is_some()),
+            ("--media", self.media.is_some()),
         ];
         match said.into_iter().find(|(_, said)| *said) {
             Some((name, _)) => Err(Error::Usage(format!("{name} goes with --data"))),

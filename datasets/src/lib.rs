@@ -29,6 +29,7 @@ pub mod pack;
 pub mod parquet;
 mod plain;
 mod position;
+mod published;
 mod record;
 pub mod rng;
 pub mod sample;
