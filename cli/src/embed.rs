@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
     for out in [&args.out, &output::items_path(&args.out)] {
-        refuse_input(out, args.what.inputs.iter().chain(&args.what.source.data))?;
+        refuse_input(out, args.what.inputs.iter().chain(args.what.source.read()))?;
     }
     let _held = output::claim(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());
@@ -57,6 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     embedder.set_normalize(!args.no_normalize);
     embedder.set_ffmpeg(args.what.ffmpeg.clone());
     let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
+    listing.notes.iter().for_each(|note| out::note(&format!("note: {note}")));
     match listing.items.counts().contains_key(&Modality::Text) {
         true => args.texts.note(embedder.model(), "these texts"),
         false => args.texts.no_prompt("there is no text among the inputs")?,

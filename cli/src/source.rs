@@ -16,6 +16,12 @@ pub(crate) struct SourceArgs {
     /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
     #[arg(long, value_name = "FIELD=NAME", requires = "data")]
     columns: Vec<String>,
+    /// What is known of its records beside it: JSON Lines, each with an id and what replaces or is added to the record's own; may be given several times
+    #[arg(long, value_name = "FILE", requires = "data")]
+    annotations: Vec<std::path::PathBuf>,
+    /// A file of ids (JSON Lines, or an id a line): only these records
+    #[arg(long, value_name = "FILE", requires = "data")]
+    only: Option<std::path::PathBuf>,
     /// Only its records of this split
     #[arg(long, value_name = "NAME", requires = "data")]
     pub(crate) split: Option<String>,
@@ -27,7 +33,13 @@ impl SourceArgs {
         if self.data.is_empty() {
             return Ok(None);
         }
-        config(&self.data, self.data_type, &self.columns).map(Some)
+        let beside = Beside { annotations: &self.annotations, only: self.only.as_ref() };
+        config(&self.data, self.data_type, &self.columns, &beside).map(Some)
+    }
+
+    /// Every path that is read.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &std::path::PathBuf> {
+        self.data.iter().chain(&self.annotations).chain(&self.only)
     }
 }
 
@@ -45,6 +57,11 @@ impl PathArgs {
     pub(crate) fn get(&self) -> Result<SourceConfig, Error> {
         self.layout.of(&self.paths)
     }
+
+    /// Every path that is read.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &std::path::PathBuf> {
+        self.paths.iter().chain(self.layout.beside())
+    }
 }
 
 /// How a source is laid out, for commands that always have one.
@@ -56,13 +73,31 @@ pub(crate) struct LayoutArgs {
     /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
     #[arg(long, value_name = "FIELD=NAME")]
     columns: Vec<String>,
+    /// What is known of its records beside it: JSON Lines, each with an id and what replaces or is added to the record's own; may be given several times
+    #[arg(long, value_name = "FILE")]
+    annotations: Vec<std::path::PathBuf>,
+    /// A file of ids (JSON Lines, or an id a line): only these records
+    #[arg(long, value_name = "FILE")]
+    only: Option<std::path::PathBuf>,
 }
 
 impl LayoutArgs {
     /// What lies at these paths.
     pub(crate) fn of(&self, paths: &[std::path::PathBuf]) -> Result<SourceConfig, Error> {
-        config(paths, self.data_type, &self.columns)
+        let beside = Beside { annotations: &self.annotations, only: self.only.as_ref() };
+        config(paths, self.data_type, &self.columns, &beside)
     }
+
+    /// What is read besides the source itself.
+    pub(crate) fn beside(&self) -> impl Iterator<Item = &std::path::PathBuf> {
+        self.annotations.iter().chain(&self.only)
+    }
+}
+
+/// What is known beside a source.
+struct Beside<'a> {
+    annotations: &'a [std::path::PathBuf],
+    only: Option<&'a std::path::PathBuf>,
 }
 
 /// A source as the options say it.
@@ -70,10 +105,18 @@ fn config(
     paths: &[std::path::PathBuf],
     kind: Option<SourceKind>,
     columns: &[String],
+    beside: &Beside,
 ) -> Result<SourceConfig, Error> {
     let mut named = Columns::default();
     for option in columns {
         named.set(option).map_err(|message| Error::Usage(format!("--columns {option}: {message}")))?;
     }
-    Ok(SourceConfig { paths: paths.to_vec(), kind, columns: named, ..SourceConfig::default() })
+    Ok(SourceConfig {
+        paths: paths.to_vec(),
+        kind,
+        columns: named,
+        annotations: beside.annotations.to_vec(),
+        only: beside.only.cloned(),
+        ..SourceConfig::default()
+    })
 }

@@ -44,6 +44,8 @@ pub struct Listing {
     pub skipped: Vec<Skip>,
     /// What nobody asked for.
     pub left_out: LeftOut,
+    /// What should be known of the source though it is no error, a line each.
+    pub notes: Vec<String>,
 }
 
 /// Files in folders that are no media, or of a modality that is not wanted.
@@ -128,6 +130,7 @@ impl Inputs {
 
     fn list_source(&self, config: &SourceConfig, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
         let source = unisono_datasets::open(config)?;
+        listing.notes = source.notes();
         let of_split = |key: &Key| self.split.is_none() || key.split == self.split.as_deref();
         let records = Part::of(source.clone(), of_split)?;
         if records.is_empty() {
@@ -159,7 +162,9 @@ impl Inputs {
         let from_anywhere = |source: &SourceConfig| -> Result<SourceConfig> {
             let paths = source.paths.iter().map(absolute).collect::<Result<_>>()?;
             let media = source.media.as_ref().map(absolute).transpose()?;
-            Ok(SourceConfig { paths, media, ..source.clone() })
+            let annotations = source.annotations.iter().map(absolute).collect::<Result<_>>()?;
+            let only = source.only.as_ref().map(absolute).transpose()?;
+            Ok(SourceConfig { paths, media, annotations, only, ..source.clone() })
         };
         Ok(Self {
             source: self.source.as_ref().map(from_anywhere).transpose()?,
@@ -180,7 +185,7 @@ fn as_video(wanted: &[Modality], videos: bool) -> Option<Modality> {
 }
 
 /// One record's items: its image, its video, its audio files, its texts.
-fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
+pub(crate) fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
     let mut push = |modality, part, from: Option<&Blob>, text: Option<&String>, span: Option<Span>| {
         if !wanted.contains(&modality) {
             return;

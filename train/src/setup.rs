@@ -106,7 +106,7 @@ fn weight(config: &DataConfig, records: usize, temperature: f64) -> f64 {
     }
 }
 
-/// What is said of the sources of a run of so many steps.
+/// What is said of the sources of a run of so many steps: what is drawn of each, and what was passed over in it.
 pub(crate) fn describe(sampler: &Sampler, steps: u64) -> Vec<String> {
     let note = |(i, s): (usize, &Share)| {
         let (name, records, epochs) = (&s.name, s.records.len(), sampler.epoch(i, steps));
@@ -116,7 +116,14 @@ pub(crate) fn describe(sampler: &Sampler, steps: u64) -> Vec<String> {
         };
         format!("{name}: {records} records, {rate} a batch, {epochs:.1} epochs")
     };
-    sampler.shares().iter().enumerate().map(note).collect()
+    let mut notes: Vec<String> = sampler.shares().iter().enumerate().map(note).collect();
+    // Of one source under two names it is said once.
+    for said in sampler.shares().iter().flat_map(|share| share.records.source().notes()) {
+        if !notes.contains(&said) {
+            notes.push(said);
+        }
+    }
+    notes
 }
 
 /// The records that could not be used, a line for each source and cause; nothing where that was `told` before.

@@ -1,6 +1,6 @@
 //! Looking, embedding, finding.
 
-use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -38,6 +38,8 @@ pub const COMMANDS: &[Command] = &[
         options: &[
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
+            option("--annotations", "", "--annotations said.jsonl", SAID),
+            option("--only", "", "--only kept.txt", KEPT),
             option("--json", "", "--json", Says("\"splits\": {")),
         ],
         refused: &[],
@@ -55,6 +57,8 @@ pub const COMMANDS: &[Command] = &[
             option("--json", "", "--json", Says("\"shards\": [")),
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=caption", Ends(1, "has fixed keys")),
+            option("--annotations", "", "--annotations said.jsonl", SAID),
+            option("--only", "", "--only kept.txt", KEPT),
             option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
             option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
         ],
@@ -67,6 +71,8 @@ pub const COMMANDS: &[Command] = &[
         options: &[
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
+            option("--annotations", "", "--annotations said.jsonl", SAID),
+            option("--only", "", "--only kept.txt", KEPT),
             option("--model", "", "--model model", Says("nearly equal vectors: ")),
             option("--cosine", "--model model", "--cosine -1", Differs),
             option("--difference", "", "--difference 255", Differs),
@@ -105,6 +111,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option("--modality", "talks", "--modality audio", Says("2 embeddings")),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", Says("`/none/ffmpeg` is not installed")),
             option("--batch", "", "--batch 1", BATCH),
@@ -151,6 +159,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option("--modality", "talks", "--modality audio", Says("new: 2 items (2 audio)")),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", Says("`/none/ffmpeg` is not installed")),
             option("--batch", "--json", "--batch 5", Says("\"batch\": 5")),

@@ -104,6 +104,10 @@ impl Command {
 
 const BATCH: Shows = Unseen("how many items the model takes at once changes the time and the memory alone");
 const SPEED: Shows = Unseen("how many threads work changes the time alone");
+/// Another caption, image, audio file and split of one record.
+const SAID: Shows = Differs;
+/// Two records of eight.
+const KEPT: Shows = Differs;
 const NO_FFMPEG: Shows = Ends(3, "`/none/ffmpeg` is not installed");
 
 /// All commands.

@@ -1,6 +1,6 @@
 //! Captions, matches, answers, transcripts.
 
-use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -23,6 +23,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--batch", "", "--batch 1", BATCH),
@@ -76,6 +78,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--batch", "", "--batch 1", BATCH),
@@ -113,6 +117,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--batch", "", "--batch 1", BATCH),
@@ -169,6 +175,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--audio-track", "clip.mp4", "--audio-track 9", Says("expected audio track 9")),
             option(
