@@ -1,6 +1,8 @@
 //! For every option of every command: how it is given, and what it changes. An option without a line here fails the tests.
 #![allow(dead_code)]
 
+#[path = "beside.rs"]
+mod beside;
 #[path = "embedding.rs"]
 mod embedding;
 #[path = "models.rs"]
@@ -112,7 +114,7 @@ const NO_FFMPEG: Shows = Ends(3, "`/none/ffmpeg` is not installed");
 
 /// All commands.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    [embedding::COMMANDS, understanding::COMMANDS, models::COMMANDS].into_iter().flatten()
+    [embedding::COMMANDS, beside::COMMANDS, understanding::COMMANDS, models::COMMANDS].into_iter().flatten()
 }
 
 /// Lines that are refused for what the model or the options together say, each with a part of the message.

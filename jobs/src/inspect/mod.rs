@@ -3,7 +3,7 @@
 mod counts;
 mod found;
 pub(crate) mod groups;
-mod see;
+pub(crate) mod see;
 mod spread;
 mod tally;
 
