@@ -57,7 +57,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     embedder.set_normalize(!args.no_normalize);
     embedder.set_ffmpeg(args.what.ffmpeg.clone());
     let listing = args.what.inputs()?.list(&embedder.model().embeds())?;
-    listing.notes.iter().for_each(|note| out::note(&format!("note: {note}")));
     match listing.items.counts().contains_key(&Modality::Text) {
         true => args.texts.note(embedder.model(), "these texts"),
         false => args.texts.no_prompt("there is no text among the inputs")?,

@@ -6,6 +6,7 @@ pub mod batch;
 mod classifier;
 mod classify;
 pub mod clips;
+mod composed;
 pub mod config;
 pub mod conv;
 mod directory;
@@ -33,6 +34,7 @@ pub mod towers;
 pub mod video;
 mod windows;
 
+pub use composed::Borrowed;
 pub use config::{ModelConfig, PromptConfig, VideoConfig};
 pub use directory::model_dir;
 pub use embed::{similarity, to_vec};

@@ -44,11 +44,9 @@ pub struct Listing {
     pub skipped: Vec<Skip>,
     /// What nobody asked for.
     pub left_out: LeftOut,
-    /// What should be known of the source though it is no error, a line each.
-    pub notes: Vec<String>,
 }
 
-/// Files in folders that are no media, or of a modality that is not wanted.
+/// Files in folders that are no media, or of a modality that is not wanted, and what a source passed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// How many.
@@ -57,6 +55,9 @@ pub struct LeftOut {
     /// The same by the endings of their names: `.heic`, 7.
     #[serde(rename = "left_out_kinds")]
     pub kinds: BTreeMap<String, usize>,
+    /// What should be known of the source, a line each ([`unisono_datasets::Source::notes`]).
+    #[serde(rename = "source_notes", skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl LeftOut {
@@ -130,7 +131,7 @@ impl Inputs {
 
     fn list_source(&self, config: &SourceConfig, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
         let source = unisono_datasets::open(config)?;
-        listing.notes = source.notes();
+        listing.left_out.notes = source.notes();
         let of_split = |key: &Key| self.split.is_none() || key.split == self.split.as_deref();
         let records = Part::of(source.clone(), of_split)?;
         if records.is_empty() {

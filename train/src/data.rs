@@ -1,23 +1,25 @@
 //! From a draw to a sample, on the loader's threads: what inference sees of a record, changed by the augmentation and by nothing else.
 
-use crate::recipe::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, Recipe};
+use crate::features::{self, Features};
+use crate::pick::{caption, hash};
+use crate::recipe::{AugmentConfig, DataConfig, Recipe};
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use unisono_datasets::augment::{AudioAugment, TextAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
 use unisono_datasets::{Draw, Part, Record, Stage, timed, words};
-use unisono_encoders::{Modality, Model};
+use unisono_encoders::{Input, Modality, Model};
 use unisono_media::MediaLimits;
 use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors, TextProcessor};
 
 /// What a worker makes of a draw.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Sample {
     /// The record's id.
     pub id: String,
@@ -34,6 +36,25 @@ pub struct Sample {
     pub(crate) track: Option<Vec<f32>>,
     /// `[T, M]`.
     pub(crate) mel: Option<Vec<f32>>,
+    /// Pooled vectors `[W]` of the modalities whose features are kept: their towers do not run.
+    pub(crate) pooled: BTreeMap<Modality, Vec<f32>>,
+}
+
+/// A view of a medium, as its tower takes it.
+pub(crate) enum Seen {
+    Ids(Vec<i64>),
+    Image(RgbImage),
+    Mel(Vec<f32>),
+}
+
+impl Seen {
+    pub(crate) fn input(&self) -> Input<'_> {
+        match self {
+            Self::Ids(ids) => Input::Text(ids),
+            Self::Image(image) => Input::Image(image),
+            Self::Mel(mel) => Input::Audio(mel),
+        }
+    }
 }
 
 impl Sample {
@@ -74,6 +95,10 @@ pub struct Preparer {
     noises: Option<Part>,
     words: Words,
     cache: MediaCache<Kept>,
+    /// What frozen towers make of the media.
+    features: Features,
+    /// Texts are written, too: their tokens are wanted whatever is kept of them.
+    writes: bool,
     limits: MediaLimits,
     frames: usize,
     listens: bool,
@@ -136,6 +161,8 @@ impl Preparer {
             noises,
             words,
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
+            features: Features::default(),
+            writes: recipe.fusion.is_some(),
             limits: recipe.limits,
             frames: recipe.frames(model),
             listens: model.listens(),
@@ -143,6 +170,11 @@ impl Preparer {
         };
         preparer.see_by(model.processors().clone());
         Ok(preparer)
+    }
+
+    /// With the features of frozen towers, in place of whose media they are.
+    pub(crate) fn with_features(self, features: Features) -> Self {
+        Self { features, ..self }
     }
 
     /// Media are seen by these processors.
@@ -165,7 +197,7 @@ impl Preparer {
     /// A medium that cannot be decoded, or nothing usable: the record is skipped.
     pub fn prepare(&self, draw: &Draw, r: &Record) -> Result<Sample> {
         let source = &self.sources[draw.share];
-        let uses = |m: Modality| source.uses.is_empty() || source.uses.contains(&m);
+        let uses = |m: Modality| source.uses(m);
         // Sources draw with streams of their own: the number of the source is part of the key.
         let streams = Streams { seed: self.seed, key: draw.draw | (draw.share as u64) << 48 };
         let mut sample = Sample {
@@ -173,17 +205,15 @@ impl Preparer {
             label: hash(r.key()),
             // Known where it is not read, too: records of one caption are no negatives of each other.
             text: r.text.first().map(|name| hash(&words::folded(name))),
-            ids: None,
-            thinned: None,
-            squares: Vec::new(),
-            video: false,
-            track: None,
-            mel: None,
+            ..Sample::default()
         };
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
             let caption = caption(r, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
             sample.text = Some(hash(&words::folded(&caption)));
-            if let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))? {
+            let kept = self.feature(Modality::Text, Medium::Text(&caption), &mut sample, &streams)?;
+            if (self.writes || !kept)
+                && let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))?
+            {
                 sample.thinned = self.thinned(&ids, &streams);
                 sample.ids = Some(ids);
             }
@@ -192,7 +222,11 @@ impl Preparer {
             let part = r.video.as_ref().map(|blob| (blob, r.span));
             match (&r.image, part) {
                 (Some(blob), _) if uses(Modality::Image) => {
-                    self.look(Medium::Image(blob), &mut sample, &streams)?;
+                    let medium = Medium::Image(blob);
+                    let kept = self.feature(Modality::Image, medium, &mut sample, &streams)?;
+                    if !kept {
+                        self.look(medium, &mut sample, &streams)?;
+                    }
                 }
                 (_, Some((blob, span))) if uses(Modality::Image) || uses(Modality::Video) => {
                     let heard = self.listens && !self.changes_samples();
@@ -207,13 +241,67 @@ impl Preparer {
         }
         if self.seen.audio.is_some() && uses(Modality::Audio) && !r.audio.is_empty() {
             let blob = &r.audio[streams.of(Purpose::Other).random_range(0..r.audio.len())];
-            sample.mel = self.listen(Medium::Audio(blob), &streams)?;
+            if !self.feature(Modality::Audio, Medium::Audio(blob), &mut sample, &streams)? {
+                sample.mel = self.listen(Medium::Audio(blob), &streams)?;
+            }
         }
-        let has = [sample.ids.is_some(), !sample.squares.is_empty(), sample.mel.is_some()];
+        let has = [
+            sample.ids.is_some() || sample.pooled.contains_key(&Modality::Text),
+            !sample.squares.is_empty() || sample.pooled.contains_key(&Modality::Image),
+            sample.mel.is_some() || sample.pooled.contains_key(&Modality::Audio),
+        ];
         if has.iter().filter(|h| **h).count() < 2 {
             return Err(Error::setting(r.id.clone(), "fewer than two modalities that this model has"));
         }
         Ok(sample)
+    }
+
+    /// Takes a view of a medium from the kept features; `false`: nothing is kept of its modality.
+    ///
+    /// # Errors
+    /// The medium's own, of which there is no feature because it cannot be decoded.
+    fn feature(
+        &self,
+        modality: Modality,
+        medium: Medium,
+        sample: &mut Sample,
+        streams: &Streams,
+    ) -> Result<bool> {
+        let view = match self.features.views(modality) {
+            0 => return Ok(false),
+            1 => 0,
+            views => streams.of(Purpose::View).random_range(0..views),
+        };
+        let Some(row) = timed(Stage::Read, || self.features.row(modality, &medium, view)) else {
+            self.view(medium, view)?;
+            return Err(Error::setting(
+                sample.id.clone(),
+                "was not there when the features were kept; start again to have them computed",
+            ));
+        };
+        sample.pooled.insert(modality, row);
+        Ok(true)
+    }
+
+    /// A view of a text, an image or an audio file: the same whenever it is asked for.
+    ///
+    /// # Errors
+    /// The medium's.
+    pub(crate) fn view(&self, medium: Medium, view: u32) -> Result<Seen> {
+        let streams = Streams { seed: self.seed, key: features::stream(&medium, view) };
+        let seen = match medium {
+            Medium::Text(_) => match self.contract().prepare(medium)? {
+                Prepared::Text(ids) => Some(Seen::Ids(ids)),
+                _ => None,
+            },
+            Medium::Image(_) => {
+                let mut sample = Sample::default();
+                self.look(medium, &mut sample, &streams)?;
+                sample.squares.pop().map(Seen::Image)
+            }
+            _ => self.listen(medium, &streams)?.map(Seen::Mel),
+        };
+        seen.ok_or_else(|| Error::setting("features", "there is nothing to be seen of this medium"))
     }
 
     /// Audio files are changed before they are processed: their samples are kept.
@@ -305,56 +393,6 @@ impl Preparer {
         mel.truncate(config.max_frames * config.mels);
         mel
     }
-}
-
-/// One caption of a record, as `config` says.
-fn caption(r: &Record, config: &CaptionConfig, epoch: u64, rng: &mut impl Rng) -> String {
-    let Some((name, others)) = r.text.split_first() else { return String::new() };
-    let count = r.text.len() as u64;
-    let picked = match config.rule {
-        CaptionRule::Name => None,
-        CaptionRule::First => Some(0),
-        CaptionRule::Random => Some(rng.random_range(0..r.text.len())),
-        // Records begin at different captions: an epoch has not the first ones only.
-        CaptionRule::All => Some((hash(&r.id) % count).wrapping_add(epoch % count) as usize % r.text.len()),
-        CaptionRule::Weighted => Some(weighted(&config.weights, r.text.len(), rng)),
-    };
-    if let Some(caption) = picked.and_then(|i| r.text.get(i)) {
-        return caption.clone();
-    }
-    if others.is_empty() || rng.random::<f64>() < config.first {
-        return name.clone();
-    }
-    let other = &others[rng.random_range(0..others.len())];
-    if config.parts == 0 {
-        return other.clone();
-    }
-    let mut parts: Vec<&str> = other.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
-    parts.shuffle(rng);
-    parts.truncate(rng.random_range(1..=config.parts));
-    if rng.random::<f64>() < config.with_name {
-        parts.insert(0, name);
-    }
-    parts.join(" ")
-}
-
-/// One of `count` by weights, the last of which is that of all that follow.
-fn weighted(weights: &[f64], count: usize, rng: &mut impl Rng) -> usize {
-    let weight = |i: usize| weights.get(i).or(weights.last()).copied().unwrap_or(1.0);
-    let mut at = rng.random::<f64>() * (0..count).map(weight).sum::<f64>();
-    for i in 0..count {
-        at -= weight(i);
-        if at < 0.0 {
-            return i;
-        }
-    }
-    // Of captions that are fewer than the weights before the first positive one.
-    count.saturating_sub(1)
-}
-
-/// FNV-1a: identity within a batch, stable across runs and platforms.
-fn hash(s: &str) -> u64 {
-    s.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]

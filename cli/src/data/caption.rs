@@ -1,10 +1,9 @@
 //! `unisono data caption`: synthetic captions beside the data.
 
-use super::show;
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
-use crate::source::PathArgs;
+use crate::source::{self, PathArgs};
 use crate::understand::generation::{GenerationArgs, TextLength};
 use crate::{interrupt, out, place, style};
 use std::path::PathBuf;
@@ -61,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let room = model.model().writer().and_then(|w| usize::try_from(w.config().context_length).ok());
     caption.generation = args.length.over(args.generation.over(&caption.generation, false)?, room)?;
     caption.prompt.clone_from(&args.prompt);
-    let source = show::open(&args.source.get()?)?;
+    let source = source::open(&args.source.get()?)?;
     let listing = one_each(&*source, &model)?;
     let mut task = Recaption { caption, replace: args.replace };
     let mut resumed =

@@ -1,10 +1,9 @@
 //! `unisono data filter`: which records are kept.
 
-use super::show;
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
-use crate::source::PathArgs;
+use crate::source::{self, PathArgs};
 use crate::{interrupt, out, place, style};
 use std::path::PathBuf;
 use unisono_jobs::check::{CheckOptions, Opening};
@@ -136,7 +135,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
             Some(embedder)
         }
     };
-    let source = show::open(&args.source.get()?)?;
+    let source = source::open(&args.source.get()?)?;
     let opening = Opening { limits: args.how.limits.get(), ffmpeg: args.ffmpeg.clone() };
     let checked = CheckOptions { opening, workers: how.workers, ..CheckOptions::default() };
     let (min, best) = (args.min_similarity, args.keep_best);

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
     let config = args.source.get()?;
-    let source = show::open(&config)?;
+    let source = crate::source::open(&config)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut meter = Meter::new();
     let found = inspect(&*source, workers, &mut show_progress(&mut meter))?;

@@ -1,11 +1,10 @@
 //! `unisono data mine`: hard negatives.
 
 use super::filter::{cosine, pair};
-use super::show;
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
-use crate::source::PathArgs;
+use crate::source::{self, PathArgs};
 use crate::{interrupt, out, place, style};
 use std::path::PathBuf;
 use unisono_jobs::curate::{Embedding, MineOptions, mine, work_path};
@@ -62,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let options = args.how.options();
     let mut embedder = args.how.load(&place::model(&args.model)?, None, args.how.device.get()?)?;
     embedder.set_ffmpeg(args.ffmpeg.clone());
-    let source = show::open(&args.source.get()?)?;
+    let source = source::open(&args.source.get()?)?;
     let embedding = Embedding { embedder: &embedder, options: &options, fresh: args.fresh };
     let asked = MineOptions {
         pair: args.pair,

@@ -1,20 +1,10 @@
 //! What several of these commands say.
 
-use crate::error::Error;
-use crate::{out, style};
-use std::sync::Arc;
-use unisono_datasets::{Source, SourceConfig};
+use crate::style;
 use unisono_jobs::inspect::{Misnamed, Spread};
 
 /// Lines of one kind that are printed in full.
 pub(super) const SHOWN: usize = 20;
-
-/// Opens a source, and says what should be known of it.
-pub(super) fn open(config: &SourceConfig) -> Result<Arc<dyn Source>, Error> {
-    let source = unisono_datasets::open(config)?;
-    source.notes().iter().for_each(|note| out::note(&format!("note: {note}")));
-    Ok(source)
-}
 
 /// Notes on files whose endings promise something else.
 pub(super) fn misnamed(files: &[Misnamed]) -> String {

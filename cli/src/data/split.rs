@@ -1,10 +1,9 @@
 //! `unisono data split`: splits that nothing crosses.
 
-use super::show;
 use crate::error::Error;
 use crate::inputs::{name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
-use crate::source::PathArgs;
+use crate::source::{self, PathArgs};
 use crate::{interrupt, out, style};
 use std::path::PathBuf;
 use unisono_jobs::check::CheckOptions;
@@ -51,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     }
     refuse_input(&args.out, args.source.read())?;
     let _held = output::claim(&args.out)?;
-    let source = show::open(&args.source.get()?)?;
+    let source = source::open(&args.source.get()?)?;
     let usual = CheckOptions::default();
     let options = SplitOptions {
         parts: args.parts.clone(),

@@ -1,10 +1,9 @@
 //! `unisono data teach`: a teacher's vectors beside the data.
 
-use super::show;
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_skipped, show_progress};
 use crate::progress::Meter;
-use crate::source::PathArgs;
+use crate::source::{self, PathArgs};
 use crate::{interrupt, out, place, style};
 use std::path::PathBuf;
 use unisono_jobs::Modality;
@@ -50,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let how = args.how.options();
     let mut embedder = args.how.load(&place::model(&args.model)?, None, args.how.device.get()?)?;
     embedder.set_ffmpeg(args.ffmpeg.clone());
-    let source = show::open(&args.source.get()?)?;
+    let source = source::open(&args.source.get()?)?;
     let options =
         TeachOptions { how: &how, format: args.format, modalities: &args.modality, fresh: args.fresh };
     let mut resumed = |done| out::note(&format!("resumed: {done} are done, in {}", args.out.display()));

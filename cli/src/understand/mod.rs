@@ -120,7 +120,6 @@ impl<const WHOLE: bool> FileArgs<WHOLE> {
             _ => inputs.list(&sees)?,
         };
         listing.items.extend(texts.iter().map(|text| Item::text(text, text)));
-        listing.notes.iter().for_each(|note| out::note(&format!("note: {note}")));
         name_left_out(&listing.left_out);
         Ok(Ready { model, listing, options: self.how.options() })
     }

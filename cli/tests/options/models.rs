@@ -162,6 +162,8 @@ pub const COMMANDS: &[Command] = &[
             option("--columns", "", "--columns text=title", Ends(1, "has fixed keys")),
             option("--annotations", "", "--annotations said.jsonl", SAID),
             option("--only", "", "--only kept.txt", KEPT),
+            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
+            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
             option("--from", "--to text", "--from image", Differs),
             option("--to", "--from text", "--to image", Differs),
             option(
