@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     // What can be refused at once is refused before a model is loaded.
     output::Format::of(&args.out).map_err(|e| Error::Usage(e.to_string()))?;
     for out in [&args.out, &output::items_path(&args.out)] {
-        refuse_input(out, args.what.inputs.iter().chain(&args.what.source.data))?;
+        refuse_input(out, args.what.inputs.iter().chain(args.what.source.read()))?;
     }
     let _held = output::claim(&args.out)?;
     let (device, options) = (args.how.device.get()?, args.how.options());

@@ -8,7 +8,7 @@ use crate::source::SourceArgs;
 use crate::{interrupt, out, stdin, style};
 use std::path::{Path, PathBuf};
 use tch::Device;
-use unisono_encoders::{Role, families};
+use unisono_encoders::{Precision, Role, families};
 use unisono_jobs::understand::Understander;
 use unisono_jobs::{EmbedOptions, Embedder, Flow, Inputs, LeftOut, Modality, Progress, Skip};
 
@@ -77,6 +77,16 @@ pub(crate) struct WorkArgs<const WHOLE: bool = false> {
 }
 
 impl<const WHOLE: bool> WorkArgs<WHOLE> {
+    /// An option that only a model has a use for, where one is given that can be told from its default.
+    pub(crate) fn of_models(&self) -> Option<&'static str> {
+        let given = [
+            ("--device", self.device.named()),
+            ("--verbose", self.verbose),
+            ("--precision", self.precision != Asked::Named(Precision::Fp32)),
+        ];
+        given.into_iter().find_map(|(option, given)| given.then_some(option))
+    }
+
     /// The options; sets the model's threads besides.
     pub(crate) fn options(&self) -> EmbedOptions {
         let mut options =

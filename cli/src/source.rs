@@ -30,6 +30,11 @@ impl SourceArgs {
         }
         self.layout.of(&self.data).map(Some)
     }
+
+    /// Every path that is read.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &PathBuf> {
+        self.data.iter().chain(self.layout.beside())
+    }
 }
 
 /// A source that a command is about.
@@ -46,6 +51,11 @@ impl PathArgs {
     pub(crate) fn get(&self) -> Result<SourceConfig, Error> {
         self.layout.of(&self.paths)
     }
+
+    /// Every path that is read.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &PathBuf> {
+        self.paths.iter().chain(self.layout.beside())
+    }
 }
 
 /// How a source is laid out.
@@ -57,6 +67,12 @@ pub(crate) struct LayoutArgs {
     /// What a record's field is called there, as text=caption or image=jpg,png; may be given several times
     #[arg(long, value_name = "FIELD=NAME")]
     columns: Vec<String>,
+    /// What is known of its records beside it: JSON Lines, each with an id and what replaces or is added to the record's own; may be given several times
+    #[arg(long, value_name = "FILE")]
+    annotations: Vec<PathBuf>,
+    /// A file of ids (JSON Lines, or an id a line): only these records
+    #[arg(long, value_name = "FILE")]
+    only: Option<PathBuf>,
     /// Where the key ends in names of tar shards' members: first-dot or last-dot [default: first-dot]
     #[arg(long, value_name = "WHERE", value_parser = key_ends)]
     key_ends: Option<KeyEnds>,
@@ -82,8 +98,15 @@ impl LayoutArgs {
             key_ends: self.key_ends.unwrap_or_default(),
             max_unpacked: self.max_unpacked,
             media: self.media.clone(),
+            annotations: self.annotations.clone(),
+            only: self.only.clone(),
             ..SourceConfig::default()
         })
+    }
+
+    /// What is read besides the source itself.
+    fn beside(&self) -> impl Iterator<Item = &PathBuf> {
+        self.annotations.iter().chain(&self.only)
     }
 
     /// Refuses what is said of a source where there is none.
@@ -91,6 +114,8 @@ impl LayoutArgs {
         let said = [
             ("--data-type", self.data_type.is_some()),
             ("--columns", !self.columns.is_empty()),
+            ("--annotations", !self.annotations.is_empty()),
+            ("--only", self.only.is_some()),
             ("--key-ends", self.key_ends.is_some()),
             ("--max-unpacked", self.max_unpacked.is_some()),
             ("--media", self.media.is_some()),

@@ -56,6 +56,13 @@ fn shared() -> &'static Path {
             .map(|i| format!("{{\"id\":\"x{i}\",\"text\":\"extra {i}\",\"image\":\"photos/p{i}.png\",\"split\":\"extra\"}}\n"))
             .collect();
         write("more.jsonl", (pairs + &more).as_bytes());
+        let said = "{\"id\":\"r0#en\",\"text\":\"a red bus\",\"split\":\"train\",\"audio\":\"talks/s1.wav\",\"image\":\"photos/p2.png\"}\n";
+        write("said.jsonl", said.as_bytes());
+        write("other.jsonl", b"{\"id\":\"r0#en\",\"group\":\"g\"}\n{\"id\":\"r1#de\",\"group\":\"g\"}\n");
+        let groups = |i: usize| format!("{{\"id\":\"g{i}\",\"text\":\"words {i}\",\"label\":\"{}\"}}\n", i % 5);
+        write("groups.jsonl", (0..30).map(groups).collect::<String>().as_bytes());
+        write("copies.jsonl", b"{\"id\":\"a\",\"text\":\"same words\"}\n{\"id\":\"b\",\"text\":\"same words\"}\n");
+        write("kept.txt", b"r0#en\nr1#de\n");
         // One text too many for a chunk, and too long: what was done before it stays.
         let lines: String = (0..1099).map(|i| format!("{{\"id\":\"{i}\",\"text\":\"number {i}\"}}\n")).collect();
         let long = format!("{{\"id\":\"long\",\"text\":\"{}\"}}\n", "word ".repeat(60_000));
@@ -258,6 +265,11 @@ walks! {
     index_info: "index info",
     search: "search",
     classify: "classify",
+    data_split: "data split",
+    data_filter: "data filter",
+    data_caption: "data caption",
+    data_teach: "data teach",
+    data_mine: "data mine",
     caption: "caption",
     match_: "match",
     ask: "ask",

@@ -8,6 +8,7 @@
 //! knows of models. Randomness is a pure function of (seed, epoch, sample, purpose), see [`rng`]: a batch is the same
 //! on one worker and on twenty, and a resumed training needs the step number only.
 
+mod annotated;
 mod arrow;
 pub mod augment;
 pub mod cache;
@@ -42,6 +43,7 @@ mod tables;
 pub mod vectors;
 pub mod words;
 
+pub use annotated::subset;
 pub use causes::Causes;
 pub use error::{Error, Result};
 pub use loader::{Allowed, Batch, Fault, Loader, LoaderOptions, LoaderStats, Skip, Stage, timed};

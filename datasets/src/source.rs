@@ -22,6 +22,17 @@ pub trait Source: Debug + Send + Sync {
     /// The source cannot be read, or has no such record.
     fn record(&self, index: usize) -> Result<Cow<'_, Record>>;
 
+    /// A record's id, without its media and its texts where the source knows it by itself.
+    ///
+    /// # Errors
+    /// The source cannot be read, or has no such record.
+    fn id(&self, index: usize) -> Result<Cow<'_, str>> {
+        Ok(match self.record(index)? {
+            Cow::Borrowed(record) => Cow::Borrowed(&record.id),
+            Cow::Owned(record) => Cow::Owned(record.id),
+        })
+    }
+
     /// What decides which parts of the source a record belongs to. Known without reading the record; of a record that is not there nothing
     /// is said.
     fn key(&self, index: usize) -> Key<'_>;

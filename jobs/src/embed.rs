@@ -4,8 +4,8 @@ use crate::output::{self, Format};
 use crate::pipeline::work::Form;
 use crate::pipeline::{Batch, Outcome, Pipeline, Round, SavedRows, Sink, fingerprint, partial};
 use crate::{
-    EmbedOptions, Embedded, Embedder, Error, Flow, Items, LeftOut, Listing, Modality, Progress, Result, Skip,
-    Vectors,
+    EmbedOptions, Embedded, Embedder, Error, Flow, Item, Items, LeftOut, Listing, Modality, Progress, Result,
+    Skip, Vectors,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -206,6 +206,36 @@ impl Stored {
     /// How many rows there are.
     pub fn count(&self) -> usize {
         self.work.count
+    }
+
+    /// What could not be used, each with its reason.
+    pub fn skipped(&self) -> &[Skip] {
+        &self.skipped
+    }
+
+    /// Gives each row `[D]` with what it is of to `take`, in their order.
+    ///
+    /// # Errors
+    /// Those of `take`; the rows cannot be read.
+    pub fn rows(&mut self, take: &mut dyn FnMut(&Item, &[f32]) -> Result<()>) -> Result<()> {
+        let without = self.work.skipped.clone();
+        let (mut bytes, mut row) = (vec![0; self.dim * size_of::<f32>()], vec![0f32; self.dim]);
+        let mut reader = self.work.reader()?;
+        for item in crate::pipeline::with_rows(&self.items, &without) {
+            reader.read_exact(&mut bytes).map_err(Error::io(&self.out, "read the work on"))?;
+            let numbers = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+            row.iter_mut().zip(numbers).for_each(|(value, number)| *value = number);
+            take(&item, &row)?;
+        }
+        Ok(())
+    }
+
+    /// Drops the rows: what they were made for is there.
+    ///
+    /// # Errors
+    /// No permission.
+    pub fn end(self) -> Result<()> {
+        self.work.end()
     }
 
     /// Which model made the rows, and their sum, ready to be put [beside](origin_path) them. What an earlier run left there of another model goes.

@@ -163,7 +163,9 @@ impl Inputs {
         let from_anywhere = |source: &SourceConfig| -> Result<SourceConfig> {
             let paths = source.paths.iter().map(absolute).collect::<Result<_>>()?;
             let media = source.media.as_ref().map(absolute).transpose()?;
-            Ok(SourceConfig { paths, media, ..source.clone() })
+            let annotations = source.annotations.iter().map(absolute).collect::<Result<_>>()?;
+            let only = source.only.as_ref().map(absolute).transpose()?;
+            Ok(SourceConfig { paths, media, annotations, only, ..source.clone() })
         };
         Ok(Self {
             source: self.source.as_ref().map(from_anywhere).transpose()?,
@@ -184,7 +186,7 @@ fn as_video(wanted: &[Modality], videos: bool) -> Option<Modality> {
 }
 
 /// One record's items: its image, its video, its audio files, its texts.
-fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
+pub(crate) fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
     let mut push = |modality, part, from: Option<&Blob>, text: Option<&String>, span: Option<Span>| {
         if !wanted.contains(&modality) {
             return;

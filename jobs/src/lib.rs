@@ -10,6 +10,7 @@
 pub mod check;
 pub mod classify;
 pub mod crossmodal;
+pub mod curate;
 mod embed;
 mod embedded;
 mod embedder;

@@ -1,4 +1,4 @@
-//! What `inspect` and `check` both print.
+//! What several of these commands say.
 
 use crate::style;
 use unisono_jobs::inspect::{Misnamed, Spread};

@@ -71,7 +71,7 @@ impl GenerationArgs {
     ///
     /// # Errors
     /// An option that would change nothing, or two that exclude each other.
-    pub(super) fn over(&self, base: &Generation, warmer: bool) -> Result<Generation, Error> {
+    pub(crate) fn over(&self, base: &Generation, warmer: bool) -> Result<Generation, Error> {
         let made = Generation {
             beams: self.beams.map_or(base.beams, usize::from),
             length_penalty: self.length_penalty.unwrap_or(base.length_penalty),
@@ -118,7 +118,7 @@ impl GenerationArgs {
 
 impl TextLength {
     /// These lengths over a model's own; `room` is the longest text that it writes.
-    pub(super) fn over(&self, base: Generation, room: Option<usize>) -> Result<Generation, Error> {
+    pub(crate) fn over(&self, base: Generation, room: Option<usize>) -> Result<Generation, Error> {
         let (least, most) = lengths(self.min_length, self.max_length)?;
         let made = Generation {
             max_length: most.unwrap_or(base.max_length),

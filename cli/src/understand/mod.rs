@@ -2,7 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod caption;
-mod generation;
+pub(crate) mod generation;
 pub(crate) mod matching;
 pub(crate) mod transcribe;
 
@@ -129,7 +129,7 @@ impl LineArgs {
     /// Takes the output, where there is one, before a model is loaded.
     fn claim(&self, files: &[PathBuf], how: &FileArgs) -> Result<Option<Lock>, Error> {
         let Some(out) = &self.out else { return Ok(None) };
-        refuse_input(out, files.iter().chain(&how.source.data))?;
+        refuse_input(out, files.iter().chain(how.source.read()))?;
         Ok(Some(output::claim(out)?))
     }
 

@@ -85,6 +85,17 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono data pack --format parquet", Runs(|p, _| has(p, "TABLES/shard-00000.parquet"))),
     ("unisono data pack --split", Runs(|p, f| all(&f.stdout, &["TRAIN: "]).and(has(p, "TRAIN/index.json")))),
     ("unisono data check", Runs(|_, f| all(&f.stdout, &["decoded", "every file opens", "equal looks"]))),
+    (
+        "unisono data split",
+        Runs(|p, f| all(&f.stdout, &["split.jsonl: 12 records", "kept together"]).and(has(p, "split.jsonl"))),
+    ),
+    ("unisono data filter", Runs(|_, f| all(&f.stdout, &[" of 12 records, ", "fell by "]))),
+    (
+        "unisono data caption",
+        Runs(|p, f| all(&f.stdout, &["captions.jsonl: 8 captions"]).and(has(p, "captions.jsonl"))),
+    ),
+    ("unisono data teach", Runs(|p, _| has(p, "taught/image.safetensors.model.json"))),
+    ("unisono data mine", Runs(|p, f| all(&f.stdout, &["mean cosine"]).and(has(p, "negatives.jsonl")))),
     ("unisono data inspect", Runs(|_, f| all(&f.stdout, &["split", "images", "every file is there"]))),
     (
         "unisono data inspect --html",

@@ -1,6 +1,6 @@
 //! Looking, embedding, finding.
 
-use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -41,6 +41,8 @@ pub const COMMANDS: &[Command] = &[
             option("--html", "", "--html page.html", Differs),
             option("--samples", "--html page.html", "--samples 1", Differs),
             option("--seed", "--html page.html", "--seed 5", Differs),
+            option("--annotations", "", "--annotations said.jsonl", SAID),
+            option("--only", "", "--only kept.txt", KEPT),
             option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
             option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
             option("--media", "", "--media talks", Ends(1, "takes no media")),
@@ -61,6 +63,8 @@ pub const COMMANDS: &[Command] = &[
             option("--json", "", "--json", Says("\"shards\": [")),
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=caption", Ends(1, "has fixed keys")),
+            option("--annotations", "", "--annotations said.jsonl", SAID),
+            option("--only", "", "--only kept.txt", KEPT),
             option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
             option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
             option("--media", "", "--media talks", Ends(1, "takes no media")),
@@ -74,6 +78,8 @@ pub const COMMANDS: &[Command] = &[
         options: &[
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
+            option("--annotations", "", "--annotations said.jsonl", SAID),
+            option("--only", "", "--only kept.txt", KEPT),
             option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
             option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
             option("--media", "", "--media talks", Ends(1, "takes no media")),
@@ -115,6 +121,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option(
                 "--key-ends",
                 "--data media/manifest.jsonl",
@@ -174,6 +182,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option(
                 "--key-ends",
                 "--data media/manifest.jsonl",

@@ -1,6 +1,6 @@
 //! Scenes, models, training.
 
-use super::{Command, Differs, Ends, NO_FFMPEG, Reads, Says, Unseen, option};
+use super::{Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -160,6 +160,8 @@ pub const COMMANDS: &[Command] = &[
             option("--split", "", "--split train", Differs),
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=title", Ends(1, "has fixed keys")),
+            option("--annotations", "", "--annotations said.jsonl", SAID),
+            option("--only", "", "--only kept.txt", KEPT),
             option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
             option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
             option("--media", "", "--media talks", Ends(1, "takes no media")),

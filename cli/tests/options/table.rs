@@ -1,6 +1,8 @@
 //! For every option of every command: how it is given, and what it changes. An option without a line here fails the tests.
 #![allow(dead_code)]
 
+#[path = "beside.rs"]
+mod beside;
 #[path = "embedding.rs"]
 mod embedding;
 #[path = "models.rs"]
@@ -104,11 +106,15 @@ impl Command {
 
 const BATCH: Shows = Unseen("how many items the model takes at once changes the time and the memory alone");
 const SPEED: Shows = Unseen("how many threads work changes the time alone");
+/// Another caption, image, audio file and split of one record.
+const SAID: Shows = Differs;
+/// Two records of eight.
+const KEPT: Shows = Differs;
 const NO_FFMPEG: Shows = Ends(3, "`/none/ffmpeg` is not installed");
 
 /// All commands.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    [embedding::COMMANDS, understanding::COMMANDS, models::COMMANDS].into_iter().flatten()
+    [embedding::COMMANDS, beside::COMMANDS, understanding::COMMANDS, models::COMMANDS].into_iter().flatten()
 }
 
 /// Lines that are refused for what the model or the options together say, each with a part of the message.

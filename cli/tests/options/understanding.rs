@@ -1,6 +1,6 @@
 //! Captions, matches, answers, transcripts.
 
-use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -23,6 +23,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option(
                 "--key-ends",
                 "--data media/manifest.jsonl",
@@ -89,6 +91,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option(
                 "--key-ends",
                 "--data media/manifest.jsonl",
@@ -139,6 +143,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option(
                 "--key-ends",
                 "--data media/manifest.jsonl",
@@ -208,6 +214,8 @@ pub const COMMANDS: &[Command] = &[
                 "--columns text=title",
                 Ends(1, "has fixed keys"),
             ),
+            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
+            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
             option(
                 "--key-ends",
                 "--data media/manifest.jsonl",

@@ -51,6 +51,13 @@ impl Source for Joined {
         }
     }
 
+    fn id(&self, index: usize) -> Result<Cow<'_, str>> {
+        match self.part(index).filter(|_| index < self.len) {
+            Some((part, index)) => part.id(index),
+            None => Err(source::missing(&self.path, index)),
+        }
+    }
+
     fn key(&self, index: usize) -> Key<'_> {
         self.part(index).map(|(part, index)| part.key(index)).unwrap_or_default()
     }

@@ -167,6 +167,13 @@ impl Source for Folder {
         self.read(index).map(Cow::Owned)
     }
 
+    /// The first of its media, by its name alone.
+    fn id(&self, index: usize) -> Result<Cow<'_, str>> {
+        let item = self.items.get(index).ok_or_else(|| source::missing(&self.path, index))?;
+        let file = self.files(item).find(|(_, kind)| kind.is_medium());
+        Ok(Cow::Borrowed(file.map_or("", |(file, _)| file)))
+    }
+
     fn key(&self, index: usize) -> Key<'_> {
         let Some(item) = self.items.get(index) else { return Key::default() };
         let has = |kind: Kind| item.has & kind.bit() != 0;

@@ -73,7 +73,7 @@ impl Entry {
 
 /// Words that many records share, by their numbers from 1.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(crate) struct Words {
     pub words: Vec<String>,
     /// How many records each has; those without any first.
     pub counts: Vec<u64>,

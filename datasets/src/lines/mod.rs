@@ -15,6 +15,7 @@ mod lined;
 mod stored;
 mod unique;
 
+pub(crate) use entry::Words;
 pub(crate) use form::Form;
 pub(crate) use lined::Lined;
 

@@ -15,6 +15,18 @@ type Parsed<T> = std::result::Result<T, String>;
 
 /// The record on a line of the manifest `path`, which lies in `folder`.
 pub(crate) fn parse(text: &str, path: &Path, folder: &Path) -> Parsed<Record> {
+    let record = fields(text, path, folder)?;
+    match record.has_modality() {
+        true => Ok(record),
+        false => Err(format!(
+            "record {} has no usable modality: expected at least one of \"text\", \"image\", \"audio\", \"video\"",
+            plain::quoted(&record.id)
+        )),
+    }
+}
+
+/// The fields of a record that a line has, of which only the id must be there.
+pub(crate) fn fields(text: &str, path: &Path, folder: &Path) -> Parsed<Record> {
     let mut map = object(text, path)?;
     // `shift_remove` keeps the order of the rest, which `write` gives back.
     let id = string(&mut map, "id")?.ok_or("the record has no \"id\"")?;
@@ -47,12 +59,6 @@ pub(crate) fn parse(text: &str, path: &Path, folder: &Path) -> Parsed<Record> {
         }
     }
     record.text.retain(|t| !t.trim().is_empty());
-    if !record.has_modality() {
-        return Err(format!(
-            "record {} has no usable modality: expected at least one of \"text\", \"image\", \"audio\", \"video\"",
-            plain::quoted(&record.id)
-        ));
-    }
     record.extra = map;
     Ok(record)
 }
@@ -170,7 +176,7 @@ pub(crate) fn moment(map: &mut Map<String, Value>, key: &str) -> Parsed<Option<T
     text.parse().map(Some).map_err(|message| format!("{key:?}: {message}"))
 }
 
-fn strings(map: &mut Map<String, Value>, key: &str) -> Parsed<Vec<String>> {
+pub(crate) fn strings(map: &mut Map<String, Value>, key: &str) -> Parsed<Vec<String>> {
     let wrong = |found: String| format!("{key:?} must be a string or a list of strings, found {found}");
     match map.shift_remove(key) {
         None | Some(Value::Null) => Ok(Vec::new()),

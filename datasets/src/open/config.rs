@@ -36,6 +36,13 @@ pub struct SourceConfig {
     /// files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<PathBuf>,
+    /// Files of what is known of the records beside them: JSON Lines, each with the id of one and what is said of it. A later file
+    /// outweighs an earlier one.
+    #[serde(default, with = "paths", skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<PathBuf>,
+    /// A file of ids, as JSON Lines or a line each: of the source these records alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<PathBuf>,
     /// Where keys end in the names of tar shards' members.
     #[serde(default, skip_serializing_if = "is_default")]
     pub key_ends: KeyEnds,
@@ -234,7 +241,7 @@ impl<'de> Deserialize<'de> for SourceConfig {
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str(
-                    "a path, a list of paths, or a table with path, type, columns, group_by and media",
+                    "a path, a list of paths, or a table with path, type, columns, group_by, media, annotations and only",
                 )
             }
 

@@ -7,6 +7,7 @@ mod paths;
 pub use columns::{Columns, Names};
 pub use config::{SourceConfig, SourceKind};
 
+use crate::annotated::Annotated;
 use crate::lines::{LARGE, Lined};
 use crate::manifest::JsonLines;
 use crate::shards::{self, KeyEnds, TarShards};
@@ -15,11 +16,21 @@ use crate::{Error, Manifest, Result, Source, folder, msrvtt, published, tables};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Opens data of any kind.
+/// Opens data of any kind, with what is known of it beside it.
 ///
 /// # Errors
-/// Paths that are not there or are addresses, a kind that cannot be seen, and what the kind's own reader says.
+/// Paths that are not there or are addresses, a kind that cannot be seen, and what the kind's own reader says; annotations that are
+/// broken, or that stand twice for one record.
 pub fn open(config: &SourceConfig) -> Result<Arc<dyn Source>> {
+    let source = alone(config)?;
+    match config.annotations.is_empty() && config.only.is_none() {
+        true => Ok(source),
+        false => Ok(Arc::new(Annotated::open(source, &config.annotations, config.only.as_deref())?)),
+    }
+}
+
+/// Opens data by themselves.
+fn alone(config: &SourceConfig) -> Result<Arc<dyn Source>> {
     let paths = paths::expand(&config.paths)?;
     let kind = match config.kind {
         Some(kind) => kind,

@@ -174,6 +174,14 @@ impl Source for TarShards {
         Ok(Cow::Owned(record))
     }
 
+    /// By the index alone.
+    fn id(&self, index: usize) -> Result<Cow<'_, str>> {
+        let (shard, own) = self.place(index).ok_or_else(|| source::missing(&self.path, index))?;
+        let key = self.shards[shard].record_key(&*self.files(shard)?, own)?;
+        let stem = &self.stems[shard];
+        Ok(Cow::Owned(if stem.is_empty() { key } else { format!("{stem}/{key}") }))
+    }
+
     fn key(&self, index: usize) -> Key<'_> {
         let class = self.place(index).and_then(|(shard, own)| self.shards[shard].class(own));
         class.and_then(|n| self.classes.get(n)).map(|(class, _)| class.key()).unwrap_or_default()

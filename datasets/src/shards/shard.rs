@@ -137,6 +137,14 @@ impl Shard {
         Ok(Files { tar, index })
     }
 
+    /// The key of a record.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub(super) fn record_key(&self, files: &Files, record: usize) -> Result<String> {
+        Ok(self.layout.row(&files.index, &self.index, record as u64)?.key)
+    }
+
     /// A record, its id the sample's key.
     ///
     /// # Errors

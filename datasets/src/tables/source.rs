@@ -198,6 +198,12 @@ impl Source for Tables {
         Ok(Cow::Owned(record))
     }
 
+    /// By the column of ids alone.
+    fn id(&self, index: usize) -> Result<Cow<'_, str>> {
+        let (of, row) = self.find(index).ok_or_else(|| source::missing(&self.path, index))?;
+        of.id(row).map(Cow::Owned)
+    }
+
     /// Where only some rows of a group have a medium or a text, all of them are said to have one: reading them all would be the price of
     /// knowing better. Tables of our own say it of each row.
     fn key(&self, index: usize) -> Key<'_> {

@@ -44,9 +44,13 @@ impl<'a> Things<'a> {
 
     /// Files of equal bytes.
     pub(super) fn exact(&self) -> Duplicates {
+        self.list(self.exact_groups().map(|same| (same, None)).collect())
+    }
+
+    /// The entries of files of equal bytes, and of records of nothing but equal texts.
+    pub(super) fn exact_groups(&self) -> impl Iterator<Item = Vec<usize>> {
         let several = |same: &Vec<usize>| self.files(same) > 1;
-        let groups = self.firsts().map(|first| self.equal(first).to_vec()).filter(several);
-        self.list(groups.map(|same| (same, None)).collect())
+        self.firsts().map(|first| self.equal(first).to_vec()).filter(several)
     }
 
     /// One file, named by records of several splits.
@@ -65,14 +69,19 @@ impl<'a> Things<'a> {
 
     /// What was found to be near each other: `of` are entries of different contents, the pairs are places in it.
     pub(super) fn near(&self, of: &[usize], mut linked: Linked) -> Duplicates {
+        let groups = self.near_groups(of, &mut linked);
+        self.list(groups)
+    }
+
+    /// The entries of such groups, and how near the nearest two are.
+    pub(super) fn near_groups(&self, of: &[usize], linked: &mut Linked) -> Vec<(Vec<usize>, Option<f32>)> {
         let sets = linked.sets.sets().into_values().filter(|set| set.len() > 1);
         let groups = sets.map(|set| {
             let entries = set.iter().flat_map(|place| self.equal(of[*place]).iter().copied()).collect();
             let nearest = set.iter().filter_map(|place| linked.closest[*place]);
             (entries, nearest.reduce(linked.nearer))
         });
-        let groups = groups.collect();
-        self.list(groups)
+        groups.collect()
     }
 
     /// How many files, or records of texts, there are among entries.

@@ -8,7 +8,7 @@ pub(crate) mod groups;
 mod link;
 mod options;
 mod page;
-mod see;
+pub(crate) mod see;
 mod spread;
 mod tally;
 

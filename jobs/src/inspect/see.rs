@@ -25,7 +25,7 @@ pub(super) struct File {
 }
 
 /// What a file's head says.
-pub(super) enum Measure {
+pub(crate) enum Measure {
     /// Width and height in pixels.
     Size(u32, u32),
     /// Of the part that is meant.
@@ -66,7 +66,8 @@ fn look(kind: Kind, blob: &Blob, span: Span, measured: bool) -> File {
     file
 }
 
-fn measure(kind: Kind, blob: &Blob, span: Span) -> Measure {
+/// Reads the head of a file.
+pub(crate) fn measure(kind: Kind, blob: &Blob, span: Span) -> Measure {
     // What is wrong inside is not asked here.
     if kind == Kind::Image {
         let size = header::image_size(blob.clone()).ok().flatten();

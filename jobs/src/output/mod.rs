@@ -43,6 +43,25 @@ impl Format {
             ))),
         }
     }
+
+    /// What its files' names end in, without the dot.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Npy => "npy",
+            Self::Safetensors => "safetensors",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let all = [Self::Npy, Self::Safetensors, Self::Parquet];
+        let found = all.into_iter().find(|format| format.ending() == text);
+        found.ok_or_else(|| "expected npy, safetensors or parquet".into())
+    }
 }
 
 /// Where the items of `out` are listed: its name with `.jsonl` added.

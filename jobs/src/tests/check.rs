@@ -1,6 +1,7 @@
 //! Small manifests, checked.
 
 use super::*;
+use crate::Error;
 use image::{Rgb, RgbImage, imageops};
 use std::fs;
 use std::path::Path;
