@@ -85,7 +85,7 @@ transformer = {{ width = {width}, depth = {depth}, heads = {heads}, mlp_ratio = 
 size = {size}
 [[data]]
 name = "images"
-manifest = "{manifest}"
+source = "{manifest}"
 split = "train"
 per_batch = {batch}
 [[objective]]

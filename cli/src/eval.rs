@@ -47,7 +47,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref() };
     let source = args.layout.of(&args.data)?;
     let mut unread = Vec::new();
-    let manifest = Manifest::of(&*unisono_datasets::open(&source)?, &mut unread);
+    let manifest = Manifest::of(&*crate::source::open(&source)?, &mut unread);
     check::manifest(args, &manifest)?;
     let device = cuda::device(&args.device)?;
     let dir = crate::place::model(&args.model)?;

@@ -66,6 +66,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     });
     screen.finish();
     let summary = summary?;
+    if !summary.finished && summary.step == 0 {
+        out::note("stopped before the first step; the same command goes on, with the features that are kept");
+        return Err(Error::Interrupted("no step was done"));
+    }
     if !summary.finished {
         out::note(&format!(
             "stopped at step {} of {}, saved; the same command with --resume goes on there",
@@ -136,6 +140,8 @@ const FIGURES: [&str; 6] = ["r1", "r5", "r10", "bleu4", "cider_d", "exact"];
 /// A bar on a terminal, a line every few seconds elsewhere.
 struct Screen {
     bar: Option<ProgressBar>,
+    /// Of the features of frozen towers.
+    kept: Option<ProgressBar>,
     plain: bool,
     told: Instant,
     begun: Option<(Instant, u64)>,
@@ -143,12 +149,19 @@ struct Screen {
 
 impl Screen {
     fn new() -> Self {
-        Self { bar: None, plain: !std::io::stderr().is_terminal(), told: Instant::now(), begun: None }
+        Self {
+            bar: None,
+            kept: None,
+            plain: !std::io::stderr().is_terminal(),
+            told: Instant::now(),
+            begun: None,
+        }
     }
 
     fn show(&mut self, event: Event) {
         match event {
             Event::Step(report) => self.step(report),
+            Event::Features { done, of } => self.features(done, of),
             Event::Note(text) => self.note(&format!("  {text}")),
             Event::Skipped(skip) => self.note(&format!("  left out {}: {}", skip.id, skip.reason)),
             Event::Evaluated(line) => {
@@ -171,13 +184,28 @@ impl Screen {
     }
 
     fn note(&self, line: &str) {
-        match &self.bar {
+        match self.bar.as_ref().or(self.kept.as_ref()) {
             Some(bar) => bar.suspend(|| out::note(line)),
             None => out::note(line),
         }
     }
 
+    fn features(&mut self, done: usize, of: usize) {
+        if self.plain && self.told.elapsed() < Duration::from_secs(5) {
+            return;
+        }
+        self.told = Instant::now();
+        match &self.kept {
+            _ if self.plain => out::note(&format!("  features {done}/{of}")),
+            Some(bar) => bar.set_position(done as u64),
+            None => self.kept = Some(features_bar(done, of)),
+        }
+    }
+
     fn step(&mut self, r: StepReport) {
+        if let Some(bar) = self.kept.take() {
+            bar.finish_and_clear();
+        }
         let message = format!(
             "loss {:.3}  lr {:.1e}  {:.0} samples/s  data wait {:.1} %",
             r.loss,
@@ -209,8 +237,16 @@ impl Screen {
     }
 
     fn finish(&mut self) {
-        if let Some(bar) = self.bar.take() {
+        for bar in [self.bar.take(), self.kept.take()].into_iter().flatten() {
             bar.finish_and_clear();
         }
     }
+}
+
+fn features_bar(done: usize, of: usize) -> ProgressBar {
+    let bar = ProgressBar::new(of as u64).with_position(done as u64);
+    if let Ok(style) = ProgressStyle::with_template("  features {bar:26} {pos}/{len}  ETA {eta}") {
+        bar.set_style(style);
+    }
+    bar
 }

@@ -61,6 +61,18 @@ fn inspect_counts_and_finds_problems() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    let page = dir.path().join("pages/page.html");
+    let (code, stdout, stderr) =
+        outcome(&mut unisono(["data", "inspect", s(&manifest), "--html", s(&page), "--samples", "3"]));
+    assert!(code == 0 && stdout == text && stderr.contains("page: "), "{stdout}{stderr}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert_eq!(html.matches("<article").count(), 3);
+    assert!(
+        html.contains("3 records, drawn by lot (seed 0)")
+            && !tiny::names(page.parent().unwrap()).iter().any(|n| n.contains("lock"))
+    );
+    let e = fails(["data", "inspect", s(&manifest), "--html", s(&manifest.join("page.html"))]);
+    assert!(e.contains("manifest.jsonl"), "{e}");
     let report = json(["data", "inspect", s(&manifest), "--json"]);
     assert_eq!(report["total"]["records"], 8);
     assert_eq!(report["splits"]["test"]["audio"], 4);

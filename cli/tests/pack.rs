@@ -30,6 +30,18 @@ fn a_manifest_becomes_shards_and_these_become_shards() {
     assert!(text.contains("in 1 shard,"), "{text}");
     let e = fails(["data", "pack", s(&manifest), s(&again), "--split", "none"]);
     assert!(e.contains("no record of split \"none\"; it has: \"test\" (4), \"train\" (4)"), "{e}");
+    // The same as tables, and from these the same shards.
+    let (tables, back) = (dir.path().join("tables"), dir.path().join("back"));
+    let text = succeeds(["data", "pack", s(&manifest), s(&tables), "--format", "parquet"]);
+    assert!(
+        text.contains("tables: 8 records in 1 shard, ") && tables.join("shard-00000.parquet").exists(),
+        "{text}"
+    );
+    assert!(fails(["data", "pack", s(&manifest), s(&tables)]).contains("of another size or format"));
+    let packed = json(["data", "pack", s(&tables), s(&back), "--json"]);
+    assert_eq!(packed["shards"], report["shards"]);
+    let inspected = json(["data", "inspect", s(&tables), "--json"]);
+    assert_eq!(inspected["splits"], json(["data", "inspect", s(&manifest), "--json"])["splits"]);
     fs::write(out.join("notes.txt"), "").unwrap();
     assert!(fails(["data", "pack", s(&manifest), s(&out), "--fresh"]).contains("holds notes.txt"));
     let packed = tiny::names(&again);
@@ -58,7 +70,7 @@ fn what_cannot_be_packed_is_named() {
         (&["--columns", "words=caption"][..], "a record has no such field"),
         (&["--columns", "text="], "expected a name behind the equals sign"),
         (&["--data-type", "zip"], "expected one of manifest"),
-        (&["--format", "zip"], "expected tar"),
+        (&["--format", "zip"], "expected tar or parquet"),
         (&["--key-ends", "x"], "expected first-dot or last-dot"),
         (&["--shard-size", "big"], "expected a size"),
     ] {

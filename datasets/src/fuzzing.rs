@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 pub type Target = fn(&Path, &[u8]);
 
 /// By their names.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("manifest", manifest),
     ("msrvtt", msrvtt),
+    ("published", published),
     ("table", table),
     ("shards", shards),
     ("parquet", parquet),
@@ -31,7 +32,41 @@ pub fn manifest(dir: &Path, bytes: &[u8]) {
 /// MSR-VTT's JSON or CSV, by the first byte.
 pub fn msrvtt(dir: &Path, bytes: &[u8]) {
     let name = if bytes.first() == Some(&b'{') { "m.json" } else { "m.csv" };
-    let _ = msr::load(&written(dir, name, bytes));
+    let _ = msr::load(&written(dir, name, bytes), None);
+}
+
+/// The annotation files of named data sets, by the first byte.
+pub fn published(dir: &Path, bytes: &[u8]) {
+    const FILES: [(SourceKind, &str); 11] = [
+        (SourceKind::Karpathy, "dataset_coco.json"),
+        (SourceKind::CocoCaptions, "captions_val2017.json"),
+        (SourceKind::VqaV2, "v2_OpenEnded_mscoco_test2015_questions.json"),
+        (SourceKind::DiDeMo, "val_data.json"),
+        (SourceKind::Esc50, "esc50.csv"),
+        (SourceKind::Clotho, "clotho_captions_validation.csv"),
+        (SourceKind::AudioCaps, "val.csv"),
+        (SourceKind::AudioSet, "eval_segments.csv"),
+        (SourceKind::Msvd, "AllVideoDescriptions.txt"),
+        (SourceKind::ConceptualCaptions, "cc12m.tsv"),
+        (SourceKind::ImageNet, "LOC_synset_mapping.txt"),
+    ];
+    let Some((which, bytes)) = bytes.split_first() else { return };
+    let (kind, name) = FILES[usize::from(*which) % FILES.len()];
+    // A folder each: what one target leaves is not another's.
+    let folder = dir.join(name.replace('.', "-"));
+    let media = folder.join("val/n01440764");
+    drop(std::fs::create_dir_all(&media));
+    for name in ["--PJHxphWEs.wav", "a.mp4", "ILSVRC2012_val_00000001.JPEG", "0_1234"] {
+        written(&media, name, b"");
+    }
+    written(&folder, "class_labels_indices.csv", b"index,mid,display_name\n0,/m/09x0r,Speech\n");
+    let path = written(&folder, name, bytes);
+    let path = if kind == SourceKind::ImageNet { folder } else { path };
+    let Ok(source) = open(&SourceConfig { kind: Some(kind), ..SourceConfig::new(path) }) else { return };
+    for i in 0..source.len().min(100) {
+        let key = source.record(i).map(|r| r.part_key() == source.key(i));
+        assert!(key.unwrap_or(true), "a key is not its record's");
+    }
 }
 
 /// A table, by its first byte of tabs or of commas; every record of it.

@@ -12,7 +12,7 @@
 
 pub(crate) mod line;
 mod lines;
-mod write;
+pub(crate) mod write;
 
 pub(crate) use lines::JsonLines;
 
@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use unisono_files::Budget;
 
 use crate::source::{self, Source};
-use crate::{Error, Record, Result, Skip, msrvtt, plain};
+use crate::{Error, Record, Result, Skip, plain};
 use unisono_files::write_atomic;
 use unisono_media::{Blob, address};
 
@@ -42,8 +42,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads and checks a manifest, or MSR-VTT's own files ([`msrvtt`]) by their endings `.json` and `.csv`. Media files
-    /// are not opened: a missing one is found by whoever decodes it.
+    /// Reads and checks a manifest. Media files are not opened: a missing one is found by whoever decodes it.
     ///
     /// # Errors
     /// [`Error::Files`] when it cannot be read or is no regular file; [`Error::Manifest`], with the line, for broken JSON, a
@@ -51,9 +50,6 @@ impl Manifest {
     /// a file without any record.
     pub fn load(path: &Path) -> Result<Self> {
         address::refuse(path)?;
-        if let Some(records) = msrvtt::load(path)? {
-            return Ok(Self { path: path.to_path_buf(), records });
-        }
         let mut reader = BufReader::with_capacity(1 << 20, unisono_files::open(path)?);
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut records = Vec::new();

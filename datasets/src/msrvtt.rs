@@ -1,8 +1,8 @@
 //! MSR-VTT (Xu et al. 2016) as it is distributed: `MSRVTT_data.json` and its kin (`videos`, `sentences`), and the table of the test split
-//! that text-to-video retrieval is measured on (`MSRVTT_JSFUSION_test.csv`, Yu et al. 2018). Read wherever a manifest is.
+//! that text-to-video retrieval is measured on (`MSRVTT_JSFUSION_test.csv`, Yu et al. 2018). A source of its own kind.
 //!
-//! A video's file is `VIDEO_ID.mp4` (or `.avi`, `.webm`, `.mkv`) in the folder of the JSON or CSV file, or in a folder below it that bears one
-//! of MSR-VTT's names. These files are cut out already: `start time` and `end time` are places in the longer videos that they come
+//! A video's file is `VIDEO_ID.mp4` (or `.avi`, `.webm`, `.mkv`) in the folder of the JSON or CSV file (or another that is named for them), or in a folder below
+//! it that bears one of MSR-VTT's names. These files are cut out already: `start time` and `end time` are places in the longer videos that they come
 //! from, and are kept among a record's other keys.
 
 use crate::manifest::line::kind;
@@ -11,7 +11,7 @@ use crate::table::{Dialect, Row, whole};
 use crate::{Error, Record, Result};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use unisono_files::Budget;
 
@@ -21,78 +21,64 @@ const ENDINGS: [&str; 4] = ["mp4", "avi", "webm", "mkv"];
 /// Below the file's folder: the name that everyone uses, then the archives' own.
 const FOLDERS: [&str; 6] = ["", "videos", "TrainValVideo", "TestVideo", "videos/all", "all"];
 
-/// The records of one of MSR-VTT's files; `None` for any other file.
+/// What a message lists as its files.
+const FILES: &str = "MSRVTT_data.json (videos and sentences) or MSRVTT_JSFUSION_test.csv";
+
+/// The records of one of MSR-VTT's files, whose videos lie in `media` or beside it.
 ///
 /// # Errors
-/// [`Error::Files`]; [`Error::Manifest`] for a file that has MSR-VTT's form and not its contents.
-pub fn load(path: &Path) -> Result<Option<Vec<Record>>> {
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if ending != "json" && ending != "csv" {
-        return Ok(None);
-    }
+/// [`Error::Files`]; [`Error::Manifest`] for a file that has MSR-VTT's form and not its contents; [`Error::Archive`] for another file.
+pub fn load(path: &Path, media: Option<&Path>) -> Result<Vec<Record>> {
     let bad = |line: usize, message: String| Error::Manifest { path: path.to_path_buf(), line, message };
-    let records = if ending == "csv" {
-        let rows = whole(path, Dialect::COMMAS, &BUDGET)?;
-        table(&rows, &Videos::below(path)).map_err(|(line, m)| bad(line, m))?
-    } else {
-        if is_manifest(path)? {
-            return Ok(None);
-        }
-        let bytes = unisono_files::read(path, &BUDGET)?;
-        // What is none of this is for the reader of manifests to judge.
-        let Ok(text) = utf8(&bytes) else { return Ok(None) };
-        BUDGET.json(path, text.as_bytes())?;
-        let Ok(Value::Object(data)) = serde_json::from_str(text) else { return Ok(None) };
-        if !data.contains_key("videos") || !data.contains_key("sentences") {
-            return Ok(None);
-        }
-        data_file(data, &Videos::below(path)).map_err(|m| bad(1, m))?
+    let other = |found: &str| {
+        Error::archive(path, format!("expected one of MSR-VTT's files, {FILES}, found {found}"))
     };
-    if records.is_empty() {
-        return Err(bad(1, "expected MSR-VTT's videos, found none".into()));
-    }
-    Ok(Some(records))
-}
-
-/// Whether a path is one of MSR-VTT's files: by its name, or a table by its first row.
-pub(crate) fn is_msrvtt(path: &Path) -> bool {
-    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    let mut head = Vec::new();
-    name.ends_with(".csv")
-        && unisono_files::open(path).is_ok_and(|f| f.take(1 << 10).read_to_end(&mut head).is_ok())
-        && ["vid_key", "video_id", "sentence"].iter().all(|column| {
-            let row = head.split(|b| *b == b'\n').next().unwrap_or_default();
-            row.windows(column.len()).any(|w| w == column.as_bytes())
-        })
-        || ["MSRVTT_data.json", "train_val_videodatainfo.json", "test_videodatainfo.json"].contains(&name)
-}
-
-/// All of one of MSR-VTT's files.
-///
-/// # Errors
-/// As [`load`]; another file.
-pub(crate) fn open(path: &Path) -> Result<Vec<Record>> {
-    load(path)?.ok_or_else(|| {
-        let files = "MSRVTT_data.json (videos and sentences) or MSRVTT_JSFUSION_test.csv";
-        Error::archive(path, format!("expected one of MSR-VTT's files, {files}, found another file"))
-    })
-}
-
-/// Whether a file that ends in `.json` is a manifest of that name: its first line is a record by itself.
-fn is_manifest(path: &Path) -> Result<bool> {
-    let mut line = Vec::new();
-    let mut file = BufReader::new(unisono_files::open(path)?).take(Budget::LINE.bytes);
-    while line.iter().all(u8::is_ascii_whitespace) {
-        line.clear();
-        if file.read_until(b'\n', &mut line).map_err(Error::io(path, "read"))? == 0 {
-            return Ok(false);
+    let videos = Videos::below(media.or(path.parent()).unwrap_or(Path::new("")));
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let records = match ending.as_str() {
+        "csv" => {
+            let rows = whole(path, Dialect::COMMAS, &BUDGET)?;
+            table(&rows, &videos).map_err(|(line, m)| bad(line, m))?
         }
+        "json" => {
+            let bytes = unisono_files::read(path, &BUDGET)?;
+            let text = utf8(&bytes).map_err(|m| bad(1, m))?;
+            BUDGET.json(path, text.as_bytes())?;
+            let data: Map<String, Value> = serde_json::from_str(text).map_err(|_| other("no JSON object"))?;
+            if !data.contains_key("videos") || !data.contains_key("sentences") {
+                return Err(other("JSON without these keys"));
+            }
+            data_file(data, &videos).map_err(|m| bad(1, m))?
+        }
+        _ => return Err(other("a file of another ending")),
+    };
+    match records.is_empty() {
+        true => Err(bad(1, "expected MSR-VTT's videos, found none".into())),
+        false => Ok(records),
     }
-    let Ok(text) = utf8(&line) else { return Ok(false) };
-    if Budget::LINE.json(path, text.as_bytes()).is_err() {
-        return Ok(false);
+}
+
+/// Whether a path is one of MSR-VTT's files: by its name, or by the head of what it holds.
+pub(crate) fn is_msrvtt(path: &Path) -> bool {
+    const HEAD: u64 = 4 << 10;
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    if ["MSRVTT_data.json", "train_val_videodatainfo.json", "test_videodatainfo.json"].contains(&name) {
+        return true;
     }
-    Ok(serde_json::from_str::<Map<String, Value>>(text).is_ok_and(|map| map.contains_key("id")))
+    let (json, csv) = (name.ends_with(".json"), name.ends_with(".csv"));
+    let mut head = Vec::new();
+    if !(json || csv) || !unisono_files::open(path).is_ok_and(|f| f.take(HEAD).read_to_end(&mut head).is_ok())
+    {
+        return false;
+    }
+    let has = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|w| w == word.as_bytes());
+    if csv {
+        let row = head.split(|b| *b == b'\n').next().unwrap_or_default();
+        return ["vid_key", "video_id", "sentence"].iter().all(|column| has(row, column));
+    }
+    // A line of a manifest may hold anything, but begins with none of its lists.
+    let lists = has(&head, "\"videos\"") || has(&head, "\"sentences\"");
+    lists && has(&head, "\"video_id\"") && (has(&head, "\"start time\"") || has(&head, "\"sen_id\""))
 }
 
 /// Video files by their names without ending.
@@ -102,8 +88,8 @@ struct Videos {
 }
 
 impl Videos {
-    fn below(path: &Path) -> Self {
-        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    fn below(folder: &Path) -> Self {
+        let folder = folder.to_path_buf();
         let mut files = HashMap::new();
         for name in FOLDERS {
             let place = if name.is_empty() { folder.clone() } else { folder.join(name) };

@@ -26,6 +26,8 @@ pub enum Purpose {
     Window = 7,
     /// Whether there is noise, and which recording it is.
     Noise = 8,
+    /// Which of the kept views of a medium is seen.
+    View = 9,
 }
 
 /// The random stream of (seed, epoch, sample, purpose): ChaCha with 8 rounds, whose 256-bit key is the four numbers.

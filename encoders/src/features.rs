@@ -117,6 +117,23 @@ impl Model {
         })
     }
 
+    /// Inputs of one modality → their pooled vectors `[N, W]` in their order, from which a projection leads on; without a graph.
+    ///
+    /// # Errors
+    /// As [`features`](Self::features), and nothing or several modalities.
+    pub fn pooled<'a, I>(&self, inputs: I) -> Result<Tensor>
+    where
+        I: IntoIterator,
+        I::Item: Into<Input<'a>>,
+    {
+        let inputs: Vec<Input> = inputs.into_iter().map(Into::into).collect();
+        let mut towers = tch::no_grad(|| self.run(&inputs, &Pass::EVAL, false))?.towers;
+        match (towers.pop_first(), towers.is_empty()) {
+            (Some((_, of)), true) => Ok(of.pooled),
+            _ => Err(Error::Input("expected inputs of one modality".into())),
+        }
+    }
+
     pub(crate) fn run(&self, inputs: &[Input], pass: &Pass, tokens: bool) -> Result<Features> {
         if let Some(seed) = pass.draws {
             tch::manual_seed(seed as i64);

@@ -78,7 +78,12 @@ impl Model {
         Self::build(config, processors, Scope::blank(device, most), device)
     }
 
-    fn build(config: ModelConfig, processors: Processors, root: Scope, device: Device) -> Result<Self> {
+    pub(crate) fn build(
+        config: ModelConfig,
+        processors: Processors,
+        root: Scope,
+        device: Device,
+    ) -> Result<Self> {
         config.validate()?;
         config.fits(&processors)?;
         let (mut towers, mut projections) = (BTreeMap::new(), BTreeMap::new());

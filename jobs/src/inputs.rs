@@ -46,7 +46,7 @@ pub struct Listing {
     pub left_out: LeftOut,
 }
 
-/// Files in folders that are no media, or of a modality that is not wanted.
+/// Files in folders that are no media, or of a modality that is not wanted, and what a source passed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// How many.
@@ -55,6 +55,9 @@ pub struct LeftOut {
     /// The same by the endings of their names: `.heic`, 7.
     #[serde(rename = "left_out_kinds")]
     pub kinds: BTreeMap<String, usize>,
+    /// What should be known of the source, a line each ([`unisono_datasets::Source::notes`]).
+    #[serde(rename = "source_notes", skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl LeftOut {
@@ -128,6 +131,7 @@ impl Inputs {
 
     fn list_source(&self, config: &SourceConfig, wanted: &[Modality], listing: &mut Listing) -> Result<()> {
         let source = unisono_datasets::open(config)?;
+        listing.left_out.notes = source.notes();
         let of_split = |key: &Key| self.split.is_none() || key.split == self.split.as_deref();
         let records = Part::of(source.clone(), of_split)?;
         if records.is_empty() {

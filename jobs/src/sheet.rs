@@ -74,12 +74,13 @@ fn media(item: &Item) -> Option<Media> {
 }
 
 /// A file as it is, where it has at most so many bytes.
-fn small(blob: &Blob, most: u64) -> Option<Media> {
+pub(crate) fn small(blob: &Blob, most: u64) -> Option<Media> {
     let mut opened = blob.open().ok().filter(|opened| opened.len() <= most)?;
     opened.head(most).ok().map(Media::new)
 }
 
-fn thumbnail(blob: &Blob) -> Option<Media> {
+/// An image, small enough for a page; `None` where it cannot be decoded.
+pub(crate) fn thumbnail(blob: &Blob) -> Option<Media> {
     // A vector image has no kind: it is drawn below.
     if let Some(media) = small(blob, SMALL).filter(|media| media.data_uri().is_some()) {
         return Some(media);
@@ -89,12 +90,13 @@ fn thumbnail(blob: &Blob) -> Option<Media> {
 }
 
 /// The frame in the middle of a clip.
-fn middle(blob: &Blob, span: &Span) -> Option<RgbImage> {
+pub(crate) fn middle(blob: &Blob, span: &Span) -> Option<RgbImage> {
     let (ffmpeg, limits) = (Ffmpeg::find(None).ok()?, VideoLimits::default());
     let video = ffmpeg.probe(blob, &limits).ok()?;
     ffmpeg.sample_span(&video, span, 1, &limits).ok()?.pop().map(|frame| frame.image)
 }
 
-fn shrunk(image: &RgbImage) -> Option<Media> {
+/// An image as a thumbnail.
+pub(crate) fn shrunk(image: &RgbImage) -> Option<Media> {
     Media::jpeg(image, EDGE, EDGE, 80)
 }

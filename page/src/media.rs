@@ -1,4 +1,4 @@
-//! Images and audio files as `data:` URIs.
+//! Images, audio files and videos as `data:` URIs.
 
 use std::io::Cursor;
 
@@ -19,8 +19,10 @@ pub struct Media {
 pub enum MediaKind {
     /// An image every browser shows: PNG, JPEG, WebP, GIF.
     Image(&'static str),
-    /// An audio file browsers play: OGG, WAV, MP3, FLAC.
+    /// An audio file browsers play: OGG, WAV, MP3, FLAC, M4A.
     Audio(&'static str),
+    /// A video browsers play, if its streams are of a kind that they know: MP4, WebM and their kin.
+    Video(&'static str),
     /// Anything else: the page shows a placeholder.
     Unknown,
 }
@@ -65,6 +67,14 @@ impl Media {
             [b'O', b'g', b'g', b'S', ..] => MediaKind::Audio("audio/ogg"),
             [b'f', b'L', b'a', b'C', ..] => MediaKind::Audio("audio/flac"),
             [b'I', b'D', b'3', ..] => MediaKind::Audio("audio/mpeg"),
+            [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand {
+                [b'M', b'4', b'A' | b'B', b' ', ..] => MediaKind::Audio("audio/mp4"),
+                [b'a', b'v', b'i', b'f' | b's', ..] => MediaKind::Image("image/avif"),
+                // Photographs in a box like a video's, which few browsers show.
+                [b'h', b'e', b'i' | b'v', ..] | [b'm', b'i' | b's', b'f', b'1', ..] => MediaKind::Unknown,
+                _ => MediaKind::Video("video/mp4"),
+            },
+            [0x1a, 0x45, 0xdf, 0xa3, ..] => MediaKind::Video("video/webm"),
             // An MPEG audio frame: eleven set bits, then a layer that is not the reserved one.
             [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => {
                 MediaKind::Audio("audio/mpeg")
@@ -76,7 +86,7 @@ impl Media {
     /// The `data:` URI; `None` for unknown bytes.
     pub fn data_uri(&self) -> Option<String> {
         match self.kind() {
-            MediaKind::Image(mime) | MediaKind::Audio(mime) => {
+            MediaKind::Image(mime) | MediaKind::Audio(mime) | MediaKind::Video(mime) => {
                 Some(format!("data:{mime};base64,{}", STANDARD.encode(&self.bytes)))
             }
             MediaKind::Unknown => None,
@@ -90,6 +100,7 @@ pub fn show(media: &Media, name: &str) -> Markup {
         @match (media.kind(), media.data_uri()) {
             (MediaKind::Image(_), Some(uri)) => img src=(uri) alt=(name) title=(name) loading="lazy" decoding="async";,
             (MediaKind::Audio(_), Some(uri)) => audio controls="controls" preload="metadata" src=(uri) aria-label=(name) {},
+            (MediaKind::Video(_), Some(uri)) => video controls="controls" preload="metadata" src=(uri) aria-label=(name) {},
             _ => div.missing { "cannot be shown" },
         }
     }
@@ -131,6 +142,12 @@ mod tests {
         assert!(
             audio(b"OggS\0") && audio(b"RIFF\0\0\0\0WAVEfmt ") && audio(b"ID3\x04") && audio(b"\xff\xfb\x90")
         );
+        let box_of = |brand: &[u8]| Media::new([b"\0\0\0\x18ftyp", brand].concat());
+        assert!(matches!(box_of(b"isom").kind(), MediaKind::Video("video/mp4")));
+        assert!(matches!(box_of(b"M4A ").kind(), MediaKind::Audio("audio/mp4")));
+        assert!(matches!(box_of(b"avif").kind(), MediaKind::Image("image/avif")));
+        assert_eq!([box_of(b"heic").kind(), box_of(b"mif1").kind()], [MediaKind::Unknown; 2]);
+        assert!(show(&Media::new(b"\x1a\x45\xdf\xa3"), "x").into_string().starts_with("<video controls"));
         for hostile in [&b""[..], b"RIFF", b"<svg onload=alert(1)>", b"\xff", b"\xff\xe0"] {
             assert_eq!(Media::new(hostile).kind(), MediaKind::Unknown);
             assert_eq!(Media::new(hostile).data_uri(), None);

@@ -70,8 +70,10 @@ impl Table {
     /// The whole table.
     pub fn render(&self) -> Markup {
         let class = |column: &Column| Some(column.class).filter(|class| !class.is_empty());
+        // What scrolls by itself is reached by the keyboard, too.
+        let reached = (self.class == "tall").then_some("0");
         html! {
-            div class={ "scroll " (self.class) } {
+            div class={ "scroll " (self.class) } tabindex=[reached] {
                 table {
                     thead { tr { @for column in &self.columns { th class=[class(column)] scope="col" { (column.name) } } } }
                     @for (name, rows) in &self.groups {

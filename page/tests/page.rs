@@ -7,7 +7,7 @@ mod document;
 
 use maud::html;
 use proptest::prelude::*;
-use unisono_page::chart::{Axis, Bullet, Rule, Scale, Series, SeriesStyle, StackedBar};
+use unisono_page::chart::{Axis, Bullet, Histogram, Rule, Scale, Series, SeriesStyle, StackedBar};
 use unisono_page::{
     Column, Fact, Media, Page, Section, Table, banner, chart::LineChart, contents, facts, show,
 };
@@ -36,11 +36,19 @@ fn page(text: &str, points: &[(f64, f64)]) -> String {
         parts: points.iter().map(|p| (text.to_owned(), p.1)).collect(),
         write: None,
     };
+    let bars = Histogram {
+        title: text.to_owned(),
+        unit: text.to_owned(),
+        summary: text.to_owned(),
+        x: Axis { label: text.to_owned(), ..Axis::default() },
+        bars: points.iter().map(|p| (p.0, p.0 + 1.0, p.1)).collect(),
+    };
     let body = html! {
         (table.render())
         (chart(Scale::Linear).render())
         (chart(Scale::Log).render())
         (bar.render())
+        (bars.render())
         (Bullet { value: 0.5, interval: points.first().copied(), chance: points.first().map(|p| p.0), control: None }.render())
         (show(&Media::new(*b"\x89PNG\r\n\x1a\n"), text))
         (show(&Media::new(*b"OggS"), text))

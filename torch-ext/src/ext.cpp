@@ -292,4 +292,7 @@ bool ute_keep_freed_memory() {
 #endif
 }
 
+// cuDNN may take fp32 convolutions in TF32 (10 bits of mantissa) and by libtorch's default does: off, as matrix products have it.
+void ute_ieee_fp32() { at::globalContext().setAllowTF32CuDNN(false); }
+
 } // extern "C"

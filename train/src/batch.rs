@@ -4,7 +4,7 @@ use crate::Result;
 use crate::data::Sample;
 use image::RgbImage;
 use std::collections::BTreeMap;
-use tch::Tensor;
+use tch::{Device, Tensor};
 use unisono_encoders::clips::{Clips, unit};
 use unisono_encoders::{Modality, Mode, Model, Pass};
 use unisono_fusion::objective::{Items, TowerTokens, View};
@@ -50,18 +50,26 @@ pub fn forward(
         ..*pass
     };
     let (mut views, mut tokens, mut flops) = (BTreeMap::new(), BTreeMap::new(), 0.0);
-    let rows_of = |has: fn(&Sample) -> bool| -> Vec<usize> {
+    let rows_of = |has: &dyn Fn(&Sample) -> bool| -> Vec<usize> {
         samples.iter().enumerate().filter(|(_, s)| has(s)).map(|(i, _)| i).collect()
     };
-    let rows = rows_of(|s| s.ids.is_some());
-    if !rows.is_empty() {
+    for modality in Modality::ALL {
+        let rows = rows_of(&|s| s.pooled.contains_key(&modality));
+        if !rows.is_empty() {
+            let vectors = model.project(modality, &kept(samples, modality, model.device())?)?;
+            views.insert(modality, View { vectors, rows });
+        }
+    }
+    let runs = |m: Modality, rows: &[usize]| !rows.is_empty() && !samples[rows[0]].pooled.contains_key(&m);
+    let rows = rows_of(&|s| s.ids.is_some());
+    if runs(Modality::Text, &rows) {
         let ids: Vec<&[i64]> = samples.iter().filter_map(Sample::read).collect();
         let out = model.encode_texts(&ids, &pass(Modality::Text), false)?;
         flops += out.flops;
         let vectors = model.project(Modality::Text, &out.pooled)?;
         views.insert(Modality::Text, View { vectors, rows });
     }
-    let rows = rows_of(|s| !s.squares.is_empty());
+    let rows = rows_of(&|s| !s.squares.is_empty());
     if !rows.is_empty() {
         let squares: Vec<&[RgbImage]> = rows.iter().map(|i| samples[*i].squares.as_slice()).collect();
         let counts: Vec<usize> = squares.iter().map(|frames| frames.len()).collect();
@@ -90,7 +98,7 @@ pub fn forward(
             views.insert(Modality::Image, View { vectors, rows });
         }
     }
-    let rows = rows_of(|s| s.mel.is_some());
+    let rows = rows_of(&|s| s.mel.is_some());
     if !rows.is_empty() {
         let mels: Vec<&[f32]> = samples.iter().filter_map(|s| s.mel.as_deref()).collect();
         let keep = fused.contains(&Modality::Audio);
@@ -103,6 +111,15 @@ pub fn forward(
         views.insert(Modality::Audio, View { vectors, rows });
     }
     Ok(Forwarded { views, tokens, flops })
+}
+
+/// The pooled vectors `[n, W]` of the samples of which one is kept.
+fn kept(samples: &[Sample], modality: Modality, device: Device) -> Result<Tensor> {
+    let rows: Vec<&[f32]> =
+        samples.iter().filter_map(|s| s.pooled.get(&modality)).map(Vec::as_slice).collect();
+    let width = rows.first().map_or(0, |row| row.len()) as i64;
+    let flat = Tensor::f_from_slice(&rows.concat())?.f_view([rows.len() as i64, width])?;
+    Ok(flat.f_to_device(device)?)
 }
 
 /// Images and frames of videos that went through the image tower together.

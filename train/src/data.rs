@@ -1,10 +1,15 @@
 //! From a draw to a sample, on the loader's threads: what inference sees of a record, changed by the augmentation and by nothing else.
 
-use crate::recipe::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, Recipe};
+use crate::features::{self, Features};
+use crate::given::Given;
+use crate::pick::{caption, hash};
+use crate::recipe::{AugmentConfig, DataConfig, Recipe};
+pub use crate::sample::Sample;
+pub(crate) use crate::sample::Seen;
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,33 +21,6 @@ use unisono_encoders::{Modality, Model};
 use unisono_media::decode::is_kept;
 use unisono_media::{Blob, MediaLimits, header};
 use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors, TextProcessor};
-
-/// What a worker makes of a draw.
-#[derive(Debug, Clone)]
-pub struct Sample {
-    /// The record's id.
-    pub id: String,
-    pub(crate) label: u64,
-    pub(crate) text: Option<u64>,
-    pub(crate) ids: Option<Vec<i64>>,
-    /// What the text tower sees of them, where that is not all.
-    pub(crate) thinned: Option<Vec<i64>>,
-    /// An image, or frames of a video in their order.
-    pub(crate) squares: Vec<RgbImage>,
-    /// The squares are a video's.
-    pub(crate) video: bool,
-    /// The spectrogram `[T, M]` of the video's own audio, where the model listens to it.
-    pub(crate) track: Option<Vec<f32>>,
-    /// `[T, M]`.
-    pub(crate) mel: Option<Vec<f32>>,
-}
-
-impl Sample {
-    /// The tokens that the text tower sees.
-    pub(crate) fn read(&self) -> Option<&[i64]> {
-        self.thinned.as_deref().or(self.ids.as_deref())
-    }
-}
 
 /// Images that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
@@ -78,6 +56,12 @@ pub struct Preparer {
     noises: Option<Part>,
     words: Words,
     cache: MediaCache<Kept>,
+    /// What frozen towers make of the media.
+    features: Features,
+    /// Vectors that stand in for media.
+    given: Given,
+    /// Texts are written, too: their tokens are wanted whatever is kept of them.
+    writes: bool,
     limits: MediaLimits,
     frames: usize,
     listens: bool,
@@ -140,6 +124,9 @@ impl Preparer {
             noises,
             words,
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
+            features: Features::default(),
+            given: Given::default(),
+            writes: recipe.fusion.is_some(),
             limits: recipe.limits,
             frames: recipe.frames(model),
             listens: model.listens(),
@@ -147,6 +134,11 @@ impl Preparer {
         };
         preparer.see_by(model.processors().clone());
         Ok(preparer)
+    }
+
+    /// With the features of frozen towers and with given vectors, in place of whose media they are.
+    pub(crate) fn with_features(self, features: Features, given: Given) -> Self {
+        Self { features, given, ..self }
     }
 
     /// Media are seen by these processors.
@@ -169,7 +161,7 @@ impl Preparer {
     /// A medium that cannot be decoded, or nothing usable: the record is skipped.
     pub fn prepare(&self, draw: &Draw, r: &Record) -> Result<Sample> {
         let source = &self.sources[draw.share];
-        let uses = |m: Modality| source.uses.is_empty() || source.uses.contains(&m);
+        let uses = |m: Modality| source.uses(m);
         // Sources draw with streams of their own: the number of the source is part of the key.
         let streams = Streams { seed: self.seed, key: draw.draw | (draw.share as u64) << 48 };
         let mut sample = Sample {
@@ -177,17 +169,15 @@ impl Preparer {
             label: hash(r.key()),
             // Known where it is not read, too: records of one caption are no negatives of each other.
             text: r.text.first().map(|name| hash(&words::folded(name))),
-            ids: None,
-            thinned: None,
-            squares: Vec::new(),
-            video: false,
-            track: None,
-            mel: None,
+            ..Sample::default()
         };
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
             let caption = caption(r, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
             sample.text = Some(hash(&words::folded(&caption)));
-            if let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))? {
+            let kept = self.feature((draw.share, r), Medium::Text(&caption), &mut sample, &streams)?;
+            if (self.writes || !kept)
+                && let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))?
+            {
                 sample.thinned = self.thinned(&ids, &streams);
                 sample.ids = Some(ids);
             }
@@ -196,7 +186,11 @@ impl Preparer {
             let part = r.video.as_ref().map(|blob| (blob, r.span));
             match (&r.image, part) {
                 (Some(blob), _) if uses(Modality::Image) => {
-                    self.look(Medium::Image(blob), &mut sample, &streams)?;
+                    let medium = Medium::Image(blob);
+                    let kept = self.feature((draw.share, r), medium, &mut sample, &streams)?;
+                    if !kept {
+                        self.look(medium, &mut sample, &streams)?;
+                    }
                 }
                 (_, Some((blob, span))) if uses(Modality::Image) || uses(Modality::Video) => {
                     let heard = self.listens && !self.changes_samples();
@@ -211,13 +205,72 @@ impl Preparer {
         }
         if self.seen.audio.is_some() && uses(Modality::Audio) && !r.audio.is_empty() {
             let blob = &r.audio[streams.of(Purpose::Other).random_range(0..r.audio.len())];
-            sample.mel = self.listen(Medium::Audio(blob), &streams)?;
+            if !self.feature((draw.share, r), Medium::Audio(blob), &mut sample, &streams)? {
+                sample.mel = self.listen(Medium::Audio(blob), &streams)?;
+            }
         }
-        let has = [sample.ids.is_some(), !sample.squares.is_empty(), sample.mel.is_some()];
+        let has = [
+            sample.ids.is_some() || sample.pooled.contains_key(&Modality::Text),
+            !sample.squares.is_empty() || sample.pooled.contains_key(&Modality::Image),
+            sample.mel.is_some() || sample.pooled.contains_key(&Modality::Audio),
+        ];
         if has.iter().filter(|h| **h).count() < 2 {
             return Err(Error::setting(r.id.clone(), "fewer than two modalities that this model has"));
         }
         Ok(sample)
+    }
+
+    /// Takes a vector in place of a medium of a share's record, or a view of it from the kept features; `false`: there is neither for its modality.
+    ///
+    /// # Errors
+    /// No vector of it is given; the medium's own, of which there is no feature because it cannot be decoded.
+    fn feature(
+        &self,
+        (share, record): (usize, &Record),
+        medium: Medium,
+        sample: &mut Sample,
+        streams: &Streams,
+    ) -> Result<bool> {
+        let modality = features::modality(&medium);
+        if let Some(row) = timed(Stage::Read, || self.given.row(share, record, &medium))? {
+            sample.pooled.insert(modality, row);
+            return Ok(true);
+        }
+        let view = match self.features.views(modality) {
+            0 => return Ok(false),
+            1 => 0,
+            views => streams.of(Purpose::View).random_range(0..views),
+        };
+        let Some(row) = timed(Stage::Read, || self.features.row(modality, &medium, view)) else {
+            self.view(medium, view)?;
+            return Err(Error::setting(
+                sample.id.clone(),
+                "was not there when the features were kept; start again to have them computed",
+            ));
+        };
+        sample.pooled.insert(modality, row);
+        Ok(true)
+    }
+
+    /// A view of a text, an image or an audio file: the same whenever it is asked for.
+    ///
+    /// # Errors
+    /// The medium's.
+    pub(crate) fn view(&self, medium: Medium, view: u32) -> Result<Seen> {
+        let streams = Streams { seed: self.seed, key: features::stream(&medium, view) };
+        let seen = match medium {
+            Medium::Text(_) => match self.contract().prepare(medium)? {
+                Prepared::Text(ids) => Some(Seen::Ids(ids)),
+                _ => None,
+            },
+            Medium::Image(_) => {
+                let mut sample = Sample::default();
+                self.look(medium, &mut sample, &streams)?;
+                sample.squares.pop().map(Seen::Image)
+            }
+            _ => self.listen(medium, &streams)?.map(Seen::Mel),
+        };
+        seen.ok_or_else(|| Error::setting("features", "there is nothing to be seen of this medium"))
     }
 
     /// Audio files are changed before they are processed: their samples are kept.
@@ -335,56 +388,6 @@ impl Preparer {
         mel.truncate(config.max_frames * config.mels);
         mel
     }
-}
-
-/// One caption of a record, as `config` says.
-fn caption(r: &Record, config: &CaptionConfig, epoch: u64, rng: &mut impl Rng) -> String {
-    let Some((name, others)) = r.text.split_first() else { return String::new() };
-    let count = r.text.len() as u64;
-    let picked = match config.rule {
-        CaptionRule::Name => None,
-        CaptionRule::First => Some(0),
-        CaptionRule::Random => Some(rng.random_range(0..r.text.len())),
-        // Records begin at different captions: an epoch has not the first ones only.
-        CaptionRule::All => Some((hash(&r.id) % count).wrapping_add(epoch % count) as usize % r.text.len()),
-        CaptionRule::Weighted => Some(weighted(&config.weights, r.text.len(), rng)),
-    };
-    if let Some(caption) = picked.and_then(|i| r.text.get(i)) {
-        return caption.clone();
-    }
-    if others.is_empty() || rng.random::<f64>() < config.first {
-        return name.clone();
-    }
-    let other = &others[rng.random_range(0..others.len())];
-    if config.parts == 0 {
-        return other.clone();
-    }
-    let mut parts: Vec<&str> = other.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
-    parts.shuffle(rng);
-    parts.truncate(rng.random_range(1..=config.parts));
-    if rng.random::<f64>() < config.with_name {
-        parts.insert(0, name);
-    }
-    parts.join(" ")
-}
-
-/// One of `count` by weights, the last of which is that of all that follow.
-fn weighted(weights: &[f64], count: usize, rng: &mut impl Rng) -> usize {
-    let weight = |i: usize| weights.get(i).or(weights.last()).copied().unwrap_or(1.0);
-    let mut at = rng.random::<f64>() * (0..count).map(weight).sum::<f64>();
-    for i in 0..count {
-        at -= weight(i);
-        if at < 0.0 {
-            return i;
-        }
-    }
-    // Of captions that are fewer than the weights before the first positive one.
-    count.saturating_sub(1)
-}
-
-/// FNV-1a: identity within a batch, stable across runs and platforms.
-fn hash(s: &str) -> u64 {
-    s.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -24,6 +24,13 @@ pub enum Event<'a> {
     Note(String),
     /// A record that is left out, named once.
     Skipped(&'a Skip),
+    /// Features of frozen towers are computed: so many are done, of so many.
+    Features {
+        /// Done.
+        done: usize,
+        /// To do.
+        of: usize,
+    },
     /// A step is done.
     Step(StepReport),
     /// An evaluation is done.

@@ -9,10 +9,11 @@ use unisono_files::{Budget, Lock, only_holds, own_folder, read_text, sweep};
 pub(crate) const MARK: &str = "# The recipe of this run, as unisono train follows it.\n";
 
 /// What a run's folder holds: what a training writes, and what `unisono report` and the quickstart add.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "recipe.toml",
     "metrics.jsonl",
     "tensorboard",
+    "features",
     "last",
     "best",
     "summary.json",
@@ -45,9 +46,10 @@ fn refuse_foreign(run: &Path) -> Result<()> {
         return Ok(());
     }
     let started = run.join("metrics.jsonl").is_file();
-    // The quickstart notes its stages before the training begins.
-    let always =
-        |name: &str| [".unisono.lock", "stages.json"].contains(&name) || name.starts_with(".unisono-");
+    // The quickstart notes its stages before the training begins, and features are kept before its first step.
+    let always = |name: &str| {
+        [".unisono.lock", "stages.json", "features"].contains(&name) || name.starts_with(".unisono-")
+    };
     let known = |name: &str| always(name) || (started && NAMES.contains(&name));
     only_holds(run, known).map_err(|e| match e {
         unisono_files::Error::Foreign { path, name } => Error::Run {

@@ -133,8 +133,16 @@ impl Learner {
     /// libtorch's.
     pub fn follow(&self, model: &Self, decay: f64, step: u64) -> Result<()> {
         let (shadow, model) = (self.params(), model.params());
-        let targets: Vec<&Tensor> = shadow.iter().map(|(_, p)| &p.tensor).collect();
-        let sources: Vec<&Tensor> = model.iter().map(|(_, p)| &p.tensor).collect();
+        // What is frozen was copied when everything was; buffers are no weights and change.
+        let moves = model.iter().map(|(_, p)| step == 0 || !p.trainable || p.tensor.requires_grad());
+        let moves: Vec<bool> = moves.collect();
+        let of = |params: &Params| -> Vec<Tensor> {
+            let all = params.iter().zip(&moves).filter(|(_, moves)| **moves);
+            all.map(|((_, p), _)| p.tensor.shallow_clone()).collect()
+        };
+        let (targets, sources) = (of(&shadow), of(&model));
+        let (targets, sources): (Vec<&Tensor>, Vec<&Tensor>) =
+            (targets.iter().collect(), sources.iter().collect());
         // Early on the average is short, so that it does not remember the random start.
         let decay = decay.min((step + 1) as f64 / (step + 10) as f64);
         Ok(optim::lerp_(&targets, &sources, 1.0 - if decay > 0.0 { decay } else { 0.0 })?)

@@ -84,10 +84,12 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         audio_to_text.extend(to_texts);
     }
     let (written, cards) = show.captions(run, tell)?;
+    let header = run::header(&recipe, &summary, context, &mut show.sources)?;
+    show.sources.notes().into_iter().for_each(tell);
     Ok(ReportData {
         captions: written,
         captioned: cards,
-        header: run::header(&recipe, &summary, context, &mut show.sources)?,
+        header,
         headlines: run::headlines(&recall),
         curves: Some(run::curves(&lines, summary.best.map(|(_, step)| step))),
         recall,

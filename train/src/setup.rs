@@ -1,21 +1,20 @@
 //! From a recipe to what the loop needs: records, tokenizer, model.
 
 use crate::recipe::{DataConfig, Recipe};
-use crate::{Error, Learner, Result, checkpoint};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{Error, Learner, Result, checkpoint, towers};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
 use unisono_datasets::{Fault, Key, Manifest, Part, Rate, Sampler, Share, Source, SourceConfig};
-use unisono_encoders::config::{FramePooling, ImageConfig};
-use unisono_encoders::{Modality, Model, Processors};
-use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
+use unisono_encoders::{Modality, Model};
 
 /// Sources opened once, however many shares and protocols name them.
 #[derive(Debug, Default)]
 pub struct Sources {
     opened: Vec<(SourceConfig, Arc<dyn Source>)>,
     gathered: Vec<(SourceConfig, Arc<Manifest>)>,
+    notes: Vec<String>,
 }
 
 impl Sources {
@@ -28,11 +27,17 @@ impl Sources {
             return Ok(source.clone());
         }
         let source = unisono_datasets::open(config)?;
+        self.notes.extend(source.notes());
         self.opened.push((config.clone(), source.clone()));
         Ok(source)
     }
 
-    /// Its records in memory, but for those that cannot be read.
+    /// What should be known of the sources opened since this was last asked, a line each.
+    pub fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Its records in memory, but for those that cannot be read, of which the notes tell.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -40,7 +45,12 @@ impl Sources {
         if let Some((_, records)) = self.gathered.iter().find(|(known, _)| known == config) {
             return Ok(records.clone());
         }
-        let records = Arc::new(Manifest::of(&*self.get(config)?, &mut Vec::new()));
+        let mut unread = Vec::new();
+        let records = Arc::new(Manifest::of(&*self.get(config)?, &mut unread));
+        if let Some(first) = unread.first() {
+            let (name, n) = (config.name(), unread.len());
+            self.notes.push(format!("{name}: records that cannot be read: {n}, the first: {}", first.reason));
+        }
         self.gathered.push((config.clone(), records.clone()));
         Ok(records)
     }
@@ -150,7 +160,7 @@ pub(crate) fn learners(
         let last = || Learner::load(&checkpoint::last(run), device);
         return Ok((last()?, last()?));
     }
-    let towers = model(recipe, sampler, device)?;
+    let towers = towers::model(recipe, sampler, device)?;
     let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
     let (model, shadow) = (Learner::new(towers, recipe)?, Learner::new(twin, recipe)?);
     shadow.follow(&model, 0.0, 0)?;
@@ -198,79 +208,4 @@ pub(crate) fn sums(sampler: &Sampler, noises: Option<&Part>) -> Result<BTreeMap<
         }
     }
     Ok(sums)
-}
-
-/// A new model: its tokenizer trained on every caption that the chosen sources may draw, its weights a function of the seed.
-///
-/// # Errors
-/// A tower without its processor, impossible sizes.
-pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
-    if let Some(init) = &recipe.init {
-        // No objective trains a classifier: it would stay behind its tower.
-        let model = Model::load(&checkpoint::model_dir(init), device)?.without_classifier();
-        return fitting(
-            recipe,
-            match &recipe.video {
-                Some(video) => model.with_video(video.clone(), recipe.seed)?,
-                None => model,
-            },
-        );
-    }
-    let config = recipe.model.as_ref().ok_or_else(|| Error::setting("model", "missing"))?;
-    let mut processors = Processors { image: recipe.processor.image.clone(), ..Processors::default() };
-    processors.audio = recipe.processor.audio.clone().map(LogMel::new).transpose()?;
-    if let Some(text) = &config.text {
-        let chosen: Vec<bool> = match recipe.data.iter().any(|d| d.tokenizer) {
-            true => recipe.data.iter().map(|d| d.tokenizer).collect(),
-            false => vec![true; recipe.data.len()],
-        };
-        let shares = sampler.shares().iter().zip(chosen).filter_map(|(s, chosen)| chosen.then_some(s));
-        // A record in several shares must not count twice.
-        let mut distinct = BTreeSet::new();
-        for record in shares.flat_map(|s| s.records.records()) {
-            distinct.extend(record?.text.iter().cloned());
-        }
-        if distinct.is_empty() {
-            return Err(Error::setting("model.text", "the data have no captions: leave the text tower out"));
-        }
-        let tokenizer = train_tokenizer(
-            distinct.iter().map(String::as_str),
-            text.vocab_size as usize,
-            recipe.tokenizer.vocabulary,
-        )?;
-        processors.text = Some(TextProcessor::new(tokenizer, text.context_length as usize, text.vocab_size)?);
-    }
-    fitting(recipe, Model::new(config.clone(), processors, recipe.seed, device)?)
-}
-
-/// Images in whole patches of their own number are for a tower that takes them, of the same patches.
-fn check_patches(image: &ImageConfig, processor: &ImageProcessor) -> Result<()> {
-    if processor.fit != Fit::Patches {
-        return Ok(());
-    }
-    let Some([h, w]) = image.flexible() else {
-        let message = "patches gives images of many sizes, and the tower takes one: set model.image.flexible, or another fit";
-        return Err(Error::setting("processor.image.fit", message));
-    };
-    match processor.patch {
-        Some(p) if [h, w] != [i64::from(p); 2] => Err(Error::setting(
-            "processor.image.patch",
-            format!("{p}, and the tower's patches are {h} x {w}"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The fusion part may not ask for more frames of a video than its video tower has places for.
-fn fitting(recipe: &Recipe, model: Model) -> Result<Model> {
-    if let (Some(image), Some(processor)) = (&model.config().image, &model.processors().image) {
-        check_patches(image, processor)?;
-    }
-    let (asked, most) = (recipe.frames(&model), model.frames());
-    let pooling = model.config().video.as_ref().map(|v| &v.pooling);
-    if asked > most && pooling.is_some_and(|p| *p != FramePooling::Mean) {
-        let message = format!("{asked}, but the video tower takes at most {most} (video.frames)");
-        return Err(Error::setting("fusion.frames", message));
-    }
-    Ok(model)
 }

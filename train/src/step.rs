@@ -3,7 +3,7 @@
 use crate::batch;
 use crate::clock::Clock;
 use crate::data::Sample;
-use crate::{Error, Learner, Recipe, Result};
+use crate::{Error, Learner, Recipe, Result, features};
 use tch::Tensor;
 use unisono_encoders::{Modality, Model, Pass};
 use unisono_fusion::objective::Batch;
@@ -14,7 +14,7 @@ use unisono_torch_ext::autograd;
 pub(crate) struct Step<'a> {
     model: &'a Learner,
     recipe: &'a Recipe,
-    /// The towers of which nothing is trained.
+    /// The towers of which nothing is trained but a projection.
     still: Vec<Modality>,
 }
 
@@ -84,11 +84,11 @@ impl<'a> Step<'a> {
     }
 }
 
-/// The towers of which nothing is trained.
+/// The towers of which nothing is trained but a projection.
 fn frozen(towers: &Model) -> Vec<Modality> {
     let params = towers.params().trainable();
     let trained = |m: &Modality| {
-        let mut own = params.iter().filter(|(name, _)| name.starts_with(&format!("{m}.")));
+        let mut own = params.iter().filter(|(name, _)| features::of_trunk(name, *m));
         own.any(|(_, p)| p.requires_grad())
     };
     Modality::ALL.into_iter().filter(|m| !trained(m)).collect()

@@ -5,12 +5,13 @@ use crate::clock::{Clock, Window};
 use crate::data::Preparer;
 use crate::evaluate::Evaluation;
 use crate::events::{Event, Loading, Options, StepReport, Summary};
+use crate::given::Given;
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Sources};
 use crate::step::{Step, finite};
 use crate::tracking::{Line, Tracker};
 use crate::world::World;
-use crate::{Recipe, Result, flops, folder, resume, schedule};
+use crate::{Recipe, Result, flops, folder, keep, resume, schedule, towers};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,7 +39,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let sampler = Arc::new(setup::sampler(recipe, &mut sources)?);
     setup::describe(&sampler, recipe.steps).into_iter().for_each(|note| tell(Event::Note(note)));
     let (model, shadow) = setup::learners(recipe, run, &sampler, before.is_some(), device)?;
-    let mut optimizer = Optimizer::new(&model.params(), &recipe.optimizer, &recipe.group)?;
+    let mut optimizer =
+        Optimizer::new(&model.params(), &recipe.optimizer, &towers::rules(recipe, &model.params()))?;
     if before.is_some() {
         checkpoint::restore(run, &model, &mut optimizer)?;
     }
@@ -51,17 +53,22 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let millions = parameters as f64 / 1e6;
     tell(Event::Note(format!("{millions:.2} M parameters on {device:?}, {threads} threads")));
     let mut evaluation = Evaluation::new(recipe, &model, &mut sources, tell)?;
+    sources.notes().into_iter().for_each(|note| tell(Event::Note(note)));
     let whole = Step::new(&model, recipe)?;
     let preparer = Preparer::new(recipe, model.towers(), noises)?;
+    let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() };
+    let features = keep::keep(recipe, &model, (&sampler, &preparer), run, workers, options.stop, tell)?;
+    let preparer = preparer.with_features(features, Given::open(recipe, model.towers(), &sampler)?);
+    let stopped = options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
+    clock.lap("features");
     let loader = LoaderOptions {
-        workers: if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() },
+        workers,
         prefetch: recipe.loader.prefetch.max(1),
         start_step: progress.step,
         end_step: recipe.steps.max(progress.step),
         max_skip: Allowed { records: recipe.loader.max_skip, fraction: recipe.loader.max_skip_fraction },
         rank: (world.rank(), world.size()),
     };
-    let workers = loader.workers;
     let mut loader =
         Loader::start(sampler.clone(), loader, move |draw, record| preparer.prepare(draw, record))?;
     let mut tracker = Tracker::open(run, progress.step)?;
@@ -70,7 +77,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     clock.lap("start");
 
     // ==== loop ========================================================================================================
-    while progress.step < recipe.steps {
+    while !stopped && progress.step < recipe.steps {
         // ---- load
         let Some(batch) = loader.next() else { break };
         let batch = batch?;

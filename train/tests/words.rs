@@ -4,7 +4,8 @@
 mod support;
 
 use std::fs;
-use unisono_train::setup::{Sources, model, sampler};
+use unisono_train::setup::{Sources, sampler};
+use unisono_train::towers::model;
 use unisono_train::{Recipe, batch, data::Preparer};
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         return Err(Error::Usage("--device goes with --model".into()));
     }
     let config = args.source.get()?;
-    let source = unisono_datasets::open(&config)?;
+    let source = crate::source::open(&config)?;
     if args.ffmpeg.is_some() && !any_heard_or_moving(&*source) {
         let message = "--ffmpeg: it decodes videos and audio files, and the source names none";
         return Err(Error::Usage(message.into()));

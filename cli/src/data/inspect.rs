@@ -7,9 +7,11 @@ use crate::progress::Meter;
 use crate::source::PathArgs;
 use crate::{interrupt, out, style};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use unisono_datasets::Source;
 use unisono_eval::table::{Align, Table};
-use unisono_jobs::inspect::{Counts, Inspection, Labels, Lengths, Spread, inspect};
+use unisono_jobs::inspect::{Counts, Inspection, Labels, Lengths, PageOptions, Spread, inspect, page};
 
 /// Count what a source of records holds, and look for its files
 ///
@@ -19,6 +21,15 @@ use unisono_jobs::inspect::{Counts, Inspection, Labels, Lengths, Spread, inspect
 pub(crate) struct Args {
     #[command(flatten)]
     source: PathArgs,
+    /// Write a page: records to look at and to listen to, histograms and problems
+    #[arg(long, value_name = "PAGE.html")]
+    html: Option<PathBuf>,
+    /// With --html: so many records are shown, drawn by lot [default: 24]
+    #[arg(long, value_name = "N", requires = "html", value_parser = clap::value_parser!(u16).range(0..=1000))]
+    samples: Option<u16>,
+    /// With --html: another number draws other records [default: 0]
+    #[arg(long, value_name = "N", requires = "html")]
+    seed: Option<u64>,
     /// Print all counts and every problem as JSON
     #[arg(long)]
     json: bool,
@@ -27,11 +38,17 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
     let config = args.source.get()?;
-    let source = unisono_datasets::open(&config)?;
+    let source = crate::source::open(&config)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    // Nobody looks at a million records to be told that the page cannot be written.
+    let html = args.html.as_deref();
+    let _held = html.map(unisono_files::Lock::make).transpose().map_err(unisono_jobs::Error::from)?;
     let mut meter = Meter::new();
     let found = inspect(&*source, workers, &mut show_progress(&mut meter))?;
     meter.finish();
+    if let Some(path) = html {
+        write_page(path, &*source, &config.name(), &found, args)?;
+    }
     if args.json {
         out::json(&found)?;
     } else {
@@ -41,6 +58,21 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         0 => Ok(()),
         n => Err(Error::Failed(format!("{}: {}", config.name(), style::count(n, "problem")))),
     }
+}
+
+fn write_page(
+    path: &Path,
+    source: &dyn Source,
+    name: &str,
+    found: &Inspection,
+    args: &Args,
+) -> Result<(), Error> {
+    let samples = args.samples.map_or(24, usize::from);
+    let options = PageOptions { page: path, samples, seed: args.seed.unwrap_or(0) };
+    let text = page(source, name, found, &options);
+    unisono_files::write(path, text).map_err(unisono_jobs::Error::from)?;
+    out::note(&format!("page: {}", path.display()));
+    Ok(())
 }
 
 fn report(found: &Inspection) -> String {

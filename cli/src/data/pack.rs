@@ -2,14 +2,13 @@
 
 use crate::error::Error;
 use crate::progress::{Meter, Unit};
-use crate::source::LayoutArgs;
+use crate::source::{self, LayoutArgs};
 use crate::{interrupt, out, style};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use unisono_datasets::pack::{Format, PackOptions, PackProgress, Packed, pack};
-use unisono_datasets::shards::KeyEnds;
-use unisono_datasets::{Part, Source, SourceConfig, open};
+use unisono_datasets::{Part, Source};
 use unisono_media::limits;
 
 /// Pack data as shards that are read by position
@@ -27,7 +26,7 @@ pub(crate) struct Args {
     /// A shard ends before the record that would make it larger (500MB, 1GiB)
     #[arg(long, value_name = "BYTES", value_parser = limits::bytes, default_value = "500MB")]
     shard_size: u64,
-    /// What the shards are: tar
+    /// What the shards are: tar, or parquet as Hugging Face's `datasets` has it
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Tar)]
     format: Format,
     /// Only the records of this split
@@ -44,12 +43,6 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten, next_help_heading = "Source")]
     layout: LayoutArgs,
-    /// Where the key ends in names of tar shards' members: first-dot or last-dot [default: first-dot]
-    #[arg(long, value_name = "WHERE", value_parser = key_ends, help_heading = "Source")]
-    key_ends: Option<KeyEnds>,
-    /// Largest size of a compressed tar shard when it is unpacked (50G) [default: 100 times its size, or 1GiB]
-    #[arg(long, value_name = "BYTES", value_parser = limits::bytes, help_heading = "Source")]
-    max_unpacked: Option<u64>,
 }
 
 /// Records left out that are named one by one.
@@ -58,12 +51,7 @@ const NAMED: usize = 20;
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
     interrupt::keeps(interrupt::Kept::Lines(args.out.join(unisono_datasets::pack::LEDGER)));
-    let source = open(&SourceConfig {
-        key_ends: args.key_ends.unwrap_or_default(),
-        max_unpacked: args.max_unpacked,
-        ..args.layout.of(&args.source)?
-    })?;
-    source.notes().iter().for_each(|note| out::note(&format!("note: {note}")));
+    let source = source::open(&args.layout.of(&args.source)?)?;
     let part = match &args.split {
         None => Part::all(source),
         Some(split) => part_of(&source, split)?,
@@ -89,14 +77,6 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         out::note(&format!("and {} more (--json lists them all)", packed.skipped.len() - NAMED));
     }
     if args.json { out::json(&packed) } else { out::print(&summary(&packed)) }
-}
-
-fn key_ends(text: &str) -> Result<KeyEnds, String> {
-    match text {
-        "first-dot" => Ok(KeyEnds::FirstDot),
-        "last-dot" => Ok(KeyEnds::LastDot),
-        _ => Err("expected first-dot or last-dot".into()),
-    }
 }
 
 fn part_of(source: &Arc<dyn Source>, split: &str) -> Result<Part, Error> {

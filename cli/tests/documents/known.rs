@@ -82,9 +82,14 @@ pub const KNOWN: &[(&str, Expected)] = &[
         "unisono data pack --shard-size",
         Runs(|p, _| has(p, "PACKED/index.json").and(has(p, "PACKED/shard-00000.tar"))),
     ),
+    ("unisono data pack --format parquet", Runs(|p, _| has(p, "TABLES/shard-00000.parquet"))),
     ("unisono data pack --split", Runs(|p, f| all(&f.stdout, &["TRAIN: "]).and(has(p, "TRAIN/index.json")))),
     ("unisono data check", Runs(|_, f| all(&f.stdout, &["decoded", "every file opens", "equal looks"]))),
     ("unisono data inspect", Runs(|_, f| all(&f.stdout, &["split", "images", "every file is there"]))),
+    (
+        "unisono data inspect --html",
+        Runs(|p, f| has(p, "PAGE.html").and(all(&f.stdout, &["every file is there"]))),
+    ),
     ("unisono doctor", Runs(|_, f| all(&f.stdout, &["libtorch", "ffmpeg", "cache"]))),
     ("ffmpeg -i film.mkv", Otherwise(chapters)),
 ];

@@ -160,6 +160,9 @@ pub const COMMANDS: &[Command] = &[
             option("--split", "", "--split train", Differs),
             option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
             option("--columns", "", "--columns text=title", Ends(1, "has fixed keys")),
+            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
+            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
+            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--from", "--to text", "--from image", Differs),
             option("--to", "--from text", "--to image", Differs),
             option(

@@ -33,6 +33,11 @@ pub(crate) trait Store: Debug + Send + Sync {
     /// What Hugging Face's `datasets` says of the columns, as JSON.
     fn features(&self) -> Option<&str>;
 
+    /// Whether `data pack` has written it, and its columns are what they are called.
+    fn is_packed(&self) -> bool {
+        false
+    }
+
     /// The first row of each group, and the end.
     fn groups(&self) -> &[u64];
 

@@ -4,12 +4,13 @@ use crate::source::{self, Key, Source};
 use crate::{Record, Result};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The records of several sources, whose ids do not meet.
 #[derive(Debug)]
-pub(super) struct Joined {
+pub(crate) struct Joined {
     path: PathBuf,
     /// Each with the number of its first record.
     parts: Vec<(usize, Arc<dyn Source>)>,
@@ -60,5 +61,17 @@ impl Source for Joined {
             sum.update(part.sum()?);
         }
         Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.parts.iter().flat_map(|(_, part)| part.notes()).collect()
+    }
+
+    fn splits(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (split, count) in self.parts.iter().flat_map(|(_, part)| part.splits()) {
+            *counts.entry(split).or_insert(0) += count;
+        }
+        counts
     }
 }

@@ -17,7 +17,9 @@ mod source;
 mod split;
 
 pub(crate) use build::Layout;
+pub(crate) use joined::Joined;
 pub(crate) use listing::list;
+pub(crate) use source::Class;
 
 use crate::{Result, Source, SourceConfig};
 use std::path::Path;

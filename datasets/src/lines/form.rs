@@ -41,6 +41,11 @@ pub(crate) trait Form: Debug + Send + Sync {
         false
     }
 
+    /// What to say where the file has no record.
+    fn none(&self) -> String {
+        "expected a record, found none".into()
+    }
+
     /// What to do about two records of one id.
     fn advice(&self) -> &'static str {
         "ids must be unique"

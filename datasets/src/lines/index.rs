@@ -167,7 +167,7 @@ fn checked(
     entry: impl Fn(u64) -> Result<Entry>,
 ) -> Result<Foot> {
     if seen.good == 0 {
-        let (line, message) = seen.broken.unwrap_or_else(|| (1, "expected a record, found none".into()));
+        let (line, message) = seen.broken.unwrap_or_else(|| (1, form.none()));
         return Err(Error::Manifest { path: path.into(), line: line as usize, message });
     }
     let id = |n| -> Result<(String, u64)> {

@@ -8,7 +8,7 @@ use crate::Record;
 use unisono_media::Blob;
 
 /// Inverse of [`super::line::parse`] for a manifest that lies in `folder` (absolute).
-pub(super) fn to_json(record: &Record, folder: &Path) -> std::io::Result<Value> {
+pub(crate) fn to_json(record: &Record, folder: &Path) -> std::io::Result<Value> {
     let path = |blob: &Blob| -> std::io::Result<Value> {
         let wrong = |what: &str| {
             let message = format!("{} is {what}", blob.name().display());

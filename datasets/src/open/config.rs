@@ -79,7 +79,7 @@ impl From<&str> for SourceConfig {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SourceKind {
-    /// JSON Lines, or MSR-VTT's own files ([`crate::Manifest`]).
+    /// JSON Lines ([`crate::Manifest`]).
     Manifest,
     /// Parquet files, as Hugging Face's hub has them.
     Parquet,
@@ -93,18 +93,55 @@ pub enum SourceKind {
     MsrVtt,
     /// Tar shards in WebDataset's convention ([`crate::shards`]).
     Webdataset,
+    /// Karpathy's splits of COCO, Flickr8k and Flickr30k.
+    Karpathy,
+    /// COCO's captions.
+    CocoCaptions,
+    /// Conceptual Captions and Conceptual 12M.
+    ConceptualCaptions,
+    /// AudioCaps.
+    #[serde(rename = "audiocaps")]
+    AudioCaps,
+    /// Clotho.
+    Clotho,
+    /// ESC-50.
+    Esc50,
+    /// AudioSet.
+    #[serde(rename = "audioset")]
+    AudioSet,
+    /// MSVD.
+    Msvd,
+    /// DiDeMo.
+    #[serde(rename = "didemo")]
+    DiDeMo,
+    /// VQA v2.
+    VqaV2,
+    /// ImageNet's thousand classes.
+    #[serde(rename = "imagenet")]
+    ImageNet,
 }
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 18] = [
         Self::Manifest,
         Self::Webdataset,
         Self::Parquet,
         Self::Arrow,
         Self::Table,
         Self::Folder,
+        Self::CocoCaptions,
+        Self::Karpathy,
+        Self::ConceptualCaptions,
+        Self::AudioCaps,
+        Self::Clotho,
+        Self::Esc50,
+        Self::AudioSet,
         Self::MsrVtt,
+        Self::Msvd,
+        Self::DiDeMo,
+        Self::VqaV2,
+        Self::ImageNet,
     ];
 
     /// As a recipe writes it.
@@ -117,6 +154,17 @@ impl SourceKind {
             Self::Folder => "folder",
             Self::MsrVtt => "msr-vtt",
             Self::Webdataset => "webdataset",
+            Self::Karpathy => "karpathy",
+            Self::CocoCaptions => "coco-captions",
+            Self::ConceptualCaptions => "conceptual-captions",
+            Self::AudioCaps => "audiocaps",
+            Self::Clotho => "clotho",
+            Self::Esc50 => "esc50",
+            Self::AudioSet => "audioset",
+            Self::Msvd => "msvd",
+            Self::DiDeMo => "didemo",
+            Self::VqaV2 => "vqa-v2",
+            Self::ImageNet => "imagenet",
         }
     }
 }

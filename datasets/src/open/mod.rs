@@ -11,7 +11,7 @@ use crate::lines::{LARGE, Lined};
 use crate::manifest::JsonLines;
 use crate::shards::{self, KeyEnds, TarShards};
 use crate::table::{Table, is_table};
-use crate::{Error, Manifest, Result, Source, folder, msrvtt, tables};
+use crate::{Error, Manifest, Result, Source, folder, msrvtt, published, tables};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +21,10 @@ use std::sync::Arc;
 /// Paths that are not there or are addresses, a kind that cannot be seen, and what the kind's own reader says.
 pub fn open(config: &SourceConfig) -> Result<Arc<dyn Source>> {
     let paths = paths::expand(&config.paths)?;
-    let kind = config.kind.unwrap_or_else(|| seen(&paths));
+    let kind = match config.kind {
+        Some(kind) => kind,
+        None => seen(&paths)?,
+    };
     fits(config, &paths, kind)?;
     match kind {
         SourceKind::Manifest => manifest(one(&paths, kind)?),
@@ -33,47 +36,55 @@ pub fn open(config: &SourceConfig) -> Result<Arc<dyn Source>> {
         SourceKind::Folder => folder::open(one(&paths, kind)?, config),
         SourceKind::MsrVtt => {
             let path = one(&paths, kind)?;
-            Ok(Arc::new(Manifest { path: path.into(), records: msrvtt::open(path)? }))
+            let records = msrvtt::load(path, config.media.as_deref())?;
+            Ok(Arc::new(Manifest { path: path.into(), records }))
         }
         SourceKind::Webdataset => Ok(Arc::new(TarShards::open(&paths, config)?)),
         SourceKind::Arrow => Ok(Arc::new(tables::arrow(&paths, &config.columns)?)),
         SourceKind::Parquet => Ok(Arc::new(tables::parquet(&paths, &config.columns)?)),
+        named => published::open(named, &paths, config.media.as_deref()),
     }
 }
 
 /// A manifest in memory, or by position where it is large.
 fn manifest(path: &Path) -> Result<Arc<dyn Source>> {
     unisono_media::address::refuse(path)?;
-    let lines =
-        path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("json") && !e.eq_ignore_ascii_case("csv"));
-    match lines && std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > LARGE) {
+    match std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() > LARGE) {
         true => Ok(Arc::new(Lined::open(path, JsonLines::of(path))?)),
         false => Ok(Arc::new(Manifest::load(path)?)),
     }
 }
 
 /// The kind that paths have by their names and contents.
-fn seen(paths: &[PathBuf]) -> SourceKind {
-    match paths.first() {
-        Some(path) if shards::is_shard(path) => SourceKind::Webdataset,
-        Some(path) if tables::is_arrow(path) => SourceKind::Arrow,
-        Some(path) if tables::is_parquet(path) => SourceKind::Parquet,
-        Some(path) if msrvtt::is_msrvtt(path) => SourceKind::MsrVtt,
-        Some(path) if path.is_dir() => SourceKind::Folder,
-        Some(path) if is_table(path) => SourceKind::Table,
-        _ => SourceKind::Manifest,
-    }
+///
+/// # Errors
+/// A folder with files of several named data sets.
+fn seen(paths: &[PathBuf]) -> Result<SourceKind> {
+    let Some(path) = paths.first() else { return Ok(SourceKind::Manifest) };
+    Ok(match () {
+        () if shards::is_shard(path) => SourceKind::Webdataset,
+        () if tables::is_arrow(path) => SourceKind::Arrow,
+        () if tables::is_parquet(path) => SourceKind::Parquet,
+        () if msrvtt::is_msrvtt(path) => SourceKind::MsrVtt,
+        () => match published::seen(path)? {
+            Some(kind) => kind,
+            None if path.is_dir() => SourceKind::Folder,
+            None if is_table(path) => SourceKind::Table,
+            None => SourceKind::Manifest,
+        },
+    })
 }
 
 /// Refuses what is said of a source and means nothing for its kind.
 fn fits(config: &SourceConfig, paths: &[PathBuf], kind: SourceKind) -> Result<()> {
     let (table, tar) = (kind == SourceKind::Table, kind == SourceKind::Webdataset);
-    if matches!(kind, SourceKind::Manifest | SourceKind::MsrVtt) {
+    let named = kind == SourceKind::MsrVtt || published::is_named(kind);
+    if kind == SourceKind::Manifest || named {
         config.columns.unused(paths, kind)?;
     }
     let said = [
         ("group_by", config.group_by.is_some() && !table),
-        ("media", config.media.is_some() && !table),
+        ("media", config.media.is_some() && !table && !named),
         ("key_ends", config.key_ends != KeyEnds::default() && !tar),
         ("max_unpacked", config.max_unpacked.is_some() && !tar),
     ];

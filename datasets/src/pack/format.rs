@@ -1,9 +1,11 @@
 //! What shards are written as.
 
+use super::parquet::ParquetWriter;
+use super::sample::Sample;
 use super::tar::TarWriter;
+use super::uses::Uses;
 use super::writer::ShardWriter;
 use crate::Result;
-use crate::source::Key;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::Write;
@@ -18,21 +20,40 @@ pub enum Format {
     /// Tar files in WebDataset's convention ([`crate::shards`]).
     #[default]
     Tar,
+    /// Parquet files in the layout of Hugging Face's `datasets`.
+    Parquet,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 1] = [Self::Tar];
+    pub const ALL: [Self; 2] = [Self::Tar, Self::Parquet];
 
     /// Its name, which is the ending of its files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tar => "tar",
+            Self::Parquet => "parquet",
         }
     }
 
-    /// Begins a shard that is written to `out` and will be called `path`. `has` says what any record of the source has: a table needs its
-    /// columns before its first row.
+    /// Whether all records are looked at before the first is written.
+    pub(super) fn needs_uses(self) -> bool {
+        match self {
+            Self::Tar => false,
+            Self::Parquet => true,
+        }
+    }
+
+    /// Why a record cannot be in a shard, if so.
+    pub(super) fn refuses(self, sample: &Sample) -> Option<String> {
+        match self {
+            Self::Tar => None,
+            Self::Parquet => super::parquet::refuses(sample),
+        }
+    }
+
+    /// Begins a shard that is written to `out` and will be called `path`. `uses` says what records of the source have, if that
+    /// [was looked at](Self::needs_uses).
     ///
     /// # Errors
     /// No space.
@@ -40,10 +61,11 @@ impl Format {
         self,
         path: &Path,
         out: Box<dyn Write + Send + 'a>,
-        _has: Key<'_>,
+        uses: &Uses,
     ) -> Result<Box<dyn ShardWriter + 'a>> {
         match self {
             Self::Tar => Ok(Box::new(TarWriter::new(path, out))),
+            Self::Parquet => Ok(Box::new(ParquetWriter::new(path, out, uses)?)),
         }
     }
 }

@@ -3,9 +3,10 @@
 use super::format::Format;
 use super::listing::{LISTING, ListedShard, Listing, VERSION};
 use super::out::Out;
+use super::progress::PackProgress;
 use super::sample::Sample;
+use super::uses::{self, Uses};
 use super::writer::ShardWriter;
-use crate::source::Key;
 use crate::{Error, Part, Result, Skip};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -32,15 +33,6 @@ pub struct PackOptions {
     pub max_skip: usize,
     /// Removes what was packed into the folder before.
     pub fresh: bool,
-}
-
-/// How far the work is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PackProgress {
-    /// Records that were looked at.
-    pub records: u64,
-    /// Of so many.
-    pub total: u64,
 }
 
 /// What was packed.
@@ -90,10 +82,14 @@ pub fn pack(
         remove(out)?;
     }
     sweep(out);
-    let (work, has) = (work(source, options)?, has(source));
-    let mut job = Job { source, options, work, has, packed: Packed::none(out), next: 0 };
+    let work = work(source, options)?;
+    let mut job = Job { source, options, work, uses: Uses::default(), packed: Packed::none(out), next: 0 };
     if let Some(listing) = Listing::of(out)? {
         return job.again(listing).map(Some);
+    }
+    if options.format.needs_uses() {
+        let Some(uses) = uses::of(source, progress) else { return Ok(None) };
+        job.uses = uses;
     }
     let mut ledger = job.resume()?;
     while job.next < source.len() as u64 {
@@ -152,20 +148,6 @@ fn work(source: &Part, options: &PackOptions) -> Result<String> {
     Ok(sum.letters())
 }
 
-/// What any record of a source has.
-fn has(source: &Part) -> Key<'static> {
-    (0..source.len()).fold(Key::default(), |all, i| {
-        let key = source.key(i);
-        Key {
-            text: all.text || key.text,
-            image: all.image || key.image,
-            audio: all.audio || key.audio,
-            video: all.video || key.video,
-            ..all
-        }
-    })
-}
-
 impl Packed {
     fn none(out: &Path) -> Self {
         Self { out: out.to_owned(), records: 0, bytes: 0, kept: 0, skipped: Vec::new(), shards: Vec::new() }
@@ -176,7 +158,8 @@ struct Job<'a> {
     source: &'a Part,
     options: &'a PackOptions,
     work: String,
-    has: Key<'static>,
+    /// What records have, for a format that needs to know.
+    uses: Uses,
     packed: Packed,
     /// The record that the next shard begins with.
     next: u64,
@@ -251,7 +234,7 @@ impl Job<'_> {
         let path = self.options.out.join(&name);
         let out = Out::begin(&path)?;
         let buffered = Box::new(BufWriter::with_capacity(1 << 20, out.clone()));
-        let mut writer = self.options.format.begin(&path, buffered, self.has)?;
+        let mut writer = self.options.format.begin(&path, buffered, &self.uses)?;
         let (mut at, mut records, mut skipped) = (self.next, 0, Vec::new());
         while at < total {
             if progress(PackProgress { records: at, total }).is_break() {
@@ -294,6 +277,9 @@ impl Job<'_> {
         let record =
             self.source.record(at as usize).map_err(|e| left_out(format!("record {at}"), e.to_string()))?;
         let sample = Sample::open(&record).map_err(|e| left_out(record.id.clone(), e.to_string()))?;
+        if let Some(reason) = self.options.format.refuses(&sample) {
+            return Err(left_out(record.id.clone(), reason));
+        }
         if some && writer.bytes().saturating_add(sample.bytes()) > self.options.shard_size {
             return Ok(false);
         }

@@ -1,7 +1,7 @@
 //! A record with its media at hand.
 
-use crate::Record;
 use crate::shards::fields::{Fields, Role};
+use crate::{Record, reopened};
 use serde_json::{Map, Value};
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ impl<'a> Sample<'a> {
     ///
     /// # Errors
     /// One that is not there or cannot be read.
-    pub fn open(record: &'a Record) -> unisono_media::Result<Self> {
+    pub fn open(record: &'a Record) -> crate::Result<Self> {
         let mut media = Vec::new();
         let image = record.image.iter().map(|blob| (blob, Field::Image));
         let audio = record.audio.iter().map(|blob| (blob, Field::Audio));
@@ -96,7 +96,7 @@ impl<'a> Sample<'a> {
         let mut extra = record.extra.clone();
         for (key, value) in &record.extra {
             if let Some(blob) = beside(key, value, &media) {
-                media.push(open(&blob, Field::Extra(key.clone()))?);
+                media.push(open(&reopened(&blob)?, Field::Extra(key.clone()))?);
                 extra.shift_remove(key);
             }
         }
@@ -141,10 +141,14 @@ fn ending(name: &Path, role: Role, otherwise: &str) -> String {
     if Fields::default().role(&own) == role { own } else { otherwise.to_owned() }
 }
 
+/// Whether a value may be the place of a file that is no field.
+pub(super) fn is_place(value: &Value) -> bool {
+    value.as_object().is_some_and(|place| place.contains_key("offset") || place.contains_key("row"))
+}
+
 /// A member of a shard that a record's `extra` holds by its place, and that can be a member again.
 fn beside(key: &str, value: &Value, media: &[Medium]) -> Option<Blob> {
-    let place =
-        value.as_object().filter(|place| place.contains_key("offset") || place.contains_key("row"))?;
+    let place = value.as_object().filter(|_| is_place(value))?;
     let free = !key.is_empty() && key.len() <= 100 && !key.contains(['/', '\0']);
     let taken = ["json", "jsn", "txt"].iter().any(|own| key.eq_ignore_ascii_case(own))
         || media.iter().any(|medium| medium.ending.eq_ignore_ascii_case(key));

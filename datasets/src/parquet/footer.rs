@@ -20,12 +20,18 @@ const DEPTH: usize = 32;
 /// Most rows of a group.
 pub(super) const ROWS: i64 = 1 << 28;
 
+/// What tells that a file is of `data pack`'s making, and its columns are what they are called.
+pub(crate) const MARK: &str = "unisono";
+pub(crate) const PACKED: &str = r#"{"pack":1}"#;
+
 /// The columns of a file, alike in all files of a data set.
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) schema: SchemaDescPtr,
     pub(super) leaves: Vec<Leaf>,
     pub(super) features: Option<String>,
+    /// `data pack` has written it.
+    pub(super) packed: bool,
 }
 
 /// Where a column of a group lies.
@@ -154,8 +160,9 @@ fn checked(path: &Path, said: &ParquetMetaData, end: u64, sum: String) -> Result
     if leaves.len() != schema.num_columns() {
         return Err(bad(path, "has a schema whose columns cannot be counted"));
     }
-    let features = of_file.key_value_metadata().into_iter().flatten().find(|kv| kv.key == "huggingface");
-    let features = features.and_then(|kv| kv.value.clone());
+    let said_of = |key: &str| of_file.key_value_metadata().into_iter().flatten().find(|kv| kv.key == key);
+    let features = said_of("huggingface").and_then(|kv| kv.value.clone());
+    let packed = said_of(MARK).and_then(|kv| kv.value.as_deref()) == Some(PACKED);
     let (mut groups, mut chunks) = (vec![0], Vec::new());
     for (number, group) in said.row_groups().iter().enumerate() {
         let lying = |message: String| bad(path, format!("row group {number} {message}: it is damaged"));
@@ -209,5 +216,5 @@ fn checked(path: &Path, said: &ParquetMetaData, end: u64, sum: String) -> Result
         );
         return Err(bad(path, message));
     }
-    Ok(Footer { shape: Shape { schema, leaves, features }, groups, chunks, sum })
+    Ok(Footer { shape: Shape { schema, leaves, features, packed }, groups, chunks, sum })
 }

@@ -1,4 +1,4 @@
-//! Parquet files: footers are looked at when they are opened, pages read when somebody asks for a row in them.
+//! Parquet files: footers are looked at when they are opened, pages read when somebody asks for a row in them; and their [writer](TableWriter).
 //!
 //! What a file may cost, whoever wrote it: a footer of 256 MiB; a page of 512 MiB unpacked, of 4 million values; a column of lists of 512 MiB and
 //! 8 million elements (33 million numbers) a row group, since such a column is decoded whole. A page is unpacked into as many bytes as it says and not one more.
@@ -9,10 +9,15 @@ mod page;
 mod schema;
 mod thrift;
 mod unpack;
+mod writer;
+
+pub use writer::{ByteArray, Column, GroupWriter, TableWriter};
 
 use crate::columnar::{Cut, Leaf, Nulls, Piece, Store, Where, again};
 use crate::{Error, Result, position};
 use footer::{Chunk, Footer, Shape};
+pub(crate) use footer::{MARK, PACKED};
+pub(crate) use page::PAGE;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +71,7 @@ impl ParquetFile {
     pub(crate) fn share(&mut self, other: &Self) {
         let same = self.shape.leaves == other.shape.leaves
             && self.shape.features == other.shape.features
+            && self.shape.packed == other.shape.packed
             && self.shape.schema.root_schema() == other.shape.schema.root_schema();
         if same {
             self.shape = other.shape.clone();
@@ -94,6 +100,10 @@ impl Store for ParquetFile {
 
     fn features(&self) -> Option<&str> {
         self.shape.features.as_deref()
+    }
+
+    fn is_packed(&self) -> bool {
+        self.shape.packed
     }
 
     fn groups(&self) -> &[u64] {

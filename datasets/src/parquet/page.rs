@@ -13,7 +13,7 @@ use unisono_files::Budget;
 /// The head of a page has a few dozen bytes, and the least and largest value, if the writer put them there.
 const HEAD: Budget = Budget { bytes: 1 << 20, values: 1 << 12, depth: 8 };
 /// Most bytes of an unpacked page: the largest image or audio file that is read by default, and what else is in its page.
-const PAGE: i64 = 512 << 20;
+pub(crate) const PAGE: i64 = 512 << 20;
 /// Most values of a page.
 const VALUES: i64 = 1 << 22;
 

@@ -1,6 +1,7 @@
 //! Which column is which field of a record: told, written beside the table, or known by its name.
 
 use super::features::{Feature, Features};
+use super::own::{self, Own};
 use super::usual::{self, Groups};
 use crate::columnar::{Kind, Leaf, Store};
 use crate::open::{Columns, Names};
@@ -28,6 +29,8 @@ pub(super) struct Fields {
     pub(super) lang: Option<usize>,
     /// What is kept as it is.
     pub(super) extra: Vec<usize>,
+    /// What only tables of our own have.
+    pub(super) own: Option<Own>,
 }
 
 /// A column of labels, and the names that its numbers stand for.
@@ -59,6 +62,8 @@ pub(super) fn fields(
     features: &Features,
     told: &Columns,
 ) -> Result<(Fields, Option<String>)> {
+    let packed = store.is_packed().then(|| own::names(store.leaves(), told));
+    let told = packed.as_ref().unwrap_or(told);
     let mut s = Search { path: store.path(), leaves: store.leaves(), features, guessed: Vec::new() };
     let image = s.media("image", &told.image, &Feature::Image, usual::IMAGE)?;
     let audio = s.media("audio", &told.audio, &Feature::Audio, usual::AUDIO)?;
@@ -86,8 +91,22 @@ pub(super) fn fields(
     let guessed = std::mem::take(&mut s.guessed);
     let note = (!guessed.is_empty())
         .then(|| format!("{}: columns by their names: {}", s.path.display(), guessed.join(", ")));
-    let mut fields =
-        Fields { id, text, image, audio, video, start, end, label, group, split, lang, extra: Vec::new() };
+    let mut fields = Fields {
+        id,
+        text,
+        image,
+        audio,
+        video,
+        start,
+        end,
+        label,
+        group,
+        split,
+        lang,
+        extra: Vec::new(),
+        own: None,
+    };
+    fields.own = packed.is_some().then(|| Own::of(store.leaves()));
     fields.extra = (0..s.leaves.len()).filter(|leaf| extra(store, &fields, *leaf)).collect();
     Ok((fields, note))
 }
@@ -115,7 +134,8 @@ impl Fields {
         let single = [self.id, self.start, self.end, self.group, self.split, self.lang];
         let single = single.into_iter().flatten().chain(self.label.as_ref().map(|(leaf, _)| *leaf));
         let media = self.media().flat_map(|m| [m.bytes, m.path]).flatten();
-        single.chain(media).chain(self.text.iter().copied())
+        let own = self.own.iter().flat_map(Own::leaves);
+        single.chain(media).chain(own).chain(self.text.iter().copied())
     }
 
     /// Which columns something is read from.

@@ -1,31 +1,9 @@
 //! Which files of a folder are a data set's, and the split that their names tell.
 
-use crate::{Error, Result, parquet};
+use super::files::{DEPTH, below, has_ending};
+use crate::pack::{Format, Listing};
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
-
-/// Most files of a data set, and how deep below its folder they may lie.
-const MOST: usize = 1 << 20;
-const DEPTH: usize = 8;
-
-/// Whether a path is a Parquet file, or a folder of them as Hugging Face's hub has it.
-pub(crate) fn is_parquet(path: &Path) -> bool {
-    match path.is_dir() {
-        false => parquet::is_parquet(path),
-        true => below(path, 2, &|file| has_ending(file, "parquet")).is_ok_and(|files| !files.is_empty()),
-    }
-}
-
-/// Whether a path is what `datasets.save_to_disk` wrote, or one of its files.
-pub(crate) fn is_arrow(path: &Path) -> bool {
-    match path.is_dir() {
-        false => has_ending(path, "arrow"),
-        true => path.join("dataset_dict.json").is_file() || path.join("state.json").is_file(),
-    }
-}
-
-fn has_ending(path: &Path, ending: &str) -> bool {
-    path.extension().and_then(|e| e.to_str()).is_some_and(|e| e.eq_ignore_ascii_case(ending))
-}
 
 /// A file of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +21,11 @@ pub(super) struct Part {
 pub(super) fn parquet_parts(paths: &[PathBuf]) -> Result<Vec<Part>> {
     let mut files = Vec::new();
     for path in paths {
-        match path.is_dir() {
-            false => files.push(path.clone()),
-            true => {
+        let listing = if path.is_dir() { packed(path)? } else { None };
+        match (path.is_dir(), listing) {
+            (false, _) => files.push(path.clone()),
+            (true, Some(listing)) => files.extend(listing.shards.iter().map(|shard| path.join(&shard.name))),
+            (true, None) => {
                 let found = below(path, DEPTH, &|file| has_ending(file, "parquet"))?;
                 if found.is_empty() {
                     return Err(Error::archive(path, "expected Parquet files in this folder, found none"));
@@ -55,6 +35,11 @@ pub(super) fn parquet_parts(paths: &[PathBuf]) -> Result<Vec<Part>> {
         }
     }
     Ok(named(files, split_of))
+}
+
+/// The list of what `data pack` has written into a folder: of a hundred thousand shards their names do not give the order.
+fn packed(folder: &Path) -> Result<Option<Listing>> {
+    Ok(Listing::of(folder)?.filter(|listing| listing.format == Format::Parquet))
 }
 
 /// The files of folders that `datasets.save_to_disk` wrote: `state.json` names them, and a folder of splits names their folders.
@@ -130,37 +115,6 @@ pub(super) fn arrow_parts(paths: &[PathBuf]) -> Result<Vec<Part>> {
     Ok(named)
 }
 
-/// Files below a folder, in the order of their names. Hidden ones are passed over.
-fn below(folder: &Path, depth: usize, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    walk(folder, depth, wanted, &mut found)?;
-    Ok(found)
-}
-
-fn walk(folder: &Path, depth: usize, wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder, "list"))?;
-    let entries = entries.collect::<std::io::Result<Vec<_>>>().map_err(Error::io(folder, "list"))?;
-    let mut paths: Vec<PathBuf> = entries
-        .into_iter()
-        .filter(|entry| !entry.file_name().to_string_lossy().starts_with(['.', '_']))
-        .map(|entry| entry.path())
-        .collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            if depth > 1 {
-                walk(&path, depth - 1, wanted, found)?;
-            }
-        } else if wanted(&path) {
-            found.push(path);
-        }
-        if found.len() > MOST {
-            return Err(Error::archive(folder, format!("holds more than {MOST} files")));
-        }
-    }
-    Ok(())
-}
-
 /// Files by what tells them apart: their paths without the folders that all of them share, and without their endings.
 fn named(files: Vec<PathBuf>, split: impl Fn(&Path) -> Option<String>) -> Vec<Part> {
     let mut shared = files.first().and_then(|f| f.parent()).unwrap_or(Path::new("")).to_path_buf();
@@ -211,6 +165,7 @@ fn split_of(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::{is_arrow, is_parquet};
     use super::*;
 
     #[test]

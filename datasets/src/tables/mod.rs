@@ -3,13 +3,15 @@
 mod codes;
 mod features;
 mod fields;
+mod files;
 mod folder;
 mod ids;
+pub(crate) mod own;
 mod record;
 mod rows;
 mod source;
 mod usual;
 
-pub(crate) use folder::{is_arrow, is_parquet};
+pub(crate) use files::{is_arrow, is_parquet};
 pub use rows::reopened;
 pub(crate) use source::{arrow, parquet};

@@ -3,9 +3,10 @@
 use super::codes::word;
 use super::fields::{Fields, Media};
 use crate::columnar::{Kind, Leaf, Nulls, Slot, Table, Value, Where};
+use crate::manifest::line::object;
 use crate::plain::quoted;
 use crate::{Error, Record, Result};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use std::path::Path;
 use std::sync::Arc;
 use unisono_media::video::{Span, Time};
@@ -76,10 +77,34 @@ impl Row<'_> {
                 record.extra.insert(of.name.clone(), value);
             }
         }
+        self.own(&mut record.extra)?;
         if !record.has_modality() {
             return Err(self.bad("has neither a text nor an image, audio or a video".into()));
         }
         Ok(record)
+    }
+
+    /// What only tables of our own have: the other keys of a record as they were, and where the files lie that are no field.
+    fn own(&self, extra: &mut Map<String, Json>) -> Result<()> {
+        let Some(own) = self.fields.own else { return Ok(()) };
+        if let Some(leaf) = own.extra
+            && let Some(value) = self.table.find(leaf, self.row)?.slots().next().and_then(|slot| slot.value)
+        {
+            let said = object(&self.text(leaf, value)?, self.path());
+            extra.extend(
+                said.map_err(|e| self.bad(format!("the column {}: {e}", quoted(&self.leaf(leaf).name))))?,
+            );
+        }
+        let Some((names, bytes)) = own.members else { return Ok(()) };
+        let (found, exists) = (self.table.find(names, self.row)?, self.leaf(names).exists);
+        for (nth, slot) in found.slots().filter(|slot| slot.level >= exists).enumerate() {
+            let Some(value) = slot.value else { continue };
+            let (name, column) = (self.text(names, value)?, format!("{}[{nth}]", self.leaf(bytes).name));
+            let blob = Blob::row(self.table.clone(), self.row, &column, &format!("{}/{name}", self.row));
+            let place = serde_json::to_value(&blob).map_err(|e| self.bad(e.to_string()))?;
+            extra.insert(name, place);
+        }
+        Ok(())
     }
 
     fn text(&self, leaf: usize, value: Value) -> Result<String> {
@@ -166,6 +191,12 @@ impl Row<'_> {
         }
         // Whether there are bytes in each place: known for the whole group, or to be looked for.
         let there: Vec<Option<bool>> = match (store.nulls(leaf, group), &paths) {
+            // What has a name has bytes.
+            (_, Some(paths)) if self.fields.own.is_some() => {
+                let exists = media.path.map_or(of.exists, |leaf| self.leaf(leaf).exists);
+                let elements = paths.slots().filter(|slot| slot.level >= exists);
+                elements.map(|slot| slot.value.is_some().then_some(true)).collect()
+            }
             (Nulls::None, _) if !of.listed => vec![Some(true)],
             (Nulls::All, None) => return Ok(Vec::new()),
             (nulls @ (Nulls::All | Nulls::None), Some(paths)) => {

@@ -1,6 +1,6 @@
 //! Tables that lines name: a line of an index says file, row and column, and whoever decodes opens the table again.
 
-use super::folder;
+use super::files;
 use crate::Result;
 use crate::arrow::ArrowFile;
 use crate::columnar::{Store, Table};
@@ -43,7 +43,7 @@ fn table(path: &Path) -> Result<Arc<Table>> {
         return Ok(table);
     }
     // Not while the others wait: two that open one table at once cost a footer.
-    let store: Box<dyn Store> = match folder::is_arrow(path) {
+    let store: Box<dyn Store> = match files::is_arrow(path) {
         true => Box::new(ArrowFile::open(path)?),
         false => Box::new(ParquetFile::open(path)?),
     };

@@ -4,8 +4,8 @@ use super::codes::Codes;
 use super::features::{self, Features};
 use super::fields::{self, Fields};
 use super::folder::{self, Part};
-use super::ids;
 use super::record::Row;
+use super::{ids, own};
 use crate::arrow::ArrowFile;
 use crate::columnar::{Kept, Nulls, Store, Table};
 use crate::open::Columns;
@@ -40,6 +40,7 @@ struct Of {
     split: Option<String>,
     splits: Option<Codes>,
     langs: Option<Codes>,
+    modalities: Option<Codes>,
 }
 
 /// Opens Parquet files and folders of them; their footers are read on all cores.
@@ -98,9 +99,12 @@ impl Tables {
             };
             before = Some((json, fields.clone()));
             store.keep(&fields.wanted(store.leaves().len()));
+            // Records of our own say their splits, or have none, whatever their files are called.
+            let split = part.split.filter(|_| fields.own.is_none());
             let table = Arc::new(Table::new(store, number as u32, kept.clone()));
             firsts.push(firsts[number] + table.len());
-            files.push(Of { table, fields, name: part.name, split: part.split, splits: None, langs: None });
+            let name = part.name;
+            files.push(Of { table, fields, name, split, splits: None, langs: None, modalities: None });
         }
         let total = firsts.last().copied().unwrap_or(0);
         if total == 0 {
@@ -137,6 +141,7 @@ impl Of {
         let read = |leaf: Option<usize>, what| leaf.map(|l| Codes::read(&self.table, l, what)).transpose();
         self.splits = read(self.fields.split, "split")?;
         self.langs = read(self.fields.lang, "lang")?;
+        self.modalities = read(self.fields.own.and_then(|own| own.modalities), "modalities")?;
         Ok(())
     }
 
@@ -159,9 +164,14 @@ impl Of {
         let any = |media: &[fields::Media]| {
             media.iter().any(|m| m.bytes.is_some_and(there) || m.path.is_some_and(there))
         };
+        let split = self.splits.as_ref().and_then(|s| s.get(group, at)).or(self.split.as_deref());
+        let lang = self.langs.as_ref().and_then(|l| l.get(group, at));
+        if let Some(word) = self.modalities.as_ref().and_then(|m| m.get(group, at)) {
+            return Key { split, lang, ..own::modalities(word) };
+        }
         Key {
-            split: self.splits.as_ref().and_then(|s| s.get(group, at)).or(self.split.as_deref()),
-            lang: self.langs.as_ref().and_then(|l| l.get(group, at)),
+            split,
+            lang,
             text: self.fields.text.iter().any(|leaf| there(*leaf)),
             image: any(&self.fields.image),
             audio: any(&self.fields.audio),
@@ -189,7 +199,7 @@ impl Source for Tables {
     }
 
     /// Where only some rows of a group have a medium or a text, all of them are said to have one: reading them all would be the price of
-    /// knowing better.
+    /// knowing better. Tables of our own say it of each row.
     fn key(&self, index: usize) -> Key<'_> {
         self.find(index).map(|(of, row)| of.key(row)).unwrap_or_default()
     }

@@ -40,12 +40,12 @@ fn load_as(name: &str, content: &str) -> (tempfile::TempDir, crate::Result<Manif
     let dir = folder();
     let path = dir.path().join(name);
     std::fs::write(&path, content).unwrap();
-    let loaded = Manifest::load(&path);
+    let loaded = load(&path, None).map(|records| Manifest { path, records });
     (dir, loaded)
 }
 
 #[test]
-fn its_own_files_are_read_as_a_manifest_is() {
+fn its_own_files_are_read() {
     for content in [data().to_string(), serde_json::to_string_pretty(&data()).unwrap()] {
         let (dir, manifest) = load_as("MSRVTT_data.json", &content);
         let manifest = manifest.unwrap();
@@ -76,12 +76,29 @@ fn its_own_files_are_read_as_a_manifest_is() {
 }
 
 #[test]
-fn manifests_of_that_ending_stay_manifests() {
-    let (_dir, manifest) =
-        load_as("m.json", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\",\"text\":\"y\"}\n");
-    assert_eq!(manifest.unwrap().records.len(), 2);
-    let (_dir, manifest) = load_as("m.json", "{\"id\":\"a\",\"text\":\"x\"}");
-    assert_eq!(manifest.unwrap().records.len(), 1);
+fn its_files_are_seen_and_manifests_of_that_ending_stay_manifests() {
+    let dir = folder();
+    let open = |name: &str, content: &str| {
+        std::fs::write(dir.path().join(name), content).unwrap();
+        crate::open(&crate::SourceConfig::new(dir.path().join(name)))
+    };
+    // Under whatever name, the head shows it.
+    assert_eq!(open("nine-thousand.json", &data().to_string()).unwrap().len(), 3);
+    let csv = "key,vid_key,video_id,sentence\nret0,msr1,video1,a woman sings\n";
+    assert_eq!(open("test.csv", csv).unwrap().record(0).unwrap().id, "ret0");
+    for lines in [
+        "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\",\"text\":\"y\"}\n",
+        "\n\u{feff}{\"id\":\"a\",\"text\":\"x\",\"videos\":[],\"sentences\":[]}\n",
+    ] {
+        let source = open("m.json", lines).unwrap();
+        assert_eq!(source.record(0).unwrap().text, ["x"]);
+    }
+    let said = load(&dir.path().join("m.json"), None).unwrap_err().to_string();
+    assert!(said.contains("expected one of MSR-VTT's files, MSRVTT_data.json"), "{said}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("data.json"), data().to_string()).unwrap();
+    let records = load(&elsewhere.path().join("data.json"), Some(dir.path())).unwrap();
+    assert_eq!(records[0].video, Some(dir.path().join("video1.mp4").into()));
 }
 
 #[test]
@@ -139,7 +156,7 @@ fn what_is_wrong_is_said_in_a_line() {
     let dir = folder();
     let path = dir.path().join("t.csv");
     std::fs::write(&path, b"key\xff").unwrap();
-    assert!(Manifest::load(&path).unwrap_err().to_string().contains("not UTF-8"));
+    assert!(load(&path, None).unwrap_err().to_string().contains("not UTF-8"));
 }
 
 #[test]
@@ -156,7 +173,7 @@ fn tables_as_spreadsheets_save_them() {
         let dir = folder();
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        Manifest::load(&path).unwrap_err().to_string()
+        load(&path, None).unwrap_err().to_string()
     };
     let head = b"key,vid_key,video_id,sentence\na,m,video1,";
     assert!(bytes("t.csv", &[head, &b"caf\xe9\n"[..]].concat()).contains("t.csv:2: the line is not UTF-8"));
@@ -174,7 +191,7 @@ fn large_files_are_bounded() {
     let path = dir.path().join("t.csv");
     // Nothing of it is on the disk, and nothing is read.
     std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
-    let said = Manifest::load(&path).unwrap_err().to_string();
+    let said = load(&path, None).unwrap_err().to_string();
     assert!(said.contains("bytes") && said.lines().count() == 1, "{said}");
     let long = "x".repeat(1 << 20);
     for content in [
@@ -187,12 +204,6 @@ fn large_files_are_bounded() {
     }
 }
 
-#[test]
-fn a_table_of_many_records_named_json_is_a_manifest() {
-    let content = "\n\u{feff}{\"id\":\"a\",\"text\":\"x\",\"videos\":[],\"sentences\":[]}\n";
-    assert_eq!(load_as("m.json", content).1.unwrap().records.len(), 1);
-}
-
 mod any_bytes {
     use super::*;
     use proptest::prelude::*;
@@ -201,7 +212,11 @@ mod any_bytes {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, content).unwrap();
-        if let Err(e) = Manifest::load(&path) {
+        let read = match name.ends_with("jsonl") {
+            true => Manifest::load(&path).map(drop),
+            false => load(&path, None).map(drop),
+        };
+        if let Err(e) = read {
             assert_eq!(e.to_string().lines().count(), 1, "{e}");
         }
     }

@@ -1,17 +1,25 @@
 //! What a source of records holds, without decoding a single file.
 
+mod cards;
 mod counts;
+mod drawn;
 mod found;
 pub(crate) mod groups;
+mod link;
+mod options;
+mod page;
 mod see;
 mod spread;
 mod tally;
 
 pub use found::{Captions, Counts, Images, Inspection, Labels, Lengths, Misnamed};
+pub use options::PageOptions;
+pub use page::page;
 pub use spread::{Bar, Spread};
 
 use crate::pipeline::ordered;
 use crate::{Error, Flow, Progress, Result};
+use drawn::is_drawn;
 use see::{Seen, see};
 use tally::Tally;
 use unisono_datasets::Source;
@@ -50,14 +58,9 @@ pub fn inspect(
     Ok(tally.found(step))
 }
 
-/// One of `step` records, by lot: data may repeat themselves every so many records.
-fn is_drawn(index: usize, step: usize) -> bool {
-    // The finaliser of SplitMix64.
-    let mut n = (index as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    step == 1 || (n ^ n >> 31).is_multiple_of(step as u64)
-}
+#[cfg(test)]
+#[path = "../tests/inspect_page.rs"]
+mod page_tests;
 
 #[cfg(test)]
 #[path = "../tests/inspect.rs"]

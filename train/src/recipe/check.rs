@@ -1,6 +1,6 @@
 //! Every value of a recipe is looked at before any device or file is touched.
 
-use super::{CaptionConfig, CaptionRule, DataConfig, Recipe};
+use super::{CaptionConfig, CaptionRule, DataConfig, Recipe, tower};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use unisono_datasets::Tail;
@@ -17,10 +17,19 @@ impl Recipe {
                 let message = "no objective trains a classifier; leave the table out";
                 return Err(Error::setting("model.classifier", message));
             }
-            (Some(model), None) => model.validate()?,
-            (None, Some(_)) => {}
+            (Some(model), None) if self.tower.is_empty() => model.validate()?,
+            (Some(model), None) => tower::check(&self.tower, model)?,
+            (None, Some(_)) if self.tower.is_empty() => {}
+            (None, Some(_)) => {
+                return Err(Error::setting("tower", "init brings its own towers: leave one of the two out"));
+            }
             (Some(_), Some(_)) => {
                 return Err(Error::setting("model", "init brings its own towers: leave [model] out"));
+            }
+            (None, None) if !self.tower.is_empty() => {
+                let message =
+                    "missing beside [tower]; give the width of the shared space, as embed_dim = 512";
+                return Err(Error::setting("model", message));
             }
             (None, None) => {
                 return Err(Error::setting(
@@ -137,6 +146,14 @@ impl Recipe {
         }
         if self.mixture.is_some() && (d.one_language || d.tail != Tail::Across) {
             return wrong("tail", "one_language and tail need a per_batch in place of a [mixture]");
+        }
+        for modality in d.vectors.keys() {
+            if !self.tower.get(modality).is_some_and(|tower| tower.frozen && !tower.keep_projection) {
+                let message = format!(
+                    "vectors of {modality} stand in for a frozen [tower.{modality}] with a new projection: give it, with frozen = true"
+                );
+                return wrong("vectors", &message);
+            }
         }
         let CaptionConfig { rule, weights, .. } = &d.caption;
         let weighted = *rule == CaptionRule::Weighted;

@@ -1,9 +1,12 @@
 //! What a recipe says of its data: what is drawn, how it is changed, how it is read.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment, TextAugment};
-use unisono_datasets::{Order, SourceConfig, Tail};
+use unisono_datasets::{Order, Record, SourceConfig, Tail};
 use unisono_encoders::Modality;
+use unisono_processors::Medium;
 
 /// A source of records and its share of each batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,10 +56,37 @@ pub struct DataConfig {
     /// How a caption is chosen.
     #[serde(default)]
     pub caption: CaptionConfig,
+    /// Vectors in place of media: what `unisono embed --no-normalize` made of this source by a tower's checkpoint, a file by modality. The tower is
+    /// frozen and has a new projection.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<Modality, PathBuf>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+impl DataConfig {
+    /// Whether it uses a modality of its records.
+    pub(crate) fn uses(&self, modality: Modality) -> bool {
+        self.uses.is_empty() || self.uses.contains(&modality)
+    }
+
+    /// The texts, images and audio files of a record that may be drawn and have no vectors in their place.
+    pub(crate) fn media<'a>(&self, record: &'a Record, mut give: impl FnMut(Modality, Medium<'a>)) {
+        let seen = |m: Modality| self.uses(m) && !self.vectors.contains_key(&m);
+        if seen(Modality::Text) {
+            let first = self.caption.rule == CaptionRule::First;
+            let texts = record.text.iter().take(if first { 1 } else { usize::MAX });
+            texts.for_each(|text| give(Modality::Text, Medium::Text(text)));
+        }
+        if let Some(blob) = record.image.as_ref().filter(|_| seen(Modality::Image)) {
+            give(Modality::Image, Medium::Image(blob));
+        }
+        if seen(Modality::Audio) {
+            record.audio.iter().for_each(|blob| give(Modality::Audio, Medium::Audio(blob)));
+        }
+    }
 }
 
 /// A batch of one size that the sources divide among them: by their weights, or else by the number of their records.
@@ -143,12 +173,22 @@ pub struct LoaderConfig {
     pub max_skip: usize,
     /// More of them, up to this share of the records drawn.
     pub max_skip_fraction: f64,
+    /// What frozen towers make of the data is computed once and kept in the run's folder, where that is possible.
+    pub keep_features: bool,
     /// Texts and audio files of a batch go through their towers in this many parts of like length: less padding.
     pub buckets: usize,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { workers: 0, prefetch: 4, cache_mb: 2048, max_skip: 100, max_skip_fraction: 0.0, buckets: 1 }
+        Self {
+            workers: 0,
+            prefetch: 4,
+            cache_mb: 2048,
+            max_skip: 100,
+            max_skip_fraction: 0.0,
+            keep_features: true,
+            buckets: 1,
+        }
     }
 }

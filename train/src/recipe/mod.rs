@@ -9,18 +9,21 @@ mod model;
 mod old;
 mod optimizer;
 mod report;
+mod tower;
 
 pub use best::Best;
 pub use data::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConfig, MixtureConfig};
 pub use model::{FusionRecipe, ProcessorConfig, TokenizerConfig};
 pub use optimizer::{CheckpointConfig, GroupRule, OptimizerConfig};
 pub use report::{DataSetNote, ReportConfig, ShowConfig};
+pub use tower::TowerConfig;
 
 use crate::{Error, Result};
 use message::{from_toml, nearest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use unisono_encoders::{Model, ModelConfig, VideoConfig};
+use unisono_encoders::{Modality, Model, ModelConfig, VideoConfig};
 use unisono_eval::protocol::Protocol;
 use unisono_fusion::Objective;
 use unisono_media::MediaLimits;
@@ -55,6 +58,9 @@ pub struct Recipe {
     /// The towers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelConfig>,
+    /// Towers of checkpoints, beside the new ones of `[model]` and in its space: `[tower.text]`, `[tower.image]`, `[tower.audio]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tower: BTreeMap<Modality, TowerConfig>,
     /// With `init`: how a video's frames, which its image tower sees, become one vector. With `[model]` that is `[model.video]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoConfig>,

@@ -58,7 +58,7 @@ fn place(dir: &Path, augment: &str) -> (Preparer, Vec<(Draw, Record)>) {
     );
     let recipe = Recipe::parse(&text, Path::new("test.toml")).unwrap();
     let sampler = setup::sampler(&recipe, &mut Sources::default()).unwrap();
-    let model = setup::model(&recipe, &sampler, tch::Device::Cpu).unwrap();
+    let model = crate::towers::model(&recipe, &sampler, tch::Device::Cpu).unwrap();
     let draws = sampler.batch(0);
     let of = |d: Draw| (d.clone(), sampler.record(&d).unwrap().into_owned());
     let noises = setup::noises(&recipe, &mut Sources::default()).unwrap();

@@ -1,0 +1,214 @@
+//! What frozen towers make of the data, computed once and kept: a training of what stands behind them runs no tower.
+//!
+//! ```text
+//! RUN/features/image.json   whose they are: sums over the tower, its processor, the augmentation and its views
+//! RUN/features/image.rows   a row for each medium and view (store.rs)
+//! ```
+//!
+//! A row is the pooled vector, from which a projection leads on. Rows are found by the medium, the length and time of its file, and the view;
+//! those that are there already are not computed again, by a run that goes on or one that begins anew.
+
+mod store;
+
+pub(crate) use store::{Key, Store};
+
+use crate::{Learner, Recipe, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use store::Rows;
+use tch::{Device, Kind, Tensor};
+use unisono_datasets::{Key as Has, Sampler};
+use unisono_encoders::{Modality, Model};
+use unisono_processors::Medium;
+
+/// The kept features of some towers. Shared by threads.
+#[derive(Debug, Default)]
+pub struct Features(BTreeMap<Modality, Kept>);
+
+/// One tower's.
+#[derive(Debug)]
+struct Kept {
+    rows: Rows,
+    /// The row of a medium and a view of it.
+    places: HashMap<Key, u32>,
+    views: u32,
+}
+
+impl Features {
+    /// Adds a tower's rows and where they are found.
+    ///
+    /// # Errors
+    /// The file cannot be mapped.
+    pub(crate) fn insert(
+        &mut self,
+        modality: Modality,
+        store: Store,
+        places: HashMap<Key, u32>,
+        views: u32,
+    ) -> Result<()> {
+        self.0.insert(modality, Kept { rows: store.rows()?, places, views });
+        Ok(())
+    }
+
+    /// How many views there are of each medium of a modality; 0: nothing of it is kept.
+    pub(crate) fn views(&self, modality: Modality) -> u32 {
+        self.0.get(&modality).map_or(0, |kept| kept.views)
+    }
+
+    /// The pooled vector `[W]` of a view of a medium.
+    pub(crate) fn row(&self, modality: Modality, medium: &Medium, view: u32) -> Option<Vec<f32>> {
+        let kept = self.0.get(&modality)?;
+        kept.rows.get(*kept.places.get(&place(medium, view))?)
+    }
+}
+
+/// Whose tower sees a medium.
+pub(crate) fn modality(medium: &Medium) -> Modality {
+    match medium {
+        Medium::Text(_) => Modality::Text,
+        Medium::Image(_) | Medium::Frames(..) => Modality::Image,
+        Medium::Audio(_) | Medium::Track(..) => Modality::Audio,
+        Medium::Video(..) => Modality::Video,
+    }
+}
+
+/// The number of the random stream by which a view is made of a medium.
+pub(crate) fn stream(medium: &Medium, view: u32) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = place(medium, view);
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// What a view of a medium is known by while a run lasts.
+pub(crate) fn place(medium: &Medium, view: u32) -> Key {
+    shortened(Sha256::new_with_prefix(view.to_le_bytes()).chain_update(medium.key()))
+}
+
+/// What it is known by on the disk: its file must be the same, too.
+pub(crate) fn lasting(place: &Key, medium: &Medium) -> Key {
+    let stamp = match medium {
+        Medium::Text(_) => None,
+        Medium::Image(blob) | Medium::Audio(blob) => blob.stamp(),
+        Medium::Video(blob, _) | Medium::Frames(blob, _) | Medium::Track(blob, _) => blob.stamp(),
+    };
+    let stamp = stamp.map(|stamp| stamp.to_string()).unwrap_or_default();
+    shortened(Sha256::new_with_prefix(place).chain_update(stamp))
+}
+
+fn shortened(sum: Sha256) -> Key {
+    let mut key = Key::default();
+    key.iter_mut().zip(sum.finalize()).for_each(|(to, from)| *to = from);
+    key
+}
+
+/// Whose features a file has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Whose {
+    /// A sum over the tower's weights, without its projection.
+    weights: String,
+    /// A sum over what else decides a feature: configuration, processor, augmentation, limits.
+    settings: String,
+    /// Width W.
+    pub(crate) width: usize,
+    /// Views of each medium.
+    views: u32,
+}
+
+impl Whose {
+    pub(crate) fn of(recipe: &Recipe, model: &Model, modality: Modality, views: u32) -> Result<Self> {
+        let weights = model.params().iter().filter(|(name, _)| of_trunk(name, modality));
+        let mut sum = Sha256::new();
+        for (name, param) in weights {
+            let flat = param.tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+            sum.update(format!("{name} {:?}\0", flat.size()));
+            sum.update(bytemuck::cast_slice(&numbers(&flat)?));
+        }
+        let width = model.config().projection(modality).map_or(0, |(width, _)| width);
+        let augment = (views > 1).then_some((&recipe.augment, recipe.seed));
+        let processors = model.processors();
+        let (text, image, audio) = (processors.text.as_ref(), &processors.image, processors.audio.as_ref());
+        let said = match modality {
+            Modality::Text => match text {
+                Some(text) => serde_json::json!([
+                    model.config().text.as_ref().map(|c| &c.transformer),
+                    model.config().text.as_ref().map(|c| (&c.pooling, &c.modules)),
+                    text.to_json()?,
+                    text.context_length(),
+                    text.rules(),
+                    text.prompt(),
+                ]),
+                None => serde_json::Value::Null,
+            },
+            Modality::Image | Modality::Video => serde_json::json!([&model.config().image, image]),
+            Modality::Audio => {
+                serde_json::json!([
+                    &model.config().audio,
+                    audio.map(|a| a.config()),
+                    format!("{:?}", audio.map(|a| a.window()))
+                ])
+            }
+        };
+        let said = serde_json::json!([said, augment, recipe.limits]);
+        let (settings, weights) = (Sha256::digest(said.to_string()), sum.finalize());
+        Ok(Self {
+            weights: unisono_files::hex(&weights),
+            settings: unisono_files::hex(&settings),
+            width: usize::try_from(width).unwrap_or(0),
+            views,
+        })
+    }
+}
+
+/// Whether a parameter is of a tower and not of its projection.
+pub(crate) fn of_trunk(name: &str, modality: Modality) -> bool {
+    let rest = name.strip_prefix(modality.name()).and_then(|rest| rest.strip_prefix('.'));
+    rest.is_some_and(|rest| !rest.starts_with("projection."))
+}
+
+/// A tensor's numbers, in their order.
+pub(crate) fn numbers(x: &Tensor) -> Result<Vec<f32>> {
+    Ok(Vec::<f32>::try_from(x.f_contiguous()?.f_flatten(0, -1)?)?)
+}
+
+/// The towers whose features can be kept, each with its views: those of which nothing but a projection is trained, whose tokens nothing else
+/// needs, and which see of each medium a number of views that is known.
+pub(crate) fn kept_towers(recipe: &Recipe, model: &Learner, sampler: &Sampler) -> Vec<(Modality, u32)> {
+    if !recipe.loader.keep_features {
+        return Vec::new();
+    }
+    let trainable = model.towers().params().trainable();
+    let still = |m: Modality| {
+        let mut own = trainable.iter().filter(|(name, _)| of_trunk(name, m)).peekable();
+        own.peek().is_some() && own.all(|(_, p)| !p.requires_grad())
+    };
+    let fused = recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory);
+    // Videos go through the image tower frame by frame.
+    let films = || {
+        let of = |has: &Has| has.video && !has.image;
+        let mut shares = sampler.shares().iter();
+        shares.any(|share| (0..share.records.len()).any(|i| of(&share.records.key(i))))
+    };
+    let augment = &recipe.augment;
+    let kept = |m: Modality| match m {
+        Modality::Text => {
+            // Parts of captions in random order are too many to be kept.
+            recipe.data.iter().all(|d| d.caption.parts == 0) && augment.text == Default::default()
+        }
+        Modality::Image => model.towers().config().video.is_none() && !films(),
+        Modality::Audio => !model.towers().listens(),
+        Modality::Video => false,
+    };
+    let changed = |m: Modality| match m {
+        Modality::Image => augment.image != Default::default(),
+        Modality::Audio => augment.audio != Default::default() || augment.spectrogram != Default::default(),
+        Modality::Text | Modality::Video => false,
+    };
+    let views = |m: Modality| match (changed(m), recipe.tower.get(&m)) {
+        (true, Some(tower)) => tower.views,
+        // Nobody said how many are enough.
+        (true, None) => 0,
+        (false, _) => 1,
+    };
+    let all = Modality::ALL.into_iter().filter(|m| still(*m) && !fused.contains(m) && kept(*m));
+    all.map(|m| (m, views(m))).filter(|(_, views)| *views > 0).collect()
+}

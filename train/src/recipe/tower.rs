@@ -1,0 +1,76 @@
+//! What a recipe says of a tower that comes from a checkpoint.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use unisono_encoders::config::{ProjectionConfig, within};
+use unisono_encoders::{Modality, ModelConfig};
+
+/// `[tower.text]`, `[tower.image]` or `[tower.audio]`: a tower of a checkpoint, in the shared space of `[model]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TowerConfig {
+    /// Whose it is: a run, a model directory, a public checkpoint's folder. Its other towers stay behind.
+    pub from: PathBuf,
+    /// The new way from its pooled vector to the shared space; absent: one linear layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<ProjectionConfig>,
+    /// Its own projection stays, and leads into the shared space.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep_projection: bool,
+    /// Nothing of it is trained but a new projection: its features are computed once and kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub frozen: bool,
+    /// Of a frozen tower under an augmentation: how many changed copies of each medium are seen and kept.
+    #[serde(default = "four", skip_serializing_if = "is_four")]
+    pub views: u32,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn four() -> u32 {
+    4
+}
+
+fn is_four(views: &u32) -> bool {
+    *views == four()
+}
+
+impl TowerConfig {
+    /// The new projection; `None`: its own stays.
+    pub(crate) fn projection(&self) -> Option<ProjectionConfig> {
+        (!self.keep_projection).then(|| self.projection.unwrap_or_default())
+    }
+}
+
+/// Checks the towers that are borrowed, and the new ones beside them.
+pub(super) fn check(towers: &BTreeMap<Modality, TowerConfig>, model: &ModelConfig) -> Result<()> {
+    within("embed_dim", model.embed_dim, 1 << 16).map_err(unisono_encoders::Error::from)?;
+    for (modality, tower) in towers {
+        let wrong = |key: &str, message: &str| Err(Error::setting(format!("tower.{modality}{key}"), message));
+        let there = match modality {
+            Modality::Text => model.text.is_some(),
+            Modality::Image => model.image.is_some(),
+            Modality::Audio => model.audio.is_some(),
+            Modality::Video => {
+                return wrong("", "videos are seen by the image tower; how is said in [model.video]");
+            }
+        };
+        if there {
+            return wrong("", "[model] has a new tower of this modality: leave one of the two out");
+        }
+        if tower.keep_projection && tower.projection.is_some() {
+            return wrong(".projection", "keep_projection keeps its own: leave one of the two out");
+        }
+        if !(1..=1024).contains(&tower.views) {
+            return wrong(".views", &format!("expected 1 to 1024, found {}", tower.views));
+        }
+    }
+    if model.text.is_some() || model.image.is_some() || model.audio.is_some() {
+        model.validate()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! What a worker makes of a draw, and what a tower is given of it.
+
+use image::RgbImage;
+use std::collections::BTreeMap;
+use unisono_encoders::{Input, Modality};
+
+/// What a worker makes of a draw.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    /// The record's id.
+    pub id: String,
+    pub(crate) label: u64,
+    pub(crate) text: Option<u64>,
+    pub(crate) ids: Option<Vec<i64>>,
+    /// What the text tower sees of them, where that is not all.
+    pub(crate) thinned: Option<Vec<i64>>,
+    /// An image, or frames of a video in their order.
+    pub(crate) squares: Vec<RgbImage>,
+    /// The squares are a video's.
+    pub(crate) video: bool,
+    /// The spectrogram `[T, M]` of the video's own audio, where the model listens to it.
+    pub(crate) track: Option<Vec<f32>>,
+    /// `[T, M]`.
+    pub(crate) mel: Option<Vec<f32>>,
+    /// Pooled vectors `[W]` of the modalities whose features are kept: their towers do not run.
+    pub(crate) pooled: BTreeMap<Modality, Vec<f32>>,
+}
+
+/// A view of a medium, as its tower takes it.
+pub(crate) enum Seen {
+    Ids(Vec<i64>),
+    Image(RgbImage),
+    Mel(Vec<f32>),
+}
+
+impl Seen {
+    pub(crate) fn input(&self) -> Input<'_> {
+        match self {
+            Self::Ids(ids) => Input::Text(ids),
+            Self::Image(image) => Input::Image(image),
+            Self::Mel(mel) => Input::Audio(mel),
+        }
+    }
+}
+
+impl Sample {
+    /// The tokens that the text tower sees.
+    pub(crate) fn read(&self) -> Option<&[i64]> {
+        self.thinned.as_deref().or(self.ids.as_deref())
+    }
+}

@@ -1,0 +1,118 @@
+//! From a recipe to its towers: new ones, those of a checkpoint, those of several.
+
+use crate::recipe::{GroupRule, Recipe};
+use crate::{Error, Result, checkpoint};
+use std::collections::{BTreeMap, BTreeSet};
+use tch::Device;
+use unisono_datasets::Sampler;
+use unisono_encoders::config::{FramePooling, ImageConfig};
+use unisono_encoders::{Borrowed, Model, ModelConfig, Params, Processors};
+use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
+
+/// A new model: its tokenizer trained on every caption that the chosen sources may draw, its weights a function of the seed.
+///
+/// # Errors
+/// A tower without its processor, impossible sizes.
+pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
+    if let Some(init) = &recipe.init {
+        // No objective trains a classifier: it would stay behind its tower.
+        let model = Model::load(&checkpoint::model_dir(init), device)?.without_classifier();
+        return fitting(
+            recipe,
+            match &recipe.video {
+                Some(video) => model.with_video(video.clone(), recipe.seed)?,
+                None => model,
+            },
+        );
+    }
+    let config = recipe.model.as_ref().ok_or_else(|| Error::setting("model", "missing"))?;
+    let processors = processors(recipe, config, sampler)?;
+    if recipe.tower.is_empty() {
+        return fitting(recipe, Model::new(config.clone(), processors, recipe.seed, device)?);
+    }
+    let mut from = BTreeMap::new();
+    for (modality, tower) in &recipe.tower {
+        let model = Model::load(&checkpoint::model_dir(&tower.from), device)?;
+        from.insert(*modality, Borrowed { model, projection: tower.projection() });
+    }
+    fitting(recipe, Model::composed(config.clone(), processors, &from, recipe.seed, device)?)
+}
+
+/// The recipe's exceptions for parameters, and behind them what its frozen towers come to.
+pub(crate) fn rules(recipe: &Recipe, params: &Params) -> Vec<GroupRule> {
+    let mut rules = recipe.group.clone();
+    let mut add = |pattern: String, freeze| {
+        // A tower whose pooled vector is in the shared space has no projection.
+        let matched = |(name, _): (&str, _)| unisono_nn::params::matches(&pattern, name);
+        if params.iter().any(matched) {
+            rules.push(GroupRule { pattern, lr_scale: 1.0, weight_decay: None, freeze });
+        }
+    };
+    for (modality, tower) in recipe.tower.iter().filter(|(_, tower)| tower.frozen) {
+        if tower.projection().is_some() {
+            add(format!("{modality}.projection.*"), false);
+        }
+        add(format!("{modality}.*"), true);
+    }
+    rules
+}
+
+/// The processors of new towers.
+fn processors(recipe: &Recipe, config: &ModelConfig, sampler: &Sampler) -> Result<Processors> {
+    let mut processors = Processors { image: recipe.processor.image.clone(), ..Processors::default() };
+    processors.audio = recipe.processor.audio.clone().map(LogMel::new).transpose()?;
+    if let Some(text) = &config.text {
+        let chosen: Vec<bool> = match recipe.data.iter().any(|d| d.tokenizer) {
+            true => recipe.data.iter().map(|d| d.tokenizer).collect(),
+            false => vec![true; recipe.data.len()],
+        };
+        let shares = sampler.shares().iter().zip(chosen).filter_map(|(s, chosen)| chosen.then_some(s));
+        // A record in several shares must not count twice.
+        let mut distinct = BTreeSet::new();
+        for record in shares.flat_map(|s| s.records.records()) {
+            distinct.extend(record?.text.iter().cloned());
+        }
+        if distinct.is_empty() {
+            return Err(Error::setting("model.text", "the data have no captions: leave the text tower out"));
+        }
+        let tokenizer = train_tokenizer(
+            distinct.iter().map(String::as_str),
+            text.vocab_size as usize,
+            recipe.tokenizer.vocabulary,
+        )?;
+        processors.text = Some(TextProcessor::new(tokenizer, text.context_length as usize, text.vocab_size)?);
+    }
+    Ok(processors)
+}
+
+/// Images in whole patches of their own number are for a tower that takes them, of the same patches.
+fn check_patches(image: &ImageConfig, processor: &ImageProcessor) -> Result<()> {
+    if processor.fit != Fit::Patches {
+        return Ok(());
+    }
+    let Some([h, w]) = image.flexible() else {
+        let message = "patches gives images of many sizes, and the tower takes one: set model.image.flexible, or another fit";
+        return Err(Error::setting("processor.image.fit", message));
+    };
+    match processor.patch {
+        Some(p) if [h, w] != [i64::from(p); 2] => Err(Error::setting(
+            "processor.image.patch",
+            format!("{p}, and the tower's patches are {h} x {w}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The fusion part may not ask for more frames of a video than its video tower has places for.
+fn fitting(recipe: &Recipe, model: Model) -> Result<Model> {
+    if let (Some(image), Some(processor)) = (&model.config().image, &model.processors().image) {
+        check_patches(image, processor)?;
+    }
+    let (asked, most) = (recipe.frames(&model), model.frames());
+    let pooling = model.config().video.as_ref().map(|v| &v.pooling);
+    if asked > most && pooling.is_some_and(|p| *p != FramePooling::Mean) {
+        let message = format!("{asked}, but the video tower takes at most {most} (video.frames)");
+        return Err(Error::setting("fusion.frames", message));
+    }
+    Ok(model)
+}
