@@ -158,3 +158,32 @@ keep("table", "tabs", b'\tcaption\tfile_name\n0\t["x", "y"]\ta.mp4\n1\t"\tb\n')
 keep("table", "joined", b'image,caption\na.png,x\na.png,y\nb.png,z\na.png,w\n')
 keep("table", "address", b'filepath,title\nhttps://x.example/a.png,far\n../b.png,near\n')
 keep("table", "wide", b"," * 20000 + b"\n")
+
+
+def atom(name, body):
+    return struct.pack(">I", 8 + len(body)) + name + body
+
+
+whole_box = lambda name, body, version=0: atom(name, struct.pack(">I", version << 24) + body)
+
+
+def heif(kind, derived, columns=1, offset=0, item=b"\x00\x00\x00\x01\x26"):
+    """An image, or a grid of it, of 16 x 16 whose bytes are no decoder's."""
+    ids = [1, 2] if derived else [1]
+    infe = b"".join(whole_box(b"infe", struct.pack(">HH4sB", i, 0, kind if i == 1 else b"grid", 0), 2) for i in ids)
+    properties = atom(b"ipco", atom(b"hvcC", bytes(16) + b"\x01\0\0\0\0\x03\0") + whole_box(b"ispe", struct.pack(">II", 16, 16)) + atom(b"irot", b"\x01"))
+    owned = b"".join(struct.pack(">HBBBB", i, 3, 1, 2, 3) for i in ids)
+    place = lambda i, method, start, length: struct.pack(">HHHHII", i, method, 0, 1, start, length)
+    places = place(1, 1, offset, len(item)) + (place(2, 1, len(item), len(derived)) if derived else b"")
+    refers = whole_box(b"iref", atom(b"dimg", struct.pack(">HH", 2, columns) + struct.pack(">H", 1) * columns)) if derived else b""
+    return atom(b"ftyp", b"heic\0\0\0\0mif1") + whole_box(b"meta", whole_box(b"pitm", struct.pack(">H", ids[-1])) + whole_box(b"iinf", struct.pack(">H", len(ids)) + infe)
+                + refers + atom(b"iprp", properties + whole_box(b"ipma", struct.pack(">I", len(ids)) + owned)) + atom(b"idat", item + derived)
+                + whole_box(b"iloc", struct.pack(">BBH", 0x44, 0, len(ids)) + places, 1))
+
+
+keep("heif", "whole", heif(b"hvc1", b""))
+keep("heif", "grid", heif(b"hvc1", struct.pack(">BBBBHH", 0, 0, 0, 0, 16, 16)))
+keep("heif", "tiles", heif(b"hvc1", struct.pack(">BBBBHH", 0, 0, 0, 255, 4096, 16), 256))
+keep("heif", "far", heif(b"hvc1", b"", offset=2**32 - 1))
+keep("heif", "other", heif(b"unci", b""))
+keep("heif", "itself", heif(b"grid", struct.pack(">BBBBHH", 0, 0, 0, 0, 16, 16)))

@@ -176,7 +176,7 @@ pub(crate) fn name_skipped(skipped: &[Skip]) {
     }
 }
 
-/// Says which files in the folders were passed over (`12 other files: 7 .heic, 5 .txt`), and what a source says of itself.
+/// Says which files in the folders were passed over (`12 other files: 7 .psd, 5 .txt`), and what a source says of itself.
 pub(crate) fn name_left_out(left_out: &LeftOut) {
     crate::source::note(&left_out.notes);
     if let Some(others) = left_out.line() {

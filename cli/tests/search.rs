@@ -188,11 +188,11 @@ fn files_that_are_gone_are_said() {
     for i in 0..3 {
         tiny::image(&media.join(format!("{i}.png")), i);
     }
-    fs::write(media.join("phone.heic"), "").unwrap();
+    fs::write(media.join("phone.psd"), "").unwrap();
     let index = dir.path().join("deep/idx");
     let args = ["index", "build", "--model", s(&model), "--out", s(&index), s(&media)];
     let (code, _, notes) = outcome(&mut unisono(args));
-    assert!(code == 0 && notes.contains("left out 1 other file: 1 .heic"), "{notes}");
+    assert!(code == 0 && notes.contains("left out 1 other file: 1 .psd"), "{notes}");
     fs::remove_file(media.join("1.png")).unwrap();
     let found = json(["search", "--index", s(&index), "--json", "bus"]);
     let missing = |hit: &serde_json::Value| hit["missing"] == true;

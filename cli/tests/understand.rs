@@ -31,7 +31,7 @@ fn captions_are_printed_written_and_taken_up_again() {
     fs::create_dir(&media).unwrap();
     let paths = images(&media);
     // What nobody asked for is counted.
-    fs::write(media.join("a.heic"), "x").unwrap();
+    fs::write(media.join("a.psd"), "x").unwrap();
     fs::write(media.join("a.md"), "x").unwrap();
     let m = model("blip-caption");
     let text = succeeds(["caption", "--model", &m, s(&paths[0]), s(&paths[1])]);
@@ -39,7 +39,7 @@ fn captions_are_printed_written_and_taken_up_again() {
     assert!(text.starts_with(&format!("{}: ", paths[0].display())), "{text}");
     let all = json(["caption", "--model", &m, "--json", "--beams", "3", "--prompt", "a red", s(&media)]);
     assert_eq!((all["files"].as_array().unwrap().len(), all["skipped"].as_array().unwrap().len()), (5, 1));
-    assert_eq!((&all["left_out"], &all["left_out_kinds"][".heic"]), (&2.into(), &1.into()), "{all}");
+    assert_eq!((&all["left_out"], &all["left_out_kinds"][".psd"]), (&2.into(), &1.into()), "{all}");
     for file in all["files"].as_array().unwrap() {
         assert!(file["caption"].as_str().unwrap().starts_with("a red"), "{file}");
         assert!(file["score"].as_f64().unwrap() < 0.0);

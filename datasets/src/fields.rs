@@ -57,7 +57,8 @@ const USUAL: [(Role, &[&str]); 12] = [
     (Role::Lang, &["lang", "language"]),
 ];
 
-const IMAGE: [&str; 11] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif", "avif"];
+const IMAGE: [&str; 14] =
+    ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif", "avif", "heic", "heif", "hif"];
 const VIDEO: [&str; 14] =
     ["mp4", "webm", "mkv", "avi", "mov", "m4v", "mpg", "mpeg", "wmv", "flv", "ogv", "ts", "3gp", "mts"];
 const AUDIO: [&str; 12] =

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let processor = model.image_processor()?;
     let begun = Instant::now();
     for file in files {
-        let image = prepare::image(&Path::new(file).into(), processor, Limits::default())?;
+        let image = prepare::image(&Path::new(file).into(), processor, Limits::default(), None)?;
         let _ = unisono_encoders::batch::images(processor, &[image], Device::Cpu)?;
     }
     let whole = files.len() as f64 / begun.elapsed().as_secs_f64();

@@ -52,7 +52,7 @@ pub struct LeftOut {
     /// How many.
     #[serde(rename = "left_out")]
     pub count: usize,
-    /// The same by the endings of their names: `.heic`, 7.
+    /// The same by the endings of their names: `.psd`, 7.
     #[serde(rename = "left_out_kinds")]
     pub kinds: BTreeMap<String, usize>,
     /// What should be known of the source, a line each ([`unisono_datasets::Source::notes`]).
@@ -74,7 +74,7 @@ impl LeftOut {
         *self.kinds.entry(kind).or_insert(0) += 1;
     }
 
-    /// In a line: `12 other files: 7 .heic, 5 .txt`. None: nothing.
+    /// In a line: `12 other files: 7 .psd, 5 .txt`. None: nothing.
     pub fn line(&self) -> Option<String> {
         const SHOWN: usize = 6;
         let mut kinds: Vec<(&String, &usize)> = self.kinds.iter().collect();

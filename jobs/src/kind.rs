@@ -7,7 +7,8 @@ use std::path::Path;
 use unisono_encoders::Modality;
 use unisono_media::video;
 
-const IMAGE: [&str; 10] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif"];
+const IMAGE: [&str; 14] =
+    ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "svg", "jfif", "heic", "heif", "hif", "avif"];
 const AUDIO: [&str; 43] = [
     "wav", "wave", "bwf", "rf64", "w64", "aif", "aiff", "aifc", "afc", "caf", "au", "snd", "voc", "mp3",
     "mp2", "mp1", "mpga", "m4a", "m4b", "m4r", "aac", "adts", "ac3", "eac3", "ec3", "dts", "amr", "awb",

@@ -18,11 +18,15 @@ use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::{Purpose, rng};
 use unisono_datasets::{Draw, Part, Record, Stage, timed, words};
 use unisono_encoders::{Modality, Model};
-use unisono_media::MediaLimits;
+use unisono_media::decode::is_kept;
+use unisono_media::{Blob, MediaLimits, header};
 use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors, TextProcessor};
 
 /// Images that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
+
+/// A recording so many times as long as the window that is taken of it is decoded window by window, and not kept.
+const LONG: f64 = 4.0;
 
 /// What is kept of a medium, before it is changed.
 enum Kept {
@@ -318,22 +322,48 @@ impl Preparer {
         Ok(())
     }
 
+    /// The part of a long recording that is drawn, decoded anew at each draw; `None` where it is better to keep all of it.
+    fn part(&self, blob: &Blob, streams: &Streams) -> Result<Option<Vec<f32>>> {
+        let (rate, augment) = (self.seen.audio()?.config().sample_rate, &self.augment.audio);
+        let seconds = if augment.window > 0.0 { header::seconds(blob)? } else { None };
+        let long = seconds.is_some_and(|seconds| seconds > LONG * f64::from(augment.window));
+        if !long || !is_kept(blob)? {
+            return Ok(None);
+        }
+        let drawn = |samples: u64| {
+            let samples = usize::try_from(samples).unwrap_or(usize::MAX);
+            let part = augment.part(samples, rate, &mut streams.of(Purpose::Window));
+            part.start as u64..part.end as u64
+        };
+        timed(Stage::Decode, || Ok(Some(self.contract().samples_in(blob, &drawn)?)))
+    }
+
     /// An audio file's spectrogram as it is drawn; `None` for a video without audio.
     fn listen(&self, medium: Medium, streams: &Streams) -> Result<Option<Vec<f32>>> {
         let audio = self.seen.audio()?;
+        if let Medium::Audio(blob) = medium
+            && let Some(part) = self.part(blob, streams)?
+        {
+            return self.heard(&part, audio, streams).map(Some);
+        }
         Ok(match &*self.kept(medium, self.changes_samples())? {
             Kept::Prepared(Prepared::Audio(mel, _)) => Some(self.masked(mel, audio, streams)),
             Kept::Samples(Some(samples)) => {
                 let (rate, augment) = (audio.config().sample_rate, &self.augment.audio);
-                let mut changed = timed(Stage::Augment, || {
-                    let part = augment.cut(samples, rate, &mut streams.of(Purpose::Window));
-                    augment.apply(part, rate, &mut streams.of(Purpose::Audio))
-                });
-                self.disturb(&mut changed, streams)?;
-                Some(self.masked(&timed(Stage::Decode, || audio.process(&changed))?, audio, streams))
+                let part = augment.cut(samples, rate, &mut streams.of(Purpose::Window));
+                Some(self.heard(part, audio, streams)?)
             }
             _ => None,
         })
+    }
+
+    /// The spectrogram of samples that are changed.
+    fn heard(&self, part: &[f32], audio: &LogMel, streams: &Streams) -> Result<Vec<f32>> {
+        let rate = audio.config().sample_rate;
+        let apply = || self.augment.audio.apply(part, rate, &mut streams.of(Purpose::Audio));
+        let mut changed = timed(Stage::Augment, apply);
+        self.disturb(&mut changed, streams)?;
+        Ok(self.masked(&timed(Stage::Decode, || audio.process(&changed))?, audio, streams))
     }
 
     /// Mixes another recording into the samples, where it is drawn. One that cannot be read is told as the fault of what it was for.

@@ -1,5 +1,6 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 use super::noise::{self, NoiseColour};
 use super::{between, chance, check_range, check_value};
@@ -60,12 +61,17 @@ impl AudioAugment {
 
     /// The part of a recording that is taken, wherever it lies in it; a shorter recording whole.
     pub fn cut<'a>(&self, samples: &'a [f32], rate: u32, rng: &mut impl Rng) -> &'a [f32] {
+        samples.get(self.part(samples.len(), rate, rng)).unwrap_or(samples)
+    }
+
+    /// Which of so many samples [`cut`](Self::cut) takes.
+    pub fn part(&self, samples: usize, rate: u32, rng: &mut impl Rng) -> Range<usize> {
         let length = (f64::from(self.window) * f64::from(rate)).round() as usize;
-        if length == 0 || samples.len() <= length {
-            return samples;
+        if length == 0 || samples <= length {
+            return 0..samples;
         }
-        let start = rng.random_range(0..=samples.len() - length);
-        samples.get(start..start + length).unwrap_or(samples)
+        let start = rng.random_range(0..=samples - length);
+        start..start + length
     }
 
     /// A changed copy of `samples` (one channel, `rate` Hz). With the defaults it is equal. Values may exceed [-1, 1]

@@ -3,7 +3,9 @@
 use crate::prepare::{self, Clip, ClipInput};
 use crate::{Error, ImageProcessor, LogMel, Result, TextProcessor};
 use image::RgbImage;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use unisono_media::decode::Wanted;
 use unisono_media::video::{Ffmpeg, Span};
 use unisono_media::{Blob, MediaLimits, decode};
 
@@ -156,6 +158,18 @@ impl<'a> Contract<'a> {
         })
     }
 
+    /// The part of an audio file's [`samples`](Self::samples) that `part` picks of so many, bit for bit; no more of the file is decoded than that
+    /// takes. `part` may be asked twice, and has to say the same.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn samples_in(&self, blob: &Blob, part: &dyn Fn(u64) -> Range<u64>) -> Result<Vec<f32>> {
+        guarded(Medium::Audio(blob), || {
+            let (processor, limits) = (self.processors.audio()?, self.limits.files());
+            Ok(prepare::audio_part(blob, processor, &limits, self.ffmpeg.as_ref(), part)?.samples)
+        })
+    }
+
     /// How long an audio file is, in seconds; `None` for media that are none.
     ///
     /// # Errors
@@ -163,7 +177,10 @@ impl<'a> Contract<'a> {
     pub fn seconds(&self, medium: Medium) -> Result<Option<f64>> {
         guarded(medium, || match medium {
             Medium::Audio(blob) => {
-                Ok(Some(decode::audio_by(blob, &self.limits.files(), self.ffmpeg.as_ref())?.seconds()))
+                // None of its samples is needed to count them.
+                let none = Wanted::Range(&|_| 0..0);
+                let found = decode::excerpt(blob, &self.limits.files(), self.ffmpeg.as_ref(), none)?;
+                Ok(Some(found.extent.seconds()))
             }
             _ => Ok(None),
         })
@@ -173,7 +190,10 @@ impl<'a> Contract<'a> {
         let (files, videos) = (self.limits.files(), self.limits.videos());
         match medium {
             Medium::Text(text) => Ok(Prepared::Text(self.processors.text()?.encode(text)?)),
-            Medium::Image(blob) => prepare::image(blob, self.processors.image()?, files).map(Prepared::Image),
+            Medium::Image(blob) => {
+                let processor = self.processors.image()?;
+                prepare::image(blob, processor, files, self.ffmpeg.as_ref()).map(Prepared::Image)
+            }
             Medium::Audio(blob) if self.whole => {
                 let (processor, limits) = (self.processors.audio()?, self.limits.speech());
                 let (audio, start) = prepare::audio_on_clock(blob, processor, &limits, self.ffmpeg.as_ref())?;

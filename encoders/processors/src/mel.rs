@@ -71,6 +71,17 @@ impl LogMel {
         samples.div_ceil(self.config.hop).clamp(1, self.config.max_frames)
     }
 
+    /// Samples of an audio file that [`process`](Self::process) looks at, from its beginning on; `None`: all of them, however many.
+    pub fn most_samples(&self) -> Option<usize> {
+        let c = &self.config;
+        let framed = (c.max_frames.saturating_sub(1)).saturating_mul(c.hop).saturating_add(c.window);
+        match &c.frontend {
+            Some(f) if f.fusion => None,
+            Some(f) if f.fill != Fill::Frames => Some(f.samples),
+            _ => Some(framed),
+        }
+    }
+
     /// Mono samples at the contract's rate → `[T, M]` row-major: (ln(power + floor) − mean) / std. A public model's front end gives
     /// its own, and `[4, T, M]` for an audio file that it fuses; what fills a window behind a short one is cut where the
     /// [window](Self::window) says so.

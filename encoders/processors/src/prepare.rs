@@ -2,6 +2,8 @@
 
 use crate::{Alpha, ImageProcessor, LogMel, Result};
 use image::RgbImage;
+use std::ops::Range;
+use unisono_media::decode::{Wanted, resample_part, resampled, source_of};
 use unisono_media::video::{Ffmpeg, Span, Time, VideoLimits};
 use unisono_media::{Audio, Blob, ImageOptions, Limits, decode};
 
@@ -15,16 +17,21 @@ pub fn image_options(processor: &ImageProcessor, limits: Limits) -> ImageOptions
     }
 }
 
-/// An image file → what the image tower sees.
+/// An image file, by the FFmpeg that the user named → what the image tower sees.
 ///
 /// # Errors
 /// The decoder's, naming the file.
-pub fn image(blob: &Blob, processor: &ImageProcessor, limits: Limits) -> Result<RgbImage> {
+pub fn image(
+    blob: &Blob,
+    processor: &ImageProcessor,
+    limits: Limits,
+    ffmpeg: Option<&Ffmpeg>,
+) -> Result<RgbImage> {
     let options = image_options(processor, limits);
     if processor.alpha == Alpha::Drop {
-        return Ok(processor.prepare_stored(&decode::stored(blob, &options)?));
+        return Ok(processor.prepare_stored(&decode::stored_by(blob, &options, ffmpeg)?));
     }
-    Ok(processor.prepare(&decode::image(blob, &options)?))
+    Ok(processor.prepare(&decode::image_by(blob, &options, ffmpeg)?))
 }
 
 /// An audio file, by the FFmpeg that the user named → mono samples at the rate of `processor`, and its length in seconds.
@@ -57,7 +64,8 @@ pub fn audio_on_clock(
     Ok((at_rate(audio, processor)?, start))
 }
 
-/// An audio file, by the FFmpeg that the user named → its log-mel spectrogram `[T, M]`, and its length in seconds.
+/// An audio file, by the FFmpeg that the user named → its log-mel spectrogram `[T, M]`, and its length in seconds. Of a long file the beginning
+/// alone is decoded, where no more is heard; of what FFmpeg reads, the length is then what its container claims.
 ///
 /// # Errors
 /// The decoder's, naming the file.
@@ -67,8 +75,46 @@ pub fn spectrogram(
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Vec<f32>, f64)> {
-    let (audio, seconds) = audio(blob, processor, limits, ffmpeg)?;
-    Ok((processor.process(&audio.samples)?, seconds))
+    let rate = processor.config().sample_rate;
+    let Some(most) = processor.most_samples().map(|most| most as u64) else {
+        let (audio, seconds) = audio(blob, processor, limits, ffmpeg)?;
+        return Ok((processor.process(&audio.samples)?, seconds));
+    };
+    // A rate that cannot be resampled is told where it is.
+    let first = |from: u32| source_of(&(0..most), from, rate).map_or(u64::MAX, |source| source.end);
+    let found = decode::excerpt(blob, limits, ffmpeg, Wanted::First(&first))?;
+    let length = resampled(found.extent.samples, found.extent.sample_rate, rate)?;
+    let heard = resample_part(found.audio, rate, &(0..length.min(most)))?;
+    Ok((processor.process(&heard.samples)?, found.extent.seconds()))
+}
+
+/// A part of an audio file, by the FFmpeg that the user named, as [`audio`] has it, bit for bit: the samples that `part` picks of so many. What
+/// they are made of is decoded, and no more.
+///
+/// # Errors
+/// The decoder's, naming the file.
+pub fn audio_part(
+    blob: &Blob,
+    processor: &LogMel,
+    limits: &Limits,
+    ffmpeg: Option<&Ffmpeg>,
+    part: &dyn Fn(u64) -> Range<u64>,
+) -> Result<Audio> {
+    let rate = processor.config().sample_rate;
+    let of = |samples: u64, from: u32| {
+        let length = resampled(samples, from, rate)?;
+        let range = part(length);
+        let start = range.start.min(length);
+        Ok::<_, unisono_media::Error>(start..range.end.clamp(start, length))
+    };
+    let wanted = |extent: decode::Extent| {
+        of(extent.samples, extent.sample_rate)
+            .and_then(|range| source_of(&range, extent.sample_rate, rate))
+            .unwrap_or(0..0)
+    };
+    let found = decode::excerpt(blob, limits, ffmpeg, Wanted::Range(&wanted))?;
+    let range = of(found.extent.samples, found.extent.sample_rate)?;
+    Ok(resample_part(found.audio, rate, &range)?)
 }
 
 /// A part of a video file → up to `count` frames, spread evenly over it, as the image tower sees them.

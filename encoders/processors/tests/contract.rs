@@ -9,8 +9,8 @@ use std::process::Command;
 use unisono_media::video::{Ffmpeg, Ratio, Span, Time, VideoLimits};
 use unisono_media::{Blob, MediaLimits, decode};
 use unisono_processors::{
-    AudioTiming, Contract, Error, ImageProcessor, LogMel, Medium, MelConfig, Prepared, Processors,
-    TextProcessor, Vocabulary, prepare, train_tokenizer,
+    AudioTiming, Contract, Error, Fill, Framing, Frontend, ImageProcessor, Log, LogMel, Medium, MelConfig,
+    Prepared, Processors, Scale, TextProcessor, Vocabulary, prepare, train_tokenizer,
 };
 
 fn processors() -> Processors {
@@ -109,6 +109,57 @@ fn media_are_what_their_processors_make_of_what_is_decoded() {
         assert_eq!(contract.seconds(Medium::Audio(&blob)).unwrap(), Some(1.5));
     }
     assert_eq!(contract.seconds(Medium::Text("a")).unwrap(), None);
+}
+
+#[test]
+fn of_a_long_audio_file_the_beginning_is_what_it_is_of_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = |fill| {
+        let frontend = Frontend {
+            framing: Framing::Centered,
+            scale: Scale::Slaney,
+            log: Log::Log10,
+            fill,
+            samples: 16_000,
+            drop_last: true,
+            symmetric: false,
+            remove_mean: false,
+            preemphasis: 0.0,
+            range: Some(8.0),
+            fusion: false,
+        };
+        MelConfig { frontend: Some(frontend), ..MelConfig::speech(8, 100) }
+    };
+    let configs = [
+        MelConfig::speech(8, 20),
+        config(Fill::Pad),
+        config(Fill::RepeatPad),
+        config(Fill::Repeat),
+        MelConfig { max_frames: 50, ..config(Fill::Frames) },
+    ];
+    for (rate, samples) in [(16_000, 90_000), (44_100, 200_000), (44_100, 30_000), (8_000, 7_999)] {
+        let path = wav(dir.path(), "long.wav", rate, samples);
+        let decoded = decode::audio(&path, &MediaLimits::default().files()).unwrap();
+        let whole = decode::resample(&decoded, 16_000).unwrap().samples;
+        for config in &configs {
+            let processors =
+                Processors { audio: Some(LogMel::new(config.clone()).unwrap()), ..Processors::default() };
+            let contract = Contract::new(&processors);
+            let blob = Blob::file(&path);
+            let mel = processors.audio().unwrap().process(&whole).unwrap();
+            let timing = AudioTiming { start: 0.0, seconds: samples as f64 / f64::from(rate) };
+            let found = contract.prepare(Medium::Audio(&blob)).unwrap();
+            assert!(found == Prepared::Audio(mel, timing), "{rate} Hz, {samples} samples, {config:?}");
+            for start in [0, 1000, 12_345, whole.len() as u64 - 1, whole.len() as u64 + 5] {
+                let part = |of: u64| {
+                    assert_eq!(of, whole.len() as u64);
+                    start..start + 800
+                };
+                let (from, to) = (whole.len().min(start as usize), whole.len().min(start as usize + 800));
+                assert!(contract.samples_in(&blob, &part).unwrap() == whole[from..to], "{rate} Hz, {start}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -94,11 +94,11 @@ fn records_give_images_audios_texts() {
 
 #[test]
 fn what_is_passed_over_is_counted_by_kind() {
-    let dir = tree(&["a.png", "b.HEIC", "c.heic", "d.txt", "README", "e.not an ending", ".hidden.txt"]);
+    let dir = tree(&["a.png", "b.PSD", "c.psd", "d.txt", "README", "e.not an ending", ".hidden.txt"]);
     let listing = of(dir.path()).list(&[Image]).unwrap();
     assert_eq!((listing.items.len(), listing.left_out.count), (1, 5));
     let line = listing.left_out.line().unwrap();
-    assert_eq!(line, "5 other files: 2 .heic, 2 without an ending, 1 .txt");
+    assert_eq!(line, "5 other files: 2 .psd, 2 without an ending, 1 .txt");
     assert_eq!(LeftOut::default().line(), None);
     #[cfg(unix)]
     {

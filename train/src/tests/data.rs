@@ -216,6 +216,31 @@ fn a_window_is_a_part_of_the_audio() {
     assert!(starts.iter().filter(|start| **start == 0).count() == 1, "{starts:?}");
 }
 
+/// Of a recording of many windows the drawn one alone is decoded, and is the one that would be cut from all of it.
+#[test]
+fn a_window_of_a_long_recording_is_the_same_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let (preparer, draws) = place(dir.path(), "[augment.audio]\nwindow = 0.05\ngain_db = [-6.0, 6.0]\n");
+    let mut long = 0;
+    for (draw, record) in &draws {
+        let streams = Streams { seed: 1, key: draw.draw | (draw.share as u64) << 48 };
+        let samples = heard(&preparer, &record.audio[0]);
+        let augment = &preparer.augment.audio;
+        let cut = augment.cut(&samples, 16_000, &mut streams.of(Purpose::Window));
+        let part = preparer.part(&record.audio[0], &streams).unwrap();
+        assert!(part.as_deref().is_none_or(|part| part == cut), "{}", record.id);
+        long += usize::from(part.is_some());
+        let changed = augment.apply(cut, 16_000, &mut streams.of(Purpose::Audio));
+        assert!(
+            preparer.prepare(draw, record).unwrap().mel == Some(mel_of(&preparer, &changed)),
+            "{}",
+            record.id
+        );
+    }
+    // All but the one of a quarter of a second are longer than four windows; so is that.
+    assert_eq!(long, draws.len());
+}
+
 #[test]
 fn another_recording_is_mixed_in_at_the_ratio_asked_for() {
     let dir = tempfile::tempdir().unwrap();

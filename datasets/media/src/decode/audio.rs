@@ -2,6 +2,8 @@
 //! What a file is, its first bytes say.
 
 mod adpcm;
+mod flac;
+mod foreign;
 mod law;
 mod mix;
 mod mpeg;
@@ -9,6 +11,8 @@ mod ogg;
 mod packets;
 mod riff;
 mod wav;
+mod wave_part;
+mod window;
 
 pub(crate) use mix::Mix;
 pub(crate) use mpeg::seconds as mpeg_seconds;
@@ -19,9 +23,10 @@ use std::path::Path;
 
 use super::options::describe;
 use super::resample;
-use super::samples::{Audio, check_length, check_rate};
+use super::samples::{Audio, Excerpt, Extent, Wanted, check_length, check_rate};
 use crate::video::{Ffmpeg, Time, VideoLimits};
 use crate::{Blob, Error, Limits, Result};
+use foreign::{IMAGE, foreign};
 use ogg::Stream;
 use packets::Container;
 use wav::{Coding, Wave};
@@ -43,11 +48,38 @@ pub fn audio(from: impl Into<Blob>, limits: &Limits) -> Result<Audio> {
 /// # Errors
 /// As [`audio`]; a track that the file does not have.
 pub fn audio_by(from: impl Into<Blob>, limits: &Limits, ffmpeg: Option<&Ffmpeg>) -> Result<Audio> {
-    let ears = Ears { blob: &from.into(), limits, ffmpeg };
+    excerpt(from, limits, ffmpeg, Wanted::Whole).map(|excerpt| excerpt.audio)
+}
+
+/// A part of an audio file, sample by sample that of the [whole](audio_by); of what lies around it as little is decoded as tells that. Its end
+/// is looked for, so that a file that is cut off is refused all the same, but for what FFmpeg reads: of that the beginning alone is decoded
+/// where no more is [wanted](Wanted::First), and how long it is its container says.
+///
+/// # Errors
+/// As [`audio_by`]; broken frames, or samples that are no numbers, elsewhere in the file are not met with.
+pub fn excerpt(
+    from: impl Into<Blob>,
+    limits: &Limits,
+    ffmpeg: Option<&Ffmpeg>,
+    wanted: Wanted,
+) -> Result<Excerpt> {
+    let ears = Ears { blob: &from.into(), limits, ffmpeg, wanted };
     match ears.listen()? {
-        Decoded::Audio(audio) => ears.check(audio),
+        Decoded::Audio(excerpt) => ears.check(excerpt),
         Decoded::Foreign(what) => Ok(ears.foreign(&what)?.0),
     }
+}
+
+/// Whether the kept decoders read an audio file, by its first bytes: parts of it cost what they are long.
+///
+/// # Errors
+/// [`Error::Files`].
+pub fn is_kept(from: impl Into<Blob>) -> Result<bool> {
+    let head = from.into().open()?.head(4096)?;
+    let (links, _) = ogg::links(&head);
+    let streams = links.iter().flat_map(|link| &link.streams);
+    let others = streams.filter(|stream| matches!(stream, Stream::Audio(_) | Stream::Image)).count();
+    Ok(foreign(&head).is_none() && others == 0)
 }
 
 /// [`audio_by`], and when the audio begins, in seconds on the clock of its container: 0 where that has none.
@@ -59,15 +91,15 @@ pub fn audio_on_clock(
     limits: &Limits,
     ffmpeg: Option<&Ffmpeg>,
 ) -> Result<(Audio, f64)> {
-    let ears = Ears { blob: &from.into(), limits, ffmpeg };
+    let ears = Ears { blob: &from.into(), limits, ffmpeg, wanted: Wanted::Whole };
     match ears.listen()? {
-        Decoded::Audio(audio) => Ok((ears.check(audio)?, 0.0)),
+        Decoded::Audio(excerpt) => Ok((ears.check(excerpt)?.audio, 0.0)),
         Decoded::Foreign(what) => {
             let _lent = ears.blob.lend()?;
-            let (audio, ffmpeg) = ears.foreign(&what)?;
+            let (excerpt, ffmpeg) = ears.foreign(&what)?;
             let limits = ears.video_limits();
             let start = ffmpeg.audio_start(&ffmpeg.probe(ears.blob, &limits)?, &limits)?;
-            Ok((audio, start.map_or(0.0, Time::seconds)))
+            Ok((excerpt.audio, start.map_or(0.0, Time::seconds)))
         }
     }
 }
@@ -77,16 +109,16 @@ pub fn audio_on_clock(
 /// # Errors
 /// As [`audio`].
 pub fn kept_audio(from: impl Into<Blob>, limits: &Limits) -> Result<Option<Audio>> {
-    let ears = Ears { blob: &from.into(), limits, ffmpeg: None };
+    let ears = Ears { blob: &from.into(), limits, ffmpeg: None, wanted: Wanted::Whole };
     match ears.kept(&ears.blob.read(EXPECTED, limits)?)? {
-        Decoded::Audio(audio) => ears.check(audio).map(Some),
+        Decoded::Audio(excerpt) => ears.check(excerpt).map(|excerpt| Some(excerpt.audio)),
         Decoded::Foreign(_) => Ok(None),
     }
 }
 
 /// What the kept decoders make of a file.
 enum Decoded {
-    Audio(Audio),
+    Audio(Excerpt),
     /// It is theirs not: what it seems to be, in words that follow "found".
     Foreign(String),
 }
@@ -95,6 +127,7 @@ struct Ears<'a> {
     blob: &'a Blob,
     limits: &'a Limits,
     ffmpeg: Option<&'a Ffmpeg>,
+    wanted: Wanted<'a>,
 }
 
 impl Ears<'_> {
@@ -106,14 +139,31 @@ impl Ears<'_> {
     /// Reads the file, unless its first bytes say that it is FFmpeg's to do.
     fn listen(&self) -> Result<Decoded> {
         let mut opened = self.blob.open()?;
-        match foreign(&opened.head(512)?) {
-            Some(what) => opened.fits(self.limits).map(|()| Decoded::Foreign(what.to_owned())),
-            None => self.kept(&opened.all(EXPECTED, self.limits)?),
+        let head = opened.head(512)?;
+        if let Some(what) = foreign(&head) {
+            return opened.fits(self.limits).map(|()| Decoded::Foreign(what.to_owned()));
         }
+        if !matches!(self.wanted, Wanted::Whole) {
+            opened.fits(self.limits)?;
+            let part = match head.as_slice() {
+                head if head.starts_with(b"fLaC") => {
+                    flac::part(self.name(), self.blob.open()?, self.limits, &self.wanted)?
+                }
+                head if riff::is_wave(head) => {
+                    wave_part::part(self.name(), &mut opened, self.limits, &self.wanted)?
+                }
+                _ => None,
+            };
+            if let Some(part) = part {
+                return self.only_track().map(|()| Decoded::Audio(part));
+            }
+        }
+        self.kept(&opened.all(EXPECTED, self.limits)?)
     }
 
     fn kept(&self, bytes: &[u8]) -> Result<Decoded> {
-        let only = |audio: Audio| self.only_track().map(|()| Decoded::Audio(audio));
+        let only = |excerpt: Excerpt| self.only_track().map(|()| Decoded::Audio(excerpt));
+        let of = |audio: Audio| Excerpt::of(audio, &self.wanted);
         let start = mpeg::tags(bytes);
         let rest = bytes.get(start..).unwrap_or_default();
         if riff::is_wave(rest) {
@@ -131,11 +181,11 @@ impl Ears<'_> {
                     Err(Error::media(self.name(), EXPECTED, "a WAV audio file of G.721 ADPCM"))
                 }
                 Coding::Other(tag) => Ok(Decoded::Foreign(format!("a WAV audio file of coding {tag:#06x}"))),
-                _ => only(self.wave(&wave)?),
+                _ => only(of(self.wave(&wave)?)),
             };
         }
         if rest.starts_with(b"fLaC") {
-            return only(packets::decode(self.name(), rest, Container::Flac, self.limits)?);
+            return only(of(packets::decode(self.name(), rest, Container::Flac, self.limits)?));
         }
         if rest.starts_with(b"OggS") {
             return self.ogg(rest);
@@ -159,11 +209,26 @@ impl Ears<'_> {
         Ok(Audio { samples: mix.finish(), sample_rate: wave.rate })
     }
 
-    fn mpeg(&self, bytes: &[u8], first: usize) -> Result<Audio> {
-        let parts = mpeg::parts(bytes, first).into_iter().map(|part| {
+    fn mpeg(&self, bytes: &[u8], first: usize) -> Result<Excerpt> {
+        let parts = mpeg::parts(bytes, first);
+        if let [part] = parts.as_slice()
+            && part.broken == 0
+            && let Some(found) = self.window(&part.bytes, Container::Mpeg { broken: 0 })?
+        {
+            return Ok(found);
+        }
+        let parts = parts.into_iter().map(|part| {
             packets::decode(self.name(), &part.bytes, Container::Mpeg { broken: part.broken }, self.limits)
         });
-        self.joined(parts)
+        Ok(Excerpt::of(self.joined(parts)?, &self.wanted))
+    }
+
+    /// What is wanted of packets that are one audio file, where that is not all of it and no other packets are needed.
+    fn window(&self, bytes: &[u8], container: Container) -> Result<Option<Excerpt>> {
+        match self.wanted {
+            Wanted::Whole => Ok(None),
+            _ => window::part(self.name(), bytes, container, self.limits, &self.wanted),
+        }
     }
 
     fn ogg(&self, bytes: &[u8]) -> Result<Decoded> {
@@ -183,11 +248,21 @@ impl Ears<'_> {
         if links.iter().any(|link| audios(&link.streams) > 1) {
             return Ok(Decoded::Foreign("OGG with several streams at a time".into()));
         }
-        let parts = links.iter().filter(|link| audios(&link.streams) == 1 || links.len() == 1).map(|link| {
-            packets::decode(self.name(), &bytes[link.bytes.clone()], Container::Ogg, self.limits)
-        });
-        let audio = self.joined(parts)?;
-        self.only_track().map(|()| Decoded::Audio(audio))
+        let bytes = |link: &ogg::Link| &bytes[link.bytes.clone()];
+        let found = match links.as_slice() {
+            [link] => self.window(bytes(link), Container::Ogg)?,
+            _ => None,
+        };
+        let parts = links.iter().filter(|link| audios(&link.streams) == 1 || links.len() == 1);
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let parts =
+                    parts.map(|l| packets::decode(self.name(), bytes(l), Container::Ogg, self.limits));
+                Excerpt::of(self.joined(parts)?, &self.wanted)
+            }
+        };
+        self.only_track().map(|()| Decoded::Audio(found))
     }
 
     /// Audio files one after another, at the rate of the first.
@@ -219,11 +294,11 @@ impl Ears<'_> {
         }
     }
 
-    fn check(&self, mut audio: Audio) -> Result<Audio> {
-        if audio.samples.is_empty() {
+    fn check(&self, mut excerpt: Excerpt) -> Result<Excerpt> {
+        if excerpt.extent.samples == 0 {
             return Err(Error::media(self.name(), "at least one sample of audio", "none"));
         }
-        for (index, sample) in audio.samples.iter_mut().enumerate() {
+        for (index, sample) in (excerpt.start..).zip(&mut excerpt.audio.samples) {
             if !sample.is_finite() {
                 return Err(Error::media(
                     self.name(),
@@ -233,7 +308,7 @@ impl Ears<'_> {
             }
             *sample = sample.clamp(-1.0, 1.0);
         }
-        Ok(audio)
+        Ok(excerpt)
     }
 
     fn video_limits(&self) -> VideoLimits {
@@ -241,7 +316,7 @@ impl Ears<'_> {
     }
 
     /// Through FFmpeg, where it is there.
-    fn foreign(&self, what: &str) -> Result<(Audio, Ffmpeg)> {
+    fn foreign(&self, what: &str) -> Result<(Excerpt, Ffmpeg)> {
         let expected = || format!("{EXPECTED}, or any other that FFmpeg reads");
         // No program makes an audio file of them.
         if ["text", IMAGE].contains(&what) {
@@ -251,7 +326,7 @@ impl Ears<'_> {
             Some(ffmpeg) => ffmpeg.clone(),
             None => match Ffmpeg::find(None) {
                 Ok(ffmpeg) => ffmpeg,
-                Err(Error::ToolMissing { tool, .. }) if tool == "ffmpeg" && foreign_words(what) => {
+                Err(Error::ToolMissing { tool, .. }) if tool == "ffmpeg" && foreign::known(what) => {
                     return Err(Error::NeedsFfmpeg { path: self.name().to_owned(), found: what.to_owned() });
                 }
                 Err(Error::ToolMissing { tool, .. }) if tool == "ffmpeg" => {
@@ -260,47 +335,23 @@ impl Ears<'_> {
                 Err(e) => return Err(e),
             },
         };
-        let audio = ffmpeg.listen(self.blob, &self.video_limits(), &|found| {
+        let most: Option<&dyn Fn(u32) -> u64> = match &self.wanted {
+            Wanted::First(count) => Some(count),
+            Wanted::Whole | Wanted::Range(_) => None,
+        };
+        let (audio, claimed) = ffmpeg.listen(self.blob, &self.video_limits(), most, &|found| {
             // FFmpeg's words say less than the first bytes do, where it does not know the file at all.
             Error::media(self.name(), expected(), if found == "something else" { what } else { found })
         })?;
-        check_rate(self.name(), audio.sample_rate)?;
-        Ok((self.check(audio)?, ffmpeg))
+        let rate = audio.sample_rate;
+        check_rate(self.name(), rate)?;
+        let mut excerpt = Excerpt::of(audio, &self.wanted);
+        if let Some(seconds) = claimed {
+            let samples = (seconds * f64::from(rate)).round() as u64;
+            excerpt.extent = Extent { samples: samples.max(excerpt.extent.samples), sample_rate: rate };
+        }
+        Ok((self.check(excerpt)?, ffmpeg))
     }
-}
-
-const IMAGE: &str = "an image";
-
-/// Whether words tell what a file is, and not only what it is not.
-fn foreign_words(what: &str) -> bool {
-    !what.starts_with("a file of an unknown format")
-}
-
-/// What a file that is none of the kept decoders' seems to be.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    Some(match bytes {
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "an audio file or video in MP4 (AAC, ALAC or another)",
-        [0x1a, 0x45, 0xdf, 0xa3, ..] => "an audio file or video in Matroska or WebM",
-        [0x30, 0x26, 0xb2, 0x75, ..] => "an audio file or video of Windows Media",
-        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => "an AIFF audio file",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => "an AVI video",
-        [0, 0, 1, 0xba | 0xb3, ..] => "an MPEG video",
-        [0x0b, 0x77, ..] => "an AC-3 audio file",
-        [0xff, second, ..] if second & 0xf6 == 0xf0 => "an AAC audio file",
-        [0x47, ..] if bytes.get(188) == Some(&0x47) => "a transport stream",
-        b if b.starts_with(b"caff") => "a CAF audio file",
-        b if b.starts_with(b".snd") || b.starts_with(b"dns.") => "an AU audio file",
-        b if b.starts_with(b"riff\x2e\x91\xcf\x11") => "a Wave64 audio file",
-        b if b.starts_with(b"#!AMR") => "an AMR audio file",
-        b if b.starts_with(b"MAC ") => "a Monkey's Audio file",
-        b if b.starts_with(b"wvpk") => "a WavPack audio file",
-        b if b.starts_with(b"TTA1") => "a True Audio file",
-        b if b.starts_with(b"MPCK") || b.starts_with(b"MP+") => "a Musepack audio file",
-        b if b.starts_with(b"\x7f\xfe\x80\x01") => "a DTS audio file",
-        b if b.starts_with(b"FLV") => "a Flash video",
-        b if image::guess_format(b).is_ok() => IMAGE,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

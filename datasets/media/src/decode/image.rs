@@ -1,4 +1,4 @@
-//! Images: PNG, JPEG, WebP, GIF (first frame), BMP, TIFF through `image`, SVG through `resvg`.
+//! Images: PNG, JPEG, WebP, GIF (first frame), BMP, TIFF through `image`, SVG through `resvg`, HEIC and AVIF through FFmpeg.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -12,11 +12,12 @@ use image::{
 use super::decoded::{Decoded, Form};
 use super::options::{ImageOptions, PNG_BESIDE, describe, not_empty};
 use super::reduced::{self, BYTES_A_PIXEL};
-use super::{part, tiff, vector};
+use super::{heif, part, tiff, vector};
 use crate::limits::Truncated;
+use crate::video::Ffmpeg;
 use crate::{Blob, Error, Limits, Result};
 
-pub(super) const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image";
+pub(super) const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF, SVG, HEIC or AVIF image";
 
 /// Decodes an image to 8-bit RGB, upright as its EXIF orientation says, transparency laid over the background.
 ///
@@ -32,9 +33,17 @@ pub(super) const EXPECTED: &str = "a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG imag
 ///
 /// # Errors
 /// [`Error::Files`], [`Error::Limit`] (found from the header), [`Error::Media`] for anything that is not a whole image; one that is cut off is
-/// used as far as it goes where [`Limits::truncated`] says so.
+/// used as far as it goes where [`Limits::truncated`] says so; [`Error::NeedsFfmpeg`] for HEIC and AVIF where there is none.
 pub fn image(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbImage> {
-    Ok(match decode(&from.into(), options)?.colours() {
+    image_by(from, options, None)
+}
+
+/// [`image`](fn@image), by the FFmpeg that the user named: HEIC and AVIF need one.
+///
+/// # Errors
+/// As [`image`](fn@image).
+pub fn image_by(from: impl Into<Blob>, options: &ImageOptions, ffmpeg: Option<&Ffmpeg>) -> Result<RgbImage> {
+    Ok(match decode(&from.into(), options, ffmpeg)?.colours() {
         image if image.color().has_alpha() && !options.drop_alpha => {
             flatten(&image.into_rgba8(), options.background)
         }
@@ -47,17 +56,25 @@ pub fn image(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbImage> 
 /// # Errors
 /// As [`image`](fn@image).
 pub fn rgba(from: impl Into<Blob>, options: &ImageOptions) -> Result<RgbaImage> {
-    decode(&from.into(), options).map(|decoded| decoded.colours().into_rgba8())
+    decode(&from.into(), options, None).map(|decoded| decoded.colours().into_rgba8())
 }
 
-fn decode(blob: &Blob, options: &ImageOptions) -> Result<Decoded> {
-    decode_bytes(blob.name(), &blob.read(EXPECTED, &options.limits)?, options)
+fn decode(blob: &Blob, options: &ImageOptions, ffmpeg: Option<&Ffmpeg>) -> Result<Decoded> {
+    decode_bytes(blob.name(), &blob.read(EXPECTED, &options.limits)?, options, ffmpeg)
 }
 
-pub(super) fn decode_bytes(path: &Path, bytes: &[u8], options: &ImageOptions) -> Result<Decoded> {
+pub(super) fn decode_bytes(
+    path: &Path,
+    bytes: &[u8],
+    options: &ImageOptions,
+    ffmpeg: Option<&Ffmpeg>,
+) -> Result<Decoded> {
     let coloured = |image| Decoded { image, form: Form::Colours };
     if vector::is_svg(bytes) {
         return vector::render(path, bytes, options).map(DynamicImage::ImageRgba8).map(coloured);
+    }
+    if heif::is_heif(bytes) {
+        return heif::decode(path, bytes, &options.limits, ffmpeg);
     }
     let Ok(format) = image::guess_format(bytes) else {
         return Err(Error::media(path, EXPECTED, describe(bytes)));

@@ -3,6 +3,8 @@
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
+use std::ops::Range;
+
 use super::samples::Audio;
 use crate::video::gcd;
 use crate::{Error, Result};
@@ -22,6 +24,53 @@ pub fn resample(audio: &Audio, rate: u32) -> Result<Audio> {
     stream.push(&audio.samples, &mut samples)?;
     stream.finish(&mut samples)?;
     Ok(Audio { samples, sample_rate: rate })
+}
+
+/// How many samples so many become at another rate.
+///
+/// # Errors
+/// As [`resample`].
+pub fn resampled(samples: u64, from: u32, to: u32) -> Result<u64> {
+    let stream = Resampling::new(from, to)?;
+    Ok(stream.wanted(samples))
+}
+
+/// The samples of an audio file of `from` Hz of which these of its form at `to` Hz are made; the last ones may lie behind its end.
+///
+/// # Errors
+/// As [`resample`].
+pub fn source_of(part: &Range<u64>, from: u32, to: u32) -> Result<Range<u64>> {
+    Ok(Resampling::new(from, to)?.blocks(part).source)
+}
+
+/// A part of what [`resample`] makes of an audio file, bit for bit: of `source`, which is what [`source_of`] asked for as far as there is any.
+///
+/// # Errors
+/// As [`resample`].
+pub fn resample_part(source: Audio, rate: u32, part: &Range<u64>) -> Result<Audio> {
+    let mut stream = Resampling::new(source.sample_rate, rate)?;
+    let length = usize::try_from(part.end.saturating_sub(part.start)).unwrap_or(usize::MAX);
+    if stream.fft.is_none() {
+        return Ok(source);
+    }
+    let skip = stream.blocks(part).skip;
+    stream.early = 0;
+    let mut samples = Vec::new();
+    stream.push(&source.samples, &mut samples)?;
+    while samples.len() < skip + length {
+        stream.pad(&mut samples)?;
+    }
+    samples.truncate(skip + length);
+    samples.drain(..skip);
+    Ok(Audio { samples, sample_rate: rate })
+}
+
+/// The blocks that a part is made of.
+struct Blocks {
+    /// Samples of the source.
+    source: Range<u64>,
+    /// How many results of these blocks come before the part.
+    skip: usize,
 }
 
 /// [`resample`] of samples that come piece by piece, however long the pieces are: memory for a block or two.
@@ -98,18 +147,41 @@ impl Resampling {
     /// # Errors
     /// The resampler's.
     pub fn finish(mut self, out: &mut Vec<f32>) -> Result<()> {
-        let Some(size) = self.fft.as_ref().map(Fft::input_frames_next) else { return Ok(()) };
-        let (from, to) = (u64::from(self.from), u64::from(self.to));
-        let wanted = (self.came * to + from / 2) / from;
+        if self.fft.is_none() {
+            return Ok(());
+        }
+        let wanted = self.wanted(self.came);
         while self.gone < wanted {
-            // Silence follows.
-            self.waiting.resize(size, 0.0);
-            self.convert(0..size, out)?;
-            self.waiting.clear();
+            self.pad(out)?;
         }
         // The last block may have told more.
         out.truncate(out.len() - (self.gone - wanted) as usize);
         Ok(())
+    }
+
+    /// A block of what waits and the silence that follows it.
+    fn pad(&mut self, out: &mut Vec<f32>) -> Result<()> {
+        let Some(size) = self.fft.as_ref().map(Fft::input_frames_next) else { return Ok(()) };
+        self.waiting.resize(size, 0.0);
+        self.convert(0..size, out)?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// How many samples so many become.
+    fn wanted(&self, samples: u64) -> u64 {
+        let (from, to) = (u64::from(self.from), u64::from(self.to));
+        (samples * to + from / 2) / from
+    }
+
+    /// Which blocks a part of the results is made of: each reaches into the next.
+    fn blocks(&self, part: &Range<u64>) -> Blocks {
+        let Some(fft) = &self.fft else { return Blocks { source: part.clone(), skip: 0 } };
+        let (size, made, early) =
+            (fft.input_frames_next() as u64, self.block.len() as u64, self.early as u64);
+        let first = ((part.start + early) / made).saturating_sub(1);
+        let last = (part.end + early).div_ceil(made);
+        Blocks { source: first * size..last * size, skip: (part.start + early - first * made) as usize }
     }
 
     /// A block of what waits.

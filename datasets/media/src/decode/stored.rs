@@ -7,6 +7,7 @@ use super::image::{EXPECTED, decode_bytes};
 use super::options::ImageOptions;
 use super::palettes;
 use super::tiff::Directory;
+use crate::video::Ffmpeg;
 use crate::{Blob, Result};
 
 /// Greys of 16 bits.
@@ -34,9 +35,17 @@ pub enum Stored {
 /// # Errors
 /// As [`image`](fn@super::image).
 pub fn stored(from: impl Into<Blob>, options: &ImageOptions) -> Result<Stored> {
+    stored_by(from, options, None)
+}
+
+/// [`stored`], by the FFmpeg that the user named: HEIC and AVIF need one.
+///
+/// # Errors
+/// As [`stored`].
+pub fn stored_by(from: impl Into<Blob>, options: &ImageOptions, ffmpeg: Option<&Ffmpeg>) -> Result<Stored> {
     let blob = from.into();
     let bytes = blob.read(EXPECTED, &options.limits)?;
-    let decoded = decode_bytes(blob.name(), &bytes, options)?;
+    let decoded = decode_bytes(blob.name(), &bytes, options, ffmpeg)?;
     let image = match decoded {
         Decoded { image, form: Form::Inks } => return Ok(Stored::Inks(image.into_rgba8())),
         Decoded { image, form: Form::Indexed(palette) } => {

@@ -1,12 +1,16 @@
 //! Width and height of images.
 
+use crate::boxes::Boxes;
+use crate::decode::{heif_size, is_heif};
 use crate::{Blob, Opened, Result};
 use image::{ImageFormat, ImageReader};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 /// More segments than any JPEG has before its frame.
 const SEGMENTS: usize = 4096;
-/// Enough for every head but those of JPEG and TIFF.
+/// More bytes than the list of an image's items has.
+const ITEMS: u64 = 1 << 20;
+/// Enough for every head but those of JPEG, TIFF and HEIF.
 const HEAD: u64 = 64;
 
 /// Width and height in pixels as they are stored, before an EXIF tag turns the image; `None` where the head does not say, as of vector images.
@@ -35,9 +39,20 @@ pub fn image_size(from: impl Into<Blob>) -> Result<Option<(u32, u32)>> {
         // What cannot be read is not told.
         [0xff, 0xd8, 0xff, ..] => jpeg(opened).unwrap_or_default(),
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => tiff(opened),
+        head if is_heif(head) => heif(opened).unwrap_or_default(),
         _ => None,
     };
     Ok(size.filter(|(width, height)| *width > 0 && *height > 0))
+}
+
+/// The size of the image among the items.
+fn heif(mut file: Opened) -> std::io::Result<Option<(u32, u32)>> {
+    let length = file.len();
+    let Some((from, to)) = Boxes::new(&mut file).find(0, length, b"meta")? else { return Ok(None) };
+    file.seek(SeekFrom::Start(from))?;
+    let mut meta = Vec::new();
+    file.take(ITEMS.min(to - from)).read_to_end(&mut meta)?;
+    Ok(heif_size(&meta))
 }
 
 /// ISO 10918-1, B.2.2: the first frame header.

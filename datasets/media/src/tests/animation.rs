@@ -172,6 +172,26 @@ fn delays_add_up_and_nothing_shows_through() {
     assert_eq!(colours, [red, [100, 50, 0], blue, black]);
 }
 
+/// As an image the first frame is read, as a video all are.
+#[test]
+fn an_image_that_moves_is_its_first_frame_or_a_video() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    gif(&at("a.gif"), &[(plain(RED), 100), (plain(BLUE), 100), (plain(RED), 100)]);
+    let frames = [RED, BLUE, RED].map(|colour| (plain(colour), (1, 10)));
+    apng(&at("a.png"), &frames);
+    for name in ["a.gif", "a.png"] {
+        let image = crate::decode::image(at(name), &crate::ImageOptions::default()).unwrap();
+        assert_eq!(image.get_pixel(3, 2).0, [255, 0, 0], "{name}");
+        let Ok(ffmpeg) = crate::video::Ffmpeg::find(None) else { return };
+        let video = ffmpeg.probe(at(name), &limits()).unwrap();
+        let found = ffmpeg.sample_span(&video, &crate::video::Span::WHOLE, 8, &limits()).unwrap();
+        let colours: Vec<[bool; 3]> =
+            found.iter().map(|frame| frame.image.get_pixel(3, 2).0.map(|c| c > 128)).collect();
+        assert_eq!(colours, [[true, false, false], [false, false, true], [true, false, false]], "{name}");
+    }
+}
+
 #[test]
 fn still_images_do_not_move() {
     let dir = tempfile::tempdir().unwrap();

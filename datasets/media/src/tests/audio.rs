@@ -3,6 +3,8 @@ use crate::forms::alike;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::io::Cursor;
 
+#[path = "audio_parts.rs"]
+mod parts;
 #[path = "audio_roads.rs"]
 mod roads;
 #[path = "audio_shapes.rs"]

@@ -21,7 +21,7 @@ impl Shape {
         lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn file(&self) -> Vec<u8> {
+    pub(super) fn file(&self) -> Vec<u8> {
         STANDARD.decode(&self.file).unwrap()
     }
 

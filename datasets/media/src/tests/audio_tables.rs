@@ -53,7 +53,9 @@ fn row(
 ) -> Option<String> {
     let path = made(ffmpeg, dir, name, words)?;
     let limits = Limits::default();
-    let by = match (Ears { blob: &Blob::file(&path), limits: &limits, ffmpeg: None }).listen().unwrap() {
+    let blob = Blob::file(&path);
+    let ears = Ears { blob: &blob, limits: &limits, ffmpeg: None, wanted: Wanted::Whole };
+    let by = match ears.listen().unwrap() {
         Decoded::Audio(_) => "kept decoder",
         Decoded::Foreign(_) => "FFmpeg",
     };

@@ -165,9 +165,9 @@ fn what_differs_from_pillow_on_purpose() {
 
 #[test]
 fn broken_files_say_what_they_are() {
-    assert!(
-        error(b"").ends_with("expected a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG image, found an empty file")
-    );
+    assert!(error(b"").ends_with(
+        "expected a PNG, JPEG, WebP, GIF, BMP, TIFF, SVG, HEIC or AVIF image, found an empty file"
+    ));
     assert!(error(b"hello, I am text").ends_with("found text"));
     assert!(error(&[0, 1, 2, 3]).ends_with("that begins with bytes 00 01 02 03"));
     let png =

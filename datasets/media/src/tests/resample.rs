@@ -102,3 +102,33 @@ fn pieces_give_what_the_whole_gives() {
         }
     }
 }
+
+/// Bit for bit, wherever the part lies: what it is made of says where decoding has to begin.
+#[test]
+fn a_part_is_that_of_the_whole() {
+    for (from, to) in [
+        (44_100, 16_000),
+        (16_000, 44_100),
+        (48_000, 16_000),
+        (22_050, 16_000),
+        (8_000, 16_000),
+        (16_000, 16_000),
+    ] {
+        let at = |k: usize| ((k * k % 1009) as f32 - 500.0) / 600.0;
+        let source = Audio { samples: (0..30_000).map(at).collect(), sample_rate: from };
+        let whole = resample(&source, to).unwrap().samples;
+        let length = whole.len() as u64;
+        assert_eq!(resampled(30_000, from, to).unwrap(), length);
+        for k in 0..60u64 {
+            let start = k * 7919 % length;
+            let end = (start + [0, 1, 300, 5000, 40_000][k as usize % 5]).min(length);
+            let needs = source_of(&(start..end), from, to).unwrap();
+            let (first, last) = (needs.start.min(30_000) as usize, needs.end.min(30_000) as usize);
+            let part = Audio { samples: source.samples[first..last].to_vec(), sample_rate: from };
+            let found = resample_part(part, to, &(start..end)).unwrap();
+            assert_eq!(found.sample_rate, to);
+            assert!(found.samples == whole[start as usize..end as usize], "{from} to {to}: {start}..{end}");
+            assert!(needs.end - needs.start <= (end - start) * u64::from(from) / u64::from(to) + 8192);
+        }
+    }
+}

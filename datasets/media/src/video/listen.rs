@@ -8,7 +8,8 @@ use crate::decode::{Mix, piped};
 use crate::{Audio, Blob, Error, Result};
 
 impl Ffmpeg {
-    /// The audio of a file that is one: whole, its channels mixed to their mean. `refuse` makes an error of what was found.
+    /// The audio of a file that is one, its channels mixed to their mean: whole, or as many samples from its beginning as `most` says of its rate
+    /// in Hz. Where there are more, also how many seconds there are, as its head has it. `refuse` makes an error of what was found.
     ///
     /// # Errors
     /// [`Error::Limit`], [`Error::Files`], and what `refuse` makes: also where the file is cut off.
@@ -16,8 +17,9 @@ impl Ffmpeg {
         &self,
         blob: &Blob,
         limits: &VideoLimits,
+        most: Option<&dyn Fn(u32) -> u64>,
         refuse: &dyn Fn(&str) -> Error,
-    ) -> Result<Audio> {
+    ) -> Result<(Audio, Option<f64>)> {
         // Of two runs; both read one copy.
         let _lent = blob.lend()?;
         let path = blob.name();
@@ -47,16 +49,22 @@ impl Ffmpeg {
             return Err(refuse(&reason(&log.text)));
         };
         let mut mix = Mix::new(channels);
-        let most = (limits.max_seconds * f64::from(rate)) as usize;
+        let limit = (limits.max_seconds * f64::from(rate)) as usize;
+        let enough = most.map_or(usize::MAX, |most| usize::try_from(most(rate)).unwrap_or(usize::MAX));
         let read = run.samples(head[start..].to_vec(), &mut |block| {
             mix.push(block);
-            mix.len() <= most
+            mix.len() <= limit && mix.len() < enough
         });
-        let over = mix.len() > most;
-        let (log, status) = run.end(over || read.is_err());
+        let over = mix.len() > limit;
+        let stopped = !over && mix.len() >= enough;
+        let (log, status) = run.end(over || stopped || read.is_err());
         read.map_err(Error::io(path, "decode"))?;
         if over {
             return Err(too_long(path, limits));
+        }
+        if stopped {
+            let audio = Audio { samples: mix.finish(), sample_rate: rate };
+            return Ok((audio, video.duration));
         }
         let audio = Audio { samples: mix.finish(), sample_rate: rate };
         if audio.samples.is_empty() || !status.is_ok_and(|status| status.success()) {
@@ -64,7 +72,7 @@ impl Ffmpeg {
         }
         match cut(&video, &headers, &log.text, audio.seconds()) {
             Some(found) => Err(refuse(&found)),
-            None => Ok(audio),
+            None => Ok((audio, None)),
         }
     }
 }

@@ -32,6 +32,7 @@ mod sample;
 mod shape;
 mod shown;
 pub mod span;
+mod still;
 mod stream;
 mod time;
 mod watchdog;
@@ -49,6 +50,7 @@ pub use picks::{Grid, Picks};
 pub use probe::Video;
 pub use shape::{Layout, Shape};
 pub use span::Span;
+pub(crate) use still::Told;
 pub use stream::{Ending, Stream, StreamOptions, Track};
 pub use time::{Ratio, Time, gcd};
 

@@ -9,6 +9,7 @@ use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::errors::Error as Symphonia;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
+use symphonia::core::packet::Packet;
 use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
 
 /// An audio file with so many broken frames in it is still one: a scratch, not a heap of shards. Of more, a tenth at most.
@@ -27,7 +28,8 @@ pub(super) enum Container {
 }
 
 impl Container {
-    fn open(self, bytes: &[u8]) -> std::result::Result<Box<dyn FormatReader + '_>, Symphonia> {
+    /// A reader of its packets.
+    pub(super) fn open(self, bytes: &[u8]) -> std::result::Result<Box<dyn FormatReader + '_>, Symphonia> {
         let (options, whole) = (FormatOptions::default(), Default::default());
         Ok(match self {
             Self::Ogg => Box::new(OggReader::try_new(
@@ -44,6 +46,23 @@ impl Container {
                 Box::new(MpaReader::try_new(MediaSourceStream::new(source, whole), options)?)
             }
         })
+    }
+
+    /// How many samples it may have fewer than it promises, its longest packet being so long: an encoder's summary may count itself.
+    pub(super) fn slack(self, longest: u64) -> u64 {
+        if matches!(self, Self::Mpeg { .. }) { longest } else { 0 }
+    }
+
+    /// Samples that a packet becomes.
+    pub(super) fn samples(self, packet: &Packet) -> u64 {
+        let length = packet.dur.get();
+        match self {
+            // Its reader counts what is cut from both ends.
+            Self::Mpeg { .. } => {
+                length.saturating_sub(packet.trim_start.get()).saturating_sub(packet.trim_end.get())
+            }
+            Self::Ogg | Self::Flac => length,
+        }
     }
 
     fn whole(self) -> &'static str {
@@ -121,10 +140,8 @@ pub(super) fn decode(path: &Path, bytes: &[u8], container: Container, limits: &L
     if let Some(found) = count.too_many() {
         return Err(Error::media(path, container.whole(), found));
     }
-    // An encoder's summary may count itself.
-    let slack = if matches!(container, Container::Mpeg { .. }) { longest } else { 0 };
     match promised {
-        Some(frames) if (mix.len() as u64).saturating_add(slack) < frames => {
+        Some(frames) if (mix.len() as u64).saturating_add(container.slack(longest)) < frames => {
             Err(Error::media(path, format!("{frames} samples"), format!("{}: it is cut off", mix.len())))
         }
         _ => Ok(Audio { samples: mix.finish(), sample_rate: rate }),

@@ -42,8 +42,8 @@ impl Numbers<'_> {
 pub(super) struct Riff<'a> {
     /// Of the `fmt ` chunk.
     pub(super) format: Numbers<'a>,
-    /// Of the `data` chunk.
-    pub(super) data: &'a [u8],
+    /// Where the `data` chunk lies.
+    pub(super) data: std::ops::Range<u64>,
 }
 
 /// Whether a file begins like one.
@@ -51,11 +51,12 @@ pub(super) fn is_wave(bytes: &[u8]) -> bool {
     matches!(bytes.get(..4), Some(b"RIFF" | b"RIFX" | b"RF64" | b"BW64")) && bytes.get(8..12) == Some(b"WAVE")
 }
 
-/// Finds the format and the samples.
+/// Finds the format and the samples of a file of `length` bytes, of which these are the first. `None`: they are too few to say.
 ///
 /// # Errors
 /// What was found instead of a whole file.
-pub(super) fn read(bytes: &[u8]) -> Result<Riff<'_>, String> {
+pub(super) fn read(bytes: &[u8], length: u64) -> Result<Option<Riff<'_>>, String> {
+    let all_there = bytes.len() as u64 == length;
     let big = bytes.starts_with(b"RIFX");
     let all = Numbers { bytes, big };
     let (mut format, mut data, mut long) = (None, None, None);
@@ -74,30 +75,34 @@ pub(super) fn read(bytes: &[u8]) -> Result<Riff<'_>, String> {
             break;
         }
     }
+    if !all_there && (format.is_none() || data.is_none()) {
+        return Ok(None);
+    }
     let format = format.ok_or("one that is cut off: it has no format chunk")?;
     let (start, claimed) = data.ok_or("one that is cut off: it has no data chunk")?;
     let claimed = match long {
         Some(long) if claimed == u64::from(u32::MAX) => long,
         _ => claimed,
     };
-    let rest = bytes.get(start..).unwrap_or_default();
+    if claimed == 0 && !all_there {
+        return Ok(None);
+    }
     let follows = claimed == 0 && complete(Chunks { all, at: start }, bytes.len());
     // Programs that count the header in are told by the exact sum.
-    let counted = [bytes.len() as u64, bytes.len() as u64 - 8].contains(&claimed);
+    let counted = [length, length - 8].contains(&claimed);
     let frame = u64::from(format.u16(12).unwrap_or(1)).clamp(1, 64);
-    let length = match claimed {
+    let start = start as u64;
+    let rest = length.saturating_sub(start);
+    let long = match claimed {
         // A recorder that was killed never wrote it.
-        0 if !follows => rest.len(),
-        n if n <= rest.len() as u64 => n as usize,
-        n if n >= UNKNOWN || counted || n - (rest.len() as u64) < frame => rest.len(),
+        0 if !follows => rest,
+        n if n <= rest => n,
+        n if n >= UNKNOWN || counted || n - rest < frame => rest,
         n => {
-            return Err(format!(
-                "one that is cut off: {n} bytes of samples are promised, {} are there",
-                rest.len()
-            ));
+            return Err(format!("one that is cut off: {n} bytes of samples are promised, {rest} are there"));
         }
     };
-    Ok(Riff { format, data: &rest[..length] })
+    Ok(Some(Riff { format, data: start..start + long }))
 }
 
 /// Whether chunks of known names follow to the very end.

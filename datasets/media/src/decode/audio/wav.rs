@@ -52,7 +52,18 @@ impl<'a> Wave<'a> {
     /// # Errors
     /// [`Error::Media`] for a file that is cut off or describes itself in no possible way.
     pub(super) fn read(path: &Path, bytes: &'a [u8]) -> Result<Self> {
-        let Riff { format, data } = riff::read(bytes).map_err(|found| Error::media(path, EXPECTED, found))?;
+        let found = riff::read(bytes, bytes.len() as u64).map_err(|f| Error::media(path, EXPECTED, f))?;
+        let Riff { format, data } =
+            found.ok_or_else(|| Error::media(path, EXPECTED, "one that is cut off"))?;
+        let data = bytes.get(data.start as usize..data.end as usize).unwrap_or_default();
+        Self::of(path, format, data)
+    }
+
+    /// By what the chunks hold; of `data` a part, where frames of it are told by their number of bytes alone.
+    ///
+    /// # Errors
+    /// [`Error::Media`] for a file that describes itself in no possible way.
+    pub(super) fn of(path: &Path, format: Numbers, data: &'a [u8]) -> Result<Self> {
         let (Some(tag), Some(channels), Some(rate), Some(block), Some(bits)) =
             (format.u16(0), format.u16(2), format.u32(4), format.u16(12), format.u16(14))
         else {
@@ -78,6 +89,15 @@ impl<'a> Wave<'a> {
             (tag, _) => Coding::Other(tag),
         };
         Ok(Self { coding, channels, rate, data, big: format.big })
+    }
+
+    /// Bytes of a frame: of all channels' samples at a time. `None` where frames are not told by their number of bytes.
+    pub(super) fn frame(&self) -> Option<usize> {
+        match self.coding {
+            Coding::Integer(bytes) | Coding::Float(bytes) => Some(bytes * self.channels),
+            Coding::ALaw | Coding::MuLaw => Some(self.channels),
+            Coding::Ima(_) | Coding::Microsoft(_) | Coding::Mpeg | Coding::Other(_) => None,
+        }
     }
 
     /// Frames: samples of a channel. 0 where only their decoder knows.
