@@ -163,7 +163,7 @@ impl Form for Rows {
         let Some(image) = self.images.file(row, url) else { return Ok(None) };
         Ok(Some(Record {
             id: format!("{}/{row}", self.subset),
-            text: vec![caption.to_owned()],
+            text: Some(caption.to_owned()).filter(|text| !text.trim().is_empty()).into_iter().collect(),
             image: Some(image.into()),
             split: Some(self.split.into()),
             extra: [("url".to_owned(), url.into())].into_iter().collect(),

@@ -74,7 +74,9 @@ impl Packing {
         };
         let split = u16::try_from(split).map_err(|_| "expected at most 65535 splits".to_owned())?;
         let key = record.part_key();
-        let has = [key.text, key.image, key.audio, key.video];
+        // Blank captions are none when the line is read.
+        let text = record.text.iter().any(|text| !text.trim().is_empty());
+        let has = [text, key.image, key.audio, key.video];
         let has = has.iter().enumerate().fold(0, |bits, (at, has)| bits | (u8::from(*has) << at));
         ends.push((lines.len(), split, has));
         Ok(())

@@ -144,6 +144,17 @@ mod any_bytes {
     ];
 
     #[test]
+    fn a_blank_caption_is_none() {
+        for (which, blank) in [
+            (6, "audiocap_id,youtube_id,start_time,caption\n1,--PJHxphWEs,30, \n"),
+            (9, "https://a.example\t \n"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            crate::fuzzing::published(dir.path(), &[&[which], blank.as_bytes()].concat());
+        }
+    }
+
+    #[test]
     fn what_the_fuzzer_begins_with_is_read() {
         for (which, whole) in WHOLE.iter().enumerate() {
             let dir = tempfile::tempdir().unwrap();
