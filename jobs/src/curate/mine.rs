@@ -52,7 +52,8 @@ struct Line {
 }
 
 /// Finds for each record that has the first modality of the pair the records whose second one is nearest to it, by comparing all with all. None of them is the
-/// record itself, of its group or its label, names a file that it names, or has a caption that says the same: equal words, or nearly equal vectors. Of
+/// record itself, of its group or its label, names a file that it names, or has a caption that says the same: equal words, or nearly equal vectors; nor are two of them
+/// about the same in this sense. Of
 /// several captions or audio files the most similar counts.
 ///
 /// # Errors
@@ -94,7 +95,22 @@ pub fn mine(
         let own = near.of(query);
         let most = options.margin.zip(own).map(|(margin, own)| own - margin);
         let most = most.into_iter().chain(options.max_score).fold(f32::INFINITY, f32::min);
-        (own, near.best(options.k, most, |other| allowed(query, other)))
+        let (mut best, mut asked) = (Vec::new(), options.k);
+        // Several records of one thing are one negative: where they crowd out others, more is asked for.
+        while best.len() < options.k {
+            asked = asked.saturating_mul(4);
+            let found = near.best(asked, most, |other| allowed(query, other));
+            best.clear();
+            for (row, score) in &found {
+                if best.len() < options.k && !best.iter().any(|(other, _)| kin.same(*row, *other)) {
+                    best.push((*row, *score));
+                }
+            }
+            if found.len() < asked {
+                break;
+            }
+        }
+        (own, best)
     };
     nearest(&queries, &gallery, device, progress, &judge, &mut |query, (own, best)| {
         owns += usize::from(own.is_some());
