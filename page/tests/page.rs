@@ -40,6 +40,7 @@ fn page(text: &str, points: &[(f64, f64)]) -> String {
         title: text.to_owned(),
         unit: text.to_owned(),
         summary: text.to_owned(),
+        whole: points.len() == 1,
         x: Axis { label: text.to_owned(), ..Axis::default() },
         bars: points.iter().map(|p| (p.0, p.0 + 1.0, p.1)).collect(),
     };

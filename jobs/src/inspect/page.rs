@@ -7,7 +7,7 @@ use super::spread::Spread;
 use maud::{Markup, html};
 use unisono_datasets::Source;
 use unisono_files::line;
-use unisono_page::chart::{Axis, Bullet, Format, Histogram, Scale};
+use unisono_page::chart::{Axis, Bullet, Histogram, Scale};
 use unisono_page::number::{counted, duration, plain, thousands};
 use unisono_page::{Column, Fact, Page, Section, Table, banner, contents, facts};
 
@@ -56,6 +56,9 @@ fn about(found: &Inspection) -> Vec<Fact> {
         }
     }
     all.push(Fact::new("problems", thousands(found.problem_count as u64)));
+    if !found.crossing_groups.is_empty() {
+        all.push(Fact::new("groups across splits", thousands(found.crossing_groups.len() as u64)));
+    }
     all
 }
 
@@ -95,31 +98,36 @@ fn splits(found: &Inspection) -> Option<Section> {
 }
 
 fn sizes(found: &Inspection) -> Option<Section> {
-    let chart = |title: &str, unit: &str, label: &str, spread: &Spread, format: Format| {
+    let chart = |title: &str, unit: &str, label: &str, spread: &Spread| {
         let scale = if spread.is_far() { Scale::Log } else { Scale::Linear };
         let bars = spread.bars.iter().map(|bar| (bar.from, bar.to, bar.count as f64)).collect();
-        let x = Axis { label: label.to_owned(), scale, format, ..Axis::default() };
+        let x = Axis { label: label.to_owned(), scale, ..Axis::default() };
         let write = |n: f64| x.write(n);
-        let summary = format!(
-            "{} to {}; half of them at most {}, 95 % at most {}",
-            write(spread.min),
-            write(spread.max),
-            write(spread.median),
-            write(spread.p95)
-        );
+        let summary = match spread.min == spread.max {
+            true => format!("all of them {}", write(spread.min)),
+            false => format!(
+                "{} to {}; half of them at most {}, 95 % at most {}",
+                write(spread.min),
+                write(spread.max),
+                write(spread.median),
+                write(spread.p95)
+            ),
+        };
+        // Durations are not.
+        let whole = label != "seconds";
         let unit = format!("{} {unit}", thousands(spread.count as u64));
-        (spread.count > 0).then(|| Histogram { title: title.to_owned(), unit, summary, x, bars }.render())
+        (spread.count > 0)
+            .then(|| Histogram { title: title.to_owned(), unit, summary, x, whole, bars }.render())
     };
     let captions = found.captions.words.count > 0;
     let charts: Vec<Markup> = [
-        chart("Words of a caption", "captions", "words", &found.captions.words, Format::Plain),
-        chart("Characters of a caption", "captions", "characters", &found.captions.characters, Format::Plain),
-        chart("Captions of a record", "records", "captions", &found.captions.per_record, Format::Plain)
-            .filter(|_| captions),
-        chart("Width of images", "images", "pixels", &found.images.width, Format::Plain),
-        chart("Height of images", "images", "pixels", &found.images.height, Format::Plain),
-        chart("Duration of audio", "files", "seconds", &found.audio.seconds, Format::Plain),
-        chart("Duration of videos", "videos and parts", "seconds", &found.video.seconds, Format::Plain),
+        chart("Words of a caption", "captions", "words", &found.captions.words),
+        chart("Characters of a caption", "captions", "characters", &found.captions.characters),
+        chart("Captions of a record", "records", "captions", &found.captions.per_record).filter(|_| captions),
+        chart("Width of images", "images", "pixels", &found.images.width),
+        chart("Height of images", "images", "pixels", &found.images.height),
+        chart("Duration of audio", "files", "seconds", &found.audio.seconds),
+        chart("Duration of videos", "videos and parts", "seconds", &found.video.seconds),
     ]
     .into_iter()
     .flatten()

@@ -19,6 +19,8 @@ pub struct Histogram {
     pub summary: String,
     /// The axis of the values.
     pub x: Axis,
+    /// What is counted are whole numbers: a bar lies around those that it holds, from the first up to the one behind the last.
+    pub whole: bool,
     /// Bars: from, to, how many.
     pub bars: Vec<(f64, f64, f64)>,
 }
@@ -34,7 +36,11 @@ impl Histogram {
             self.x.holds(bar.0) && self.x.holds(bar.1) && y_axis.holds(bar.2) && bar.2 >= 0.0
         };
         let bars: Vec<&(f64, f64, f64)> = self.bars.iter().filter(held).collect();
-        let x = self.x.lay(bars.iter().flat_map(|bar| [bar.0, bar.1]), 8, true);
+        let edges = bars.iter().flat_map(|bar| [self.edge(bar.0), self.edge(bar.1)]);
+        // Between two whole numbers there is nothing to be named.
+        let (low, high) = edges.clone().fold((f64::MAX, f64::MIN), |(l, h), edge| (l.min(edge), h.max(edge)));
+        let wanted = if self.whole { (high - low).clamp(1.0, 8.0) as usize } else { 8 };
+        let x = self.x.lay(edges, wanted, true);
         let y = y_axis.lay(bars.iter().map(|bar| bar.2), 4, false);
         let frame = Frame { x, y, x_axis: &self.x, y_axis: &y_axis };
         html! {
@@ -68,11 +74,25 @@ impl Histogram {
         parts.join(", ")
     }
 
+    /// Where an edge is drawn: of whole numbers half way between two, so that a bar of one stands on its name.
+    fn edge(&self, edge: f64) -> f64 {
+        if self.whole && self.x.holds(edge - 0.5) { edge - 0.5 } else { edge }
+    }
+
+    /// What a bar holds, in words.
+    fn held(&self, from: f64, to: f64) -> String {
+        match (self.whole, to - from) {
+            (true, ..=1.0) => self.x.write(from),
+            (true, _) => format!("{} – {}", self.x.write(from), self.x.write(to - 1.0)),
+            (false, _) => format!("{} – {}", self.x.write(from), self.x.write(to)),
+        }
+    }
+
     fn bar(&self, frame: &Frame, &(from, to, count): &(f64, f64, f64)) -> Markup {
-        let (left, right) = (frame.across(from), frame.across(to));
+        let (left, right) = (frame.across(self.edge(from)), frame.across(self.edge(to)));
         let right = right.max(left + LEAST);
         let top = if count > 0.0 { frame.down(count).min(1000.0 - LEAST) } else { 1000.0 };
-        let said = format!("{} – {}: {}", self.x.write(from), self.x.write(to), number::plain(count));
+        let said = format!("{}: {}", self.held(from, to), number::plain(count));
         html! {
             @if count > 0.0 {
                 path d=(format!("M{} 1000V{}H{}V1000Z", tenth(left), tenth(top), tenth(right))) vector-effect="non-scaling-stroke" {
@@ -102,6 +122,21 @@ mod tests {
         ] {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
+    }
+
+    #[test]
+    fn a_bar_of_one_whole_number_stands_on_its_name() {
+        let bars = vec![(1.0, 2.0, 5.0), (2.0, 3.0, 7.0), (3.0, 5.0, 1.0)];
+        let drawn = Histogram { whole: true, bars, ..Histogram::default() }.render().into_string();
+        // From 0.5 to 4.5: the names 1 to 4 at an eighth, three eighths, …
+        for part in
+            ["M0 1000V", "H250V1000Z", "left:12.500%\">1<", "left:87.500%\">4<", ">1: 5<", ">3 – 4: 1<"]
+        {
+            assert!(drawn.contains(part), "{part}: {drawn}");
+        }
+        let one = Histogram { whole: true, bars: vec![(96.0, 97.0, 3.0)], ..Histogram::default() };
+        let one = one.render().into_string();
+        assert!(one.contains("left:50.000%\">96<") && one.contains(">96: 3<"), "{one}");
     }
 
     #[test]
