@@ -25,7 +25,7 @@ use unisono_datasets::Source;
 /// for duplicates: equal bytes, equal looks (thumbnails, mirrored too), and by `embedder` nearly equal vectors.
 ///
 /// # Errors
-/// [`Error::Interrupted`] when `progress` says stop; videos to open and no ffmpeg; the model's.
+/// [`Error::Interrupted`](crate::Error::Interrupted) when `progress` says stop; videos to open and no ffmpeg; the model's.
 pub fn check(
     source: &dyn Source,
     embedder: Option<&Embedder>,

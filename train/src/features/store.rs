@@ -40,10 +40,10 @@ impl Store {
             let Some(key) = key_of(&row) else { break };
             let Ok(number) = u32::try_from(rows.len()) else { break };
             // A row that came twice would move the numbers of those behind it.
-            if rows.insert(key, number).is_some() {
-                rows.remove(&key);
+            if rows.contains_key(&key) {
                 break;
             }
+            rows.insert(key, number);
             whole += row.len() as u64;
         }
         drop(reader);
