@@ -57,6 +57,7 @@ pub fn forward(
         let rows = rows_of(&|s| s.pooled.contains_key(&modality));
         if !rows.is_empty() {
             let vectors = model.project(modality, &kept(samples, modality, model.device())?)?;
+            flops += projection_flops(model, modality) * rows.len() as f64;
             views.insert(modality, View { vectors, rows });
         }
     }
@@ -111,6 +112,13 @@ pub fn forward(
         views.insert(Modality::Audio, View { vectors, rows });
     }
     Ok(Forwarded { views, tokens, flops })
+}
+
+/// Floating-point operations of a vector through a projection: two for each of its weights.
+fn projection_flops(model: &Model, modality: Modality) -> f64 {
+    let scope = format!("{modality}.projection.");
+    let own = model.params().iter().filter(|(name, _)| name.starts_with(&scope));
+    2.0 * own.map(|(_, p)| p.tensor.numel() as f64).sum::<f64>()
 }
 
 /// The pooled vectors `[n, W]` of the samples of which one is kept.
