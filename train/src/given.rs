@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use unisono_datasets::vectors::{Expected, VectorFile};
 use unisono_datasets::{Record, Sampler};
-use unisono_encoders::{Modality, Model};
+use unisono_encoders::{Modality, Model, to_vec};
 use unisono_processors::Medium;
 
 /// Records of each file whose media are looked at again.
@@ -82,8 +82,7 @@ impl Given {
                 else {
                     continue;
                 };
-                let pooled = model.pooled([&prepared])?.f_flatten(0, -1)?.f_to_device(tch::Device::Cpu)?;
-                alike(file.path(), &record.id, &row, &Vec::<f32>::try_from(pooled)?)?;
+                alike(file.path(), &record.id, &row, &to_vec(&model.pooled([&prepared])?)?)?;
             }
         }
         Ok(())

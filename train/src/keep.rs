@@ -2,7 +2,7 @@
 
 use crate::data::{Preparer, Seen};
 use crate::events::Event;
-use crate::features::{Features, Key, Store, Whose, kept_towers, lasting, numbers, place};
+use crate::features::{Features, Key, Store, Whose, kept_towers, lasting, place};
 use crate::{Error, Learner, Recipe, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 use unisono_datasets::Sampler;
-use unisono_encoders::{Input, Modality, Model, Precision};
+use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
 use unisono_files::{Budget, own_folder, read_json, write_json};
 use unisono_processors::Medium;
 
@@ -115,7 +115,6 @@ fn twin(model: &Model) -> Result<Model> {
     let mut twin = Model::new(config, processors, 0, model.device())?;
     let own = model.params().iter().map(|(name, p)| (name.to_owned(), p.tensor.shallow_clone())).collect();
     twin.params().copy_from(&own).map_err(|e| Error::setting("tower", e.to_string()))?;
-    twin.set_audio_window(model.audio_window())?;
     twin.prepare(Precision::Fp32)?;
     Ok(twin)
 }
@@ -219,7 +218,7 @@ impl Job<'_> {
         };
         let inputs: Vec<Input> = block.seen.iter().map(Seen::input).collect();
         let pooled = tch::no_grad(|| model.pooled(inputs))?;
-        store.push(&block.keys, &numbers(&pooled.f_to_device(tch::Device::Cpu)?)?)?;
+        store.push(&block.keys, &to_vec(&pooled)?)?;
         Ok(block.keys.len())
     }
 }

@@ -28,6 +28,17 @@ impl Joined {
         Self { path: path.into(), parts: parts.collect(), len }
     }
 
+    /// Several parts as one source; one part is itself.
+    pub fn of(path: &Path, mut parts: Vec<Arc<dyn Source>>) -> Arc<dyn Source> {
+        match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => {
+                parts.extend(last);
+                Arc::new(Self::new(path, parts))
+            }
+        }
+    }
+
     fn part(&self, index: usize) -> Option<(&dyn Source, usize)> {
         let after = self.parts.partition_point(|(first, _)| *first <= index);
         let (first, part) = self.parts.get(after.checked_sub(1)?)?;

@@ -63,6 +63,24 @@ impl Columns {
         ]
     }
 
+    /// [`fields`](Self::fields), to be said.
+    pub(crate) fn fields_mut(&mut self) -> [(&'static str, &mut Names); 11] {
+        let Self { id, text, image, audio, video, start, end, label, group, split, lang } = self;
+        [
+            ("id", id),
+            ("text", text),
+            ("image", image),
+            ("audio", audio),
+            ("video", video),
+            ("start", start),
+            ("end", end),
+            ("label", label),
+            ("group", group),
+            ("split", split),
+            ("lang", lang),
+        ]
+    }
+
     /// Nothing is said.
     pub fn is_default(&self) -> bool {
         self.fields().iter().all(|(_, names)| names.is_empty())
@@ -92,22 +110,10 @@ impl Columns {
         if names.is_empty() {
             return Err("expected a name behind the equals sign".into());
         }
-        let Self { id, text, image, audio, video, start, end, label, group, split, lang } = self;
-        let place = match field.trim() {
-            "id" => id,
-            "text" => text,
-            "image" => image,
-            "audio" => audio,
-            "video" => video,
-            "start" => start,
-            "end" => end,
-            "label" => label,
-            "group" => group,
-            "split" => split,
-            "lang" => lang,
-            _ => return Err(format!("a record has no such field; it has: {known}")),
-        };
-        place.0.extend(names);
+        match self.fields_mut().into_iter().find(|(name, _)| *name == field.trim()) {
+            Some((_, place)) => place.0.extend(names),
+            None => return Err(format!("a record has no such field; it has: {known}")),
+        }
         Ok(())
     }
 

@@ -68,13 +68,7 @@ pub(super) fn open(paths: &[PathBuf], media: Option<&Path>) -> Result<Arc<dyn So
         );
         parts.push(Arc::new(Noted::new(lined, note)));
     }
-    match (parts.pop(), parts.is_empty()) {
-        (Some(only), true) => Ok(only),
-        (last, _) => {
-            parts.extend(last);
-            Ok(Arc::new(Joined::new(&first, parts)))
-        }
-    }
+    Ok(Joined::of(&first, parts))
 }
 
 /// The classes' names, by their mids.

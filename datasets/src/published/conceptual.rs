@@ -67,13 +67,7 @@ pub(super) fn open(paths: &[PathBuf], media: Option<&Path>) -> Result<Arc<dyn So
         let note = format!("{path}: {} rows have their image in {root}; others are passed over", lined.len());
         parts.push(Arc::new(Noted::new(lined, note)));
     }
-    match (parts.pop(), parts.is_empty()) {
-        (Some(only), true) => Ok(only),
-        (last, _) => {
-            parts.extend(last);
-            Ok(Arc::new(Joined::new(&first, parts)))
-        }
-    }
+    Ok(Joined::of(&first, parts))
 }
 
 /// Whether the first row holds names, and which column is the address.

@@ -38,21 +38,7 @@ impl Own {
 /// What is told, and where nothing is the columns of our own that are there.
 pub(super) fn names(leaves: &[Leaf], told: &Columns) -> Columns {
     let mut names = told.clone();
-    let Columns { id, text, image, audio, video, start, end, label, group, split, lang } = &mut names;
-    let fields = [
-        ("id", id),
-        ("text", text),
-        ("image", image),
-        ("audio", audio),
-        ("video", video),
-        ("start", start),
-        ("end", end),
-        ("label", label),
-        ("group", group),
-        ("split", split),
-        ("lang", lang),
-    ];
-    for (name, field) in fields {
+    for (name, field) in names.fields_mut() {
         let there = |leaf: &Leaf| {
             leaf.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };

@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use store::Rows;
-use tch::{Device, Kind, Tensor};
 use unisono_datasets::{Key as Has, Sampler};
-use unisono_encoders::{Modality, Model};
+use unisono_encoders::{Modality, Model, to_vec};
 use unisono_processors::Medium;
 
 /// The kept features of some towers. Shared by threads.
@@ -119,9 +118,8 @@ impl Whose {
         let weights = model.params().iter().filter(|(name, _)| of_trunk(name, modality));
         let mut sum = Sha256::new();
         for (name, param) in weights {
-            let flat = param.tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
-            sum.update(format!("{name} {:?}\0", flat.size()));
-            sum.update(bytemuck::cast_slice(&numbers(&flat)?));
+            sum.update(format!("{name} {:?}\0", param.tensor.size()));
+            sum.update(bytemuck::cast_slice(&to_vec(&param.tensor.f_detach()?)?));
         }
         let width = model.config().projection(modality).map_or(0, |(width, _)| width);
         let augment = (views > 1).then_some((&recipe.augment, recipe.seed));
@@ -163,11 +161,6 @@ impl Whose {
 pub(crate) fn of_trunk(name: &str, modality: Modality) -> bool {
     let rest = name.strip_prefix(modality.name()).and_then(|rest| rest.strip_prefix('.'));
     rest.is_some_and(|rest| !rest.starts_with("projection."))
-}
-
-/// A tensor's numbers, in their order.
-pub(crate) fn numbers(x: &Tensor) -> Result<Vec<f32>> {
-    Ok(Vec::<f32>::try_from(x.f_contiguous()?.f_flatten(0, -1)?)?)
 }
 
 /// The towers whose features can be kept, each with its views: those of which nothing but a projection is trained, whose tokens nothing else
