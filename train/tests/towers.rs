@@ -174,6 +174,16 @@ fn views_are_kept_and_drawn_and_what_is_broken_is_named() {
     run(&once, &at("once"), Options::default()).unwrap();
     assert_eq!(rows(&at("once"), "image").len(), 15 * (20 + 4 * width));
     assert!(losses(&at("once")) != losses(&at("views")));
+    // One view of another augmentation is another view.
+    let single = |brightness: f64| {
+        let mut recipe = recipe(&manifest, 4, &format!("[augment.image]\nbrightness = {brightness}\n"));
+        recipe.tower.get_mut(&Modality::Image).unwrap().views = 1;
+        let notes = run(&recipe, &at("single"), Options { fresh: true, ..Options::default() }).unwrap();
+        (notes.iter().any(|n| n.contains("16 of 48 to compute")), rows(&at("single"), "image"))
+    };
+    let (_, first) = single(0.4);
+    let (again, second) = single(0.1);
+    assert!(again && first != second);
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Whose {
             sum.update(bytemuck::cast_slice(&to_vec(&param.tensor.f_detach()?)?));
         }
         let width = model.config().projection(modality).map_or(0, |(width, _)| width);
-        let augment = (views > 1).then_some((&recipe.augment, recipe.seed));
+        let augment = changes(recipe, modality).map(|changes| (changes, recipe.seed));
         let processors = model.processors();
         let (text, image, audio) = (processors.text.as_ref(), &processors.image, processors.audio.as_ref());
         let said = match modality {
@@ -154,6 +154,20 @@ impl Whose {
             width: usize::try_from(width).unwrap_or(0),
             views,
         })
+    }
+}
+
+/// What the augmentation does to a modality's media before a tower sees them; `None`: nothing.
+fn changes(recipe: &Recipe, modality: Modality) -> Option<serde_json::Value> {
+    let augment = &recipe.augment;
+    let (image, heard) = (&augment.image, (&augment.audio, &augment.spectrogram));
+    match modality {
+        Modality::Image => (*image != Default::default()).then(|| serde_json::json!(image)),
+        Modality::Audio => {
+            let none = augment.audio == Default::default() && augment.spectrogram == Default::default();
+            (!none).then(|| serde_json::json!(heard))
+        }
+        Modality::Text | Modality::Video => None,
     }
 }
 
@@ -191,16 +205,11 @@ pub(crate) fn kept_towers(recipe: &Recipe, model: &Learner, sampler: &Sampler) -
         Modality::Audio => !model.towers().listens(),
         Modality::Video => false,
     };
-    let changed = |m: Modality| match m {
-        Modality::Image => augment.image != Default::default(),
-        Modality::Audio => augment.audio != Default::default() || augment.spectrogram != Default::default(),
-        Modality::Text | Modality::Video => false,
-    };
-    let views = |m: Modality| match (changed(m), recipe.tower.get(&m)) {
-        (true, Some(tower)) => tower.views,
+    let views = |m: Modality| match (changes(recipe, m), recipe.tower.get(&m)) {
+        (Some(_), Some(tower)) => tower.views,
         // Nobody said how many are enough.
-        (true, None) => 0,
-        (false, _) => 1,
+        (Some(_), None) => 0,
+        (None, _) => 1,
     };
     let all = Modality::ALL.into_iter().filter(|m| still(*m) && !fused.contains(m) && kept(*m));
     all.map(|m| (m, views(m))).filter(|(_, views)| *views > 0).collect()
