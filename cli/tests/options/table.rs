@@ -126,6 +126,7 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("caption --model captions --temperature 0 --top-p 0.5 image.png", "--top-p changes nothing"),
     ("caption --model captions --seed 3 image.png", "--seed changes nothing"),
     ("caption --model captions --length-penalty 2 image.png", "--length-penalty changes nothing"),
+    ("caption --model captions --early-stopping full image.png", "--early-stopping changes nothing"),
     ("caption --model captions --beams 2 --temperature 1 image.png", "exclude each other"),
     (
         "caption --model captions --min-length 9 --max-length 8 image.png",

@@ -243,7 +243,8 @@ impl Attention {
             Some([_, norm]) => normed(norm, &keys)?,
             None => keys,
         };
-        Ok(KeyValues { keys, values })
+        // Every token of every text reads them: each head's side by side, they come from memory half as fast again.
+        Ok(KeyValues { keys: keys.f_contiguous()?, values: values.f_contiguous()? })
     }
 
     /// `x` `[N·R, T, W]`, R texts about each of N items one after another, → `[N·R, T, W]`; `[1, T, W]`, the same queries for every item,

@@ -86,16 +86,19 @@ impl KvCache {
         })
     }
 
-    fn reorder(&mut self, rows: &Tensor) -> Result<()> {
+    fn reorder(&mut self, rows: &Tensor, alike: i64) -> Result<()> {
         let n = rows.size()[0];
         for side in [&mut self.keys, &mut self.values] {
-            let taken = side.f_narrow(2, 0, self.length)?.f_index_select(0, rows)?;
+            // Other rows are other memory: nothing of it is there yet.
+            let begin = if side.size()[0] == n { alike.clamp(0, self.length) } else { 0 };
+            let length = self.length - begin;
+            let taken = side.f_narrow(2, begin, length)?.f_index_select(0, rows)?;
             if side.size()[0] != n {
                 let mut shape = side.size();
                 shape[0] = n;
                 *side = Tensor::f_empty(&shape, (side.kind(), side.device()))?;
             }
-            side.f_narrow(2, 0, self.length)?.f_copy_(&taken)?;
+            side.f_narrow(2, begin, length)?.f_copy_(&taken)?;
         }
         Ok(())
     }
@@ -118,11 +121,12 @@ impl Cache {
         self.blocks.first().and_then(|c| c.keys.size().first().copied()).unwrap_or(0)
     }
 
-    /// Row i becomes what row `rows[i]` was (`[n]` int64), as beam search asks.
+    /// Row i becomes what row `rows[i]` was (`[n]` int64), as beam search asks. The first `alike` tokens of each row and of the row that it becomes
+    /// are the same: where the number of rows stays, they are not copied.
     ///
     /// # Errors
     /// libtorch's.
-    pub fn reorder(&mut self, rows: &Tensor) -> Result<()> {
-        self.blocks.iter_mut().try_for_each(|b| b.reorder(rows))
+    pub fn reorder(&mut self, rows: &Tensor, alike: i64) -> Result<()> {
+        self.blocks.iter_mut().try_for_each(|b| b.reorder(rows, alike))
     }
 }

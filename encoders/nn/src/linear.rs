@@ -62,7 +62,7 @@ impl Linear {
         onto: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<Tensor> {
-        if let (Some(a), Some(b), Kind::Float) = (&self.packed, &second.packed, pass.kind())
+        if let (Some(a), Some(b)) = (&self.packed, &second.packed)
             && let Some(y) = a.pair(b, x, activation, onto)?
         {
             return Ok(y);
@@ -91,17 +91,21 @@ impl Linear {
         match (pass.kind(), activation) {
             (Kind::Float, Some(activation)) => self.forward_activated(x, activation),
             (Kind::Float, None) => self.forward(x),
-            (kind, None) => self.product(x, kind),
-            (kind, Some(activation)) => activation.forward(&self.product(x, kind)?),
+            (kind, activation) => {
+                let x = x.f_to_kind(kind)?;
+                let packed = self.packed.as_ref().filter(|_| kind == Kind::BFloat16);
+                if let Some(y) = packed.map(|p| p.bf16(&x, activation)).transpose()?.flatten() {
+                    return Ok(y);
+                }
+                let y = self.product(&x, kind)?;
+                activation.map_or(Ok(y.shallow_clone()), |activation| activation.forward(&y))
+            }
         }
     }
 
     /// `x Wᵀ + b` in `kind`. The weight stays what it is, and gets its gradient in its own kind.
     fn product(&self, x: &Tensor, kind: Kind) -> Result<Tensor> {
         let x = x.f_to_kind(kind)?;
-        if let (Some(Packed::Bf16 { weight, bias }), Kind::BFloat16) = (&self.packed, kind) {
-            return Ok(x.f_linear(weight, bias.as_ref())?);
-        }
         let bias = self.bias.as_ref().map(|b| b.f_to_kind(kind)).transpose()?;
         Ok(x.f_linear(&self.weight.f_to_kind(kind)?, bias.as_ref())?)
     }

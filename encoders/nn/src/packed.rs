@@ -90,6 +90,19 @@ impl Packed {
         }
     }
 
+    /// `activation(x Wᵀ + b)` of bfloat16 numbers, in them; `None` where the weight is not kept so.
+    pub fn bf16(&self, x: &Tensor, activation: Option<Activation>) -> Result<Option<Tensor>> {
+        Ok(match self {
+            Self::Bf16 { weight, bias } => {
+                Some(onednn::activated(x.f_linear(weight, bias.as_ref())?, activation)?)
+            }
+            Self::Bf16Blocked { weight, bias } => {
+                Some(onednn::linear(x, weight, bias.as_ref(), activation, None)?)
+            }
+            Self::Fp32(_) | Self::Alone(_) | Self::Int8(_) => None,
+        })
+    }
+
     /// `second(activation(self(x))) + onto`, what goes from one to the other in the form that the second takes. `None` where both are
     /// not of one reduced precision on a CPU.
     pub fn pair(

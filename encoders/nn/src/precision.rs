@@ -1,6 +1,7 @@
 //! The arithmetic of a model's matrix products.
 
 use tch::{Device, Kind};
+use unisono_torch_ext::processor;
 
 /// Arithmetic of the large matrix products. Norms, softmax and sums stay in single precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -17,16 +18,17 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// What layers of this precision hand each other on `device`, for [`Pass::compute`](crate::Pass::compute). A CPU turns numbers into
-    /// bfloat16 and back for little, and its attention is made for single precision: there every product gives that.
+    /// What layers of this precision hand each other on `device`, for [`Pass::compute`](crate::Pass::compute). A CPU with AMX multiplies bfloat16 numbers
+    /// in its attention, too; others turn numbers into them and back for little, and attend in single precision.
     pub fn compute(self, device: Device) -> Kind {
-        if self == Self::Bf16 && device != Device::Cpu { Kind::BFloat16 } else { Kind::Float }
+        let tiles = || processor::get().features.get("amx") == Some(&true);
+        if self == Self::Bf16 && (device != Device::Cpu || tiles()) { Kind::BFloat16 } else { Kind::Float }
     }
 
     /// What `device` multiplies faster than single precision while embeddings stay close to those of single precision: bf16 on CPUs
     /// that multiply it ([`Processor::bf16`](unisono_torch_ext::processor::Processor::bf16)), else fp32.
     pub fn auto(device: Device) -> Self {
-        let bf16 = device == Device::Cpu && unisono_torch_ext::processor::get().bf16().is_some();
+        let bf16 = device == Device::Cpu && processor::get().bf16().is_some();
         if bf16 { Self::Bf16 } else { Self::Fp32 }
     }
 }

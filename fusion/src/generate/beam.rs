@@ -1,6 +1,6 @@
 //! Beam search, every choice as transformers makes it (its vectorised search of 2025), so that the ids are equal.
 
-use super::engine::{Engine, Generated, Generator, Scores, Streamer, stream};
+use super::engine::{Engine, Generated, Generator, Scores, Streamer, stream, thins};
 use super::rules;
 use crate::Result;
 use crate::config::{EarlyStopping, Generation};
@@ -48,8 +48,9 @@ impl Item {
         Self { running, finished: vec![beam(FAR, false); beams], hopeful: true }
     }
 
-    /// One step with the best followers (score, beam, token), best first. Returns which beam each of the next beams follows.
-    fn step(&mut self, best: &[(f32, usize, i64)], prompt: usize, o: &Generation) -> Vec<usize> {
+    /// One step with the best followers (score, beam, token), best first. Returns which beam each of the next beams follows, and how many tokens all of
+    /// them have in common with what was in their places before.
+    fn step(&mut self, best: &[(f32, usize, i64)], prompt: usize, o: &Generation) -> (Vec<usize>, usize) {
         let beams = self.running.len();
         let follow = |&(score, beam, token): &(f32, usize, i64)| {
             let mut ids = self.running[beam].ids.clone();
@@ -75,7 +76,9 @@ impl Item {
             let (beam, _) = &followers[*i];
             Beam { score: beam.score + if beam.done { FAR } else { 0.0 }, ..beam.clone() }
         });
-        self.running = next.collect();
+        let next: Vec<Beam> = next.collect();
+        let alike = self.running.iter().zip(&next).map(|(a, b)| alike(&a.ids, &b.ids)).min().unwrap_or(0);
+        self.running = next;
         let length = match o.early_stopping {
             EarlyStopping::Never if o.length_penalty > 0.0 => o.max_length - prompt,
             _ => length,
@@ -84,12 +87,19 @@ impl Item {
         let worst = self.finished.iter().map(|b| b.score).fold(f32::INFINITY, f32::min);
         let beatable = |b: &Beam| possible > if b.done { worst } else { FAR };
         self.hopeful &= self.finished.iter().any(beatable);
-        chosen.iter().map(|i| followers[*i].1).collect()
+        (chosen.iter().map(|i| followers[*i].1).collect(), alike)
     }
 
-    fn is_full(&self) -> bool {
-        self.finished.iter().all(|b| b.done)
+    /// Whether nothing that follows changes its texts.
+    fn is_settled(&self, o: &Generation) -> bool {
+        let full = o.early_stopping == EarlyStopping::Full && self.finished.iter().all(|b| b.done);
+        full || !self.hopeful
     }
+}
+
+/// How many tokens two texts begin with that are the same.
+fn alike(a: &[i64], b: &[i64]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 pub(super) fn run(
@@ -105,30 +115,33 @@ pub(super) fn run(
     // The prompts once, whatever the number of beams.
     let mut scores = engine.next(prompts)?;
     let every: Vec<i64> = (0..prompts.len() as i64).flat_map(|i| std::iter::repeat_n(i, beams)).collect();
-    engine.reorder(&every)?;
+    engine.reorder(&every, prompt)?;
     scores = scores.f_index_select(0, &Tensor::f_from_slice(&every)?.f_to_device(scores.device())?)?;
+    // Those that are in the batch; some of them may be settled.
+    let mut live: Vec<usize> = (0..items.len()).collect();
     loop {
         let log = scores.f_log_softmax(-1, Kind::Float)?.f_to_device(tch::Device::Cpu)?;
         let log = if rules::idle(o, g.rule) {
             log
         } else {
             let mut rows = Scores::new(&log)?;
-            for (i, beam) in items.iter().flat_map(|i| &i.running).enumerate() {
+            for (i, beam) in live.iter().flat_map(|i| &items[*i].running).enumerate() {
                 rules::apply(o, g.rule, &beam.ids, prompt, rows.row(i));
             }
             Tensor::f_from_slice(&rows.all)?.f_view(log.size().as_slice())?
         };
-        let so_far: Vec<f32> = items.iter().flat_map(|i| i.running.iter().map(|b| b.score)).collect();
+        let so_far: Vec<f32> = live.iter().flat_map(|i| items[*i].running.iter().map(|b| b.score)).collect();
         let vocab = log.size()[1];
         let sums = log.f_add(&Tensor::f_from_slice(&so_far)?.f_unsqueeze(1)?)?;
-        let sums = sums.f_view([items.len() as i64, beams as i64 * vocab])?;
+        let sums = sums.f_view([live.len() as i64, beams as i64 * vocab])?;
         let keep = ((1 + o.end.len()).max(2) * beams) as i64;
         let (values, indices) = sums.f_topk(keep.min(sums.size()[1]), 1, true, true)?;
         let values: Vec<Vec<f32>> = Vec::<Vec<f32>>::try_from(&values)?;
         let indices: Vec<Vec<i64>> = Vec::<Vec<i64>>::try_from(&indices)?;
-        let mut from = Vec::with_capacity(items.len() * beams);
-        let mut stuck = true;
-        for (n, item) in items.iter_mut().enumerate() {
+        let mut from = Vec::with_capacity(live.len());
+        let (mut stuck, mut same) = (true, usize::MAX);
+        for (n, i) in live.iter().enumerate() {
+            let item = &mut items[*i];
             let best: Vec<(f32, usize, i64)> = values[n]
                 .iter()
                 .zip(&indices[n])
@@ -138,17 +151,23 @@ pub(super) fn run(
                 o.end.contains(token) || item.running[*beam].ids.len() + 1 >= o.max_length
             };
             stuck &= best.iter().all(ends);
-            let follows = item.step(&best, prompt, o);
-            from.extend(follows.into_iter().map(|b| (n * beams + b) as i64));
+            let (follows, alike) = item.step(&best, prompt, o);
+            same = same.min(alike);
+            from.push(follows.into_iter().map(|b| (n * beams + b) as i64).collect::<Vec<i64>>());
         }
-        let full = o.early_stopping == EarlyStopping::Full && items.iter().all(Item::is_full);
-        if stuck || full || !items.iter().any(|i| i.hopeful) {
+        let stay: Vec<usize> = (0..live.len()).filter(|n| !items[live[*n]].is_settled(o)).collect();
+        if stuck || stay.is_empty() {
             break;
         }
         stream(&mut streamer, &[])?;
-        engine.reorder(&from)?;
-        let texts: Vec<Vec<i64>> =
-            items.iter().flat_map(|i| i.running.iter().map(|b| b.ids.clone())).collect();
+        if thins(stay.len(), live.len()) {
+            engine.keep(&stay.iter().map(|n| *n as i64).collect::<Vec<i64>>())?;
+            from = stay.iter().map(|n| std::mem::take(&mut from[*n])).collect();
+            live = stay.iter().map(|n| live[*n]).collect();
+        }
+        engine.reorder(&from.concat(), same)?;
+        let texts: Vec<&[i64]> =
+            live.iter().flat_map(|i| items[*i].running.iter().map(|b| b.ids.as_slice())).collect();
         scores = engine.next(&texts)?;
     }
     Ok(items

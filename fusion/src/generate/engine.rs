@@ -80,7 +80,15 @@ impl Scores {
 pub(super) struct Engine<'a> {
     stack: &'a Stack,
     memory: Option<&'a CrossKv>,
+    /// What is left of the memory once some texts are finished.
+    left: Option<CrossKv>,
     cache: Option<Cache>,
+}
+
+/// Whether finished texts should leave the batch, of which `running` of `present` go on: what they cost from here on against one copy of the others' keys and
+/// values.
+pub(super) fn thins(running: usize, present: usize) -> bool {
+    running > 0 && 4 * running <= 3 * present
 }
 
 impl<'a> Engine<'a> {
@@ -90,27 +98,38 @@ impl<'a> Engine<'a> {
         } else {
             None
         };
-        Ok(Self { stack: g.stack, memory: g.memory, cache })
+        Ok(Self { stack: g.stack, memory: g.memory, left: None, cache })
     }
 
     /// Scores `[B, V]` of each text's next token.
-    pub(super) fn next(&mut self, texts: &[Vec<i64>]) -> Result<Tensor> {
+    pub(super) fn next<T: AsRef<[i64]>>(&mut self, texts: &[T]) -> Result<Tensor> {
         let known = self.cache.as_ref().map_or(0, |c| c.length() as usize);
-        let new: Vec<i64> = texts.iter().flat_map(|t| t[known..].iter().copied()).collect();
-        let t = texts.first().map_or(0, |t| t.len() - known) as i64;
+        let new: Vec<i64> = texts.iter().flat_map(|t| t.as_ref()[known..].iter().copied()).collect();
+        let t = texts.first().map_or(0, |t| t.as_ref().len() - known) as i64;
         let ids = Tensor::f_from_slice(&new)?.f_view([texts.len() as i64, t])?;
         let ids = ids.f_to_device(self.stack.device())?;
-        let hidden = self.stack.forward(&ids, &Mask::Causal, self.memory, self.cache.as_mut(), Mode::Eval)?;
+        let memory = self.left.as_ref().or(self.memory);
+        let hidden = self.stack.forward(&ids, &Mask::Causal, memory, self.cache.as_mut(), Mode::Eval)?;
         Ok(self.stack.scores(&hidden.f_select(1, t - 1)?)?.f_to_kind(Kind::Float)?)
     }
 
-    /// Text i goes on from what text `rows[i]` was.
-    pub(super) fn reorder(&mut self, rows: &[i64]) -> Result<()> {
+    /// Text i goes on from what text `rows[i]` was; the first `alike` tokens of the two are the same.
+    pub(super) fn reorder(&mut self, rows: &[i64], alike: usize) -> Result<()> {
         let Some(cache) = &mut self.cache else { return Ok(()) };
         let same = rows.iter().enumerate().all(|(i, r)| i as i64 == *r);
         if same && cache.rows() == rows.len() as i64 {
             return Ok(());
         }
-        Ok(cache.reorder(&Tensor::f_from_slice(rows)?.f_to_device(self.stack.device())?)?)
+        let rows = Tensor::f_from_slice(rows)?.f_to_device(self.stack.device())?;
+        Ok(cache.reorder(&rows, alike as i64)?)
+    }
+
+    /// Only the items `stay` of the memory go on. Their texts follow by [`reorder`](Self::reorder).
+    pub(super) fn keep(&mut self, stay: &[i64]) -> Result<()> {
+        if let Some(memory) = self.left.as_ref().or(self.memory) {
+            let rows = Tensor::f_from_slice(stay)?.f_to_device(self.stack.device())?;
+            self.left = Some(memory.select(&rows)?);
+        }
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ mod rules;
 
 use crate::config::Generation;
 use crate::{Error, Result};
-use engine::{Engine, Scores, stream};
+use engine::{Engine, Scores, stream, thins};
 
 pub use engine::{Generated, Generator, Streamer};
 pub use rules::Rule;
@@ -47,52 +47,69 @@ impl Generator<'_> {
     fn one_by_one(&self, prompts: &[Vec<i64>], mut streamer: Option<Streamer>) -> Result<Vec<Generated>> {
         let o = self.options;
         let prompt = prompts[0].len();
-        let mut texts = prompts.to_vec();
-        let mut sums = vec![0f64; texts.len()];
-        let mut running = vec![true; texts.len()];
+        let mut texts: Vec<Text> =
+            prompts.iter().map(|p| Text { ids: p.clone(), sum: 0.0, runs: true }).collect();
         let mut engine = Engine::new(self, texts.len())?;
         let mut new = Vec::with_capacity(texts.len());
-        while running.iter().any(|r| *r) && texts.iter().any(|t| t.len() < o.max_length) {
+        // Those that are in the batch; some of them may be finished.
+        let mut rows: Vec<usize> = (0..texts.len()).collect();
+        while rows.iter().any(|i| texts[*i].runs) {
             stream(&mut streamer, &new)?;
             new.clear();
-            let scores = engine.next(&texts)?;
+            let ids: Vec<&[i64]> = rows.iter().map(|i| texts[*i].ids.as_slice()).collect();
+            let scores = engine.next(&ids)?;
             let mut scores = Scores::new(&scores)?;
-            for (i, text) in texts.iter_mut().enumerate() {
-                // A finished text goes on with any token: its row stays in the batch and is cut afterwards.
-                if !running[i] {
-                    text.push(text[text.len() - 1]);
+            for (at, i) in rows.iter().enumerate() {
+                let text = &mut texts[*i];
+                // A finished text that is still in the batch goes on with any token, which is cut afterwards.
+                if !text.runs {
+                    text.ids.push(text.ids[text.ids.len() - 1]);
                     continue;
                 }
-                let row = scores.row(i);
-                rules::apply(o, self.rule, text, prompt, row);
+                let row = scores.row(at);
+                rules::apply(o, self.rule, &text.ids, prompt, row);
                 let (best, log_sum) = best(row);
                 let id = if o.temperature > 0.0 {
                     let mut row = row.to_vec();
-                    draw::draw(o, self.first + i as u64, (text.len() - prompt) as u64, &mut row)
+                    draw::draw(o, self.first + *i as u64, (text.ids.len() - prompt) as u64, &mut row)
                 } else {
                     best
                 };
-                sums[i] += f64::from(row[id as usize]) - log_sum;
-                text.push(id);
-                new.push((i, id));
-                if o.end.contains(&id) || text.len() >= o.max_length {
-                    running[i] = false;
-                    let n = (text.len() - prompt) as f64;
-                    sums[i] /= n;
+                text.sum += f64::from(row[id as usize]) - log_sum;
+                text.ids.push(id);
+                new.push((*i, id));
+                if o.end.contains(&id) || text.ids.len() >= o.max_length {
+                    text.runs = false;
+                    text.sum /= (text.ids.len() - prompt) as f64;
                 }
+            }
+            let stay: Vec<i64> =
+                (0..rows.len()).filter(|at| texts[rows[*at]].runs).map(|at| at as i64).collect();
+            if thins(stay.len(), rows.len()) {
+                engine.keep(&stay)?;
+                engine.reorder(&stay, 0)?;
+                rows.retain(|i| texts[*i].runs);
             }
         }
         if let (Some(streamer), false) = (streamer, new.is_empty()) {
             // Nothing is left that could be stopped.
             let _ = streamer(&new);
         }
-        let cut = |(text, score): (Vec<i64>, f64)| {
-            let end = text.iter().skip(prompt).position(|id| o.end.contains(id));
-            let keep = end.map_or(text.len(), |at| prompt + at + 1);
-            Generated { ids: text[..keep].to_vec(), prompt, score }
+        let cut = |Text { ids, sum, .. }: Text| {
+            let end = ids.iter().skip(prompt).position(|id| o.end.contains(id));
+            let keep = end.map_or(ids.len(), |at| prompt + at + 1);
+            Generated { ids: ids[..keep].to_vec(), prompt, score: sum }
         };
-        Ok(texts.into_iter().zip(sums).map(cut).collect())
+        Ok(texts.into_iter().map(cut).collect())
     }
+}
+
+/// A text that is written token by token.
+struct Text {
+    ids: Vec<i64>,
+    /// Of the log-probabilities of its tokens; their mean once it is finished.
+    sum: f64,
+    runs: bool,
 }
 
 /// The index of the largest score (the first of equals) and the logarithm of the sum of their exponentials.

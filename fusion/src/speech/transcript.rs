@@ -1,6 +1,6 @@
 //! What is asked of a transcription, and what it gives.
 
-use crate::config::Generation;
+use crate::config::{EarlyStopping, Generation};
 use unisono_processors::AudioWindow;
 
 /// Language of what is written.
@@ -46,8 +46,11 @@ pub struct Transcription {
 }
 
 impl Transcription {
-    /// The paper's settings over a model's own generation: times, and its five warmer temperatures where a text is bad.
+    /// The paper's settings over a model's own generation: times, its five warmer temperatures where a text is bad, and a beam search that is over with
+    /// as many finished texts as beams (a patience of 1). Searched on for a text that is likelier in the mean, as transformers does, noise gives the
+    /// same words again and again until the window's text is full.
     pub fn new(generation: Generation) -> Self {
+        let generation = Generation { early_stopping: EarlyStopping::Full, ..generation };
         Self {
             language: None,
             task: Task::Transcribe,

@@ -37,6 +37,8 @@ const LANES: i64 = 16;
 const WIDEST: i64 = 256;
 /// Queries of one piece of work.
 const BLOCK: i64 = 64;
+/// From so many keys on, which every block of queries reads again, a head's are laid side by side first.
+const LONG: i64 = 512;
 
 /// What queries see of the keys.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +74,10 @@ pub fn attend(q: &Tensor, k: &Tensor, v: &Tensor, seen: Seen) -> Result<Tensor> 
         )));
     }
     let [q, k, v] = [rows_of(q)?, rows_of(k)?, rows_of(v)?];
+    let [k, v] = match t >= BLOCK && s >= LONG {
+        true => [k.f_contiguous()?, v.f_contiguous()?],
+        false => [k, v],
+    };
     let d = q.size4()?.3;
     let mask = match seen {
         Seen::Mask(mask) => {

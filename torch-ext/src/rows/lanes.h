@@ -13,6 +13,13 @@
 #define NAME(name) JOIN(name, UNISONO_ISA)
 #define INLINE static inline __attribute__((always_inline))
 
+// Sixteen of the thirty-two numbers of two vectors, by their places.
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, I{__VA_ARGS__})
+#endif
+
 namespace {
 
 constexpr int64_t LANES = 16;

@@ -92,7 +92,7 @@ fn token_by_token_is_all_at_once() {
                 }
                 // Beams change places: rows of the cache follow.
                 let rows = Tensor::from_slice(&[3i64, 1]);
-                cache.reorder(&rows).unwrap();
+                cache.reorder(&rows, 0).unwrap();
                 assert_eq!((cache.rows(), cache.length()), (2, 5));
                 let one = memory.select(&Tensor::from_slice(&[1i64])).unwrap();
                 let x = x.narrow(0, 2, 2);

@@ -12,7 +12,7 @@ const TYPICAL_ROWS: i64 = 1600;
 /// Weights as a product takes them.
 #[derive(Debug)]
 pub(super) enum Product {
-    /// As `product.cpp` does: processors with AVX-512 VNNI. Those with AMX have a faster product, which oneDNN knows.
+    /// As `product.cpp` does: processors with AVX-512 VNNI, by tiles where they have AMX, too.
     #[cfg(target_arch = "x86_64")]
     Panels(panels::Panels),
     /// As oneDNN multiplies them, with a scale and a zero point of its own: it is to give plain sums.
@@ -23,8 +23,8 @@ impl Product {
     /// Of `weight` `[out, in]` int8, for this processor.
     pub fn new(weight: &Tensor) -> Result<Self> {
         #[cfg(target_arch = "x86_64")]
-        if panels::fastest() {
-            return Ok(Self::Panels(panels::Panels::new(weight)?));
+        if let Some(kernels) = panels::kernels() {
+            return Ok(Self::Panels(panels::Panels::new(weight, kernels)?));
         }
         Self::one_dnn(weight)
     }
@@ -87,11 +87,14 @@ impl Product {
 
 #[cfg(target_arch = "x86_64")]
 mod panels {
-    use super::super::raw::{RawProduct, ute_panels_vnni, ute_product_vnni};
+    use super::super::raw::{
+        RawProduct, ute_panels_amx, ute_panels_vnni, ute_product_amx, ute_product_vnni, ute_tiles_amx,
+    };
     use super::{RawFinish, Result, Tensor, finish_kernel, run};
     use crate::rows::panels::{LANES, WIDE, panels};
-    use crate::rows::{Level, level};
+    use crate::rows::{Kernel, Level, level};
     use std::is_x86_feature_detected as has;
+    use std::sync::OnceLock;
 
     /// Bytes that one instruction sums: `STEP` of `product.cpp`.
     const STEP: i64 = 4;
@@ -99,10 +102,31 @@ mod panels {
     /// Fewer rows than these are cut among threads by columns: every thread would read all weights for a few of them.
     const MANY: i64 = 96;
 
-    pub fn fastest() -> bool {
-        level() == Level::Avx512
-            && has!("avx512vnni")
-            && crate::processor::get().features.get("amx") != Some(&true)
+    /// `product.cpp` as it is compiled for this processor.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Kernels {
+        /// Of many rows.
+        product: Kernel,
+        /// Of few.
+        panels: Kernel,
+    }
+
+    impl Kernels {
+        pub const VNNI: Self = Self { product: ute_product_vnni, panels: ute_panels_vnni };
+        const AMX: Self = Self { product: ute_product_amx, panels: ute_panels_amx };
+    }
+
+    /// The fastest; `None` where oneDNN is faster.
+    pub fn kernels() -> Option<Kernels> {
+        static TILES: OnceLock<bool> = OnceLock::new();
+        if level() != Level::Avx512 || !has!("avx512vnni") {
+            return None;
+        }
+        if crate::processor::get().features.get("amx") != Some(&true) {
+            return Some(Kernels::VNNI);
+        }
+        // SAFETY: it takes nothing, and asks the system for what the process may use.
+        TILES.get_or_init(|| unsafe { ute_tiles_amx() } != 0).then_some(Kernels::AMX)
     }
 
     /// Weights as `product.cpp` takes them.
@@ -111,13 +135,14 @@ mod panels {
         bytes: Tensor,
         steps: i64,
         columns: i64,
+        kernels: Kernels,
     }
 
     impl Panels {
-        pub fn new(weight: &Tensor) -> Result<Self> {
+        pub fn new(weight: &Tensor, kernels: Kernels) -> Result<Self> {
             let (output, input) = weight.size2()?;
             let steps = (input + STEP - 1) / STEP;
-            Ok(Self { bytes: panels(weight, STEP)?, steps, columns: output })
+            Ok(Self { bytes: panels(weight, STEP)?, steps, columns: output, kernels })
         }
 
         /// # Safety
@@ -127,12 +152,12 @@ mod panels {
                 RawProduct { panels: self.bytes.data_ptr().cast::<i8>(), steps: self.steps, rows, after };
             if rows >= MANY {
                 // SAFETY: the caller's promise; the weights are of the panels and steps that `new` laid out.
-                return unsafe { run(ute_product_vnni, rows, self.steps * self.columns, &mut raw) };
+                return unsafe { run(self.kernels.product, rows, self.steps * self.columns, &mut raw) };
             }
             let panels = (self.columns + WIDE * LANES - 1) / (WIDE * LANES);
             // SAFETY: the same.
             unsafe {
-                run(ute_panels_vnni, panels, rows * self.steps * WIDE * LANES, &mut raw)?;
+                run(self.kernels.panels, panels, rows * self.steps * WIDE * LANES, &mut raw)?;
                 run(finish_kernel(), rows, 4 * self.columns, &mut raw.after)
             }
         }

@@ -13,6 +13,10 @@ kernel! {
 unsafe extern "C" {
     pub(super) fn ute_product_vnni(begin: i64, end: i64, given: *mut c_void);
     pub(super) fn ute_panels_vnni(begin: i64, end: i64, given: *mut c_void);
+    pub(super) fn ute_product_amx(begin: i64, end: i64, given: *mut c_void);
+    pub(super) fn ute_panels_amx(begin: i64, end: i64, given: *mut c_void);
+    /// Whether the system lets this process use AMX's tiles; 0 where the compiler did not know them.
+    pub(super) fn ute_tiles_amx() -> i64;
 }
 
 /// Numbers of a row that may stand apart.

@@ -122,7 +122,18 @@ fn a_layer_is_its_loops() {
 /// The sums are exact, so that oneDNN's product and the one made here give the same numbers; what is added is added last.
 #[test]
 fn every_product_is_the_same() {
-    for (n, input, output) in [(1i64, 24i64, 16i64), (5, 37, 50), (101, 96, 131), (230, 66, 64), (97, 3, 7)] {
+    for (n, input, output) in [
+        (1i64, 24i64, 16i64),
+        (5, 37, 50),
+        (101, 96, 131),
+        (230, 66, 64),
+        (97, 3, 7),
+        // Whole tiles, and what is left beside them.
+        (19, 64, 16),
+        (33, 128, 70),
+        (96, 64, 200),
+        (245, 192, 150),
+    ] {
         let (x, weight, bias) = (rows(n, input), rows(output, input), rows(1, output).view([output]));
         let [here, there] = [Product::new, Product::one_dnn]
             .map(|product| Weights::by(&weight, Some(&bias), product).unwrap());
