@@ -23,8 +23,15 @@ impl Doubts {
 
 /// Whether the text of a window that was cut says that the window should have been heard whole. A decoder whose memory is not quite that
 /// of its training may go round in circles: a few words over and over are too few to be told by how they compress, or it does not come to an
-/// end. Looked at whatever `o` asks of whole windows.
-pub(super) fn of_a_cut(ids: &[i64], ended: bool, vocab: i64, score: f64, o: &Transcription) -> bool {
+/// end. Looked at whatever `o` asks of whole windows. Ids from `times` on are times, which go on while words do not.
+pub(super) fn of_a_cut(
+    ids: &[i64],
+    times: i64,
+    ended: bool,
+    vocab: i64,
+    score: f64,
+    o: &Transcription,
+) -> bool {
     let usual = Transcription::new(o.generation.clone());
     let limits = Transcription {
         compression_ratio: o.compression_ratio.or(usual.compression_ratio),
@@ -34,7 +41,8 @@ pub(super) fn of_a_cut(ids: &[i64], ended: bool, vocab: i64, score: f64, o: &Tra
     let doubts = Doubts::of(ids, vocab, score, &limits);
     // Who asks for short texts gets such as do not end.
     let endless = !ended && o.most.is_none();
-    doubts.repeats || doubts.unsure || endless || in_circles(ids)
+    let words: Vec<i64> = ids.iter().copied().filter(|id| *id < times).collect();
+    doubts.repeats || doubts.unsure || endless || in_circles(&words)
 }
 
 /// Whether one or two ids stand three times in a row, or more of them twice.
@@ -76,15 +84,19 @@ mod tests {
         let ids: Vec<i64> = (0..40).map(|i| i * 7919 % 50_000).collect();
         let whole = Doubts::of(&[7; 200], 50_000, -9.0, &bold);
         assert!(!whole.repeats && !whole.unsure);
-        assert!(!of_a_cut(&ids, true, 50_000, -0.3, &bold));
-        assert!(of_a_cut(&ids, true, 50_000, -1.1, &bold));
-        assert!(of_a_cut(&[7; 200], true, 50_000, -0.3, &bold));
-        assert!(of_a_cut(&ids, false, 50_000, -0.3, &bold));
-        assert!(!of_a_cut(&ids, false, 50_000, -0.3, &Transcription { most: Some(40), ..bold.clone() }));
+        let of_a_cut = |ids: &[i64], ended, score, o: &Transcription| {
+            super::of_a_cut(ids, 50_000, ended, 50_000, score, o)
+        };
+        assert!(!of_a_cut(&ids, true, -0.3, &bold));
+        assert!(of_a_cut(&ids, true, -1.1, &bold));
+        assert!(of_a_cut(&[7; 200], true, -0.3, &bold));
+        assert!(of_a_cut(&ids, false, -0.3, &bold));
+        assert!(!of_a_cut(&ids, false, -0.3, &Transcription { most: Some(40), ..bold.clone() }));
+        // The same word at one time after another.
+        let spoken: Vec<i64> = (0..4).flat_map(|i| [50_010 + i, 7, 8, 50_011 + i]).collect();
+        assert!(of_a_cut(&spoken, true, -0.3, &bold));
         // Stricter wishes hold for both.
         let strict = Transcription { log_probability: Some(-0.2), ..bold };
-        assert!(
-            of_a_cut(&ids, true, 50_000, -0.3, &strict) && Doubts::of(&ids, 50_000, -0.3, &strict).unsure
-        );
+        assert!(of_a_cut(&ids, true, -0.3, &strict) && Doubts::of(&ids, 50_000, -0.3, &strict).unsure);
     }
 }

@@ -311,7 +311,8 @@ impl FusionModel {
             let ids = text.text(&[end]);
             let ended = text.ids.len() > text.prompt + ids.len();
             let vocab = writer.config().vocab_size;
-            if was_cut && (silent || doubt::of_a_cut(ids, ended, vocab, text.score, o)) {
+            if was_cut && (silent || doubt::of_a_cut(ids, speech.no_timestamps, ended, vocab, text.score, o))
+            {
                 w.heard = speech.frames;
                 doubted.push(w);
                 continue;

@@ -135,8 +135,8 @@ fn broken_images_and_other_brands_are_told() {
     for name in ["420.avif", "420.heic"] {
         let mut bytes = fixture(name);
         let at = bytes.windows(4).position(|w| w == b"mdat").unwrap() + 8;
-        let length = bytes.len();
-        bytes[at + 8..length].fill(0x55);
+        // From its first length and header on: damage further in is covered up by some builds of the decoders.
+        bytes[at..].fill(0xff);
         let said =
             alike("x.png", &bytes, |blob| decoded(blob, &ImageOptions::default())).unwrap_err().to_string();
         assert!(said.lines().count() == 1 && said.contains("a whole HEIC or AVIF image"), "{said}");
