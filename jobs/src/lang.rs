@@ -183,7 +183,7 @@ mod tests {
             ("A man is riding a bicycle down the street while people are watching him.", "en"),
             ("Ein Mann fährt mit dem Fahrrad die Straße hinunter, während die Leute zuschauen.", "de"),
             ("Un homme descend la rue à vélo pendant que des gens le regardent.", "fr"),
-            ("Мужчина едет на велосипеде по улице, а люди смотрят на него.", "ru"),
+            ("Это большой зелёный автобус, который едет по улице мимо высоких домов.", "ru"),
             ("Чоловік їде на велосипеді вулицею, а люди дивляться на нього.", "uk"),
             ("一个男人骑着自行车在街上行驶，人们看着他。", "zh"),
             ("男性が自転車で通りを走り、人々がそれを見ています。", "ja"),
@@ -210,9 +210,12 @@ mod tests {
 
     #[test]
     fn a_few_languages_are_told_apart_better() {
-        let few = LangDetector::new(&["en-GB", "de", "no"], 0.5).unwrap();
-        assert_eq!(few.of(&["a dog on a beach"]).map(|s| s.tag), Some("en"));
-        assert_eq!(few.of(&["ein Hund am Strand"]).map(|s| s.tag), Some("de"));
+        let few = LangDetector::new(&["en-GB", "de", "no"], LangDetector::MIN).unwrap();
+        for (text, expected) in
+            [("two people on the street with a red umbrella", "en"), ("Der Hund läuft am Strand", "de")]
+        {
+            assert_eq!((tag(text), few.of(&[text]).map(|s| s.tag)), (None, Some(expected)));
+        }
         assert_eq!(few.of(&["ひらがな"]), None, "none of them");
         let said = LangDetector::new(&["en", "tlh"], 0.5).unwrap_err();
         assert!(said.starts_with("expected languages of af, ak, am,") && said.ends_with("\"tlh\""), "{said}");

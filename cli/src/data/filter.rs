@@ -73,11 +73,7 @@ pub(crate) struct Args {
     how: WorkArgs,
 }
 
-pub(super) fn number<T: std::str::FromStr>(
-    text: &str,
-    expected: &str,
-    right: impl Fn(&T) -> bool,
-) -> Result<T, String> {
+fn number<T: std::str::FromStr>(text: &str, expected: &str, right: impl Fn(&T) -> bool) -> Result<T, String> {
     text.parse().ok().filter(right).ok_or_else(|| format!("expected {expected}"))
 }
 

@@ -1,6 +1,5 @@
 //! Languages of records that name none.
 
-use super::filter::number;
 use crate::error::Error;
 use unisono_jobs::LangDetector;
 
@@ -16,7 +15,8 @@ pub(super) struct LangArgs {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    number(text, "a number from 0 to 1", |n: &f64| (0.0..=1.0).contains(n))
+    let found = text.parse().ok().filter(|n| (0.0..=1.0).contains(n));
+    found.ok_or_else(|| "expected a number from 0 to 1".into())
 }
 
 impl LangArgs {

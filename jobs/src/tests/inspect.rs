@@ -113,7 +113,7 @@ fn languages_that_are_not_named_are_found() {
         r#"{"id":"1","text":"Ein Mann fährt mit dem Fahrrad die Straße hinunter."}"#,
         r#"{"id":"2","text":"taxi"}"#,
         r#"{"id":"3","text":"taxi","lang":"fr"}"#,
-        r#"{"id":"4","label":"no words"}"#,
+        r#"{"id":"4","image":"gone.png","label":"no words"}"#,
         r#"{"id":"5","text":"男性が自転車で通りを走っています。"}"#,
     ];
     fs::write(&path, lines.join("\n")).unwrap();
