@@ -55,15 +55,15 @@ impl InputArgs {
 /// the user says otherwise.
 #[derive(clap::Args, Debug)]
 pub(crate) struct WorkArgs<const WHOLE: bool = false> {
-    /// Items that the model takes at once
-    #[arg(long, value_name = "N", default_value = if WHOLE { "4" } else { "32" }, value_parser = clap::value_parser!(u16).range(1..))]
-    batch: u16,
+    /// Items that the model takes at once [default: 32; transcribe: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    batch: Option<u16>,
     /// Threads that decode files, and threads of the model [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Inputs that may be unusable; one more ends the command
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    max_skip: usize,
+    /// Inputs that may be unusable; one more ends the command [default: 100]
+    #[arg(long, value_name = "N")]
+    max_skip: Option<usize>,
     /// Arithmetic of the model: fp32, bf16 (half the memory), int8 (on CPUs: the fastest there), or auto (bf16 where the processor multiplies it faster, else fp32)
     #[arg(long, value_name = "PRECISION", default_value = "fp32")]
     precision: Asked,
@@ -77,9 +77,11 @@ pub(crate) struct WorkArgs<const WHOLE: bool = false> {
 }
 
 impl<const WHOLE: bool> WorkArgs<WHOLE> {
-    /// An option that only a model has a use for, where one is given that can be told from its default.
+    /// An option that only a model has a use for, where one is given.
     pub(crate) fn of_models(&self) -> Option<&'static str> {
         let given = [
+            ("--batch", self.batch.is_some()),
+            ("--max-skip", self.max_skip.is_some()),
             ("--device", self.device.named()),
             ("--verbose", self.verbose),
             ("--precision", self.precision != Asked::Named(Precision::Fp32)),
@@ -89,8 +91,10 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
 
     /// The options; sets the model's threads besides.
     pub(crate) fn options(&self) -> EmbedOptions {
-        let mut options =
-            EmbedOptions { batch: self.batch.into(), max_skip: self.max_skip, ..EmbedOptions::default() };
+        let batch = self.batch.unwrap_or(if WHOLE { 4 } else { 32 });
+        let usual = EmbedOptions::default();
+        let max_skip = self.max_skip.unwrap_or(usual.max_skip);
+        let mut options = EmbedOptions { batch: batch.into(), max_skip, ..usual };
         if let Some(threads) = self.threads {
             options.workers = threads.into();
             unisono_torch_ext::threads::set(Some(threads.into()));

@@ -79,6 +79,12 @@ pub(crate) struct LayoutArgs {
     /// Largest size of a compressed tar shard when it is unpacked (50G) [default: 100 times its size, or 1GiB]
     #[arg(long, value_name = "BYTES", value_parser = limits::bytes)]
     max_unpacked: Option<u64>,
+    /// Most bytes of a Parquet column that are unpacked at once: of a page with its dictionary, or of a column of lists in a row group (2G) [default: 512MiB]
+    #[arg(long, value_name = "BYTES", value_parser = limits::bytes)]
+    max_page: Option<u64>,
+    /// Largest footer of a Parquet file (1G) [default: 256MiB]
+    #[arg(long, value_name = "BYTES", value_parser = limits::bytes)]
+    max_footer: Option<u64>,
     /// The folder of the media of a table or a named data set, where they do not lie beside its files
     #[arg(long, value_name = "FOLDER")]
     media: Option<PathBuf>,
@@ -97,6 +103,8 @@ impl LayoutArgs {
             columns,
             key_ends: self.key_ends.unwrap_or_default(),
             max_unpacked: self.max_unpacked,
+            max_page: self.max_page,
+            max_footer: self.max_footer,
             media: self.media.clone(),
             annotations: self.annotations.clone(),
             only: self.only.clone(),
@@ -118,6 +126,8 @@ impl LayoutArgs {
             ("--only", self.only.is_some()),
             ("--key-ends", self.key_ends.is_some()),
             ("--max-unpacked", self.max_unpacked.is_some()),
+            ("--max-page", self.max_page.is_some()),
+            ("--max-footer", self.max_footer.is_some()),
             ("--media", self.media.is_some()),
         ];
         match said.into_iter().find(|(_, said)| *said) {

@@ -56,6 +56,10 @@ fn what_would_do_nothing_is_refused() {
     for (args, part) in [
         (&["filter"][..], "expected a condition"),
         (&["filter", "--min-words", "1", "--device", "cpu"], "--device goes with --model"),
+        (&["filter", "--min-words", "1", "--batch", "32"], "--batch goes with --model"),
+        (&["filter", "--min-words", "1", "--max-skip", "100"], "--max-skip goes with --model"),
+        (&["filter", "--detect-lang=en,tlh"], "found \"tlh\""),
+        (&["filter", "--lang", "en", "--lang-confidence", "0.5"], "--detect-lang"),
         (&["filter", "--min-words", "1", "--ffmpeg", "f"], "--ffmpeg goes with"),
         (&["filter", "--model", "m", "--pair", "image,text"], "expected --min-similarity or --keep-best"),
         (&["filter", "--model", "m", "--pair", "image,image"], "two different modalities"),
@@ -64,6 +68,8 @@ fn what_would_do_nothing_is_refused() {
         (&["split", "--parts", "a=0.5"], "are 0.5 together, expected 1"),
         (&["split", "--parts", "a=1", "--by", "label", "--stratify", "label"], "give one of them"),
         (&["mine", "--model", "m", "--pair", "text"], "as image,text"),
+        (&["teach", "--model", "m", "--seed", "1"], "--views"),
+        (&["teach", "--model", "m", "--views", "0"], "1..=1024"),
     ] {
         let mut command = unisono(["data", args[0], s(&manifest), "--out", s(&out)]);
         let (code, _, stderr) = outcome(command.args(&args[1..]));

@@ -62,6 +62,9 @@ fn shared() -> &'static Path {
         let groups = |i: usize| format!("{{\"id\":\"g{i}\",\"text\":\"words {i}\",\"label\":\"{}\"}}\n", i % 5);
         write("groups.jsonl", (0..30).map(groups).collect::<String>().as_bytes());
         write("copies.jsonl", b"{\"id\":\"a\",\"text\":\"same words\"}\n{\"id\":\"b\",\"text\":\"same words\"}\n");
+        let spoken = ["Ein Mann fährt mit dem Fahrrad die Straße hinunter.", "taxi", "ok"];
+        let spoken = spoken.iter().zip(0..).map(|(text, i)| format!("{{\"id\":\"s{i}\",\"text\":\"{text}\"}}\n"));
+        write("spoken.jsonl", spoken.collect::<String>().as_bytes());
         write("kept.txt", b"r0#en\nr1#de\n");
         // One text too many for a chunk, and too long: what was done before it stays.
         let lines: String = (0..1099).map(|i| format!("{{\"id\":\"{i}\",\"text\":\"number {i}\"}}\n")).collect();

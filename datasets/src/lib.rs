@@ -13,6 +13,7 @@ mod arrow;
 pub mod augment;
 pub mod cache;
 mod causes;
+mod chosen;
 mod columnar;
 mod error;
 mod fields;

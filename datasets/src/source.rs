@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::chosen::Chosen;
 use crate::{Error, Record, Result};
 
 /// What has records, by their numbers from 0. Shared by threads.
@@ -112,7 +113,7 @@ impl Record {
 pub struct Part {
     source: Arc<dyn Source>,
     /// `None`: all of them, which costs nothing however many there are.
-    rows: Option<Arc<[u32]>>,
+    rows: Option<Arc<Chosen>>,
 }
 
 impl Part {
@@ -135,9 +136,8 @@ impl Part {
                 "{path}: expected at most 2^32 records where only some are used, found {len}"
             )));
         };
-        let rest = (first as u32..last).filter(|i| wanted(&source.key(*i as usize)));
-        let rows = (0..first as u32).chain(rest).collect();
-        Ok(Self { source, rows: Some(rows) })
+        let rows = Chosen::of(last, |i| (i as usize) < first || wanted(&source.key(i as usize)));
+        Ok(Self { source, rows: Some(Arc::new(rows)) })
     }
 
     /// What they are of.
@@ -170,7 +170,7 @@ impl Part {
     /// The number of a record in its source.
     fn row(&self, index: usize) -> Option<usize> {
         match &self.rows {
-            Some(rows) => rows.get(index).map(|row| *row as usize),
+            Some(rows) => rows.get(index).map(|row| row as usize),
             None => (index < self.source.len()).then_some(index),
         }
     }

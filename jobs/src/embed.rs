@@ -7,6 +7,7 @@ use crate::{
     EmbedOptions, Embedded, Embedder, Error, Flow, Item, Items, LeftOut, Listing, Modality, Progress, Result,
     Skip, Vectors,
 };
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -316,6 +317,11 @@ pub(crate) fn run(
 ) -> Result<Vec<Skip>> {
     let pipeline = Pipeline { stage: "embed", contract: embedder.contract()?, options, round: ROUND, weigh };
     let mut engine = |batch: Batch, _: &mut dyn FnMut() -> Flow| -> Result<Vec<Outcome<Vec<f32>>>> {
+        let mut batch = batch;
+        if let Some(viewed) = embedder.viewed() {
+            let seen = batch.inputs.par_iter_mut().zip(&batch.items);
+            seen.for_each(|(prepared, item)| viewed.look(&item.id, prepared));
+        }
         Ok(embedder.vectors(&batch.inputs)?.rows().map(|row| Ok(row.to_vec())).collect())
     };
     pipeline.run(listing, &mut engine, sink, progress)

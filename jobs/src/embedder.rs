@@ -3,10 +3,12 @@
 use crate::{Error, Result, Vectors};
 use std::path::{Path, PathBuf};
 use tch::Device;
+use unisono_datasets::augment::ImageAugment;
+use unisono_datasets::vectors::{SCALE, View};
 use unisono_encoders::{AudioWindow, Input, Modality, Model, Precision, Prompt, Role, to_vec};
 use unisono_media::video::{Ffmpeg, Span};
 use unisono_media::{Blob, MediaLimits};
-use unisono_processors::{Contract, Medium};
+use unisono_processors::{Contract, ImageProcessor, Medium, Prepared, Processors};
 
 /// A loaded model that turns strings, image files, audio files and video files into unit vectors of one space.
 #[derive(Debug)]
@@ -17,6 +19,26 @@ pub struct Embedder {
     normalize: bool,
     ffmpeg: Option<PathBuf>,
     limits: MediaLimits,
+    view: Option<Viewed>,
+}
+
+/// Images are changed before they are seen.
+#[derive(Debug)]
+pub(crate) struct Viewed {
+    view: View,
+    /// What the model makes of an image.
+    own: ImageProcessor,
+    /// The model's own, but for images that a crop or a rotation wants more pixels of.
+    processors: Processors,
+}
+
+impl Viewed {
+    /// Changes an image, as the contract prepared it, into its view.
+    pub(crate) fn look(&self, id: &str, prepared: &mut Prepared) {
+        let Prepared::Image(image) = prepared else { return };
+        let wide = self.processors.image.as_ref().unwrap_or(&self.own);
+        *image = self.view.of(id, image, self.own.size_of_scaled(wide, image));
+    }
 }
 
 impl Embedder {
@@ -43,7 +65,14 @@ impl Embedder {
 
     /// Wraps a model in memory.
     pub fn new(model: Model) -> Self {
-        Self { model, folder: None, normalize: true, ffmpeg: None, limits: MediaLimits::default() }
+        Self {
+            model,
+            folder: None,
+            normalize: true,
+            ffmpeg: None,
+            limits: MediaLimits::default(),
+            view: None,
+        }
     }
 
     /// Says which folder a model in memory came from: what it made before is known again by that.
@@ -94,7 +123,43 @@ impl Embedder {
     /// How the model is fed, by the program that was named.
     pub(crate) fn contract(&self) -> Result<Contract<'_>> {
         let ffmpeg = self.ffmpeg.as_ref().map(|_| self.decoder()).transpose()?;
-        Ok(Contract { limits: self.limits, ffmpeg, ..self.model.contract() })
+        let own = self.model.contract();
+        let processors = self.view.as_ref().map_or(own.processors, |viewed| &viewed.processors);
+        Ok(Contract { limits: self.limits, ffmpeg, processors, ..own })
+    }
+
+    /// From here on images that are [embedded](crate::embed()) with ids are seen in a view, number `view` of those of a seed; `None`: as they are. What is painted over
+    /// is of the colours that the model pads and is normalised with.
+    ///
+    /// # Errors
+    /// The model has no image processor.
+    pub fn set_view(&mut self, view: Option<(u64, u64, &ImageAugment)>) -> Result<()> {
+        let Some((view, seed, augment)) = view else {
+            self.view = None;
+            return Ok(());
+        };
+        let (mut augment, mut processors) = (augment.clone(), self.model.processors().clone());
+        let Some(image) = &mut processors.image else {
+            return Err(self.model.no_tower(Modality::Image).into());
+        };
+        let own = image.clone();
+        augment.fill = image.background;
+        augment.patch_mask.fill = image.mean.map(|mean| (mean * 255.0).round() as u8);
+        if augment.moves() {
+            *image = image.scaled(SCALE);
+        }
+        self.view = Some(Viewed { view: View { view, seed, augment }, own, processors });
+        Ok(())
+    }
+
+    /// The view in which images are seen.
+    pub fn view(&self) -> Option<&View> {
+        self.view.as_ref().map(|viewed| &viewed.view)
+    }
+
+    /// How images are changed into it.
+    pub(crate) fn viewed(&self) -> Option<&Viewed> {
+        self.view.as_ref()
     }
 
     /// The model.
@@ -123,7 +188,10 @@ impl Embedder {
         let limits = self.limits.fingerprint();
         let texts = if prompt.is_empty() { String::new() } else { format!(" {prompt:?}") };
         let window = if self.window().is_whole() { "" } else { " cut windows" };
-        format!("{} {} {limits}{texts}{window}", self.precision(), self.normalize)
+        // Numbers and words: it can be written.
+        let view = self.view().and_then(|view| serde_json::to_string(view).ok());
+        let view = view.map_or_else(String::new, |view| format!(" view {view}"));
+        format!("{} {} {limits}{texts}{window}{view}", self.precision(), self.normalize)
     }
 
     /// The arithmetic that its model was prepared for.

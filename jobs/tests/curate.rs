@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use support::{TOWERS, collection, model};
 use tch::Device;
-use unisono_datasets::vectors::{Expected, VectorFile};
+use unisono_datasets::vectors::{Expected, SCALE, VectorFile, View};
 use unisono_datasets::{Source, SourceConfig, open};
 use unisono_jobs::curate::{
-    Embedding, Fell, FilterOptions, Likeness, MineOptions, TeachOptions, filter, mine, teach, work_path,
+    Embedding, Fell, FilterOptions, Likeness, MineOptions, TeachOptions, Views, filter, mine, teach,
+    work_path,
 };
 use unisono_jobs::output::Format;
 use unisono_jobs::{EmbedOptions, Embedder, Error, Flow, Modality, Progress, partial, similarity};
+use unisono_media::Blob;
+use unisono_processors::{Contract, Medium, Prepared};
 
 const HOW: EmbedOptions = EmbedOptions { batch: 4, workers: 2, max_skip: 10 };
 
@@ -183,15 +186,15 @@ fn what_was_stopped_goes_on() {
 
 #[test]
 fn a_teacher_leaves_vectors_of_every_modality() {
-    let room = Room::new(3);
+    let mut room = Room::new(3);
     let out = room.at("taught");
-    let run = |modalities: &[Modality], fresh| {
-        let options = TeachOptions { how: &HOW, format: Format::Npy, modalities, fresh };
-        teach(&*room.source, &room.embedder, &options, &out, &mut |_| (), &mut go_on)
+    let run = |room: &mut Room, modalities: &[Modality], fresh| {
+        let options = TeachOptions { how: &HOW, format: Format::Npy, modalities, views: None, fresh };
+        teach(&*room.source, &mut room.embedder, &options, &out, &mut |_| (), &mut go_on)
     };
-    let made = run(&[], false).unwrap();
-    let counts: Vec<_> = made.vectors.iter().map(|(modality, v)| (*modality, v.count)).collect();
-    assert_eq!(counts, [(Modality::Text, 6), (Modality::Image, 6), (Modality::Audio, 3)]);
+    let made = run(&mut room, &[], false).unwrap();
+    let counts: Vec<_> = made.vectors.iter().map(|(name, v)| (name.as_str(), v.count)).collect();
+    assert_eq!(counts, [("audio", 3), ("image", 6), ("text", 6)]);
     assert!(made.kept.is_empty());
     let identity = room.embedder.identity().unwrap().unwrap();
     let images =
@@ -200,10 +203,76 @@ fn a_teacher_leaves_vectors_of_every_modality() {
     let alone = room.embedder.image(room.at("p01.png")).unwrap();
     assert!((similarity(&images.row(row).unwrap(), &alone) - 1.0).abs() < 1e-5);
     // What is there stays, until a file changes.
-    assert_eq!(run(&[], false).unwrap().kept, Modality::ALL[..3]);
-    assert!(run(&[Modality::Image], true).unwrap().kept.is_empty());
+    assert_eq!(run(&mut room, &[], false).unwrap().kept, ["text", "image", "audio"]);
+    assert!(run(&mut room, &[Modality::Image], true).unwrap().kept.is_empty());
     support::image(&room.at("p01.png"), 99);
-    assert_eq!(run(&[], false).unwrap().kept, [Modality::Text, Modality::Audio]);
-    let said = run(&[Modality::Video], false).unwrap_err().to_string();
+    assert_eq!(run(&mut room, &[], false).unwrap().kept, ["text", "audio"]);
+    let said = run(&mut room, &[Modality::Video], false).unwrap_err().to_string();
     assert!(said.contains("video"), "{said}");
+}
+
+/// A training that reads what stands beside a view makes the same pixels of an image, and so the same vector.
+#[test]
+fn views_are_made_again_from_what_stands_beside_them() {
+    let mut room = Room::new(3);
+    let out = room.at("taught");
+    let run = |room: &mut Room, count, seed| {
+        let views = Views { seed, ..Views::crops(count) };
+        let images = [Modality::Image];
+        let options = TeachOptions {
+            how: &HOW,
+            format: Format::Safetensors,
+            modalities: &images,
+            views: Some(&views),
+            fresh: false,
+        };
+        teach(&*room.source, &mut room.embedder, &options, &out, &mut |_| (), &mut go_on)
+    };
+    let made = run(&mut room, 2, 0).unwrap();
+    assert_eq!(made.vectors.keys().collect::<Vec<_>>(), ["image", "image-view-1", "image-view-2"]);
+    let identity = room.embedder.identity().unwrap().unwrap();
+    let open = |name: &str| {
+        let expected = Expected { model: Some(&identity), dim: None };
+        VectorFile::open(&out.join(name), &expected).unwrap()
+    };
+    let row = |file: &VectorFile, id: &str| {
+        file.row(file.find(id, "image", 0).unwrap().unwrap()).unwrap().into_owned()
+    };
+    let plain = open("image.safetensors");
+    assert!(View::beside(plain.path()).unwrap().is_none());
+    let alone = room.embedder.image(room.at("p01.png")).unwrap();
+    assert!((similarity(&row(&plain, "r1#de"), &alone) - 1.0).abs() < 1e-5, "as it is");
+    let processors = room.embedder.model().processors().clone();
+    let own = processors.image.clone().unwrap();
+    let mut wide = processors;
+    wide.image = Some(own.scaled(SCALE));
+    let contract = Contract::new(&wide);
+    let blob = Blob::from(room.at("p01.png"));
+    let Prepared::Image(image) = contract.prepare(Medium::Image(&blob)).unwrap() else { panic!() };
+    for (number, name) in [(1, "image-view-1.safetensors"), (2, "image-view-2.safetensors")] {
+        let file = open(name);
+        let view = View::beside(file.path()).unwrap().unwrap();
+        assert_eq!((view.view, view.seed), (number, 0));
+        let seen = view.of("r1#de", &image, own.size_of_scaled(&wide.image.clone().unwrap(), &image));
+        let again = room.at("again.png");
+        seen.save(&again).unwrap();
+        // The view is of the size that the tower sees: nothing is resized any more.
+        let vector = room.embedder.image(again).unwrap();
+        assert!((similarity(&row(&file, "r1#de"), &vector) - 1.0).abs() < 1e-5, "{name}");
+        assert!(similarity(&row(&file, "r1#de"), &alone) < 0.999_99, "{name} is another view");
+    }
+    // What is there stays; more views are added, another seed makes all of them anew.
+    assert_eq!(run(&mut room, 3, 0).unwrap().kept, ["image", "image-view-1", "image-view-2"]);
+    assert_eq!(run(&mut room, 1, 5).unwrap().kept, ["image"]);
+    let images = [Modality::Text];
+    let views = Views::crops(1);
+    let options = TeachOptions {
+        how: &HOW,
+        format: Format::Npy,
+        modalities: &images,
+        views: Some(&views),
+        fresh: false,
+    };
+    let said = teach(&*room.source, &mut room.embedder, &options, &out, &mut |_| (), &mut go_on);
+    assert!(said.unwrap_err().to_string().contains("views are of images"));
 }

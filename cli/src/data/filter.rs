@@ -1,5 +1,6 @@
 //! `unisono data filter`: which records are kept.
 
+use super::lang::LangArgs;
 use crate::error::Error;
 use crate::inputs::{WorkArgs, name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     /// Only records of these languages (en is en-GB, too), as en,de
     #[arg(long, value_name = "TAG,…", value_delimiter = ',')]
     lang: Vec<String>,
+    #[command(flatten)]
+    detect: LangArgs,
     /// Least words of a caption
     #[arg(long, value_name = "N")]
     min_words: Option<usize>,
@@ -107,9 +110,10 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         min_words: args.min_words,
         max_words: args.max_words,
         langs: args.lang.clone(),
+        detector: args.detect.get()?,
     };
-    if conditions == Conditions::default() && !args.no_near_copies && args.model.is_none() {
-        let message = "expected a condition, as --min-side 200, --no-near-copies or --model with --pair";
+    if conditions.is_empty() && !args.no_near_copies && args.model.is_none() {
+        let message = "expected a condition, as --min-side 200, --no-near-copies or --model with --pair, or --detect-lang";
         return Err(Error::Usage(message.into()));
     }
     if let Some(idle) = args.how.of_models().filter(|_| args.model.is_none()) {

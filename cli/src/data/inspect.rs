@@ -1,5 +1,6 @@
 //! `unisono data inspect`: what a source of records holds.
 
+use super::lang::LangArgs;
 use super::show::{self, named};
 use crate::error::Error;
 use crate::inputs::show_progress;
@@ -11,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use unisono_datasets::Source;
 use unisono_eval::table::{Align, Table};
-use unisono_jobs::inspect::{Counts, Inspection, Labels, Lengths, PageOptions, Spread, inspect, page};
+use unisono_jobs::inspect::{
+    Counts, InspectOptions, Inspection, Labels, Lengths, PageOptions, Spread, inspect, page,
+};
 
 /// Count what a source of records holds, and look for its files
 ///
@@ -21,6 +24,8 @@ use unisono_jobs::inspect::{Counts, Inspection, Labels, Lengths, PageOptions, Sp
 pub(crate) struct Args {
     #[command(flatten)]
     source: PathArgs,
+    #[command(flatten)]
+    detect: LangArgs,
     /// Write a page: records to look at and to listen to, histograms and problems
     #[arg(long, value_name = "PAGE.html")]
     html: Option<PathBuf>,
@@ -37,14 +42,14 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     interrupt::install();
+    let options = InspectOptions { detector: args.detect.get()?, ..InspectOptions::default() };
     let config = args.source.get()?;
     let source = crate::source::open(&config)?;
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
     // Nobody looks at a million records to be told that the page cannot be written.
     let html = args.html.as_deref();
     let _held = html.map(unisono_files::Lock::make).transpose().map_err(unisono_jobs::Error::from)?;
     let mut meter = Meter::new();
-    let found = inspect(&*source, workers, &mut show_progress(&mut meter))?;
+    let found = inspect(&*source, &options, &mut show_progress(&mut meter))?;
     meter.finish();
     if let Some(path) = html {
         write_page(path, &*source, &config.name(), &found, args)?;
@@ -82,6 +87,9 @@ fn report(found: &Inspection) -> String {
     }
     let mut row = |name: &str, value: String| text += &format!("{name:<14}{value}\n");
     row("languages", format!("({}): {}", found.languages.len(), frequent(&found.languages)));
+    if let Some(detected) = &found.languages_detected {
+        row("  by captions", frequent(detected));
+    }
     row("modalities", frequent(&found.modalities));
     if found.labels.records > 0 {
         row("labels", labels(&found.labels));

@@ -1,8 +1,9 @@
 //! `unisono data mine`: hard negatives.
 
 use super::filter::{cosine, pair};
+use super::run::RunArgs;
 use crate::error::Error;
-use crate::inputs::{WorkArgs, name_skipped, refuse_input, show_progress};
+use crate::inputs::{name_skipped, refuse_input, show_progress};
 use crate::progress::Meter;
 use crate::source::{self, PathArgs};
 use crate::{interrupt, out, place, style};
@@ -39,17 +40,8 @@ pub(crate) struct Args {
     /// Captions whose vectors have at least this cosine say the same
     #[arg(long, value_name = "COSINE", value_parser = cosine, default_value_t = 0.95, allow_negative_numbers = true)]
     same_text: f32,
-    /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, the one on PATH, or set-up's]
-    #[arg(long, value_name = "FILE")]
-    ffmpeg: Option<PathBuf>,
-    /// Begin anew, though an earlier run left work beside OUT
-    #[arg(long)]
-    fresh: bool,
-    /// Print a JSON summary
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    how: WorkArgs,
+    run: RunArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
@@ -58,11 +50,11 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let _held = output::claim(&args.out)?;
     let work = work_path(&args.out);
     interrupt::keeps(interrupt::Kept::Lines(ledger(&work)));
-    let options = args.how.options();
-    let mut embedder = args.how.load(&place::model(&args.model)?, None, args.how.device.get()?)?;
-    embedder.set_ffmpeg(args.ffmpeg.clone());
+    let options = args.run.how.options();
+    let mut embedder = args.run.how.load(&place::model(&args.model)?, None, args.run.how.device.get()?)?;
+    embedder.set_ffmpeg(args.run.ffmpeg.clone());
     let source = source::open(&args.source.get()?)?;
-    let embedding = Embedding { embedder: &embedder, options: &options, fresh: args.fresh };
+    let embedding = Embedding { embedder: &embedder, options: &options, fresh: args.run.fresh };
     let asked = MineOptions {
         pair: args.pair,
         k: args.k.into(),
@@ -75,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let mut meter = Meter::new();
     let made = mine(&*source, &asked, &embedding, &args.out, &mut resumed, &mut show_progress(&mut meter))?;
     meter.finish();
-    if args.json {
+    if args.run.json {
         return out::json(&made);
     }
     name_skipped(&made.skipped);

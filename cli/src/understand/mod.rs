@@ -69,16 +69,38 @@ pub(crate) struct LineArgs {
 }
 
 /// A model that is loaded, and its files that are listed.
-struct Ready {
-    model: Understander,
-    listing: Listing,
-    options: EmbedOptions,
+pub(crate) struct Ready {
+    pub(crate) model: Understander,
+    pub(crate) listing: Listing,
+    pub(crate) options: EmbedOptions,
 }
 
 impl Ready {
     /// The longest text that the model writes, in tokens.
-    fn room(&self) -> Option<usize> {
+    pub(crate) fn room(&self) -> Option<usize> {
         self.model.model().writer().and_then(|w| usize::try_from(w.config().context_length).ok())
+    }
+
+    /// Does a task for all files into a file of lines, going on where an earlier run stopped, and says how many of `what` were written.
+    pub(crate) fn write<T: Task>(self, task: &mut T, job: &Job, json: bool, what: &str) -> Result<(), Error> {
+        interrupt::keeps(interrupt::Kept::Lines(ledger(job.out)));
+        let mut resumed =
+            |done| out::note(&format!("resumed: {done} are done, in {}", partial(job.out).display()));
+        let mut meter = Meter::new();
+        let Self { model, listing, options } = self;
+        let mut progress = show_progress(&mut meter);
+        let made = understand_to(&model, listing, task, &options, job, &mut resumed, &mut progress)?;
+        drop(progress);
+        meter.finish();
+        if json {
+            return out::json(&made);
+        }
+        name_skipped(&made.skipped);
+        let mut line = format!("{}: {}", job.out.display(), style::count(made.count, what));
+        if !made.skipped.is_empty() {
+            line += &format!(", {} skipped", made.skipped.len());
+        }
+        out::print(&(line + "\n"))
     }
 }
 
@@ -140,9 +162,9 @@ impl LineArgs {
         task: &mut T,
         text: impl Fn(&str, &T::Value) -> String,
     ) -> Result<(), Error> {
-        let Ready { model, listing, options } = ready;
-        let mut meter = Meter::new();
         let Some(out) = &self.out else {
+            let Ready { model, listing, options } = ready;
+            let mut meter = Meter::new();
             let found = understand(&model, listing, task, &options, &mut show_progress(&mut meter))?;
             meter.finish();
             if self.json {
@@ -151,28 +173,6 @@ impl LineArgs {
             name_skipped(&found.skipped);
             return out::print(&found.rows.iter().map(|row| text(&row.id, &row.value)).collect::<String>());
         };
-        interrupt::keeps(interrupt::Kept::Lines(ledger(out)));
-        let mut resumed =
-            |done| out::note(&format!("resumed: {done} are done, in {}", partial(out).display()));
-        let job = Job { out, fresh: self.fresh };
-        let made = understand_to(
-            &model,
-            listing,
-            task,
-            &options,
-            &job,
-            &mut resumed,
-            &mut show_progress(&mut meter),
-        )?;
-        meter.finish();
-        if self.json {
-            return out::json(&made);
-        }
-        name_skipped(&made.skipped);
-        let mut line = format!("{}: {}", out.display(), style::count(made.count, "file"));
-        if !made.skipped.is_empty() {
-            line += &format!(", {} skipped", made.skipped.len());
-        }
-        out::print(&(line + "\n"))
+        ready.write(task, &Job { out, fresh: self.fresh }, self.json, "file")
     }
 }

@@ -89,6 +89,7 @@ pub const KNOWN: &[(&str, Expected)] = &[
         "unisono data split",
         Runs(|p, f| all(&f.stdout, &["split.jsonl: 12 records", "kept together"]).and(has(p, "split.jsonl"))),
     ),
+    ("unisono data filter DATA.jsonl --out told.jsonl", Runs(|_, f| all(&f.stdout, &["12 of 12 records"]))),
     ("unisono data filter", Runs(|_, f| all(&f.stdout, &[" of 12 records, ", "fell by "]))),
     (
         "unisono data caption",

@@ -1,8 +1,6 @@
 //! What is made to stand beside data.
 
-use super::{
-    BATCH, Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, SPEED, Says, Shows, Unseen, option,
-};
+use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Shows, Unseen, option};
 
 /// A model says how similar a record's image and text are.
 const SIMILAR: &str = "--model model --pair image,text --keep-best 0.5";
@@ -12,15 +10,10 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data split",
         line: "media/manifest.jsonl --out s.jsonl --parts train=0.5,val=0.5",
+        source: Some(""),
         media: None,
         options: &[
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
-            option("--annotations", "", "--annotations other.jsonl", Differs),
-            option("--only", "--parts all=1", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
+            option("--only", "--parts all=1", "--only kept.txt", Differs),
             option("--out", "", "--out t.jsonl", Says("t.jsonl: 8 records")),
             option("--parts", "", "--parts train=0.75,val=0.25", Differs),
             option("--seed", "", "--seed 4", Differs),
@@ -39,21 +32,27 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data filter",
         line: "media/manifest.jsonl --out k.jsonl --min-words 2",
+        source: Some(""),
         media: Some(Reads {
             files: SIMILAR,
             film: "=films.jsonl --out k.jsonl --model model --pair text,video --keep-best 1",
             cut: "=cut.jsonl --out k.jsonl --model model --pair image,text --keep-best 1",
         }),
         options: &[
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--out", "", "--out l.jsonl", Says("l.jsonl: 8 of 8 records")),
             option("--lang", "", "--lang de", Says("fell by language: 4")),
+            option(
+                "--detect-lang",
+                "=spoken.jsonl --out k.jsonl --lang de",
+                "--detect-lang",
+                Says("k.jsonl: 1 of 3 records"),
+            ),
+            option(
+                "--lang-confidence",
+                "=spoken.jsonl --out k.jsonl --detect-lang",
+                "--lang-confidence 0",
+                Differs,
+            ),
             option(
                 "--min-words",
                 "=media/manifest.jsonl --out k.jsonl --lang en,de",
@@ -105,19 +104,13 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data caption",
         line: "media/manifest.jsonl --model captions --out c.jsonl",
+        source: Some(""),
         media: Some(Reads {
             files: "",
             film: "=films.jsonl --model captions --out c.jsonl",
             cut: "=cut.jsonl --model captions --out c.jsonl",
         }),
         options: &[
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--model", "", "--model matches", Ends(1, "no captioning head")),
             option("--out", "", "--out d.jsonl", Says("d.jsonl: 8 captions")),
             option("--replace", "", "--replace", Differs),
@@ -163,23 +156,20 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data teach",
         line: "media/manifest.jsonl --model model --out taught",
+        source: Some(""),
         media: Some(Reads {
             files: "",
             film: "=films.jsonl --model model --out taught",
             cut: "=cut.jsonl --model model --out taught",
         }),
         options: &[
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--model", "", "--model model2", Differs),
             option("--out", "", "--out other", Says("other/image.safetensors: 8 embeddings")),
             option("--format", "", "--format npy", Says("taught/image.npy")),
             option("--modality", "", "--modality audio", Differs),
+            option("--views", "", "--views 2", Says("taught/image-view-2.safetensors: 8 embeddings")),
+            option("--augment", "--views 1", "--augment recipe.toml", Differs),
+            option("--seed", "--views 1", "--seed 5", Differs),
             option("--ffmpeg", "=films.jsonl --model model --out taught", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--fresh", "", "--fresh", Differs)
                 .after("media/manifest.jsonl --model model --out taught"),
@@ -201,19 +191,13 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data mine",
         line: "media/manifest.jsonl --model model --pair text,image --out n.jsonl",
+        source: Some(""),
         media: Some(Reads {
             files: "",
             film: "=films.jsonl --model model --pair text,video --out n.jsonl",
             cut: "=cut.jsonl --model model --pair text,image --out n.jsonl",
         }),
         options: &[
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--model", "", "--model model2", Differs),
             option("--pair", "", "--pair image,text", Differs),
             option("--out", "", "--out m.jsonl", Says("m.jsonl: ")),

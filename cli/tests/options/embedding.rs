@@ -1,11 +1,12 @@
 //! Looking, embedding, finding.
 
-use super::{BATCH, Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "doctor",
         line: "",
+        source: None,
         media: None,
         options: &[option("--json", "", "--json", Says("\"libtorch\": {"))],
         refused: &[],
@@ -13,6 +14,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data sample",
         line: "emoji --out data --archive /none",
+        source: None,
         media: None,
         options: &[
             option(
@@ -34,18 +36,14 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data inspect",
         line: "media/manifest.jsonl",
+        source: Some(""),
         media: None,
         options: &[
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
+            option("--detect-lang", "=spoken.jsonl", "--detect-lang", Says("by captions (none) 2, de 1")),
+            option("--lang-confidence", "=spoken.jsonl --detect-lang", "--lang-confidence 0", Differs),
             option("--html", "", "--html page.html", Differs),
             option("--samples", "--html page.html", "--samples 1", Differs),
             option("--seed", "--html page.html", "--seed 5", Differs),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--json", "", "--json", Says("\"splits\": {")),
         ],
         refused: &[],
@@ -53,6 +51,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "data pack",
         line: "media/manifest.jsonl packed",
+        source: Some(""),
         media: None,
         options: &[
             option("--shard-size", "", "--shard-size 2000B", Says(" shards, ")),
@@ -61,28 +60,15 @@ pub const COMMANDS: &[Command] = &[
             option("--max-skip", "=gone.jsonl packed", "--max-skip 0", Says("more than the 0 allowed")),
             option("--fresh", "", "--fresh", Differs).after("media/manifest.jsonl packed"),
             option("--json", "", "--json", Says("\"shards\": [")),
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=caption", Ends(1, "has fixed keys")),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
         ],
         refused: &[],
     },
     Command {
         name: "data check",
         line: "media/manifest.jsonl",
+        source: Some(""),
         media: Some(Reads { files: "", film: "=films.jsonl", cut: "=cut.jsonl" }),
         options: &[
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "columns.text")),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--model", "", "--model model", Says("nearly equal vectors: ")),
             option("--cosine", "--model model", "--cosine -1", Differs),
             option("--difference", "", "--difference 255", Differs),
@@ -102,6 +88,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "embed",
         line: "--model model --out v.npy photos",
+        source: Some("--data media/manifest.jsonl"),
         media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model model2", Differs),
@@ -109,33 +96,6 @@ pub const COMMANDS: &[Command] = &[
             option("--text", "", "--text 'a red bus'", Says("4 embeddings")),
             option("--data", "", "--data media/manifest.jsonl", Differs),
             option("--split", "--data media/manifest.jsonl", "--split train", Differs),
-            option(
-                "--data-type",
-                "--data media/manifest.jsonl",
-                "--data-type webdataset",
-                Ends(1, "expected a tar file"),
-            ),
-            option(
-                "--columns",
-                "--data media/manifest.jsonl",
-                "--columns text=title",
-                Ends(1, "has fixed keys"),
-            ),
-            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
-            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
-            option(
-                "--key-ends",
-                "--data media/manifest.jsonl",
-                "--key-ends last-dot",
-                Ends(1, "takes no key_ends"),
-            ),
-            option(
-                "--max-unpacked",
-                "--data media/manifest.jsonl",
-                "--max-unpacked 5G",
-                Ends(1, "takes no max_unpacked"),
-            ),
-            option("--media", "--data media/manifest.jsonl", "--media talks", Ends(1, "takes no media")),
             option("--modality", "talks", "--modality audio", Says("2 embeddings")),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", Says("`/none/ffmpeg` is not installed")),
             option("--batch", "", "--batch 1", BATCH),
@@ -163,6 +123,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "index build",
         line: "--model model --out new photos",
+        source: Some("--data media/manifest.jsonl"),
         media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model model2", Differs),
@@ -170,33 +131,6 @@ pub const COMMANDS: &[Command] = &[
             option("--text", "", "--text 'a red bus'", Says("1 text")),
             option("--data", "", "--data media/manifest.jsonl", Differs),
             option("--split", "--data media/manifest.jsonl", "--split train", Differs),
-            option(
-                "--data-type",
-                "--data media/manifest.jsonl",
-                "--data-type webdataset",
-                Ends(1, "expected a tar file"),
-            ),
-            option(
-                "--columns",
-                "--data media/manifest.jsonl",
-                "--columns text=title",
-                Ends(1, "has fixed keys"),
-            ),
-            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
-            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
-            option(
-                "--key-ends",
-                "--data media/manifest.jsonl",
-                "--key-ends last-dot",
-                Ends(1, "takes no key_ends"),
-            ),
-            option(
-                "--max-unpacked",
-                "--data media/manifest.jsonl",
-                "--max-unpacked 5G",
-                Ends(1, "takes no max_unpacked"),
-            ),
-            option("--media", "--data media/manifest.jsonl", "--media talks", Ends(1, "takes no media")),
             option("--modality", "talks", "--modality audio", Says("new: 2 items (2 audio)")),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", Says("`/none/ffmpeg` is not installed")),
             option("--batch", "--json", "--batch 5", Says("\"batch\": 5")),
@@ -226,6 +160,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "index info",
         line: "IDX",
+        source: None,
         media: None,
         options: &[option("--json", "", "--json", Says("\"format_version\""))],
         refused: &[],
@@ -233,6 +168,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "search",
         line: "--index IDX 'number 2'",
+        source: None,
         media: Some(Reads {
             files: "=--index IDX --image image.png",
             film: "=--index IDX --video clip.mp4",
@@ -275,6 +211,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "classify",
         line: "--model model --labels labels.txt photos",
+        source: None,
         media: Some(Reads { files: "", film: "", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model model2", Differs),

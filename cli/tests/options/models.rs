@@ -1,11 +1,12 @@
 //! Scenes, models, training.
 
-use super::{Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, Says, Unseen, option};
+use super::{Command, Differs, Ends, NO_FFMPEG, Reads, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "scenes",
         line: "--out found --format none clip.mp4",
+        source: None,
         media: None,
         options: &[
             option("--out", "", "--out other", Says("other: 1 video")),
@@ -117,6 +118,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "model inspect",
         line: "speech",
+        source: None,
         media: None,
         options: &[
             option("--verbose", "", "--verbose", Says("left behind: ")),
@@ -127,6 +129,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "model convert",
         line: "clip new --to unisono",
+        source: None,
         media: None,
         options: &[
             option("--to", "", "--to hf-clip", Differs),
@@ -137,6 +140,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "train",
         line: "recipe.toml --out run",
+        source: None,
         media: None,
         options: &[
             option("--out", "", "--out other", Says("model: other")),
@@ -152,19 +156,13 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "eval retrieval",
         line: "--model model --data media/manifest.jsonl",
+        source: Some(""),
         media: Some(Reads { files: "", film: "", cut: "=--model model --data cut.jsonl" }),
         options: &[
             option("--ffmpeg", "--data films.jsonl", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--model", "", "--model model2", Differs),
             option("--data", "", "--data things/manifest.jsonl --split train", Differs),
             option("--split", "", "--split train", Differs),
-            option("--data-type", "", "--data-type webdataset", Ends(1, "expected a tar file")),
-            option("--columns", "", "--columns text=title", Ends(1, "has fixed keys")),
-            option("--annotations", "", "--annotations said.jsonl", SAID),
-            option("--only", "", "--only kept.txt", KEPT),
-            option("--key-ends", "", "--key-ends last-dot", Ends(1, "takes no key_ends")),
-            option("--max-unpacked", "", "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
-            option("--media", "", "--media talks", Ends(1, "takes no media")),
             option("--from", "--to text", "--from image", Differs),
             option("--to", "--from text", "--to image", Differs),
             option(
@@ -211,6 +209,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "report",
         line: "--run trained",
+        source: None,
         media: None,
         options: &[
             option("--run", "", "--run /none", Ends(1, "/none")),

@@ -66,6 +66,8 @@ pub struct Command {
     /// The shortest line that does something.
     pub line: &'static str,
     pub options: &'static [Scenario],
+    /// What stands beside the options of a source; absent for commands that read none.
+    pub source: Option<&'static str>,
     /// What the limits of media are seen with. Absent for commands that read none.
     pub media: Option<Reads>,
     /// Pairs that the parser refuses.
@@ -73,9 +75,13 @@ pub struct Command {
 }
 
 impl Command {
-    /// Its options, and the limits that all commands which read media have.
+    /// Its options, those of a source that all commands which read one have, and the limits that all have which read media.
     pub fn all(&self) -> Vec<Scenario> {
         let mut all = self.options.to_vec();
+        all.extend(self.source.iter().flat_map(|with| of_source(with)).filter(|s| {
+            // What a command shows otherwise stands in its own table.
+            self.options.iter().all(|own| own.option != s.option)
+        }));
         let Some(Reads { files, film, cut }) = self.media else { return all };
         let of_film = |part| {
             if film.is_empty() {
@@ -104,12 +110,25 @@ impl Command {
     }
 }
 
+/// How a source is laid out, and what stands beside it.
+fn of_source(with: &'static str) -> [Scenario; 9] {
+    [
+        option("--data-type", with, "--data-type webdataset", Ends(1, "expected a tar file")),
+        option("--columns", with, "--columns text=title", Ends(1, "has fixed keys")),
+        // Another caption, image, audio file and split of one record.
+        option("--annotations", with, "--annotations said.jsonl", Differs),
+        // Two records of eight.
+        option("--only", with, "--only kept.txt", Differs),
+        option("--key-ends", with, "--key-ends last-dot", Ends(1, "takes no key_ends")),
+        option("--max-unpacked", with, "--max-unpacked 5G", Ends(1, "takes no max_unpacked")),
+        option("--max-page", with, "--max-page 5G", Ends(1, "takes no max_page")),
+        option("--max-footer", with, "--max-footer 5G", Ends(1, "takes no max_footer")),
+        option("--media", with, "--media talks", Ends(1, "takes no media")),
+    ]
+}
+
 const BATCH: Shows = Unseen("how many items the model takes at once changes the time and the memory alone");
 const SPEED: Shows = Unseen("how many threads work changes the time alone");
-/// Another caption, image, audio file and split of one record.
-const SAID: Shows = Differs;
-/// Two records of eight.
-const KEPT: Shows = Differs;
 const NO_FFMPEG: Shows = Ends(3, "`/none/ffmpeg` is not installed");
 
 /// All commands.

@@ -1,43 +1,17 @@
 //! Captions, matches, answers, transcripts.
 
-use super::{BATCH, Command, Differs, Ends, KEPT, NO_FFMPEG, Reads, SAID, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
 
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "caption",
         line: "--model captions photos",
+        source: Some("--data media/manifest.jsonl"),
         media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model matches", Ends(1, "no captioning head")),
             option("--data", "", "--data media/manifest.jsonl", Differs),
             option("--split", "--data media/manifest.jsonl", "--split train", Differs),
-            option(
-                "--data-type",
-                "--data media/manifest.jsonl",
-                "--data-type webdataset",
-                Ends(1, "expected a tar file"),
-            ),
-            option(
-                "--columns",
-                "--data media/manifest.jsonl",
-                "--columns text=title",
-                Ends(1, "has fixed keys"),
-            ),
-            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
-            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
-            option(
-                "--key-ends",
-                "--data media/manifest.jsonl",
-                "--key-ends last-dot",
-                Ends(1, "takes no key_ends"),
-            ),
-            option(
-                "--max-unpacked",
-                "--data media/manifest.jsonl",
-                "--max-unpacked 5G",
-                Ends(1, "takes no max_unpacked"),
-            ),
-            option("--media", "--data media/manifest.jsonl", "--media talks", Ends(1, "takes no media")),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--batch", "", "--batch 1", BATCH),
@@ -73,6 +47,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "match",
         line: "--model matches --text red photos",
+        source: Some("--data media/manifest.jsonl"),
         media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model captions", Ends(1, "no matching head")),
@@ -85,33 +60,6 @@ pub const COMMANDS: &[Command] = &[
             ),
             option("--data", "", "--data media/manifest.jsonl", Differs),
             option("--split", "--data media/manifest.jsonl", "--split train", Differs),
-            option(
-                "--data-type",
-                "--data media/manifest.jsonl",
-                "--data-type webdataset",
-                Ends(1, "expected a tar file"),
-            ),
-            option(
-                "--columns",
-                "--data media/manifest.jsonl",
-                "--columns text=title",
-                Ends(1, "has fixed keys"),
-            ),
-            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
-            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
-            option(
-                "--key-ends",
-                "--data media/manifest.jsonl",
-                "--key-ends last-dot",
-                Ends(1, "takes no key_ends"),
-            ),
-            option(
-                "--max-unpacked",
-                "--data media/manifest.jsonl",
-                "--max-unpacked 5G",
-                Ends(1, "takes no max_unpacked"),
-            ),
-            option("--media", "--data media/manifest.jsonl", "--media talks", Ends(1, "takes no media")),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--batch", "", "--batch 1", BATCH),
@@ -130,6 +78,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "ask",
         line: "--model answers --question what photos",
+        source: Some("--data media/manifest.jsonl"),
         media: Some(Reads { files: "", film: "clip.mp4", cut: "cut.png" }),
         options: &[
             option("--model", "", "--model captions", Ends(1, "no answering head")),
@@ -137,33 +86,6 @@ pub const COMMANDS: &[Command] = &[
             option("--answer", "", "--answer red --answer blue", Says(" %  red")),
             option("--data", "", "--data media/manifest.jsonl", Differs),
             option("--split", "--data media/manifest.jsonl", "--split train", Differs),
-            option(
-                "--data-type",
-                "--data media/manifest.jsonl",
-                "--data-type webdataset",
-                Ends(1, "expected a tar file"),
-            ),
-            option(
-                "--columns",
-                "--data media/manifest.jsonl",
-                "--columns text=title",
-                Ends(1, "has fixed keys"),
-            ),
-            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
-            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
-            option(
-                "--key-ends",
-                "--data media/manifest.jsonl",
-                "--key-ends last-dot",
-                Ends(1, "takes no key_ends"),
-            ),
-            option(
-                "--max-unpacked",
-                "--data media/manifest.jsonl",
-                "--max-unpacked 5G",
-                Ends(1, "takes no max_unpacked"),
-            ),
-            option("--media", "--data media/manifest.jsonl", "--media talks", Ends(1, "takes no media")),
             option("--frames", "--json clip.mp4", "--frames 1", Differs),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--batch", "", "--batch 1", BATCH),
@@ -210,38 +132,12 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "transcribe",
         line: "--model speech --no-fallback talks",
+        source: Some("--data media/manifest.jsonl"),
         media: Some(Reads { files: "clip.mp4", film: "clip.mp4", cut: "" }),
         options: &[
             option("--model", "", "--model captions", Ends(1, "no speech head")),
             option("--data", "", "--data media/manifest.jsonl", Differs),
             option("--split", "--data media/manifest.jsonl", "--split train", Differs),
-            option(
-                "--data-type",
-                "--data media/manifest.jsonl",
-                "--data-type webdataset",
-                Ends(1, "expected a tar file"),
-            ),
-            option(
-                "--columns",
-                "--data media/manifest.jsonl",
-                "--columns text=title",
-                Ends(1, "has fixed keys"),
-            ),
-            option("--annotations", "--data media/manifest.jsonl", "--annotations said.jsonl", SAID),
-            option("--only", "--data media/manifest.jsonl", "--only kept.txt", KEPT),
-            option(
-                "--key-ends",
-                "--data media/manifest.jsonl",
-                "--key-ends last-dot",
-                Ends(1, "takes no key_ends"),
-            ),
-            option(
-                "--max-unpacked",
-                "--data media/manifest.jsonl",
-                "--max-unpacked 5G",
-                Ends(1, "takes no max_unpacked"),
-            ),
-            option("--media", "--data media/manifest.jsonl", "--media talks", Ends(1, "takes no media")),
             option("--ffmpeg", "clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--audio-track", "clip.mp4", "--audio-track 9", Says("expected audio track 9")),
             option(

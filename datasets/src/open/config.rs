@@ -49,6 +49,13 @@ pub struct SourceConfig {
     /// Most bytes that a compressed shard may become, instead of a multiple of what it has.
     #[serde(default, deserialize_with = "limits::bytes_or_text", skip_serializing_if = "Option::is_none")]
     pub max_unpacked: Option<u64>,
+    /// Most bytes of a Parquet file's column that are unpacked at once, instead of 512 MiB: of a page with its dictionary, or of a column of lists in a row
+    /// group.
+    #[serde(default, deserialize_with = "limits::bytes_or_text", skip_serializing_if = "Option::is_none")]
+    pub max_page: Option<u64>,
+    /// Most bytes of a Parquet file's footer, instead of 256 MiB.
+    #[serde(default, deserialize_with = "limits::bytes_or_text", skip_serializing_if = "Option::is_none")]
+    pub max_footer: Option<u64>,
 }
 
 impl SourceConfig {

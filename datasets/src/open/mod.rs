@@ -10,6 +10,7 @@ pub use config::{SourceConfig, SourceKind};
 use crate::annotated::Annotated;
 use crate::lines::{LARGE, Lined};
 use crate::manifest::JsonLines;
+use crate::parquet::Limits;
 use crate::shards::{self, KeyEnds, TarShards};
 use crate::table::{Table, is_table};
 use crate::{Error, Manifest, Result, Source, folder, msrvtt, published, tables};
@@ -52,7 +53,11 @@ fn alone(config: &SourceConfig) -> Result<Arc<dyn Source>> {
         }
         SourceKind::Webdataset => Ok(Arc::new(TarShards::open(&paths, config)?)),
         SourceKind::Arrow => Ok(Arc::new(tables::arrow(&paths, &config.columns)?)),
-        SourceKind::Parquet => Ok(Arc::new(tables::parquet(&paths, &config.columns)?)),
+        SourceKind::Parquet => Ok(Arc::new(tables::parquet(
+            &paths,
+            &config.columns,
+            Limits::of(config.max_page, config.max_footer),
+        )?)),
         named => published::open(named, &paths, config.media.as_deref()),
     }
 }
@@ -89,6 +94,7 @@ fn seen(paths: &[PathBuf]) -> Result<SourceKind> {
 /// Refuses what is said of a source and means nothing for its kind.
 fn fits(config: &SourceConfig, paths: &[PathBuf], kind: SourceKind) -> Result<()> {
     let (table, tar) = (kind == SourceKind::Table, kind == SourceKind::Webdataset);
+    let parquet = kind == SourceKind::Parquet;
     let named = kind == SourceKind::MsrVtt || published::is_named(kind);
     if kind == SourceKind::Manifest || named {
         config.columns.unused(paths, kind)?;
@@ -98,6 +104,8 @@ fn fits(config: &SourceConfig, paths: &[PathBuf], kind: SourceKind) -> Result<()
         ("media", config.media.is_some() && !table && !named),
         ("key_ends", config.key_ends != KeyEnds::default() && !tar),
         ("max_unpacked", config.max_unpacked.is_some() && !tar),
+        ("max_page", config.max_page.is_some() && !parquet),
+        ("max_footer", config.max_footer.is_some() && !parquet),
     ];
     match said.into_iter().find(|(_, wrong)| *wrong) {
         None => Ok(()),

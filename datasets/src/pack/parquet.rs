@@ -15,7 +15,7 @@ const GROUP: u64 = 16 << 20;
 /// Most rows of a group.
 const ROWS: usize = 4096;
 /// Largest value, or list of values, that is read again: a page holds others beside it.
-const LARGEST: u64 = PAGE as u64 - (4 << 20);
+const LARGEST: u64 = PAGE - (4 << 20);
 
 /// A column of the table.
 type Named = (&'static str, Column);

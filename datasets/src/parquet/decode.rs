@@ -1,6 +1,7 @@
 //! Pages as a piece of a column.
 
 use super::footer::Chunk;
+use super::limits::Limits;
 use super::page;
 use crate::columnar::{Cut, Kind, Leaf, Piece, Place, Values};
 use crate::{Error, Result};
@@ -15,17 +16,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most unpacked bytes and slots of a piece: a page and its dictionary, or a column of lists in one group, all of which is in memory at once.
-const BYTES: usize = 512 << 20;
-const SLOTS: usize = 1 << 23;
-/// Numbers take less: 16,384 vectors of width 2,048.
-const NUMBERS: usize = 1 << 25;
-
 /// Pages one after another, each unpacked when it comes.
 struct Pages {
     path: PathBuf,
     file: File,
     chunk: Chunk,
+    /// Most bytes and slots of a piece: a page and its dictionary, or a column of lists in one group, all of which is in memory at once.
+    limits: Limits,
     slots: usize,
     left: VecDeque<Place>,
     dictionary: Option<Place>,
@@ -48,15 +45,20 @@ impl Pages {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.bytes += bytes;
         read.slots += slots;
-        if read.bytes <= BYTES && read.slots <= self.slots {
+        if read.bytes as u64 <= self.limits.page && read.slots <= self.slots {
             return Ok(());
         }
         let message = format!(
-            "a column has more than {} MB or {} elements that are read at once: write it with smaller row groups",
-            BYTES >> 20,
+            "a column has more than {} MB or {} elements that are read at once: write it with smaller row groups, or give the source a larger `max_page` (`--max-page`)",
+            self.limits.page >> 20,
             self.slots
         );
         Err(Error::archive(&self.path, message))
+    }
+
+    fn page(&self, place: Place) -> Result<(page::Head, Page)> {
+        let pages = page::Pages { path: &self.path, file: &self.file, limits: &self.limits };
+        page::page(&pages, place, &self.chunk)
     }
 
     /// The next page; the dictionary before the first that needs it.
@@ -65,14 +67,14 @@ impl Pages {
             return Ok(Some(page));
         }
         let Some(place) = self.left.pop_front() else { return Ok(None) };
-        let (head, page) = page::page(&self.path, &self.file, place, &self.chunk)?;
+        let (head, page) = self.page(place)?;
         if !head.is_data() {
             return Err(Error::archive(&self.path, "has a page of another kind than before: it is damaged"));
         }
         self.add(page.buffer().len(), head.values as usize)?;
         match self.dictionary.take() {
             Some(place) if head.by_dictionary() => {
-                let (_, dictionary) = page::page(&self.path, &self.file, place, &self.chunk)?;
+                let (_, dictionary) = self.page(place)?;
                 // Values share its memory.
                 self.add(dictionary.buffer().len(), 0)?;
                 self.ready.push_back(page);
@@ -132,6 +134,7 @@ pub(super) struct Source<'a> {
     pub(super) chunk: Chunk,
     pub(super) column: ColumnDescPtr,
     pub(super) leaf: &'a Leaf,
+    pub(super) limits: Limits,
 }
 
 /// A piece of a column: its pages decoded by the `parquet` crate. A bug of its on a stranger's file costs that file, not the process.
@@ -139,7 +142,7 @@ pub(super) struct Source<'a> {
 /// # Errors
 /// Pages that cannot be unpacked, hold other rows than they say, or more than a piece may have.
 pub(super) fn piece(source: Source, cut: &Cut, number: usize) -> Result<Piece> {
-    let Source { path, file, chunk, column, leaf } = source;
+    let Source { path, file, chunk, column, leaf, limits } = source;
     let rows = (cut.first[number + 1] - cut.first[number]) as usize;
     let left = match leaf.listed {
         true => cut.pages.iter().copied().collect(),
@@ -150,7 +153,8 @@ pub(super) fn piece(source: Source, cut: &Cut, number: usize) -> Result<Piece> {
         path: path.to_owned(),
         file,
         chunk,
-        slots: if matches!(leaf.kind, Kind::Text | Kind::Bytes) { SLOTS } else { NUMBERS },
+        limits,
+        slots: limits.slots(!matches!(leaf.kind, Kind::Text | Kind::Bytes)),
         left,
         dictionary: cut.dictionary,
         ready: VecDeque::new(),

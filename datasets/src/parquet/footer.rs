@@ -1,5 +1,6 @@
 //! What stands at a Parquet file's end: its columns and where they lie. Looked at before it is believed.
 
+use super::limits::Limits;
 use super::schema;
 use super::thrift::{Compact, Fault, I32, LIST, STRUCT};
 use super::unpack::Codec;
@@ -10,10 +11,8 @@ use parquet::schema::types::SchemaDescPtr;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use unisono_files::{Budget, Sum};
+use unisono_files::Sum;
 
-/// A table of 100,000 groups of 100 columns has a footer of such a size.
-const BUDGET: Budget = Budget { bytes: 256 << 20, values: 1 << 26, depth: 32 };
 /// Most columns, and how deep they may lie.
 const COLUMNS: usize = 1 << 14;
 const DEPTH: usize = 32;
@@ -64,7 +63,7 @@ fn bad(path: &Path, message: impl Into<String>) -> Error {
 ///
 /// # Errors
 /// A file that cannot be read, that is none of Parquet, encrypted, cut, or whose numbers do not fit each other or ask for too much.
-pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Footer> {
+pub(super) fn read(path: &Path, file: &File, length: u64, limits: &Limits) -> Result<Footer> {
     let mut tail = [0; 8];
     if length < 12 {
         return Err(bad(path, format!("expected a Parquet file, found {length} bytes: is it whole?")));
@@ -81,11 +80,17 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Footer> {
         let message = format!("says that its footer has {size} bytes, it has {length} in all: is it whole?");
         return Err(bad(path, message));
     }
-    BUDGET.of(path).bytes(size)?;
+    if size > limits.footer {
+        let message = format!(
+            "has a footer of {size} bytes, expected at most {}; if that is meant, give the source a larger `max_footer` (`--max-footer`)",
+            limits.footer
+        );
+        return Err(bad(path, message));
+    }
     let end = length - 8 - size;
     let mut bytes = vec![0; size as usize];
     position::read(file, &mut bytes, end).map_err(Error::io(path, "read"))?;
-    look(path, &bytes)?;
+    look(path, &bytes, limits)?;
     let decode = || ParquetMetaDataReader::decode_metadata(&bytes);
     let said = catch_unwind(AssertUnwindSafe(decode));
     let said = said.map_err(|_| bad(path, "has a footer that no reader should meet"))?;
@@ -96,8 +101,9 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Footer> {
 }
 
 /// Refuses what would cost much to decode.
-fn look(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut reader = Compact::new(bytes, BUDGET.of(path));
+fn look(path: &Path, bytes: &[u8], limits: &Limits) -> Result<()> {
+    let budget = limits.footers();
+    let mut reader = Compact::new(bytes, budget.of(path));
     let mut schema: Tree = Ok(());
     let read = reader.fields(&mut |reader, number, of| {
         if (number, of) != (2, LIST) {
@@ -111,7 +117,9 @@ fn look(path: &Path, bytes: &[u8]) -> Result<()> {
     match read {
         Ok(()) => Ok(()),
         Err(Fault::Short) => Err(bad(path, "has a footer that goes on behind its end")),
-        Err(Fault::Bad(message)) => Err(bad(path, format!("has a broken footer: {message}"))),
+        Err(Fault::Bad(message) | Fault::Much(message)) => {
+            Err(bad(path, format!("has a broken footer: {message}")))
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Parquet files: footers are looked at when they are opened, pages read when somebody asks for a row in them; and their [writer](TableWriter).
 //!
-//! What a file may cost, whoever wrote it: a footer of 256 MiB; a page of 512 MiB unpacked, of 4 million values; a column of lists of 512 MiB and
-//! 8 million elements (33 million numbers) a row group, since such a column is decoded whole. A page is unpacked into as many bytes as it says and not one more.
+//! What a file may cost, whoever wrote it, unless its source [allows more](Limits): a footer of 256 MiB; a page of 512 MiB unpacked, of 4 million values; a column of
+//! lists of 512 MiB and 8 million elements (33 million numbers) a row group, since such a column is decoded whole. A page is unpacked into as many bytes as it says
+//! and not one more.
 
 mod decode;
 mod footer;
+mod limits;
 mod page;
 mod schema;
 mod thrift;
@@ -17,7 +19,7 @@ use crate::columnar::{Cut, Leaf, Nulls, Piece, Store, Where, again};
 use crate::{Error, Result, position};
 use footer::{Chunk, Footer, Shape};
 pub(crate) use footer::{MARK, PACKED};
-pub(crate) use page::PAGE;
+pub(crate) use limits::{Limits, PAGE};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub(crate) struct ParquetFile {
     kept: Vec<Option<u32>>,
     width: usize,
     sum: String,
+    limits: Limits,
 }
 
 impl ParquetFile {
@@ -58,13 +61,14 @@ impl ParquetFile {
     ///
     /// # Errors
     /// See [`footer::read`].
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, limits: Limits) -> Result<Self> {
         let file = unisono_files::open(path)?;
         let length = file.metadata().map_err(Error::io(path, "read"))?.len();
-        let Footer { shape, groups, chunks, sum } = footer::read(path, &file, length)?;
+        let Footer { shape, groups, chunks, sum } = footer::read(path, &file, length, &limits)?;
         let width = shape.leaves.len();
         let kept = (0..width as u32).map(Some).collect();
-        Ok(Self { path: path.to_owned(), length, shape: Arc::new(shape), groups, chunks, kept, width, sum })
+        let (path, shape) = (path.to_owned(), Arc::new(shape));
+        Ok(Self { path, length, shape, groups, chunks, kept, width, sum, limits })
     }
 
     /// Shares the description of the columns with another file of the data set, where it is the same: there may be thousands.
@@ -147,7 +151,8 @@ impl Store for ParquetFile {
     fn cut(&self, leaf: usize, group: usize) -> Result<Cut> {
         let chunk = self.chunk(leaf, group)?;
         let rows = u32::try_from(self.groups[group + 1] - self.groups[group]).unwrap_or(u32::MAX);
-        page::cut(&self.path, &again(&self.path, self.length)?, &chunk, rows, self.shape.leaves[leaf].listed)
+        let (file, listed) = (again(&self.path, self.length)?, self.shape.leaves[leaf].listed);
+        page::cut(&page::Pages { path: &self.path, file: &file, limits: &self.limits }, &chunk, rows, listed)
     }
 
     fn piece(&self, leaf: usize, group: usize, cut: &Cut, number: usize) -> Result<Piece> {
@@ -157,6 +162,7 @@ impl Store for ParquetFile {
             chunk: self.chunk(leaf, group)?,
             column: self.shape.schema.column(leaf),
             leaf: &self.shape.leaves[leaf],
+            limits: self.limits,
         };
         decode::piece(source, cut, number)
     }

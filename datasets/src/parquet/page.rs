@@ -1,6 +1,7 @@
 //! The heads of pages: where the pages of a column lie, and what one holds before it is unpacked.
 
 use super::footer::Chunk;
+use super::limits::Limits;
 use super::thrift::{Compact, FALSE, Fault, I32, STRUCT, TRUE};
 use crate::columnar::{Cut, Place};
 use crate::{Error, Result, position};
@@ -12,10 +13,13 @@ use unisono_files::Budget;
 
 /// The head of a page has a few dozen bytes, and the least and largest value, if the writer put them there.
 const HEAD: Budget = Budget { bytes: 1 << 20, values: 1 << 12, depth: 8 };
-/// Most bytes of an unpacked page: the largest image or audio file that is read by default, and what else is in its page.
-pub(crate) const PAGE: i64 = 512 << 20;
-/// Most values of a page.
-const VALUES: i64 = 1 << 22;
+
+/// Where pages are read, and what they may cost.
+pub(super) struct Pages<'a> {
+    pub(super) path: &'a Path,
+    pub(super) file: &'a File,
+    pub(super) limits: &'a Limits,
+}
 
 /// What a page's head says.
 #[derive(Debug, Default)]
@@ -43,7 +47,7 @@ const DICTIONARY: i64 = 2;
 const DATA_2: i64 = 3;
 
 impl Head {
-    fn read(path: &Path, bytes: &[u8]) -> std::result::Result<Self, Fault> {
+    fn read(path: &Path, bytes: &[u8], limits: &Limits) -> std::result::Result<Self, Fault> {
         let mut head = Self::default();
         let mut reader = Compact::new(bytes, HEAD.of(path));
         let mut of_kind = 0;
@@ -73,7 +77,7 @@ impl Head {
         if of_kind != expected {
             return Err(Fault::Bad("a page without its own head".into()));
         }
-        head.looked_at()
+        head.looked_at(limits)
     }
 
     fn field(
@@ -106,15 +110,21 @@ impl Head {
         Ok(true)
     }
 
-    fn looked_at(self) -> std::result::Result<Self, Fault> {
+    fn looked_at(self, limits: &Limits) -> std::result::Result<Self, Fault> {
         let within = |what: &str, n: i64, most: i64| match (0..=most).contains(&n) {
             true => Ok(()),
             false => Err(Fault::Bad(format!("a page of {n} {what}, the most are {most}"))),
         };
-        within("bytes", self.unpacked, PAGE)?;
-        within("packed bytes", self.packed, PAGE)?;
-        within("values", self.values, VALUES)?;
-        within("rows", self.rows.unwrap_or(0), VALUES)?;
+        // What more may be allowed of is told apart from what cannot be.
+        let allowed = |what: &str, n: i64, most: i64| match n > most {
+            true => Err(Fault::Much(format!("a page of {n} {what}, the most are {most}"))),
+            false => within(what, n, most),
+        };
+        let (bytes, values) = (i64::try_from(limits.page).unwrap_or(i64::MAX), limits.values());
+        allowed("bytes", self.unpacked, bytes)?;
+        allowed("packed bytes", self.packed, bytes)?;
+        allowed("values", self.values, values)?;
+        allowed("rows", self.rows.unwrap_or(0), values)?;
         within("values that are none", self.nulls, self.values)?;
         let levels = self.unpacked.min(self.packed);
         within("bytes of levels", self.levels[0], levels)?;
@@ -153,7 +163,8 @@ fn encoding(n: i64) -> std::result::Result<Encoding, String> {
 }
 
 /// A page's head at `at`, of a chunk that ends at `end`.
-fn head(path: &Path, file: &File, at: u64, end: u64) -> Result<Head> {
+fn head(pages: &Pages, at: u64, end: u64) -> Result<Head> {
+    let Pages { path, file, limits } = *pages;
     let broken = |message: &str| Error::archive(path, format!("at byte {at}: {message}: it is damaged"));
     let mut bytes = Vec::new();
     for most in [256, 1 << 14, HEAD.bytes] {
@@ -163,9 +174,10 @@ fn head(path: &Path, file: &File, at: u64, end: u64) -> Result<Head> {
         }
         bytes.resize(want, 0);
         position::read(file, &mut bytes, at).map_err(Error::io(path, "read"))?;
-        match Head::read(path, &bytes) {
+        match Head::read(path, &bytes, limits) {
             Err(Fault::Short) => {}
             Err(Fault::Bad(message)) => return Err(broken(&message)),
+            Err(Fault::Much(message)) => return Err(much(path, at, &message)),
             Ok(head) if head.packed as u64 > end - at - head.size as u64 => {
                 return Err(broken("a page goes on behind its column's end"));
             }
@@ -175,13 +187,20 @@ fn head(path: &Path, file: &File, at: u64, end: u64) -> Result<Head> {
     Err(broken("a page's head has no end"))
 }
 
+/// A page that is larger than it may be.
+fn much(path: &Path, at: u64, message: &str) -> Error {
+    let advice = "if that is meant, give the source a larger `max_page` (`--max-page`)";
+    Error::archive(path, format!("at byte {at}: {message}; {advice}"))
+}
+
 /// How a column of a group is cut: by its pages, where a row lies in one of them; a column of lists is one piece, since pages may end within a row.
-pub(super) fn cut(path: &Path, file: &File, chunk: &Chunk, rows: u32, listed: bool) -> Result<Cut> {
+pub(super) fn cut(pages: &Pages, chunk: &Chunk, rows: u32, listed: bool) -> Result<Cut> {
+    let path = pages.path;
     let end = chunk.start + chunk.length;
     let (mut cut, mut at, mut row) = (Cut::default(), chunk.start, 0u64);
     cut.first.push(0);
     while at < end && (listed || row < u64::from(rows)) {
-        let head = head(path, file, at, end)?;
+        let head = head(pages, at, end)?;
         let length = u32::try_from(head.whole()).unwrap_or(u32::MAX);
         let place = Place { offset: at, length };
         at += head.whole();
@@ -213,14 +232,16 @@ pub(super) fn cut(path: &Path, file: &File, chunk: &Chunk, rows: u32, listed: bo
 }
 
 /// A page, unpacked.
-pub(super) fn page(path: &Path, file: &File, place: Place, chunk: &Chunk) -> Result<(Head, Page)> {
+pub(super) fn page(pages: &Pages, place: Place, chunk: &Chunk) -> Result<(Head, Page)> {
+    let Pages { path, file, limits } = *pages;
     let mut bytes = vec![0; place.length as usize];
     position::read(file, &mut bytes, place.offset).map_err(Error::io(path, "read"))?;
     let broken =
         |message: String| Error::archive(path, format!("at byte {}: {message}: it is damaged", place.offset));
-    let head = match Head::read(path, &bytes) {
+    let head = match Head::read(path, &bytes, limits) {
         Ok(head) if head.whole() <= bytes.len() as u64 => head,
         Err(Fault::Bad(message)) => return Err(broken(message)),
+        Err(Fault::Much(message)) => return Err(much(path, place.offset, &message)),
         _ => return Err(broken("a page has another length than before".into())),
     };
     let body = &bytes[head.size..head.size + head.packed as usize];

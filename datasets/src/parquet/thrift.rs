@@ -9,6 +9,8 @@ pub(super) enum Fault {
     Short,
     /// It is broken, or too large.
     Bad(String),
+    /// It is larger than is allowed.
+    Much(String),
 }
 
 pub(super) type Read<T> = Result<T, Fault>;
@@ -181,7 +183,7 @@ mod tests {
     #[test]
     fn bombs_cost_nothing() {
         let bad = |bytes: &[u8]| match skip(bytes).unwrap_err() {
-            Fault::Bad(message) => message,
+            Fault::Bad(message) | Fault::Much(message) => message,
             Fault::Short => "short".into(),
         };
         // Lists and texts of 2^31 elements.

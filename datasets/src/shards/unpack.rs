@@ -124,7 +124,7 @@ fn pour(path: &Path, mut from: impl Read, to: &mut File, limit: u64, folder: &Pa
             return Err(Error::archive(
                 path,
                 format!(
-                    "unpacks to more than {limit} bytes; if that is meant, give the source a larger `max_unpacked`, or unpack it yourself"
+                    "unpacks to more than {limit} bytes; if that is meant, give the source a larger `max_unpacked` (`--max-unpacked`), or unpack it yourself"
                 ),
             ));
         }

@@ -4,8 +4,8 @@ use super::files;
 use crate::Result;
 use crate::arrow::ArrowFile;
 use crate::columnar::{Store, Table};
-use crate::parquet::ParquetFile;
-use std::collections::VecDeque;
+use crate::parquet::{Limits, ParquetFile};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use unisono_files::Stamp;
@@ -15,6 +15,22 @@ use unisono_media::{Blob, Rows};
 const OPEN: usize = 32;
 
 type Open = (PathBuf, Option<Stamp>, Arc<Table>);
+
+/// What files may cost that are allowed more than usual: a line names a file and not its source.
+static ALLOWED: Mutex<BTreeMap<PathBuf, Limits>> = Mutex::new(BTreeMap::new());
+
+/// Remembers what a source says of one of its files.
+pub(super) fn allow(path: &Path, limits: Limits) {
+    let mut allowed = ALLOWED.lock().unwrap_or_else(PoisonError::into_inner);
+    match limits == Limits::default() {
+        true => allowed.remove(path),
+        false => allowed.insert(path.to_owned(), limits),
+    };
+}
+
+fn allowed(path: &Path) -> Limits {
+    ALLOWED.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied().unwrap_or_default()
+}
 
 static TABLES: Mutex<VecDeque<Open>> = Mutex::new(VecDeque::new());
 
@@ -45,7 +61,7 @@ fn table(path: &Path) -> Result<Arc<Table>> {
     // Not while the others wait: two that open one table at once cost a footer.
     let store: Box<dyn Store> = match files::is_arrow(path) {
         true => Box::new(ArrowFile::open(path)?),
-        false => Box::new(ParquetFile::open(path)?),
+        false => Box::new(ParquetFile::open(path, allowed(path))?),
     };
     let opened = Arc::new(Table::alone(store));
     let mut tables = lock();

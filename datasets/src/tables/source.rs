@@ -5,11 +5,11 @@ use super::features::{self, Features};
 use super::fields::{self, Fields};
 use super::folder::{self, Part};
 use super::record::Row;
-use super::{ids, own};
+use super::{ids, own, rows};
 use crate::arrow::ArrowFile;
 use crate::columnar::{Kept, Nulls, Store, Table};
 use crate::open::Columns;
-use crate::parquet::ParquetFile;
+use crate::parquet::{Limits, ParquetFile};
 use crate::source::{self, Key, Source};
 use crate::{Error, Record, Result};
 use rayon::prelude::*;
@@ -47,10 +47,11 @@ struct Of {
 ///
 /// # Errors
 /// A file that cannot be read or is broken, or has not the columns that are told or usual.
-pub(crate) fn parquet(paths: &[PathBuf], columns: &Columns) -> Result<Tables> {
+pub(crate) fn parquet(paths: &[PathBuf], columns: &Columns, limits: Limits) -> Result<Tables> {
     let parts = folder::parquet_parts(paths)?;
+    parts.iter().for_each(|part| rows::allow(&part.path, limits));
     let opened: Vec<Result<ParquetFile>> =
-        parts.par_iter().map(|part| ParquetFile::open(&part.path)).collect();
+        parts.par_iter().map(|part| ParquetFile::open(&part.path, limits)).collect();
     let mut files: Vec<ParquetFile> = Vec::with_capacity(opened.len());
     for file in opened {
         let mut file = file?;

@@ -152,7 +152,11 @@ fn groups_of_rows_are_small() {
     assert!(groups.len() == 2 && groups.iter().all(|bytes| *bytes <= (16 << 20) + 4096), "{groups:?}");
     assert_eq!(all(&part(&out)), all(&source));
     // Whoever wants one image reads its page, and no image of a megabyte beside it.
-    let store = crate::parquet::ParquetFile::open(&out.join("shard-00000.parquet")).unwrap();
+    let store = crate::parquet::ParquetFile::open(
+        &out.join("shard-00000.parquet"),
+        crate::parquet::Limits::default(),
+    )
+    .unwrap();
     let store: &dyn crate::columnar::Store = &store;
     let leaf = store.leaves().iter().position(|leaf| leaf.name == "image.bytes").unwrap();
     let cut = store.cut(leaf, 1).unwrap();

@@ -328,7 +328,7 @@ fn what_is_kept_counts_the_dictionary() {
     column.close().unwrap();
     group.close().unwrap();
     out.close().unwrap();
-    let file = ParquetFile::open(&path).unwrap();
+    let file = ParquetFile::open(&path, Limits::default()).unwrap();
     let cut = file.cut(0, 0).unwrap();
     assert!(cut.dictionary.is_some() && cut.pages.iter().all(|page| page.length < 1000));
     let piece = file.piece(0, 0, &cut, 0).unwrap();

@@ -60,6 +60,66 @@ fn numbers_that_lie_are_told() {
             .contains("from byte 1125899906842624 on")
     );
     assert!(with_footer(|said| said).contains("row 16"), "the only row with nothing in it");
+    // All of a group that lies alike: its pages say otherwise.
+    let all = |n: i64| {
+        with_footer(|said| {
+            let mut groups = said.row_groups().to_vec();
+            let columns = groups[0].columns().iter().cloned();
+            let columns = columns.map(|c| c.into_builder().set_num_values(n).build().unwrap()).collect();
+            let first = groups[0].clone().into_builder().set_num_rows(n).set_column_metadata(columns);
+            groups[0] = first.build().unwrap();
+            let (old, rows) = (said.file_metadata(), groups.iter().map(|g| g.num_rows()).sum());
+            let (by, pairs) = (old.created_by().map(str::to_owned), old.key_value_metadata().cloned());
+            let (schema, orders) = (old.schema_descr_ptr(), old.column_orders().cloned());
+            let file =
+                ::parquet::file::metadata::FileMetaData::new(old.version(), rows, by, pairs, schema, orders);
+            ::parquet::file::metadata::ParquetMetaData::new(file, groups)
+        })
+    };
+    for n in [12, 14] {
+        let said = all(n);
+        assert!(said.contains(&format!("hold 13 rows, their row group says {n}: it is damaged")), "{said}");
+    }
+    // Sizes that nothing is taken from are hints, however they lie.
+    for lie in [i64::MIN, -1, 0, i64::MAX] {
+        let said = groups(&|g| {
+            let columns = g.columns().iter().cloned();
+            let columns =
+                columns.map(|c| c.into_builder().set_total_uncompressed_size(lie).build().unwrap()).collect();
+            g.into_builder().set_total_byte_size(lie).set_column_metadata(columns).build().unwrap()
+        });
+        assert!(said.contains("row 16"), "{said}");
+    }
+}
+
+/// A source may allow more or less than usual; whoever opens a table again by a line keeps to that.
+#[test]
+fn bounds_of_pages_and_footers_are_the_sources_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    fs::copy(fixture("images.parquet"), &path).unwrap();
+    let of = |max_page, max_footer| {
+        let config = SourceConfig { max_page, max_footer, ..SourceConfig::new(&path) };
+        open(&config).and_then(|source| {
+            let blob = source.record(0)?.image.clone().unwrap();
+            // As a list of items has it.
+            let named = serde_json::from_str(&serde_json::to_string(&blob).unwrap()).unwrap();
+            let read = crate::reopened(&named).map(|blob| blob.open().and_then(|mut opened| opened.head(8)));
+            read.map(|head| head.map_err(|e| e.to_string()))
+        })
+    };
+    assert_eq!(of(None, None).unwrap().unwrap().len(), 8);
+    let said = of(None, Some(100)).unwrap_err().to_string();
+    assert!(
+        said.contains("has a footer of ") && said.ends_with("larger `max_footer` (`--max-footer`)"),
+        "{said}"
+    );
+    let said = of(Some(50), None).map_or_else(|e| e.to_string(), |head| head.unwrap_err());
+    assert!(
+        said.contains(" bytes, the most are 50") && said.contains("larger `max_page` (`--max-page`)"),
+        "{said}"
+    );
+    assert_eq!(of(Some(1 << 40), Some(1 << 40)).unwrap().unwrap().len(), 8);
 }
 
 #[test]

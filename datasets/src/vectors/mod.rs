@@ -4,6 +4,7 @@
 //! v.safetensors (or .npy, .parquet)   rows of fp32 [N, D]
 //! v.safetensors.jsonl                 what each row is: id, modality, part
 //! v.safetensors.model.json            which model made them, and a sum over the rows: Origin
+//! v.safetensors.view.json             of images that were changed first, how: View
 //! ```
 //!
 //! Rows of `.safetensors` and `.npy` are mapped and not copied; those of Parquet are read by row group.
@@ -11,8 +12,10 @@
 mod items;
 mod origin;
 mod rows;
+mod view;
 
 pub use origin::{Origin, origin_path};
+pub use view::{SCALE, View, view_path};
 
 use crate::{Error, Result};
 use items::Lines;

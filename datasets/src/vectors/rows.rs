@@ -1,7 +1,7 @@
 //! Rows of numbers in the forms that `unisono embed` writes.
 
 use crate::columnar::{Kind, Store, Table, Value};
-use crate::parquet::ParquetFile;
+use crate::parquet::{Limits, ParquetFile};
 use crate::{Error, Result};
 use memmap2::Mmap;
 use std::borrow::Cow;
@@ -171,7 +171,7 @@ fn npy(path: &Path, bytes: &[u8]) -> Result<Found> {
 
 /// The column `embedding`, or the only one of lists of fractions. All rows are as wide as the first.
 fn table(path: &Path) -> Result<Stored> {
-    let mut file = ParquetFile::open(path)?;
+    let mut file = ParquetFile::open(path, Limits::default())?;
     let is = |leaf: &crate::columnar::Leaf| leaf.listed && leaf.kind == Kind::Float;
     let vectors: Vec<usize> = (0..file.leaves().len()).filter(|i| is(&file.leaves()[*i])).collect();
     let named = vectors.iter().copied().find(|i| file.leaves()[*i].name == "embedding");

@@ -1,12 +1,13 @@
 //! What a record must be to be kept, as far as it says so itself and its files' heads do.
 
+use crate::LangDetector;
 use crate::inspect::see::{Measure, measure};
 use crate::named::{Kind, files};
 use serde::Serialize;
 use unisono_datasets::Record;
 
 /// Conditions, each of what a record has: an image's are none of an audio file. `None`, empty: anything.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Conditions {
     /// Least pixels of the shorter side of an image.
     pub min_side: Option<u32>,
@@ -22,6 +23,8 @@ pub struct Conditions {
     pub max_words: Option<usize>,
     /// Languages of records, as BCP 47 tags: `en` is `en-GB`, too.
     pub langs: Vec<String>,
+    /// Finds the languages of records that name none, by their captions.
+    pub detector: Option<LangDetector>,
 }
 
 /// What a record fell by.
@@ -53,6 +56,11 @@ pub enum Fell {
 }
 
 impl Fell {
+    /// Whether it had met what records and their files say, so that it was measured.
+    pub(super) fn was_measured(self) -> bool {
+        matches!(self, Self::NearCopy | Self::NoPair | Self::MinSimilarity | Self::KeepBest)
+    }
+
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
@@ -74,6 +82,12 @@ impl Fell {
 /// What was measured of a record, where it was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Measured {
+    /// The language of a record that names none, where it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<&'static str>,
+    /// How sure that is, from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang_confidence: Option<f32>,
     /// Pixels of the image, as it is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
@@ -86,18 +100,35 @@ pub struct Measured {
     /// Of the first caption that has as many as it should.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<u32>,
-    /// The cosine of the pair; of several captions or audio files the greatest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub similarity: Option<f32>,
 }
 
 impl Conditions {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        let Self { min_side, max_aspect, min_seconds, max_seconds, min_words, max_words, langs, detector } =
+            self;
+        let sizes = min_side.is_none() && max_aspect.is_none();
+        let lengths = min_seconds.is_none() && max_seconds.is_none();
+        sizes
+            && lengths
+            && min_words.is_none()
+            && max_words.is_none()
+            && langs.is_empty()
+            && detector.is_none()
+    }
+
     /// Measures what is asked for, until the record falls.
     pub(super) fn judge(&self, record: &Record) -> Result<Measured, Fell> {
         let mut made = Measured::default();
+        if let (Some(detector), None) = (&self.detector, &record.lang)
+            && let Some(spoken) = detector.of(&record.text)
+        {
+            made.lang = Some(spoken.tag);
+            made.lang_confidence = Some((spoken.confidence * 1000.0).round() as f32 / 1000.0);
+        }
         if !self.langs.is_empty() {
             let speaks = |lang: &str| self.langs.iter().any(|wanted| covers(wanted, lang));
-            record.lang.as_deref().filter(|lang| speaks(lang)).ok_or(Fell::Lang)?;
+            record.lang.as_deref().or(made.lang).filter(|lang| speaks(lang)).ok_or(Fell::Lang)?;
         }
         if (self.min_words.is_some() || self.max_words.is_some()) && !record.text.is_empty() {
             let fits = |n: &usize| {
@@ -178,6 +209,15 @@ mod tests {
         let langs = Conditions { langs: vec!["de".into(), "en".into()], ..Conditions::default() };
         let of = |lang| langs.judge(&record(lang, &["a"])).err();
         assert_eq!([of(Some("de-AT")), of(Some("fr")), of(None)], [None, Some(Fell::Lang), Some(Fell::Lang)]);
+        // What a record does not say is found in its captions; what it says stands.
+        let found = Conditions { detector: Some(LangDetector::default()), ..langs };
+        let german = "Ein Mann fährt mit dem Fahrrad die Straße hinunter.";
+        let of = |lang, text| found.judge(&record(lang, &[text])).map(|made| made.lang);
+        assert_eq!(
+            (of(None, german), of(Some("de"), "taxi"), of(None, "taxi")),
+            (Ok(Some("de")), Ok(None), Err(Fell::Lang))
+        );
+        assert_eq!(of(Some("fr"), german), Err(Fell::Lang));
     }
 
     #[test]

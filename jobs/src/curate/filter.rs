@@ -2,11 +2,13 @@
 
 use super::conditions::{Conditions, Fell, Measured};
 use super::lines;
+use super::measures::Measures;
 use super::read::read;
 use super::vectors::{Embedding, by_record, embedded};
 use crate::check::{CheckOptions, copies};
 use crate::{Error, Flow, Modality, Progress, Result, Skip, Stored, similarity};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,15 +55,18 @@ pub struct Filtered {
     /// So many of the first images were compared, where there are more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<usize>,
-    /// What cannot be read or embedded, each with its reason.
+    /// What cannot be read or embedded, each with its reason: of what cannot be read the first ten thousand.
     pub skipped: Vec<Skip>,
 }
 
-/// A record on its way.
-type Judged = std::result::Result<Measured, Fell>;
+/// What a record fell by, if it did.
+type Judged = Option<Fell>;
+
+/// Records that cannot be read, of which the reason is told; all are counted.
+const NAMED: usize = 10_000;
 
 /// Writes which records of a source meet all conditions, in its order. They are asked in this order: what records and their files' heads say, copies, the
-/// model. A model's work lies beside `out` until that is there, and is taken up again.
+/// model. Of each record a byte is held, and eight for its pair. A model's work lies beside `out` until that is there, and is taken up again.
 ///
 /// # Errors
 /// No record stays; a model is asked for and none given; files that are to be compared and no ffmpeg; the model's; [`Error::Interrupted`].
@@ -74,17 +79,27 @@ pub fn filter(
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Filtered> {
     let (mut judged, mut skipped): (Vec<Judged>, _) = (Vec::with_capacity(source.len()), Vec::new());
-    let take = |_, made: std::result::Result<Judged, Skip>| {
-        judged.push(made.unwrap_or_else(|skip| {
-            skipped.push(skip);
-            Err(Fell::Unreadable)
-        }));
+    let mut measures = Measures::begin(out)?;
+    let take = |_, made: std::result::Result<std::result::Result<Measured, Fell>, Skip>| {
+        judged.push(match made {
+            Ok(Ok(measured)) => {
+                measures.push(&measured)?;
+                None
+            }
+            Ok(Err(fell)) => Some(fell),
+            Err(skip) => {
+                if skipped.len() < NAMED {
+                    skipped.push(skip);
+                }
+                Some(Fell::Unreadable)
+            }
+        });
         Ok(())
     };
     let of = |record: &unisono_datasets::Record| options.conditions.judge(record);
     read(&**source, options.workers, "read records", of, take, progress)?;
     let left = |judged: &[Judged]| -> Result<(Vec<usize>, Arc<dyn Source>)> {
-        let rows: Vec<usize> = (0..judged.len()).filter(|i| judged[*i].is_ok()).collect();
+        let rows: Vec<usize> = (0..judged.len()).filter(|i| judged[*i].is_none()).collect();
         if rows.is_empty() {
             return Err(none_left(source, judged, None));
         }
@@ -96,11 +111,11 @@ pub fn filter(
         let (rows, part) = left(&judged)?;
         let found = copies(&*part, None, checked, progress)?;
         rows.iter().zip(&found.repeats).filter(|(_, repeats)| **repeats).for_each(|(row, _)| {
-            judged[*row] = Err(Fell::NearCopy);
+            judged[*row] = Some(Fell::NearCopy);
         });
         compared = found.compared;
     }
-    let (mut work, mut spread) = (None, None);
+    let (mut work, mut spread, mut pairs) = (None, None, Pairs::default());
     if let Some(asked) = &options.likeness {
         let missing = || Error::Input("a similarity is asked for, and no model is given".into());
         let (rows, part) = left(&judged)?;
@@ -109,23 +124,25 @@ pub fn filter(
         let mut stored = embedded(&*part, &wanted, embedding, out, resumed, progress)?;
         let likes = likes(&*part, &mut stored, asked.pair)?;
         spread = asked.judge(&rows, &likes, &mut judged);
+        pairs = Pairs { rows, likes };
         skipped.extend(stored.skipped().iter().cloned());
         work = Some(stored);
     }
-    let rows: Vec<usize> = (0..judged.len()).filter(|i| judged[*i].is_ok()).collect();
-    if rows.is_empty() {
+    let kept = judged.iter().filter(|made| made.is_none()).count();
+    if kept == 0 {
         return Err(none_left(source, &judged, skipped.first()));
     }
+    let was_measured = |row: &usize| judged[*row].is_none_or(Fell::was_measured);
+    let measured = (0..judged.len()).filter(was_measured).zip(measures.read()?);
+    let stays = measured.filter(|(row, _)| judged[*row].is_none());
     lines::write(
         out,
-        rows.iter()
-            .filter_map(|row| judged[*row].ok().map(|made| (row, made)))
-            .map(|(row, measured)| Ok(Line { id: source.id(*row)?.into_owned(), measured })),
+        stays.map(|(row, measured)| {
+            Ok(Line { id: source.id(row)?.into_owned(), measured: measured?, similarity: pairs.of(row) })
+        }),
     )?;
     work.map_or(Ok(()), Stored::end)?;
-    let mut fell = BTreeMap::new();
-    judged.iter().filter_map(|made| made.err()).for_each(|by| *fell.entry(by).or_insert(0) += 1);
-    let (records, kept) = (judged.len(), rows.len());
+    let (fell, records) = (counted(&judged), judged.len());
     Ok(Filtered { out: out.to_owned(), records, kept, fell, similarity: spread, compared, skipped })
 }
 
@@ -134,12 +151,35 @@ pub fn filter(
 struct Line {
     id: String,
     #[serde(flatten)]
-    measured: Measured,
+    measured: Map<String, Value>,
+    /// The cosine of the pair; of several captions or audio files the greatest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    similarity: Option<f32>,
+}
+
+/// How similar the pairs of some records are.
+#[derive(Default)]
+struct Pairs {
+    /// In order.
+    rows: Vec<usize>,
+    likes: Vec<Option<f32>>,
+}
+
+impl Pairs {
+    fn of(&self, row: usize) -> Option<f32> {
+        self.rows.binary_search(&row).ok().and_then(|at| *self.likes.get(at)?)
+    }
+}
+
+/// How many fell by what.
+fn counted(judged: &[Judged]) -> BTreeMap<Fell, usize> {
+    let mut fell = BTreeMap::new();
+    judged.iter().flatten().for_each(|by| *fell.entry(*by).or_insert(0) += 1);
+    fell
 }
 
 fn none_left(source: &Arc<dyn Source>, judged: &[Judged], skipped: Option<&Skip>) -> Error {
-    let mut fell: BTreeMap<Fell, usize> = BTreeMap::new();
-    judged.iter().filter_map(|made| made.err()).for_each(|by| *fell.entry(by).or_insert(0) += 1);
+    let fell = counted(judged);
     let most = fell.iter().max_by_key(|(_, n)| **n).map(|(by, n)| format!(": {n} fell by {}", by.name()));
     let first = skipped.map(|skip| format!(", the first since {}: {}", skip.id, skip.reason));
     Error::Input(format!(
@@ -174,22 +214,19 @@ impl Likeness {
     fn judge(&self, rows: &[usize], likes: &[Option<f32>], judged: &mut [Judged]) -> Option<[f32; 3]> {
         let mut found: Vec<(f32, usize)> = Vec::new();
         for (row, like) in rows.iter().zip(likes) {
-            match (like, &mut judged[*row]) {
-                (Some(like), Ok(made)) => {
-                    made.similarity = Some(*like);
-                    found.push((*like, *row));
-                }
-                (_, made) => *made = Err(Fell::NoPair),
+            match like {
+                Some(like) => found.push((*like, *row)),
+                None => judged[*row] = Some(Fell::NoPair),
             }
         }
         // Of equal ones the first stays.
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let spread = Some([found.last()?.0, found[found.len() / 2].0, found.first()?.0]);
         let enough = found.partition_point(|(like, _)| self.min.is_none_or(|least| *like >= least));
-        found[enough..].iter().for_each(|(_, row)| judged[*row] = Err(Fell::MinSimilarity));
+        found[enough..].iter().for_each(|(_, row)| judged[*row] = Some(Fell::MinSimilarity));
         if let Some(share) = self.best {
             let stay = (share * enough as f64).ceil() as usize;
-            found[stay.min(enough)..enough].iter().for_each(|(_, row)| judged[*row] = Err(Fell::KeepBest));
+            found[stay.min(enough)..enough].iter().for_each(|(_, row)| judged[*row] = Some(Fell::KeepBest));
         }
         spread
     }

@@ -33,6 +33,9 @@ pub struct Inspection {
     pub splits: BTreeMap<String, Counts>,
     /// Records by language; records without one under the empty name.
     pub languages: BTreeMap<String, usize>,
+    /// Records that name no language and have captions, by the language of those; where none is sure enough under the empty name. Absent: it was not looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub languages_detected: Option<BTreeMap<String, usize>>,
     /// Records by what they have: `text + image`.
     pub modalities: BTreeMap<String, usize>,
     /// Their labels.

@@ -13,7 +13,7 @@ mod spread;
 mod tally;
 
 pub use found::{Captions, Counts, Images, Inspection, Labels, Lengths, Misnamed};
-pub use options::PageOptions;
+pub use options::{InspectOptions, PageOptions};
 pub use page::page;
 pub use spread::{Bar, Spread};
 
@@ -36,18 +36,22 @@ const BLOCK: usize = 16;
 /// [`Error::Interrupted`] when `progress` says stop.
 pub fn inspect(
     source: &dyn Source,
-    workers: usize,
+    options: &InspectOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Inspection> {
     let total = source.len();
     let step = total.div_ceil(MEASURED).max(1);
     let range = |block: usize| block * BLOCK..((block + 1) * BLOCK).min(total);
-    let mut tally = Tally::default();
+    let mut tally = Tally::new(options.detector.is_some());
     ordered(
         0..total.div_ceil(BLOCK),
-        workers,
+        options.workers,
         8,
-        |block| range(block).map(|i| see(source, i, is_drawn(i, step))).collect::<Vec<Seen>>(),
+        |block| {
+            range(block)
+                .map(|i| see(source, i, is_drawn(i, step), options.detector.as_ref()))
+                .collect::<Vec<Seen>>()
+        },
         |block, seen| {
             seen.into_iter().for_each(|seen| tally.add(seen));
             let (done, skipped) = (range(block).end, tally.problem_count());

@@ -192,12 +192,14 @@ fn names(found: &Inspection) -> Option<Section> {
     let body = html! {
         div.lists {
             @if languages { (shares("Language", found.languages.iter(), found.total.records)) }
+            @if let Some(detected) = &found.languages_detected { (shares("Language of captions, where none is named", detected.iter(), detected.values().sum())) }
             (counted(&labels.most_frequent, "Most frequent labels"))
             (counted(&labels.least_frequent, "Least frequent labels"))
         }
         @if !labels.complete && labels.records > 0 { p.note { "There are more labels than are counted each." } }
     };
-    (languages || labels.records > 0).then(|| Section::new("names", "Languages and labels", "", body))
+    (languages || found.languages_detected.is_some() || labels.records > 0)
+        .then(|| Section::new("names", "Languages and labels", "", body))
 }
 
 fn problems(found: &Inspection) -> Section {

@@ -1,7 +1,7 @@
 //! What a worker sees of one record.
 
-use crate::Skip;
 use crate::named::{Kind, absent, belied, files, head, identity};
+use crate::{LangDetector, Skip};
 use unisono_datasets::{Record, Source};
 use unisono_media::video::Span;
 use unisono_media::{Blob, header};
@@ -10,6 +10,8 @@ use unisono_media::{Blob, header};
 pub(super) struct Seen {
     pub(super) record: Result<Record, Skip>,
     pub(super) files: Vec<File>,
+    /// The language of its captions, where that was asked for and is sure.
+    pub(super) spoken: Option<&'static str>,
 }
 
 /// A file that a record names.
@@ -34,17 +36,23 @@ pub(crate) enum Measure {
     Unknown,
 }
 
-/// Looks at a record; the heads of its files are read if it is to be `measured`.
-pub(super) fn see(source: &dyn Source, index: usize, measured: bool) -> Seen {
+/// Looks at a record; the heads of its files are read if it is to be `measured`, and the language of its captions is found if it names none.
+pub(super) fn see(
+    source: &dyn Source,
+    index: usize,
+    measured: bool,
+    detector: Option<&LangDetector>,
+) -> Seen {
     let record = match source.record(index) {
         Ok(record) => record.into_owned(),
         Err(e) => {
             let skip = Skip { id: format!("record {index}"), reason: e.to_string() };
-            return Seen { record: Err(skip), files: Vec::new() };
+            return Seen { record: Err(skip), files: Vec::new(), spoken: None };
         }
     };
     let files = files(&record).map(|(kind, blob, span)| look(kind, blob, span, measured)).collect();
-    Seen { record: Ok(record), files }
+    let spoken = detector.filter(|_| record.lang.is_none()).and_then(|detector| detector.of(&record.text));
+    Seen { record: Ok(record), files, spoken: spoken.map(|spoken| spoken.tag) }
 }
 
 fn look(kind: Kind, blob: &Blob, span: Span, measured: bool) -> File {

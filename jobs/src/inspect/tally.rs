@@ -24,6 +24,8 @@ pub(super) struct Tally {
     records: Vec<usize>,
     texts: Vec<usize>,
     languages: BTreeMap<String, usize>,
+    /// Of records that name none, where it was looked for.
+    detected: Option<BTreeMap<&'static str, usize>>,
     modalities: BTreeMap<String, usize>,
     keys: Distinct,
     images: Distinct,
@@ -45,6 +47,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// `detects`: languages are looked for in captions.
+    pub(super) fn new(detects: bool) -> Self {
+        Self { detected: detects.then(BTreeMap::new), ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, seen: Seen) {
         let record = match seen.record {
             Ok(record) => record,
@@ -52,6 +59,11 @@ impl Tally {
         };
         let split = self.split(record.split.as_deref().unwrap_or_default());
         self.count(&record, split);
+        if let Some(detected) =
+            self.detected.as_mut().filter(|_| record.lang.is_none() && !record.text.is_empty())
+        {
+            *detected.entry(seen.spoken.unwrap_or_default()).or_insert(0) += 1;
+        }
         for file in seen.files {
             self.file(file, split);
         }
@@ -181,6 +193,9 @@ impl Tally {
             at_most,
             splits,
             languages: self.languages,
+            languages_detected: self
+                .detected
+                .map(|found| found.into_iter().map(|(tag, n)| (tag.to_owned(), n)).collect()),
             modalities: self.modalities,
             labels,
             captions: Captions {

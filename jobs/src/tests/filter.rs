@@ -93,17 +93,42 @@ fn nothing_is_written_where_nothing_is_left() {
 fn the_most_similar_stay() {
     let likes = [Some(0.1), None, Some(0.5), Some(0.3), Some(0.5)];
     let judge = |min, best| {
-        let mut judged: Vec<Judged> = vec![Ok(Measured::default()); 6];
-        judged[0] = Err(Fell::Lang);
+        let mut judged: Vec<Judged> = vec![None; 6];
+        judged[0] = Some(Fell::Lang);
         let asked = Likeness { pair: (Modality::Image, Modality::Text), min, best };
         assert_eq!(asked.judge(&[1, 2, 3, 4, 5], &likes, &mut judged), Some([0.1, 0.3, 0.5]));
-        judged.into_iter().map(|made| made.map(|made| made.similarity.unwrap())).collect::<Vec<_>>()
+        judged
     };
-    let (lang, pair) = (Err(Fell::Lang), Err(Fell::NoPair));
-    assert_eq!(judge(Some(0.3), None), [lang, Err(Fell::MinSimilarity), pair, Ok(0.5), Ok(0.3), Ok(0.5)]);
+    let (lang, pair) = (Some(Fell::Lang), Some(Fell::NoPair));
+    assert_eq!(judge(Some(0.3), None), [lang, Some(Fell::MinSimilarity), pair, None, None, None]);
     assert_eq!(
         judge(None, Some(0.25)),
-        [lang, Err(Fell::KeepBest), pair, Ok(0.5), Err(Fell::KeepBest), Err(Fell::KeepBest)]
+        [lang, Some(Fell::KeepBest), pair, None, Some(Fell::KeepBest), Some(Fell::KeepBest)]
     );
-    assert_eq!(judge(Some(0.2), Some(0.4))[3..], [Ok(0.5), Err(Fell::KeepBest), Ok(0.5)]);
+    assert_eq!(judge(Some(0.2), Some(0.4))[3..], [None, Some(Fell::KeepBest), None]);
+}
+
+#[test]
+fn languages_that_were_found_are_annotations() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.jsonl");
+    let lines = [
+        r#"{"id":"1","text":"Ein Mann fährt mit dem Fahrrad die Straße hinunter."}"#,
+        r#"{"id":"2","text":"taxi"}"#,
+        r#"{"id":"3","text":"words","lang":"fr"}"#,
+    ];
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let source = open(&SourceConfig::new(&path)).unwrap();
+    let out = dir.path().join("told.jsonl");
+    let detector = Some(crate::LangDetector::default());
+    let asked = options(Conditions { detector, ..Conditions::default() });
+    assert!(!asked.conditions.is_empty() && Conditions::default().is_empty());
+    let made = filter(&source, &asked, None, &out, &mut |_| (), &mut go_on).unwrap();
+    assert_eq!((made.kept, made.fell.len()), (3, 0), "all stay: it is a look alone");
+    let config = SourceConfig { annotations: vec![out], ..SourceConfig::new(&path) };
+    let told = open(&config).unwrap();
+    let langs: Vec<_> = (0..3).map(|i| told.record(i).unwrap().lang.clone()).collect();
+    assert_eq!(langs, [Some("de".to_owned()), None, Some("fr".to_owned())]);
+    let first = told.record(0).unwrap();
+    assert!(first.extra["lang_confidence"].as_f64().unwrap() >= 0.9);
 }

@@ -1,13 +1,18 @@
 //! Small manifests, counted.
 
 use super::*;
+use crate::LangDetector;
 use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 use unisono_datasets::{Key, Manifest, Record};
 
+fn two() -> InspectOptions {
+    InspectOptions { workers: 2, detector: None }
+}
+
 fn look(source: &dyn Source) -> Inspection {
-    inspect(source, 2, &mut |_| Flow::Continue).unwrap()
+    inspect(source, &two(), &mut |_| Flow::Continue).unwrap()
 }
 
 #[test]
@@ -46,7 +51,7 @@ fn counts_and_problems() {
     let names: Vec<&str> = found.problems.iter().map(|p| p.id.rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["empty.wav", "gone.wav"]);
     assert_eq!((found.misnamed.len(), found.misnamed[0].content), (1, "a PNG image"));
-    let stopped = inspect(&manifest, 1, &mut |_| Flow::Stop);
+    let stopped = inspect(&manifest, &two(), &mut |_| Flow::Stop);
     assert!(matches!(stopped, Err(Error::Interrupted)));
 }
 
@@ -98,4 +103,25 @@ fn of_many_records_some_are_measured_and_all_are_counted() {
     assert_eq!((found.images.width.max, found.images.height.max), (16.0, 32.0));
     assert_eq!((found.captions.words.max, found.captions.words.median), (7.0, 4.0));
     assert!(found.problems[0].reason.contains("nothing at 99"));
+}
+
+#[test]
+fn languages_that_are_not_named_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.jsonl");
+    let lines = [
+        r#"{"id":"1","text":"Ein Mann fährt mit dem Fahrrad die Straße hinunter."}"#,
+        r#"{"id":"2","text":"taxi"}"#,
+        r#"{"id":"3","text":"taxi","lang":"fr"}"#,
+        r#"{"id":"4","image":"gone.png","label":"no words"}"#,
+        r#"{"id":"5","text":"男性が自転車で通りを走っています。"}"#,
+    ];
+    fs::write(&path, lines.join("\n")).unwrap();
+    let manifest = Manifest::load(&path).unwrap();
+    assert_eq!(look(&manifest).languages_detected, None);
+    let options = InspectOptions { detector: Some(LangDetector::default()), ..two() };
+    let found = inspect(&manifest, &options, &mut |_| Flow::Continue).unwrap();
+    let of = |tag: &str, n| (tag.to_owned(), n);
+    assert_eq!(found.languages_detected, Some([of("", 1), of("de", 1), of("ja", 1)].into()));
+    assert_eq!((found.languages["fr"], found.languages[""]), (1, 4));
 }

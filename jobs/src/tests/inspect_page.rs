@@ -10,7 +10,7 @@ use unisono_media::Blob;
 mod document;
 
 fn made(source: &dyn Source, page_path: &Path, samples: usize) -> String {
-    let found = inspect(source, 2, &mut |_| Flow::Continue).unwrap();
+    let found = inspect(source, &InspectOptions::default(), &mut |_| Flow::Continue).unwrap();
     let made = page(source, "<data>", &found, &PageOptions { page: page_path, samples, seed: 3 });
     document::check(&made);
     made

@@ -205,11 +205,20 @@ fn broken_files_say_what_they_are() {
 #[test]
 fn a_pixel_bomb_is_refused_from_its_header() {
     // IHDR of 50,000 x 50,000 with a right checksum, then nothing: decoding it would be another error.
-    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
-    png.extend([0, 0, 0xc3, 0x50, 0, 0, 0xc3, 0x50, 8, 2, 0, 0, 0]);
-    png.extend(crc32(&png[12..]).to_be_bytes());
-    png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
-    let text = error(&png);
+    let png = |side: u32| {
+        let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        png.extend([side.to_be_bytes(), side.to_be_bytes()].concat());
+        png.extend([8, 2, 0, 0, 0]);
+        png.extend(crc32(&png[12..]).to_be_bytes());
+        png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+        png
+    };
+    // Two thousand million pixels wide, as many as the format has, and more than that.
+    for side in [0x7fff_ffff, 0x8000_0000, u32::MAX] {
+        let text = error(&png(side));
+        assert!(text.lines().count() == 1, "{text}");
+    }
+    let text = error(&png(50_000));
     assert!(text.ends_with("the image is 50000 x 50000 pixels, the limit is 100000000 pixels in all: raise `max_pixels` if the file is meant to be that large"), "{text}");
 }
 
