@@ -146,7 +146,7 @@ fn uneven() -> (Items, [Vec<usize>; 2]) {
         Some(50),
         Some(51),
     ];
-    let items = Items { labels, texts, mined: 2, ..Items::default() };
+    let items = Items { labels, texts, mined: vec![11, 12], ..Items::default() };
     (items, [vec![0, 1, 2, 3, 4, 5, 7, 8, 10, 11, 12], vec![0, 1, 2, 3, 4, 6, 7, 8, 10]])
 }
 

@@ -14,7 +14,7 @@ pub fn items(samples: &[Sample]) -> Items {
     let mut items = Items {
         labels: samples.iter().map(|s| s.label).collect(),
         texts: samples.iter().map(|s| s.text).collect(),
-        mined: samples.iter().rev().take_while(|s| s.mined).count(),
+        mined: (0..).zip(samples).filter(|(_, s)| s.mined).map(|(row, _)| row).collect(),
         ..Items::default()
     };
     for (row, sample) in samples.iter().enumerate() {

@@ -157,17 +157,19 @@ impl Distill {
         }))
     }
 
+    /// Whether a modality is of its pairs.
+    pub(super) fn names(&self, m: Modality) -> bool {
+        self.pairs.is_empty() || self.pairs.iter().any(|p| p.modalities().0 == m || p.modalities().1 == m)
+    }
+
     /// The modalities whose vectors follow the teacher's.
     pub(super) fn modalities<'a>(
         &self,
         views: &'a BTreeMap<Modality, View>,
         teachers: &BTreeMap<Modality, Fixed>,
     ) -> Vec<(Modality, &'a View)> {
-        let named = |m: Modality| {
-            self.pairs.is_empty() || self.pairs.iter().any(|p| p.modalities().0 == m || p.modalities().1 == m)
-        };
         let all = views.iter().filter(|(m, _)| self.features > 0.0 && teachers.contains_key(m));
-        all.filter(|(m, _)| named(**m)).map(|(m, view)| (*m, view)).collect()
+        all.filter(|(m, _)| self.names(**m)).map(|(m, view)| (*m, view)).collect()
     }
 }
 

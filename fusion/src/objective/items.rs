@@ -31,8 +31,8 @@ pub struct Items {
     pub labels: Vec<u64>,
     /// A hash of the caption, if the item has one.
     pub texts: Vec<Option<u64>>,
-    /// The last so many items are mined negatives of the others: texts, and nothing else.
-    pub mined: usize,
+    /// The items that are mined negatives of the others, ascending: they have a text, and nothing else.
+    pub mined: Vec<usize>,
     /// A teacher's vectors of the items, by modality.
     pub teachers: BTreeMap<Modality, Fixed>,
     /// What frozen towers make of the items before the projection, by modality, where that is kept.
@@ -146,13 +146,11 @@ pub(super) fn all_together(views: &[&View]) -> Result<Option<(Vec<Tensor>, Vec<u
 
 /// Mined negatives of a view: their vectors `[e, D]` and the items that they are; `None` of none.
 pub(super) fn mined(view: &View, items: &Items) -> Result<Option<(Tensor, Vec<usize>)>> {
-    let first = items.labels.len() - items.mined.min(items.labels.len());
-    let from = view.rows.partition_point(|row| *row < first);
-    let count = view.rows.len() - from;
-    if count == 0 {
+    let (rows, at, _) = common(&view.rows, &items.mined);
+    if rows.is_empty() {
         return Ok(None);
     }
-    Ok(Some((view.vectors.f_narrow(0, from as i64, count as i64)?, view.rows[from..].to_vec())))
+    Ok(Some((select(&view.vectors, &at)?, rows)))
 }
 
 /// Items in both ascending lists, and where they stand in each.

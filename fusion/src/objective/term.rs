@@ -108,6 +108,9 @@ impl Term {
         match self {
             Self::Structure(t) => names.extend(t.of().iter().map(|m| self.of_modality(*m))),
             Self::Caption(_) | Self::Match(_) => names.push(self.name(None)),
+            Self::Distill(t) if t.features > 0.0 => {
+                names.extend(Modality::ALL.into_iter().filter(|m| t.names(*m)).map(|m| self.of_modality(m)));
+            }
             Self::Contrastive(_) | Self::Sigmoid(_) | Self::Distill(_) => {}
         }
         names

@@ -7,8 +7,8 @@ use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 use unisono_torch_ext::checkpoint;
 
-/// From this many items on a matrix is gone through by tiles unless a term says otherwise. Up to there it is 16 MiB in fp32, and the eight of it that a
-/// whole loss holds at once are no burden; beyond, they leave the processor's cache, and tiles are faster, too.
+/// From this many items on a matrix is gone through by tiles unless a term says otherwise. Up to there it is 16 MiB in fp32, and the dozen of its kind that a
+/// whole loss holds at once are no burden; beyond, they are, and leave the processor's cache: tiles are faster, too.
 pub(super) const FROM: usize = 2049;
 
 /// Bytes of a tile: on a processor it stays in its cache, on a GPU it keeps all of it busy.
