@@ -184,6 +184,15 @@ impl Part {
         self.source.record(row)
     }
 
+    /// A record's id, by its number in this part.
+    ///
+    /// # Errors
+    /// The source cannot be read, or there is no such record.
+    pub fn id(&self, index: usize) -> Result<Cow<'_, str>> {
+        let row = self.row(index).ok_or_else(|| missing(self.source.path(), index))?;
+        self.source.id(row)
+    }
+
     /// What is known of a record without reading it, by its number in this part.
     pub fn key(&self, index: usize) -> Key<'_> {
         self.row(index).map(|row| self.source.key(row)).unwrap_or_default()

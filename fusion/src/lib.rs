@@ -35,6 +35,9 @@ pub enum Error {
     /// Of layers, their configuration and their weights.
     #[error(transparent)]
     Nn(#[from] unisono_nn::Error),
+    /// Of what libtorch has and `tch` does not bind.
+    #[error(transparent)]
+    Torch(#[from] unisono_torch_ext::Error),
     /// The encoders' error.
     #[error(transparent)]
     Encoders(#[from] unisono_encoders::Error),

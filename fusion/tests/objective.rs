@@ -25,7 +25,11 @@ fn views(which: &[(Modality, &[usize])]) -> BTreeMap<Modality, View> {
 }
 
 fn items() -> Items {
-    Items { labels: vec![1, 2, 1, 3, 4], texts: vec![Some(7), None, Some(8), Some(8), None] }
+    Items {
+        labels: vec![1, 2, 1, 3, 4],
+        texts: vec![Some(7), None, Some(8), Some(8), None],
+        ..Items::default()
+    }
 }
 
 fn objective(json: &str) -> Objective {
@@ -72,7 +76,7 @@ fn the_total_is_the_weighted_sum_of_the_parts_in_their_order() {
         (&found.parts[1], (Text, Image), 0.1),
         (&found.parts[2], (Text, Audio), 0.0),
     ] {
-        let term = Contrastive { pairs: Vec::new(), weight: 1.0, label_smoothing: smoothing };
+        let term = Contrastive { label_smoothing: smoothing, ..Contrastive::default() };
         let scale = model.logit_scale(a, b).unwrap();
         let alone = term.loss(&views[&a], &views[&b], &items(), scale).unwrap().unwrap();
         assert_eq!(value(&part.loss), value(&alone));

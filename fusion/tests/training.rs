@@ -238,7 +238,11 @@ fn fused(model: &FusionModel, n: usize, pass: Pass) -> Losses {
         let x = (Tensor::arange(n as i64 * 16, (Kind::Float, Device::Cpu)) * 0.9 + seed).sin();
         View { vectors: x.view([-1, 16]), rows: rows.clone() }
     };
-    let items = Items { labels: (0..n as u64).collect(), texts: (0..n as u64).map(Some).collect() };
+    let items = Items {
+        labels: (0..n as u64).collect(),
+        texts: (0..n as u64).map(Some).collect(),
+        ..Items::default()
+    };
     let batch = Batch {
         items: &items,
         views: &BTreeMap::from([(Modality::Text, view(0.0)), (Modality::Image, view(1.0))]),

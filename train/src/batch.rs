@@ -11,10 +11,18 @@ use unisono_fusion::objective::{Items, TowerTokens, View};
 
 /// What the objective knows of a batch.
 pub fn items(samples: &[Sample]) -> Items {
-    Items {
+    let mut items = Items {
         labels: samples.iter().map(|s| s.label).collect(),
         texts: samples.iter().map(|s| s.text).collect(),
+        mined: (0..).zip(samples).filter(|(_, s)| s.mined).map(|(row, _)| row).collect(),
+        ..Items::default()
+    };
+    for (row, sample) in samples.iter().enumerate() {
+        for (to, from) in [(&mut items.teachers, &sample.taught), (&mut items.features, &sample.frozen)] {
+            from.iter().for_each(|(modality, vector)| to.entry(*modality).or_default().push(row, vector));
+        }
     }
+    items
 }
 
 /// Rounds spectrogram lengths so that few shapes occur.

@@ -103,10 +103,14 @@ impl Window {
         let scale = |(a, b): (Modality, Modality)| {
             model.logit_scale(a, b).map(|s| (format!("{a}_{b}"), s.double_value(&[]).exp()))
         };
+        // Names of measures have a part before them, losses' have none.
+        let means = self.pairs.iter().map(|(k, (sum, n))| (k.clone(), sum / *n as f64));
+        let (geometry, pairs) = means.partition(|(k, _)| k.contains('/'));
         let line = TrainLine {
             step,
             loss: self.loss / n,
-            pairs: self.pairs.iter().map(|(k, (sum, n))| (k.clone(), sum / *n as f64)).collect(),
+            pairs,
+            geometry,
             lr: self.lr,
             grad_norm: self.norm / n,
             logit_scales: Modality::PAIRS.into_iter().filter_map(scale).collect(),

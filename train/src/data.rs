@@ -6,21 +6,21 @@ use crate::pick::{caption, hash};
 use crate::recipe::{AugmentConfig, DataConfig, Recipe};
 pub use crate::sample::Sample;
 pub(crate) use crate::sample::Seen;
+use crate::streams::Streams;
+use crate::thin::Words;
 use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use unisono_datasets::augment::{AudioAugment, TextAugment};
 use unisono_datasets::cache::MediaCache;
-use unisono_datasets::rng::{Purpose, rng};
+use unisono_datasets::rng::Purpose;
 use unisono_datasets::{Draw, Part, Record, Stage, timed, words};
 use unisono_encoders::{Modality, Model};
 use unisono_media::decode::is_kept;
 use unisono_media::{Blob, MediaLimits, header};
-use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors, TextProcessor};
+use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors};
 
 /// Images that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
 const CACHE_SCALE: f64 = 1.25;
@@ -60,45 +60,14 @@ pub struct Preparer {
     features: Features,
     /// Vectors that stand in for media.
     given: Given,
+    /// The structure of frozen features is kept: the objective wants them beside what becomes of them.
+    structured: bool,
     /// Texts are written, too: their tokens are wanted whatever is kept of them.
     writes: bool,
     limits: MediaLimits,
     frames: usize,
     listens: bool,
     seed: u64,
-}
-
-/// What the augmentation has to know of a tokenizer.
-#[derive(Default)]
-struct Words {
-    /// Tokens of the prompt before each text.
-    prompt: usize,
-    special: BTreeSet<i64>,
-    mask: Option<i64>,
-}
-
-impl Words {
-    fn of(text: &TextProcessor, augment: &TextAugment) -> Result<Self> {
-        let words = Self { prompt: text.prompt_tokens()?, special: text.special_ids(), mask: text.mask_id() };
-        if augment.mask > 0.0 && words.mask.is_none() {
-            let message =
-                "the tokenizer has no mask token ([MASK] or <mask>): leave tokens out with augment.text.drop";
-            return Err(Error::setting("augment.text.mask", message));
-        }
-        Ok(words)
-    }
-}
-
-/// The random streams of one draw.
-struct Streams {
-    seed: u64,
-    key: u64,
-}
-
-impl Streams {
-    fn of(&self, purpose: Purpose) -> ChaCha8Rng {
-        rng(self.seed, self.key, 0, purpose)
-    }
 }
 
 impl Preparer {
@@ -126,6 +95,7 @@ impl Preparer {
             cache: MediaCache::new(recipe.loader.cache_mb << 20),
             features: Features::default(),
             given: Given::default(),
+            structured: recipe.objective.keeps_structure(),
             writes: recipe.fusion.is_some(),
             limits: recipe.limits,
             frames: recipe.frames(model),
@@ -172,14 +142,14 @@ impl Preparer {
             ..Sample::default()
         };
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
-            let caption = caption(r, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
-            sample.text = Some(hash(&words::folded(&caption)));
-            let kept = self.feature((draw.share, r), Medium::Text(&caption), &mut sample, &streams)?;
-            if (self.writes || !kept)
-                && let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))?
-            {
-                sample.thinned = self.thinned(&ids, &streams);
-                sample.ids = Some(ids);
+            self.read(draw, r, &mut sample, &streams)?;
+            for negative in self.given.mined.of(draw.share, r) {
+                let mut of = Sample { label: hash(negative.key()), mined: true, ..Sample::default() };
+                of.id.clone_from(&negative.id);
+                // Drawn with streams of its own: a function of the draw and of whose negative it is.
+                let streams = Streams { key: streams.key ^ hash(&negative.id), ..streams };
+                self.read(draw, &negative, &mut of, &streams)?;
+                sample.negatives.push(of);
             }
         }
         if self.seen.image.is_some() {
@@ -195,6 +165,7 @@ impl Preparer {
                 (_, Some((blob, span))) if uses(Modality::Image) || uses(Modality::Video) => {
                     let heard = self.listens && !self.changes_samples();
                     let medium = if heard { Medium::Video(blob, span) } else { Medium::Frames(blob, span) };
+                    self.follow((draw.share, r), &medium, &mut sample)?;
                     self.look(medium, &mut sample, &streams)?;
                     if self.listens && !heard {
                         sample.track = self.listen(Medium::Video(blob, span), &streams)?;
@@ -220,6 +191,21 @@ impl Preparer {
         Ok(sample)
     }
 
+    /// A caption of a record, as the text tower takes it.
+    fn read(&self, draw: &Draw, r: &Record, sample: &mut Sample, streams: &Streams) -> Result<()> {
+        let config = &self.sources[draw.share].caption;
+        let caption = caption(r, config, draw.epoch, &mut streams.of(Purpose::Pick));
+        sample.text = Some(hash(&words::folded(&caption)));
+        let kept = self.feature((draw.share, r), Medium::Text(&caption), sample, streams)?;
+        if (self.writes || !kept)
+            && let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))?
+        {
+            sample.thinned = self.words.thinned(&self.augment.text, &ids, &mut streams.of(Purpose::Text));
+            sample.ids = Some(ids);
+        }
+        Ok(())
+    }
+
     /// Takes a vector in place of a medium of a share's record, or a view of it from the kept features; `false`: there is neither for its modality.
     ///
     /// # Errors
@@ -232,8 +218,9 @@ impl Preparer {
         streams: &Streams,
     ) -> Result<bool> {
         let modality = features::modality(&medium);
+        self.follow((share, record), &medium, sample)?;
         if let Some(row) = timed(Stage::Read, || self.given.row(share, record, &medium))? {
-            sample.pooled.insert(modality, row);
+            self.keep(modality, row, sample);
             return Ok(true);
         }
         let view = match self.features.views(modality) {
@@ -248,8 +235,22 @@ impl Preparer {
                 "was not there when the features were kept; start again to have them computed",
             ));
         };
-        sample.pooled.insert(modality, row);
+        self.keep(modality, row, sample);
         Ok(true)
+    }
+
+    /// A pooled vector that is there already.
+    fn keep(&self, modality: Modality, row: Vec<f32>, sample: &mut Sample) {
+        if self.structured {
+            sample.frozen.insert(modality, row.clone());
+        }
+        sample.pooled.insert(modality, row);
+    }
+
+    /// What a teacher makes of a medium, where there is one.
+    fn follow(&self, (share, record): (usize, &Record), medium: &Medium, sample: &mut Sample) -> Result<()> {
+        sample.taught.extend(timed(Stage::Read, || self.given.taught.row(share, record, medium))?);
+        Ok(())
     }
 
     /// A view of a text, an image or an audio file: the same whenever it is asked for.
@@ -290,14 +291,6 @@ impl Preparer {
                 })
             })
         })
-    }
-
-    /// The tokens that the text tower sees; `None`: all.
-    fn thinned(&self, ids: &[i64], streams: &Streams) -> Option<Vec<i64>> {
-        let (augment, words) = (&self.augment.text, &self.words);
-        let fixed = |at, id| at < words.prompt || words.special.contains(&id);
-        let apply = || augment.apply(ids, fixed, words.mask, &mut streams.of(Purpose::Text));
-        (*augment != TextAugment::default()).then(|| timed(Stage::Augment, apply))
     }
 
     /// An image, or the frames of a video and its audio where the model listens.

@@ -1,7 +1,10 @@
-//! Vectors that stand in for media: what `unisono embed` made of a source by the checkpoint of a frozen tower.
+//! What is given beside the data. Vectors that stand in for media: what `unisono embed` made of a source by the checkpoint of a frozen tower. And teachers'
+//! vectors, and mined negatives.
 
 use crate::features::modality;
+use crate::mined::Mined;
 use crate::recipe::Recipe;
+use crate::taught::Taught;
 use crate::{Error, Result, checkpoint};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,9 +16,16 @@ use unisono_processors::Medium;
 /// Records of each file whose media are looked at again.
 const TRIED: usize = 4;
 
-/// The files of vectors of a recipe's shares. Shared by threads.
+/// What is given beside a recipe's shares. Shared by threads.
 #[derive(Debug, Default)]
-pub(crate) struct Given(BTreeMap<(usize, Modality), VectorFile>);
+pub(crate) struct Given {
+    /// In place of media.
+    vectors: BTreeMap<(usize, Modality), VectorFile>,
+    /// To be followed.
+    pub(crate) taught: Taught,
+    /// To be told apart from.
+    pub(crate) mined: Mined,
+}
 
 impl Given {
     /// Opens them: each is of its tower's checkpoint and of its width, its rows have the sum that was written for them, and those of a few records
@@ -36,7 +46,8 @@ impl Given {
                 files.insert((share, *modality), file);
             }
         }
-        let given = Self(files);
+        let (taught, mined) = (Taught::open(recipe, model, sampler)?, Mined::open(recipe, sampler)?);
+        let given = Self { vectors: files, taught, mined };
         given.try_some(model, sampler)?;
         Ok(given)
     }
@@ -47,7 +58,7 @@ impl Given {
     /// The file has none of this medium, or cannot be read.
     pub(crate) fn row(&self, share: usize, record: &Record, medium: &Medium) -> Result<Option<Vec<f32>>> {
         let modality = modality(medium);
-        let Some(file) = self.0.get(&(share, modality)) else { return Ok(None) };
+        let Some(file) = self.vectors.get(&(share, modality)) else { return Ok(None) };
         let part = match medium {
             Medium::Text(text) => record.text.iter().position(|t| t == text),
             Medium::Audio(blob) => record.audio.iter().position(|a| a == *blob),
@@ -64,7 +75,7 @@ impl Given {
     /// Compares some rows with what the towers make of the media now.
     fn try_some(&self, model: &Model, sampler: &Sampler) -> Result<()> {
         let contract = model.contract();
-        for ((share, modality), file) in &self.0 {
+        for ((share, modality), file) in &self.vectors {
             let Some(records) = sampler.shares().get(*share).map(|share| &share.records) else { continue };
             for at in 0..TRIED.min(records.len()) {
                 let Ok(record) = records.record(at * (records.len() / TRIED).max(1) % records.len()) else {

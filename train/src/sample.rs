@@ -24,6 +24,14 @@ pub struct Sample {
     pub(crate) mel: Option<Vec<f32>>,
     /// Pooled vectors `[W]` of the modalities whose features are kept: their towers do not run.
     pub(crate) pooled: BTreeMap<Modality, Vec<f32>>,
+    /// The same, where the objective keeps their structure.
+    pub(crate) frozen: BTreeMap<Modality, Vec<f32>>,
+    /// A teacher's vectors.
+    pub(crate) taught: BTreeMap<Modality, Vec<f32>>,
+    /// Mined negatives, a text each.
+    pub(crate) negatives: Vec<Sample>,
+    /// It is a mined negative of another sample.
+    pub(crate) mined: bool,
 }
 
 /// A view of a medium, as its tower takes it.

@@ -3,7 +3,7 @@
 use crate::batch;
 use crate::clock::Clock;
 use crate::data::Sample;
-use crate::{Error, Learner, Recipe, Result, features};
+use crate::{Error, Learner, Recipe, Result, features, mined};
 use tch::Tensor;
 use unisono_encoders::{Modality, Model, Pass};
 use unisono_fusion::objective::Batch;
@@ -23,7 +23,7 @@ pub(crate) struct Step<'a> {
 pub(crate) struct Gradients {
     /// The whole loss, nats.
     pub(crate) loss: f64,
-    /// Each loss by itself.
+    /// Each loss by itself, and at some steps how the space looks, as `alignment/text_image`.
     pub(crate) parts: Vec<(String, f64)>,
     /// One for each parameter that is optimised, in the optimizer's order; `None` where the loss does not depend on it.
     pub(crate) of: Vec<Option<Tensor>>,
@@ -53,6 +53,7 @@ impl<'a> Step<'a> {
         clock: &mut Clock,
     ) -> Result<Gradients> {
         let (recipe, towers) = (self.recipe, self.model.towers());
+        let samples = &*mined::joined(samples);
         // libtorch's generator (dropout, stochastic depth) starts anew each step: a function of (seed, step).
         tch::manual_seed(step_seed(recipe.seed, step));
         let pass =
@@ -76,7 +77,7 @@ impl<'a> Step<'a> {
         };
         let loss = total.double_value(&[]);
         finite(loss, "the loss", (step, saved), samples)?;
-        let parts = losses.parts.iter().map(|p| (p.name.clone(), p.loss.double_value(&[]))).collect();
+        let parts = losses.named();
         clock.lap("forward");
         let of = autograd::grad(&[total], &[None], params, false, false)?;
         clock.lap("backward");

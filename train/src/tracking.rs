@@ -27,6 +27,10 @@ pub struct TrainLine {
     pub loss: f64,
     /// Each loss by itself: pairs of modalities as `text_image`, `caption`, `match`.
     pub pairs: BTreeMap<String, f64>,
+    /// How the space looks (Wang & Isola 2020): `alignment/text_image`, the mean squared distance of the two of a pair, and `uniformity/text`, the logarithm
+    /// of the mean of exp(−2 d²) over a modality's vectors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub geometry: BTreeMap<String, f64>,
     /// Learning rate of the last step.
     pub lr: f64,
     /// Gradient norm before clipping.
@@ -126,6 +130,7 @@ impl Line {
                     ("train/data_wait".to_owned(), t.data_wait),
                 ];
                 out.extend(t.pairs.iter().map(|(k, v)| (format!("loss/{k}"), *v)));
+                out.extend(t.geometry.iter().map(|(k, v)| (k.clone(), *v)));
                 out.extend(t.logit_scales.iter().map(|(k, v)| (format!("logit_scale/{k}"), *v)));
                 out
             }

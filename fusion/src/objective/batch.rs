@@ -42,6 +42,16 @@ pub struct Losses {
     pub total: Option<Tensor>,
     /// Each by itself, in the order in which they were added.
     pub parts: Vec<Part>,
+    /// How the space looks, at some of the steps: `alignment/text_image`, `uniformity/text`. Nothing is learned by it.
+    pub measures: Vec<(String, f64)>,
     /// Floating-point operations of a fusion part's forward pass, a lower bound.
     pub flops: f64,
+}
+
+impl Losses {
+    /// Every loss and measure by its name.
+    pub fn named(&self) -> Vec<(String, f64)> {
+        let parts = self.parts.iter().map(|p| (p.name.clone(), p.loss.double_value(&[])));
+        parts.chain(self.measures.iter().cloned()).collect()
+    }
 }

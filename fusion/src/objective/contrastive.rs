@@ -1,12 +1,15 @@
 //! `kind = "contrastive"`: InfoNCE (van den Oord et al. 2018; both directions as CLIP, Radford et al. 2021), with several positives a
 //! row (the "outside the logarithm" form of Khosla et al. 2020).
 
-use super::items::together;
+use super::direction::Direction;
+use super::items::{mined, together, working};
 use super::pair::one;
-use super::{Items, Pair, View};
+use super::positives::Positives;
+use super::softmax::Softmax;
+use super::{Items, Pair, View, tiled};
 use crate::Result;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// The largest factor on cosines, as CLIP clips it: beyond it the loss is dominated by single negatives.
 pub(super) const MAX_SCALE: f64 = 100.0;
@@ -24,6 +27,46 @@ pub struct Contrastive {
     /// Share of each target spread evenly over the batch.
     #[serde(default)]
     pub label_smoothing: f64,
+    /// How much hard negatives outweigh easy ones: the β of Robinson et al. (2021), in HN-NCE's form (Radenovic et al. 2023). With the logits zᵢⱼ and the m
+    /// negatives of row i, Σ exp(zᵢⱼ) over these becomes m · Σ exp((1 + β) zᵢⱼ) / Σ exp(β zᵢⱼ). 0: all count the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hard_negative_beta: f64,
+    /// Mined negatives of each record that join the batch's texts, which `unisono data mine` wrote into its `negatives`: every image (sound, video) of the
+    /// batch is told from them, too.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub negatives: usize,
+    /// Matryoshka (Kusupati et al. 2022): the same loss, of the first so many numbers of the vectors, made unit vectors; a loss for each width.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dims: Vec<i64>,
+    /// The weights of these losses beside the whole vectors'; empty: 1 each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dim_weights: Vec<f64>,
+    /// The matrix of similarities is made in tiles of this side, never whole; 0: whole. Without the key it is tiled from 2,049 items on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile: Option<usize>,
+}
+
+impl Default for Contrastive {
+    fn default() -> Self {
+        Self {
+            pairs: Vec::new(),
+            weight: one(),
+            label_smoothing: 0.0,
+            hard_negative_beta: 0.0,
+            negatives: 0,
+            dims: Vec::new(),
+            dim_weights: Vec::new(),
+            tile: None,
+        }
+    }
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Contrastive {
@@ -35,18 +78,65 @@ impl Contrastive {
     pub fn loss(&self, a: &View, b: &View, items: &Items, scale: &Tensor) -> Result<Option<Tensor>> {
         let Some((x, y, rows)) = together(a, b)? else { return Ok(None) };
         let factor = scale.f_exp()?.f_clamp_max(MAX_SCALE)?;
+        let (kind, device) = (working(&x), x.device());
+        let negatives = |view| if self.negatives > 0 { mined(view, items) } else { Ok(None) };
+        let more = [negatives(a)?, negatives(b)?];
+        if self.hard_negative_beta > 0.0 || more.iter().any(Option::is_some) {
+            let [x, y, factor] = [&x, &y, &factor].map(|t| t.f_to_kind(kind));
+            let (x, y, factor) = (x?, y?, factor?);
+            let [more_x, more_y] = more;
+            let mut sum = self.directed((&x, &y), more_y, (&rows, items), &factor)?;
+            sum = sum.f_add(&self.directed((&y, &x), more_x, (&rows, items), &factor)?)?;
+            return Ok(Some(sum.f_mul_scalar(0.5 / rows.len() as f64)?));
+        }
+        if let Some(tile) = tiled::side(rows.len(), self.tile, (kind, device)) {
+            let [x, y, factor] = [&x, &y, &factor].map(|t| t.f_to_kind(kind));
+            let positives = Positives::new(items, &rows, &[], (kind, device))?;
+            let softmax = Softmax::new(positives, self.label_smoothing, tile);
+            return tiled::loss(&[&x?, &y?, &factor?], softmax).map(Some);
+        }
         let logits = x.f_matmul(&y.f_transpose(0, 1)?)?.f_mul(&factor)?;
-        let targets = items.targets(&rows, self.label_smoothing)?.f_to_device(logits.device())?;
+        let targets = items.targets(&rows, self.label_smoothing, kind)?.f_to_device(device)?;
         let forth = cross_entropy(&logits, &targets)?;
         let back = cross_entropy(&logits.f_transpose(0, 1)?, &targets)?;
         Ok(Some(forth.f_add(&back)?.f_mul_scalar(0.5)?))
+    }
+
+    /// The sum over the rows of `x`, each of which finds its own among `y` and `more`, the mined negatives behind them.
+    fn directed(
+        &self,
+        (x, y): (&Tensor, &Tensor),
+        more: Option<(Tensor, Vec<usize>)>,
+        (rows, items): (&[usize], &Items),
+        factor: &Tensor,
+    ) -> Result<Tensor> {
+        let (y, mined) = match more {
+            Some((more, mined)) => (Tensor::f_cat(&[y, &more.f_to_kind(y.kind())?], 0)?, mined),
+            None => (y.shallow_clone(), Vec::new()),
+        };
+        let positives = Positives::new(items, rows, &mined, (x.kind(), x.device()))?;
+        let (smoothing, beta) = (self.label_smoothing, self.hard_negative_beta);
+        let direction = Direction { positives, smoothing, beta };
+        let (n, m) = (rows.len() as i64, (rows.len() + mined.len()) as i64);
+        match tiled::side(rows.len(), self.tile, (x.kind(), x.device())) {
+            None => direction.rows(x, &y, factor, &(0..n)),
+            Some(_) => {
+                let part = move |given: &[Tensor], range: &std::ops::Range<i64>| match given {
+                    [x, y, factor] => direction.rows(x, y, factor, range),
+                    _ => super::refuse::arguments(),
+                };
+                let size = tiled::rows(m, self.tile, x.kind());
+                tiled::over_rows(&[x], &[&y, factor], size, part)
+            }
+        }
     }
 }
 
 /// `logits`, `targets` `[n, n]` → mean over rows of −Σ target · log softmax.
 fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let log_p = logits.f_log_softmax(1, Kind::Float)?;
-    Ok(log_p.f_mul(targets)?.f_sum(Kind::Float)?.f_mul_scalar(-1.0 / logits.size()[0] as f64)?)
+    let kind = working(logits);
+    let log_p = logits.f_log_softmax(1, kind)?;
+    Ok(log_p.f_mul(targets)?.f_sum(kind)?.f_mul_scalar(-1.0 / logits.size()[0] as f64)?)
 }
 
 #[cfg(test)]
@@ -77,7 +167,7 @@ mod tests {
     }
 
     fn smoothed(label_smoothing: f64) -> Contrastive {
-        Contrastive { pairs: Vec::new(), weight: 1.0, label_smoothing }
+        Contrastive { label_smoothing, ..Contrastive::default() }
     }
 
     #[test]
@@ -85,6 +175,7 @@ mod tests {
         let items = Items {
             labels: vec![1, 2, 1, 3, 4, 5],
             texts: vec![Some(9), None, None, Some(8), Some(8), Some(7)],
+            ..Items::default()
         };
         let view = |n, seed, rows: Vec<usize>| View { vectors: unit(n, 5, seed), rows };
         let text = view(4, 1, vec![0, 3, 4, 5]);
@@ -105,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_scale_is_bounded() {
-        let items = Items { labels: vec![1, 2], texts: vec![None; 2] };
+        let items = Items { labels: vec![1, 2], texts: vec![None; 2], ..Items::default() };
         let view = |seed| View { vectors: unit(2, 3, seed), rows: vec![0, 1] };
         let at = |log: f64| {
             let loss = smoothed(0.0).loss(&view(1), &view(2), &items, &Tensor::from(log)).unwrap();
@@ -117,7 +208,7 @@ mod tests {
 
     #[test]
     fn gradient_equals_finite_differences() {
-        let items = Items { labels: vec![1, 2, 1], texts: vec![None; 3] };
+        let items = Items { labels: vec![1, 2, 1], texts: vec![None; 3], ..Items::default() };
         let y = unit(3, 2, 5);
         let f = |x: &Tensor| {
             let view = |vectors: &Tensor| View { vectors: vectors.shallow_clone(), rows: vec![0, 1, 2] };

@@ -60,7 +60,7 @@ pub(super) fn losses(terms: &[&Term], model: &FusionModel, batch: &Batch) -> Res
             flops += match term {
                 Term::Caption(t) => group.captions(t.label_smoothing, batch, sum)?,
                 Term::Match(_) => group.matches(batch, sum)?,
-                Term::Contrastive(_) | Term::Sigmoid(_) => 0.0,
+                Term::Contrastive(_) | Term::Sigmoid(_) | Term::Distill(_) | Term::Structure(_) => 0.0,
             };
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use std::collections::BTreeMap;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 use unisono_encoders::Modality;
 use unisono_encoders::clips::Tokens;
 
@@ -31,6 +31,52 @@ pub struct Items {
     pub labels: Vec<u64>,
     /// A hash of the caption, if the item has one.
     pub texts: Vec<Option<u64>>,
+    /// The items that are mined negatives of the others, ascending: they have a text, and nothing else.
+    pub mined: Vec<usize>,
+    /// A teacher's vectors of the items, by modality.
+    pub teachers: BTreeMap<Modality, Fixed>,
+    /// What frozen towers make of the items before the projection, by modality, where that is kept.
+    pub features: BTreeMap<Modality, Fixed>,
+}
+
+/// Vectors of some items that no gradient goes into.
+#[derive(Debug, Clone, Default)]
+pub struct Fixed {
+    /// The item that each row belongs to, ascending.
+    pub rows: Vec<usize>,
+    /// The width W.
+    pub width: usize,
+    /// `[n, W]`, row by row.
+    pub values: Vec<f32>,
+}
+
+impl Fixed {
+    /// Adds the vector of an item behind those before it.
+    pub fn push(&mut self, row: usize, vector: &[f32]) {
+        self.width = vector.len();
+        self.rows.push(row);
+        self.values.extend_from_slice(vector);
+    }
+
+    /// As tensors like those of `like`.
+    ///
+    /// # Errors
+    /// Vectors of several widths, or libtorch's.
+    pub(super) fn view(&self, like: &Tensor) -> Result<View> {
+        if self.values.len() != self.rows.len() * self.width {
+            let (found, rows, width) = (self.values.len(), self.rows.len(), self.width);
+            return Err(Error::Shape(format!("{found} numbers for {rows} fixed vectors of width {width}")));
+        }
+        let flat = Tensor::f_from_slice(&self.values)?;
+        let vectors = flat.f_view([self.rows.len() as i64, self.width as i64])?;
+        let vectors = vectors.f_to_device(like.device())?.f_to_kind(working(like))?;
+        Ok(View { vectors, rows: self.rows.clone() })
+    }
+}
+
+/// The kind that losses of such vectors are computed in: halves are too short for sums over a batch.
+pub(super) fn working(vectors: &Tensor) -> Kind {
+    if vectors.kind() == Kind::Double { Kind::Double } else { Kind::Float }
 }
 
 impl Items {
@@ -40,17 +86,18 @@ impl Items {
     }
 
     /// `[n, n]` row-normalised targets over the items `rows`.
-    pub(super) fn targets(&self, rows: &[usize], smoothing: f64) -> Result<Tensor> {
+    pub(super) fn targets(&self, rows: &[usize], smoothing: f64, kind: Kind) -> Result<Tensor> {
         let n = rows.len();
-        let mut values = vec![0f32; n * n];
+        let round = |v: f64| if kind == Kind::Double { v } else { f64::from(v as f32) };
+        let mut values = vec![0f64; n * n];
         for (a, row) in values.chunks_mut(n).enumerate() {
             let positives: Vec<usize> = (0..n).filter(|b| self.positive(rows[a], rows[*b])).collect();
-            row.fill((smoothing / n as f64) as f32);
+            row.fill(round(smoothing / n as f64));
             for b in &positives {
-                row[*b] += ((1.0 - smoothing) / positives.len() as f64) as f32;
+                row[*b] = round(row[*b] + round((1.0 - smoothing) / positives.len() as f64));
             }
         }
-        Ok(Tensor::f_from_slice(&values)?.f_view([n as i64, n as i64])?)
+        Ok(Tensor::f_from_slice(&values)?.f_to_kind(kind)?.f_view([n as i64, n as i64])?)
     }
 }
 
@@ -83,6 +130,27 @@ pub(super) fn together(a: &View, b: &View) -> Result<Option<(Tensor, Tensor, Vec
         return Ok(None);
     }
     Ok(Some((select(&a.vectors, &at_a)?, select(&b.vectors, &at_b)?, rows)))
+}
+
+/// The rows of several views that belong to the same items, and these items; `None` where there are fewer than two.
+pub(super) fn all_together(views: &[&View]) -> Result<Option<(Vec<Tensor>, Vec<usize>)>> {
+    let Some((first, others)) = views.split_first() else { return Ok(None) };
+    let in_all = |row: &&usize| others.iter().all(|view| view.rows.binary_search(row).is_ok());
+    let rows: Vec<usize> = first.rows.iter().filter(in_all).copied().collect();
+    if rows.len() < 2 {
+        return Ok(None);
+    }
+    let of = |view: &&View| select(&view.vectors, &common(&view.rows, &rows).1);
+    Ok(Some((views.iter().map(of).collect::<Result<_>>()?, rows)))
+}
+
+/// Mined negatives of a view: their vectors `[e, D]` and the items that they are; `None` of none.
+pub(super) fn mined(view: &View, items: &Items) -> Result<Option<(Tensor, Vec<usize>)>> {
+    let (rows, at, _) = common(&view.rows, &items.mined);
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((select(&view.vectors, &at)?, rows)))
 }
 
 /// Items in both ascending lists, and where they stand in each.
@@ -129,21 +197,22 @@ pub(super) mod tests {
 
     #[test]
     fn wrong_rows_are_errors() {
-        let items = Items { labels: vec![1, 2], texts: vec![None, None] };
+        let items = Items { labels: vec![1, 2], texts: vec![None, None], ..Items::default() };
         let view = |n, rows: Vec<usize>| View { vectors: unit(n, 2, 1), rows };
         let said = |view| check(&BTreeMap::from([(Text, view)]), &items).unwrap_err().to_string();
         assert_eq!(said(view(2, vec![0, 2])), "text: rows must ascend and lie below 2");
         assert_eq!(said(view(2, vec![1, 0])), "text: rows must ascend and lie below 2");
         assert_eq!(said(view(1, vec![0, 1])), "text: 1 vectors for 2 rows");
         check(&BTreeMap::from([(Image, view(2, vec![0, 1]))]), &items).unwrap();
-        let items = Items { labels: vec![1], texts: Vec::new() };
+        let items = Items { labels: vec![1], ..Items::default() };
         assert!(check(&BTreeMap::new(), &items).is_err());
     }
 
     #[test]
     fn targets_are_shared_by_positives_and_add_up_to_one() {
-        let items = Items { labels: vec![4, 5, 4, 6], texts: vec![None, Some(1), None, Some(1)] };
-        let t = items.targets(&[0, 1, 2], 0.3).unwrap();
+        let items =
+            Items { labels: vec![4, 5, 4, 6], texts: vec![None, Some(1), None, Some(1)], ..Items::default() };
+        let t = items.targets(&[0, 1, 2], 0.3, Kind::Float).unwrap();
         let row = |i| Vec::<f32>::try_from(t.select(0, i)).unwrap();
         for (found, want) in row(0).iter().zip([0.45, 0.1, 0.45]) {
             assert!((found - want).abs() < 1e-6, "{:?}", row(0));

@@ -52,8 +52,11 @@ mod tests {
     #[test]
     fn negatives_are_never_positives_and_follow_the_similarities() {
         // Items 0 and 3 have one label, 1 and 2 one caption.
-        let items =
-            Items { labels: vec![7, 1, 2, 7, 4], texts: vec![Some(1), Some(5), Some(5), None, Some(9)] };
+        let items = Items {
+            labels: vec![7, 1, 2, 7, 4],
+            texts: vec![Some(1), Some(5), Some(5), None, Some(9)],
+            ..Items::default()
+        };
         let n = 5;
         let all: Vec<usize> = (0..n).collect();
         let similarity = Tensor::from_slice(&[
@@ -78,7 +81,7 @@ mod tests {
         assert!((share - 2f64.exp() / (2f64.exp() + 2.0)).abs() < 0.03, "{share}");
         let again = hard_negatives(&similarity, &all, &all, &items, 1, 5).unwrap();
         assert_eq!(again, hard_negatives(&similarity, &all, &all, &items, 1, 5).unwrap());
-        let same = Items { labels: vec![1; 3], texts: vec![None; 3] };
+        let same = Items { labels: vec![1; 3], texts: vec![None; 3], ..Items::default() };
         let none = hard_negatives(
             &Tensor::zeros([3, 3], (Kind::Float, tch::Device::Cpu)),
             &[0, 1, 2],

@@ -6,3 +6,8 @@ use crate::{Error, Result};
 pub(super) fn refuse<T>(field: &str, message: &str) -> Result<T> {
     Err(Error::Config(format!("{field}: {message}")))
 }
+
+/// A loss that was given another number of tensors than it is of.
+pub(super) fn arguments<T>() -> Result<T> {
+    Err(Error::Shape("a loss was given another number of tensors than it is of".into()))
+}

@@ -2,12 +2,15 @@
 
 use super::items::check;
 use super::refuse::refuse;
-use super::{Batch, Losses, Pair, Part, Term, fused};
+use super::{Batch, Losses, Pair, Part, Term, View, fused, geometry, widths};
 use crate::{FusionModel, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tch::Tensor;
 use unisono_encoders::{Modality, Model};
+
+/// Steps between measurements of the space, as often as a run's metrics are written.
+const MEASURED_EVERY: u64 = 10;
 
 /// What is learned: terms, whose losses are added, each with its weight.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,21 @@ impl Objective {
         self.active().any(|t| matches!(t, Term::Match(_)))
     }
 
+    /// Mined negatives of each record that join its batch.
+    pub fn negatives(&self) -> usize {
+        self.terms.iter().map(Term::negatives).max().unwrap_or(0)
+    }
+
+    /// Whether the structure of frozen features is kept.
+    pub fn keeps_structure(&self) -> bool {
+        self.active().any(|t| matches!(t, Term::Structure(_)))
+    }
+
+    /// Whether a teacher is followed.
+    pub fn distills(&self) -> bool {
+        self.active().any(|t| matches!(t, Term::Distill(_)))
+    }
+
     /// Refuses what no model could learn by.
     ///
     /// # Errors
@@ -44,6 +62,13 @@ impl Objective {
                 "nothing to learn: give at least one [[objective]] with a weight above 0",
             );
         }
+        let counts: BTreeSet<usize> = self.terms.iter().map(Term::negatives).filter(|n| *n > 0).collect();
+        if counts.len() > 1 {
+            let message = format!(
+                "the negatives of a batch are those of all terms: expected one number, found {counts:?}"
+            );
+            return refuse("objective: negatives", &message);
+        }
         let mut names = BTreeSet::new();
         for (i, term) in self.terms.iter().enumerate() {
             let at = |field: &str| format!("objective.{i}.{field}");
@@ -54,8 +79,20 @@ impl Objective {
             if !(0.0..1.0).contains(&smoothing) {
                 return refuse(&at("label_smoothing"), &format!("expected 0 to below 1, found {smoothing}"));
             }
-            let of_pairs = term.pairs().iter().map(|p| term.name(Some(*p)));
-            for name in of_pairs.chain(term.fuses().then(|| term.name(None))) {
+            match term {
+                Term::Contrastive(t) => {
+                    let beta = t.hard_negative_beta;
+                    if !(0.0..=10.0).contains(&beta) {
+                        return refuse(&at("hard_negative_beta"), &format!("expected 0 to 10, found {beta}"));
+                    }
+                    widths::check(&at, &t.dims, &t.dim_weights)?;
+                }
+                Term::Sigmoid(t) => widths::check(&at, &t.dims, &t.dim_weights)?,
+                Term::Distill(t) => t.validate(&at)?,
+                Term::Structure(t) => t.validate(&at)?,
+                Term::Caption(_) | Term::Match(_) => {}
+            }
+            for name in term.names() {
                 if !names.insert(name.clone()) {
                     return refuse(
                         &format!("objective.{i}"),
@@ -78,7 +115,15 @@ impl Objective {
             let bias = !matches!(term, Term::Sigmoid(_)) || towers.logit_bias(a, b).is_some();
             table && bias && towers.logit_scale(a, b).is_some()
         };
-        for (i, term) in self.terms.iter().enumerate().filter(|(_, t)| t.weight() > 0.0 && !t.fuses()) {
+        let width = towers.config().embed_dim;
+        for (i, term) in self.terms.iter().enumerate().filter(|(_, t)| t.weight() > 0.0) {
+            if let Some((wide, _)) = term.widths().last().filter(|(dim, _)| *dim >= width) {
+                let message = format!("expected widths below embed_dim, which is {width}, found {wide}");
+                return refuse(&format!("objective.{i}.dims"), &message);
+            }
+            if term.pairs().is_empty() {
+                continue;
+            }
             let there: Vec<Pair> = Pair::ALL.into_iter().filter(|pair| has(term, pair)).collect();
             let lacking = match (there.is_empty(), term.named().iter().find(|pair| !has(term, pair))) {
                 (_, Some(pair)) => pair.to_string(),
@@ -113,20 +158,9 @@ impl Objective {
         let mut parts = Vec::new();
         for term in self.active() {
             for pair in term.pairs() {
-                let (a, b) = pair.modalities();
-                let (Some(x), Some(y), Some(scale)) =
-                    (batch.views.get(&a), batch.views.get(&b), towers.logit_scale(a, b))
-                else {
-                    continue;
-                };
-                let loss = match (term, towers.logit_bias(a, b)) {
-                    (Term::Contrastive(t), _) => t.loss(x, y, batch.items, scale)?,
-                    (Term::Sigmoid(t), Some(bias)) => t.loss(x, y, batch.items, scale, bias)?,
-                    _ => None,
-                };
-                let part = |loss| Part { name: term.name(Some(*pair)), loss, weight: term.weight() };
-                parts.extend(loss.map(part));
+                parts.extend(aligned(term, *pair, towers, batch)?);
             }
+            parts.extend(single(term, batch)?);
         }
         let mut flops = 0.0;
         let terms: Vec<&Term> = self.active().filter(|t| t.fuses()).collect();
@@ -143,8 +177,90 @@ impl Objective {
                 None => weighted,
             });
         }
-        Ok(Losses { total, parts, flops })
+        let measures = if batch.step.wrapping_add(1).is_multiple_of(MEASURED_EVERY) {
+            self.geometry(towers, batch)?
+        } else {
+            Vec::new()
+        };
+        Ok(Losses { total, parts, measures, flops })
     }
+
+    /// Alignment of the pairs of aligned terms, and uniformity of their modalities.
+    fn geometry(&self, towers: &Model, batch: &Batch) -> Result<Vec<(String, f64)>> {
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        let pairs: BTreeSet<Pair> = self.active().flat_map(Term::pairs).copied().collect();
+        for pair in pairs {
+            let (a, b) = pair.modalities();
+            let (Some(x), Some(y), Some(_)) =
+                (batch.views.get(&a), batch.views.get(&b), towers.logit_scale(a, b))
+            else {
+                continue;
+            };
+            found.extend(geometry::alignment(x, y)?.map(|value| (format!("alignment/{pair}"), value)));
+            for (modality, view) in [(a, x), (b, y)] {
+                if seen.insert(modality) {
+                    let value = geometry::uniformity(view)?;
+                    found.extend(value.map(|value| (format!("uniformity/{modality}"), value)));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The losses of a term over a pair of modalities: of the whole vectors, and of their beginnings.
+fn aligned(term: &Term, pair: Pair, towers: &Model, batch: &Batch) -> Result<Vec<Part>> {
+    let (a, b) = pair.modalities();
+    let (Some(x), Some(y), Some(scale)) =
+        (batch.views.get(&a), batch.views.get(&b), towers.logit_scale(a, b))
+    else {
+        return Ok(Vec::new());
+    };
+    let loss = |x: &View, y: &View| match (term, towers.logit_bias(a, b)) {
+        (Term::Contrastive(t), _) => t.loss(x, y, batch.items, scale),
+        (Term::Sigmoid(t), Some(bias)) => t.loss(x, y, batch.items, scale, bias),
+        (Term::Distill(t), _) if t.similarity > 0.0 => t.loss(((a, x), (b, y)), batch.items, scale),
+        _ => Ok(None),
+    };
+    let share = if let Term::Distill(t) = term { t.similarity } else { 1.0 };
+    let mut parts = Vec::new();
+    let part = |loss| Part { name: term.name(Some(pair)), loss, weight: term.weight() * share };
+    parts.extend(loss(x, y)?.map(part));
+    for (width, weight) in term.widths() {
+        let found = loss(&widths::beginning(x, width)?, &widths::beginning(y, width)?)?;
+        let part = |loss| Part { name: term.width_name(pair, width), loss, weight: term.weight() * weight };
+        parts.extend(found.map(part));
+    }
+    Ok(parts)
+}
+
+/// The losses of a term over single modalities.
+fn single(term: &Term, batch: &Batch) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut part = |modality, loss: Option<Tensor>, share: f64| {
+        let part = |loss| Part { name: term.of_modality(modality), loss, weight: term.weight() * share };
+        parts.extend(loss.map(part));
+    };
+    match term {
+        Term::Distill(t) => {
+            for (modality, view) in t.modalities(batch.views, &batch.items.teachers) {
+                part(modality, t.distance(modality, view, batch.items)?, t.features);
+            }
+        }
+        Term::Structure(t) => {
+            if batch.items.features.is_empty() {
+                return refuse(
+                    "objective: structure",
+                    "keeps the structure of frozen towers' features, and none are kept: give a [tower] with frozen = true and a new projection, and leave loader.keep_features on",
+                );
+            }
+            for (modality, view) in t.of().iter().filter_map(|m| Some((*m, batch.views.get(m)?))) {
+                part(modality, t.loss(modality, view, batch.items)?, 1.0);
+            }
+        }
+        _ => {}
+    }
+    Ok(parts)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use crate::objective::{Caption, Contrastive, Match, Sigmoid};
 
 fn contrastive(pairs: &[&str]) -> Term {
     let pairs = pairs.iter().map(|p| p.parse().unwrap()).collect();
-    Term::Contrastive(Contrastive { pairs, weight: 1.0, label_smoothing: 0.0 })
+    Term::Contrastive(Contrastive { pairs, ..Contrastive::default() })
 }
 
 fn said(terms: Vec<Term>) -> String {
@@ -27,7 +27,7 @@ fn what_no_model_could_learn_by_is_refused_by_name() {
     assert!(twice.starts_with("objective.1: text_image is learned by an earlier term"), "{twice}");
     assert!(said(vec![caption(1.0, 0.0), caption(2.0, 0.0)]).contains("caption is learned"));
     // One pair by two kinds of loss is two losses.
-    let sigmoid = Sigmoid { pairs: vec!["text_image".parse().unwrap()], weight: 1.0 };
+    let sigmoid = Sigmoid { pairs: vec!["text_image".parse().unwrap()], ..Sigmoid::default() };
     Objective { terms: vec![contrastive(&["text_image"]), Term::Sigmoid(sigmoid)] }.validate().unwrap();
 }
 

@@ -68,6 +68,19 @@ impl Recipe {
         if self.data.is_empty() {
             return Err(Error::setting("data", "no [[data]] is left; a training needs at least one"));
         }
+        let taught = self.data.iter().find(|d| d.teacher.is_some());
+        match (taught, self.objective.distills()) {
+            (None, true) => {
+                let message = "a term of kind distill follows a teacher: name the folder of its vectors in a [[data]], as teacher = \"taught\", which unisono data teach writes";
+                return Err(Error::setting("objective", message));
+            }
+            (Some(d), false) => {
+                let message =
+                    "no term of [[objective]] is of kind distill: its vectors would not be looked at";
+                return Err(Error::setting(format!("data.{}.teacher", d.name), message));
+            }
+            _ => {}
+        }
         for d in &self.data {
             self.share(d)?;
             for p in [d.caption.first, d.caption.with_name] {

@@ -60,6 +60,9 @@ pub struct DataConfig {
     /// frozen and has a new projection.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<Modality, PathBuf>,
+    /// A teacher's vectors of this source, for a term of kind `distill`: the folder that `unisono data teach` wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -105,7 +105,12 @@ fn objective(old: &Table, recipe: &Table) -> String {
         let named = if group.len() == pairs.len() { &[] } else { group };
         if weight > 0.0 {
             let pairs = named.iter().map(|(pair, _)| *pair).collect();
-            terms.push(Term::Contrastive(Contrastive { pairs, weight, label_smoothing }));
+            terms.push(Term::Contrastive(Contrastive {
+                pairs,
+                weight,
+                label_smoothing,
+                ..Contrastive::default()
+            }));
         }
     }
     let (caption, matching) = (number("caption", 0.0), number("match", 0.0));
@@ -159,7 +164,7 @@ mod tests {
 
     fn contrastive(pairs: &[&str], weight: f64) -> Term {
         let pairs = pairs.iter().map(|p| p.parse().unwrap()).collect();
-        Term::Contrastive(Contrastive { pairs, weight, label_smoothing: 0.0 })
+        Term::Contrastive(Contrastive { pairs, weight, ..Contrastive::default() })
     }
 
     #[test]

@@ -7,6 +7,7 @@ use image::imageops::flip_horizontal;
 use std::fs;
 use std::path::Path;
 use unisono_datasets::augment::{Crop, ImageAugment};
+use unisono_datasets::rng::rng;
 use unisono_media::Blob;
 use unisono_processors::ImageProcessor;
 use unisono_processors::Size;
