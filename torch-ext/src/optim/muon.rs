@@ -66,13 +66,12 @@ pub fn muon_step(options: Muon, params: &[&Tensor], grads: &[&Tensor], momenta: 
         if weight_decay != 0.0 {
             mul_scalar_(params, 1.0 - lr * weight_decay)?;
         }
-        let mut shapes: BTreeMap<(i64, i64), (Vec<&Tensor>, Vec<&Tensor>)> = BTreeMap::new();
+        let mut shapes: BTreeMap<(i64, i64), Vec<(&Tensor, &Tensor)>> = BTreeMap::new();
         for (param, update) in params.iter().zip(&ahead) {
-            let (of, updates) = shapes.entry(update.size2()?).or_default();
-            of.push(param);
-            updates.push(update);
+            shapes.entry(update.size2()?).or_default().push((param, update));
         }
-        for ((rows, columns), (of, updates)) in shapes {
+        for ((rows, columns), matrices) in shapes {
+            let (of, updates): (Vec<&Tensor>, Vec<&Tensor>) = matrices.into_iter().unzip();
             let made = newton_schulz(&Tensor::f_stack(&updates, 0)?, steps, kind)?;
             let made = made.f_to_kind(updates.first().map_or(Kind::Float, |u| u.kind()))?.f_unbind(0)?;
             let alpha = -lr * scale.of(rows, columns);
