@@ -3,13 +3,16 @@
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use unisono_jobs::Flow;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static PATIENT: AtomicBool = AtomicBool::new(false);
+static SCHEDULED: AtomicBool = AtomicBool::new(false);
+/// What SIGTERM meant before [`mind_schedulers`].
+static BEFORE: AtomicUsize = AtomicUsize::new(0);
 static KEPT: Mutex<Kept> = Mutex::new(Kept::Nothing);
 /// Whoever holds it says the last line, and nobody after.
 static LAST: Mutex<()> = Mutex::new(());
@@ -81,6 +84,38 @@ pub(crate) fn install() {
         // SAFETY: sets a signal's handling back to what it was.
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     }
+}
+
+/// From now on SIGTERM, and SIGUSR1, which schedulers send some time before they take the machine away, are told from a user's Ctrl-C. After
+/// [`install`]: they stop the command as that does.
+pub(crate) fn mind_schedulers() {
+    // SAFETY: asks for a signal's handling and sets it anew with the same flags; the handler does what one may.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGTERM, std::ptr::null(), &mut action) != 0 {
+            return;
+        }
+        BEFORE.store(action.sa_sigaction, Ordering::SeqCst);
+        action.sa_sigaction = scheduled as extern "C" fn(libc::c_int) as usize;
+        for signal in [libc::SIGTERM, libc::SIGUSR1] {
+            libc::sigaction(signal, &action, std::ptr::null_mut());
+        }
+    }
+}
+
+extern "C" fn scheduled(signal: libc::c_int) {
+    SCHEDULED.store(true, Ordering::SeqCst);
+    let before = BEFORE.load(Ordering::SeqCst);
+    if before != libc::SIG_DFL && before != libc::SIG_IGN {
+        // SAFETY: what `sigaction` gave as this signal's handler, which takes its number.
+        let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(before) };
+        handler(signal);
+    }
+}
+
+/// Whether it was a scheduler that asked to stop.
+pub(crate) fn by_a_scheduler() -> bool {
+    SCHEDULED.load(Ordering::SeqCst)
 }
 
 fn hangup_is_ignored() -> bool {

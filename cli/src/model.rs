@@ -1,4 +1,6 @@
-//! `unisono model`: what a checkpoint is, and the same model in another format.
+//! `unisono model`: what a checkpoint is, the same model in another format, and the average of several.
+
+mod average;
 
 use crate::error::Error;
 use crate::{describe, out, place, style};
@@ -10,11 +12,12 @@ use unisono_encoders::families::{self, Imported};
 use unisono_encoders::{LoadReport, Modality, Model, Prompts, Role};
 use unisono_files::printable;
 
-/// Look at a model, or convert it
+/// Look at a model, convert it, or average several
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Convert(ConvertArgs),
+    Average(average::Args),
 }
 
 /// Say what a model is: its family, towers, parameters, how it sees inputs, and whether its weights are whole
@@ -59,6 +62,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     match command {
         Command::Inspect(args) => inspect(args),
         Command::Convert(args) => convert(args),
+        Command::Average(args) => average::run(args),
     }
 }
 

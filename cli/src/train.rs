@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         return dry_run(args, &recipe);
     }
     interrupt::install();
+    interrupt::mind_schedulers();
     // Before its first step it has done nothing that is worth waiting for.
     interrupt::keeps(interrupt::Kept::Words("no step was done; the same command starts again"));
     let stop = AtomicBool::new(false);
@@ -71,10 +72,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         return Err(Error::Interrupted("no step was done"));
     }
     if !summary.finished {
-        out::note(&format!(
-            "stopped at step {} of {}, saved; the same command with --resume goes on there",
-            summary.step, recipe.steps
-        ));
+        out::note(&format!("stopped at step {} of {}, saved; go on with:", summary.step, recipe.steps));
+        out::note(&format!("  {}", resume_command(std::env::args())));
+        if interrupt::by_a_scheduler() {
+            // Nothing failed: who takes the machine away starts the command again.
+            return if args.json { out::json(&summary) } else { Ok(()) };
+        }
         return Err(Error::Interrupted("the checkpoint of the last step is written"));
     }
     if args.json {
@@ -97,6 +100,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         text +=
             &format!("{} left out; they were named above\n", style::count(summary.skipped.len(), "record"));
     }
+    if summary.left_out > 0 {
+        text += &format!("steps left out, of no finite loss or gradient: {}\n", summary.left_out);
+    }
+    text += &format!("energy: {}\n", summary.energy);
     text += &format!("model: {}\n", unisono_train::checkpoint::model_dir(&args.out).display());
     out::print(&text)
 }
@@ -110,6 +117,19 @@ fn recipe(args: &Args) -> Result<Recipe, Error> {
         }
         e.into()
     })
+}
+
+/// This command, as a shell takes it, to go on with.
+fn resume_command(args: impl Iterator<Item = String>) -> String {
+    let quoted = |word: String| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+        let is_plain = !word.is_empty() && word.chars().all(plain);
+        if is_plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    let kept = args.filter(|word| word != "--fresh" && word != "--resume");
+    let mut words: Vec<String> = kept.map(quoted).collect();
+    words.push("--resume".into());
+    words.join(" ")
 }
 
 /// Says what the recipe would do in the run's folder, and trains nothing.
@@ -249,4 +269,16 @@ fn features_bar(done: usize, of: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_go_on_with() {
+        let of = |words: &[&str]| resume_command(words.iter().map(|w| (*w).to_owned()));
+        assert_eq!(of(&["unisono", "train", "r.toml", "--fresh"]), "unisono train r.toml --resume");
+        assert_eq!(of(&["u", "--resume", "my run", "it's"]), r"u 'my run' 'it'\''s' --resume");
+    }
 }

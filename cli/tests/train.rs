@@ -21,30 +21,54 @@ fn train(recipe: &Path, out: &Path, more: &[&str]) -> Command {
     command
 }
 
-#[test]
-fn killed_and_resumed_is_uninterrupted() {
+/// Kills a run of sixty steps so many times, at moments that a number draws, and resumes it each time: wherever the kill falls, between two
+/// checkpoints or while one is written, the result is that of a run that nobody touched.
+fn killed_and_resumed(kills: u64, seed: u64, set: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let recipe = dir.path().join("r.toml");
-    let text = things::recipe_text(&things::things(dir.path()), 60, "[checkpoint]\nevery = 3");
+    let text = things::recipe_text(&things::things(dir.path()), 60, "[checkpoint]\nevery = 2\nkeep_last = 2");
     fs::write(&recipe, text).unwrap();
     let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
-    assert!(train(&recipe, &whole, &[]).status().unwrap().success());
-    // Wherever the kill falls, between two checkpoints or while one is written: the result is the same.
-    for _ in 0..3 {
-        let before = fs::metadata(killed.join("last/training.json")).and_then(|m| m.modified()).ok();
-        let mut child = train(&recipe, &killed, &["--resume"]).spawn().unwrap();
-        let moved =
-            || fs::metadata(killed.join("last/training.json")).and_then(|m| m.modified()).ok() != before;
-        while child.try_wait().unwrap().is_none() && !moved() {
+    let mut set: Vec<&str> = set.iter().flat_map(|set| ["--set", *set]).collect();
+    set.extend(["--set", "evaluate=[]"]);
+    assert!(train(&recipe, &whole, &set).status().unwrap().success());
+    let mut draw = seed;
+    for _ in 0..kills {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let progress = || fs::metadata(killed.join("last/training.json")).and_then(|m| m.modified()).ok();
+        let (before, looks) = (progress(), draw >> 52);
+        let mut child = train(&recipe, &killed, &[&set[..], &["--resume"]].concat()).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() && progress() == before {
+            std::thread::yield_now();
+        }
+        // Some looks later: in a step, in a file that is being written, between two names.
+        for _ in 0..looks {
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
             std::thread::yield_now();
         }
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    assert!(train(&recipe, &killed, &["--resume"]).status().unwrap().success());
-    for file in ["last/training.safetensors", "last/model.safetensors"] {
+    assert!(train(&recipe, &killed, &[&set[..], &["--resume"]].concat()).status().unwrap().success());
+    for file in ["last/training.safetensors", "last/model.safetensors", "step-000058/training.safetensors"] {
         let [a, b] = [&whole, &killed].map(|run| fs::read(run.join(file)).unwrap());
         assert!(a == b, "{file} differs");
+    }
+}
+
+#[test]
+fn killed_and_resumed_is_uninterrupted() {
+    killed_and_resumed(3, 1, &["optimizer.kind=muon", "optimizer.ema={ decay = 0.9, match = \"image.*\" }"]);
+}
+
+/// `cargo test --test train -- --ignored`
+#[test]
+#[ignore = "minutes: the long form of the one before"]
+fn ten_kills_are_none() {
+    for (seed, kind) in [(2, "adamw"), (3, "lion"), (4, "muon"), (5, "lamb")] {
+        killed_and_resumed(10, seed, &[&format!("optimizer.kind={kind}"), "optimizer.ema=0.9"]);
     }
 }
 
@@ -101,12 +125,36 @@ fn ctrl_c_saves_says_how_to_go_on_and_exits_130() {
     let out = child.wait_with_output().unwrap();
     let said = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(130), "{said}");
-    assert!(said.contains("--resume") && said.contains("saved"), "{said}");
+    assert!(said.contains(" --resume\n") && said.contains("saved; go on with:"), "{said}");
     let state: serde_json::Value =
         serde_json::from_slice(&fs::read(run.join("last/training.json")).unwrap()).unwrap();
     let step = state["step"].as_u64().unwrap();
     assert!(step > 0 && said.contains(&format!("stopped at step {step} of 100000")), "{said}");
     assert_eq!(half_files(&run), Vec::<String>::new());
+}
+
+/// Slurm and its kin send SIGTERM, or SIGUSR1 some time before it: the state is saved and nothing failed.
+#[cfg(unix)]
+#[test]
+fn a_scheduler_that_stops_a_run_sees_it_succeed() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = dir.path().join("r.toml");
+    let text = things::recipe_text(&things::things(dir.path()), 100_000, "[checkpoint]\nevery = 3");
+    fs::write(&recipe, text).unwrap();
+    for signal in ["-TERM", "-USR1"] {
+        let run = dir.path().join(format!("run{signal}"));
+        let mut child = train(&recipe, &run, &["--fresh"]).stderr(Stdio::piped()).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() && !run.join("last/training.json").exists() {
+            std::thread::yield_now();
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let out = child.wait_with_output().unwrap();
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(0), "{said}");
+        let command = format!(" train {} --out {} --resume\n", recipe.display(), run.display());
+        assert!(said.ends_with(&command) && said.contains(", saved; go on with:\n"), "{said}");
+        assert_eq!(half_files(&run), Vec::<String>::new());
+    }
 }
 
 #[cfg(unix)]
@@ -130,6 +178,36 @@ fn no_space_left_is_one_line_and_leaves_no_half_file() {
     assert!(errors.len() == 1 && !said.contains("panicked"), "{said}");
     assert!(!dir.path().join("full/last/model.safetensors").exists());
     assert_eq!(half_files(&dir.path().join("full")), Vec::<String>::new());
+    // A disk that fills up later: the checkpoint before is whole, and a run with room again goes on from it.
+    let run = dir.path().join("run");
+    assert!(train(&recipe, &run, &["--set", "steps=4"]).status().unwrap().success());
+    let before = fs::read(run.join("last/training.json")).unwrap();
+    let out = Command::new("sh")
+        .arg("-c")
+        .arg("trap '' XFSZ; ulimit -f 16; exec \"$0\" train \"$1\" --out \"$2\" --resume")
+        .args([env!("CARGO_BIN_EXE_unisono"), recipe.to_str().unwrap()])
+        .arg(&run)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.lines().last().unwrap().starts_with("error: ") && said.contains("File too large"), "{said}");
+    assert_eq!(fs::read(run.join("last/training.json")).unwrap(), before);
+    assert_eq!(half_files(&run), Vec::<String>::new());
+    assert!(train(&recipe, &run, &["--resume"]).status().unwrap().success());
+}
+
+/// `/proc` takes no new folders from anybody.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_cannot_be_written_is_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = dir.path().join("r.toml");
+    fs::write(&recipe, things::recipe_text(&things::things(dir.path()), 2, "")).unwrap();
+    let out = train(&recipe, Path::new("/proc/self/run"), &[]).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.lines().count() == 1 && said.contains("/proc/self/run"), "{said}");
 }
 
 #[test]

@@ -156,7 +156,13 @@ fn curves() -> Curves {
         ];
         let pairs = pairs.map(|(name, loss)| (name.to_owned(), loss + noise(0.5)));
         let loss = pairs.iter().map(|p| p.1).sum::<f64>() / 3.0;
-        TrainPoint { step: step as u64, loss, lr: Some(lr(step)), pairs: pairs.to_vec() }
+        TrainPoint {
+            step: step as u64,
+            loss,
+            lr: Some(lr(step)),
+            pairs: pairs.to_vec(),
+            ..TrainPoint::default()
+        }
     });
     let val = (1..=12u32).map(|at| {
         let grown = 1.0 - (-f64::from(at) / 4.0).exp();

@@ -94,7 +94,14 @@ fn full() -> ReportData {
         }],
         headlines: vec![Headline::recall(&row, 1)],
         curves: Some(Curves {
-            train: vec![TrainPoint { step: 1, loss: 2.0, lr: Some(0.5), pairs: vec![(EVIL.into(), 2.0)] }],
+            train: vec![TrainPoint {
+                step: 1,
+                loss: 2.0,
+                lr: Some(0.5),
+                pairs: vec![(EVIL.into(), 2.0)],
+                norms: vec![(EVIL.into(), 3.0)],
+                scales: vec![(EVIL.into(), 4.0)],
+            }],
             val: vec![ValPoint { step: 1, recalls: vec![recall] }],
             best_step: Some(1),
         }),

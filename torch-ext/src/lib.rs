@@ -10,6 +10,7 @@ pub mod cuda;
 pub mod dispatch;
 pub mod generator;
 pub mod library;
+pub mod nvml;
 pub mod optim;
 pub mod processor;
 pub mod rows;

@@ -1,80 +1,33 @@
 //! Checkpoints: `last/` to go on from, `best/` to use. A directory is whole under its name or not there.
 //!
 //! `last/` is a model directory (the weights that are evaluated) with `training.safetensors` (the weights that are trained, the
-//! optimizer's moments) and `training.json` (the step, the recipe). Random numbers and the data's order are functions of
-//! the seed and the step, so nothing else is needed to go on exactly.
+//! optimizer's moments) and `training.json` (the step, the recipe, sums over the other files). Random numbers and the data's order are functions of
+//! the seed and the step, so nothing else is needed to go on exactly. `step-…` are earlier ones of the same form; `best-…` are
+//! models, as `best` is.
 
-use crate::clock::Clock;
+mod kept;
+mod progress;
+mod whole;
+
+pub use kept::Chosen;
+pub(crate) use kept::is_ours;
+pub use progress::{FORMAT_VERSION, Progress};
+pub use unisono_encoders::model_dir;
+
 use crate::learner::Learner;
 use crate::optimizer::Optimizer;
-use crate::{Error, Recipe, Result};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use crate::recipe::CheckpointConfig;
+use crate::{Error, Result};
+use kept::{EVALUATION, STATE};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
-use unisono_files::{
-    Budget, folder_beside, left_beside, only_holds, read_json, replace_folder, write_atomic,
-};
+use unisono_files::{Budget, folder_beside, left_beside, only_holds, read_json, replace_folder, write_json};
 use unisono_nn::tensors;
+use whole::PROGRESS;
 
-/// The version of the training state. A reader refuses another.
-pub const FORMAT_VERSION: u32 = 2;
-
-const STATE: &str = "training.safetensors";
-const PROGRESS: &str = "training.json";
 /// The key in the state's metadata that holds a sum over the progress: the two of different steps are not taken for one run's.
 const SUM: &str = "unisono.progress";
-
-/// How far a run is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// The layout's version.
-    pub format_version: u32,
-    /// Steps done.
-    pub step: u64,
-    /// Best score so far, and its step.
-    pub best: Option<(f64, u64)>,
-    /// Wall seconds of training so far.
-    pub seconds: f64,
-    /// Wall seconds by part of the loop.
-    pub parts: BTreeMap<String, f64>,
-    /// Floating-point operations of the steps so far.
-    pub flops: f64,
-    /// Samples so far.
-    pub samples: u64,
-    /// What the records of each manifest add up to.
-    #[serde(default)]
-    pub data: BTreeMap<PathBuf, String>,
-    /// The recipe that the run follows.
-    pub recipe: Recipe,
-}
-
-impl Progress {
-    /// Where a run of `recipe` goes on that is as far as `before`, or begins.
-    pub(crate) fn going_on(before: Option<Self>, recipe: &Recipe, data: BTreeMap<PathBuf, String>) -> Self {
-        let recipe = recipe.clone();
-        match before {
-            Some(before) => Self { recipe, data, ..before },
-            None => Self {
-                format_version: FORMAT_VERSION,
-                step: 0,
-                best: None,
-                seconds: 0.0,
-                parts: BTreeMap::new(),
-                flops: 0.0,
-                samples: 0,
-                data,
-                recipe,
-            },
-        }
-    }
-
-    /// The same with the time that `clock` has measured since.
-    pub(crate) fn after(&self, clock: &Clock) -> Self {
-        Self { seconds: self.seconds + clock.total(), parts: clock.parts().clone(), ..self.clone() }
-    }
-}
 
 /// `run/last`.
 pub fn last(run: &Path) -> PathBuf {
@@ -86,78 +39,169 @@ pub fn best(run: &Path) -> PathBuf {
     run.join("best")
 }
 
-pub use unisono_encoders::model_dir;
-
-/// Writes the state of a run as `run/last`.
+/// Writes the state of a run as `run/last`. Of those before it so many stay, as `run/step-…`, as `config` keeps.
 ///
 /// # Errors
 /// No space, no permission; the checkpoint before stays.
 pub fn save(
     run: &Path,
+    config: &CheckpointConfig,
     progress: &Progress,
     evaluated: &Learner,
-    trained: &Learner,
-    optimizer: &Optimizer,
+    (trained, optimizer): (&Learner, &Optimizer),
 ) -> Result<()> {
-    replace(&last(run), |dir| {
+    let step = |dir: &Path| -> Option<u64> {
+        let value: serde_json::Value = read_json(&dir.join(PROGRESS), &Budget::CONFIG).ok()?;
+        value.get("step")?.as_u64()
+    };
+    let aside = |old: &Path| match step(old) {
+        // A run that went on may write a step anew.
+        Some(step) if config.keep_last > 1 && step < progress.step => {
+            kept::rename(old, &kept::at(run, "step", step))
+        }
+        _ => only_holds(old, is_ours).is_ok(),
+    };
+    replace(&last(run), aside, |dir| {
         evaluated.save(dir)?;
         let mut state: Vec<(String, Tensor)> =
             trained.params().iter().map(|(n, p)| (format!("param.{n}"), p.tensor.shallow_clone())).collect();
         state.extend(optimizer.state());
-        let path = dir.join(PROGRESS);
-        let text = serde_json::to_string_pretty(progress)
-            .map_err(|e| Error::Run { path: path.clone(), message: e.to_string() })?
-            + "\n";
-        let metadata = HashMap::from([(SUM.to_owned(), sum(progress))]);
+        let metadata = HashMap::from([(SUM.to_owned(), progress.sum())]);
         tensors::write(&dir.join(STATE), &state, metadata)?;
         // Last: a directory that has it is whole.
-        Ok(write_atomic(&path, |w| w.write_all(text.as_bytes()))?)
-    })
+        whole::seal(dir, progress)
+    })?;
+    let beyond = usize::try_from(config.keep_last).unwrap_or(usize::MAX).saturating_sub(1);
+    kept::all(run, "step").iter().skip(beyond).try_for_each(|(_, dir)| kept::remove(dir))
 }
 
-/// Writes `model` as `run/best`.
+/// Writes `model` as `run/best` where its score is the `best` so far; the one before it, and others that are among the best that `config` keeps,
+/// are `run/best-…`. `less`: a smaller score is a better one.
 ///
 /// # Errors
 /// As [`save`].
-pub fn save_best(run: &Path, model: &Learner) -> Result<()> {
-    replace(&best(run), |dir| model.save(dir))
+pub fn save_best(
+    run: &Path,
+    config: &CheckpointConfig,
+    model: &Learner,
+    chosen: &Chosen,
+    (best_so_far, less): (bool, bool),
+) -> Result<()> {
+    let others = usize::try_from(config.keep_best).unwrap_or(usize::MAX).saturating_sub(1);
+    let fill = |dir: &Path| {
+        model.save(dir)?;
+        Ok(write_json(&dir.join(EVALUATION), chosen)?)
+    };
+    let ours = |old: &Path| only_holds(old, is_ours).is_ok();
+    if best_so_far {
+        let aside = |old: &Path| match kept::chosen(old) {
+            Some(was) if others > 0 && was.step < chosen.step => {
+                kept::rename(old, &kept::at(run, "best", was.step))
+            }
+            _ => ours(old),
+        };
+        replace(&best(run), aside, fill)?;
+    }
+    if others == 0 && best_so_far {
+        return Ok(());
+    }
+    // Of a run that went on from an earlier step there may be later ones: they come again.
+    let (mut ranked, mut stale) = (Vec::new(), Vec::new());
+    for (step, dir) in kept::all(run, "best") {
+        match kept::chosen(&dir) {
+            Some(was) if step < chosen.step => ranked.push((was.score, step)),
+            _ => stale.push(dir),
+        }
+    }
+    stale.iter().try_for_each(|dir| kept::remove(dir))?;
+    if !best_so_far {
+        ranked.push((chosen.score, chosen.step));
+    }
+    // Of equal ones the earlier.
+    ranked.sort_by(|(a, s), (b, t)| (if less { a.total_cmp(b) } else { b.total_cmp(a) }).then(s.cmp(t)));
+    for (i, (_, step)) in ranked.into_iter().enumerate() {
+        let dir = kept::at(run, "best", step);
+        match (i < others, step == chosen.step) {
+            (true, true) => replace(&dir, ours, fill)?,
+            (false, false) => kept::remove(&dir)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A checkpoint to go on from.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it is: `run/last`, or `run/step-…` where that is damaged.
+    pub dir: PathBuf,
+    /// How far it is.
+    pub progress: Progress,
+    /// What is wrong with those after it.
+    pub damaged: Vec<String>,
+}
+
+/// The newest whole checkpoint of `run`, if there is one.
+///
+/// # Errors
+/// A state of another version, or one that is damaged where no other is there.
+pub fn newest(run: &Path) -> Result<Option<Found>> {
+    recover(&last(run))?;
+    let mut damaged = Vec::new();
+    let mut first = None;
+    let older = kept::all(run, "step").into_iter().map(|(_, dir)| dir);
+    for dir in std::iter::once(last(run)).chain(older) {
+        match whole::open(&dir) {
+            Ok(Some(progress)) => return Ok(Some(Found { dir, progress, damaged })),
+            Ok(None) => {}
+            Err(Error::Damaged { path, message }) => {
+                damaged.push(format!("{}: {message}", path.display()));
+                first.get_or_insert(Error::Damaged { path, message });
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    first.map_or(Ok(None), Err)
 }
 
 /// How far the run in `run` is, if there is one.
 ///
 /// # Errors
-/// A state of another version, or one that cannot be read.
+/// As [`newest`].
 pub fn progress(run: &Path) -> Result<Option<Progress>> {
-    recover(&last(run))?;
-    let path = last(run).join(PROGRESS);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let value: serde_json::Value = read_json(&path, &Budget::CONFIG)?;
-    let version = value.get("format_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if version != u64::from(FORMAT_VERSION) {
-        return Err(Error::Run {
-            path,
-            message: format!(
-                "training state of version {version}, this build reads {FORMAT_VERSION}; start again with --fresh"
-            ),
-        });
-    }
-    let progress = serde_json::from_value(value).map_err(|e| Error::Run { path, message: e.to_string() })?;
-    Ok(Some(progress))
+    Ok(newest(run)?.map(|found| found.progress))
 }
 
-/// Puts the trained weights and the moments of `run/last` into `trained` and `optimizer`.
+/// Gives the checkpoint that was found the name `run/last`; a damaged one that has it becomes `run/last.damaged`. Only for who holds the run's lock.
+pub(crate) fn settle(run: &Path, found: &Found) -> Result<()> {
+    let last = last(run);
+    if found.dir == last {
+        return Ok(());
+    }
+    if last.exists() {
+        let aside = run.join("last.damaged");
+        kept::remove(&aside)?;
+        std::fs::rename(&last, &aside).map_err(|e| Error::io(&last, e))?;
+    }
+    std::fs::rename(&found.dir, &last).map_err(|e| Error::io(&found.dir, e))
+}
+
+/// The folders of checkpoints that a run has or may have.
+pub(crate) fn folders(run: &Path) -> Vec<PathBuf> {
+    let kept = ["step", "best"].into_iter().flat_map(|prefix| kept::all(run, prefix)).map(|(_, dir)| dir);
+    [last(run), best(run), run.join("last.damaged")].into_iter().chain(kept).collect()
+}
+
+/// Puts the trained weights and the moments of `run/last`, which is as far as `progress`, into `trained` and `optimizer`.
 ///
 /// # Errors
 /// A state that was cut or belongs to another recipe.
-pub fn restore(run: &Path, trained: &Learner, optimizer: &mut Optimizer) -> Result<()> {
+pub fn restore(run: &Path, progress: &Progress, trained: &Learner, optimizer: &mut Optimizer) -> Result<()> {
     let path = last(run).join(STATE);
     let (mut state, metadata) = tensors::read(&path)?;
     let misfit = |message: String| Error::Run { path: path.clone(), message };
-    let expected = metadata.get(SUM);
     // States of earlier versions have no sum.
-    if expected.is_some() && progress(run)?.as_ref().map(sum).as_ref() != expected {
+    if metadata.get(SUM).is_some_and(|sum| *sum != progress.sum()) {
         return Err(misfit(format!(
             "not the state that {PROGRESS} was written with; begin again with --fresh"
         )));
@@ -173,35 +217,13 @@ pub fn restore(run: &Path, trained: &Learner, optimizer: &mut Optimizer) -> Resu
     optimizer.restore(&state).map_err(misfit)
 }
 
-/// Of what of a run's progress does not depend on the clock: the state of a run that was stopped is, byte for byte, that of one that was not.
-fn sum(progress: &Progress) -> String {
-    let Progress { format_version, step, best, samples, .. } = progress;
-    let text = format!("{format_version} {step} {best:?} {samples}");
-    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// Fills a new directory beside `dir` and puts it in `dir`'s place. What somebody else put into the old one is not deleted with it: such a directory is
-/// kept beside as `NAME.kept`.
-fn replace(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+/// Fills a new directory beside `dir` and puts it in `dir`'s place. `old` says what becomes of the one before: it has a new name or may be deleted;
+/// otherwise (somebody else put something into it) it is kept beside as `NAME.kept`.
+fn replace(dir: &Path, old: impl Fn(&Path) -> bool, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let new = folder_beside(dir)?;
     fill(new.path())?;
-    replace_folder(new, dir, |old| only_holds(old, is_ours).is_ok())?;
+    replace_folder(new, dir, old)?;
     Ok(())
-}
-
-/// Whether a file in a checkpoint is one that is written there.
-pub(crate) fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
-        "config.json",
-        "preprocessor_config.json",
-        "tokenizer.json",
-        "model.safetensors",
-        "fusion.json",
-        "fusion.safetensors",
-        STATE,
-        PROGRESS,
-    ];
-    NAMES.contains(&name)
 }
 
 /// [`recover`]s `run/last`.
@@ -246,16 +268,17 @@ mod tests {
         let fill = |text: &'static str| {
             move |d: &Path| fs::write(d.join(PROGRESS), text).map_err(|e| Error::io(d, e))
         };
-        replace(&dir, fill("1")).unwrap();
-        replace(&dir, fill("2")).unwrap();
+        let ours = |old: &Path| only_holds(old, is_ours).is_ok();
+        replace(&dir, ours, fill("1")).unwrap();
+        replace(&dir, ours, fill("2")).unwrap();
         assert_eq!(fs::read_to_string(dir.join(PROGRESS)).unwrap(), "2");
-        let refused = replace(&dir, |d| Err(Error::io(d, std::io::Error::other("full"))));
+        let refused = replace(&dir, ours, |d| Err(Error::io(d, std::io::Error::other("full"))));
         assert!(refused.is_err());
         assert_eq!(fs::read_to_string(dir.join(PROGRESS)).unwrap(), "2");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         // A user's notes are not deleted with it.
         fs::write(dir.join("notes.txt"), "mine").unwrap();
-        replace(&dir, fill("3")).unwrap();
+        replace(&dir, ours, fill("3")).unwrap();
         assert_eq!(fs::read_to_string(dir.join(PROGRESS)).unwrap(), "3");
         assert_eq!(fs::read_to_string(root.path().join("last.kept/notes.txt")).unwrap(), "mine");
     }

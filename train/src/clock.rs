@@ -95,6 +95,11 @@ impl Window {
         }
     }
 
+    /// Whether no step was added.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps == 0
+    }
+
     /// The line of the metrics, and a new window.
     pub(crate) fn take(&mut self, (step, seconds): (u64, f64), model: &Model, clock: &Clock) -> TrainLine {
         let n = self.steps.max(1) as f64;
@@ -113,9 +118,11 @@ impl Window {
             geometry,
             lr: self.lr,
             grad_norm: self.norm / n,
+            grad_norms: BTreeMap::new(),
             logit_scales: Modality::PAIRS.into_iter().filter_map(scale).collect(),
             samples_per_second: self.samples as f64 / spent,
             data_wait: (now.1 - self.mark.1) / spent,
+            energy_kwh: 0.0,
             seconds,
         };
         *self = Self { mark: now, ..Self::default() };

@@ -31,6 +31,14 @@ pub enum Error {
         /// What was found, what to do.
         message: String,
     },
+    /// A checkpoint that is not as it was written.
+    #[error("{path}: {message}; this checkpoint is damaged: take an older one, or begin again with --fresh")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        message: String,
+    },
     /// The loss or the gradient is not a number: the last checkpoint is untouched.
     #[error(
         "step {step}: {what} is {value}; the run stopped, its last checkpoint is from step {checkpoint}; lower the learning rate or look at this batch: {batch}"

@@ -63,9 +63,14 @@ impl Evaluation {
         Ok(Some(EvalLine { step, score, by: best.to_string(), outcomes, seconds }))
     }
 
+    /// Whether a smaller score is a better one.
+    pub(crate) fn less_is_better(&self) -> bool {
+        self.best.as_ref().is_some_and(Best::less_is_better)
+    }
+
     /// Whether a score is better than the best one before.
     pub(crate) fn is_better(&self, score: f64, before: Option<(f64, u64)>) -> bool {
-        let less = self.best.as_ref().is_some_and(Best::less_is_better);
+        let less = self.less_is_better();
         before.is_none_or(|(before, _)| if less { score < before } else { score > before })
     }
 }

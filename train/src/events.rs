@@ -1,5 +1,6 @@
 //! What a run is told, and what it tells.
 
+use crate::energy::Energy;
 use crate::tracking::EvalLine;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ pub struct StepReport {
     pub step: u64,
     /// Steps to do.
     pub steps: u64,
-    /// The whole loss, nats.
+    /// The whole loss, nats; of a step that was left out NaN.
     pub loss: f64,
     /// Learning rate.
     pub lr: f64,
@@ -71,6 +72,12 @@ pub struct Summary {
     pub parts: BTreeMap<String, f64>,
     /// Samples drawn.
     pub samples: u64,
+    /// Steps that were left out, because a loss or a gradient was no finite number.
+    #[serde(default)]
+    pub left_out: u64,
+    /// What the run took from the grid.
+    #[serde(default)]
+    pub energy: Energy,
     /// Numbers that are optimised.
     pub parameters: usize,
     /// GFLOP/s of the steps (forward, backward, optimizer time).

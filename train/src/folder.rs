@@ -9,13 +9,14 @@ use unisono_files::{Budget, Lock, only_holds, own_folder, read_text, sweep};
 pub(crate) const MARK: &str = "# The recipe of this run, as unisono train follows it.\n";
 
 /// What a run's folder holds: what a training writes, and what `unisono report` and the quickstart add.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "recipe.toml",
     "metrics.jsonl",
     "tensorboard",
     "features",
     "last",
     "best",
+    "last.damaged",
     "summary.json",
     "report.html",
     "stages.json",
@@ -50,7 +51,9 @@ fn refuse_foreign(run: &Path) -> Result<()> {
     let always = |name: &str| {
         [".unisono.lock", "stages.json", "features"].contains(&name) || name.starts_with(".unisono-")
     };
-    let known = |name: &str| always(name) || (started && NAMES.contains(&name));
+    let numbered =
+        |name: &str| ["step-", "best-", "nonfinite-"].iter().any(|prefix| name.starts_with(prefix));
+    let known = |name: &str| always(name) || (started && (NAMES.contains(&name) || numbered(name)));
     only_holds(run, known).map_err(|e| match e {
         unisono_files::Error::Foreign { path, name } => Error::Run {
             path,
@@ -68,16 +71,18 @@ fn refuse_foreign(run: &Path) -> Result<()> {
 /// Something else lies in one of these folders.
 pub(crate) fn clear(run: &Path) -> Result<()> {
     let is_event = |name: &str| name.starts_with("events.out.tfevents.");
-    let [last, best, events] = [checkpoint::last(run), checkpoint::best(run), run.join("tensorboard")];
-    let there = [&last, &best, &events].into_iter().filter(|dir| fs::symlink_metadata(dir).is_ok());
+    let events = run.join("tensorboard");
+    let mut there = checkpoint::folders(run);
+    there.push(events.clone());
+    there.retain(|dir| fs::symlink_metadata(dir).is_ok());
     let ours =
         |dir: &Path, name: &str| if dir == events { is_event(name) } else { checkpoint::is_ours(name) };
     // All are looked at before the first is removed.
-    for dir in there.clone() {
+    for dir in &there {
         own_folder(dir)?;
         only_holds(dir, |name| ours(dir, name))?;
     }
-    for dir in there {
+    for dir in &there {
         fs::remove_dir_all(dir).map_err(|e| Error::io(dir, e))?;
     }
     Ok(())

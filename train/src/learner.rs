@@ -1,8 +1,9 @@
 //! What is trained: towers, alone or under a fusion Transformer.
 
+use crate::recipe::Ema;
 use crate::{Error, Recipe, Result};
 use std::path::Path;
-use tch::{Device, Tensor};
+use tch::Device;
 use unisono_encoders::{Model, Params, Prompt};
 use unisono_eval::protocol::Models;
 use unisono_fusion::config::{FusionConfig, LanguageHead, MemoryConfig, StackConfig, Tokens};
@@ -127,24 +128,26 @@ impl Learner {
         }
     }
 
-    /// Follows `model`: the moving average of its weights, or the weights themselves without one.
+    /// Follows `model`: the moving average of its weights, or the weights themselves where `ema` has none.
     ///
     /// # Errors
     /// libtorch's.
-    pub fn follow(&self, model: &Self, decay: f64, step: u64) -> Result<()> {
+    pub fn follow(&self, model: &Self, ema: &Ema, step: u64) -> Result<()> {
         let (shadow, model) = (self.params(), model.params());
-        // What is frozen was copied when everything was; buffers are no weights and change.
-        let moves = model.iter().map(|(_, p)| step == 0 || !p.trainable || p.tensor.requires_grad());
-        let moves: Vec<bool> = moves.collect();
-        let of = |params: &Params| -> Vec<Tensor> {
-            let all = params.iter().zip(&moves).filter(|(_, moves)| **moves);
-            all.map(|((_, p), _)| p.tensor.shallow_clone()).collect()
-        };
-        let (targets, sources) = (of(&shadow), of(&model));
-        let (targets, sources): (Vec<&Tensor>, Vec<&Tensor>) =
-            (targets.iter().collect(), sources.iter().collect());
         // Early on the average is short, so that it does not remember the random start.
-        let decay = decay.min((step + 1) as f64 / (step + 10) as f64);
-        Ok(optim::lerp_(&targets, &sources, 1.0 - if decay > 0.0 { decay } else { 0.0 })?)
+        let decay = ema.decay.min((step + 1) as f64 / (step + 10) as f64).max(0.0);
+        for averaged in [true, false] {
+            let (mut targets, mut sources) = (Vec::new(), Vec::new());
+            for ((name, to), (_, from)) in shadow.iter().zip(model.iter()) {
+                // What is frozen was copied when everything was; buffers are no weights and change.
+                let moves = step == 0 || !from.trainable || from.tensor.requires_grad();
+                if moves && averaged == ema.is_of(name) {
+                    targets.push(&to.tensor);
+                    sources.push(&from.tensor);
+                }
+            }
+            optim::lerp_(&targets, &sources, if averaged { 1.0 - decay } else { 1.0 })?;
+        }
+        Ok(())
     }
 }

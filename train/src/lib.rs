@@ -2,10 +2,12 @@
 //!
 //! Read [`mod@train`] top to bottom: it is the whole program.
 
+pub mod average;
 pub mod batch;
 pub mod checkpoint;
 mod clock;
 pub mod data;
+pub mod energy;
 mod error;
 mod evaluate;
 mod events;
@@ -16,6 +18,7 @@ mod given;
 mod keep;
 mod learner;
 mod mined;
+mod nonfinite;
 pub mod optimizer;
 mod pick;
 pub mod recipe;

@@ -1,18 +1,24 @@
 //! Whether a run may begin in its directory, or go on there.
 
 use crate::checkpoint::{self, Progress};
-use crate::events::Options;
+use crate::events::{Event, Options};
 use crate::{Error, Recipe, Result, folder};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What the directory holds, and whether this run may use it.
-pub(crate) fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Option<Progress>> {
+pub(crate) fn begin(
+    recipe: &Recipe,
+    run: &Path,
+    options: Options,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Option<Progress>> {
     if options.fresh {
         folder::clear(run)?;
         return Ok(None);
     }
-    let Some(progress) = checkpoint::progress(run)? else { return Ok(None) };
+    let Some(found) = checkpoint::newest(run)? else { return Ok(None) };
+    let progress = &found.progress;
     let refuse = |message: String| Err(Error::Run { path: run.to_owned(), message });
     if !options.resume {
         let step = progress.step;
@@ -30,7 +36,12 @@ pub(crate) fn begin(recipe: &Recipe, run: &Path, options: Options) -> Result<Opt
             "use its recipe.toml, or begin again with --fresh"
         ));
     }
-    Ok(Some(progress))
+    for damaged in &found.damaged {
+        let step = progress.step;
+        tell(Event::Note(format!("{damaged}: the checkpoint of step {step} is used in its place")));
+    }
+    checkpoint::settle(run, &found)?;
+    Ok(Some(found.progress))
 }
 
 /// What is said of a run that goes on.
@@ -60,17 +71,34 @@ pub(crate) fn describe(
 
 /// The first top-level key in which two recipes differ, of those that change the result.
 fn difference(a: &Recipe, b: &Recipe) -> Option<String> {
-    let table = |r: &Recipe| toml::Table::try_from(r).unwrap_or_default();
+    let table = |r: &Recipe| {
+        let mut recipe = r.clone();
+        let o = &mut recipe.optimizer;
+        // A default that is written out is the same; and how often a run may stumble says nothing of its steps so far.
+        (o.betas, o.eps) = (Some(o.betas()), Some(o.eps()));
+        (o.non_finite, o.max_skipped) = Default::default();
+        toml::Table::try_from(recipe).unwrap_or_default()
+    };
     let (a, b) = (table(a), table(b));
     // How often it saves, how many workers read and what is computed twice does not change what is learned. More steps are a longer run: what was learned so
     // far stays, and from here on the schedule is the new one's.
-    let free = ["activation_checkpointing", "checkpoint", "loader", "device", "threads", "report", "steps"];
+    let free = [
+        "activation_checkpointing",
+        "checkpoint",
+        "energy",
+        "loader",
+        "device",
+        "threads",
+        "report",
+        "steps",
+    ];
     a.keys().chain(b.keys()).find(|k| !free.contains(&k.as_str()) && a.get(*k) != b.get(*k)).cloned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::NonFinite;
 
     fn recipe(steps: u64, more: &str) -> Recipe {
         let text = format!(
@@ -85,11 +113,17 @@ mod tests {
         for (more, differs) in [
             ("device = \"cpu\"\nthreads = 3\nactivation_checkpointing = true", None),
             ("[loader]\nworkers = 5\n[checkpoint]\nevery = 1", None),
+            ("[energy]\ngrid = 50", None),
             ("evaluate_every = 5", Some("evaluate_every")),
             ("[augment.image]\nflip = 0.5", Some("augment")),
         ] {
             assert_eq!(difference(&before, &recipe(20, more)).as_deref(), differs, "{more}");
         }
+        let mut now = recipe(10, "");
+        (now.optimizer.betas, now.optimizer.non_finite) = (Some([0.9, 0.98]), NonFinite::Skip);
+        assert_eq!(difference(&before, &now), None);
+        now.optimizer.betas = Some([0.9, 0.99]);
+        assert_eq!(difference(&before, &now).as_deref(), Some("optimizer"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From a recipe to what the loop needs: records, tokenizer, model.
 
-use crate::recipe::{DataConfig, Recipe};
+use crate::recipe::{DataConfig, Ema, Recipe};
 use crate::{Error, Learner, Result, checkpoint, towers};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -163,7 +163,7 @@ pub(crate) fn learners(
     let towers = towers::model(recipe, sampler, device)?;
     let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
     let (model, shadow) = (Learner::new(towers, recipe)?, Learner::new(twin, recipe)?);
-    shadow.follow(&model, 0.0, 0)?;
+    shadow.follow(&model, &Ema::default(), 0)?;
     Ok((model, shadow))
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn rules(recipe: &Recipe, params: &Params) -> Vec<GroupRule> {
         // A tower whose pooled vector is in the shared space has no projection.
         let matched = |(name, _): (&str, _)| unisono_nn::params::matches(&pattern, name);
         if params.iter().any(matched) {
-            rules.push(GroupRule { pattern, lr_scale: 1.0, weight_decay: None, freeze });
+            rules.push(GroupRule { freeze, ..GroupRule::of(pattern) });
         }
     };
     for (modality, tower) in recipe.tower.iter().filter(|(_, tower)| tower.frozen) {

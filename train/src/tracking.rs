@@ -35,12 +35,18 @@ pub struct TrainLine {
     pub lr: f64,
     /// Gradient norm before clipping.
     pub grad_norm: f64,
+    /// Of the last step, by the first part of the parameters' names: `text`, `image`, `fusion`.
+    #[serde(default)]
+    pub grad_norms: BTreeMap<String, f64>,
     /// exp(logit scale) of each pair.
     pub logit_scales: BTreeMap<String, f64>,
     /// Samples a second.
     pub samples_per_second: f64,
     /// Share of the time that the loop waited for data.
     pub data_wait: f64,
+    /// Kilowatt-hours since the run began, resumptions added up.
+    #[serde(default)]
+    pub energy_kwh: f64,
     /// Seconds since the run began, resumptions added up.
     pub seconds: f64,
 }
@@ -128,7 +134,9 @@ impl Line {
                     ("train/grad_norm".to_owned(), t.grad_norm),
                     ("train/samples_per_second".to_owned(), t.samples_per_second),
                     ("train/data_wait".to_owned(), t.data_wait),
+                    ("train/energy_kwh".to_owned(), t.energy_kwh),
                 ];
+                out.extend(t.grad_norms.iter().map(|(k, v)| (format!("grad_norm/{k}"), *v)));
                 out.extend(t.pairs.iter().map(|(k, v)| (format!("loss/{k}"), *v)));
                 out.extend(t.geometry.iter().map(|(k, v)| (k.clone(), *v)));
                 out.extend(t.logit_scales.iter().map(|(k, v)| (format!("logit_scale/{k}"), *v)));

@@ -1,15 +1,17 @@
 //! The training program, top to bottom: start, loop (load, step, log, evaluate, save), finish.
 
-use crate::checkpoint::{self, Progress};
+use crate::checkpoint::{self, Chosen, Progress};
 use crate::clock::{Clock, Window};
 use crate::data::Preparer;
+use crate::energy::Meter;
 use crate::evaluate::Evaluation;
 use crate::events::{Event, Loading, Options, StepReport, Summary};
 use crate::given::Given;
+use crate::nonfinite::Guard;
 use crate::optimizer::Optimizer;
 use crate::setup::{self, Sources};
 use crate::step::{Step, finite};
-use crate::tracking::{Line, Tracker};
+use crate::tracking::{Line, Tracker, TrainLine};
 use crate::world::World;
 use crate::{Recipe, Result, flops, folder, keep, resume, schedule, towers};
 use std::path::Path;
@@ -33,16 +35,18 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let device = cuda::device(&recipe.device)?;
     let threads = threads::set((recipe.threads > 0).then_some(recipe.threads));
     library::keep_freed_memory();
+    let mut meter = Meter::start(&recipe.energy, device, threads);
     let _held = folder::claim(run)?;
-    let before = resume::begin(recipe, run, options)?;
+    let before = resume::begin(recipe, run, options, tell)?;
     let mut sources = Sources::default();
     let sampler = Arc::new(setup::sampler(recipe, &mut sources)?);
     setup::describe(&sampler, recipe.steps).into_iter().for_each(|note| tell(Event::Note(note)));
     let (model, shadow) = setup::learners(recipe, run, &sampler, before.is_some(), device)?;
     let mut optimizer =
         Optimizer::new(&model.params(), &recipe.optimizer, &towers::rules(recipe, &model.params()))?;
-    if before.is_some() {
-        checkpoint::restore(run, &model, &mut optimizer)?;
+    tell(Event::Note(optimizer.describe()));
+    if let Some(before) = &before {
+        checkpoint::restore(run, before, &model, &mut optimizer)?;
     }
     let noises = setup::noises(recipe, &mut sources)?;
     let data = setup::sums(&sampler, noises.as_ref())?;
@@ -74,7 +78,9 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let mut tracker = Tracker::open(run, progress.step)?;
     unisono_files::write(&run.join("recipe.toml"), folder::MARK.to_owned() + &recipe.to_toml()?)?;
     let (mut window, mut saved, mut told) = (Window::default(), progress.step, Vec::new());
+    let mut guard = Guard::new(&recipe.optimizer, run, &model)?;
     clock.lap("start");
+    let mut saved_at = clock.total();
 
     // ==== loop ========================================================================================================
     while !stopped && progress.step < recipe.steps {
@@ -87,29 +93,38 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
         // ---- step
         let at = (progress.step, saved);
-        let made = whole.gradients(&items, &optimizer.params(), at, &mut clock)?;
         let lr = schedule::learning_rate(&recipe.optimizer, progress.step, recipe.steps);
-        let norm = optimizer.step(&world.mean(made.of)?, lr)?;
-        finite(norm, "the gradient's norm", at, &items)?;
-        shadow.follow(&model, recipe.optimizer.ema, progress.step)?;
+        let made = whole.gradients(&items, &optimizer.params(), at, &mut clock);
+        let stepped = made.and_then(|made| {
+            let norm = optimizer.step(&world.mean(made.of)?, lr)?;
+            finite(norm, "the gradient's norm", at, &items)?;
+            Ok((made.loss, norm, made.parts, made.flops))
+        });
+        let stepped = guard.look(stepped, &items, &mut progress, tell)?;
+        if let Some((loss, norm, parts, flops)) = &stepped {
+            shadow.follow(&model, &recipe.optimizer.ema, progress.step)?;
+            window.add(*loss, *norm, lr, items.len(), parts);
+            // The backward pass costs twice the forward pass. What checkpointing runs again is not counted: a rate is of useful work.
+            progress.flops += 3.0 * flops;
+        }
         clock.lap("optimizer");
         progress.step += 1;
         progress.samples += items.len() as u64;
-        // The backward pass costs twice the forward pass. What checkpointing runs again is not counted: a rate is of useful work.
-        progress.flops += 3.0 * made.flops;
+        progress.joules += meter.joules();
 
         // ---- log
-        window.add(made.loss, norm, lr, items.len(), &made.parts);
         let now = (progress.step, progress.seconds + clock.total());
         let last = progress.step == recipe.steps;
         let due = |every: u64| last || (every > 0 && progress.step.is_multiple_of(every));
-        if due(LOG_EVERY) && world.leads() {
-            tracker.write(&Line::Train(window.take(now, model.towers(), &clock)))?;
+        if due(LOG_EVERY) && world.leads() && !window.is_empty() {
+            let means = window.take(now, model.towers(), &clock);
+            let (grad_norms, energy_kwh) = (optimizer.norms()?, meter.energy(progress.joules).kwh);
+            tracker.write(&Line::Train(TrainLine { grad_norms, energy_kwh, ..means }))?;
         }
         tell(Event::Step(StepReport {
             step: progress.step,
             steps: recipe.steps,
-            loss: made.loss,
+            loss: stepped.map_or(f64::NAN, |(loss, ..)| loss),
             lr,
             samples_per_second: clock.rate(loader.stats().samples),
             data_wait: clock.share("data_wait"),
@@ -124,10 +139,13 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
             && world.leads()
             && let Some(line) = evaluation.run(&shadow, now, tell)?
         {
-            if evaluation.is_better(line.score, progress.best) {
+            let better = evaluation.is_better(line.score, progress.best);
+            if better {
                 progress.best = Some((line.score, progress.step));
-                checkpoint::save_best(run, &shadow)?;
             }
+            let chosen = Chosen { step: progress.step, score: line.score, by: line.by.clone() };
+            let kept = (better, evaluation.less_is_better());
+            checkpoint::save_best(run, &recipe.checkpoint, &shadow, &chosen, kept)?;
             tell(Event::Evaluated(&line));
             tracker.write(&Line::Eval(line))?;
             clock.lap("evaluate");
@@ -135,9 +153,12 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
 
         // ---- save
         let stopping = options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
-        if (due(recipe.checkpoint.every) || stopping) && world.leads() {
-            checkpoint::save(run, &progress.after(&clock), &shadow, &model, &optimizer)?;
-            saved = progress.step;
+        let minutes = recipe.checkpoint.every_minutes;
+        let by_the_clock = minutes > 0.0 && clock.total() - saved_at >= 60.0 * minutes;
+        if (due(recipe.checkpoint.every) || by_the_clock || stopping) && world.leads() {
+            let trained = (&model, &optimizer);
+            checkpoint::save(run, &recipe.checkpoint, &progress.after(&clock), &shadow, trained)?;
+            (saved, saved_at) = (progress.step, clock.total());
             tell(Event::Saved(saved));
             clock.lap("checkpoint");
         }
@@ -147,6 +168,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     }
 
     // ==== finish ======================================================================================================
+    progress.joules += meter.joules();
     let progress = progress.after(&clock);
     setup::faults(loader.faults(), &mut told).into_iter().for_each(|note| tell(Event::Note(note)));
     let loaded = loader.stats();
@@ -161,6 +183,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         seconds: progress.seconds,
         parts: progress.parts,
         samples: progress.samples,
+        left_out: progress.left_out,
+        energy: meter.energy(progress.joules),
         parameters,
         gflops: progress.flops / clock.busy().max(1e-9) / 1e9,
         machine_gflops: flops::machine_rate(device)? / 1e9,

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use support::things;
 use unisono_encoders::Model;
+use unisono_train::recipe::NonFinite;
 use unisono_train::{Error, Event, Options, Recipe, Summary, checkpoint, train};
 
 fn recipe(manifest: &Path, steps: u64, more: &str) -> Recipe {
@@ -51,6 +52,18 @@ fn broken_media_are_left_out_and_a_loss_that_is_no_number_stops_the_run() {
     (wild.optimizer.lr, wild.optimizer.warmup, wild.optimizer.clip, wild.steps) = (1e30, 0, 0.0, 50);
     let e = run(&wild, &dir.path().join("wild"), Options::default()).unwrap_err();
     assert!(matches!(e, Error::NotFinite { .. }), "{e}");
+    let Error::NotFinite { step, .. } = e else { unreachable!("just seen") };
+    let ids = |run: &str, step: u64| {
+        let path = dir.path().join(run).join(format!("nonfinite-{step:06}.json"));
+        let known: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        known["ids"].as_array().unwrap().len()
+    };
+    assert_eq!(ids("wild", step), 15);
+    // Left out, until there are too many in a row.
+    (wild.optimizer.non_finite, wild.optimizer.max_skipped) = (NonFinite::Skip, 2);
+    let e = run(&wild, &dir.path().join("skipping"), Options::default()).unwrap_err();
+    assert!(matches!(e, Error::NotFinite { step: at, .. } if at == step + 2), "{e}");
+    assert_eq!(ids("skipping", step + 2), 15);
     let mut strict = recipe_ok;
     strict.loader.max_skip = 0;
     let e = run(&strict, &dir.path().join("strict"), Options::default()).unwrap_err().to_string();

@@ -63,6 +63,10 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono index info", Runs(|_, f| all(&f.stdout, &["holds ", "there, unchanged"]))),
     ("unisono model inspect", Runs(|_, f| all(&f.stdout, &["parameters", "weights: "]))),
     ("unisono model convert SRC", Runs(|_, f| all(&f.stdout, &["DST", "clip as "]))),
+    (
+        "unisono model average",
+        Runs(|p, f| all(&f.stdout, &["SOUP: the average "]).and(has(p, "SOUP/model.safetensors"))),
+    ),
     ("unisono train RECIPE", Otherwise(train)),
     ("unisono train recipes/quickstart.toml", Otherwise(train)),
     (

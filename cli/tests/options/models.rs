@@ -138,6 +138,17 @@ pub const COMMANDS: &[Command] = &[
         refused: &[],
     },
     Command {
+        name: "model average",
+        line: "model model2 --out soup",
+        media: None,
+        options: &[
+            option("--out", "", "--out other", Says("other: the average 0.500 + 0.500 of 2 models")),
+            option("--weights", "", "--weights 3,1", Says("soup: the average 0.750 + 0.250 of 2 models")),
+            option("--json", "", "--json", Says("\"weights\"")),
+        ],
+        refused: &[],
+    },
+    Command {
         name: "train",
         line: "recipe.toml --out run",
         source: None,

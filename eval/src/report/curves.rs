@@ -9,7 +9,10 @@ use super::data::{Curves, TrainPoint};
 pub(super) fn section(curves: Option<&Curves>) -> Option<Section> {
     let curves = curves?;
     let charts: Vec<LineChart> =
-        [loss(curves), recall(curves), pairs(curves), rate(curves)].into_iter().flatten().collect();
+        [loss(curves), recall(curves), pairs(curves), rate(curves), norms(curves), scales(curves)]
+            .into_iter()
+            .flatten()
+            .collect();
     if charts.is_empty() {
         return None;
     }
@@ -62,14 +65,28 @@ fn recall(curves: &Curves) -> Option<LineChart> {
     chart("Recall on the validation split", y, series, best(curves))
 }
 
-fn pairs(curves: &Curves) -> Option<LineChart> {
+/// A line for each name of what `of` takes from a point.
+fn by_name(curves: &Curves, of: impl Fn(&TrainPoint) -> &[(String, f64)]) -> Vec<Series> {
     let mut series = Vec::new();
     for point in &curves.train {
-        for (name, loss) in &point.pairs {
-            of_name(&mut series, name, SeriesStyle::Smooth).points.push((point.step as f64, *loss));
+        for (name, value) in of(point) {
+            of_name(&mut series, name, SeriesStyle::Smooth).points.push((point.step as f64, *value));
         }
     }
-    chart("Loss by term", Axis::default(), series, None)
+    series
+}
+
+fn pairs(curves: &Curves) -> Option<LineChart> {
+    chart("Loss by term", Axis::default(), by_name(curves, |p| &p.pairs), None)
+}
+
+fn norms(curves: &Curves) -> Option<LineChart> {
+    let y = Axis { from_zero: true, ..Axis::default() };
+    chart("Norm of the gradient", y, by_name(curves, |p| &p.norms), None)
+}
+
+fn scales(curves: &Curves) -> Option<LineChart> {
+    chart("Logit scale", Axis::default(), by_name(curves, |p| &p.scales), None)
 }
 
 fn rate(curves: &Curves) -> Option<LineChart> {
@@ -122,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_was_not_logged_is_not_drawn() {
-        let train = vec![TrainPoint { step: 1, loss: 2.0, lr: None, pairs: Vec::new() }];
+        let train = vec![TrainPoint { step: 1, loss: 2.0, ..TrainPoint::default() }];
         let curves = Curves { train, ..Curves::default() };
         assert!(
             loss(&curves).is_some()

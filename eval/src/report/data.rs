@@ -156,6 +156,10 @@ pub struct TrainPoint {
     pub lr: Option<f64>,
     /// Loss by pair of modalities: (`image-text`, 1.2).
     pub pairs: Vec<(String, f64)>,
+    /// The gradient's norm before clipping, by tower.
+    pub norms: Vec<(String, f64)>,
+    /// exp(logit scale) by pair of modalities.
+    pub scales: Vec<(String, f64)>,
 }
 
 /// One evaluation during training.

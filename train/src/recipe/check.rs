@@ -1,6 +1,6 @@
 //! Every value of a recipe is looked at before any device or file is touched.
 
-use super::{CaptionConfig, CaptionRule, DataConfig, Recipe, tower};
+use super::{CaptionConfig, CaptionRule, DataConfig, OptimizerKind, Recipe, tower};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use unisono_datasets::Tail;
@@ -110,21 +110,11 @@ impl Recipe {
         self.augment.audio.validate()?;
         self.augment.spectrogram.validate()?;
         self.augment.text.validate()?;
-        let o = &self.optimizer;
-        let finite = |field: &str, v: f64, ok: bool, expected: &str| {
-            if ok && v.is_finite() {
-                return Ok(());
-            }
-            Err(Error::setting(format!("optimizer.{field}"), format!("expected {expected}, found {v}")))
-        };
-        finite("lr", o.lr, o.lr > 0.0, "a positive number")?;
-        finite("weight_decay", o.weight_decay, o.weight_decay >= 0.0, "0 or more")?;
-        finite("clip", o.clip, o.clip >= 0.0, "0 or more")?;
-        finite("ema", o.ema, (0.0..1.0).contains(&o.ema), "0 to below 1")?;
-        finite("final_lr", o.final_lr, (0.0..=1.0).contains(&o.final_lr), "0 to 1")?;
-        for b in o.betas {
-            finite("betas", b, (0.0..1.0).contains(&b), "0 to below 1")?;
-        }
+        self.optimizer.check()?;
+        let muon = self.optimizer.kind == OptimizerKind::Muon;
+        self.group.iter().enumerate().try_for_each(|(i, rule)| rule.check(i, muon))?;
+        self.checkpoint.check()?;
+        self.energy.check()?;
         Ok(self)
     }
 

@@ -3,7 +3,11 @@
 mod best;
 mod change;
 mod check;
+mod checkpoint;
 mod data;
+mod ema;
+mod energy;
+mod group;
 mod message;
 mod model;
 mod old;
@@ -12,9 +16,13 @@ mod report;
 mod tower;
 
 pub use best::Best;
+pub use checkpoint::CheckpointConfig;
 pub use data::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConfig, MixtureConfig};
+pub use ema::Ema;
+pub use energy::EnergyConfig;
+pub use group::{GroupOptimizer, GroupRule};
 pub use model::{FusionRecipe, ProcessorConfig, TokenizerConfig};
-pub use optimizer::{CheckpointConfig, GroupRule, OptimizerConfig};
+pub use optimizer::{AdjustLr, DecayShape, MuonConfig, NonFinite, OptimizerConfig, OptimizerKind, Schedule};
 pub use report::{DataSetNote, ReportConfig, ShowConfig};
 pub use tower::TowerConfig;
 
@@ -94,6 +102,9 @@ pub struct Recipe {
     /// When the state is saved.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
+    /// What the energy of the run is counted as.
+    #[serde(default)]
+    pub energy: EnergyConfig,
     /// How data are read.
     #[serde(default)]
     pub loader: LoaderConfig,

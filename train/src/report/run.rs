@@ -52,7 +52,7 @@ pub(super) fn header(
             source: Some(d.origin.clone()),
         });
     }
-    let facts = vec![
+    let mut facts = vec![
         Fact::new("Parameters", format!("{:.2} million", summary.parameters as f64 / 1e6)),
         Fact::new("Steps", thousands(summary.step)),
         Fact::new("Samples", thousands(summary.samples)),
@@ -60,6 +60,10 @@ pub(super) fn header(
         Fact::new("Machine", format!("{}, {} threads", summary.device, summary.threads)),
         Fact::new("Seed", recipe.seed),
     ];
+    // Runs of earlier versions did not count it.
+    if !summary.energy.how.is_empty() {
+        facts.push(Fact::new("Energy", &summary.energy));
+    }
     let title = if recipe.report.title.is_empty() { "Unisono: a run" } else { &recipe.report.title };
     Ok(Header {
         title: title.to_owned(),
@@ -86,6 +90,10 @@ pub(super) fn curves(lines: &[Line], best_step: Option<u64>) -> Curves {
                 loss: t.loss,
                 lr: Some(t.lr),
                 pairs: t.pairs.iter().map(|(k, v)| (k.replace('_', "–"), *v)).collect(),
+                norms: std::iter::once(("all".to_owned(), t.grad_norm))
+                    .chain(t.grad_norms.iter().map(|(k, v)| (k.replace('_', " "), *v)))
+                    .collect(),
+                scales: t.logit_scales.iter().map(|(k, v)| (k.replace('_', "–"), *v)).collect(),
             }),
             Line::Eval(e) => curves.val.push(ValPoint {
                 step: e.step,
