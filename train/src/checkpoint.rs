@@ -43,6 +43,9 @@ pub struct Progress {
     pub flops: f64,
     /// Samples so far.
     pub samples: u64,
+    /// What `micro = "auto"` came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro: Option<usize>,
     /// What the records of each manifest add up to.
     #[serde(default)]
     pub data: BTreeMap<PathBuf, String>,
@@ -64,6 +67,7 @@ impl Progress {
                 parts: BTreeMap::new(),
                 flops: 0.0,
                 samples: 0,
+                micro: None,
                 data,
                 recipe,
             },

@@ -39,6 +39,8 @@ impl Recipe {
             }
         }
         self.objective.validate()?;
+        self.check_precision()?;
+        self.batch.check()?;
         self.best()?;
         let mut names = BTreeSet::new();
         if let Some(twice) = self.evaluate.iter().find(|p| !names.insert(p.name())) {
