@@ -63,6 +63,7 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono index info", Runs(|_, f| all(&f.stdout, &["holds ", "there, unchanged"]))),
     ("unisono model inspect", Runs(|_, f| all(&f.stdout, &["parameters", "weights: "]))),
     ("unisono model convert SRC", Runs(|_, f| all(&f.stdout, &["DST", "clip as "]))),
+    ("unisono plan ", Runs(|_, f| all(&f.stdout, &["parameters", "memory", "a step, the median of 3"]))),
     ("unisono train RECIPE", Otherwise(train)),
     ("unisono train recipes/quickstart.toml", Otherwise(train)),
     (

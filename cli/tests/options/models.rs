@@ -150,6 +150,18 @@ pub const COMMANDS: &[Command] = &[
         refused: &[("--resume", "--fresh")],
     },
     Command {
+        name: "plan",
+        line: "recipe.toml",
+        media: None,
+        options: &[
+            option("--set", "", "--set steps=7", Says("7 steps of")),
+            option("--without", "", "--without NAME", Differs),
+            option("--probe", "", "--probe 1", Says("the median of 1 over")),
+            option("--json", "", "--json", Says("\"seconds_per_step\"")),
+        ],
+        refused: &[],
+    },
+    Command {
         name: "eval retrieval",
         line: "--model model --data media/manifest.jsonl",
         media: Some(Reads { files: "", film: "", cut: "=--model model --data cut.jsonl" }),
