@@ -240,12 +240,7 @@ impl Model {
         let counts: Vec<usize> = clips.iter().map(|frames| frames.len()).collect();
         let of = Clips::new(&counts, self.device())?;
         let (mut groups, mut first) = (BTreeMap::<_, (Vec<&RgbImage>, Vec<usize>)>::new(), 0);
-        let frames_of = |(row, count): (usize, &usize)| (0..*count).map(move |frame| (row, frame));
-        let all_frames = counts.iter().enumerate().flat_map(frames_of);
-        let known: Vec<u64> = match pass.draws {
-            Some(draws) => all_frames.map(|(row, frame)| draws.frame(row, frame)).collect(),
-            None => Vec::new(),
-        };
+        let known = crate::clips::known(pass, &counts);
         for clip in clips {
             for unit in clip.chunks(if tower.mixes_frames() { clip.len() } else { 1 }) {
                 let (images, rows) = groups.entry((unit.len(), unit[0].dimensions())).or_default();
