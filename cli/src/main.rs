@@ -16,6 +16,7 @@ mod measure;
 mod model;
 mod out;
 mod place;
+mod plan;
 mod precision;
 mod progress;
 mod report;
@@ -65,6 +66,7 @@ enum Command {
     #[command(subcommand)]
     Model(model::Command),
     Train(train::Args),
+    Plan(plan::Args),
     #[command(subcommand)]
     Eval(eval::Command),
     Report(report::Args),
@@ -87,6 +89,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Scenes(args) => scenes::run(args),
         Command::Model(command) => model::run(command),
         Command::Train(args) => train::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Eval(command) => eval::run(command),
         Command::Report(args) => report::run(args),
         Command::Measure(args) => measure::run(args),

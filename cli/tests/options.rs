@@ -281,6 +281,7 @@ walks! {
     model_inspect: "model inspect",
     model_convert: "model convert",
     train: "train",
+    plan: "plan",
     eval_retrieval: "eval retrieval",
     report: "report",
 }

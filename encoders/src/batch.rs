@@ -50,12 +50,34 @@ pub fn images<P: Borrow<RgbImage>>(
     Ok(x.f_permute([0, 3, 1, 2])?)
 }
 
-/// Bytes → floats, one look-up each: every value of a channel is known beforehand. `floats` has one for each byte.
+/// Bytes for which another thread is worth its start.
+const MANY: usize = 1 << 20;
+
+/// Bytes → floats, one look-up each: every value of a channel is known beforehand. `floats` has one for each byte. Large batches on as many threads as
+/// libtorch has, which has nothing to do meanwhile.
 fn normalise(processor: &ImageProcessor, images: &[&RgbImage], floats: &mut [MaybeUninit<f32>]) {
     let table: [[f32; 256]; 3] = [0, 1, 2].map(|c| {
         let (mean, std) = (f64::from(processor.mean[c]), f64::from(processor.std[c]));
         std::array::from_fn(|v| ((v as f64 / 255.0 - mean) / std) as f32)
     });
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).min(floats.len() / MANY);
+    if threads < 2 {
+        return looked_up(&table, images, floats);
+    }
+    let each = images.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let mut rest = floats;
+        for part in images.chunks(each) {
+            let bytes = part.iter().map(|image| image.as_raw().len()).sum::<usize>().min(rest.len());
+            let (own, after) = std::mem::take(&mut rest).split_at_mut(bytes);
+            let table = &table;
+            scope.spawn(move || looked_up(table, part, own));
+            rest = after;
+        }
+    });
+}
+
+fn looked_up(table: &[[f32; 256]; 3], images: &[&RgbImage], floats: &mut [MaybeUninit<f32>]) {
     let mut rest = floats;
     for image in images {
         let (floats, after) = rest.split_at_mut(image.as_raw().len().min(rest.len()));
@@ -157,6 +179,10 @@ mod tests {
     use image::Rgb;
     use unisono_processors::{MelConfig, Vocabulary, train_tokenizer};
 
+    fn q_of(n: u8) -> RgbImage {
+        RgbImage::from_fn(224, 224, |x, y| Rgb([x as u8, y as u8, n]))
+    }
+
     #[test]
     fn images_are_the_affine_map_of_their_bytes() {
         let p = ImageProcessor { mean: [0.1, 0.2, 0.3], std: [0.5, 0.25, 2.0], ..ImageProcessor::new(2) };
@@ -167,6 +193,11 @@ mod tests {
         near(&[0, 0, 0, 1], (100.0 / 255.0 - 0.1) / 0.5);
         near(&[0, 1, 1, 0], (50.0 / 255.0 - 0.2) / 0.25);
         near(&[0, 2, 0, 0], 0.35);
+        // So many that threads share them: the same.
+        let many = vec![q_of(7); 40];
+        let p224 = ImageProcessor { size: ImageProcessor::new(224).size, ..p.clone() };
+        let all = images(&p224, &many, Device::Cpu).unwrap();
+        assert_eq!(all.get(39), images(&p224, &many[..1], Device::Cpu).unwrap().get(0));
         let wrong = RgbImage::new(3, 3);
         assert!(images(&p, &[wrong], Device::Cpu).is_err());
         assert_eq!(images::<RgbImage>(&p, &[], Device::Cpu).unwrap().size(), [0, 3, 2, 2]);

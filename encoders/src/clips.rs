@@ -1,6 +1,6 @@
 //! Clips in a batch of images: the frames of all lie in it one after another, and lengths may differ.
 
-use crate::{Error, Result};
+use crate::{Error, Pass, Result};
 use tch::{Device, Kind, Tensor};
 
 /// Tokens `[n, T, W]` and what of them is real.
@@ -129,6 +129,13 @@ pub fn joined(parts: &[Tokens]) -> Result<Tokens> {
     }
     let mask = if plain { None } else { Some(Tensor::f_cat(&masks, 0)?) };
     Ok((Tensor::f_cat(&tokens, 0)?, mask))
+}
+
+/// What the frames of clips of so many frames each are known by, one after another, where draws are a function of the sample; otherwise nothing.
+pub(crate) fn known(pass: &Pass, counts: &[usize]) -> Vec<u64> {
+    let Some(draws) = pass.draws else { return Vec::new() };
+    let of = |(row, count): (usize, &usize)| (0..*count).map(move |frame| draws.frame(row, frame));
+    counts.iter().enumerate().flat_map(of).collect()
 }
 
 /// Vectors along the last axis, each divided by its length.

@@ -135,8 +135,9 @@ impl Model {
     }
 
     pub(crate) fn run(&self, inputs: &[Input], pass: &Pass, tokens: bool) -> Result<Features> {
-        if let Some(seed) = pass.draws {
-            tch::manual_seed(seed as i64);
+        if let Some(draws) = pass.draws {
+            // For what is drawn without a look at the sample.
+            tch::manual_seed(draws.seed as i64);
         }
         let mut features = Features::default();
         for modality in Modality::ALL {
@@ -145,6 +146,8 @@ impl Model {
                 continue;
             }
             let (mut ids, mut images, mut mels, mut clips) = (vec![], vec![], vec![], vec![]);
+            let known = pass.known(&rows);
+            let pass = &pass.over(&known);
             for row in &rows {
                 match inputs[*row] {
                     Input::Text(of) => ids.push(of),
@@ -188,7 +191,8 @@ impl Model {
             let each =
                 self.config().text.as_ref().map_or(0.0, |c| c.flops(ids.size()[1], self.config().embed_dim));
             let flops = each * rows.len() as f64;
-            all.push(self.forward_text(&ids, &mask, pass)?, rows, flops);
+            let out = self.forward_text(&ids, &mask, pass.over(&pass.known(&rows)))?;
+            all.push(out, rows, flops);
         }
         all.done()
     }
@@ -210,9 +214,10 @@ impl Model {
             let frames = mel.size().get(mel.dim() - 2).copied().unwrap_or(0);
             let each = self.config().audio.as_ref().map_or(0.0, |c| c.flops(frames, self.config().embed_dim));
             let flops = each * rows.len() as f64;
+            let known = pass.known(&rows);
             let out = match whole {
-                true => self.forward_audio(&mel, &lengths, pass)?,
-                false => self.forward_cut_audio(&mel, pass)?,
+                true => self.forward_audio(&mel, &lengths, pass.over(&known))?,
+                false => self.forward_cut_audio(&mel, pass.over(&known))?,
             };
             all.push(out, rows, flops);
         }
@@ -235,6 +240,7 @@ impl Model {
         let counts: Vec<usize> = clips.iter().map(|frames| frames.len()).collect();
         let of = Clips::new(&counts, self.device())?;
         let (mut groups, mut first) = (BTreeMap::<_, (Vec<&RgbImage>, Vec<usize>)>::new(), 0);
+        let known = crate::clips::known(pass, &counts);
         for clip in clips {
             for unit in clip.chunks(if tower.mixes_frames() { clip.len() } else { 1 }) {
                 let (images, rows) = groups.entry((unit.len(), unit[0].dimensions())).or_default();
@@ -252,11 +258,9 @@ impl Model {
                 .image
                 .as_ref()
                 .map_or(0.0, |c| c.flops([size.2, size.3], self.config().embed_dim));
-            all.push(
-                tower.forward_clips(&pixels, frames as i64, &self.pass(pass))?,
-                rows,
-                each * size.0 as f64,
-            );
+            let known: Vec<u64> = rows.iter().filter_map(|row| known.get(*row).copied()).collect();
+            let out = tower.forward_clips(&pixels, frames as i64, &self.pass(pass.over(&known)))?;
+            all.push(out, rows, each * size.0 as f64);
         }
         Ok((all.done()?, of))
     }
@@ -308,7 +312,8 @@ impl Model {
         }
         let mels: Vec<&[f32]> = audios.iter().copied().flatten().collect();
         // All together: a clip's audio is one token beside its frames.
-        let of = self.encode_audio(&mels, &Pass { parts: 1, ..*pass }, false)?;
+        let known = pass.known(&rows);
+        let of = self.encode_audio(&mels, &Pass { parts: 1, ..pass.over(&known) }, false)?;
         let vectors = self.project(Modality::Audio, &of.pooled)?;
         Ok(Some((ClipAudio { pooled: of.pooled, vectors, rows }, of.flops)))
     }

@@ -45,5 +45,5 @@ pub use gather::Gathered;
 pub use identity::{identity, identity_with_fusion};
 pub use model::Model;
 pub use towers::TowerOutput;
-pub use unisono_nn::{LoadReport, Mode, Params, Pass, Precision};
+pub use unisono_nn::{Draws, LoadReport, Mode, Params, Pass, Precision};
 pub use unisono_processors::{AudioWindow, Modality, Processors, Prompt, Prompts, Role, prepare::Clip};

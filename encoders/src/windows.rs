@@ -71,7 +71,8 @@ impl Model {
         let bands = processor.config().mels;
         let shape = [1, (mel.len() / bands) as i64, bands as i64];
         let mel = Tensor::f_from_slice(&mel)?.f_view(shape)?.f_to_device(self.device())?;
-        let tokens = self.forward_whole(&mel, pass)?;
+        // Silence is no sample of the batch.
+        let tokens = self.forward_whole(&mel, &pass.over(&[u64::MAX]))?;
         if self.prepared {
             // Nobody else sets it: a model is not shared by threads.
             let _ = self.silence.set(tokens.shallow_clone());

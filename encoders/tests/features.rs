@@ -4,7 +4,7 @@
 use image::{Rgb, RgbImage};
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
-use unisono_encoders::{Input, Modality, Mode, Model, ModelConfig, Pass, Processors};
+use unisono_encoders::{Draws, Input, Modality, Mode, Model, ModelConfig, Pass, Processors};
 use unisono_processors::{
     Fit, ImageProcessor, LogMel, MelConfig, TextProcessor, Vocabulary, train_tokenizer,
 };
@@ -132,7 +132,7 @@ fn a_pass_says_how() {
         assert_eq!(whole.towers[&modality].rows, parts.towers[&modality].rows);
     }
     assert!(parts.flops != whole.flops, "other padding, other arithmetic");
-    let drawn = |seed| run(&Pass { draws: Some(seed), ..Pass::TRAIN });
+    let drawn = |seed| run(&Pass { draws: Some(Draws::seeded(seed)), ..Pass::TRAIN });
     let text =
         |features: &unisono_encoders::Features| features.towers[&Modality::Text].pooled.shallow_clone();
     assert_eq!(text(&drawn(1)), text(&drawn(1)));

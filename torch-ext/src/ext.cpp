@@ -1,6 +1,7 @@
 // The C face of what libtorch has and `tch` does not bind. Every function returns null, or a message that the
 // caller frees with `ute_free`; no C++ exception crosses into Rust.
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Version.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -9,6 +10,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/version.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <dlfcn.h>
@@ -57,6 +60,75 @@ void hand_over(const std::vector<at::Tensor> &from, std::vector<at::Tensor *> &t
 at::Generator generator(int64_t cuda_index) {
   if (cuda_index < 0) return at::globalContext().defaultGenerator(at::Device(at::kCPU));
   return at::globalContext().defaultGenerator(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(cuda_index)));
+}
+
+// ---- dropout --------------------------------------------------------------------------------------------------
+
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
+#define UTE_LANES __attribute__((optimize("O3"), target_clones("avx512f", "avx2", "default")))
+#else
+#define UTE_LANES
+#endif
+
+// The next 624 numbers of the Mersenne Twister (Matsumoto & Nishimura 1998), as `at::mt19937` makes them.
+UTE_LANES void next_block(uint32_t *p) {
+  constexpr int n = at::MERSENNE_STATE_N, m = at::MERSENNE_STATE_M;
+  const auto twist = [](uint32_t u, uint32_t v) {
+    return (((u & at::UMASK) | (v & at::LMASK)) >> 1) ^ ((v & 1) * at::MATRIX_A);
+  };
+  for (int j = 0; j < n - m; ++j) p[j] = p[j + m] ^ twist(p[j], p[j + 1]);
+  // What is written is read 227 numbers later: in strips that are shorter nothing waits for anything.
+  for (int from = n - m; from < n - 1; from += 208) {
+    const int to = std::min(from + 208, n - 1);
+    const uint32_t *before = p + from - (n - m);
+    uint32_t strip[208];
+    for (int j = from; j < to; ++j) strip[j - from] = before[j - from] ^ twist(p[j], p[j + 1]);
+    for (int j = from; j < to; ++j) p[j] = strip[j - from];
+  }
+  p[n - 1] = p[m - 1] ^ twist(p[n - 1], p[0]);
+}
+
+UTE_LANES void temper(const uint32_t *from, uint32_t *to, int n) {
+  for (int i = 0; i < n; ++i) {
+    uint32_t y = from[i];
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c5680u;
+    y ^= (y << 15) & 0xefc60000u;
+    to[i] = y ^ (y >> 18);
+  }
+}
+
+// Pairs of numbers as 53 bits: below the bound, `factor`, otherwise 0.
+UTE_LANES void compare(const uint32_t *drawn, int64_t bound, float factor, float *to, int n) {
+  for (int i = 0; i < n; ++i) {
+    const int64_t bits = (static_cast<int64_t>(drawn[2 * i] & 0x1fffffu) << 32) | drawn[2 * i + 1];
+    to[i] = bits < bound ? factor : 0.0f;
+  }
+}
+
+// What `bernoulli_(keep)` and `div_(keep)` make of `n` numbers, and the generator where they leave it; libtorch draws them one by one.
+void noise(at::mt19937_data_pod &s, double keep, float *to, size_t n) {
+  const auto bound = static_cast<int64_t>(std::ceil(std::ldexp(keep, 53)));
+  const float factor = 1.0f / static_cast<float>(keep);
+  uint32_t drawn[at::MERSENNE_STATE_N + 1];
+  size_t held = 0;
+  while (n > 0) {
+    if (s.left_ == 1) {
+      next_block(s.state_.data());
+      s.left_ = at::MERSENNE_STATE_N + 1;
+      s.next_ = 0;
+    }
+    const size_t taken = std::min<size_t>(s.left_ - 1, 2 * n - held);
+    temper(s.state_.data() + s.next_, drawn + held, static_cast<int>(taken));
+    s.left_ -= static_cast<int>(taken);
+    s.next_ += static_cast<uint32_t>(taken);
+    const size_t have = held + taken, pairs = have / 2;
+    compare(drawn, bound, factor, to, static_cast<int>(pairs));
+    to += pairs;
+    n -= pairs;
+    held = have % 2;
+    if (held) drawn[0] = drawn[have - 1];
+  }
 }
 
 // ---- activation checkpointing ---------------------------------------------------------------------------------
@@ -256,6 +328,20 @@ char *ute_generator_set(int64_t cuda_index, at::Tensor *state) {
     auto g = generator(cuda_index);
     std::lock_guard<std::mutex> lock(g.mutex());
     g.set_state(*state);
+  });
+}
+
+// Fills `out`, fp32 and contiguous on the CPU, with what dropout multiplies by.
+char *ute_dropout_noise(at::Tensor *out, double keep) {
+  return guarded([&] {
+    auto g = generator(-1);
+    auto *cpu = at::check_generator<at::CPUGeneratorImpl>(g);
+    std::lock_guard<std::mutex> lock(g.mutex());
+    auto state = cpu->engine().data();
+    noise(state, keep, out->data_ptr<float>(), static_cast<size_t>(out->numel()));
+    at::mt19937 engine;
+    engine.set_data(state);
+    cpu->set_engine(engine);
   });
 }
 

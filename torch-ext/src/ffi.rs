@@ -69,6 +69,7 @@ unsafe extern "C" {
     ) -> *mut c_char;
     pub fn ute_generator_get(cuda_index: i64, out: *mut *mut C_tensor) -> *mut c_char;
     pub fn ute_generator_set(cuda_index: i64, state: *const C_tensor) -> *mut c_char;
+    pub fn ute_dropout_noise(out: *const C_tensor, keep: f64) -> *mut c_char;
     pub fn ute_torch_version() -> *const c_char;
     pub fn ute_torch_path() -> *mut c_char;
     pub fn ute_show_config() -> *mut c_char;

@@ -8,6 +8,7 @@ pub mod autograd;
 mod checkpoint;
 pub mod cuda;
 pub mod dispatch;
+mod dropout;
 pub mod generator;
 pub mod library;
 pub mod nvml;
@@ -18,6 +19,7 @@ pub mod threads;
 
 pub use checkpoint::checkpoint;
 pub use dispatch::{Arg, call, call_one};
+pub use dropout::dropout;
 
 /// An error of libtorch or of its loading.
 #[derive(Debug, thiserror::Error)]

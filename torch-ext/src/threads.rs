@@ -28,6 +28,18 @@ pub fn of_machine() -> usize {
     usize::try_from(found).unwrap_or(0).max(available())
 }
 
+/// Seconds of processor time that all threads of this process have had.
+pub fn processor_seconds() -> f64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: room for the answer, which is all zeros where there is none.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
 /// Whether the environment says how many threads there are.
 pub fn are_chosen() -> bool {
     NUMBERS.iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
@@ -61,7 +73,7 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert!(available() >= 1 && of_machine() >= available());
+        assert!(available() >= 1 && of_machine() >= available() && processor_seconds() > 0.0);
         assert_eq!(set(Some(1)), 1);
         assert_eq!(set(Some(0)), 1);
     }

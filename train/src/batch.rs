@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::data::Sample;
 use image::RgbImage;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 use unisono_encoders::clips::{Clips, unit};
@@ -10,14 +11,15 @@ use unisono_encoders::{Modality, Mode, Model, Pass};
 use unisono_fusion::objective::{Items, TowerTokens, View};
 
 /// What the objective knows of a batch.
-pub fn items(samples: &[Sample]) -> Items {
+pub fn items<S: Borrow<Sample>>(samples: &[S]) -> Items {
+    let samples = || samples.iter().map(Borrow::borrow);
     let mut items = Items {
-        labels: samples.iter().map(|s| s.label).collect(),
-        texts: samples.iter().map(|s| s.text).collect(),
-        mined: (0..).zip(samples).filter(|(_, s)| s.mined).map(|(row, _)| row).collect(),
+        labels: samples().map(|s| s.label).collect(),
+        texts: samples().map(|s| s.text).collect(),
+        mined: (0..).zip(samples()).filter(|(_, s)| s.mined).map(|(row, _)| row).collect(),
         ..Items::default()
     };
-    for (row, sample) in samples.iter().enumerate() {
+    for (row, sample) in samples().enumerate() {
         for (to, from) in [(&mut items.teachers, &sample.taught), (&mut items.features, &sample.frozen)] {
             from.iter().for_each(|(modality, vector)| to.entry(*modality).or_default().push(row, vector));
         }
@@ -39,30 +41,40 @@ pub struct Forwarded {
     pub flops: f64,
 }
 
-/// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch, and the tokens of the
-/// modalities `fused`. The towers `still` are frozen: they run as in evaluation.
+/// How the towers of a step run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Run<'a> {
+    /// Whose tokens are wanted.
+    pub fused: &'a [Modality],
+    /// Frozen towers: they run as in evaluation.
+    pub still: &'a [Modality],
+    /// Towers that do not run.
+    pub without: &'a [Modality],
+}
+
+/// Runs each tower over the samples that have its modality, and projects: the views of a contrastive batch, and the tokens that are wanted.
+/// Where draws are a function of the sample, the pass knows what each sample is known by.
 ///
 /// # Errors
 /// libtorch's.
-pub fn forward(
-    model: &Model,
-    samples: &[Sample],
-    pass: &Pass,
-    fused: &[Modality],
-    still: &[Modality],
-) -> Result<Forwarded> {
+pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run: &Run) -> Result<Forwarded> {
+    let samples: Vec<&Sample> = samples.iter().map(Borrow::borrow).collect();
+    let (samples, fused) = (samples.as_slice(), run.fused);
+    let known = |rows: &[usize]| pass.known(rows);
     let pass = |modality| Pass {
         // A frozen tower does not change: no dropout, and the statistics of its norms stay what they are.
-        mode: if still.contains(&modality) { Mode::Eval } else { pass.mode },
+        mode: if run.still.contains(&modality) { Mode::Eval } else { pass.mode },
         frames: FRAME_ROUND,
         ..*pass
     };
     let (mut views, mut tokens, mut flops) = (BTreeMap::new(), BTreeMap::new(), 0.0);
-    let rows_of = |has: &dyn Fn(&Sample) -> bool| -> Vec<usize> {
-        samples.iter().enumerate().filter(|(_, s)| has(s)).map(|(i, _)| i).collect()
+    let rows_of = |modality: Modality, has: &dyn Fn(&Sample) -> bool| -> Vec<usize> {
+        let runs = !run.without.contains(&modality);
+        let there = samples.iter().enumerate().filter(|(_, s)| runs && has(s));
+        there.map(|(i, _)| i).collect()
     };
     for modality in Modality::ALL {
-        let rows = rows_of(&|s| s.pooled.contains_key(&modality));
+        let rows = rows_of(modality, &|s| s.pooled.contains_key(&modality));
         if !rows.is_empty() {
             let vectors = model.project(modality, &kept(samples, modality, model.device())?)?;
             flops += projection_flops(model, modality) * rows.len() as f64;
@@ -70,20 +82,20 @@ pub fn forward(
         }
     }
     let runs = |m: Modality, rows: &[usize]| !rows.is_empty() && !samples[rows[0]].pooled.contains_key(&m);
-    let rows = rows_of(&|s| s.ids.is_some());
+    let rows = rows_of(Modality::Text, &|s| s.ids.is_some());
     if runs(Modality::Text, &rows) {
-        let ids: Vec<&[i64]> = samples.iter().filter_map(Sample::read).collect();
-        let out = model.encode_texts(&ids, &pass(Modality::Text), false)?;
+        let ids: Vec<&[i64]> = samples.iter().filter_map(|s| s.read()).collect();
+        let out = model.encode_texts(&ids, &pass(Modality::Text).over(&known(&rows)), false)?;
         flops += out.flops;
         let vectors = model.project(Modality::Text, &out.pooled)?;
         views.insert(Modality::Text, View { vectors, rows });
     }
-    let rows = rows_of(&|s| !s.squares.is_empty());
+    let rows = rows_of(Modality::Image, &|s| !s.squares.is_empty());
     if !rows.is_empty() {
         let squares: Vec<&[RgbImage]> = rows.iter().map(|i| samples[*i].squares.as_slice()).collect();
         let counts: Vec<usize> = squares.iter().map(|frames| frames.len()).collect();
         let keep = fused.contains(&Modality::Image);
-        let (out, clips) = model.encode_frames(&squares, &pass(Modality::Image), keep)?;
+        let (out, clips) = model.encode_frames(&squares, &pass(Modality::Image).over(&known(&rows)), keep)?;
         flops += out.flops;
         if let Some((of, mask)) = out.tokens {
             let frames = match clips.are_images() {
@@ -107,11 +119,11 @@ pub fn forward(
             views.insert(Modality::Image, View { vectors, rows });
         }
     }
-    let rows = rows_of(&|s| s.mel.is_some());
+    let rows = rows_of(Modality::Audio, &|s| s.mel.is_some());
     if !rows.is_empty() {
         let mels: Vec<&[f32]> = samples.iter().filter_map(|s| s.mel.as_deref()).collect();
         let keep = fused.contains(&Modality::Audio);
-        let out = model.encode_audio(&mels, &pass(Modality::Audio), keep)?;
+        let out = model.encode_audio(&mels, &pass(Modality::Audio).over(&known(&rows)), keep)?;
         flops += out.flops;
         if let Some(of) = out.tokens {
             tokens.insert(Modality::Audio, TowerTokens { frames: vec![of], rows: rows.clone() });
@@ -130,7 +142,7 @@ fn projection_flops(model: &Model, modality: Modality) -> f64 {
 }
 
 /// The pooled vectors `[n, W]` of the samples of which one is kept.
-fn kept(samples: &[Sample], modality: Modality, device: Device) -> Result<Tensor> {
+fn kept(samples: &[&Sample], modality: Modality, device: Device) -> Result<Tensor> {
     let rows: Vec<&[f32]> =
         samples.iter().filter_map(|s| s.pooled.get(&modality)).map(Vec::as_slice).collect();
     let width = rows.first().map_or(0, |row| row.len()) as i64;
@@ -153,7 +165,7 @@ impl Squares<'_> {
     fn views(
         &self,
         model: &Model,
-        samples: &[Sample],
+        samples: &[&Sample],
         pass: &Pass,
         hearing: &Pass,
     ) -> Result<(Vec<(Modality, View)>, f64)> {
@@ -179,12 +191,13 @@ impl Squares<'_> {
         }
         if !videos.0.is_empty() {
             let tracks: Vec<Option<&[f32]>> = videos.0.iter().map(|r| samples[*r].track.as_deref()).collect();
-            let heard = model.clip_audio(&tracks, hearing)?;
+            let known = pass.known(&videos.0);
+            let heard = model.clip_audio(&tracks, &hearing.over(&known))?;
             let clips = Clips::new(&counts, model.device())?;
             flops +=
                 model.config().video_flops(clips.sizes()) + heard.as_ref().map_or(0.0, |(_, flops)| *flops);
             let heard = heard.as_ref().map(|(heard, _)| heard);
-            let vectors = model.forward_video(&pick(&videos.1)?, &clips, heard, pass)?;
+            let vectors = model.forward_video(&pick(&videos.1)?, &clips, heard, pass.over(&known))?;
             let vectors = model.project(Modality::Video, &vectors)?;
             views.push((Modality::Video, View { vectors, rows: videos.0 }));
         }

@@ -52,6 +52,15 @@ impl Seen {
 }
 
 impl Sample {
+    /// Whether a fusion part has tokens of this modality of it.
+    pub(crate) fn shows(&self, modality: Modality) -> bool {
+        match modality {
+            Modality::Image => !self.squares.is_empty(),
+            Modality::Audio => self.mel.is_some(),
+            Modality::Text | Modality::Video => false,
+        }
+    }
+
     /// The tokens that the text tower sees.
     pub(crate) fn read(&self) -> Option<&[i64]> {
         self.thinned.as_deref().or(self.ids.as_deref())

@@ -108,7 +108,7 @@ pub fn noises(recipe: &Recipe, sources: &mut Sources) -> Result<Option<Part>> {
 }
 
 /// A source's weight in a mixture: its own, or that of its records.
-fn weight(config: &DataConfig, records: usize, temperature: f64) -> f64 {
+pub(crate) fn weight(config: &DataConfig, records: usize, temperature: f64) -> f64 {
     match (config.weight, config.epochs) {
         (Some(weight), _) => weight,
         (_, Some(epochs)) => epochs * records as f64,
@@ -167,7 +167,8 @@ pub(crate) fn learners(
     Ok((model, shadow))
 }
 
-fn wanted(key: &Key, c: &DataConfig) -> bool {
+/// Whether a record of this key is drawn.
+pub(crate) fn wanted(key: &Key, c: &DataConfig) -> bool {
     let lang = key.lang.unwrap_or_default().to_owned();
     let has = |m: &Modality| match m {
         Modality::Text => key.text,

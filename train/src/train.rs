@@ -58,7 +58,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     tell(Event::Note(format!("{millions:.2} M parameters on {device:?}, {threads} threads")));
     let mut evaluation = Evaluation::new(recipe, &model, &mut sources, tell)?;
     sources.notes().into_iter().for_each(|note| tell(Event::Note(note)));
-    let whole = Step::new(&model, recipe)?;
+    let mut step = Step::new(&model, recipe, progress.micro)?;
     let preparer = Preparer::new(recipe, model.towers(), noises)?;
     let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() };
     let features = keep::keep(recipe, &model, (&sampler, &preparer), run, workers, options.stop, tell)?;
@@ -94,7 +94,9 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         // ---- step
         let at = (progress.step, saved);
         let lr = schedule::learning_rate(&recipe.optimizer, progress.step, recipe.steps);
-        let made = whole.gradients(&items, &optimizer.params(), at, &mut clock);
+        let made = step.gradients(&items, &optimizer.params(), at, &mut clock);
+        progress.micro = step.micro();
+        step.notes().into_iter().for_each(|note| tell(Event::Note(note)));
         let stepped = made.and_then(|made| {
             let norm = optimizer.step(&world.mean(made.of)?, lr)?;
             finite(norm, "the gradient's norm", at, &items)?;

@@ -67,6 +67,7 @@ pub const KNOWN: &[(&str, Expected)] = &[
         "unisono model average",
         Runs(|p, f| all(&f.stdout, &["SOUP: the average "]).and(has(p, "SOUP/model.safetensors"))),
     ),
+    ("unisono plan ", Runs(|_, f| all(&f.stdout, &["parameters", "memory", "a step, the median of 3"]))),
     ("unisono train RECIPE", Otherwise(train)),
     ("unisono train recipes/quickstart.toml", Otherwise(train)),
     (

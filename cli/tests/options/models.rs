@@ -140,6 +140,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "model average",
         line: "model model2 --out soup",
+        source: None,
         media: None,
         options: &[
             option("--out", "", "--out other", Says("other: the average 0.500 + 0.500 of 2 models")),
@@ -163,6 +164,19 @@ pub const COMMANDS: &[Command] = &[
             option("--json", "", "--json", Says("\"finished\": true")),
         ],
         refused: &[("--resume", "--fresh")],
+    },
+    Command {
+        name: "plan",
+        line: "recipe.toml",
+        source: None,
+        media: None,
+        options: &[
+            option("--set", "", "--set steps=7", Says("7 steps of")),
+            option("--without", "", "--without NAME", Differs),
+            option("--probe", "", "--probe 1", Says("the median of 1 over")),
+            option("--json", "", "--json", Says("\"seconds_per_step\"")),
+        ],
+        refused: &[],
     },
     Command {
         name: "eval retrieval",

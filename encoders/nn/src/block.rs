@@ -1,6 +1,7 @@
 //! The block: attention, cross-attention where there is a memory, and the feed-forward part, each a residual branch.
 
 use crate::config::{CrossConfig, CrossPlace, NormPlace, TransformerConfig};
+use crate::draws::place;
 use crate::messages::Messages;
 use crate::{
     Attention, AttentionConfig, Init, KeyValues, KvCache, Mask, Mlp, Norm, Pass, Precision, Result, Rotation,
@@ -24,6 +25,8 @@ pub struct Block {
 struct Branch {
     norm: Norm,
     scale: Option<Tensor>,
+    /// Where it draws.
+    place: u64,
 }
 
 impl Branch {
@@ -34,6 +37,7 @@ impl Branch {
                 Some(value) => Some(scope.param(scale, &[c.width], Init::Const(value))?),
                 None => None,
             },
+            place: place(&format!("{}.{norm}", scope.name())),
         })
     }
 }
@@ -261,7 +265,7 @@ impl Rules {
         };
         let y = match onto {
             Some(_) => y,
-            None => onednn::added(self.drop(y, pass)?, Some(&x))?,
+            None => onednn::added(self.drop(y, branch.place, pass)?, Some(&x))?,
         };
         match self.place {
             NormPlace::Pre => Ok(y),
@@ -269,18 +273,28 @@ impl Rules {
         }
     }
 
-    fn drop(&self, branch: Tensor, pass: &Pass) -> Result<Tensor> {
+    fn drop(&self, branch: Tensor, place: u64, pass: &Pass) -> Result<Tensor> {
         let mut branch = branch;
         if !pass.trains() {
             return Ok(branch);
         }
         if self.dropout > 0.0 {
-            branch = branch.f_dropout(self.dropout, true)?;
+            branch = match pass.draws {
+                Some(draws) => {
+                    branch.f_mul(&draws.kept(place, &branch.size(), self.dropout, branch.device())?)?
+                }
+                None => unisono_torch_ext::dropout(&branch, self.dropout)?,
+            };
         }
         if self.drop_path > 0.0 {
-            let keep = 1.0 - self.drop_path;
-            let samples = Tensor::f_rand([branch.size()[0], 1, 1], (Kind::Float, branch.device()))?;
-            let kept = samples.f_lt(keep)?.f_to_kind(Kind::Float)?.f_div_scalar(keep)?;
+            let (keep, each) = (1.0 - self.drop_path, [branch.size()[0], 1, 1]);
+            let kept = match pass.draws {
+                Some(draws) => draws.kept(!place, &each, self.drop_path, branch.device())?,
+                None => {
+                    let samples = Tensor::f_rand(each, (Kind::Float, branch.device()))?;
+                    samples.f_lt(keep)?.f_to_kind(Kind::Float)?.f_div_scalar(keep)?
+                }
+            };
             branch = branch.f_mul(&kept)?;
         }
         Ok(branch)

@@ -1,6 +1,6 @@
 //! Layers that can be run again in the backward pass.
 
-use crate::{Pass, Result, Scope};
+use crate::{Draws, Pass, Result, Scope};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tch::Tensor;
 
@@ -28,7 +28,7 @@ impl<L: Send + 'static> Checkpoint<L> {
     }
 
     /// `run` with the layer and `given`, now, and again in the backward pass: see [`unisono_torch_ext::checkpoint`]. `run`
-    /// sees of the model nothing but the layer and `given`, and of the pass its mode and what it computes in.
+    /// sees of the model nothing but the layer and `given`, and of the pass its mode, its draws and what it computes in.
     ///
     /// # Errors
     /// `run`'s, or libtorch's.
@@ -39,8 +39,10 @@ impl<L: Send + 'static> Checkpoint<L> {
         run: impl Fn(&L, &[Tensor], &Pass) -> Result<Tensor> + Send + 'static,
     ) -> Result<Tensor> {
         let (layer, Pass { mode, compute, .. }) = (self.layer.clone(), *pass);
+        let draws = pass.draws.map(|draws| (draws.seed, draws.rows.to_vec()));
         unisono_torch_ext::checkpoint(given, &self.params, move |given| {
-            run(&locked(&layer), given, &Pass { mode, compute, ..Pass::EVAL })
+            let draws = draws.as_ref().map(|(seed, rows)| Draws { seed: *seed, rows });
+            run(&locked(&layer), given, &Pass { mode, compute, draws, ..Pass::EVAL })
         })
     }
 }

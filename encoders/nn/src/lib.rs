@@ -11,6 +11,7 @@ mod checkpoint;
 pub mod config;
 mod conv;
 mod ctranslate2;
+pub mod draws;
 mod entry;
 mod error;
 #[doc(hidden)]
@@ -41,6 +42,7 @@ pub use cache::{Cache, CrossKv, KeyValues, KvCache};
 pub use checkpoint::Checkpoint;
 pub use config::{Activation, TransformerConfig};
 pub use conv::{BatchNorm, Bottleneck, Conv2d, ConvNorm, ConvShape, Padding};
+pub use draws::Draws;
 pub use error::{Error, Result};
 pub use linear::Linear;
 pub use map::Map;

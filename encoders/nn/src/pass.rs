@@ -1,6 +1,6 @@
 //! What a forward pass depends on besides weights and inputs.
 
-use crate::{Mode, Result};
+use crate::{Draws, Mode, Result};
 use std::fmt;
 use tch::{Kind, Tensor};
 
@@ -16,9 +16,9 @@ pub struct Pass<'a> {
     /// `Float` or `BFloat16`. Weights, norms, softmax sums and the residual stream are single precision whatever it is. Absent: what the
     /// model was prepared for ([`Precision::compute`](crate::Precision::compute)), `Float` for one that was not.
     pub compute: Option<Kind>,
-    /// The seed of what is drawn while training (dropout, stochastic depth, dropped tokens): passes over the same inputs by the same
-    /// seed draw alike. Absent: libtorch's generator goes on from where it is.
-    pub draws: Option<u64>,
+    /// What is drawn while training (dropout, stochastic depth, dropped tokens) is a function of the seed and the sample: passes by the same
+    /// seed draw alike for a sample, in whatever batch it is. Absent: libtorch's generator goes on from where it is.
+    pub draws: Option<Draws<'a>>,
     /// Activation checkpointing (Chen et al. 2016): blocks keep only what goes into them, and are run again when the backward pass comes
     /// to them. The same numbers, for memory that hardly grows with depth and a forward pass more.
     pub checkpoint: bool,
@@ -30,7 +30,7 @@ pub struct Pass<'a> {
     pub trace: Option<Trace<'a>>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     /// Deterministic, without a graph's draws, everything of a modality at once.
     pub const EVAL: Self = Self {
         mode: Mode::Eval,
@@ -43,6 +43,21 @@ impl Pass<'_> {
     };
     /// A training step's, by libtorch's generator.
     pub const TRAIN: Self = Self { mode: Mode::Train, ..Self::EVAL };
+
+    /// This pass over some rows of its batch.
+    #[must_use]
+    pub fn over<'b>(&self, rows: &'b [u64]) -> Pass<'b>
+    where
+        'a: 'b,
+    {
+        let pass: Pass<'b> = *self;
+        Pass { draws: pass.draws.map(|draws| Draws { rows, ..draws }), ..pass }
+    }
+
+    /// What some rows of its batch are known by where draws are a function of the sample; otherwise nothing.
+    pub fn known(&self, rows: &[usize]) -> Vec<u64> {
+        self.draws.map_or_else(Vec::new, |draws| draws.of(rows))
+    }
 
     /// Whether anything is drawn and batch statistics are taken.
     pub fn trains(&self) -> bool {

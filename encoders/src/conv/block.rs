@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::config::{Activation, BlockConfig, EfficientNetConfig};
 use tch::{Kind, Tensor};
+use unisono_nn::draws::place;
 use unisono_nn::{Bottleneck, ConvNorm, ConvShape, Linear, Pass, Precision, Scope};
 
 /// One block.
@@ -17,6 +18,8 @@ pub(super) struct Block {
     whole: Option<Bottleneck>,
     /// The probability that the branch is skipped for a sample while training.
     drop_path: f64,
+    /// Where it draws.
+    place: u64,
 }
 
 impl Block {
@@ -51,6 +54,7 @@ impl Block {
             residual: b.stride == 1 && b.input == b.output,
             whole: None,
             drop_path,
+            place: place(scope.name()),
         })
     }
 
@@ -96,8 +100,14 @@ impl Block {
             return Ok(self.project.forward_onto(&seen, x, pass)?);
         }
         let keep = 1.0 - self.drop_path;
-        let drawn = Tensor::f_rand([x.size()[0], 1, 1, 1], (Kind::Float, x.device()))?;
-        let kept = drawn.f_lt(keep)?.f_to_kind(Kind::Float)?.f_div_scalar(keep)?;
+        let each = [x.size()[0], 1, 1, 1];
+        let kept = match pass.draws {
+            Some(draws) => draws.kept(self.place, &each, self.drop_path, x.device())?,
+            None => {
+                let drawn = Tensor::f_rand(each, (Kind::Float, x.device()))?;
+                drawn.f_lt(keep)?.f_to_kind(Kind::Float)?.f_div_scalar(keep)?
+            }
+        };
         Ok(self.project.forward(&seen, pass)?.f_mul(&kept)?.f_add(x)?)
     }
 }

@@ -6,6 +6,7 @@ use crate::pool::Head;
 use crate::towers::TowerOutput;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
+use unisono_nn::draws::place;
 use unisono_nn::{Init, Mask, Pass, Positions, Precision, Scope, Transformer};
 
 /// Token ids → tokens.
@@ -146,7 +147,12 @@ impl TextTower {
         if !pass.trains() || self.token_dropout == 0.0 {
             return Ok(mask.shallow_clone());
         }
-        let keep = Tensor::f_rand(mask.size(), (Kind::Float, mask.device()))?.f_ge(self.token_dropout)?;
+        let keep = match pass.draws {
+            Some(draws) => {
+                draws.kept(place("tokens"), &mask.size(), self.token_dropout, mask.device())?.f_gt(0.0)?
+            }
+            None => Tensor::f_rand(mask.size(), (Kind::Float, mask.device()))?.f_ge(self.token_dropout)?,
+        };
         let _ = keep.f_narrow(1, 0, 1)?.f_fill_(1)?;
         Ok(mask.f_logical_and(&keep)?)
     }

@@ -36,6 +36,9 @@ pub struct Progress {
     /// Energy so far, joules.
     #[serde(default)]
     pub joules: f64,
+    /// What `micro = "auto"` came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro: Option<usize>,
     /// What the records of each manifest add up to.
     #[serde(default)]
     pub data: BTreeMap<PathBuf, String>,
@@ -60,6 +63,7 @@ impl Progress {
                 left_out: 0,
                 left_out_in_a_row: 0,
                 joules: 0.0,
+                micro: None,
                 data,
                 recipe,
             },

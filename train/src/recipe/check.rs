@@ -1,6 +1,6 @@
 //! Every value of a recipe is looked at before any device or file is touched.
 
-use super::{CaptionConfig, CaptionRule, DataConfig, OptimizerKind, Recipe, tower};
+use super::{BatchMethod, CaptionConfig, CaptionRule, DataConfig, OptimizerKind, Recipe, tower};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use unisono_datasets::Tail;
@@ -39,6 +39,12 @@ impl Recipe {
             }
         }
         self.objective.validate()?;
+        self.check_precision()?;
+        self.batch.check()?;
+        if self.batch.method() == BatchMethod::Accumulate && self.objective.negatives() > 0 {
+            let message = "the negatives of a record may come into another micro-batch than the record: take method = \"cached\", or leave negatives out";
+            return Err(Error::setting("batch.method", message));
+        }
         self.best()?;
         let mut names = BTreeSet::new();
         if let Some(twice) = self.evaluate.iter().find(|p| !names.insert(p.name())) {

@@ -1,5 +1,6 @@
 //! Recipes: a complete training in one TOML file. An unknown key is an error that names the nearest known one.
 
+mod batch;
 mod best;
 mod change;
 mod check;
@@ -12,9 +13,11 @@ mod message;
 mod model;
 mod old;
 mod optimizer;
+mod precision;
 mod report;
 mod tower;
 
+pub use batch::{BatchConfig, BatchMethod, Micro};
 pub use best::Best;
 pub use checkpoint::CheckpointConfig;
 pub use data::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConfig, MixtureConfig};
@@ -31,7 +34,7 @@ use message::{from_toml, nearest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use unisono_encoders::{Modality, Model, ModelConfig, VideoConfig};
+use unisono_encoders::{Modality, Model, ModelConfig, Precision, VideoConfig};
 use unisono_eval::protocol::Protocol;
 use unisono_fusion::Objective;
 use unisono_media::MediaLimits;
@@ -60,6 +63,13 @@ pub struct Recipe {
     /// about a third more time. What it saves grows with depth and batch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub activation_checkpointing: bool,
+    /// What the large products of the towers and of a fusion part are made in: `fp32`, or `bf16` on processors that multiply it (AMX, AVX-512
+    /// BF16) and on GPUs. Weights, norms, losses and the optimizer's state are single precision whatever it is.
+    #[serde(default, skip_serializing_if = "is_fp32")]
+    pub precision: Precision,
+    /// How a batch becomes gradients: at once, or in micro-batches.
+    #[serde(default, skip_serializing_if = "is_whole")]
+    pub batch: BatchConfig,
     /// Towers to begin with: a run, a model directory, a public checkpoint's folder. `model`, `processor` and `tokenizer` are theirs then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
@@ -115,6 +125,14 @@ pub struct Recipe {
     /// `max_file_bytes = "2G"`, `max_frames`, `max_silence`, `truncated = "use"`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: MediaLimits,
+}
+
+fn is_fp32(precision: &Precision) -> bool {
+    *precision == Precision::Fp32
+}
+
+fn is_whole(batch: &BatchConfig) -> bool {
+    *batch == BatchConfig::default()
 }
 
 fn is_default(limits: &MediaLimits) -> bool {

@@ -1,0 +1,235 @@
+//! From a batch to gradients: all of it through the towers at once, or in micro-batches (`[batch]`).
+
+mod accumulated;
+mod auto;
+mod cached;
+mod joined;
+mod whole;
+
+use crate::batch::{self, Forwarded, Run};
+use crate::clock::Clock;
+use crate::data::Sample;
+use crate::recipe::{BatchMethod, Micro};
+use crate::{Error, Learner, Recipe, Result, features, mined};
+use std::borrow::Borrow;
+use tch::Tensor;
+use unisono_encoders::{Draws, Modality, Model, Pass};
+use unisono_fusion::objective::{Batch, Losses};
+
+/// How a batch becomes gradients.
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    model: &'a Learner,
+    recipe: &'a Recipe,
+    method: BatchMethod,
+    /// Samples of a micro-batch; `None`: not known yet, or not asked for.
+    micro: Option<usize>,
+    /// The towers of which nothing is trained but a projection.
+    still: Vec<Modality>,
+    /// Those of which nothing is trained at all.
+    idle: Vec<Modality>,
+    notes: Vec<String>,
+}
+
+/// What a step makes of a batch.
+#[derive(Debug)]
+pub(crate) struct Gradients {
+    /// The whole loss, nats.
+    pub(crate) loss: f64,
+    /// Each loss by itself, and at some steps how the space looks, as `alignment/text_image`.
+    pub(crate) parts: Vec<(String, f64)>,
+    /// One for each parameter that is optimised, in the optimizer's order; `None` where the loss does not depend on it.
+    pub(crate) of: Vec<Option<Tensor>>,
+    /// Floating-point operations of a forward pass, a lower bound.
+    pub(crate) flops: f64,
+}
+
+/// What gradients are asked of.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'b> {
+    samples: &'b [Sample],
+    params: &'b [&'b Tensor],
+    /// The step, and that of the last checkpoint for messages.
+    at: (u64, u64),
+}
+
+impl<'a> Step<'a> {
+    /// For a run of `recipe`. `micro`: what `micro = "auto"` has come to in an earlier stretch of the run.
+    ///
+    /// # Errors
+    /// A term of the objective that this model cannot learn by, or arithmetic that the device does not have.
+    pub(crate) fn new(model: &'a Learner, recipe: &'a Recipe, micro: Option<usize>) -> Result<Self> {
+        recipe.objective.check(model.towers())?;
+        recipe.check_arithmetic(model.towers().device())?;
+        let method = recipe.batch.method();
+        let micro = match recipe.batch.micro {
+            Some(Micro::Samples(n)) => Some(n),
+            Some(Micro::Auto) => micro,
+            None => None,
+        };
+        let (still, idle) = (frozen(model.towers(), features::of_trunk), idle(model.towers()));
+        let mut notes = Vec::new();
+        let learns = |(name, p): (&str, &unisono_nn::Param)| {
+            let tower = name.split('.').next().unwrap_or_default();
+            !p.trainable && name.ends_with("running_mean") && !still.iter().any(|m| m.name() == tower)
+        };
+        if method != BatchMethod::Whole && model.towers().params().iter().any(learns) {
+            notes.push(
+                "batch: batch norms take the statistics of a micro-batch: the gradient is not quite the whole batch's".to_owned(),
+            );
+        }
+        Ok(Self { model, recipe, method, micro, still, idle, notes })
+    }
+
+    /// What `micro = "auto"` came to, for a checkpoint.
+    pub(crate) fn micro(&self) -> Option<usize> {
+        self.micro.filter(|_| self.recipe.batch.micro == Some(Micro::Auto))
+    }
+
+    /// Samples of a batch of `all` that go through the towers at once.
+    pub(crate) fn cut(&self, all: usize) -> usize {
+        self.micro.unwrap_or(all).min(all)
+    }
+
+    /// What should be known of how batches are cut, a line each; nothing twice.
+    pub(crate) fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// The gradients of `params` over the samples of step `at.0`. `at.1`: the step of the last checkpoint, for messages.
+    ///
+    /// # Errors
+    /// Nothing to learn from in the batch, a loss that is not finite, or libtorch's.
+    pub(crate) fn gradients(
+        &mut self,
+        samples: &[Sample],
+        params: &[&Tensor],
+        at: (u64, u64),
+        clock: &mut Clock,
+    ) -> Result<Gradients> {
+        let samples = &*mined::joined(samples);
+        let asked = Asked { samples, params, at };
+        if self.method == BatchMethod::Whole {
+            return self.whole(asked, None, clock);
+        }
+        let micro = match self.micro {
+            Some(micro) => micro,
+            None => {
+                let micro = self.choose(asked)?;
+                self.micro = Some(micro);
+                micro
+            }
+        };
+        match self.method {
+            BatchMethod::Accumulate => self.accumulated(asked, micro, clock),
+            _ => self.cached(asked, micro, clock),
+        }
+    }
+
+    /// A training pass. `rows`: what each sample is known by, where draws are a function of the sample.
+    fn pass<'r>(&self, step: u64, rows: Option<&'r [u64]>) -> Pass<'r> {
+        let recipe = self.recipe;
+        let seed = step_seed(recipe.seed, step) as u64;
+        Pass {
+            checkpoint: recipe.activation_checkpointing,
+            parts: recipe.loader.buckets,
+            compute: recipe.compute(),
+            draws: rows.map(|rows| Draws { seed, rows }),
+            ..Pass::TRAIN
+        }
+    }
+
+    /// Samples through the towers, those that are not `without`.
+    fn forward<S: Borrow<Sample>>(
+        &self,
+        samples: &[S],
+        pass: &Pass,
+        without: &[Modality],
+    ) -> Result<Forwarded> {
+        let fused = self.recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory);
+        batch::forward(self.model.towers(), samples, pass, &Run { fused, still: &self.still, without })
+    }
+
+    /// What the objective makes of samples that went through the towers.
+    fn losses<S: Borrow<Sample>>(&self, samples: &[S], forwarded: &Forwarded, step: u64) -> Result<Losses> {
+        let items = batch::items(samples);
+        let batch = Batch {
+            items: &items,
+            views: &forwarded.views,
+            tokens: &forwarded.tokens,
+            texts: samples.iter().map(|s| s.borrow().ids.as_deref()).collect(),
+            // A fusion part draws from libtorch's generator.
+            pass: self.pass(step, None),
+            seed: self.recipe.seed,
+            step,
+        };
+        Ok(self.recipe.objective.losses(self.model.towers(), self.model.fusion(), &batch)?)
+    }
+
+    /// What is drawn without a look at the sample begins anew for each part of a step: a function of (seed, step, part).
+    fn seed(&self, step: u64, part: usize) {
+        tch::manual_seed(step_seed(self.recipe.seed, step).wrapping_add(part as i64) & i64::MAX);
+    }
+}
+
+/// The loss of a step, of which there must be one.
+fn total(losses: &Losses, step: u64) -> Result<&Tensor> {
+    losses
+        .total
+        .as_ref()
+        .ok_or_else(|| Error::setting("data", format!("no pair of modalities at step {step} has two items")))
+}
+
+/// The towers of which nothing is trained that `of` says is theirs.
+fn frozen(towers: &Model, of: impl Fn(&str, Modality) -> bool) -> Vec<Modality> {
+    let params = towers.params().trainable();
+    let trained = |m: &Modality| params.iter().any(|(name, p)| of(name, *m) && p.requires_grad());
+    Modality::ALL.into_iter().filter(|m| !trained(m)).collect()
+}
+
+/// The towers whose outputs no gradient goes through: they need not run a second time.
+fn idle(towers: &Model) -> Vec<Modality> {
+    let below = |name: &str, m: Modality| name.strip_prefix(m.name()).is_some_and(|r| r.starts_with('.'));
+    let mut idle = frozen(towers, below);
+    // A video is seen by the image tower, and heard by the audio tower.
+    idle.retain(|m| towers.config().video.is_none() || *m == Modality::Text);
+    idle
+}
+
+/// SplitMix64 of the two: neighbouring steps get unrelated streams.
+fn step_seed(seed: u64, step: u64) -> i64 {
+    let mut z = seed.wrapping_add(step.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 1) as i64
+}
+
+/// The guard: a number that is none stops the run with its step, and the checkpoint before stays.
+pub(crate) fn finite(
+    value: f64,
+    what: &'static str,
+    (step, checkpoint): (u64, u64),
+    batch: &[Sample],
+) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    let batch = batch.iter().take(4).map(|s| s.id.as_str()).collect::<Vec<_>>().join(", ");
+    Err(Error::NotFinite { step, what, value, checkpoint, batch })
+}
+
+/// `sum` and another part's gradients.
+fn add(sum: &mut [Option<Tensor>], more: Vec<Option<Tensor>>) -> Result<()> {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        let Some(more) = more else { continue };
+        *sum = Some(match sum.take() {
+            // Not in place: what libtorch gives may share its memory.
+            Some(sum) => tch::no_grad(|| sum.f_add(&more))?,
+            None => more,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
