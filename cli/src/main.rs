@@ -7,6 +7,7 @@ mod doctor;
 mod embed;
 mod error;
 mod eval;
+mod finetune;
 mod index;
 mod inputs;
 mod interrupt;
@@ -65,6 +66,7 @@ enum Command {
     #[command(subcommand)]
     Model(model::Command),
     Train(train::Args),
+    Finetune(finetune::Args),
     #[command(subcommand)]
     Eval(eval::Command),
     Report(report::Args),
@@ -87,6 +89,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Scenes(args) => scenes::run(args),
         Command::Model(command) => model::run(command),
         Command::Train(args) => train::run(args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Eval(command) => eval::run(command),
         Command::Report(args) => report::run(args),
         Command::Measure(args) => measure::run(args),

@@ -1,5 +1,7 @@
 //! `unisono model`: what a checkpoint is, and the same model in another format.
 
+mod tuned;
+
 use crate::error::Error;
 use crate::{describe, out, place, style};
 use serde_json::{Value, json};
@@ -15,6 +17,8 @@ use unisono_files::printable;
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Convert(ConvertArgs),
+    Merge(tuned::MergeArgs),
+    Interpolate(tuned::InterpolateArgs),
 }
 
 /// Say what a model is: its family, towers, parameters, how it sees inputs, and whether its weights are whole
@@ -59,6 +63,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
     match command {
         Command::Inspect(args) => inspect(args),
         Command::Convert(args) => convert(args),
+        Command::Merge(args) => tuned::merge(args),
+        Command::Interpolate(args) => tuned::interpolate(args),
     }
 }
 
@@ -259,8 +265,10 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
         );
     }
     let found = families::load_as(&dir, args.role, Device::Cpu).map_err(unisono_jobs::Error::from)?;
-    let notes = unisono_encoders::export::write(&found.model, made.path(), args.to)
-        .map_err(unisono_jobs::Error::from)?;
+    // What goes to others, and what stays here, has no adapter beside its weights.
+    let model = found.model.merged().map_err(unisono_jobs::Error::from)?;
+    let notes =
+        unisono_encoders::export::write(&model, made.path(), args.to).map_err(unisono_jobs::Error::from)?;
     place(made)?;
     for note in notes {
         out::note(&format!("note: {note}"));

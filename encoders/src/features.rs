@@ -251,7 +251,7 @@ impl Model {
                 .config()
                 .image
                 .as_ref()
-                .map_or(0.0, |c| c.flops([size.2, size.3], self.config().embed_dim));
+                .map_or(0.0, |c| c.flops_of([size.2, size.3], self.config().embed_dim, |n| pass.seen(n)));
             all.push(
                 tower.forward_clips(&pixels, frames as i64, &self.pass(pass))?,
                 rows,

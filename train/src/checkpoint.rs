@@ -7,6 +7,7 @@
 use crate::clock::Clock;
 use crate::learner::Learner;
 use crate::optimizer::Optimizer;
+use crate::watched::Watched;
 use crate::{Error, Recipe, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -46,6 +47,9 @@ pub struct Progress {
     /// What the records of each manifest add up to.
     #[serde(default)]
     pub data: BTreeMap<PathBuf, String>,
+    /// What was found of the abilities that are watched.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub canary: BTreeMap<String, Watched>,
     /// The recipe that the run follows.
     pub recipe: Recipe,
 }
@@ -65,6 +69,7 @@ impl Progress {
                 flops: 0.0,
                 samples: 0,
                 data,
+                canary: BTreeMap::new(),
                 recipe,
             },
         }
@@ -191,11 +196,13 @@ fn replace(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
 
 /// Whether a file in a checkpoint is one that is written there.
 pub(crate) fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 10] = [
         "config.json",
         "preprocessor_config.json",
         "tokenizer.json",
         "model.safetensors",
+        "adapter_config.json",
+        "adapter_model.safetensors",
         "fusion.json",
         "fusion.safetensors",
         STATE,

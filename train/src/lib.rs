@@ -3,6 +3,7 @@
 //! Read [`mod@train`] top to bottom: it is the whole program.
 
 pub mod batch;
+mod canary;
 pub mod checkpoint;
 mod clock;
 pub mod data;
@@ -10,6 +11,7 @@ mod error;
 mod evaluate;
 mod events;
 mod features;
+pub mod finetune;
 pub mod flops;
 mod folder;
 mod given;
@@ -28,6 +30,8 @@ mod tensorboard;
 pub mod towers;
 pub mod tracking;
 pub mod train;
+mod tuning;
+pub mod watched;
 pub mod world;
 
 pub use error::{Error, Result};

@@ -55,8 +55,12 @@ impl<'a> Step<'a> {
         let (recipe, towers) = (self.recipe, self.model.towers());
         // libtorch's generator (dropout, stochastic depth) starts anew each step: a function of (seed, step).
         tch::manual_seed(step_seed(recipe.seed, step));
-        let pass =
-            Pass { checkpoint: recipe.activation_checkpointing, parts: recipe.loader.buckets, ..Pass::TRAIN };
+        let pass = Pass {
+            checkpoint: recipe.activation_checkpointing,
+            patch_dropout: recipe.augment.patch_dropout,
+            parts: recipe.loader.buckets,
+            ..Pass::TRAIN
+        };
         let fused = recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory);
         let forwarded = batch::forward(towers, samples, &pass, fused, &self.still)?;
         let items = batch::items(samples);

@@ -63,6 +63,22 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono index info", Runs(|_, f| all(&f.stdout, &["holds ", "there, unchanged"]))),
     ("unisono model inspect", Runs(|_, f| all(&f.stdout, &["parameters", "weights: "]))),
     ("unisono model convert SRC", Runs(|_, f| all(&f.stdout, &["DST", "clip as "]))),
+    (
+        "unisono model merge",
+        Runs(|p, f| all(&f.stdout, &["with the adapter in its weights"]).and(has(p, "MERGED/config.json"))),
+    ),
+    (
+        "unisono model interpolate",
+        Runs(|p, f| all(&f.stdout, &["0.5 of "]).and(has(p, "BETWEEN/config.json"))),
+    ),
+    (
+        "unisono finetune",
+        Runs(|p, f| {
+            all(&f.stdout, &["trained ", "held-out-text-image", " before, ", "next: unisono index build"])
+                .and(has(p, "TUNED/finetune.toml"))
+                .and(has(p, "TUNED/best/adapter_model.safetensors"))
+        }),
+    ),
     ("unisono train RECIPE", Otherwise(train)),
     ("unisono train recipes/quickstart.toml", Otherwise(train)),
     (

@@ -1,6 +1,6 @@
 //! Every value of a recipe is looked at before any device or file is touched.
 
-use super::{CaptionConfig, CaptionRule, DataConfig, Recipe, tower};
+use super::{CaptionConfig, CaptionRule, DataConfig, Recipe, tower, tuned};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use unisono_datasets::Tail;
@@ -38,6 +38,7 @@ impl Recipe {
                 ));
             }
         }
+        tuned::check(&self)?;
         self.objective.validate()?;
         self.best()?;
         let mut names = BTreeSet::new();
@@ -97,6 +98,11 @@ impl Recipe {
         self.augment.audio.validate()?;
         self.augment.spectrogram.validate()?;
         self.augment.text.validate()?;
+        let dropped = self.augment.patch_dropout;
+        if !(0.0..1.0).contains(&dropped) {
+            let message = format!("expected a share below 1, found {dropped}");
+            return Err(Error::setting("augment.patch_dropout", message));
+        }
         let o = &self.optimizer;
         let finite = |field: &str, v: f64, ok: bool, expected: &str| {
             if ok && v.is_finite() {
