@@ -7,6 +7,7 @@ mod doctor;
 mod embed;
 mod error;
 mod eval;
+mod finetune;
 mod index;
 mod inputs;
 mod interrupt;
@@ -67,6 +68,7 @@ enum Command {
     Model(model::Command),
     Train(train::Args),
     Plan(plan::Args),
+    Finetune(finetune::Args),
     #[command(subcommand)]
     Eval(eval::Command),
     Report(report::Args),
@@ -90,6 +92,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Model(command) => model::run(command),
         Command::Train(args) => train::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Eval(command) => eval::run(command),
         Command::Report(args) => report::run(args),
         Command::Measure(args) => measure::run(args),

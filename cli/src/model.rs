@@ -2,6 +2,8 @@
 
 mod average;
 
+mod tuned;
+
 use crate::error::Error;
 use crate::{describe, out, place, style};
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Convert(ConvertArgs),
     Average(average::Args),
+    Merge(tuned::MergeArgs),
+    Interpolate(tuned::InterpolateArgs),
 }
 
 /// Say what a model is: its family, towers, parameters, how it sees inputs, and whether its weights are whole
@@ -63,6 +67,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         Command::Inspect(args) => inspect(args),
         Command::Convert(args) => convert(args),
         Command::Average(args) => average::run(args),
+        Command::Merge(args) => tuned::merge(args),
+        Command::Interpolate(args) => tuned::interpolate(args),
     }
 }
 
@@ -263,8 +269,10 @@ fn convert(args: &ConvertArgs) -> Result<(), Error> {
         );
     }
     let found = families::load_as(&dir, args.role, Device::Cpu).map_err(unisono_jobs::Error::from)?;
-    let notes = unisono_encoders::export::write(&found.model, made.path(), args.to)
-        .map_err(unisono_jobs::Error::from)?;
+    // What goes to others, and what stays here, has no adapter beside its weights.
+    let model = found.model.merged().map_err(unisono_jobs::Error::from)?;
+    let notes =
+        unisono_encoders::export::write(&model, made.path(), args.to).map_err(unisono_jobs::Error::from)?;
     place(made)?;
     for note in notes {
         out::note(&format!("note: {note}"));

@@ -4,13 +4,13 @@ use crate::{error::Error, interrupt, out, style};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use unisono_eval::protocol::shown;
 use unisono_media::limits::{self, Spelling};
 use unisono_train::recipe::Best;
-use unisono_train::{Event, Options, Recipe, StepReport};
+use unisono_train::{Event, Options, Recipe, StepReport, Summary};
 
 /// Follow a training recipe: aligned encoders from a TOML file.
 #[derive(clap::Args, Debug)]
@@ -47,14 +47,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.dry_run {
         return dry_run(args, &recipe);
     }
+    let summary = follow(&recipe, &args.out, (args.resume, args.fresh))?;
+    if args.json {
+        return out::json(&summary);
+    }
+    if !summary.finished {
+        return Ok(());
+    }
+    out::print(&told(&recipe, &args.out, &summary)?)
+}
+
+/// Follows a recipe to its end, shown on the terminal. One that was stopped is [`Error::Interrupted`], but for one that a scheduler stopped: that is
+/// not finished, and no failure.
+pub(crate) fn follow(recipe: &Recipe, run: &Path, (resume, fresh): (bool, bool)) -> Result<Summary, Error> {
     interrupt::install();
     interrupt::mind_schedulers();
     // Before its first step it has done nothing that is worth waiting for.
     interrupt::keeps(interrupt::Kept::Words("no step was done; the same command starts again"));
     let stop = AtomicBool::new(false);
-    let options = Options { resume: args.resume, fresh: args.fresh, stop: Some(&stop) };
+    let options = Options { resume, fresh, stop: Some(&stop) };
     let mut screen = Screen::new();
-    let summary = unisono_train::train(&recipe, &args.out, options, &mut |event| {
+    let summary = unisono_train::train(recipe, run, options, &mut |event| {
         // A signal handler can only raise a flag of its own: it is handed on here, once a step.
         if interrupt::wanted() {
             stop.store(true, Ordering::Relaxed);
@@ -76,13 +89,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         out::note(&format!("  {}", resume_command(std::env::args())));
         if interrupt::by_a_scheduler() {
             // Nothing failed: who takes the machine away starts the command again.
-            return if args.json { out::json(&summary) } else { Ok(()) };
+            return Ok(summary);
         }
         return Err(Error::Interrupted("the checkpoint of the last step is written"));
     }
-    if args.json {
-        return out::json(&summary);
-    }
+    Ok(summary)
+}
+
+/// How a run ended.
+pub(crate) fn told(recipe: &Recipe, run: &Path, summary: &Summary) -> Result<String, Error> {
     let part = |name: &str| summary.parts.get(name).copied().unwrap_or(0.0);
     let in_loop = part("data_wait") + part("forward") + part("backward") + part("optimizer");
     let mut text = format!(
@@ -104,8 +119,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         text += &format!("steps left out, of no finite loss or gradient: {}\n", summary.left_out);
     }
     text += &format!("energy: {}\n", summary.energy);
-    text += &format!("model: {}\n", unisono_train::checkpoint::model_dir(&args.out).display());
-    out::print(&text)
+    for (name, watched) in &summary.canary {
+        let fell = if watched.fell { ", fell by more than the recipe tolerates" } else { "" };
+        text += &format!("watched: {name} {}{fell}\n", watched.shown());
+    }
+    text += &format!("model: {}\n", unisono_train::checkpoint::model_dir(run).display());
+    Ok(text)
 }
 
 /// The recipe with its changes. What the changes alone make unsound is wrong usage.

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use support::{outcome, s, unisono};
 use table::{Command, Differs, Ends, REFUSED, Says, Scenario, Unseen, commands};
+use unisono_encoders::config::{AdapterConfig, AdapterKind};
 
 /// What all runs find in their folder; none of them changes it. It lies where Cargo keeps tests' files.
 fn shared() -> &'static Path {
@@ -32,6 +33,19 @@ fn shared() -> &'static Path {
         room::fill(&dir);
         let write = |name: &str, text: &[u8]| fs::write(dir.join(name), text).unwrap();
         room::link(&room::fixture("checkpoints/clip-gelu"), &dir.join("clip"));
+        let adapter = AdapterConfig {
+            kind: AdapterKind::Lora,
+            rank: 2,
+            alpha: 4.0,
+            rslora: false,
+            dropout: 0.0,
+            layers: vec!["*.attention.*".into()],
+            towers: Vec::new(),
+            base: None,
+            names: BTreeMap::new(),
+        };
+        let adapted = tiny::model(7, &tiny::TOWERS).with_adapter(adapter, 3).unwrap();
+        adapted.save(&dir.join("adapted")).unwrap();
         room::link(&room::fixture("sentences/instruct"), &dir.join("asks"));
         room::link(&room::fixture("sentences/router"), &dir.join("routes"));
         let noisy = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * y) as u8, (x * 7) as u8, (y * 3) as u8]));
@@ -280,8 +294,11 @@ walks! {
     scenes: "scenes",
     model_inspect: "model inspect",
     model_convert: "model convert",
+    model_merge: "model merge",
+    model_interpolate: "model interpolate",
     train: "train",
     plan: "plan",
+    finetune: "finetune",
     eval_retrieval: "eval retrieval",
     report: "report",
 }

@@ -36,7 +36,8 @@ pub use towers::{
 };
 pub use unisono_nn::Padding;
 pub use unisono_nn::config::{
-    Activation, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig, TransformerConfig, within,
+    Activation, AdapterConfig, AdapterKind, FinalNorm, NormKind, NormPlace, RelativeConfig, RotaryConfig,
+    TransformerConfig, within,
 };
 pub use unisono_processors::Size;
 pub use video::{AudioRule, FramePooling, Sampling, VideoConfig};

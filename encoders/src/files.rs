@@ -1,7 +1,7 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
 use crate::config::{ModelConfig, within};
-use crate::{Error, LoadReport, Model, Processors, Result};
+use crate::{Error, LoadReport, Model, Processors, Result, adapters};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -103,6 +103,7 @@ impl Model {
             model: self.config().clone(),
         };
         unisono_files::write_json(&dir.join(CONFIG), &config)?;
+        adapters::write(self, dir)?;
         let all: Vec<(String, Tensor)> =
             self.params().iter().map(|(n, p)| (n.to_owned(), p.tensor.shallow_clone())).collect();
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);

@@ -15,7 +15,12 @@ const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.
 /// # Errors
 /// The directory has no weights, or a file cannot be read.
 pub fn identity(model: &Path) -> Result<String> {
-    sum(model, files(model)?)
+    let own = sum(model, files(model)?)?;
+    if !crate::adapters::is(model) {
+        return Ok(own);
+    }
+    let base = identity(&crate::adapters::base(model)?)?;
+    Ok(hex(&Sha256::digest(format!("{own} {base}"))))
 }
 
 /// [`identity`] with the fusion part, which changes captions and no vector.

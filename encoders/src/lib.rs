@@ -2,7 +2,9 @@
 //!
 //! Start at [`Model`]: it loads a model directory and embeds strings, images and samples.
 
+pub mod adapters;
 pub mod batch;
+mod blend;
 mod classifier;
 mod classify;
 pub mod clips;
@@ -29,6 +31,7 @@ mod pairs;
 pub mod pool;
 mod projection;
 mod prompts;
+mod resize;
 pub mod stem;
 mod texts;
 pub mod towers;

@@ -10,6 +10,7 @@ use crate::{Error, Modality, Params, Pass, Precision, Result};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
+use unisono_nn::config::Adaptable;
 use unisono_nn::{Init, Scope};
 use unisono_processors::{Contract, ImageProcessor, LogMel, Processors, TextProcessor};
 
@@ -26,6 +27,7 @@ const fn paired(modality: Modality) -> Modality {
 pub struct Model {
     config: ModelConfig,
     params: Params,
+    adaptable: Vec<Adaptable>,
     pub(crate) towers: BTreeMap<Modality, Tower>,
     projections: BTreeMap<Modality, Projection>,
     logit_scales: BTreeMap<(Modality, Modality), Tensor>,
@@ -86,6 +88,7 @@ impl Model {
     ) -> Result<Self> {
         config.validate()?;
         config.fits(&processors)?;
+        root.adapt(config.adapter.as_ref());
         let (mut towers, mut projections) = (BTreeMap::new(), BTreeMap::new());
         for modality in Modality::ALL {
             let scope = root.child(modality);
@@ -120,6 +123,7 @@ impl Model {
         let dims = config.matryoshka.as_ref().and_then(|m| m.default).unwrap_or(config.embed_dim);
         Ok(Self {
             config,
+            adaptable: root.adaptable(),
             params: root.finish(),
             towers,
             projections,
@@ -217,6 +221,11 @@ impl Model {
     /// Every parameter and buffer by name.
     pub fn params(&self) -> &Params {
         &self.params
+    }
+
+    /// The linear layers that can have an adapter, and whether they have one.
+    pub fn adaptable(&self) -> &[Adaptable] {
+        &self.adaptable
     }
 
     /// The processors.

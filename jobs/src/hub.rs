@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 pub use unisono_encoders::model_dir;
 
 /// Files that a model may have beside its weights.
-const SMALL: [&str; 18] = [
+const SMALL: [&str; 19] = [
     "config.json",
+    "adapter_config.json",
     "open_clip_config.json",
     "preprocessor_config.json",
     "tokenizer.json",
@@ -29,7 +30,7 @@ const SMALL: [&str; 18] = [
 ];
 
 /// Weights, the preferred ones first: the first that the repository has is taken, with its shards.
-const WEIGHTS: [&str; 7] = [
+const WEIGHTS: [&str; 8] = [
     "open_clip_model.safetensors",
     "model.safetensors",
     "model.safetensors.index.json",
@@ -37,6 +38,7 @@ const WEIGHTS: [&str; 7] = [
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
     "model.bin",
+    "adapter_model.safetensors",
 ];
 
 /// Whether `model` has the form of a hub id, `owner/name`.
@@ -50,12 +52,25 @@ pub fn is_id(model: &Path) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
-/// The folder of `model`: itself when it is there, of a training run its best checkpoint, else what the hub's cache or the hub holds under this id. What is missing is
+/// The folder of `model`, and of the base model where that is an adapter: itself when it is there, of a training run its best checkpoint, else what the hub's cache or the hub holds under this id. What is missing is
 /// downloaded to the cache (`HF_HOME`); `HF_ENDPOINT` names another hub, and `HF_HUB_OFFLINE=1` asks none.
 ///
 /// # Errors
 /// Neither a folder nor an id, or the hub cannot be reached or does not have it.
 pub fn locate(model: &Path) -> Result<PathBuf> {
+    let dir = located(model)?;
+    // An adapter alone names its base model, which is to be had as well.
+    if let Some(base) = unisono_encoders::adapters::named_base(&dir)?.map(PathBuf::from)
+        && !base.exists()
+        && !dir.join(&base).exists()
+        && is_id(&base)
+    {
+        located(&base)?;
+    }
+    Ok(dir)
+}
+
+fn located(model: &Path) -> Result<PathBuf> {
     if model.exists() {
         return Ok(model_dir(model));
     }
@@ -86,7 +101,9 @@ fn unreachable(id: &str, reason: &str) -> Error {
 /// The snapshot in the cache, if its configuration and weights are there.
 fn cached(id: &str) -> Option<PathBuf> {
     let repo = Cache::from_env().repo(Repo::model(id.to_owned()));
-    let config = ["config.json", "open_clip_config.json", "modules.json"].iter().find_map(|n| repo.get(n))?;
+    let config = ["config.json", "open_clip_config.json", "modules.json", "adapter_config.json"]
+        .iter()
+        .find_map(|n| repo.get(n))?;
     let nested = config.ends_with("modules.json");
     WEIGHTS.iter().find_map(|n| repo.get(n)).or(nested.then(|| config.clone()))?;
     config.parent().map(Path::to_owned)

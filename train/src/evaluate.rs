@@ -6,7 +6,7 @@ use crate::setup::Sources;
 use crate::tracking::EvalLine;
 use crate::{Learner, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use unisono_eval::protocol::{Reading, Task};
+use unisono_eval::protocol::{Outcome, Reading, Task};
 
 /// The evaluations of a run.
 #[derive(Debug, Default)]
@@ -49,9 +49,24 @@ impl Evaluation {
         (step, seconds): (u64, f64),
         tell: &mut dyn FnMut(Event),
     ) -> Result<Option<EvalLine>> {
-        let Some(best) = &self.best else { return Ok(None) };
+        let Some(best) = self.best.clone() else { return Ok(None) };
+        let outcomes = self.measure(model, &|_| true, tell)?;
+        let score = best.score(&outcomes);
+        Ok(Some(EvalLine { step, score, by: best.to_string(), outcomes, seconds }))
+    }
+
+    /// What the protocols whose names are `wanted` find.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) fn measure(
+        &mut self,
+        model: &Learner,
+        wanted: &dyn Fn(&str) -> bool,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<BTreeMap<String, Outcome>> {
         let mut outcomes = BTreeMap::new();
-        for task in &self.tasks {
+        for task in self.tasks.iter().filter(|task| wanted(task.name())) {
             let mut skipped = Vec::new();
             let outcome = task.measure(model.models(), &mut skipped);
             for skip in skipped.iter().filter(|s| self.named.insert(s.id.clone())) {
@@ -59,8 +74,7 @@ impl Evaluation {
             }
             outcomes.insert(task.name().to_owned(), outcome?);
         }
-        let score = best.score(&outcomes);
-        Ok(Some(EvalLine { step, score, by: best.to_string(), outcomes, seconds }))
+        Ok(outcomes)
     }
 
     /// Whether a smaller score is a better one.

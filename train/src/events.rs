@@ -2,6 +2,7 @@
 
 use crate::energy::Energy;
 use crate::tracking::EvalLine;
+use crate::watched::Watched;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -80,6 +81,9 @@ pub struct Summary {
     pub energy: Energy,
     /// Numbers that are optimised.
     pub parameters: usize,
+    /// What became of the abilities that were watched, by protocol.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub canary: BTreeMap<String, Watched>,
     /// GFLOP/s of the steps (forward, backward, optimizer time).
     pub gflops: f64,
     /// GFLOP/s of this machine's matrix product.

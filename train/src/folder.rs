@@ -9,7 +9,7 @@ use unisono_files::{Budget, Lock, only_holds, own_folder, read_text, sweep};
 pub(crate) const MARK: &str = "# The recipe of this run, as unisono train follows it.\n";
 
 /// What a run's folder holds: what a training writes, and what `unisono report` and the quickstart add.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 15] = [
     "recipe.toml",
     "metrics.jsonl",
     "tensorboard",
@@ -20,9 +20,17 @@ const NAMES: [&str; 12] = [
     "summary.json",
     "report.html",
     "stages.json",
+    "finetune.toml",
+    "splits.jsonl",
+    "canary.jsonl",
     "fusion",
     ".unisono.lock",
 ];
+
+/// What may lie there before a training begins: the quickstart notes its stages, `unisono finetune` writes its recipe and its splits, and features are
+/// kept before the first step.
+const BEFORE: [&str; 6] =
+    [".unisono.lock", "stages.json", "features", "finetune.toml", "splits.jsonl", "canary.jsonl"];
 
 /// Takes the folder `run` for a training, until the lock is dropped: it is made where it is missing, and refused where another training
 /// writes it or it holds something else.
@@ -47,10 +55,7 @@ fn refuse_foreign(run: &Path) -> Result<()> {
         return Ok(());
     }
     let started = run.join("metrics.jsonl").is_file();
-    // The quickstart notes its stages before the training begins, and features are kept before its first step.
-    let always = |name: &str| {
-        [".unisono.lock", "stages.json", "features"].contains(&name) || name.starts_with(".unisono-")
-    };
+    let always = |name: &str| BEFORE.contains(&name) || name.starts_with(".unisono-");
     let numbered =
         |name: &str| ["step-", "best-", "nonfinite-"].iter().any(|prefix| name.starts_with(prefix));
     let known = |name: &str| always(name) || (started && (NAMES.contains(&name) || numbered(name)));

@@ -4,6 +4,7 @@
 
 pub mod average;
 pub mod batch;
+mod canary;
 pub mod checkpoint;
 mod clock;
 pub mod data;
@@ -12,6 +13,7 @@ mod error;
 mod evaluate;
 mod events;
 mod features;
+pub mod finetune;
 pub mod flops;
 mod folder;
 mod given;
@@ -37,6 +39,8 @@ mod thin;
 pub mod towers;
 pub mod tracking;
 pub mod train;
+mod tuning;
+pub mod watched;
 pub mod world;
 
 pub use error::{Error, Result};

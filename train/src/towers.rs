@@ -1,12 +1,13 @@
 //! From a recipe to its towers: new ones, those of a checkpoint, those of several.
 
 use crate::recipe::{GroupRule, Recipe};
-use crate::{Error, Result, checkpoint};
+use crate::{Error, Result, checkpoint, tuning};
 use std::collections::{BTreeMap, BTreeSet};
 use tch::Device;
 use unisono_datasets::Sampler;
 use unisono_encoders::config::{FramePooling, ImageConfig};
 use unisono_encoders::{Borrowed, Model, ModelConfig, Params, Processors};
+use unisono_nn::params::matches;
 use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
 
 /// A new model: its tokenizer trained on every caption that the chosen sources may draw, its weights a function of the seed.
@@ -14,9 +15,14 @@ use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_token
 /// # Errors
 /// A tower without its processor, impossible sizes.
 pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
+    tuning::tuned(recipe, as_they_are(recipe, sampler, device)?)
+}
+
+/// The towers before they are tuned.
+fn as_they_are(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model> {
     if let Some(init) = &recipe.init {
         // No objective trains a classifier: it would stay behind its tower.
-        let model = Model::load(&checkpoint::model_dir(init), device)?.without_classifier();
+        let model = Model::load(&checkpoint::model_dir(init), device)?.merged()?.without_classifier();
         return fitting(
             recipe,
             match &recipe.video {
@@ -32,7 +38,7 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
     }
     let mut from = BTreeMap::new();
     for (modality, tower) in &recipe.tower {
-        let model = Model::load(&checkpoint::model_dir(&tower.from), device)?;
+        let model = Model::load(&checkpoint::model_dir(&tower.from), device)?.merged()?;
         from.insert(*modality, Borrowed { model, projection: tower.projection() });
     }
     fitting(recipe, Model::composed(config.clone(), processors, &from, recipe.seed, device)?)
@@ -43,7 +49,8 @@ pub(crate) fn rules(recipe: &Recipe, params: &Params) -> Vec<GroupRule> {
     let mut rules = recipe.group.clone();
     let mut add = |pattern: String, freeze| {
         // A tower whose pooled vector is in the shared space has no projection.
-        let matched = |(name, _): (&str, _)| unisono_nn::params::matches(&pattern, name);
+        let before = |name: &str| rules.iter().any(|r: &GroupRule| matches(&r.pattern, name));
+        let matched = |(name, _): (&str, _)| matches(&pattern, name) && !before(name);
         if params.iter().any(matched) {
             rules.push(GroupRule { freeze, ..GroupRule::of(pattern) });
         }
@@ -54,6 +61,7 @@ pub(crate) fn rules(recipe: &Recipe, params: &Params) -> Vec<GroupRule> {
         }
         add(format!("{modality}.*"), true);
     }
+    tuning::rules(recipe).into_iter().for_each(|(pattern, freeze)| add(pattern, freeze));
     rules
 }
 

@@ -1,6 +1,7 @@
 //! What a run writes down: `metrics.jsonl` and TensorBoard events.
 
 use crate::tensorboard::{self, EventWriter};
+use crate::watched::CanaryLine;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub enum Line {
     Train(TrainLine),
     /// An evaluation.
     Eval(EvalLine),
+    /// A look at the abilities that are watched.
+    Canary(CanaryLine),
 }
 
 /// Means over the steps since the line before.
@@ -122,6 +125,7 @@ impl Line {
         match self {
             Self::Train(t) => t.step,
             Self::Eval(e) => e.step,
+            Self::Canary(c) => c.step,
         }
     }
 
@@ -149,6 +153,9 @@ impl Line {
                     out.extend(outcome.metrics.iter().map(of));
                 }
                 out
+            }
+            Self::Canary(c) => {
+                c.figures.iter().map(|(name, watched)| (format!("canary/{name}"), watched.last)).collect()
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The training program, top to bottom: start, loop (load, step, log, evaluate, save), finish.
 
+use crate::canary::Canary;
 use crate::checkpoint::{self, Chosen, Progress};
 use crate::clock::{Clock, Window};
 use crate::data::Preparer;
@@ -13,7 +14,7 @@ use crate::setup::{self, Sources};
 use crate::step::{Step, finite};
 use crate::tracking::{Line, Tracker, TrainLine};
 use crate::world::World;
-use crate::{Recipe, Result, flops, folder, keep, resume, schedule, towers};
+use crate::{Recipe, Result, flops, folder, keep, resume, schedule, towers, tuning};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,6 +57,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let parameters = model.params().count();
     let millions = parameters as f64 / 1e6;
     tell(Event::Note(format!("{millions:.2} M parameters on {device:?}, {threads} threads")));
+    tuning::describe(recipe, &model, &optimizer).into_iter().for_each(|note| tell(Event::Note(note)));
     let mut evaluation = Evaluation::new(recipe, &model, &mut sources, tell)?;
     sources.notes().into_iter().for_each(|note| tell(Event::Note(note)));
     let mut step = Step::new(&model, recipe, progress.micro)?;
@@ -81,6 +83,14 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let mut guard = Guard::new(&recipe.optimizer, run, &model)?;
     clock.lap("start");
     let mut saved_at = clock.total();
+    let mut canary = Canary::new(recipe, &progress.canary);
+    if progress.step == 0
+        && !stopped
+        && let Some(line) = canary.look(&mut evaluation, None, &shadow, ((0, 0.0), false), tell)?
+    {
+        tracker.write(&Line::Canary(line))?;
+        clock.lap("evaluate");
+    }
 
     // ==== loop ========================================================================================================
     while !stopped && progress.step < recipe.steps {
@@ -137,6 +147,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         }
 
         // ---- evaluate
+        let mut known = None;
         if due(recipe.evaluate_every)
             && world.leads()
             && let Some(line) = evaluation.run(&shadow, now, tell)?
@@ -149,7 +160,14 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
             let kept = (better, evaluation.less_is_better());
             checkpoint::save_best(run, &recipe.checkpoint, &shadow, &chosen, kept)?;
             tell(Event::Evaluated(&line));
+            known = Some(line.outcomes.clone());
             tracker.write(&Line::Eval(line))?;
+            clock.lap("evaluate");
+        }
+
+        if let Some(line) = canary.look(&mut evaluation, known.as_ref(), &shadow, (now, last), tell)? {
+            progress.canary.clone_from(canary.figures());
+            tracker.write(&Line::Canary(line))?;
             clock.lap("evaluate");
         }
 
@@ -188,6 +206,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         left_out: progress.left_out,
         energy: meter.energy(progress.joules),
         parameters,
+        canary: progress.canary.clone(),
         gflops: progress.flops / clock.busy().max(1e-9) / 1e9,
         machine_gflops: flops::machine_rate(device)? / 1e9,
         threads: tch::get_num_threads(),

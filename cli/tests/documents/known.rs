@@ -68,6 +68,22 @@ pub const KNOWN: &[(&str, Expected)] = &[
         Runs(|p, f| all(&f.stdout, &["SOUP: the average "]).and(has(p, "SOUP/model.safetensors"))),
     ),
     ("unisono plan ", Runs(|_, f| all(&f.stdout, &["parameters", "memory", "a step, the median of 3"]))),
+    (
+        "unisono model merge",
+        Runs(|p, f| all(&f.stdout, &["with the adapter in its weights"]).and(has(p, "MERGED/config.json"))),
+    ),
+    (
+        "unisono model interpolate",
+        Runs(|p, f| all(&f.stdout, &["0.5 of "]).and(has(p, "BETWEEN/config.json"))),
+    ),
+    (
+        "unisono finetune",
+        Runs(|p, f| {
+            all(&f.stdout, &["trained ", "held-out-text-image", " before, ", "next: unisono index build"])
+                .and(has(p, "TUNED/finetune.toml"))
+                .and(has(p, "TUNED/best/adapter_model.safetensors"))
+        }),
+    ),
     ("unisono train RECIPE", Otherwise(train)),
     ("unisono train recipes/quickstart.toml", Otherwise(train)),
     (

@@ -62,6 +62,13 @@ impl Place {
             fs::create_dir(at(folder)).unwrap();
         }
         let manifest = things::things(&at("things"));
+        let pairs = fs::read_to_string(&manifest).unwrap();
+        let pairs = pairs.lines().map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            let [image, text] = ["image", "text"].map(|key| record[key].as_str().unwrap().to_owned());
+            format!("things/{image},{text}\n")
+        });
+        fs::write(at("pairs.csv"), "image,text\n".to_owned() + &pairs.collect::<String>()).unwrap();
         let text = things::recipe_text(&manifest, 2, "").replace("name = \"things\"", "name = \"NAME\"");
         let more = text.split("[[data]]").nth(1).unwrap().split("[augment").next().unwrap();
         let text =

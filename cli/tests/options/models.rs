@@ -150,6 +150,25 @@ pub const COMMANDS: &[Command] = &[
         refused: &[],
     },
     Command {
+        name: "model merge",
+        line: "adapted --out merged",
+        source: None,
+        media: None,
+        options: &[option("--out", "", "--out other", Says("other: adapted with the adapter"))],
+        refused: &[],
+    },
+    Command {
+        name: "model interpolate",
+        line: "model model2 --out between",
+        source: None,
+        media: None,
+        options: &[
+            option("--alpha", "", "--alpha 0.9", Differs),
+            option("--out", "", "--out other", Says("other: 0.5 of model")),
+        ],
+        refused: &[],
+    },
+    Command {
         name: "train",
         line: "recipe.toml --out run",
         source: None,
@@ -177,6 +196,30 @@ pub const COMMANDS: &[Command] = &[
             option("--json", "", "--json", Says("\"seconds_per_step\"")),
         ],
         refused: &[],
+    },
+    Command {
+        name: "finetune",
+        line: "--model model --data things/manifest.jsonl --out run --epochs 1 --batch 8",
+        source: Some(""),
+        media: None,
+        options: &[
+            option("--model", "", "--model model2", Differs),
+            option("--data", "", "--data media/manifest.jsonl", Differs),
+            option("--out", "", "--out other", Says("model: other")),
+            option("--epochs", "", "--epochs 2", Differs),
+            option("--batch", "", "--batch 4", Differs),
+            option("--lr", "", "--lr 0.01", Differs),
+            option("--held-out", "", "--held-out 0.4", Differs),
+            option("--canary", "", "--canary media/manifest.jsonl", Says("watched: canary-text-image")),
+            option("--set", "", "--set steps=1", Says("trained 1 step")),
+            option("--resume", "", "--resume", Says("resumed at step 2 of 2"))
+                .after("--model model --data things/manifest.jsonl --out run --epochs 1 --batch 8"),
+            option("--fresh", "", "--fresh", Says("trained 2 steps"))
+                .after("--model model --data things/manifest.jsonl --out run --epochs 1 --batch 8"),
+            option("--dry-run", "", "--dry-run", Says("nothing was trained")),
+            option("--json", "", "--json", Says("\"before\"")),
+        ],
+        refused: &[("--resume", "--fresh")],
     },
     Command {
         name: "eval retrieval",

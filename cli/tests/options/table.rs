@@ -167,4 +167,13 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("train recipe.toml --out run --set optimizer.lr=-1", "optimizer.lr: expected a positive number"),
     ("train recipe.toml --out run --without NOBODY", "no [[data]] or protocol of that name"),
     ("embed --model model --out v.npy --ffmpeg= photos", "--ffmpeg"),
+    ("model interpolate model model2 --out x --alpha 2", "--alpha: expected 0 to 1, found 2"),
+    (
+        "finetune --model model --data things/manifest.jsonl --out run --held-out 1",
+        "--held-out: expected a share between 0 and 1, found 1",
+    ),
+    (
+        "finetune --model model --data things/manifest.jsonl --out run --lr 0",
+        "--lr: expected a positive number",
+    ),
 ];

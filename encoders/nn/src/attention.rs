@@ -79,8 +79,9 @@ impl Attention {
     /// The names are taken.
     pub fn new(scope: &Scope, c: &AttentionConfig) -> Result<Self> {
         let std = (c.width as f64).powf(-0.5);
-        let all = (c.heads + 2 * c.kv_heads) * c.head_width();
-        let qkv = Linear::new(&scope.child("qkv"), c.width, all, c.bias, std)?;
+        let kv = c.kv_heads * c.head_width();
+        let parts = [("q", c.heads * c.head_width()), ("k", kv), ("v", kv)];
+        let qkv = Linear::adaptable(&scope.child("qkv"), c.width, &parts, c.bias, std)?;
         Self::with(scope, c, Projections::Fused(qkv))
     }
 
@@ -90,9 +91,10 @@ impl Attention {
     /// The names are taken.
     pub fn cross(scope: &Scope, c: &AttentionConfig, memory: i64) -> Result<Self> {
         let std = |n: i64| (n as f64).powf(-0.5);
-        let both = 2 * c.kv_heads * c.head_width();
-        let q = Linear::new(&scope.child("q"), c.width, c.width, c.bias, std(c.width))?;
-        let kv = Linear::new(&scope.child("kv"), memory, both, c.bias, std(memory))?;
+        let each = c.kv_heads * c.head_width();
+        let q = Linear::adaptable(&scope.child("q"), c.width, &[("q", c.width)], c.bias, std(c.width))?;
+        let parts = [("k", each), ("v", each)];
+        let kv = Linear::adaptable(&scope.child("kv"), memory, &parts, c.bias, std(memory))?;
         Self::with(scope, c, Projections::Cross { q, kv })
     }
 
@@ -103,7 +105,8 @@ impl Attention {
     pub fn apart(scope: &Scope, c: &AttentionConfig) -> Result<Self> {
         let std = (c.width as f64).powf(-0.5);
         let linear = |name: &str, heads: i64| {
-            Linear::new(&scope.child(name), c.width, heads * c.head_width(), false, std)
+            let parts = [(name, heads * c.head_width())];
+            Linear::adaptable(&scope.child(name), c.width, &parts, false, std)
         };
         let (q, k, v) = (linear("q", c.heads)?, linear("k", c.kv_heads)?, linear("v", c.kv_heads)?);
         Self::with(scope, c, Projections::Apart { q, k, v })
@@ -113,7 +116,7 @@ impl Attention {
         let norm = |name: &str, (kind, eps)| Norm::new(&scope.child(name), kind, c.head_width(), eps);
         Ok(Self {
             projections,
-            out: Linear::new(&scope.child("out"), c.width, c.width, c.bias, c.out_std)?,
+            out: Linear::adaptable(&scope.child("out"), c.width, &[("out", c.width)], c.bias, c.out_std)?,
             norms: match c.qk_norm {
                 Some(of) => Some([norm("q_norm", of)?, norm("k_norm", of)?]),
                 None => None,
@@ -216,7 +219,7 @@ impl Attention {
                 }
             }
         };
-        self.merge(&y, &x.size(), onto)
+        self.merge(&y, &x.size(), onto, pass)
     }
 
     /// A memory `[N, S, M]` → its keys and values, which every token of every text about it attends to.
@@ -288,7 +291,7 @@ impl Attention {
         };
         let q = if shared { q.f_expand([n, self.heads, t, self.head_width], false)? } else { q };
         let y = self.attend(&q, &kv.keys, &kv.values, mask, false)?;
-        self.merge(&y, &[if shared { n } else { b }, t, w], onto)
+        self.merge(&y, &[if shared { n } else { b }, t, w], onto, pass)
     }
 
     fn attend(
@@ -343,12 +346,12 @@ impl Attention {
     }
 
     /// `[B, H, T, D]` → tokens of `shape`, through the last layer, and `onto` added.
-    fn merge(&self, y: &Tensor, shape: &[i64], onto: Option<&Tensor>) -> Result<Tensor> {
+    fn merge(&self, y: &Tensor, shape: &[i64], onto: Option<&Tensor>, pass: &Pass) -> Result<Tensor> {
         let y = match *shape {
             [b, groups, t, _] => y.f_view([b, groups, self.heads, t, self.head_width])?.f_transpose(2, 3)?,
             _ => y.f_transpose(1, 2)?,
         };
-        self.out.forward_onto(&y.f_reshape(shape)?, onto)
+        self.out.forward_onto(&y.f_reshape(shape)?, onto, pass)
     }
 }
 

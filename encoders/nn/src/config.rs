@@ -1,7 +1,10 @@
 //! How blocks are configured: what the published families differ in.
 
+mod adapter;
 mod checks;
 
+pub(crate) use adapter::Adapters;
+pub use adapter::{Adaptable, AdapterConfig, AdapterKind};
 pub use checks::{probability, within};
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 //! Start at [`Transformer`]: blocks over `[B, T, W]` as [`TransformerConfig`] says. Parameters are defined under a [`Scope`].
 
 mod activation;
+mod adapter;
 mod archive;
 mod attention;
 mod block;
@@ -36,6 +37,7 @@ pub mod tensors;
 mod transformer;
 pub mod weights;
 
+pub use adapter::{lengths, merged};
 pub use attention::{Attention, AttentionConfig};
 pub use block::Block;
 pub use cache::{Cache, CrossKv, KeyValues, KvCache};
@@ -45,7 +47,7 @@ pub use conv::{BatchNorm, Bottleneck, Conv2d, ConvNorm, ConvShape, Padding};
 pub use draws::Draws;
 pub use error::{Error, Result};
 pub use linear::Linear;
-pub use map::Map;
+pub use map::{Map, number};
 pub use mask::{Mask, length_mask};
 pub use mlp::Mlp;
 pub use norm::{LayerNorm, Norm, RmsNorm};

@@ -1,5 +1,6 @@
 //! The linear layer.
 
+use crate::adapter::Adapter;
 use crate::packed::Packed;
 use crate::{Activation, Init, Pass, Precision, Result, Scope, onednn};
 use tch::{Device, Kind, Tensor};
@@ -10,6 +11,7 @@ pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
     packed: Option<Packed>,
+    adapter: Option<Box<Adapter>>,
 }
 
 impl Linear {
@@ -22,12 +24,24 @@ impl Linear {
             weight: scope.param("weight", &[output, input], Init::Normal(std))?,
             bias: if bias { Some(scope.param("bias", &[output], Init::Const(0.0))?) } else { None },
             packed: None,
+            adapter: None,
         })
+    }
+
+    /// [`new`](Self::new) for a layer that adapters can be put on, as the scope says. `parts`: the names, beside the scope, and output
+    /// features of the layers that it is side by side; alone its own.
+    ///
+    /// # Errors
+    /// The names are taken.
+    pub fn adaptable(scope: &Scope, input: i64, parts: &[(&str, i64)], bias: bool, std: f64) -> Result<Self> {
+        let output = parts.iter().map(|(_, rows)| rows).sum();
+        let plain = Self::new(scope, input, output, bias, std)?;
+        Ok(Self { adapter: Adapter::new(scope, input, parts)?.map(Box::new), ..plain })
     }
 
     /// A layer over a weight `[output, input]` that another layer owns, as a language head is over the token embedding.
     pub fn over(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias, packed: None }
+        Self { weight, bias, packed: None, adapter: None }
     }
 
     /// Packs the weight for inference: later changes of the parameter are not seen, and no gradient flows.
@@ -35,7 +49,7 @@ impl Linear {
     /// # Errors
     /// A precision that the device does not have.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
-        self.packed = Packed::new(&self.weight, self.bias.as_ref(), precision)?;
+        self.packed = Packed::new(&self.whole()?, self.bias.as_ref(), precision)?;
         Ok(())
     }
 
@@ -45,8 +59,21 @@ impl Linear {
     /// # Errors
     /// libtorch's.
     pub fn prepare_beside(&mut self, precision: Precision) -> Result<()> {
-        self.packed = Packed::beside(&self.weight, precision)?;
+        self.packed = Packed::beside(&self.whole()?, precision)?;
         Ok(())
+    }
+
+    /// The weight with what its adapter comes to.
+    fn whole(&self) -> Result<Tensor> {
+        match &self.adapter {
+            Some(adapter) => adapter.whole(&self.weight),
+            None => Ok(self.weight.shallow_clone()),
+        }
+    }
+
+    /// The adapter, where it is not a part of packed weights.
+    fn live(&self) -> Option<&Adapter> {
+        self.adapter.as_deref().filter(|_| self.packed.is_none())
     }
 
     /// `second(activation(self(x)))`, and `onto` of its shape added to it, in the arithmetic that both are prepared for: what lies between is
@@ -67,7 +94,7 @@ impl Linear {
         {
             return Ok(y);
         }
-        second.forward_onto(&self.forward_inner(x, Some(activation), pass)?, onto)
+        second.forward_onto(&self.forward_inner(x, Some(activation), pass)?, onto, pass)
     }
 
     /// `activation(forward(x))`, in one kernel where the layer is prepared.
@@ -88,6 +115,14 @@ impl Linear {
     /// # Errors
     /// libtorch's, for another last axis.
     pub fn forward_inner(&self, x: &Tensor, activation: Option<Activation>, pass: &Pass) -> Result<Tensor> {
+        if let Some(adapter) = self.live() {
+            let y = match pass.kind() {
+                Kind::Float => self.base(x)?,
+                kind => self.product(x, kind)?,
+            };
+            let y = adapter.forward(y, x, (&self.weight, self.bias.as_ref()), pass)?;
+            return activation.map_or(Ok(y.shallow_clone()), |activation| activation.forward(&y));
+        }
         match (pass.kind(), activation) {
             (Kind::Float, Some(activation)) => self.forward_activated(x, activation),
             (Kind::Float, None) => self.forward(x),
@@ -107,17 +142,19 @@ impl Linear {
     fn product(&self, x: &Tensor, kind: Kind) -> Result<Tensor> {
         let x = x.f_to_kind(kind)?;
         let bias = self.bias.as_ref().map(|b| b.f_to_kind(kind)).transpose()?;
-        Ok(x.f_linear(&self.weight.f_to_kind(kind)?, bias.as_ref())?)
+        // What is packed has the adapter in it.
+        let weight = if self.packed.is_some() { self.whole()? } else { self.weight.shallow_clone() };
+        Ok(x.f_linear(&weight.f_to_kind(kind)?, bias.as_ref())?)
     }
 
     /// [`forward`](Self::forward) with `onto`, of the shape that comes out, added: in one kernel where the layer is prepared.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn forward_onto(&self, x: &Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
+    pub fn forward_onto(&self, x: &Tensor, onto: Option<&Tensor>, pass: &Pass) -> Result<Tensor> {
         match (&self.packed, onto) {
             (Some(packed), Some(_)) => packed.forward(x, self.bias.as_ref(), None, onto),
-            _ => onednn::added(self.forward(x)?, onto),
+            _ => onednn::added(self.within(x, pass)?, onto),
         }
     }
 
@@ -126,6 +163,20 @@ impl Linear {
     /// # Errors
     /// libtorch's, for another last axis.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.within(x, &Pass::EVAL)
+    }
+
+    /// [`forward`](Self::forward) of a pass, which decides what its adapter drops.
+    fn within(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let y = self.base(x)?;
+        match self.live() {
+            Some(adapter) => adapter.forward(y, x, (&self.weight, self.bias.as_ref()), pass),
+            None => Ok(y),
+        }
+    }
+
+    /// The layer without its adapter, unless that is a part of packed weights.
+    fn base(&self, x: &Tensor) -> Result<Tensor> {
         if let Some(packed) = &self.packed {
             return packed.forward(x, self.bias.as_ref(), None, None);
         }

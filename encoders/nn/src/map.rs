@@ -52,6 +52,27 @@ impl Map {
         Ok(())
     }
 
+    /// The layers whose weights are those of the checkpoint as they are, `text.blocks.{l}.mlp.fc1`, and what they are called there: one name, or of a
+    /// fused layer one for each that it is put together from.
+    pub fn layers(&self) -> Vec<(&str, Vec<&str>)> {
+        let weight = |name: &'_ str| name.strip_suffix(".weight").map(str::len);
+        let named = |text: &str| !text.contains(['(', ')', ',', ' ', '?']);
+        let lines = self.lines.iter().filter_map(|(ours, expression)| {
+            let ours = &ours[..weight(ours)?];
+            let inner = expression.strip_prefix("cat(").and_then(|rest| rest.strip_suffix(')'));
+            let theirs = split(inner.unwrap_or(expression)).into_iter().map(str::trim);
+            let theirs: Option<Vec<&str>> =
+                theirs.map(|name| named(name).then_some(&name[..weight(name)?])).collect();
+            Some((ours, theirs?))
+        });
+        lines.collect()
+    }
+
+    /// Whether a tensor of the checkpoint is left behind knowingly.
+    pub fn ignores(&self, name: &str) -> bool {
+        self.ignored.iter().any(|pattern| matches(pattern, name))
+    }
+
     /// The other way: tensors under the names on the left from `params`, whose names are on the right. `depths`: the number of blocks
     /// of each tower. A line whose sources the model does not have is passed over.
     ///
@@ -121,7 +142,7 @@ impl Map {
         }
         report.cast = used.iter().filter(|n| weights.kind(n).is_some_and(|k| k != Kind::Float)).count();
         for name in weights.names().filter(|n| !used.contains(*n)) {
-            if self.ignored.iter().any(|p| matches(p, name)) {
+            if self.ignores(name) {
                 report.ignored.push(name.to_owned());
             } else {
                 report.unexpected.push(name.to_owned());
@@ -156,7 +177,7 @@ fn parts(names: &[String]) -> String {
 }
 
 /// `text.blocks.7.norm1.weight` → (`text.blocks.{l}.norm1.weight`, `7`).
-fn number(name: &str) -> (String, String) {
+pub fn number(name: &str) -> (String, String) {
     let Some((before, rest)) = name.split_once(".blocks.") else { return (name.to_owned(), String::new()) };
     let (block, after) = rest.split_once('.').unwrap_or((rest, ""));
     (format!("{before}.blocks.{{l}}.{after}"), block.to_owned())

@@ -22,8 +22,8 @@ impl Mlp {
         let first = if c.gated { 2 * c.hidden() } else { c.hidden() };
         let std = (2.0 * c.width as f64).powf(-0.5);
         Ok(Self {
-            fc1: Linear::new(&scope.child("fc1"), c.width, first, c.bias, std)?,
-            fc2: Linear::new(&scope.child("fc2"), c.hidden(), c.width, c.bias, out_std)?,
+            fc1: Linear::adaptable(&scope.child("fc1"), c.width, &[("fc1", first)], c.bias, std)?,
+            fc2: Linear::adaptable(&scope.child("fc2"), c.hidden(), &[("fc2", c.width)], c.bias, out_std)?,
             activation: c.activation,
             gated: c.gated,
         })
@@ -61,7 +61,7 @@ impl Mlp {
             let hidden = self.fc1.forward_inner(x, None, pass)?;
             let halves = hidden.f_chunk(2, -1)?;
             if let [gate, value] = halves.as_slice() {
-                return self.fc2.forward_onto(&self.activation.forward(gate)?.f_mul(value)?, onto);
+                return self.fc2.forward_onto(&self.activation.forward(gate)?.f_mul(value)?, onto, pass);
             }
         }
         self.fc1.forward_pair(&self.fc2, x, self.activation, onto, pass)

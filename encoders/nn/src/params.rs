@@ -1,11 +1,12 @@
 //! Named parameters: built by towers under path prefixes, from a seed or from a file, and never renamed silently.
 
+use crate::config::{Adaptable, AdapterConfig, Adapters};
 use crate::report::LoadReport;
 use crate::{Error, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -27,6 +28,8 @@ pub enum Init {
     Const(f64),
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Evenly between this and its negative.
+    Uniform(f64),
 }
 
 /// One named tensor of a model.
@@ -121,6 +124,7 @@ struct Building {
     /// How many numbers may still be asked for.
     left: u64,
     device: Device,
+    adapters: Adapters,
 }
 
 /// A place in the tree of names where a tower defines its parameters (candle's `VarBuilder` idiom).
@@ -144,7 +148,8 @@ impl Scope {
     }
 
     fn with(seed: Option<u64>, left: u64, device: Device) -> Self {
-        let building = Building { params: Params::default(), seed, left, device };
+        let building =
+            Building { params: Params::default(), seed, left, device, adapters: Adapters::default() };
         Self { building: Rc::new(RefCell::new(building)), prefix: String::new() }
     }
 
@@ -199,6 +204,7 @@ impl Scope {
             (None, _) => Tensor::f_empty(shape, (Kind::Float, b.device))?,
             (_, Init::Const(v)) => Tensor::f_full(shape, v, (Kind::Float, b.device))?,
             (Some(seed), Init::Normal(std)) => normal(seed, &full, shape, std)?.f_to_device(b.device)?,
+            (Some(seed), Init::Uniform(most)) => uniform(seed, &full, shape, most)?.f_to_device(b.device)?,
         };
         let tensor = if trainable { values.f_set_requires_grad(true)? } else { values };
         b.params.entries.insert(full, Param { tensor: tensor.shallow_clone(), trainable });
@@ -216,14 +222,36 @@ impl Scope {
         own.map(|(_, p)| p.tensor.shallow_clone()).collect()
     }
 
+    /// Layers that are built from here on have the adapters of `config`.
+    pub fn adapt(&self, config: Option<&AdapterConfig>) {
+        self.building.borrow_mut().adapters.config = config.cloned();
+    }
+
+    /// The layers that were built so far and can have an adapter.
+    pub fn adaptable(&self) -> Vec<Adaptable> {
+        self.building.borrow().adapters.layers.clone()
+    }
+
+    /// The adapters of layers that are built now.
+    pub(crate) fn adapters(&self) -> RefMut<'_, Adapters> {
+        RefMut::map(self.building.borrow_mut(), |building| &mut building.adapters)
+    }
+
+    /// The place `name` beside this one.
+    pub(crate) fn beside(&self, name: &str) -> Self {
+        let prefix =
+            self.prefix.rsplit_once('.').map_or(name.to_owned(), |(above, _)| format!("{above}.{name}"));
+        Self { building: self.building.clone(), prefix }
+    }
+
     /// All parameters defined under the root, once the towers are built.
     pub fn finish(self) -> Params {
         std::mem::take(&mut self.building.borrow_mut().params)
     }
 }
 
-/// Normal numbers by Box–Muller from a ChaCha stream keyed by (seed, name).
-fn normal(seed: u64, name: &str, shape: &[i64], std: f64) -> Result<Tensor> {
+/// A ChaCha stream keyed by (seed, name).
+fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     // FNV-1a, four lanes: a stable spread of the name over the rest of the key.
@@ -233,7 +261,20 @@ fn normal(seed: u64, name: &str, shape: &[i64], std: f64) -> Result<Tensor> {
         let at = 8 + 8 * lane as usize;
         key[at..at + 8].copy_from_slice(&h.to_le_bytes());
     }
-    let mut rng = ChaCha8Rng::from_seed(key);
+    ChaCha8Rng::from_seed(key)
+}
+
+/// Even numbers from -`most` to `most`.
+fn uniform(seed: u64, name: &str, shape: &[i64], most: f64) -> Result<Tensor> {
+    let mut rng = stream(seed, name);
+    let n = shape.iter().product::<i64>().max(0);
+    let values: Vec<f32> = (0..n).map(|_| ((2.0 * rng.random::<f64>() - 1.0) * most) as f32).collect();
+    Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?)
+}
+
+/// Normal numbers by Box–Muller.
+fn normal(seed: u64, name: &str, shape: &[i64], std: f64) -> Result<Tensor> {
+    let mut rng = stream(seed, name);
     let n = shape.iter().product::<i64>().max(0) as usize;
     let mut values = Vec::with_capacity(n + 1);
     while values.len() < n {

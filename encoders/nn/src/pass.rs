@@ -22,6 +22,8 @@ pub struct Pass<'a> {
     /// Activation checkpointing (Chen et al. 2016): blocks keep only what goes into them, and are run again when the backward pass comes
     /// to them. The same numbers, for memory that hardly grows with depth and a forward pass more.
     pub checkpoint: bool,
+    /// Share of an image's patches that its tower does not see while training (FLIP, Li et al. 2023): drawn for each image; one is always left.
+    pub patch_dropout: f64,
     /// Parts of like length that texts and audio files go through in: less padding, more calls.
     pub parts: usize,
     /// Spectrograms are padded to a multiple of so many frames: fewer distinct shapes let libtorch reuse its prepared kernels.
@@ -37,6 +39,7 @@ impl<'a> Pass<'a> {
         compute: None,
         draws: None,
         checkpoint: false,
+        patch_dropout: 0.0,
         parts: 1,
         frames: 1,
         trace: None,
@@ -62,6 +65,14 @@ impl<'a> Pass<'a> {
     /// Whether anything is drawn and batch statistics are taken.
     pub fn trains(&self) -> bool {
         self.mode == Mode::Train
+    }
+
+    /// How many of so many patches a tower sees.
+    pub fn seen(&self, patches: i64) -> i64 {
+        if !self.trains() || self.patch_dropout <= 0.0 {
+            return patches;
+        }
+        ((patches as f64 * (1.0 - self.patch_dropout)) as i64).max(1)
     }
 
     /// What layers hand each other within attention and feed-forward part.
@@ -95,6 +106,7 @@ impl fmt::Debug for Pass<'_> {
             .field("compute", &self.compute)
             .field("draws", &self.draws)
             .field("checkpoint", &self.checkpoint)
+            .field("patch_dropout", &self.patch_dropout)
             .field("parts", &self.parts)
             .field("frames", &self.frames)
             .field("trace", &self.trace.is_some())

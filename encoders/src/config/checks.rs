@@ -45,6 +45,9 @@ impl ModelConfig {
         if let Some(m) = &self.matryoshka {
             m.validate(self.embed_dim)?;
         }
+        if let Some(adapter) = &self.adapter {
+            adapter.validate("adapter")?;
+        }
         match &self.image {
             Some(ImageConfig::Transformer(v)) => v.validate(self.embed_dim)?,
             Some(ImageConfig::EfficientNet(e)) => {

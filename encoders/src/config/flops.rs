@@ -29,10 +29,16 @@ impl TextConfig {
 impl ImageConfig {
     /// Of an image of this height and width; `dim`: the shared space's.
     pub fn flops(&self, sides: [i64; 2], dim: i64) -> f64 {
+        self.flops_of(sides, dim, |patches| patches)
+    }
+
+    /// [`flops`](Self::flops) where of so many patches the blocks see `seen`.
+    pub fn flops_of(&self, sides: [i64; 2], dim: i64, seen: impl Fn(i64) -> i64) -> f64 {
         let tower = match self {
             Self::Transformer(c) => {
                 let [h, w] = c.stem.grid(sides);
-                c.stem.flops(sides, 3, c.transformer.width, false) + c.transformer.flops(c.prefix + h * w)
+                let tokens = c.prefix + seen(h * w);
+                c.stem.flops(sides, 3, c.transformer.width, false) + c.transformer.flops(tokens)
             }
             Self::EfficientNet(c) => c.flops(sides),
         };

@@ -1,7 +1,7 @@
 //! A model as a whole.
 
 use super::read::Written;
-use super::{AudioConfig, ClassifierConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
+use super::{AdapterConfig, AudioConfig, ClassifierConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
 use serde::{Deserialize, Serialize};
 
 /// A model: up to three towers and the space that they share.
@@ -31,6 +31,9 @@ pub struct ModelConfig {
     /// What embeddings may be cut to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matryoshka: Option<Matryoshka>,
+    /// Low-rank adapters beside the weights of some layers, if it was trained with such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterConfig>,
 }
 
 impl ModelConfig {
@@ -47,7 +50,7 @@ impl TryFrom<Written> for ModelConfig {
             (Some(_), Some(_)) => return Err("htsat: expected one audio tower, found audio besides".into()),
             (audio, htsat) => audio.or(htsat.map(AudioConfig::Htsat)),
         };
-        let Written { embed_dim, text, image, video, logit_bias, classifier, matryoshka, .. } = w;
-        Ok(Self { embed_dim, text, image, audio, video, logit_bias, classifier, matryoshka })
+        let Written { embed_dim, text, image, video, logit_bias, classifier, matryoshka, adapter, .. } = w;
+        Ok(Self { embed_dim, text, image, audio, video, logit_bias, classifier, matryoshka, adapter })
     }
 }

@@ -1,6 +1,9 @@
 //! Configurations as they are written, now and by earlier versions.
 
-use super::{AudioConfig, ClassifierConfig, HtsatConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
+use super::{
+    AdapterConfig, AudioConfig, ClassifierConfig, HtsatConfig, ImageConfig, Matryoshka, TextConfig,
+    VideoConfig,
+};
 use serde::Deserialize;
 
 /// `[model]` and `config.json`.
@@ -18,4 +21,5 @@ pub(super) struct Written {
     pub logit_bias: bool,
     pub classifier: Option<ClassifierConfig>,
     pub matryoshka: Option<Matryoshka>,
+    pub adapter: Option<AdapterConfig>,
 }

@@ -1,7 +1,9 @@
 //! A checkpoint's towers with their weights.
 
 use super::load::{family, plan};
+use super::source::Plan;
 use super::{open_clip, reranker, sentence};
+use crate::adapters::{self, Names};
 use crate::{Error, LoadReport, Model, Result};
 use std::path::Path;
 use tch::Device;
@@ -31,22 +33,14 @@ pub fn load(dir: &Path, device: Device) -> Result<Imported> {
 /// # Errors
 /// As [`load`].
 pub fn load_as(dir: &Path, role: Option<Role>, device: Device) -> Result<Imported> {
+    if adapters::is(dir) {
+        return load_with(&adapters::base(dir)?, dir, role, device);
+    }
     let family = family(dir)?;
     let (mut model, report) = if family == crate::files::MODEL_TYPE {
         Model::load_own(dir, device)?
     } else {
-        let listed = family != "open_clip" && sentence::is(dir) && !reranker::is(dir)?;
-        let path = dir.join(match family.as_str() {
-            "open_clip" => "open_clip_config.json",
-            _ if listed => sentence::MODULES,
-            _ => "config.json",
-        });
-        let plan = match family.as_str() {
-            "open_clip" => open_clip::plan(dir)?,
-            _ if listed => sentence::read(dir, role)?,
-            _ => plan(&path, dir, &family)?,
-        };
-        plan.config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
+        let plan = planned(dir, &family, role)?;
         let model = Model::blank(plan.config, plan.processors, device, plan.weights.room())?;
         let report = plan.map.fill(model.params(), &plan.weights)?;
         (model, report)
@@ -55,6 +49,54 @@ pub fn load_as(dir: &Path, role: Option<Role>, device: Device) -> Result<Importe
         model.set_role(role)?;
     }
     Ok(Imported { family, model, report })
+}
+
+/// Reads the model in `base` and adds to its weights the adapter of `peft`'s files in `adapter`.
+///
+/// # Errors
+/// As [`load`], and an adapter of another model or of another kind than LoRA and DoRA.
+pub fn load_with(base: &Path, adapter: &Path, role: Option<Role>, device: Device) -> Result<Imported> {
+    if adapters::is(base) {
+        let message = "expected a model, found an adapter: merge that one first";
+        return Err(Error::format(base, message));
+    }
+    let found = load_as(base, role, device)?;
+    let model = found.model.merged()?;
+    adapters::apply(&model, &names(base)?, adapter)?;
+    Ok(Imported { model, ..found })
+}
+
+/// What the layers of the model in `dir` are called in the library that wrote it; none of this project's own.
+///
+/// # Errors
+/// As [`load`].
+pub fn names(dir: &Path) -> Result<Names> {
+    if adapters::is(dir) {
+        return names(&adapters::base(dir)?);
+    }
+    let family = family(dir)?;
+    if family == crate::files::MODEL_TYPE {
+        return Ok(Names::default());
+    }
+    let Plan { map, weights, .. } = planned(dir, &family, None)?;
+    Ok(Names::of(&map, weights.names()))
+}
+
+/// What another library's checkpoint asks for, for texts of this role.
+fn planned(dir: &Path, family: &str, role: Option<Role>) -> Result<Plan> {
+    let listed = family != "open_clip" && sentence::is(dir) && !reranker::is(dir)?;
+    let path = dir.join(match family {
+        "open_clip" => "open_clip_config.json",
+        _ if listed => sentence::MODULES,
+        _ => "config.json",
+    });
+    let plan = match family {
+        "open_clip" => open_clip::plan(dir)?,
+        _ if listed => sentence::read(dir, role)?,
+        _ => plan(&path, dir, family)?,
+    };
+    plan.config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
+    Ok(plan)
 }
 
 impl Model {

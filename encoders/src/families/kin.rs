@@ -6,14 +6,10 @@ use std::path::Path;
 const KIN: &str = include_str!("../../data/kin.txt");
 
 /// Files that say by their names what a folder without a model of ours is.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 5] = [
     (
         "model_index.json",
         "a pipeline of diffusers; its parts lie in the folders below, and one that is read may be given by itself",
-    ),
-    (
-        "adapter_config.json",
-        "an adapter of PEFT: merge it into its base model (merge_and_unload), and save that",
     ),
     ("params.json", "weights of a large language model in the form of its makers"),
     ("model.onnx", "an export to ONNX: give the folder that it was exported from"),
@@ -89,11 +85,7 @@ mod tests {
         );
         let dir = tempfile::tempdir().unwrap();
         assert!(folder(dir.path()).starts_with("not a model: neither"));
-        for (file, word) in [
-            ("weights.gguf", "llama.cpp"),
-            ("adapter_config.json", "PEFT"),
-            ("model_index.json", "diffusers"),
-        ] {
+        for (file, word) in [("weights.gguf", "llama.cpp"), ("model_index.json", "diffusers")] {
             std::fs::write(dir.path().join(file), "{}").unwrap();
             let said = folder(dir.path());
             assert!(said.contains(word) && !said.contains('\n'), "{said}");

@@ -45,7 +45,10 @@ const FAMILIES: [Family; 28] = [
     (faster_whisper::NAME, faster_whisper::plan),
 ];
 
-/// The family of the checkpoint in `dir`: `unisono`, `open_clip`, `faster-whisper`, `efficientnet`, a `model_type` of `config.json`, or
+/// An adapter of `peft` beside a model that it names.
+pub(super) const ADAPTER: &str = "peft";
+
+/// The family of the checkpoint in `dir`: `unisono`, `peft` where it is an adapter, `open_clip`, `faster-whisper`, `efficientnet`, a `model_type` of `config.json`, or
 /// `sentence-transformers` where that lists modules and none of them has a configuration in the folder itself.
 ///
 /// # Errors
@@ -57,6 +60,9 @@ pub fn family(dir: &Path) -> Result<String> {
     }
     if !config.exists() && sentence::is(dir) {
         return Ok(sentence::NAME.to_owned());
+    }
+    if crate::adapters::is(dir) {
+        return Ok(ADAPTER.to_owned());
     }
     if !config.exists() {
         return Err(Error::format(dir, kin::folder(dir)));

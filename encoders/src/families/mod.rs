@@ -30,7 +30,7 @@ mod whisper;
 mod xclip;
 
 pub use faster_whisper::FasterWhisper;
-pub use imported::{Imported, load, load_as};
+pub use imported::{Imported, load, load_as, load_with, names};
 pub use load::{family, numbers_of_a_pair};
 pub use sentence::{folders, has_routes};
 pub use source::{KEYS, activation};

@@ -5,7 +5,8 @@ use crate::stem::Stem;
 use crate::towers::output::TowerOutput;
 use crate::towers::trunk::Trunk;
 use crate::{Error, Result};
-use tch::Tensor;
+use tch::{Kind, Tensor};
+use unisono_nn::draws::place;
 use unisono_nn::{Linear, Pass, Precision, Scope};
 
 /// Patches of an image that keeps its shape, whatever grid its tower was trained with: attention is over their square.
@@ -96,7 +97,7 @@ impl VisionTransformer {
             Some(position) => x.f_add(&position)?,
             None => x,
         };
-        self.trunk.whole(x, frames, pass)
+        self.trunk.whole(thinned(x, pass)?, frames, pass)
     }
 
     /// The position embeddings, where they are learned, resized to another grid.
@@ -116,5 +117,47 @@ impl VisionTransformer {
             grid => x.f_internal_upsample_bilinear2d_aa(grid, false, None, None)?,
         };
         Ok(Some(x.f_flatten(2, 3)?.f_squeeze_dim(0)?.f_transpose(0, 1)?))
+    }
+}
+
+/// The patches `[B, T, W]` of each image that a pass sees, in their order.
+fn thinned(x: Tensor, pass: &Pass) -> Result<Tensor> {
+    let (b, t, width) = x.size3()?;
+    let seen = pass.seen(t);
+    if seen == t {
+        return Ok(x);
+    }
+    let drawn = match &pass.draws {
+        Some(draws) => draws.uniform(place("patches"), &[b, t], x.device())?,
+        None => Tensor::f_rand([b, t], (Kind::Float, x.device()))?,
+    };
+    let (_, at) = drawn.f_topk(seen, 1, true, false)?;
+    let (at, _) = at.f_sort(1, false)?;
+    Ok(x.f_gather(1, &at.f_unsqueeze(-1)?.f_expand([b, seen, width], false)?, false)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn each_image_keeps_patches_of_its_own() {
+        let x = Tensor::arange(2 * 12 * 3, (Kind::Float, Device::Cpu)).view([2, 12, 3]);
+        let pass = Pass { patch_dropout: 0.7, ..Pass::TRAIN };
+        let run = |seed| {
+            tch::manual_seed(seed);
+            thinned(x.shallow_clone(), &pass).unwrap()
+        };
+        let y = run(1);
+        assert_eq!(y.size(), [2, 3, 3]);
+        let rows = |i| Vec::<f32>::try_from(y.get(i).select(1, 0) - (i * 36) as f64).unwrap();
+        let (a, b) = (rows(0), rows(1));
+        assert!(a.iter().chain(&b).all(|v| v % 3.0 == 0.0 && *v < 36.0), "{a:?} {b:?}");
+        assert!(a.windows(2).all(|w| w[0] < w[1]) && a != b, "{a:?} {b:?}");
+        assert!(run(1) == y && (2..6).any(|seed| run(seed) != y));
+        let eval = Pass { patch_dropout: 0.7, ..Pass::EVAL };
+        assert_eq!(thinned(x.shallow_clone(), &eval).unwrap(), x);
+        assert_eq!(Pass { patch_dropout: 0.99, ..Pass::TRAIN }.seen(12), 1);
     }
 }

@@ -23,11 +23,13 @@ pub struct Chosen {
 
 /// Whether a file in a checkpoint is one that is written there.
 pub(crate) fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 11] = [
         "config.json",
         "preprocessor_config.json",
         "tokenizer.json",
         "model.safetensors",
+        "adapter_config.json",
+        "adapter_model.safetensors",
         "fusion.json",
         "fusion.safetensors",
         STATE,

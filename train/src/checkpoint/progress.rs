@@ -2,6 +2,7 @@
 
 use crate::Recipe;
 use crate::clock::Clock;
+use crate::watched::Watched;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -42,6 +43,9 @@ pub struct Progress {
     /// What the records of each manifest add up to.
     #[serde(default)]
     pub data: BTreeMap<PathBuf, String>,
+    /// What was found of the abilities that are watched.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub canary: BTreeMap<String, Watched>,
     /// The recipe that the run follows.
     pub recipe: Recipe,
 }
@@ -65,6 +69,7 @@ impl Progress {
                 joules: 0.0,
                 micro: None,
                 data,
+                canary: BTreeMap::new(),
                 recipe,
             },
         }

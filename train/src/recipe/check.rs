@@ -1,6 +1,6 @@
 //! Every value of a recipe is looked at before any device or file is touched.
 
-use super::{BatchMethod, CaptionConfig, CaptionRule, DataConfig, OptimizerKind, Recipe, tower};
+use super::{BatchMethod, CaptionConfig, CaptionRule, DataConfig, OptimizerKind, Recipe, tower, tuned};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use unisono_datasets::Tail;
@@ -38,6 +38,7 @@ impl Recipe {
                 ));
             }
         }
+        tuned::check(&self)?;
         self.objective.validate()?;
         self.check_precision()?;
         self.batch.check()?;
@@ -116,6 +117,11 @@ impl Recipe {
         self.augment.audio.validate()?;
         self.augment.spectrogram.validate()?;
         self.augment.text.validate()?;
+        let dropped = self.augment.patch_dropout;
+        if !(0.0..1.0).contains(&dropped) {
+            let message = format!("expected a share below 1, found {dropped}");
+            return Err(Error::setting("augment.patch_dropout", message));
+        }
         self.optimizer.check()?;
         let muon = self.optimizer.kind == OptimizerKind::Muon;
         self.group.iter().enumerate().try_for_each(|(i, rule)| rule.check(i, muon))?;

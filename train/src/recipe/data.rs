@@ -160,6 +160,9 @@ pub struct AugmentConfig {
     pub spectrogram: SpectrogramAugment,
     /// Of the tokens that the text tower sees; a caption that is to be written stays whole.
     pub text: TextAugment,
+    /// Share of an image's patches that its tower does not see, whose work it saves (FLIP, Li et al. 2023); of a Transformer over patches.
+    #[serde(skip_serializing_if = "is_default")]
+    pub patch_dropout: f64,
 }
 
 /// Reading.

@@ -1,7 +1,9 @@
 //! Recipes: a complete training in one TOML file. An unknown key is an error that names the nearest known one.
 
+mod adapter;
 mod batch;
 mod best;
+mod canary;
 mod change;
 mod check;
 mod checkpoint;
@@ -15,10 +17,14 @@ mod old;
 mod optimizer;
 mod precision;
 mod report;
+mod resize;
 mod tower;
+mod tuned;
 
+pub use adapter::AdapterRecipe;
 pub use batch::{BatchConfig, BatchMethod, Micro};
 pub use best::Best;
+pub use canary::CanaryConfig;
 pub use checkpoint::CheckpointConfig;
 pub use data::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConfig, MixtureConfig};
 pub use ema::Ema;
@@ -27,6 +33,7 @@ pub use group::{GroupOptimizer, GroupRule};
 pub use model::{FusionRecipe, ProcessorConfig, TokenizerConfig};
 pub use optimizer::{AdjustLr, DecayShape, MuonConfig, NonFinite, OptimizerConfig, OptimizerKind, Schedule};
 pub use report::{DataSetNote, ReportConfig, ShowConfig};
+pub use resize::ResizeConfig;
 pub use tower::TowerConfig;
 
 use crate::{Error, Result};
@@ -82,6 +89,12 @@ pub struct Recipe {
     /// With `init`: how a video's frames, which its image tower sees, become one vector. With `[model]` that is `[model.video]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoConfig>,
+    /// Other sizes for towers of checkpoints: their position embeddings are interpolated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<ResizeConfig>,
+    /// Adapters on towers of checkpoints, of which nothing else is trained then but what `[[group]]` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterRecipe>,
     /// What they see.
     #[serde(default)]
     pub processor: ProcessorConfig,
@@ -109,6 +122,9 @@ pub struct Recipe {
     /// What is measured: `[[evaluate]]`, a protocol each.
     #[serde(default)]
     pub evaluate: Vec<Protocol>,
+    /// Abilities that are watched for a fall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryConfig>,
     /// When the state is saved.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,

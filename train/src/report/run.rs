@@ -2,6 +2,7 @@
 
 use crate::setup::Sources;
 use crate::tracking::Line;
+use crate::watched::Watched;
 use crate::{Recipe, Result, Summary};
 use std::path::Path;
 use unisono_eval::protocol::Outcome;
@@ -64,6 +65,11 @@ pub(super) fn header(
     if !summary.energy.how.is_empty() {
         facts.push(Fact::new("Energy", &summary.energy));
     }
+    let watched = |(name, watched): (&String, &Watched)| {
+        let fell = if watched.fell { ", fell" } else { "" };
+        Fact::new(format!("Watched: {name}"), format!("{}{fell}", watched.shown()))
+    };
+    facts.extend(summary.canary.iter().map(watched));
     let title = if recipe.report.title.is_empty() { "Unisono: a run" } else { &recipe.report.title };
     Ok(Header {
         title: title.to_owned(),
@@ -99,6 +105,12 @@ pub(super) fn curves(lines: &[Line], best_step: Option<u64>) -> Curves {
                 step: e.step,
                 recalls: e.outcomes.iter().filter_map(|(name, o)| point(name, o)).collect(),
             }),
+            // The first is what the run began from; the others are of steps that are evaluated, or of little besides.
+            Line::Canary(c) if c.step == 0 => curves.val.push(ValPoint {
+                step: 0,
+                recalls: c.outcomes.iter().filter_map(|(name, o)| point(name, o)).collect(),
+            }),
+            Line::Canary(_) => {}
         }
     }
     curves

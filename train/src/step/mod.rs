@@ -132,6 +132,7 @@ impl<'a> Step<'a> {
         let seed = step_seed(recipe.seed, step) as u64;
         Pass {
             checkpoint: recipe.activation_checkpointing,
+            patch_dropout: recipe.augment.patch_dropout,
             parts: recipe.loader.buckets,
             compute: recipe.compute(),
             draws: rows.map(|rows| Draws { seed, rows }),

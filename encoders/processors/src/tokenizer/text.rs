@@ -124,6 +124,11 @@ impl TextProcessor {
         Self { context_length: self.context_length.min(tokens).max(1), ..self }
     }
 
+    /// The same processor for a tower that takes texts of so many tokens.
+    pub fn with_context_length(self, tokens: usize) -> Self {
+        Self { context_length: tokens.max(1), ..self }
+    }
+
     /// The same processor with texts in lower case before the tokenizer's own steps, but for the special tokens that they spell out.
     pub fn lower_cased(mut self) -> Self {
         let has = |n: &NormalizerWrapper| matches!(n, NormalizerWrapper::Lowercase(_));
