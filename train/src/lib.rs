@@ -23,6 +23,7 @@ mod resume;
 mod sample;
 pub mod schedule;
 pub mod setup;
+mod speech;
 mod step;
 mod tensorboard;
 pub mod towers;

@@ -1,7 +1,7 @@
 //! From a recipe to its towers: new ones, those of a checkpoint, those of several.
 
 use crate::recipe::{GroupRule, Recipe};
-use crate::{Error, Result, checkpoint};
+use crate::{Error, Result, checkpoint, speech};
 use std::collections::{BTreeMap, BTreeSet};
 use tch::Device;
 use unisono_datasets::Sampler;
@@ -32,8 +32,11 @@ pub fn model(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Model
     }
     let mut from = BTreeMap::new();
     for (modality, tower) in &recipe.tower {
-        let model = Model::load(&checkpoint::model_dir(&tower.from), device)?;
-        from.insert(*modality, Borrowed { model, projection: tower.projection() });
+        let dir = checkpoint::model_dir(&tower.from);
+        let model = Model::load(&dir, device)?;
+        let decoder = tower.decoder.map(|task| speech::decoder(&dir, task, device)).transpose()?;
+        let (projection, pooling, cut) = (tower.projection(), tower.pooling(), !tower.window.is_whole());
+        from.insert(*modality, Borrowed { model, projection, pooling, cut, decoder });
     }
     fitting(recipe, Model::composed(config.clone(), processors, &from, recipe.seed, device)?)
 }

@@ -16,7 +16,7 @@ pub use data::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConf
 pub use model::{FusionRecipe, ProcessorConfig, TokenizerConfig};
 pub use optimizer::{CheckpointConfig, GroupRule, OptimizerConfig};
 pub use report::{DataSetNote, ReportConfig, ShowConfig};
-pub use tower::TowerConfig;
+pub use tower::{SpeechTask, TowerConfig};
 
 use crate::{Error, Result};
 use message::{from_toml, nearest};

