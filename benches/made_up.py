@@ -41,7 +41,7 @@ def wav(path, seconds, seed, rate=16000):
 
 
 def quickstart(where, images=240, sounds=120):
-    """`data/emoji` and `data/stamps` of the shape that recipes/from-scratch.toml reads, and that recipe without its evaluations: its path."""
+    """`data/emoji` and `data/stamps` of the shape that recipes/quickstart.toml reads, and that recipe without its evaluations: its path."""
     for name in ("emoji", "stamps"):
         folder = where / "data" / name
         folder.mkdir(parents=True)
@@ -59,7 +59,7 @@ def quickstart(where, images=240, sounds=120):
 
 
 def without_evaluation(path):
-    text = (FIXTURES.parent / "recipes" / "from-scratch.toml").read_text()
+    text = (FIXTURES.parent / "recipes" / "quickstart.toml").read_text()
     text = text[: text.index("[[evaluate]]")]
     path.write_text("".join(line for line in text.splitlines(True) if not line.startswith(("evaluate_every", "best"))))
     return path

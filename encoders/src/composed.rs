@@ -151,7 +151,7 @@ impl Borrowed {
                     AudioConfig::Transformer(c) => {
                         c.projection = self.projection.unwrap_or(c.projection);
                         pooling(&mut c.pooling, Some(c.transformer.final_norm))?;
-                        let decoder = self.decoder.as_ref().map(|decoder| decoder.config.clone());
+                        let decoder = self.decoder.as_ref().map(|decoder| Box::new(decoder.config.clone()));
                         c.decoder = decoder.or(c.decoder.take());
                     }
                     AudioConfig::Htsat(_) if self.decoder.is_some() => {

@@ -9,7 +9,7 @@ use unisono_encoders::config::SpeechDecoderConfig;
 use unisono_fusion::FusionModel;
 
 /// Tokens of a text at most: what is said in a few seconds, and an end to what goes round in circles.
-const MOST: i64 = 48;
+const MOST: i64 = 24;
 
 /// The decoder of the checkpoint in `dir`, for `task`.
 ///

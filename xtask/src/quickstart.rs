@@ -48,9 +48,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ));
     }
     ledger.left_out = missing.iter().map(|source| source.name).collect();
-    if plan.borrows()? {
-        ledger.time("towers", || setup::towers(&plan.towers()))?;
-    }
     if steps::is_trained(&plan.out) {
         ui::say("== train: done by an earlier call (--fresh trains anew)");
         ledger.keep(&plan.out, "train");

@@ -193,7 +193,7 @@ pub struct SpectrogramConfig {
     pub pooling: Pooling,
     /// A decoder whose states stand behind the pooled vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decoder: Option<SpeechDecoderConfig>,
+    pub decoder: Option<Box<SpeechDecoderConfig>>,
     /// From the pooled vector to the shared space.
     #[serde(default, skip_serializing_if = "is_default")]
     pub projection: ProjectionConfig,

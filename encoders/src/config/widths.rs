@@ -2,7 +2,7 @@
 
 use super::{
     AudioConfig, ClassifierConfig, ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig,
-    Size, SpectrogramConfig, SpeechDecoderConfig, StemConfig, TextConfig, VideoConfig, VitConfig,
+    Size, SpectrogramConfig, StemConfig, TextConfig, VideoConfig, VitConfig,
 };
 use crate::{Error, Modality, Result};
 
@@ -79,7 +79,7 @@ impl ImageConfig {
 impl SpectrogramConfig {
     /// Width of the pooled vector.
     pub fn out_width(&self) -> i64 {
-        let said = self.decoder.as_ref().map_or(0, SpeechDecoderConfig::out_width);
+        let said = self.decoder.as_ref().map_or(0, |decoder| decoder.out_width());
         self.pooling.out_width(self.transformer.width).saturating_add(said)
     }
 }

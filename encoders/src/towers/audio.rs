@@ -17,7 +17,7 @@ pub struct AudioTower {
     mels: i64,
     /// The only number of frames that a tower over a grid takes.
     frames: Option<i64>,
-    decoder: Option<SpeechDecoder>,
+    decoder: Option<Box<SpeechDecoder>>,
 }
 
 impl AudioTower {
@@ -46,7 +46,7 @@ impl AudioTower {
             mels: c.mels,
             frames: if c.grid { Some(c.max_frames) } else { None },
             decoder: match &c.decoder {
-                Some(decoder) => Some(SpeechDecoder::new(&scope.child("decoder"), decoder, width)?),
+                Some(decoder) => Some(Box::new(SpeechDecoder::new(&scope.child("decoder"), decoder, width)?)),
                 None => None,
             },
         })

