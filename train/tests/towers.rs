@@ -342,8 +342,8 @@ fn a_borrowed_tower_pools_anew_and_hears_no_silence_and_the_run_remembers() {
 fn impossible_poolings_and_windows_are_said() {
     let said = |modality: &str, more: &str| {
         let text = format!(
-            "steps = 1\n[model]\nembed_dim = 8\n[tower.{modality}]\nfrom = \"x\"\n{more}\n\
-             [[data]]\nname = \"a\"\nsource = \"a.jsonl\"\nper_batch = 4\n[[objective]]\nkind = \"contrastive\"\n"
+            "seed = 1\nsteps = 1\n[model]\nembed_dim = 8\n[tower.{modality}]\nfrom = \"x\"\n{more}\n\
+             [[data]]\nname = \"a\"\nsource = \"a.jsonl\"\nper_batch = 4\n[[objective]]\nkind = \"contrastive\"\n[optimizer]\nlr = 1e-3\n"
         );
         Recipe::parse(&text, Path::new("towers.toml")).unwrap_err().to_string()
     };
