@@ -1,6 +1,6 @@
 //! `unisono train`.
 
-use crate::{error::Error, interrupt, out, style};
+use crate::{error::Error, interrupt, out, place, style};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal;
@@ -61,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 /// not finished, and no failure.
 pub(crate) fn follow(recipe: &Recipe, run: &Path, (resume, fresh): (bool, bool)) -> Result<Summary, Error> {
     interrupt::install();
+    let recipe = &located(recipe.clone())?;
     interrupt::mind_schedulers();
     // Before its first step it has done nothing that is worth waiting for.
     interrupt::keeps(interrupt::Kept::Words("no step was done; the same command starts again"));
@@ -149,6 +150,18 @@ fn resume_command(args: impl Iterator<Item = String>) -> String {
     let mut words: Vec<String> = kept.map(quoted).collect();
     words.push("--resume".into());
     words.join(" ")
+}
+
+/// The recipe with the folders of those models that it names by their hub ids.
+fn located(mut recipe: Recipe) -> Result<Recipe, Error> {
+    let named = recipe.tower.values_mut().map(|tower| &mut tower.from).chain(recipe.init.as_mut());
+    for path in named {
+        // A run is named as it is: its best checkpoint is looked for where it is read.
+        if !path.exists() {
+            *path = place::model(path)?;
+        }
+    }
+    Ok(recipe)
 }
 
 /// Says what the recipe would do in the run's folder, and trains nothing.

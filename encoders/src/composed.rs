@@ -1,10 +1,13 @@
 //! Towers of several models in one space.
 
-use crate::config::{AudioConfig, ImageConfig, ModelConfig, ProjectionConfig};
+use crate::config::{
+    AudioConfig, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, SpeechDecoderConfig,
+};
 use crate::{Error, Modality, Model, Processors, Result};
 use std::collections::BTreeMap;
-use tch::Device;
+use tch::{Device, Tensor};
 use unisono_nn::Scope;
+use unisono_processors::LogMel;
 
 /// A tower that comes from another model.
 #[derive(Debug)]
@@ -13,6 +16,28 @@ pub struct Borrowed {
     pub model: Model,
     /// The new way from its pooled vector to the shared space; `None`: its own, which then leads there.
     pub projection: Option<ProjectionConfig>,
+    /// How its tokens become a vector; `None`: as they did.
+    pub pooling: Option<Pooling>,
+    /// Its audio files are cut behind their sounds ([`Fill::Cut`](unisono_processors::Fill::Cut)), which the new model remembers.
+    pub cut: bool,
+    /// Of an audio tower: a decoder that writes what it hears.
+    pub decoder: Option<BorrowedDecoder>,
+}
+
+/// A decoder that comes from another model.
+#[derive(Debug)]
+pub struct BorrowedDecoder {
+    /// Its sizes and tokens.
+    pub config: SpeechDecoderConfig,
+    /// Its weights by their names in the new model, `audio.decoder.…`.
+    pub weights: BTreeMap<String, Tensor>,
+}
+
+impl Borrowed {
+    /// The tower as it is, but for its projection.
+    pub fn new(model: Model, projection: Option<ProjectionConfig>) -> Self {
+        Self { model, projection, pooling: None, cut: false, decoder: None }
+    }
 }
 
 impl Model {
@@ -21,7 +46,8 @@ impl Model {
     /// a borrowed space may be cut to stay behind.
     ///
     /// # Errors
-    /// A tower that the other model lacks or that is there twice, an own projection into a space of another width, impossible sizes.
+    /// A tower that the other model lacks or that is there twice, an own projection into a space of another width, a pooling or a cut that the
+    /// tower does not have, impossible sizes.
     pub fn composed(
         mut config: ModelConfig,
         mut processors: Processors,
@@ -36,14 +62,26 @@ impl Model {
         tch::no_grad(|| {
             for (modality, borrowed) in from {
                 let (tower, projection) = (format!("{modality}."), format!("{modality}.projection."));
-                let new = |name: &str| borrowed.projection.is_some() && name.starts_with(&projection);
+                let pool = format!("{modality}.pool.");
+                let new = |name: &str| {
+                    borrowed.projection.is_some() && name.starts_with(&projection)
+                        || borrowed.pooling.is_some() && name.starts_with(&pool)
+                };
                 let own = model.params().iter().filter(|(name, _)| name.starts_with(&tower) && !new(name));
                 for (name, param) in own {
-                    let old = borrowed.model.params().get(name);
+                    let said = borrowed.decoder.as_ref().and_then(|decoder| decoder.weights.get(name));
+                    let old = said.or(borrowed.model.params().get(name).map(|p| &p.tensor));
                     let old = old.ok_or_else(|| {
                         Error::config(name, "is not among the weights of the model that it comes from")
                     })?;
-                    param.tensor.shallow_clone().f_copy_(&old.tensor)?;
+                    let (expected, found) = (param.tensor.size(), old.size());
+                    if expected != found {
+                        let message = format!(
+                            "expected {expected:?} for this pooling, found {found:?}: leave the pooling out"
+                        );
+                        return Err(Error::config(name, message));
+                    }
+                    param.tensor.shallow_clone().f_copy_(old)?;
                 }
             }
             Ok(model)
@@ -77,32 +115,69 @@ impl Borrowed {
                 ),
             ));
         }
+        let pooling = |of: &mut Pooling, norm: Option<FinalNorm>| match &self.pooling {
+            Some(_) if norm == Some(FinalNorm::Pooled) => {
+                let message = "its last norm is over the pooled vector, and would be of another one: leave the pooling out";
+                Err(Error::config(format!("{modality}.pooling"), message))
+            }
+            Some(new) => {
+                *of = new.clone();
+                Ok(())
+            }
+            None => Ok(()),
+        };
         match modality {
             Modality::Text => {
                 let mut text = config.text.clone().ok_or_else(lacks)?;
                 text.projection = self.projection.unwrap_or(text.projection);
+                pooling(&mut text.pooling, Some(text.transformer.final_norm))?;
                 (to.text, with.text) = (Some(text), processors.text.clone());
             }
             Modality::Image => {
                 let mut image = config.image.clone().ok_or_else(lacks)?;
-                let projection = match &mut image {
-                    ImageConfig::Transformer(c) => &mut c.projection,
-                    ImageConfig::EfficientNet(c) => &mut c.projection,
+                let (projection, pool, norm) = match &mut image {
+                    ImageConfig::Transformer(c) => {
+                        (&mut c.projection, &mut c.pooling, Some(c.transformer.final_norm))
+                    }
+                    ImageConfig::EfficientNet(c) => (&mut c.projection, &mut c.pooling, None),
                 };
                 *projection = self.projection.unwrap_or(*projection);
+                pooling(pool, norm)?;
                 (to.image, with.image) = (Some(image), processors.image.clone());
             }
             Modality::Audio => {
                 let mut audio = config.audio.clone().ok_or_else(lacks)?;
-                let projection = match &mut audio {
-                    AudioConfig::Transformer(c) => &mut c.projection,
-                    AudioConfig::Htsat(c) => &mut c.projection,
-                };
-                *projection = self.projection.unwrap_or(*projection);
+                match &mut audio {
+                    AudioConfig::Transformer(c) => {
+                        c.projection = self.projection.unwrap_or(c.projection);
+                        pooling(&mut c.pooling, Some(c.transformer.final_norm))?;
+                        let decoder = self.decoder.as_ref().map(|decoder| Box::new(decoder.config.clone()));
+                        c.decoder = decoder.or(c.decoder.take());
+                    }
+                    AudioConfig::Htsat(_) if self.decoder.is_some() => {
+                        return Err(Error::config("audio.decoder", "expected an audio tower like Whisper's"));
+                    }
+                    AudioConfig::Htsat(_) if self.pooling.is_some() => {
+                        let message = "CLAP's windowed tower has its own: leave the pooling out";
+                        return Err(Error::config("audio.pooling", message));
+                    }
+                    AudioConfig::Htsat(c) => c.projection = self.projection.unwrap_or(c.projection),
+                }
                 (to.audio, with.audio) = (Some(audio), processors.audio.clone());
+                if self.cut {
+                    with.audio = Some(self.cut()?);
+                }
             }
             Modality::Video => {}
         }
         Ok(())
+    }
+
+    /// The audio processor, which cuts windows from here on.
+    fn cut(&self) -> Result<LogMel> {
+        let any = matches!(&self.model.config().audio, Some(AudioConfig::Transformer(c)) if !c.grid);
+        let cut = self.model.audio_processor()?.config().cut().filter(|_| any);
+        let message = "expected an audio tower like Whisper's, whose windows silence fills behind short sounds: leave \"auto\" out";
+        Ok(LogMel::new(cut.ok_or_else(|| Error::config("audio.window", message))?)?)
     }
 }

@@ -206,10 +206,10 @@ impl Model {
         let lengths: Vec<usize> = mels.iter().map(|mel| mel.as_ref().len()).collect();
         let whole = self.audio_window().is_whole();
         // Windows that are cut go together by size: an embedding does not depend on what is heard beside it.
-        let parts = if whole { like(&lengths, pass.parts) } else { alike(&lengths) };
+        let parts = if whole && !processor.cuts() { like(&lengths, pass.parts) } else { alike(&lengths) };
         for rows in parts {
             let part: Vec<&[f32]> = rows.iter().map(|i| mels[*i].as_ref()).collect();
-            let round = if whole { pass.frames } else { 1 };
+            let round = if whole && !processor.cuts() { pass.frames } else { 1 };
             let (mel, lengths) = batch::spectrograms(processor, &part, round, self.device())?;
             let frames = mel.size().get(mel.dim() - 2).copied().unwrap_or(0);
             let each = self.config().audio.as_ref().map_or(0.0, |c| c.flops(frames, self.config().embed_dim));

@@ -38,7 +38,7 @@ pub mod towers;
 pub mod video;
 mod windows;
 
-pub use composed::Borrowed;
+pub use composed::{Borrowed, BorrowedDecoder};
 pub use config::{ModelConfig, PromptConfig, VideoConfig};
 pub use directory::model_dir;
 pub use embed::{similarity, to_vec};

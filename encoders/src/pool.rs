@@ -32,6 +32,10 @@ impl Head {
         let width = pooling.out_width(c.width);
         let norm = match c.final_norm {
             FinalNorm::None => None,
+            // Over the tokens, however many vectors are pooled of them.
+            FinalNorm::Tokens if matches!(pooling, Pooling::Concat(_)) => {
+                Some(Norm::of(&scope.child("norm"), c, c.width)?)
+            }
             _ => Some(Norm::of(&scope.child("norm"), c, width)?),
         };
         let std = (width as f64).powf(-0.5);

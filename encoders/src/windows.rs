@@ -11,7 +11,7 @@ impl Model {
     pub fn cuts_windows(&self) -> bool {
         let Some(AudioConfig::Transformer(c)) = &self.config().audio else { return false };
         let Some(mel) = self.processors().audio.as_ref().map(|a| a.config()) else { return false };
-        let plain = !c.grid && c.prefix == 0 && c.pooling == Pooling::Mean;
+        let plain = !c.grid && c.prefix == 0 && c.pooling == Pooling::Mean && c.decoder.is_none();
         let filled = mel.frontend.as_ref().is_some_and(|f| f.fill == Fill::Pad && !f.fusion);
         plain && filled && usize::try_from(c.max_frames).is_ok_and(|most| most == mel.max_frames)
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use support::{Golden, checkpoint, copy, distance, golden};
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::config::{
-    Activation, EfficientNetConfig, Padding, ProjectionConfig, Size, StageConfig,
+    Activation, EfficientNetConfig, Padding, Pooling, ProjectionConfig, Size, StageConfig,
 };
 use unisono_encoders::{Modality, Mode, Model, ModelConfig, Pass, Precision, Processors, batch, families};
 use unisono_nn::tensors;
@@ -166,6 +166,7 @@ fn small(drop_path: f64, squeeze: Option<f64>) -> Model {
         padding: Padding::Same,
         norm_eps: 1e-3,
         drop_path,
+        pooling: Pooling::Mean,
         projection: ProjectionConfig::Linear { bias: false },
     };
     let config = ModelConfig { embed_dim: 8, image: Some(image.into()), ..ModelConfig::default() };
@@ -235,6 +236,7 @@ fn images_that_go_alone_are_those_that_go_together() {
         padding: Padding::Same,
         norm_eps: 1e-3,
         drop_path: 0.0,
+        pooling: Pooling::Mean,
         projection: ProjectionConfig::None,
     };
     let config = ModelConfig { embed_dim: 10, image: Some(image.into()), ..ModelConfig::default() };

@@ -35,6 +35,7 @@ fn model(head: i64, change: impl FnOnce(&mut TextConfig)) -> Model {
         prefix: 0,
         transformer: blocks(),
         pooling: Pooling::Attention,
+        decoder: None,
         projection: ProjectionConfig::default(),
     };
     let config = ModelConfig {

@@ -31,6 +31,7 @@ mod resume;
 mod sample;
 pub mod schedule;
 pub mod setup;
+mod speech;
 mod step;
 mod streams;
 mod taught;

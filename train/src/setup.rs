@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
-use unisono_datasets::{Fault, Key, Manifest, Part, Rate, Sampler, Share, Source, SourceConfig};
+use unisono_datasets::{Fault, Key, Manifest, Part, Rate, Retold, Sampler, Share, Source, SourceConfig};
 use unisono_encoders::{Modality, Model};
 
 /// Sources opened once, however many shares and protocols name them.
@@ -63,7 +63,10 @@ impl Sources {
 pub fn sampler(recipe: &Recipe, sources: &mut Sources) -> Result<Sampler> {
     let mut shares = Vec::with_capacity(recipe.data.len());
     for config in &recipe.data {
-        let source = sources.get(&config.source)?;
+        let source = match &config.caption.lang {
+            Some(lang) => Arc::new(Retold::new(sources.get(&config.source)?, lang)?),
+            None => sources.get(&config.source)?,
+        };
         let of_split = |key: &Key| config.split.is_none() || key.split == config.split.as_deref();
         let records = Part::of(source.clone(), |key| of_split(key) && wanted(key, config))?;
         if records.is_empty() {

@@ -1,7 +1,7 @@
 //! From a recipe to its towers: new ones, those of a checkpoint, those of several.
 
 use crate::recipe::{GroupRule, Recipe};
-use crate::{Error, Result, checkpoint, tuning};
+use crate::{Error, Result, checkpoint, speech, tuning};
 use std::collections::{BTreeMap, BTreeSet};
 use tch::Device;
 use unisono_datasets::Sampler;
@@ -38,8 +38,11 @@ fn as_they_are(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Mod
     }
     let mut from = BTreeMap::new();
     for (modality, tower) in &recipe.tower {
-        let model = Model::load(&checkpoint::model_dir(&tower.from), device)?.merged()?;
-        from.insert(*modality, Borrowed { model, projection: tower.projection() });
+        let dir = checkpoint::model_dir(&tower.from);
+        let model = Model::load(&dir, device)?.merged()?;
+        let decoder = tower.decoder.map(|task| speech::decoder(&dir, task, device)).transpose()?;
+        let (projection, pooling, cut) = (tower.projection(), tower.pooling(), !tower.window.is_whole());
+        from.insert(*modality, Borrowed { model, projection, pooling, cut, decoder });
     }
     fitting(recipe, Model::composed(config.clone(), processors, &from, recipe.seed, device)?)
 }

@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::things;
-use tch::{Device, Tensor};
-use unisono_encoders::{Modality, Model};
+use tch::{Device, Kind, Tensor};
+use unisono_encoders::config::Pooling;
+use unisono_encoders::{AudioWindow, Modality, Model, Pass};
 use unisono_media::Blob;
 use unisono_processors::Medium;
 use unisono_train::{Error, Event, Options, Recipe, checkpoint, tracking, train};
@@ -293,4 +294,73 @@ fn given_vectors_stand_in_for_images() {
     fs::write(&path, live.to_toml().unwrap()).unwrap();
     let said = Recipe::load(&path, &[], &[]).unwrap_err().to_string();
     assert!(said.contains("data.things.vectors") && said.contains("frozen = true"), "{said}");
+}
+
+#[test]
+fn a_borrowed_tower_pools_anew_and_hears_no_silence_and_the_run_remembers() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = things(dir.path());
+    let mut recipe = recipe(&manifest, 2, "");
+    for modality in [Modality::Text, Modality::Image, Modality::Audio] {
+        recipe.tower.get_mut(&modality).unwrap().pooling = vec![Pooling::Mean, Pooling::Max];
+    }
+    recipe.tower.get_mut(&Modality::Audio).unwrap().window = AudioWindow::Auto;
+    let out = dir.path().join("run");
+    run(&recipe, &out, Options::default()).unwrap();
+    let composed = Model::load(&checkpoint::model_dir(&out), Device::Cpu).unwrap();
+    let [image, audio] = ["red-bar.png", "red-bar.wav"].map(|name| Blob::file(dir.path().join(name)));
+    for (name, modality, medium) in [
+        ("sentences/legacy", Modality::Text, Medium::Text("a red bar")),
+        ("checkpoints/efficientnet-lite", Modality::Image, Medium::Image(&image)),
+        ("checkpoints/whisper", Modality::Audio, Medium::Audio(&audio)),
+    ] {
+        let mut alone = Model::load(&fixture(name), Device::Cpu).unwrap();
+        let whole = alone.contract().prepare(medium).unwrap();
+        if modality == Modality::Audio {
+            alone.set_audio_window(AudioWindow::Auto).unwrap();
+        }
+        let prepared = alone.contract().prepare(medium).unwrap();
+        assert_eq!(prepared, composed.contract().prepare(medium).unwrap(), "{name}");
+        assert_eq!(prepared.bytes() < whole.bytes(), modality == Modality::Audio, "{name}");
+        // What is heard of a window alone: no silence is put behind it again.
+        alone.set_audio_window(AudioWindow::Whole).unwrap();
+        let features = alone.features([&prepared], &Pass::EVAL).unwrap();
+        let tokens = &features.towers[&modality].tokens[0].0;
+        let want = Tensor::cat(&[tokens.mean_dim(1, false, Kind::Float), tokens.amax(1, false)], -1);
+        let found = composed.pooled([&prepared]).unwrap();
+        assert_eq!(found.size(), want.size(), "{name}");
+        let far = (found - want).abs().max().double_value(&[]);
+        assert!(far < 1e-6, "{name}: {far}");
+    }
+    // Features of another pooling are not taken.
+    recipe.tower.get_mut(&Modality::Image).unwrap().pooling = vec![Pooling::Max];
+    let notes = run(&recipe, &out, Options { fresh: true, ..Options::default() }).unwrap();
+    assert!(notes.iter().any(|n| n.contains("16 of 48 to compute")), "{notes:?}");
+}
+
+#[test]
+fn impossible_poolings_and_windows_are_said() {
+    let said = |modality: &str, more: &str| {
+        let text = format!(
+            "seed = 1\nsteps = 1\n[model]\nembed_dim = 8\n[tower.{modality}]\nfrom = \"x\"\n{more}\n\
+             [[data]]\nname = \"a\"\nsource = \"a.jsonl\"\nper_batch = 4\n[[objective]]\nkind = \"contrastive\"\n[optimizer]\nlr = 1e-3\n"
+        );
+        Recipe::parse(&text, Path::new("towers.toml")).unwrap_err().to_string()
+    };
+    for (modality, more, want) in [
+        (
+            "image",
+            "keep_projection = true\npooling = [\"max\"]",
+            "tower.image.pooling: keep_projection leads on",
+        ),
+        (
+            "text",
+            "frozen = true\npooling = [\"attention\"]",
+            "tower.text.pooling: a frozen tower learns no pooling",
+        ),
+        ("image", "window = \"auto\"", "tower.image.window: windows are of audio files"),
+    ] {
+        let said = said(modality, more);
+        assert!(said.contains(want), "{said}");
+    }
 }

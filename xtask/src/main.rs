@@ -1,4 +1,4 @@
-//! Set-up and developer commands: `cargo xtask setup`, `test`, `quickstart`. Built before everything else, hence small.
+//! Set-up and developer commands: `cargo xtask setup`, `test`, `quickstart`, `towers`. Built before everything else, hence small.
 
 mod error;
 mod exec;
@@ -28,6 +28,8 @@ enum Command {
     Test(test::Args),
     /// Set up, build, fetch real data, train, evaluate, search and write report.html
     Quickstart(quickstart::Args),
+    /// Fetch the public towers of recipes/public-towers.toml: MiniLM, EfficientNet-Lite0, Whisper base (234 MB)
+    Towers(setup::TowersArgs),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Setup(args) => setup::run(args).map(drop),
         Command::Test(args) => test::run(args),
         Command::Quickstart(args) => quickstart::run(args),
+        Command::Towers(args) => setup::towers(args),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

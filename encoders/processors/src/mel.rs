@@ -90,12 +90,21 @@ impl LogMel {
     /// No samples, or samples that are not finite.
     pub fn process(&self, samples: &[f32]) -> Result<Vec<f32>> {
         let mut mel = self.filled(samples)?;
-        let fills = self.config.frontend.as_ref().is_some_and(|f| f.fill == Fill::Pad && !f.fusion);
-        if fills && !self.window.is_whole() {
+        let window = match self.config.frontend.as_ref().filter(|f| !f.fusion).map(|f| f.fill) {
+            Some(Fill::Pad) => self.window,
+            Some(Fill::Cut) => AudioWindow::Auto,
+            _ => AudioWindow::Whole,
+        };
+        if !window.is_whole() {
             let bands = self.config.mels;
-            mel.truncate(self.window.heard(sounding(&mel, bands), mel.len() / bands) * bands);
+            mel.truncate(window.heard(sounding(&mel, bands), mel.len() / bands) * bands);
         }
         Ok(mel)
+    }
+
+    /// Whether [`process`](Self::process) gives spectrograms of few lengths, whole parts of a window, by the settings themselves.
+    pub fn cuts(&self) -> bool {
+        self.config.cuts()
     }
 
     /// All of the window.

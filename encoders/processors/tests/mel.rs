@@ -16,7 +16,7 @@ fn filled(c: &MelConfig, f: &Frontend, samples: &[f32]) -> Vec<f64> {
     let once = x.clone();
     match f.fill {
         Fill::Frames => {}
-        Fill::Pad => x.resize(f.samples, 0.0),
+        Fill::Pad | Fill::Cut => x.resize(f.samples, 0.0),
         Fill::Repeat => {
             while x.len() < f.samples {
                 x.push(once[x.len() % once.len()]);
@@ -376,4 +376,18 @@ fn pieces_are_the_whole() {
     let plan = LogMel::new(config(frontend(100))).unwrap();
     let stop = |_: &[f32]| Err(unisono_processors::Error::Input("enough".into()));
     assert!(plan.whole_in_pieces(&x, &mut { stop }).unwrap_err().to_string().contains("enough"));
+}
+
+/// What cutting leaves is the beginning of the whole window, and the settings come back from their file.
+#[test]
+fn a_cut_window_is_the_beginning_of_the_whole_one() {
+    let whole = LogMel::new(config(frontend(16_000))).unwrap();
+    let cut = LogMel::new(whole.config().cut().unwrap()).unwrap();
+    let told = serde_json::to_value(cut.config()).unwrap();
+    assert_eq!(told["frontend"]["fill"], "cut");
+    assert_eq!(&serde_json::from_value::<MelConfig>(told).unwrap(), cut.config());
+    let x: Vec<f32> = (0..3000).map(|i| (i as f32 * 0.21).sin()).collect();
+    let (all, some) = (whole.process(&x).unwrap(), cut.process(&x).unwrap());
+    assert!(cut.cuts() && !whole.cuts() && some.len() < all.len());
+    assert_eq!(some, all[..some.len()]);
 }

@@ -149,6 +149,15 @@ impl SpectrogramConfig {
         if a.grid && !matches!(a.stem, StemConfig::Patch { .. }) {
             return Err(Error::config("audio.grid", "needs a patch stem"));
         }
+        if let Some(decoder) = &a.decoder {
+            if a.grid {
+                return Err(Error::config(
+                    "audio.decoder",
+                    "listens to frames one after another: needs grid = false",
+                ));
+            }
+            decoder.validate()?;
+        }
         a.projection.validate("audio.projection", a.out_width(), embed_dim)?;
         Ok(())
     }
@@ -177,15 +186,19 @@ fn token_id(field: &str, id: i64) -> Result<()> {
 }
 
 fn no_ids(field: &str, pooling: &Pooling) -> Result<()> {
-    let all = if let Pooling::Concat(all) = pooling { all } else { std::slice::from_ref(pooling) };
-    if all.iter().any(|pooling| matches!(pooling, Pooling::Highest | Pooling::End(_))) {
+    if pooling.each().iter().any(|pooling| matches!(pooling, Pooling::Highest | Pooling::End(_))) {
         return Err(Error::config(field, "pools by token ids, which only texts have"));
     }
     Ok(())
 }
 
 impl Pooling {
-    fn validate(&self, at: &str, prefix: i64) -> Result<()> {
+    /// Those of a [`Concat`](Self::Concat), or the one that it is.
+    pub(crate) fn each(&self) -> &[Self] {
+        if let Self::Concat(all) = self { all } else { std::slice::from_ref(self) }
+    }
+
+    pub(super) fn validate(&self, at: &str, prefix: i64) -> Result<()> {
         if *self == Self::Prefix && prefix == 0 {
             return Err(Error::config(at, "the mean of the prefix tokens, of which there are none"));
         }

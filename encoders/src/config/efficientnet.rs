@@ -1,12 +1,12 @@
 //! EfficientNet's sizes.
 
-use super::{Activation, Padding, ProjectionConfig, Size, within};
+use super::{Activation, Padding, Pooling, ProjectionConfig, Size, within};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use unisono_nn::config::probability;
 
 /// An image tower of inverted bottlenecks (MBConv, Sandler et al. 2018) in stages, between a convolution of stride 2 and one that widens
-/// (EfficientNet, Tan & Le 2019). Every cell of the last grid is a token, their mean the pooled vector.
+/// (EfficientNet, Tan & Le 2019). Every cell of the last grid is a token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EfficientNetConfig {
@@ -31,6 +31,9 @@ pub struct EfficientNetConfig {
     /// from 0 at the first block.
     #[serde(default)]
     pub drop_path: f64,
+    /// Over the cells: `mean`, `max`, or a `concat` of these.
+    #[serde(default = "mean", skip_serializing_if = "is_mean")]
+    pub pooling: Pooling,
     /// From the pooled vector to the shared space.
     #[serde(default, skip_serializing_if = "is_default")]
     pub projection: ProjectionConfig,
@@ -70,6 +73,14 @@ pub(crate) struct BlockConfig {
     pub squeezed: Option<i64>,
 }
 
+fn mean() -> Pooling {
+    Pooling::Mean
+}
+
+fn is_mean(pooling: &Pooling) -> bool {
+    *pooling == Pooling::Mean
+}
+
 fn silu() -> Activation {
     Activation::Silu
 }
@@ -93,7 +104,7 @@ fn is_default<T: Default + PartialEq>(v: &T) -> bool {
 impl EfficientNetConfig {
     /// Width of the pooled vector.
     pub fn out_width(&self) -> i64 {
-        self.head
+        self.pooling.out_width(self.head)
     }
 
     /// Every stage's blocks.
@@ -142,6 +153,11 @@ impl EfficientNetConfig {
         within("image.stem", self.stem, 1 << 14)?;
         within("image.head", self.head, 1 << 16)?;
         probability("image.drop_path", self.drop_path)?;
+        self.pooling.validate("image.pooling", 0)?;
+        let each = self.pooling.each();
+        if let Some(other) = each.iter().find(|p| !matches!(p, Pooling::Mean | Pooling::Max)) {
+            return Err(Error::config("image.pooling", format!("expected mean and max, found {other:?}")));
+        }
         if !(self.norm_eps > 0.0 && self.norm_eps <= 1.0) {
             let found = self.norm_eps;
             return Err(Error::config(
@@ -206,6 +222,7 @@ mod tests {
             padding: Padding::Symmetric,
             norm_eps: 1e-5,
             drop_path: 0.0,
+            pooling: Pooling::Mean,
             projection: ProjectionConfig::None,
         }
     }

@@ -127,6 +127,7 @@ fn a_classifier_is_of_a_tower_that_is_there() {
         prefix: 0,
         transformer: transformer(12, 3),
         pooling: Pooling::Mean,
+        decoder: None,
         projection: ProjectionConfig::default(),
     }));
     if let Some(c) = &mut sees.classifier {

@@ -1,6 +1,6 @@
 //! The text, image and audio towers, and what they begin and end with.
 
-use super::ModuleConfig;
+use super::{ModuleConfig, SpeechDecoderConfig};
 use serde::{Deserialize, Serialize};
 use unisono_nn::config::{Activation, TransformerConfig};
 use unisono_processors::Size;
@@ -191,6 +191,9 @@ pub struct SpectrogramConfig {
     pub transformer: TransformerConfig,
     /// Pooling.
     pub pooling: Pooling,
+    /// A decoder whose states stand behind the pooled vector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<Box<SpeechDecoderConfig>>,
     /// From the pooled vector to the shared space.
     #[serde(default, skip_serializing_if = "is_default")]
     pub projection: ProjectionConfig,

@@ -79,7 +79,8 @@ impl ImageConfig {
 impl SpectrogramConfig {
     /// Width of the pooled vector.
     pub fn out_width(&self) -> i64 {
-        self.pooling.out_width(self.transformer.width)
+        let said = self.decoder.as_ref().map_or(0, |decoder| decoder.out_width());
+        self.pooling.out_width(self.transformer.width).saturating_add(said)
     }
 }
 

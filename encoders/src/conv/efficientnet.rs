@@ -1,7 +1,7 @@
 //! EfficientNet (Tan & Le 2019) and its kin of inverted bottlenecks.
 
 use super::block::Block;
-use crate::config::EfficientNetConfig;
+use crate::config::{EfficientNetConfig, Pooling};
 use crate::towers::TowerOutput;
 use crate::{Error, Result};
 use std::ops::RangeBounds;
@@ -17,6 +17,8 @@ pub struct EfficientNet {
     stages: Vec<Vec<Block>>,
     head: ConvNorm,
     size: [i64; 2],
+    /// Mean, maximum, or several of them.
+    pooling: Pooling,
     /// Blocks through which images go one by one, where nothing is learned of a batch.
     alone: usize,
     prepared: bool,
@@ -62,6 +64,7 @@ impl EfficientNet {
             stages,
             head: layer("head", ConvShape::pointwise(last, c.head))?,
             size: c.size.sides,
+            pooling: c.pooling.clone(),
             alone: wide(c),
             prepared: false,
         })
@@ -100,9 +103,15 @@ impl EfficientNet {
         let x = self.blocks(x, self.alone.., pass)?;
         let x = self.head.forward(&x, pass)?;
         let tokens = x.f_flatten(2, 3)?.f_transpose(1, 2)?;
-        let pooled = tokens.f_mean_dim([1i64].as_slice(), false, Kind::Float)?;
+        let pooled = self.pooling.each().iter().map(|p| match p {
+            Pooling::Max => Ok(tokens.f_amax([1i64].as_slice(), false)?),
+            _ => Ok(tokens.f_mean_dim([1i64].as_slice(), false, Kind::Float)?),
+        });
+        let mut pooled = pooled.collect::<Result<Vec<_>>>()?;
+        let pooled = if pooled.len() == 1 { pooled.swap_remove(0) } else { Tensor::f_cat(&pooled, -1)? };
         Ok(TowerOutput { tokens, mask: None, pooled })
     }
+
     /// `[B, H, W, 3]` through the stem and the blocks before which activations are wide.
     fn first(&self, pixels: &Tensor, pass: &Pass) -> Result<Tensor> {
         let x = self.stem.forward(&first(pixels)?, pass)?;

@@ -36,6 +36,7 @@ pub(super) fn ast(source: &Checkpoint) -> Result<Plan> {
             prefix: 2,
             transformer,
             pooling: Pooling::Prefix,
+            decoder: None,
             projection: ProjectionConfig::None,
         })),
         ..ModelConfig::new(width)

@@ -15,7 +15,8 @@
 use super::common::alone;
 use super::source::{Checkpoint, Plan};
 use crate::config::{
-    Activation, ClassifierConfig, EfficientNetConfig, ModelConfig, Padding, ProjectionConfig, StageConfig,
+    Activation, ClassifierConfig, EfficientNetConfig, ModelConfig, Padding, Pooling, ProjectionConfig,
+    StageConfig,
 };
 use crate::{Error, Modality, Processors, Result};
 use serde_json::Value;
@@ -275,6 +276,7 @@ pub(super) fn efficientnet(source: &Checkpoint) -> Result<Plan> {
         padding: known.padding,
         norm_eps: known.eps,
         drop_path: 0.0,
+        pooling: Pooling::Mean,
         projection: ProjectionConfig::None,
     });
     let processors = Processors { image: Some(processor), ..Processors::default() };

@@ -55,6 +55,7 @@ pub(super) fn tower(mels: i64, positions: i64, transformer: TransformerConfig) -
             prefix: 0,
             transformer,
             pooling: Pooling::Mean,
+            decoder: None,
             projection: ProjectionConfig::None,
         })),
         ..ModelConfig::new(width)

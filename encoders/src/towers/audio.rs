@@ -3,6 +3,7 @@
 use crate::config::{SpectrogramConfig, StemConfig};
 use crate::stem::Stem;
 use crate::towers::output::TowerOutput;
+use crate::towers::speech::SpeechDecoder;
 use crate::towers::trunk::Trunk;
 use crate::{Error, Result};
 use tch::Tensor;
@@ -16,12 +17,14 @@ pub struct AudioTower {
     mels: i64,
     /// The only number of frames that a tower over a grid takes.
     frames: Option<i64>,
+    decoder: Option<Box<SpeechDecoder>>,
 }
 
 impl AudioTower {
     /// Packs the blocks' weights for inference.
     pub(crate) fn prepare(&mut self, precision: Precision) -> Result<()> {
-        self.trunk.prepare(precision)
+        self.trunk.prepare(precision)?;
+        self.decoder.as_mut().map_or(Ok(()), |decoder| decoder.prepare(precision))
     }
 
     /// Builds the tower under `scope`.
@@ -42,6 +45,10 @@ impl AudioTower {
             trunk: Trunk::new(scope, &c.transformer, positions, c.prefix, &c.pooling, embed)?,
             mels: c.mels,
             frames: if c.grid { Some(c.max_frames) } else { None },
+            decoder: match &c.decoder {
+                Some(decoder) => Some(Box::new(SpeechDecoder::new(&scope.child("decoder"), decoder, width)?)),
+                None => None,
+            },
         })
     }
 
@@ -74,6 +81,10 @@ impl AudioTower {
         let mask = lengths.map(|l| length_mask(&l, t)).transpose()?;
         let x = transformer.forward(x, &transformer.mask(t, mask.as_ref())?, pass)?;
         let (tokens, pooled) = head.forward(x, mask.as_ref(), None)?;
+        let pooled = match &self.decoder {
+            Some(decoder) => Tensor::f_cat(&[pooled, decoder.forward(&tokens, mask.as_ref(), pass)?], -1)?,
+            None => pooled,
+        };
         Ok(TowerOutput { tokens, mask, pooled })
     }
 }

@@ -3,6 +3,7 @@
 mod audio;
 mod image;
 mod output;
+mod speech;
 #[cfg(test)]
 mod tests;
 mod text;

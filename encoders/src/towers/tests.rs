@@ -154,6 +154,7 @@ fn an_audio_file_is_its_frames_at_their_places() {
         prefix: 0,
         transformer: ends(),
         pooling: Pooling::Mean,
+        decoder: None,
         projection: ProjectionConfig::default(),
     };
     let root = Scope::root(4, Device::Cpu);

@@ -41,6 +41,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         prefix: 0,
         transformer: transformer(),
         pooling: Pooling::Mean,
+        decoder: None,
         projection: ProjectionConfig::default(),
     };
     let config = ModelConfig {

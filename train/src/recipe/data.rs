@@ -140,11 +140,22 @@ pub struct CaptionConfig {
     pub parts: usize,
     /// Probability that the name is put before such parts.
     pub with_name: f64,
+    /// Captions of this language in place of a record's own: those that the source's records of it have of the same label. What is said in
+    /// Greek is then matched with what is written in English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
 }
 
 impl Default for CaptionConfig {
     fn default() -> Self {
-        Self { rule: CaptionRule::Name, weights: Vec::new(), first: 0.5, parts: 0, with_name: 0.0 }
+        Self {
+            rule: CaptionRule::Name,
+            weights: Vec::new(),
+            first: 0.5,
+            parts: 0,
+            with_name: 0.0,
+            lang: None,
+        }
     }
 }
 

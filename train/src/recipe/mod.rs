@@ -34,7 +34,7 @@ pub use model::{FusionRecipe, ProcessorConfig, TokenizerConfig};
 pub use optimizer::{AdjustLr, DecayShape, MuonConfig, NonFinite, OptimizerConfig, OptimizerKind, Schedule};
 pub use report::{DataSetNote, ReportConfig, ShowConfig};
 pub use resize::ResizeConfig;
-pub use tower::TowerConfig;
+pub use tower::{SpeechTask, TowerConfig};
 
 use crate::{Error, Result};
 use message::{from_toml, nearest};

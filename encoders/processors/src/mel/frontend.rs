@@ -43,6 +43,8 @@ pub enum Log {
 pub enum Fill {
     /// Silence after it.
     Pad,
+    /// The same, and then all of it cut off again but a little ([`AudioWindow::Auto`](crate::AudioWindow)): short audio files have short spectrograms.
+    Cut,
     /// Repeated as often as it fits, then silence.
     RepeatPad,
     /// Repeated until it is full.
@@ -91,6 +93,12 @@ impl Frontend {
         let bad = |field: &str, why: String| Err(Error::config(format!("audio.frontend.{field}"), why));
         if !(1..=1 << 25).contains(&self.samples) {
             return bad("samples", format!("expected 1 to {}, found {}", 1 << 25, self.samples));
+        }
+        if self.fusion && self.fill == Fill::Cut {
+            return bad(
+                "fill",
+                "cut goes with one spectrogram, and fusion makes four: leave one of the two out".into(),
+            );
         }
         if !(0.0..=1.0).contains(&self.preemphasis) {
             return bad("preemphasis", format!("expected 0 to 1, found {}", self.preemphasis));

@@ -93,7 +93,7 @@ impl Plan {
         match f.fill {
             Fill::Repeat => audio = audio.iter().copied().cycle().take(f.samples).collect(),
             Fill::RepeatPad => audio = audio.iter().copied().cycle().take(f.samples / n * n).collect(),
-            Fill::Pad | Fill::Frames => {}
+            Fill::Pad | Fill::Cut | Fill::Frames => {}
         }
         audio.resize(f.samples, 0.0);
         Ok(finish(self.spectrogram(c, f, &audio)?))
