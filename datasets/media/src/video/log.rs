@@ -126,10 +126,13 @@ fn heard(line: &str, tag: &str) -> Option<(u32, u32)> {
     Some((value(" nb_samples:")?, value(" rate:")?))
 }
 
-/// `[Eval @ 0x7f15] [info] 75.000000`: what the expression of a filter prints.
+/// `[Eval @ 0x7f15] [info] 75.000000`: what the expression of a filter prints; later FFmpegs (Debian's 5.1.9 among them) no longer say whose it is.
 fn picked(line: &str) -> Option<u64> {
-    let number = line.strip_prefix("[Eval @ ")?.split_once("] [info] ")?.1;
-    number.split_once('.')?.0.parse().ok()
+    let (whose, number) = line.split_once("[info] ")?;
+    let (whole, rest) = number.split_once('.')?;
+    let of_eval = whose.is_empty() || whose.strip_prefix("[Eval @ ").is_some_and(|r| r.ends_with("] "));
+    let zeros = rest.len() == 6 && rest.bytes().all(|b| b == b'0');
+    if of_eval && zeros { whole.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -194,7 +197,11 @@ mod tests {
         let frame = |teller, pts, size| {
             format!("[showinfo@t{teller} @ 1] [info] n: 0 pts: {pts} duration: 1 fmt:yuv420p s:{size} \n")
         };
-        let picked = |n| format!("[Eval @ 0x7] [info] {n}.000000\n");
+        // As either of FFmpeg's generations prints it.
+        let picked = |n| match n {
+            0 => format!("[Eval @ 0x7] [info] {n}.000000\n"),
+            _ => format!("[info] {n}.000000\n"),
+        };
         let text = [
             config(0),
             config(2),
