@@ -125,15 +125,28 @@ fn here(text: &str, dir: &Path) -> String {
     text.replace(s(dir), "DIR").replace(s(shared()), "DIR")
 }
 
+/// What stands in lines of times, rates, energy and memory.
+const MEASURED: [&str; 11] = [
+    "\"seconds\"",
+    "\"at\"",
+    "GFLOP",
+    "\"sha256\"",
+    " free",
+    "energy: ",
+    " Wh, ",
+    "samples/s",
+    "as measured",
+    "without reading data",
+    "  all  ",
+];
+
 /// What is said, without progress, times and rates.
 fn steady(text: &str, dir: &Path) -> String {
     let mut out = String::new();
     for line in here(text, dir).lines() {
         // Progress, and rates.
         let passing = line.starts_with("  ") && [" of ", " in ", "/s"].iter().any(|p| line.contains(p));
-        if passing
-            || ["\"seconds\"", "\"at\"", "GFLOP", "\"sha256\"", " free"].iter().any(|p| line.contains(p))
-        {
+        if passing || MEASURED.iter().any(|p| line.contains(p)) {
             continue;
         }
         let mut words: Vec<&str> = line.split(' ').collect();
@@ -294,6 +307,7 @@ walks! {
     scenes: "scenes",
     model_inspect: "model inspect",
     model_convert: "model convert",
+    model_average: "model average",
     model_merge: "model merge",
     model_interpolate: "model interpolate",
     train: "train",

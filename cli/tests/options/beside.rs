@@ -136,12 +136,7 @@ pub const COMMANDS: &[Command] = &[
             option("--json", "", "--json", Says("\"count\": 8")),
             option("--beams", "", "--beams 3", Differs),
             option("--length-penalty", "--beams 3", "--length-penalty 9", Differs),
-            option(
-                "--early-stopping",
-                "--beams 3",
-                "--early-stopping soon",
-                Ends(2, "[possible values: heuristic, full, never]"),
-            ),
+            option("--early-stopping", "--beams 3 --length-penalty 9", "--early-stopping full", Differs),
             option("--repetition-penalty", "", "--repetition-penalty 5", Differs),
             option("--no-repeat-ngram", "", "--no-repeat-ngram 1", Differs),
             option("--temperature", "", "--temperature 1.5", Differs),
