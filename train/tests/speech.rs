@@ -117,6 +117,8 @@ fn a_decoder_needs_a_model_that_has_one() {
     assert!(e.contains("towers only"), "{e}");
     let text = "seed = 1\nsteps = 1\n[model]\nembed_dim = 8\n[tower.audio]\nfrom = \"x\"\ndecoder = \"translate\"\n\
                 [[data]]\nname = \"a\"\nsource = \"a.jsonl\"\nper_batch = 4\n[[objective]]\nkind = \"contrastive\"\n[optimizer]\nlr = 1e-3\n";
-    let e = Recipe::parse(text, Path::new("speech.toml")).unwrap_err().to_string();
+    let path = dir.path().join("speech.toml");
+    std::fs::write(&path, text).unwrap();
+    let e = Recipe::load(&path, &[], &[]).unwrap_err().to_string();
     assert!(e.contains("tower.audio.decoder: writes what a frozen audio tower hears"), "{e}");
 }

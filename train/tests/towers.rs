@@ -118,6 +118,10 @@ fn kept_features_train_as_towers_that_run_do_and_are_not_computed_twice() {
         notes.into_iter().find(|note| note.contains("to compute"))
     };
     assert_eq!(again(&kept), None);
+    // Features do not go through a head: with another one they stay.
+    let mut linear = kept.clone();
+    linear.tower.values_mut().for_each(|tower| tower.projection = None);
+    assert_eq!(again(&linear), None);
     fs::copy(at("red-disc.png"), at("red-bar.png")).unwrap();
     assert!(again(&kept).unwrap().contains("16 of 48 to compute"));
     let mut other = kept.clone();
@@ -340,12 +344,15 @@ fn a_borrowed_tower_pools_anew_and_hears_no_silence_and_the_run_remembers() {
 
 #[test]
 fn impossible_poolings_and_windows_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("towers.toml");
     let said = |modality: &str, more: &str| {
         let text = format!(
             "seed = 1\nsteps = 1\n[model]\nembed_dim = 8\n[tower.{modality}]\nfrom = \"x\"\n{more}\n\
              [[data]]\nname = \"a\"\nsource = \"a.jsonl\"\nper_batch = 4\n[[objective]]\nkind = \"contrastive\"\n[optimizer]\nlr = 1e-3\n"
         );
-        Recipe::parse(&text, Path::new("towers.toml")).unwrap_err().to_string()
+        fs::write(&path, text).unwrap();
+        Recipe::load(&path, &[], &[]).unwrap_err().to_string()
     };
     for (modality, more, want) in [
         (

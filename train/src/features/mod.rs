@@ -137,10 +137,10 @@ impl Whose {
                 ]),
                 None => serde_json::Value::Null,
             },
-            Modality::Image | Modality::Video => serde_json::json!([&model.config().image, image]),
+            Modality::Image | Modality::Video => serde_json::json!([trunk(&model.config().image), image]),
             Modality::Audio => {
                 serde_json::json!([
-                    &model.config().audio,
+                    trunk(&model.config().audio),
                     audio.map(|a| a.config()),
                     format!("{:?}", audio.map(|a| a.window()))
                 ])
@@ -155,6 +155,15 @@ impl Whose {
             views,
         })
     }
+}
+
+/// A tower's configuration without its projection, which no feature goes through.
+fn trunk(config: &impl Serialize) -> serde_json::Value {
+    let mut config = serde_json::json!(config);
+    if let Some(fields) = config.as_object_mut() {
+        fields.remove("projection");
+    }
+    config
 }
 
 /// What the augmentation does to a modality's media before a tower sees them; `None`: nothing.

@@ -141,12 +141,12 @@ impl Checkpoint {
                 unpack::one(file, entry, &part, 0o644)?;
                 if path.exists() {
                     append(&part, &path)?;
+                    fs::remove_file(&part).map_err(Error::io("removing", &part))?;
                 } else {
                     fs::rename(&part, &path).map_err(Error::io("creating", &path))?;
                 }
             }
         }
-        stage::remove(&fresh.join("part.tmp"))?;
         for (name, text) in self.written {
             let path = fresh.join(name);
             fs::write(&path, text).map_err(Error::io("writing", &path))?;

@@ -1,6 +1,6 @@
 //! Audio files as people have them: tags of any size, strangers' bytes, files joined to one, broken frames; and what FFmpeg reads.
 
-use super::shapes::some_ffmpeg;
+use super::shapes::{old, some_ffmpeg};
 use super::*;
 use std::process::Command;
 
@@ -160,7 +160,10 @@ fn what_the_kept_decoders_do_not_know_goes_through_ffmpeg() {
     let wav = hear(&made(&ffmpeg, dir.path(), "a.wav", &[]).unwrap()).unwrap();
     let m4a = made(&ffmpeg, dir.path(), "a.m4a", &["-c:a", "aac", "-movflags", "+faststart"]).unwrap();
     let found = hear(&m4a).unwrap();
-    assert_eq!((found.samples.len(), found.sample_rate), (wav.samples.len(), 16_000));
+    // FFmpegs before 6 leave what fills the last frame of 1,024 samples.
+    let more = found.samples.len().checked_sub(wav.samples.len());
+    assert!(more.is_some_and(|more| more < 1024) && found.sample_rate == 16_000, "{more:?}");
+    assert!(more == Some(0) || old(&ffmpeg), "{more:?}");
     // What is cut off is refused, as of the others.
     let whole = std::fs::read(&m4a).unwrap();
     let cut = dir.path().join("cut");

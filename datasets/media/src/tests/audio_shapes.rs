@@ -4,6 +4,7 @@ use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use std::process::Command;
 
 #[derive(Deserialize)]
 pub(super) struct Shape {
@@ -100,6 +101,14 @@ fn other_containers_are_what_libsndfile_reads_from_them() {
 /// The program, or a printed reason.
 pub(super) fn some_ffmpeg() -> Option<Ffmpeg> {
     Ffmpeg::find(None).inspect_err(|e| eprintln!("skipped: {e}")).ok()
+}
+
+/// Whether it is older than FFmpeg 6, which ends some codecs' audio elsewhere.
+pub(super) fn old(ffmpeg: &Ffmpeg) -> bool {
+    let said = Command::new(ffmpeg.program()).arg("-version").output().unwrap().stdout;
+    let said = String::from_utf8_lossy(&said);
+    let version = said.split_whitespace().nth(2).unwrap_or_default().trim_start_matches('n');
+    version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 6)
 }
 
 #[test]

@@ -22,7 +22,8 @@ fn make(dir: &Path, name: &str, words: &[&str]) -> PathBuf {
     let mut command = Command::new(ffmpeg().program());
     command.args(["-hide_banner", "-nostdin", "-loglevel", "error", "-y"]);
     command.args(["-f", "lavfi", "-i", FRAMES, "-f", "lavfi", "-i", TONES]);
-    let output = command.args(["-g", "25", "-bf", "2"]).args(words).arg(&path).output().unwrap();
+    let output =
+        command.args(["-g", "25", "-bf", "2", "-strict", "-2"]).args(words).arg(&path).output().unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     path
 }
