@@ -1,6 +1,6 @@
 //! Parquet files: footers are looked at when they are opened, pages read when somebody asks for a row in them; and their [writer](TableWriter).
 //!
-//! What a file may cost, whoever wrote it, unless its source [allows more](Limits): a footer of 256 MiB; a page of 512 MiB unpacked, of 4 million values; a column of
+//! What a file may cost, whoever wrote it, unless its source allows more (`max_page`, `max_footer`): a footer of 256 MiB; a page of 512 MiB unpacked, of 4 million values; a column of
 //! lists of 512 MiB and 8 million elements (33 million numbers) a row group, since such a column is decoded whole. A page is unpacked into as many bytes as it says
 //! and not one more.
 

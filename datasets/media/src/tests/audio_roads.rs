@@ -181,7 +181,8 @@ fn what_the_kept_decoders_do_not_know_goes_through_ffmpeg() {
         assert!(hear(&cut).unwrap_err().to_string().contains("cut off"));
         // One after another.
         std::fs::write(&cut, [bytes.as_slice(), &bytes].concat()).unwrap();
-        assert_eq!(hear(&cut).unwrap().samples.len(), 144_000);
+        let both = hear(&cut).unwrap().samples.len();
+        assert!(both == 144_000 || old(&ffmpeg) && (144_000..145_000).contains(&both), "{both}");
     }
     // Channels become their mean, not what a cinema makes of them.
     let pan = "pan=5.1|FL=c0|FR=0*c0|FC=0*c0|LFE=0*c0|BL=0*c0|BR=0*c0";
