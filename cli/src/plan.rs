@@ -1,9 +1,8 @@
 //! `unisono plan`.
 
-use crate::{error::Error, out};
+use crate::{error::Error, out, train};
 use std::path::PathBuf;
 use unisono_media::limits::{self, Spelling};
-use unisono_train::Recipe;
 
 /// Say what a training would cost, before it: parameters, memory, steps, arithmetic, time and energy.
 ///
@@ -29,13 +28,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     limits::spell(Spelling::Recipe);
-    let recipe = Recipe::load(&args.recipe, &args.set, &args.without).map_err(|e| {
-        let changed = !args.set.is_empty() || !args.without.is_empty();
-        if changed && Recipe::load(&args.recipe, &[], &[]).is_ok() {
-            return Error::Usage(e.to_string());
-        }
-        e.into()
-    })?;
+    let recipe = train::located(train::recipe(&args.recipe, &args.set, &args.without)?)?;
     let plan = unisono_train::plan::plan(&recipe, usize::from(args.probe))?;
     if args.json { out::json(&plan) } else { out::print(&plan.to_string()) }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     limits::spell(Spelling::Recipe);
-    let recipe = recipe(args)?;
+    let recipe = recipe(&args.recipe, &args.set, &args.without)?;
     if args.dry_run {
         return dry_run(args, &recipe);
     }
@@ -129,10 +129,10 @@ pub(crate) fn told(recipe: &Recipe, run: &Path, summary: &Summary) -> Result<Str
 }
 
 /// The recipe with its changes. What the changes alone make unsound is wrong usage.
-fn recipe(args: &Args) -> Result<Recipe, Error> {
-    Recipe::load(&args.recipe, &args.set, &args.without).map_err(|e| {
-        let changed = !args.set.is_empty() || !args.without.is_empty();
-        if changed && Recipe::load(&args.recipe, &[], &[]).is_ok() {
+pub(crate) fn recipe(path: &Path, set: &[String], without: &[String]) -> Result<Recipe, Error> {
+    Recipe::load(path, set, without).map_err(|e| {
+        let changed = !set.is_empty() || !without.is_empty();
+        if changed && Recipe::load(path, &[], &[]).is_ok() {
             return Error::Usage(e.to_string());
         }
         e.into()
@@ -153,7 +153,7 @@ fn resume_command(args: impl Iterator<Item = String>) -> String {
 }
 
 /// The recipe with the folders of those models that it names by their hub ids.
-fn located(mut recipe: Recipe) -> Result<Recipe, Error> {
+pub(crate) fn located(mut recipe: Recipe) -> Result<Recipe, Error> {
     let named = recipe.tower.values_mut().map(|tower| &mut tower.from).chain(recipe.init.as_mut());
     for path in named {
         // A run is named as it is: its best checkpoint is looked for where it is read.

