@@ -7,7 +7,7 @@ use crate::{Error, Modality, Model, Processors, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 use unisono_nn::Scope;
-use unisono_processors::LogMel;
+use unisono_processors::{LogMel, TextProcessor};
 
 /// A tower that comes from another model.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct BorrowedDecoder {
     pub config: SpeechDecoderConfig,
     /// Its weights by their names in the new model, `audio.decoder.…`.
     pub weights: BTreeMap<String, Tensor>,
+    /// Its vocabulary, where the new model's text tower reads what it writes.
+    pub read: Option<TextProcessor>,
 }
 
 impl Borrowed {
@@ -151,7 +153,10 @@ impl Borrowed {
                     AudioConfig::Transformer(c) => {
                         c.projection = self.projection.unwrap_or(c.projection);
                         pooling(&mut c.pooling, Some(c.transformer.final_norm))?;
-                        let decoder = self.decoder.as_ref().map(|decoder| Box::new(decoder.config.clone()));
+                        let decoder = self.decoder.as_ref().map(|decoder| {
+                            let reads = if decoder.read.is_some() { to.embed_dim } else { 0 };
+                            Box::new(SpeechDecoderConfig { reads, ..decoder.config.clone() })
+                        });
                         c.decoder = decoder.or(c.decoder.take());
                     }
                     AudioConfig::Htsat(_) if self.decoder.is_some() => {
@@ -164,6 +169,10 @@ impl Borrowed {
                     AudioConfig::Htsat(c) => c.projection = self.projection.unwrap_or(c.projection),
                 }
                 (to.audio, with.audio) = (Some(audio), processors.audio.clone());
+                with.speech = match &self.decoder {
+                    Some(decoder) => decoder.read.clone(),
+                    None => processors.speech.clone(),
+                };
                 if self.cut {
                     with.audio = Some(self.cut()?);
                 }

@@ -1,6 +1,6 @@
 //! Model directories: `config.json`, `model.safetensors`, `tokenizer.json`, `preprocessor_config.json`.
 
-use crate::config::{ModelConfig, within};
+use crate::config::{AudioConfig, ModelConfig, within};
 use crate::{Error, LoadReport, Model, Processors, Result, adapters};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -19,6 +19,8 @@ pub const MODEL_TYPE: &str = "unisono";
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const TOKENIZER: &str = "tokenizer.json";
+/// Of the decoder behind an audio tower.
+const SPEECH: &str = "speech_tokenizer.json";
 const PREPROCESSOR: &str = "preprocessor_config.json";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,6 +94,9 @@ impl Model {
             }
             _ => None,
         };
+        if let (Some(processor), 1..) = (&p.speech, self.config().reads()) {
+            unisono_files::write(&dir.join(SPEECH), processor.to_json()?)?;
+        }
         let audio = p.audio.as_ref().map(|a| a.config().clone());
         unisono_files::write_json(
             &dir.join(PREPROCESSOR),
@@ -147,6 +152,12 @@ impl Model {
             processors.text = Some(processor.with_rules(text.rules).with_prompts(text.prompts.clone()));
         }
         processors.audio = contract.audio.map(LogMel::new).transpose()?;
+        if let Some(AudioConfig::Transformer(c)) = &config.model.audio
+            && let Some(decoder) = c.decoder.as_ref().filter(|decoder| decoder.reads > 0)
+        {
+            let most = usize::try_from(decoder.most).unwrap_or(1);
+            processors.speech = Some(TextProcessor::load(&dir.join(SPEECH), most, decoder.vocab_size)?);
+        }
         let weights = Weights::open_file(&dir.join(WEIGHTS))?;
         let model = Self::blank(config.model, processors, device, weights.room())?;
         let report = weights.fill(model.params())?;

@@ -1,10 +1,12 @@
 //! Tensors through single towers: what [`Model::features`] is made of.
 
 use crate::clips::Clips;
+use crate::clips::unit;
 use crate::towers::{Tower, TowerOutput};
 use crate::video::{ClipAudio, ClipFrames};
-use crate::{Modality, Model, Pass, Result};
-use tch::Tensor;
+use crate::{Error, Modality, Model, Pass, Result};
+use tch::{Device, Tensor};
+use unisono_nn::Mode;
 
 impl Model {
     /// `ids` `[B, T]` int64 and `mask` `[B, T]` bool through the text tower.
@@ -55,10 +57,36 @@ impl Model {
         pass: impl Into<Pass<'a>>,
     ) -> Result<TowerOutput> {
         match self.towers.get(&Modality::Audio) {
-            Some(Tower::Audio(tower)) => tower.forward(mel, lengths, &self.pass(pass)),
+            Some(Tower::Audio(tower)) => {
+                let pass = self.pass(pass);
+                self.read(tower.forward(mel, lengths, &pass)?, &pass)
+            }
             Some(Tower::Htsat(tower)) => tower.forward(mel, lengths, &self.pass(pass)),
             _ => Err(self.no_tower(Modality::Audio)),
         }
+    }
+
+    /// What the audio tower's decoder has written through the text tower: its unit vectors behind the pooled ones.
+    fn read(&self, out: TowerOutput, pass: &Pass) -> Result<TowerOutput> {
+        let Some(written) = &out.written else { return Ok(out) };
+        let lacks = || Error::config("audio.decoder.reads", "the model came without the decoder's tokenizer");
+        let (speech, text) = (self.processors().speech.as_ref().ok_or_else(lacks)?, self.text_processor()?);
+        let (b, n) = written.size2()?;
+        let ids = Vec::<i64>::try_from(written.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([b * n])?)?;
+        let mut texts = Vec::new();
+        for row in ids.chunks(usize::try_from(n).unwrap_or(1).max(1)) {
+            let row: Vec<u32> = row.iter().filter_map(|id| u32::try_from(*id).ok()).collect();
+            let said = speech.tokenizer().decode(&row, true);
+            let said = said.map_err(|e| unisono_processors::Error::Tokenizer(e.to_string()))?;
+            texts.push(text.encode(said.trim())?);
+        }
+        let plain = Pass { mode: Mode::Eval, draws: None, ..pass.over(&[]) };
+        let pooled = tch::no_grad(|| {
+            let read = self.encode_texts(&texts, &plain, false)?.pooled;
+            let read = unit(&self.project_raw(Modality::Text, &read)?)?;
+            Ok::<_, Error>(Tensor::f_cat(&[&out.pooled, &read.f_to_kind(out.pooled.kind())?], -1)?)
+        })?;
+        Ok(TowerOutput { pooled, ..out })
     }
 
     /// The pooled vectors `[N, W]` of all frames of `clips`, and what is heard of them → one vector a clip `[n, D]`, not of length 1.

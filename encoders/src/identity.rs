@@ -6,8 +6,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use unisono_files::hex;
 
-/// The files of a model directory that change an embedding; a model without a text tower has no tokenizer.
-const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
+/// The files of a model directory that change an embedding; a model without a text tower, or without a decoder that it reads, has no tokenizer.
+const FILES: [&str; 5] = [
+    "config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "model.safetensors",
+    "speech_tokenizer.json",
+];
 
 /// SHA-256, lower-case hexadecimal, over the names, lengths and bytes of a model directory's weights and contract. Vectors
 /// of models with different identities do not compare.
@@ -61,7 +67,7 @@ fn sum(model: &Path, names: Vec<String>) -> Result<String> {
 /// library may read.
 fn files(model: &Path) -> Result<Vec<String>> {
     if crate::families::family(model)? == crate::files::MODEL_TYPE {
-        let there = |name: &&str| *name != "tokenizer.json" || model.join(*name).exists();
+        let there = |name: &&str| !name.ends_with("tokenizer.json") || model.join(*name).exists();
         return Ok(FILES.iter().filter(|n| there(n)).map(|n| (*n).to_owned()).collect());
     }
     let mut names = Vec::new();

@@ -96,8 +96,9 @@ impl Model {
                 towers.insert(modality, tower);
             }
             if let Some((width, projection)) = config.projection(modality) {
-                let projection =
-                    Projection::new(&scope.child("projection"), projection, width, config.embed_dim)?;
+                let read = if modality == Modality::Audio { config.reads() } else { 0 };
+                let scope = scope.child("projection");
+                let projection = Projection::new(&scope, projection, width, config.embed_dim, read)?;
                 projections.insert(modality, projection);
             }
         }
@@ -328,7 +329,38 @@ impl Model {
     /// # Errors
     /// No such tower, or libtorch's.
     pub fn project(&self, modality: Modality, pooled: &Tensor) -> Result<Tensor> {
-        crate::clips::unit(&self.project_raw(modality, pooled)?)
+        self.project_in(modality, pooled, &Pass::EVAL)
+    }
+
+    /// [`project`](Self::project) in a pass that may train: a projection's dropout is drawn by the rows that the pass knows.
+    ///
+    /// # Errors
+    /// As [`project`](Self::project), and another number of rows than the pass knows.
+    pub fn project_in(&self, modality: Modality, pooled: &Tensor, pass: &Pass) -> Result<Tensor> {
+        crate::clips::unit(&self.projected(modality, pooled, pass)?)
+    }
+
+    /// Whether a projection standardises its pooled vectors.
+    pub fn standardises(&self, modality: Modality) -> bool {
+        self.projections.get(&modality).is_some_and(|p| p.norm().is_some())
+    }
+
+    /// Sets means and deviations `[W]` by which a projection standardises its pooled vectors, where it does.
+    ///
+    /// # Errors
+    /// Other widths, or libtorch's.
+    pub fn standardise(&self, modality: Modality, means: &[f64], deviations: &[f64]) -> Result<()> {
+        let Some([mean, scale]) = self.projections.get(&modality).and_then(Projection::norm) else {
+            return Ok(());
+        };
+        // A number that is nearly the same everywhere says nothing.
+        let inverse: Vec<f32> = deviations.iter().map(|d| 1.0 / (*d as f32 + 1e-3)).collect();
+        let means: Vec<f32> = means.iter().map(|m| *m as f32).collect();
+        tch::no_grad(|| {
+            mean.shallow_clone().f_copy_(&Tensor::f_from_slice(&means)?)?;
+            scale.shallow_clone().f_copy_(&Tensor::f_from_slice(&inverse)?)?;
+            Ok(())
+        })
     }
 
     /// Pooled vectors `[B, W]` → vectors `[B, D]` in the shared space, of the length that the projection gives. A video's pooled vector
@@ -337,9 +369,13 @@ impl Model {
     /// # Errors
     /// No such tower, or libtorch's.
     pub fn project_raw(&self, modality: Modality, pooled: &Tensor) -> Result<Tensor> {
+        self.projected(modality, pooled, &Pass::EVAL)
+    }
+
+    fn projected(&self, modality: Modality, pooled: &Tensor, pass: &Pass) -> Result<Tensor> {
         if modality == Modality::Video {
             return self.video_tower().map(|_| pooled.shallow_clone());
         }
-        self.projections.get(&modality).ok_or_else(|| self.no_tower(modality))?.forward(pooled)
+        self.projections.get(&modality).ok_or_else(|| self.no_tower(modality))?.forward(pooled, pass)
     }
 }

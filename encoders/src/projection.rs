@@ -3,49 +3,122 @@
 use crate::Result;
 use crate::config::{Activation, ProjectionConfig};
 use tch::Tensor;
-use unisono_nn::{Linear, Precision, Scope};
+use unisono_nn::draws::place;
+use unisono_nn::{Init, Linear, Pass, Precision, Scope};
 
 /// From a tower's pooled vectors to the shared space.
 #[derive(Debug)]
-pub(crate) enum Projection {
+pub(crate) struct Projection {
+    layers: Layers,
+    /// Width of what stands behind the pooled vector and is in the shared space already, and the factor `[1]` by which it is added.
+    read: Option<(i64, Tensor)>,
+}
+
+#[derive(Debug)]
+enum Layers {
     None,
     Linear(Linear),
-    Mlp(Linear, Activation, Linear),
+    Mlp(Box<Mlp>),
+}
+
+#[derive(Debug)]
+struct Mlp {
+    /// Mean and inverse deviation `[W]` of the pooled vectors.
+    norm: Option<[Tensor; 2]>,
+    fc1: Linear,
+    activation: Activation,
+    fc2: Linear,
+    /// Before the first layer and before the second, each with the place of its draws.
+    dropout: [(f64, u64); 2],
 }
 
 impl Projection {
-    pub fn new(scope: &Scope, c: ProjectionConfig, width: i64, out: i64) -> Result<Self> {
+    /// Under `scope`, from `width` numbers to `out`. The last `read` of them are a unit vector of the shared space, which is added to what the layers
+    /// give, at the start as long as that.
+    pub fn new(scope: &Scope, c: ProjectionConfig, width: i64, out: i64, read: i64) -> Result<Self> {
         let std = |n: i64| (n as f64).powf(-0.5);
-        Ok(match c {
-            ProjectionConfig::None => Self::None,
+        let layers = match c {
+            ProjectionConfig::None => Layers::None,
             ProjectionConfig::Linear { bias } => {
-                Self::Linear(Linear::new(scope, width, out, bias, std(width))?)
+                Layers::Linear(Linear::new(scope, width, out, bias, std(width))?)
             }
-            ProjectionConfig::Mlp { hidden, activation, bias } => Self::Mlp(
-                Linear::new(&scope.child("fc1"), width, hidden, bias, std(width))?,
-                activation,
-                Linear::new(&scope.child("fc2"), hidden, out, bias, std(hidden))?,
-            ),
-        })
+            ProjectionConfig::Mlp { hidden, activation, bias, norm, input_dropout, dropout } => {
+                Layers::Mlp(Box::new(Mlp {
+                    norm: match norm {
+                        true => Some([
+                            scope.buffer("norm.mean", &[width], Init::Const(0.0))?,
+                            scope.buffer("norm.scale", &[width], Init::Const(1.0))?,
+                        ]),
+                        false => None,
+                    },
+                    fc1: Linear::new(&scope.child("fc1"), width, hidden, bias, std(width))?,
+                    activation,
+                    fc2: Linear::new(&scope.child("fc2"), hidden, out, bias, std(hidden))?,
+                    dropout: [("fc1", input_dropout), ("fc2", dropout)]
+                        .map(|(name, share)| (share, place(&format!("{}.{name}.dropout", scope.name())))),
+                }))
+            }
+        };
+        let read = match read {
+            0 => None,
+            read => Some((read, scope.param("read", &[1], Init::Const((out as f64).sqrt()))?)),
+        };
+        Ok(Self { layers, read })
+    }
+
+    /// Mean and inverse deviation `[W]` by which pooled vectors are standardised, where they are.
+    pub fn norm(&self) -> Option<&[Tensor; 2]> {
+        match &self.layers {
+            Layers::Mlp(mlp) => mlp.norm.as_ref(),
+            _ => None,
+        }
     }
 
     /// Prepares it for inference after a tower of `precision`, in single precision itself.
     pub fn prepare(&mut self, precision: Precision) -> Result<()> {
-        match self {
-            Self::None => Ok(()),
-            Self::Linear(linear) => Ok(linear.prepare_beside(precision)?),
-            Self::Mlp(fc1, _, fc2) => {
-                fc1.prepare_beside(precision)?;
-                Ok(fc2.prepare_beside(precision)?)
+        match &mut self.layers {
+            Layers::None => Ok(()),
+            Layers::Linear(linear) => Ok(linear.prepare_beside(precision)?),
+            Layers::Mlp(mlp) => {
+                mlp.fc1.prepare_beside(precision)?;
+                Ok(mlp.fc2.prepare_beside(precision)?)
             }
         }
     }
 
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::None => Ok(x.shallow_clone()),
-            Self::Linear(linear) => Ok(linear.forward(x)?),
-            Self::Mlp(fc1, activation, fc2) => Ok(fc2.forward(&activation.forward(&fc1.forward(x)?)?)?),
-        }
+    /// `[B, W]` → `[B, D]`.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let made = match &self.layers {
+            Layers::None => x.shallow_clone(),
+            Layers::Linear(linear) => linear.forward(x)?,
+            Layers::Mlp(mlp) => mlp.forward(x, pass)?,
+        };
+        Ok(match &self.read {
+            Some((width, factor)) => {
+                let read = x.f_narrow(-1, x.size().last().copied().unwrap_or(0) - width, *width)?;
+                made.f_add(&read.f_mul(factor)?)?
+            }
+            None => made,
+        })
+    }
+}
+
+impl Mlp {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let x = match &self.norm {
+            Some([mean, scale]) => x.f_sub(mean)?.f_mul(scale)?,
+            None => x.shallow_clone(),
+        };
+        let x = self.activation.forward(&self.fc1.forward(&self.drop(x, 0, pass)?)?)?;
+        Ok(self.fc2.forward(&self.drop(x, 1, pass)?)?)
+    }
+
+    fn drop(&self, x: Tensor, at: usize, pass: &Pass) -> Result<Tensor> {
+        let (share, place) = self.dropout[at];
+        Ok(match pass.draws {
+            _ if share == 0.0 || !pass.trains() => x,
+            Some(draws) => x.f_mul(&draws.kept(place, &x.size(), share, x.device())?)?,
+            None => unisono_torch_ext::dropout(&x, share).map_err(unisono_nn::Error::from)?,
+        })
     }
 }

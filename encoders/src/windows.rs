@@ -50,7 +50,7 @@ impl Model {
         let rest = silence.f_narrow(1, t, n - t)?.f_expand([b, n - t, w], false)?;
         let tokens = Tensor::f_cat(&[heard, rest], 1)?;
         let pooled = tokens.f_mean_dim(1i64, false, Kind::Float)?.f_to_kind(tokens.kind())?;
-        Ok(TowerOutput { tokens, mask: None, pooled })
+        Ok(TowerOutput { tokens, mask: None, pooled, written: None })
     }
 
     /// The audio tower's tokens of spectrograms `[B, T, M]`, all of whose frames are real.

@@ -286,7 +286,7 @@ fn a_model_trained_here_exports_with_its_tokenizer_and_processor() {
         train_tokenizer(["a red bus", "ein Bus", "le bus"].into_iter(), 290, Vocabulary::Bpe).unwrap();
     let image = ImageProcessor { fit: Fit::Crop, rounding: Rounding::Down, ..ImageProcessor::new(24) };
     let text = TextProcessor::new(tokenizer, 12, 300).unwrap();
-    let processors = Processors { text: Some(text), image: Some(image), audio: None };
+    let processors = Processors { text: Some(text), image: Some(image), ..Processors::default() };
     let model = Model::new(config, processors, 3, Device::Cpu).unwrap();
     let _ = tch::no_grad(|| model.params().get("image.stem.bias").unwrap().tensor.shallow_clone().fill_(0.3));
     let texts = ["a red bus", "", "ein sehr langer Satz über einen Bus, der nie kommt und nie kam"];

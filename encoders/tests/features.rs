@@ -25,6 +25,7 @@ fn model() -> Model {
         text: Some(TextProcessor::new(tokenizer, 12, 300).unwrap()),
         image: Some(ImageProcessor { fit: Fit::Patches, patch: Some(8), ..ImageProcessor::new(24) }),
         audio: Some(LogMel::new(MelConfig::speech(8, 40)).unwrap()),
+        ..Processors::default()
     };
     Model::new(config, processors, 4, Device::Cpu).unwrap()
 }

@@ -25,7 +25,7 @@ fn model(head: i64, change: impl FnOnce(&mut TextConfig)) -> Model {
         prefix: 1,
         transformer: blocks(),
         pooling: Pooling::Map,
-        projection: ProjectionConfig::Mlp { hidden: 40, activation: Activation::Gelu, bias: true },
+        projection: ProjectionConfig::mlp(40, Activation::Gelu, true),
     };
     let audio = SpectrogramConfig {
         mels: 8,

@@ -26,6 +26,7 @@ fn model(video: Option<&str>) -> Result<Model, unisono_encoders::Error> {
         text: Some(TextProcessor::new(tokenizer, 9, 260).unwrap()),
         image: Some(ImageProcessor::new(12)),
         audio: Some(LogMel::new(MelConfig::speech(8, 40)).unwrap()),
+        ..Processors::default()
     };
     Model::new(config, processors, 3, Device::Cpu)
 }

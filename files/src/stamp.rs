@@ -13,6 +13,11 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Its length, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The file's as it is now; `None` where there is none, or the system does not tell.
     pub fn of(path: &Path) -> Option<Self> {
         let meta = std::fs::metadata(path).ok()?;

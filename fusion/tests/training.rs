@@ -52,7 +52,8 @@ fn towers() -> Model {
         })),
         ..ModelConfig::new(16)
     };
-    let processors = Processors { text: Some(text), image: Some(ImageProcessor::new(16)), audio: None };
+    let processors =
+        Processors { text: Some(text), image: Some(ImageProcessor::new(16)), ..Processors::default() };
     Model::new(config, processors, 3, Device::Cpu).unwrap()
 }
 

@@ -61,6 +61,8 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
     let samples: Vec<&Sample> = samples.iter().map(Borrow::borrow).collect();
     let (samples, fused) = (samples.as_slice(), run.fused);
     let known = |rows: &[usize]| pass.known(rows);
+    // A projection is trained whether its tower is or not.
+    let projecting = *pass;
     let pass = |modality| Pass {
         // A frozen tower does not change: no dropout, and the statistics of its norms stay what they are.
         mode: if run.still.contains(&modality) { Mode::Eval } else { pass.mode },
@@ -76,7 +78,11 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
     for modality in Modality::ALL {
         let rows = rows_of(modality, &|s| s.pooled.contains_key(&modality));
         if !rows.is_empty() {
-            let vectors = model.project(modality, &kept(samples, modality, model.device())?)?;
+            let vectors = model.project_in(
+                modality,
+                &kept(samples, modality, model.device())?,
+                &projecting.over(&known(&rows)),
+            )?;
             flops += projection_flops(model, modality) * rows.len() as f64;
             views.insert(modality, View { vectors, rows });
         }
@@ -87,7 +93,7 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
         let ids: Vec<&[i64]> = samples.iter().filter_map(|s| s.read()).collect();
         let out = model.encode_texts(&ids, &pass(Modality::Text).over(&known(&rows)), false)?;
         flops += out.flops;
-        let vectors = model.project(Modality::Text, &out.pooled)?;
+        let vectors = model.project_in(Modality::Text, &out.pooled, &projecting.over(&known(&rows)))?;
         views.insert(Modality::Text, View { vectors, rows });
     }
     let rows = rows_of(Modality::Image, &|s| !s.squares.is_empty());
@@ -106,12 +112,14 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
         }
         if model.config().video.is_some() {
             let seen = Squares { pooled: &out.pooled, rows: &rows, counts: &counts };
-            let (of, more) = seen.views(model, samples, &pass(Modality::Video), &pass(Modality::Audio))?;
+            let (of, more) =
+                seen.views(model, samples, &projecting, [&pass(Modality::Video), &pass(Modality::Audio)])?;
             views.extend(of);
             flops += more;
         } else {
             // Without a table for videos they are images of several frames.
-            let vectors = model.project(Modality::Image, &out.pooled)?;
+            let known = known_squares(&projecting, &rows, &counts);
+            let vectors = model.project_in(Modality::Image, &out.pooled, &projecting.over(&known))?;
             let vectors = match clips.are_images() {
                 true => vectors,
                 false => unit(&clips.mean(&clips.rows(&vectors)?)?)?,
@@ -128,7 +136,7 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
         if let Some(of) = out.tokens {
             tokens.insert(Modality::Audio, TowerTokens { frames: vec![of], rows: rows.clone() });
         }
-        let vectors = model.project(Modality::Audio, &out.pooled)?;
+        let vectors = model.project_in(Modality::Audio, &out.pooled, &projecting.over(&known(&rows)))?;
         views.insert(Modality::Audio, View { vectors, rows });
     }
     Ok(Forwarded { views, tokens, flops })
@@ -150,6 +158,18 @@ fn kept(samples: &[&Sample], modality: Modality, device: Device) -> Result<Tenso
     Ok(flat.f_to_device(device)?)
 }
 
+/// What the squares of samples are known by: an image as its sample, a frame of a video by its number, too.
+fn known_squares(pass: &Pass, rows: &[usize], counts: &[usize]) -> Vec<u64> {
+    let Some(draws) = pass.draws else { return Vec::new() };
+    let each = rows.iter().zip(counts).flat_map(|(row, count)| {
+        (0..*count).map(move |frame| match count {
+            1 => draws.of(&[*row]).into_iter().next().unwrap_or_default(),
+            _ => draws.frame(*row, frame),
+        })
+    });
+    each.collect()
+}
+
 /// Images and frames of videos that went through the image tower together.
 struct Squares<'a> {
     /// `[N, W]`.
@@ -166,8 +186,8 @@ impl Squares<'_> {
         &self,
         model: &Model,
         samples: &[&Sample],
-        pass: &Pass,
-        hearing: &Pass,
+        projecting: &Pass,
+        [pass, hearing]: [&Pass; 2],
     ) -> Result<(Vec<(Modality, View)>, f64)> {
         let (mut images, mut videos) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         let (mut counts, mut first) = (Vec::new(), 0i64);
@@ -186,7 +206,11 @@ impl Squares<'_> {
         };
         let (mut views, mut flops) = (Vec::new(), 0.0);
         if !images.0.is_empty() {
-            let vectors = model.project(Modality::Image, &pick(&images.1)?)?;
+            let vectors = model.project_in(
+                Modality::Image,
+                &pick(&images.1)?,
+                &projecting.over(&projecting.known(&images.0)),
+            )?;
             views.push((Modality::Image, View { vectors, rows: images.0 }));
         }
         if !videos.0.is_empty() {

@@ -119,7 +119,7 @@ fn twin(model: &Model) -> Result<Model> {
     Ok(twin)
 }
 
-/// All views of all media that the shares may draw, by modality; texts by their lengths, the others as they come.
+/// All views of all media that the shares may draw, by modality; texts and audio files by their lengths, the others as they come.
 fn places(sampler: &Sampler, recipe: &Recipe, views: &BTreeMap<Modality, u32>) -> Vec<Place> {
     let (mut places, mut known) = (Vec::new(), HashSet::new());
     for (s, share) in sampler.shares().iter().enumerate() {
@@ -127,7 +127,12 @@ fn places(sampler: &Sampler, recipe: &Recipe, views: &BTreeMap<Modality, u32>) -
             // What cannot be read is named when it is drawn.
             let Ok(record) = share.records.record(r) else { continue };
             recipe.data[s].media(&record, |modality, medium| {
-                let long = if let Medium::Text(text) = medium { text.len() } else { 0 };
+                let long = match medium {
+                    Medium::Text(text) => text.len() as u64,
+                    // Those that sound about as long go through the tower together.
+                    Medium::Audio(blob) => blob.stamp().map_or(0, |stamp| stamp.bytes()),
+                    _ => 0,
+                };
                 for view in 0..views.get(&modality).copied().unwrap_or(0) {
                     let at = place(&medium, view);
                     if known.insert(at) {

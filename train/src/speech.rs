@@ -11,11 +11,11 @@ use unisono_fusion::FusionModel;
 /// Tokens of a text at most: what is said in a few seconds, and an end to what goes round in circles.
 const MOST: i64 = 24;
 
-/// The decoder of the checkpoint in `dir`, for `task`.
+/// The decoder of the checkpoint in `dir`, for `task`; with its tokenizer where what it writes is `read`.
 ///
 /// # Errors
 /// A checkpoint without one, or one that knows no such task.
-pub(crate) fn decoder(dir: &Path, task: SpeechTask, device: Device) -> Result<BorrowedDecoder> {
+pub(crate) fn decoder(dir: &Path, task: SpeechTask, read: bool, device: Device) -> Result<BorrowedDecoder> {
     let wrong =
         |message: &str| Error::setting("tower.audio.decoder", format!("{}: {message}", dir.display()));
     let model = FusionModel::load(dir, device)?;
@@ -52,8 +52,16 @@ pub(crate) fn decoder(dir: &Path, task: SpeechTask, device: Device) -> Result<Bo
         suppress: known(&c.generation.suppress),
         begin_suppress: known(&c.generation.begin_suppress),
         most: MOST.min(stack.context_length - before).max(1),
+        reads: 0,
     };
     let weights = model.params().iter().filter(|(name, _)| name.starts_with("decoder."));
     let weights = weights.map(|(name, p)| (format!("audio.{name}"), p.tensor.shallow_clone())).collect();
-    Ok(BorrowedDecoder { config, weights })
+    let read = match (read, model.text().ok()) {
+        (false, _) => None,
+        (true, Some(text)) => Some(text.clone()),
+        (true, None) => {
+            return Err(wrong("came without its tokenizer, so that nobody can read what it writes"));
+        }
+    };
+    Ok(BorrowedDecoder { config, weights, read })
 }

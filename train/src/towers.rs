@@ -40,7 +40,8 @@ fn as_they_are(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Mod
     for (modality, tower) in &recipe.tower {
         let dir = checkpoint::model_dir(&tower.from);
         let model = Model::load(&dir, device)?.merged()?;
-        let decoder = tower.decoder.map(|task| speech::decoder(&dir, task, device)).transpose()?;
+        let decoder =
+            tower.decoder.map(|task| speech::decoder(&dir, task, tower.reads, device)).transpose()?;
         let (projection, pooling, cut) = (tower.projection(), tower.pooling(), !tower.window.is_whole());
         from.insert(*modality, Borrowed { model, projection, pooling, cut, decoder });
     }

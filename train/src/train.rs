@@ -64,6 +64,9 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let preparer = Preparer::new(recipe, model.towers(), noises)?;
     let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() };
     let features = keep::keep(recipe, &model, (&sampler, &preparer), run, workers, options.stop, tell)?;
+    if progress.step == 0 {
+        [&model, &shadow].into_iter().try_for_each(|learner| features.standardise(learner.towers()))?;
+    }
     let preparer = preparer.with_features(features, Given::open(recipe, model.towers(), &sampler)?);
     let stopped = options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
     clock.lap("features");

@@ -18,6 +18,8 @@ pub struct Processors {
     pub image: Option<ImageProcessor>,
     /// For the audio tower.
     pub audio: Option<LogMel>,
+    /// The vocabulary in which a decoder behind the audio tower writes.
+    pub speech: Option<TextProcessor>,
 }
 
 impl Processors {
@@ -287,6 +289,7 @@ mod tests {
             text: None,
             image: Some(ImageProcessor::new(8)),
             audio: Some(LogMel::new(MelConfig::speech(8, 10)).unwrap()),
+            speech: None,
         }
     }
 

@@ -20,6 +20,7 @@ fn processors() -> Processors {
         text: Some(TextProcessor::new(tokenizer, 16, 300).unwrap()),
         image: Some(ImageProcessor::new(12)),
         audio: Some(LogMel::new(MelConfig::speech(8, 20)).unwrap()),
+        speech: None,
     }
 }
 

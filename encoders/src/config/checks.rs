@@ -156,7 +156,7 @@ impl SpectrogramConfig {
                     "listens to frames one after another: needs grid = false",
                 ));
             }
-            decoder.validate()?;
+            decoder.validate(embed_dim)?;
         }
         a.projection.validate("audio.projection", a.out_width(), embed_dim)?;
         Ok(())
@@ -238,7 +238,15 @@ impl ProjectionConfig {
                 at,
                 format!("none, but the tower's width {width} is not embed_dim {embed_dim}"),
             )),
-            Self::Mlp { hidden, .. } => Ok(within(&format!("{at}.hidden"), hidden, 1 << 16)?),
+            Self::Mlp { hidden, input_dropout, dropout, .. } => {
+                for (key, share) in [("input_dropout", input_dropout), ("dropout", dropout)] {
+                    if !(0.0..1.0).contains(&share) {
+                        let message = format!("expected 0 to below 1, found {share}");
+                        return Err(Error::config(format!("{at}.{key}"), message));
+                    }
+                }
+                Ok(within(&format!("{at}.hidden"), hidden, 1 << 16)?)
+            }
             _ => Ok(()),
         }
     }
@@ -264,6 +272,10 @@ impl ModelConfig {
                 "image.size",
                 format!("the processor makes {p} pixels, the tower takes {c}"),
             ));
+        }
+        if self.reads() > 0 && (self.text.is_none() || processors.speech.is_none()) {
+            let message = "expected a text tower, and the tokenizer in whose tokens the decoder writes";
+            return Err(Error::config("audio.decoder.reads", message));
         }
         if let (Some(c), Some(p)) = (&self.audio, &processors.audio) {
             let (p, [frames, mels]) = (p.config(), c.most());

@@ -35,12 +35,20 @@ pub struct SpeechDecoderConfig {
     pub begin_suppress: Vec<i64>,
     /// Most tokens of a text, its end included.
     pub most: i64,
+    /// The text tower reads what is written: its vector, of length 1 and of this width, which is the shared space's, stands behind mean and maximum,
+    /// and is added to what the projection gives, times a learned factor. 0: nobody reads it.
+    #[serde(default, skip_serializing_if = "nobody")]
+    pub reads: i64,
+}
+
+fn nobody(reads: &i64) -> bool {
+    *reads == 0
 }
 
 impl SpeechDecoderConfig {
-    /// Width of mean and maximum together.
+    /// Width of mean and maximum together, and of the text's vector where the text tower reads it.
     pub fn out_width(&self) -> i64 {
-        self.transformer.width.saturating_mul(2)
+        self.transformer.width.saturating_mul(2).saturating_add(self.reads)
     }
 
     /// The memory that the blocks attend to: tokens of width `width`.
@@ -48,11 +56,15 @@ impl SpeechDecoderConfig {
         CrossConfig { width, place: CrossPlace::Inside, first: 0 }
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self, embed_dim: i64) -> Result<()> {
         const AT: &str = "audio.decoder";
         within(&format!("{AT}.vocab_size"), self.vocab_size, 1 << 20)?;
         within(&format!("{AT}.context_length"), self.context_length, 1 << 16)?;
         within(&format!("{AT}.most"), self.most, self.context_length)?;
+        if self.reads != 0 && self.reads != embed_dim {
+            let message = format!("expected 0 or embed_dim {embed_dim}, found {}", self.reads);
+            return Err(Error::config(format!("{AT}.reads"), message));
+        }
         let t = &self.transformer;
         t.validate(&format!("{AT}.transformer"))?;
         if !t.causal || t.relative.is_some() || t.messages || t.final_norm != FinalNorm::Tokens {

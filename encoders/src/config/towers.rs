@@ -51,7 +51,7 @@ pub enum Pooling {
 }
 
 /// From a pooled vector to the shared space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ProjectionConfig {
     /// The pooled vector itself; its width is the shared space's.
@@ -71,7 +71,24 @@ pub enum ProjectionConfig {
         /// Both with a bias.
         #[serde(default)]
         bias: bool,
+        /// Each number of the pooled vector is brought to mean 0 and deviation 1 before them, by its mean and deviation over the data of the training:
+        /// parts of several towers and poolings are of several sizes.
+        #[serde(default, skip_serializing_if = "is_default")]
+        norm: bool,
+        /// Dropout before the first, while it is trained.
+        #[serde(default, skip_serializing_if = "is_default")]
+        input_dropout: f64,
+        /// Dropout before the second, while it is trained.
+        #[serde(default, skip_serializing_if = "is_default")]
+        dropout: f64,
     },
+}
+
+impl ProjectionConfig {
+    /// Two linear layers as most checkpoints have them.
+    pub fn mlp(hidden: i64, activation: Activation, bias: bool) -> Self {
+        Self::Mlp { hidden, activation, bias, norm: false, input_dropout: 0.0, dropout: 0.0 }
+    }
 }
 
 impl Default for ProjectionConfig {

@@ -122,6 +122,14 @@ impl ModelConfig {
         }
     }
 
+    /// Width of the vector of what the audio tower's decoder writes, where the text tower reads it; 0: nobody does.
+    pub fn reads(&self) -> i64 {
+        match &self.audio {
+            Some(AudioConfig::Transformer(c)) => c.decoder.as_ref().map_or(0, |decoder| decoder.reads),
+            _ => 0,
+        }
+    }
+
     /// Width of the text tower's tokens.
     pub(crate) fn text_width(&self) -> i64 {
         self.text.as_ref().map_or(0, |c| c.transformer.width)

@@ -109,7 +109,7 @@ impl EfficientNet {
         });
         let mut pooled = pooled.collect::<Result<Vec<_>>>()?;
         let pooled = if pooled.len() == 1 { pooled.swap_remove(0) } else { Tensor::f_cat(&pooled, -1)? };
-        Ok(TowerOutput { tokens, mask: None, pooled })
+        Ok(TowerOutput { tokens, mask: None, pooled, written: None })
     }
 
     /// `[B, H, W, 3]` through the stem and the blocks before which activations are wide.

@@ -114,7 +114,7 @@ pub(super) fn text(
         "linear" => ProjectionConfig::Linear { bias: false },
         "mlp" => {
             let hidden = (width + dim) / 2;
-            ProjectionConfig::Mlp { hidden, activation: Activation::Gelu, bias: false }
+            ProjectionConfig::mlp(hidden, Activation::Gelu, false)
         }
         _ => return Err(json.wrong("hf_proj_type", "linear, mlp or null").into()),
     };

@@ -25,7 +25,7 @@ const STAGE: &str = include_str!("../../maps/htsat_stage.map");
 
 fn projection(json: Json, dim: i64) -> Result<ProjectionConfig> {
     let activation = activation(json, "projection_hidden_act", "relu")?;
-    Ok(ProjectionConfig::Mlp { hidden: dim, activation, bias: true })
+    Ok(ProjectionConfig::mlp(dim, activation, true))
 }
 
 /// The text tower: RoBERTa with BERT's pooler.

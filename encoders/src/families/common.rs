@@ -66,6 +66,7 @@ pub(super) fn plan(source: &Checkpoint, config: ModelConfig, map: Map) -> Result
         image: super::source::image_processor(source, &config)?,
         text: super::source::text_processor(source.dir, source.family, &config, source.padding()?)?,
         audio: super::source::audio_processor(source, &config)?,
+        ..Processors::default()
     };
     Ok(Plan { config, map, weights, processors })
 }

@@ -65,5 +65,5 @@ fn vit(vision: Json, map: &mut Map) -> Result<VitConfig> {
     super::vit::add(map, vision, "vision_model.")?;
     map.add(POOLER, &[])?;
     let activation = activation(vision, "pooler_act", "tanh")?;
-    Ok(VitConfig { projection: ProjectionConfig::Mlp { hidden, activation, bias: true }, ..tower })
+    Ok(VitConfig { projection: ProjectionConfig::mlp(hidden, activation, true), ..tower })
 }

@@ -67,7 +67,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         ModelConfig { text: Some(text), image: Some(image.into()), logit_bias, ..ModelConfig::new(dim) };
     let text_processor = text_processor(dir, model.object("text_cfg"), &config, padding)?;
     whole.finish(&Keys::new(&[KEYS])?, "")?;
-    let processors = Processors { image: Some(processor), text: text_processor, audio: None };
+    let processors = Processors { image: Some(processor), text: text_processor, ..Processors::default() };
     Ok(Plan { config, map, weights, processors })
 }
 

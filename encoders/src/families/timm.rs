@@ -76,7 +76,7 @@ pub(super) fn image(json: Json, weights: &Weights, map: &mut Map) -> Result<VitC
         "linear" => (ProjectionConfig::Linear { bias }, "head.proj"),
         "mlp" => {
             let hidden = weights.shape("visual.head.mlp.fc1.weight").map_or(0, |s| s[0]);
-            (ProjectionConfig::Mlp { hidden, activation: Activation::Gelu, bias: true }, "head.mlp")
+            (ProjectionConfig::mlp(hidden, Activation::Gelu, true), "head.mlp")
         }
         _ => return Err(json.wrong("timm_proj", "linear, mlp, none or null").into()),
     };

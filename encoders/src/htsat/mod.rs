@@ -124,7 +124,7 @@ impl Htsat {
         let y = self.norm.forward(&y)?.f_view([b, folds, grid[0] / folds, grid[1], -1])?;
         let tokens = y.f_permute([0, 2, 1, 3, 4])?.f_flatten(1, 3)?;
         let pooled = tokens.f_mean_dim([1i64].as_slice(), false, Kind::Float)?;
-        Ok(TowerOutput { tokens, mask: None, pooled })
+        Ok(TowerOutput { tokens, mask: None, pooled, written: None })
     }
 
     /// `[B, C, T, M]` → `[B, C, S, S]`: stretched to the square's frames, then cut into pieces that are laid under each other.

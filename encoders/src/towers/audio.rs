@@ -81,10 +81,11 @@ impl AudioTower {
         let mask = lengths.map(|l| length_mask(&l, t)).transpose()?;
         let x = transformer.forward(x, &transformer.mask(t, mask.as_ref())?, pass)?;
         let (tokens, pooled) = head.forward(x, mask.as_ref(), None)?;
-        let pooled = match &self.decoder {
-            Some(decoder) => Tensor::f_cat(&[pooled, decoder.forward(&tokens, mask.as_ref(), pass)?], -1)?,
-            None => pooled,
+        let Some(decoder) = &self.decoder else {
+            return Ok(TowerOutput { tokens, mask, pooled, written: None });
         };
-        Ok(TowerOutput { tokens, mask, pooled })
+        let (states, written) = decoder.forward(&tokens, mask.as_ref(), pass)?;
+        let pooled = Tensor::f_cat(&[pooled, states], -1)?;
+        Ok(TowerOutput { tokens, mask, pooled, written: decoder.is_read().then_some(written) })
     }
 }

@@ -11,4 +11,6 @@ pub struct TowerOutput {
     pub mask: Option<Tensor>,
     /// `[B, W]`.
     pub pooled: Tensor,
+    /// Ids `[B, T]` int64 that a decoder behind the tower has written, its end token behind each, where the text tower is to read them.
+    pub written: Option<Tensor>,
 }

@@ -108,7 +108,7 @@ impl TextTower {
             _ => None,
         };
         let (tokens, pooled) = self.head.forward(x, Some(&mask), at.as_ref())?;
-        Ok(TowerOutput { tokens, mask: Some(mask), pooled: self.modules.forward(pooled)? })
+        Ok(TowerOutput { tokens, mask: Some(mask), pooled: self.modules.forward(pooled)?, written: None })
     }
 
     /// Ids padded to the context length, the class token after them.
@@ -139,7 +139,7 @@ impl TextTower {
         let (tokens, pooled) = self.head.forward(x, None, None)?;
         let pooled = self.modules.forward(pooled)?;
         let own = Tensor::f_ones([b, 1], (Kind::Bool, ids.device()))?;
-        Ok(TowerOutput { tokens, mask: Some(Tensor::f_cat(&[real, own], 1)?), pooled })
+        Ok(TowerOutput { tokens, mask: Some(Tensor::f_cat(&[real, own], 1)?), pooled, written: None })
     }
 
     /// Drops tokens while training; a row never loses its first token, so none becomes empty.

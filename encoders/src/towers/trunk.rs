@@ -69,6 +69,6 @@ impl Trunk {
         let mask = self.transformer.mask(x.size()[1], None)?;
         let x = self.transformer.forward_clips(x, &mask, frames, pass)?;
         let (tokens, pooled) = self.head.forward(x, None, None)?;
-        Ok(TowerOutput { tokens, mask: None, pooled })
+        Ok(TowerOutput { tokens, mask: None, pooled, written: None })
     }
 }

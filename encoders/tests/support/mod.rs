@@ -66,5 +66,6 @@ pub fn processors(c: &ModelConfig) -> Processors {
             .audio
             .as_ref()
             .map(|a| LogMel::new(MelConfig::speech(a.most()[1] as usize, a.most()[0] as usize)).unwrap()),
+        ..Processors::default()
     }
 }

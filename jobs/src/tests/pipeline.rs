@@ -10,7 +10,7 @@ use unisono_processors::{ImageProcessor, Processors, TextProcessor, Vocabulary, 
 fn processors() -> Processors {
     let tokenizer = train_tokenizer(["a b c"].iter().cycle().take(20), 270, Vocabulary::Bpe).unwrap();
     let text = TextProcessor::new(tokenizer, 8, 300).unwrap();
-    Processors { text: Some(text), image: Some(ImageProcessor::new(2)), audio: None }
+    Processors { text: Some(text), image: Some(ImageProcessor::new(2)), ..Processors::default() }
 }
 
 /// What an item is, for a plan of items: a text, an image, or a file that is none.

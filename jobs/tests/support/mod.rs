@@ -54,6 +54,7 @@ pub fn model(seed: u64, towers: &[Modality]) -> Model {
         text: has(Modality::Text).then(|| TextProcessor::new(tokenizer, 16, 300).unwrap()),
         image: has(Modality::Image).then(|| ImageProcessor::new(16)),
         audio: has(Modality::Audio).then(|| LogMel::new(MelConfig::speech(8, 64)).unwrap()),
+        ..Processors::default()
     };
     Model::new(config, processors, seed, Device::Cpu).unwrap()
 }

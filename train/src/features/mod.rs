@@ -12,7 +12,7 @@ mod store;
 
 pub(crate) use store::{Key, Store};
 
-use crate::{Learner, Recipe, Result};
+use crate::{Error, Learner, Recipe, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -53,6 +53,36 @@ impl Features {
     /// How many views there are of each medium of a modality; 0: nothing of it is kept.
     pub(crate) fn views(&self, modality: Modality) -> u32 {
         self.0.get(&modality).map_or(0, |kept| kept.views)
+    }
+
+    /// Has the projections that standardise do so by these features.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub(crate) fn standardise(&self, model: &Model) -> Result<()> {
+        for (modality, kept) in self.0.iter().filter(|(m, _)| model.standardises(**m)) {
+            // By their keys: a sum must not depend on who came first.
+            let mut places: Vec<(&Key, &u32)> = kept.places.iter().collect();
+            places.sort_unstable();
+            let (mut sums, mut squares, mut count) = (Vec::new(), Vec::new(), 0.0);
+            for row in places.into_iter().filter_map(|(_, row)| kept.rows.get(*row)) {
+                sums.resize(row.len(), 0.0);
+                squares.resize(row.len(), 0.0);
+                count += 1.0;
+                for ((x, sum), square) in row.iter().zip(&mut sums).zip(&mut squares) {
+                    *sum += f64::from(*x);
+                    *square += f64::from(*x).powi(2);
+                }
+            }
+            if count > 0.0 {
+                let means: Vec<f64> = sums.iter().map(|sum| sum / count).collect();
+                let squares = squares.iter().zip(&means);
+                let deviations: Vec<f64> =
+                    squares.map(|(s, m)| (s / count - m * m).max(0.0).sqrt()).collect();
+                model.standardise(*modality, &means, &deviations)?;
+            }
+        }
+        Ok(())
     }
 
     /// The pooled vector `[W]` of a view of a medium.
@@ -115,7 +145,10 @@ pub(crate) struct Whose {
 
 impl Whose {
     pub(crate) fn of(recipe: &Recipe, model: &Model, modality: Modality, views: u32) -> Result<Self> {
-        let weights = model.params().iter().filter(|(name, _)| of_trunk(name, modality));
+        // What a decoder writes is read by the text tower.
+        let reads = modality == Modality::Audio && model.config().reads() > 0;
+        let own = |name: &str| of_trunk(name, modality) || reads && name.starts_with("text.");
+        let weights = model.params().iter().filter(|(name, _)| own(name));
         let mut sum = Sha256::new();
         for (name, param) in weights {
             sum.update(format!("{name} {:?}\0", param.tensor.size()));
@@ -125,24 +158,26 @@ impl Whose {
         let augment = changes(recipe, modality).map(|changes| (changes, recipe.seed));
         let processors = model.processors();
         let (text, image, audio) = (processors.text.as_ref(), &processors.image, processors.audio.as_ref());
+        let reader = || match text {
+            Some(text) => Ok(serde_json::json!([
+                model.config().text.as_ref().map(|c| &c.transformer),
+                model.config().text.as_ref().map(|c| (&c.pooling, &c.modules)),
+                text.to_json()?,
+                text.context_length(),
+                text.rules(),
+                text.prompt(),
+            ])),
+            None => Ok::<_, Error>(serde_json::Value::Null),
+        };
         let said = match modality {
-            Modality::Text => match text {
-                Some(text) => serde_json::json!([
-                    model.config().text.as_ref().map(|c| &c.transformer),
-                    model.config().text.as_ref().map(|c| (&c.pooling, &c.modules)),
-                    text.to_json()?,
-                    text.context_length(),
-                    text.rules(),
-                    text.prompt(),
-                ]),
-                None => serde_json::Value::Null,
-            },
+            Modality::Text => reader()?,
             Modality::Image | Modality::Video => serde_json::json!([trunk(&model.config().image), image]),
             Modality::Audio => {
                 serde_json::json!([
                     trunk(&model.config().audio),
                     audio.map(|a| a.config()),
-                    format!("{:?}", audio.map(|a| a.window()))
+                    format!("{:?}", audio.map(|a| a.window())),
+                    if reads { reader()? } else { serde_json::Value::Null },
                 ])
             }
         };

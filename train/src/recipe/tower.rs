@@ -31,6 +31,10 @@ pub struct TowerConfig {
     /// spoken, and mean and maximum of the decoder's states stand behind the pooled vector. The tower is frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<SpeechTask>,
+    /// The text tower, frozen, reads what the decoder writes: its vector stands behind the pooled one, and is added to what the projection gives, times
+    /// a learned factor.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reads: bool,
     /// Nothing of it is trained but a new projection: its features are computed once and kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub frozen: bool,
@@ -114,6 +118,24 @@ pub(super) fn check(towers: &BTreeMap<Modality, TowerConfig>, model: &ModelConfi
                 ".decoder",
                 "writes what a frozen audio tower hears: expected it in [tower.audio], with frozen = true",
             );
+        }
+        let norm = matches!(tower.projection, Some(ProjectionConfig::Mlp { norm: true, .. }));
+        if norm && !tower.frozen {
+            return wrong(
+                ".projection.norm",
+                "is over the features of a frozen tower: expected frozen = true",
+            );
+        }
+        if tower.reads {
+            let text = towers.get(&Modality::Text).filter(|text| text.frozen);
+            let still =
+                text.is_some_and(|t| t.keep_projection || t.projection == Some(ProjectionConfig::None));
+            if tower.decoder.is_none() || !still {
+                return wrong(
+                    ".reads",
+                    "reads what a decoder writes with a text tower that stays as it is: expected a decoder, and [tower.text] with frozen = true and projection = { kind = \"none\" } or keep_projection = true",
+                );
+            }
         }
         if !(1..=1024).contains(&tower.views) {
             return wrong(".views", &format!("expected 1 to 1024, found {}", tower.views));
