@@ -37,6 +37,8 @@ impl Place {
             ("film.mp4", "clip.mp4"),
             ("INPUT", "photos"),
             ("INDEX", "IDX"),
+            ("OTHER", "IDX"),
+            ("PATH", "photos"),
         ] {
             room::link(&at(to), &at(name));
         }
