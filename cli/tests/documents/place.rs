@@ -38,7 +38,6 @@ impl Place {
             ("INPUT", "photos"),
             ("INDEX", "IDX"),
             ("OTHER", "IDX"),
-            ("PATH", "photos"),
         ] {
             room::link(&at(to), &at(name));
         }
