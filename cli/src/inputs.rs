@@ -47,6 +47,7 @@ impl InputArgs {
             paths,
             texts,
             modalities: self.modality.clone(),
+            meta: false,
         })
     }
 }

@@ -7,6 +7,8 @@ mod doctor;
 mod embed;
 mod error;
 mod eval;
+
+mod filter;
 mod finetune;
 mod index;
 mod inputs;

@@ -6,7 +6,7 @@ mod support;
 mod tiny;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use support::{fails, json, outcome, s, succeeds, unisono};
 use tiny::names;
@@ -39,6 +39,13 @@ fn place() -> &'static Place {
         }
         Place { dir, index }
     })
+}
+
+/// The folder of an index's one segment.
+fn segment(index: &Path) -> PathBuf {
+    let all = names(&index.join("segments"));
+    assert_eq!(all.len(), 1, "{all:?}");
+    index.join("segments").join(&all[0])
 }
 
 #[test]
@@ -174,7 +181,7 @@ fn info_says_what_an_index_holds() {
     let header = json(["index", "info", s(&p.index), "--json"]);
     assert_eq!(
         (&header["format_version"], &header["count"], &header["dim"]),
-        (&1.into(), &24.into(), &tiny::DIM.into())
+        (&2.into(), &24.into(), &tiny::DIM.into())
     );
     assert_eq!(header["model"]["state"], "unchanged");
     assert_eq!(header["files"], serde_json::json!({ "count": 12, "missing": 0 }));
@@ -225,12 +232,14 @@ fn what_is_no_index_no_query_or_no_place_is_one_line() {
     assert!(e.contains("config.json"), "{e}");
     // An index whose vectors are cut.
     let cut = broken.path().join("cut");
-    fs::create_dir(&cut).unwrap();
-    for name in names(&p.index) {
-        fs::copy(p.index.join(&name), cut.join(&name)).unwrap();
+    let (from, to) = (segment(&p.index), cut.join("segments").join(segment(&p.index).file_name().unwrap()));
+    fs::create_dir_all(&to).unwrap();
+    fs::copy(p.index.join("index.json"), cut.join("index.json")).unwrap();
+    for name in names(&from) {
+        fs::copy(from.join(&name), to.join(&name)).unwrap();
     }
-    let vectors = fs::read(cut.join("vectors.safetensors")).unwrap();
-    fs::write(cut.join("vectors.safetensors"), &vectors[..vectors.len() - 4]).unwrap();
+    let vectors = fs::read(to.join("vectors.safetensors")).unwrap();
+    fs::write(to.join("vectors.safetensors"), &vectors[..vectors.len() - 4]).unwrap();
     assert!(fails(["search", "--index", s(&cut), "bus"]).contains("vectors.safetensors"));
     let model = s(&p.dir.join("model")).to_owned();
     let e = fails(["index", "build", "--model", &model, "--out", s(&p.dir), "--text", "bus"]);
@@ -250,7 +259,7 @@ fn an_index_is_built_in_the_precision_that_is_asked_for() {
         let args = ["index", "build", "--model", s(&model), "--data", s(&media), "--out", s(&out)];
         let (code, _, stderr) = outcome(unisono(args).args(more));
         assert_eq!(code, 0, "{stderr}");
-        (fs::read(out.join("vectors.safetensors")).unwrap(), stderr, out)
+        (fs::read(segment(&out).join("vectors.safetensors")).unwrap(), stderr, out)
     };
     let (plain, said, out) = vectors("fp32", &[]);
     assert!(!said.contains("weights: "), "{said}");

@@ -2,6 +2,7 @@
 
 use crate::{Error, Item, Items, Result, Skip, kind};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use unisono_datasets::{Key, Part, Record, SourceConfig};
@@ -33,6 +34,9 @@ pub struct Inputs {
     /// Only these modalities; empty: all that the model has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modalities: Vec<Modality>,
+    /// Items keep the further keys of their records, to be filtered by.
+    #[serde(skip)]
+    pub meta: bool,
 }
 
 /// Everything found.
@@ -145,7 +149,10 @@ impl Inputs {
         }
         for (number, record) in records.records().enumerate() {
             match record {
-                Ok(record) => list_record(&record, wanted, self.videos, listing),
+                Ok(record) => {
+                    let meta = if self.meta { meta(&record) } else { Map::new() };
+                    list_with(&record, &meta, wanted, self.videos, listing)
+                }
                 Err(e) => {
                     listing.skipped.push(Skip { id: format!("record {number}"), reason: e.to_string() })
                 }
@@ -187,6 +194,34 @@ fn as_video(wanted: &[Modality], videos: bool) -> Option<Modality> {
 
 /// One record's items: its image, its video, its audio files, its texts.
 pub(crate) fn list_record(record: &Record, wanted: &[Modality], videos: bool, listing: &mut Listing) {
+    list_with(record, &Map::new(), wanted, videos, listing);
+}
+
+/// Bytes of a value that is kept to be filtered by.
+const MOST_META: usize = 1 << 10;
+
+/// A record's further keys that an item can be filtered by: numbers, words, and short lists of them.
+fn meta(record: &Record) -> Map<String, Value> {
+    let mut meta = record.extra.clone();
+    for (key, value) in [("split", &record.split), ("group", &record.group)] {
+        meta.extend(value.iter().map(|value| (key.to_owned(), Value::from(value.as_str()))));
+    }
+    let short = |value: &Value| serde_json::to_vec(value).is_ok_and(|bytes| bytes.len() <= MOST_META);
+    let plain = |value: &Value| !value.is_null() && !value.is_object() && !value.is_array();
+    meta.retain(|_, value| match value {
+        Value::Array(all) => all.iter().all(plain) && short(value),
+        other => plain(other) && short(other),
+    });
+    meta
+}
+
+fn list_with(
+    record: &Record,
+    meta: &Map<String, Value>,
+    wanted: &[Modality],
+    videos: bool,
+    listing: &mut Listing,
+) {
     let mut push = |modality, part, from: Option<&Blob>, text: Option<&String>, span: Option<Span>| {
         if !wanted.contains(&modality) {
             return;
@@ -206,6 +241,7 @@ pub(crate) fn list_record(record: &Record, wanted: &[Modality], videos: bool, li
             span: span.unwrap_or_default(),
             lang,
             part,
+            meta: meta.clone(),
         });
     };
     if let Some(image) = &record.image {

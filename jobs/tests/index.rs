@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use support::{TOWERS, collection, model, model_dir, names};
 use tch::Device;
-use unisono_jobs::index::{BuildOptions, BuildReport, build};
+use unisono_jobs::index::{BuildOptions, BuildReport, Built, build, check_sums};
 use unisono_jobs::{EmbedOptions, Embedder, Error, Flow, Index, Inputs, Modality, Progress, identity};
 
 struct Made {
@@ -42,10 +42,18 @@ fn made() -> Made {
     Made { dir, model, index, report }
 }
 
+/// The folder of its one segment.
+fn segment(index: &Path) -> PathBuf {
+    let all = names(&index.join("segments"));
+    assert_eq!(all.len(), 1, "{all:?}");
+    index.join("segments").join(&all[0])
+}
+
 #[test]
 fn what_is_built_is_found() {
     let made = made();
-    assert_eq!(names(&made.index), ["index.json", "items.jsonl", "vectors.safetensors"]);
+    assert_eq!(names(&made.index), ["asked.safetensors", "index.json", "segments"]);
+    assert_eq!(names(&segment(&made.index)), ["columns.bin", "items.jsonl", "vectors.safetensors"]);
     assert_eq!(names(made.index.parent().unwrap()), ["idx"]);
     let index = Index::open(&made.index).unwrap();
     let header = index.header();
@@ -79,7 +87,8 @@ fn what_is_built_is_found() {
 #[test]
 fn damaged_and_mixed_up_indexes_are_refused() {
     let made = made();
-    let path = |name: &str| made.index.join(name);
+    let own = segment(&made.index);
+    let path = |name: &str| if name == "index.json" { made.index.join(name) } else { own.join(name) };
     let refused = |name: &str, bytes: &[u8], part: &str| {
         let whole = fs::read(path(name)).unwrap();
         fs::write(path(name), bytes).unwrap();
@@ -92,15 +101,21 @@ fn damaged_and_mixed_up_indexes_are_refused() {
         refused("vectors.safetensors", &vectors[..cut], "build the index again");
     }
     let items = fs::read_to_string(path("items.jsonl")).unwrap();
-    refused("items.jsonl", &items.as_bytes()[..items.len() / 2], "expected 32 lines");
-    refused("items.jsonl", items.replace("number 5", "number 9").as_bytes(), "not the items");
-    refused("items.jsonl", b"", "found 0");
-    refused("items.jsonl", &[0xff; 100], "found 1");
+    refused("items.jsonl", &items.as_bytes()[..items.len() / 2], "cut or of another segment");
+    refused("items.jsonl", b"", "0 bytes, expected");
+    refused("items.jsonl", &[0xff; 100], "100 bytes, expected");
+    refused("columns.bin", b"unisono2", "not the columns of 32 rows");
+    // What changed and has its length is seen by whoever reads all of it.
+    fs::write(path("items.jsonl"), items.replace("number 5", "number 9")).unwrap();
+    let seen = check_sums::<Built>(&made.index).unwrap();
+    assert!(seen[0].damage.as_ref().unwrap().contains("items.jsonl: not the bytes"), "{seen:?}");
+    fs::write(path("items.jsonl"), &items).unwrap();
+    assert_eq!(check_sums::<Built>(&made.index).unwrap()[0].damage, None);
     let header = fs::read_to_string(path("index.json")).unwrap();
     refused("index.json", &header.as_bytes()[..header.len() / 2], "build the index again");
     refused(
         "index.json",
-        header.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes(),
+        header.replace("\"format_version\": 2", "\"format_version\": 9").as_bytes(),
         "version 9",
     );
     refused("index.json", header.replace("\"count\": 32", "\"count\": 31").as_bytes(), "damaged");
@@ -111,7 +126,7 @@ fn damaged_and_mixed_up_indexes_are_refused() {
     let manifest = made.dir.path().join("media/manifest.jsonl");
     build(&made.dir.path().join("model8"), Device::Cpu, &other, &options(&manifest, None), &mut go_on)
         .unwrap();
-    let foreign = fs::read(other.join("vectors.safetensors")).unwrap();
+    let foreign = fs::read(segment(&other).join("vectors.safetensors")).unwrap();
     refused("vectors.safetensors", &foreign, "not the vectors");
     Index::open(&made.index).unwrap();
 
@@ -127,8 +142,10 @@ fn no_change_of_a_byte_ends_in_a_panic() {
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (random >> 33) as usize % below
     };
-    for name in ["index.json", "items.jsonl", "vectors.safetensors"] {
-        let whole = fs::read(made.index.join(name)).unwrap();
+    let own = segment(&made.index);
+    let path_of = |name: &str| if name == "index.json" { made.index.join(name) } else { own.join(name) };
+    for name in ["index.json", "items.jsonl", "vectors.safetensors", "columns.bin"] {
+        let whole = fs::read(path_of(name)).unwrap();
         for case in 0..120 {
             let mut bytes = whole.clone();
             // Heads are short and say the most.
@@ -138,24 +155,27 @@ fn no_change_of_a_byte_ends_in_a_panic() {
                 1 => bytes.truncate(at),
                 _ => bytes[at] = b'0' + draw(10) as u8,
             }
-            fs::write(made.index.join(name), bytes).unwrap();
+            fs::write(path_of(name), bytes).unwrap();
             match Index::open(&made.index) {
                 // Numbers changed, counts and lengths did not: whatever is found is one of its items.
                 Ok(index) => {
-                    let hits = index.search(&[0.5; support::DIM], 5, &[]).unwrap();
-                    assert!(hits.iter().all(|hit| hit.index < index.len()));
+                    let dim = index.header().dim;
+                    let hits = index.search(&vec![0.5; dim], 5, &[]).unwrap();
+                    assert!(hits.iter().all(|hit| hit.index < index.rows().count()));
+                    hits.iter().for_each(|hit| drop(index.item(hit.index)));
+                    let _ = check_sums::<Built>(&made.index);
                 }
                 Err(e) => {
                     assert!(!e.to_string().contains('\n') && e.to_string().contains("idx"), "{name}: {e}")
                 }
             }
         }
-        fs::write(made.index.join(name), whole).unwrap();
+        fs::write(path_of(name), whole).unwrap();
     }
 }
 
 #[test]
-fn an_index_of_before_repeats_its_texts_and_opens() {
+fn headers_of_before_repeat_their_texts_and_open() {
     let dir = tempfile::tempdir().unwrap();
     let (model, index) = (model_dir(dir.path()), dir.path().join("idx"));
     let inputs = Inputs { texts: vec!["a red bus".into(), "un chat".into()], ..Inputs::default() };

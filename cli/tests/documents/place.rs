@@ -37,6 +37,7 @@ impl Place {
             ("film.mp4", "clip.mp4"),
             ("INPUT", "photos"),
             ("INDEX", "IDX"),
+            ("OTHER", "IDX"),
         ] {
             room::link(&at(to), &at(name));
         }

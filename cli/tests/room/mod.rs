@@ -77,6 +77,19 @@ pub fn fill(dir: &Path) {
     assert_eq!(code, 0, "{stderr}");
 }
 
+/// A copy of a folder.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let from = entry.unwrap().path();
+        let to = to.join(from.file_name().unwrap());
+        match from.is_dir() {
+            true => copy(&from, &to),
+            false => assert!(fs::copy(&from, &to).is_ok()),
+        }
+    }
+}
+
 /// Whisper's checkpoint, told to write little: its weights are random, and such a model never ends by itself.
 fn speech(to: &Path) {
     fs::create_dir(to).unwrap();

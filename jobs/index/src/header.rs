@@ -1,33 +1,105 @@
 //! What an index says of itself.
 
+use crate::chance::Chance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use unisono_processors::{AudioWindow, Modality, Prompt};
 
-/// The version of the folder's layout. A reader refuses another.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the folder's layout that is written. The first, one segment in the index's own folder, is read besides.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// `index.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header<B> {
-    /// [`FORMAT_VERSION`] of the build that wrote it.
+    /// [`FORMAT_VERSION`] of the build that wrote it, or 1.
     pub format_version: u32,
     /// The model that made the vectors.
     pub model: ModelRef,
     /// Width D.
     pub dim: usize,
-    /// Number of items N.
+    /// Number of items N that are found.
     pub count: usize,
     /// Items by modality.
     pub modalities: BTreeMap<Modality, usize>,
-    /// SHA-256 over `items.jsonl` and the model's [contract](ModelRef::contract). The vectors carry it too, so files of two indexes cannot be
-    /// mixed unseen.
+    /// Of the first format, SHA-256 over `items.jsonl` and the model's [contract](ModelRef::contract). The vectors carry it too, so files of two
+    /// indexes cannot be mixed unseen. Of the second, over the same of its segments.
     pub sum: String,
+    /// What it is made of; nothing in the first format.
+    #[serde(default, skip_serializing_if = "Parts::is_none")]
+    pub parts: Parts,
     /// When and how.
     pub built: B,
 }
+
+/// What an index is made of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parts {
+    /// The folder that its items' paths lie below, as they are written; it may have moved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// Where that folder is now, when it has moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<PathBuf>,
+    /// Items that hold what another item holds: known, and not found by themselves.
+    #[serde(default)]
+    pub copies: usize,
+    /// The next segment's number; no number is used twice.
+    #[serde(default)]
+    pub next: u64,
+    /// Its segments, in the order of their rows.
+    pub segments: Vec<SegmentRef>,
+    /// How random pairs score, by modality of query and item.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chances: Vec<Chance>,
+}
+
+impl Parts {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The root where it is now.
+    pub fn root_now(&self) -> Option<&Path> {
+        self.moved.as_deref().or(self.root.as_deref())
+    }
+}
+
+/// One segment, as its index knows it: nothing of it changes but which of its rows are removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentRef {
+    /// Its number: `segments/000007`.
+    pub number: u64,
+    /// Rows with a vector.
+    pub rows: usize,
+    /// Rows behind them that hold what another row holds.
+    #[serde(default)]
+    pub copies: usize,
+    /// Bytes of its items.
+    pub bytes: u64,
+    /// SHA-256 over its items and the model's contract, which its vectors carry, too.
+    pub sum: String,
+    /// SHA-256 over its file of vectors.
+    pub vectors: String,
+    /// SHA-256 over its columns.
+    pub columns: String,
+    /// The file of the rows that are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<String>,
+}
+
+impl SegmentRef {
+    /// Its folder within the index's.
+    pub fn folder(&self) -> String {
+        format!("{SEGMENTS}/{:06}", self.number)
+    }
+}
+
+/// The folder of the segments.
+pub const SEGMENTS: &str = "segments";
 
 /// The model that made an index's vectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +115,9 @@ pub struct ModelRef {
     /// How much was heard of windows that a sound does not fill; absent: all of them.
     #[serde(default, skip_serializing_if = "AudioWindow::is_whole")]
     pub window: AudioWindow,
+    /// Over the names, lengths and times of its directory's files when they were summed up: as long as these are the same, so is the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
 }
 
 impl ModelRef {

@@ -1,8 +1,10 @@
 //! One thing to embed, and what is remembered of it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::io::Write;
+use std::path::Path;
 use unisono_media::Blob;
 use unisono_media::video::Span;
 use unisono_processors::Modality;
@@ -36,6 +38,9 @@ pub struct Item {
     /// Which of its record's several texts or audio files, counted from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub part: usize,
+    /// Further keys of its record, to be filtered by.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub meta: Map<String, Value>,
 }
 
 fn is_false(yes: &bool) -> bool {
@@ -59,6 +64,7 @@ impl Item {
             span: Span::WHOLE,
             lang: None,
             part: 0,
+            meta: Map::new(),
         }
     }
 
@@ -87,6 +93,29 @@ impl Item {
     /// What is remembered of its file, to see that it is still the same; empty where there is none.
     pub fn stamp(&self) -> String {
         self.blob.as_ref().and_then(Blob::stamp).map(|stamp| stamp.to_string()).unwrap_or_default()
+    }
+
+    /// As it is called where the folder `from`, in which its file lies, has become `to`; of another place it stays as it is.
+    #[must_use]
+    pub fn moved(mut self, from: &Path, to: &Path) -> Self {
+        let there = |text: &str| Some(to.join(Path::new(text).strip_prefix(from).ok()?).to_str()?.to_owned());
+        if let Some(id) = there(&self.id) {
+            self.id = id;
+        }
+        self.blob = self.blob.map(|blob| match blob.path() {
+            Some(path) => path.to_str().and_then(there).map_or(blob.clone(), Blob::from),
+            // Parts and rows are written as objects, with the same keys for all.
+            None => {
+                let Ok(mut value) = serde_json::to_value(&blob) else { return blob };
+                for key in ["file", "name"] {
+                    if let Some(new) = value.get(key).and_then(Value::as_str).and_then(there) {
+                        value[key] = new.into();
+                    }
+                }
+                serde_json::from_value(value).unwrap_or(blob)
+            }
+        });
+        self
     }
 
     /// What pairs across modalities are decided by: the label, or the id where there is none.

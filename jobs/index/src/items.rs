@@ -102,6 +102,7 @@ fn by_itself(item: &Item) -> Option<(u8, &str)> {
         && item.lang.is_none()
         && item.span.is_whole()
         && item.part == 0
+        && item.meta.is_empty()
         && item.id == path;
     nothing_else.then_some((tag + if item.video { 4 } else { 0 }, path))
 }

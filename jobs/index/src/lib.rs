@@ -2,30 +2,51 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `index.json` | [`Header`]: version, model, counts, how it was built; written last |
-//! | `vectors.safetensors` | `vectors`, fp32 `[N, D]`, memory-mapped for searching; its metadata ties it to the other two |
-//! | `items.jsonl` | one [`Item`] a line, line `i` for row `i` |
+//! | `index.json` | [`Header`]: version, model, counts, its segments; the one file that changes, replaced at once |
+//! | `segments/000007/vectors.safetensors` | `vectors`, fp32 `[rows, D]`, memory-mapped for searching; its metadata ties it to the items |
+//! | `segments/000007/items.jsonl` | one [`Item`] a line, line `i` for row `i`; then those that hold what another one holds |
+//! | `segments/000007/columns.bin` | of every line where it ends, its modality, and its [`Facts`] |
+//! | `segments/000007/removed-….bin` | the rows that are removed, a bit each |
+//! | `asked.safetensors` | texts as queries ask them, for [chances](Chance); only of models that embed texts |
 //!
-//! Rows that were written together are a [`Segment`]; an index searches all of its own as one. No models here: rows come from a [`Writer`]'s caller, and what
+//! Rows that were written together are a [`Segment`], which never changes; an index searches all of its own as one, and an [`Editor`] adds and merges them. The first format had
+//! one segment in the index's own folder, without columns; it is still read. No models here: rows come from the caller, and what
 //! `index.json` says of how they were made is the type `B` of whoever made them.
 
+mod bits;
+mod chance;
+mod check;
+mod columns;
+mod edit;
 mod error;
+mod facts;
+mod filter;
 mod header;
 mod item;
 mod items;
 mod lines;
+mod measure;
+mod new;
 mod open;
+mod query;
 mod search;
 mod segment;
 mod vectors;
 mod write;
 
+pub use chance::Chance;
+pub use check::{Checked, check, repair};
+pub use edit::{Editor, is_number, is_removed};
 pub use error::{Error, Result};
-pub use header::{FORMAT_VERSION, Files, Header, ModelRef};
+pub use facts::{Facts, Key};
+pub use filter::{Filter, Places, Test};
+pub use header::{FORMAT_VERSION, Files, Header, ModelRef, Parts, SEGMENTS, SegmentRef};
 pub use item::{Item, write_item};
 pub use items::{Items, Iter};
+pub use new::NewSegment;
 pub use open::Index;
-pub use search::{Hit, top};
+pub use query::combine;
+pub use search::{Hit, top, top_where};
 pub use segment::Segment;
 pub use vectors::{Vectors, similarity};
 pub use write::{Mapped, TENSOR, Writer, sum, tensor_head};
@@ -36,5 +57,9 @@ pub const HEADER: &str = "index.json";
 pub const VECTORS: &str = "vectors.safetensors";
 /// The file of the items.
 pub const ITEMS: &str = "items.jsonl";
+/// The file of the columns.
+pub const COLUMNS: &str = "columns.bin";
+/// The file of texts as queries ask them.
+pub const ASKED: &str = "asked.safetensors";
 /// The key in the vectors' metadata that holds [`Header::sum`].
 pub const SUM: &str = "unisono.index";

@@ -24,6 +24,7 @@ pub struct Writer {
     lines: BufWriter<File>,
     items: Pending,
     sum: Sha256,
+    bytes: u64,
 }
 
 /// A file beside `path` and a way to write it bit by bit.
@@ -42,7 +43,17 @@ impl Writer {
         let (rows_file, rows) = begin(&folder.join(VECTORS))?;
         let (items, lines) = begin(&folder.join(ITEMS))?;
         let sum = sum_of(model);
-        Ok(Self { folder: folder.to_owned(), dim, count: 0, rows, _rows: rows_file, lines, items, sum })
+        Ok(Self {
+            folder: folder.to_owned(),
+            dim,
+            count: 0,
+            rows,
+            _rows: rows_file,
+            lines,
+            items,
+            sum,
+            bytes: 0,
+        })
     }
 
     /// Adds a row.
@@ -50,14 +61,26 @@ impl Writer {
     /// # Errors
     /// No space.
     pub fn push(&mut self, item: &Item, row: &[f32]) -> Result<()> {
-        let mut line = Vec::new();
-        let written = write_item(&mut line, item).and_then(|()| self.lines.write_all(&line));
-        written.map_err(Error::io(&self.folder.join(ITEMS), "write"))?;
-        self.sum.update(&line);
+        self.line(item)?;
         let bytes: Vec<u8> = row.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.rows.write_all(&bytes).map_err(Error::io(&self.folder.join(VECTORS), "write"))?;
         self.count += 1;
         Ok(())
+    }
+
+    /// Adds the line of an item that has no row; the bytes of all lines then.
+    pub(crate) fn line(&mut self, item: &Item) -> Result<u64> {
+        let mut line = Vec::new();
+        let written = write_item(&mut line, item).and_then(|()| self.lines.write_all(&line));
+        written.map_err(Error::io(&self.folder.join(ITEMS), "write"))?;
+        self.sum.update(&line);
+        self.bytes += line.len() as u64;
+        Ok(self.bytes)
+    }
+
+    /// Bytes of lines so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The rows so far, `[N, D]` row-major.

@@ -1,4 +1,4 @@
-//! Indexes as folders: what is written is read again, what is damaged is told, and a search finds what a sort finds.
+//! Indexes of the first format as folders: what is written is read again, what is damaged is told, and a search finds what a sort finds.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use unisono_index::{
-    FORMAT_VERSION, HEADER, Header, Hit, ITEMS, Index, Item, Items, ModelRef, SUM, VECTORS, Writer,
-    similarity, sum, tensor_head, write_item,
+    HEADER, Header, Hit, ITEMS, Index, Item, Items, ModelRef, Parts, SUM, VECTORS, Writer, similarity, sum,
+    tensor_head, write_item,
 };
 use unisono_media::Blob;
 use unisono_media::video::{Ratio, Span, Time};
@@ -19,15 +19,21 @@ const MODEL: &str = "5f2a";
 fn header(items: &[Item], dim: usize, sum: String) -> Header<String> {
     let mut modalities = BTreeMap::new();
     items.iter().for_each(|item| *modalities.entry(item.modality).or_insert(0) += 1);
-    let model =
-        ModelRef { path: "/none".into(), sha256: MODEL.into(), prompt: None, window: AudioWindow::Whole };
+    let model = ModelRef {
+        path: "/none".into(),
+        sha256: MODEL.into(),
+        prompt: None,
+        window: AudioWindow::Whole,
+        seen: None,
+    };
     Header {
-        format_version: FORMAT_VERSION,
+        format_version: 1,
         model,
         dim,
         count: items.len(),
         modalities,
         sum,
+        parts: Parts::default(),
         built: String::new(),
     }
 }
@@ -244,7 +250,7 @@ fn lines_that_are_no_items_are_told_by_their_number_whatever_the_sums_say() {
     assert!(refused(dir.path()).contains("0 items of width 1"));
     let other = Header { format_version: 99, ..none };
     unisono_files::write_json(&dir.path().join(HEADER), &other).unwrap();
-    assert!(refused(dir.path()).contains("format version 99, this build reads 1"));
+    assert!(refused(dir.path()).contains("format version 99, this build reads 1 to 2"));
 }
 
 trait Lines {

@@ -1,23 +1,21 @@
-//! Building an index: beside its place, checked, then renamed.
+//! Building an index: beside its place, checked, then renamed. What a build that was stopped has done stays beside, and the next goes on there.
 
-use super::{BuildOptions, Built, FORMAT_VERSION, Header, ModelRef, Texts, check};
+use super::grow::{grow, remove};
+use super::place::{fits, forget, refuse_foreign, replace};
+use super::{BuildOptions, Built, Editor, FORMAT_VERSION, Header, ModelRef, Texts, asked, check, now, seen};
 use crate::crossmodal::{self, Recall};
-use crate::pipeline::{Round, Sink};
+use crate::pipeline::partial;
 use crate::{
     Embedded, Embedder, Error, Flow, Item, Items, LeftOut, Modality, Progress, Result, Skip, identity,
 };
 use serde::Serialize;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use tch::Device;
 use unisono_encoders::{AudioWindow, Precision, Role};
-use unisono_files::{
-    Budget, Lock, Sum, folder_beside, is_empty_folder, only_holds, read_json, real_folder, replace_folder,
-    write_json,
-};
-use unisono_index::{HEADER, ITEMS, VECTORS, Writer};
+use unisono_files::{Lock, Sum, folder_beside, real_folder};
+use unisono_index::{Facts, HEADER, Parts};
 
 /// What was built.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +29,10 @@ pub struct BuildReport {
     pub left_out: LeftOut,
     /// Items dropped because the same file or text with the same label is there already.
     pub repeated: usize,
+    /// Items that hold what another item holds: they have its vector.
+    pub copies: usize,
+    /// Items that a build which was stopped had embedded.
+    pub resumed: usize,
     /// Items embedded a second time to see that each finds itself.
     pub checked: usize,
     /// Where the folder is kept that stood there before, because somebody put something else into it meanwhile.
@@ -77,57 +79,118 @@ pub fn build_with(
     let _held = Lock::make(out)?;
     refuse_foreign(out)?;
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
+    let root =
+        options.root.as_ref().map(|root| std::path::absolute(root).map_err(Error::io(root, "resolve")));
+    let root = root.transpose()?;
     let mut embedder = load(&model)?;
     embedder.set_ffmpeg(options.ffmpeg.clone());
     embedder.set_limits(options.limits);
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
-    let mut listing = options.inputs.list(&embedder.model().embeds())?;
+    let inputs = crate::Inputs { meta: true, ..options.inputs.clone() };
+    let mut listing = inputs.list(&embedder.model().embeds())?;
     let repeated = drop_repeated(&mut listing.items);
     crate::embed::possible(&embedder, &listing.items)?;
-    // Made first: a folder that cannot be written is known before the work.
-    let folder = folder_beside(out)?;
     let texts = listing.items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();
-    let made_by = ModelRef { sha256: identity(&model)?, path: model, prompt, window: embedder.window() };
-    let writer = Writer::begin(folder.path(), &made_by.contract(), embedder.dim())?;
-    let mut rows = Rows { writer, items: Items::default() };
-    let skipped = crate::embed::run(&embedder, &listing, &options.embed, &mut rows, progress)?;
-    let Rows { mut writer, items } = rows;
-    let mapped = writer.rows()?;
-    let checked = check::finds_itself(&embedder, &items, mapped.values(), &options.embed, progress)?;
-    let recalls = crossmodal::recalls(&items, embedder.dim(), mapped.values())?;
-    drop(mapped);
-    let made = Made {
-        items: &items,
-        dim: embedder.dim(),
-        inputs: options.inputs.absolute()?,
+    let seen = seen(&model);
+    let made_by =
+        ModelRef { sha256: identity(&model)?, path: model, prompt, window: embedder.window(), seen };
+    let built = Built {
+        at: now(),
+        changed: None,
+        unisono: env!("CARGO_PKG_VERSION").to_owned(),
+        inputs: crate::Inputs { texts: Vec::new(), ..options.inputs.absolute()? },
+        texts: Texts::of(&options.inputs.texts),
         batch: options.embed.batch,
         precision: embedder.precision(),
-        skipped: skipped.len(),
-        recalls,
+        skipped: 0,
+        recalls: Vec::new(),
     };
-    let header = finish(folder.path(), writer, made_by, made)?;
-    let kept = replace_folder(folder, out, |old| refuse_foreign(old).is_ok())?;
-    let left_out = listing.left_out;
-    Ok(BuildReport { header, skipped, left_out, repeated, checked, kept })
+    let header = header(made_by, embedder.dim(), root, built);
+    // What is done when this is stopped stays beside, and goes when nothing is.
+    let beside = Beside(partial(out));
+    let mut editor = beside.editor(header)?;
+    let resumed = editor.index().len();
+    let (growth, listed) = grow(&mut editor, &embedder, &listing, &options.embed, progress)?;
+    let known =
+        |row: &usize| editor.index().find(*row).is_some_and(|(_, s, at)| listed.contains(&s.facts(at).key));
+    let others: Vec<usize> = editor.index().rows().filter(|row| !known(row)).collect();
+    if !others.is_empty() {
+        remove(&mut editor, &others)?;
+    }
+    editor.merge(0)?;
+    let found: Items = editor.index().items().collect();
+    let values = editor.index().segments().first().map_or(&[][..], |segment| segment.vectors());
+    let checked = match check::finds_itself(&embedder, &found, values, &options.embed, progress) {
+        Err(e @ Error::SelfCheck(_)) => return beside.forget().and(Err(e)),
+        checked => checked?,
+    };
+    let recalls = crossmodal::recalls(&found, embedder.dim(), values)?;
+    asked::write(&mut embedder, editor.index().folder())?;
+    let chances = editor.index().measure(&asked::read(editor.index().folder(), embedder.dim())?);
+    let header = editor.header_mut();
+    header.parts.chances = chances;
+    (header.built.skipped, header.built.recalls) = (growth.skipped.len(), recalls);
+    editor.save()?;
+    let header = editor.index().header().clone();
+    drop(editor);
+    let kept = beside.place(out)?;
+    let (skipped, left_out, copies) = (growth.skipped, listing.left_out, growth.copies);
+    let repeated = repeated + growth.repeated;
+    Ok(BuildReport { header, skipped, left_out, repeated, copies, resumed, checked, kept })
 }
 
-/// Rows that go into an index, and what they are.
-struct Rows {
-    writer: Writer,
-    items: Items,
-}
+/// A folder of work: gone when nothing was done in it.
+struct Beside(PathBuf);
 
-impl Sink<Vec<f32>> for Rows {
-    fn keep(&mut self, round: Round<'_, Vec<f32>>) -> Result<()> {
-        for (item, outcome) in round.items.iter().zip(round.outcomes) {
-            if let Ok(row) = outcome {
-                self.writer.push(item, &row)?;
-                self.items.push(item);
+impl Beside {
+    /// Goes on with the work that lies there, if it is the same.
+    fn editor(&self, header: Header) -> Result<Editor<Built>> {
+        if let Ok(editor) = Editor::<Built>::open(&self.0) {
+            let (before, built) = (editor.index().header(), &header.built);
+            let same = before.model.contract() == header.model.contract()
+                && (before.dim, before.built.precision, before.built.batch)
+                    == (header.dim, built.precision, built.batch)
+                && before.parts.root == header.parts.root;
+            if same {
+                let mut editor = editor;
+                let before = editor.header_mut();
+                (before.built, before.model) = (header.built, header.model);
+                return Ok(editor);
             }
         }
-        Ok(())
+        if fs::symlink_metadata(&self.0).is_ok() {
+            refuse_foreign(&self.0)?;
+            self.forget()?;
+        }
+        fs::create_dir(&self.0).map_err(Error::io(&self.0, "create"))?;
+        Ok(Editor::begin(&self.0, header))
     }
+
+    fn forget(&self) -> Result<()> {
+        forget(&self.0)
+    }
+
+    fn place(self, out: &Path) -> Result<Option<PathBuf>> {
+        // It takes a name that a replaced folder may keep.
+        let folder = folder_beside(out)?;
+        fs::rename(&self.0, folder.path()).map_err(Error::io(out, "write"))?;
+        replace(folder, out)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(self.0.join(HEADER)).is_err() && fits(&self.0) {
+            let _ = forget(&self.0);
+        }
+    }
+}
+
+fn header(model: ModelRef, dim: usize, root: Option<PathBuf>, built: Built) -> Header {
+    let parts = Parts { root, ..Parts::default() };
+    let (modalities, sum) = (BTreeMap::new(), String::new());
+    Header { format_version: FORMAT_VERSION, model, dim, count: 0, modalities, sum, parts, built }
 }
 
 /// Writes an index of vectors that are there already, replacing one that stands at `out`. `identity` is that of the model in the folder
@@ -146,82 +209,31 @@ pub(crate) fn write_whole(
     refuse_foreign(out)?;
     let model = std::path::absolute(model).map_err(Error::io(model, "resolve"))?;
     let folder = folder_beside(out)?;
-    let made_by =
-        ModelRef { path: model, sha256: identity.to_owned(), prompt: None, window: AudioWindow::Whole };
-    let mut writer = Writer::begin(folder.path(), &made_by.contract(), embedded.vectors.dim)?;
-    for (item, row) in embedded.items.iter().zip(embedded.vectors.rows()) {
-        writer.push(item, row)?;
-    }
-    let made = Made {
-        items: &embedded.items.into_iter().collect(),
-        dim: embedded.vectors.dim,
+    let seen = seen(&model);
+    let (sha256, window) = (identity.to_owned(), AudioWindow::Whole);
+    let made_by = ModelRef { path: model, sha256, prompt: None, window, seen };
+    let built = Built {
+        at: now(),
+        changed: None,
+        unisono: env!("CARGO_PKG_VERSION").to_owned(),
         inputs: inputs.absolute()?,
+        texts: None,
         batch: 0,
         precision: Precision::Fp32,
         skipped: embedded.skipped.len(),
         recalls: Vec::new(),
     };
-    finish(folder.path(), writer, made_by, made)?;
-    replace_folder(folder, out, |old| refuse_foreign(old).is_ok())?;
+    let mut editor = Editor::begin(folder.path(), header(made_by, embedded.vectors.dim, None, built));
+    let mut segment = editor.segment()?;
+    for (item, row) in embedded.items.iter().zip(embedded.vectors.rows()) {
+        segment.push(item, &Facts::of(item, None), row)?;
+    }
+    editor.commit(Some(segment), &[])?;
+    editor.header_mut().parts.chances = editor.index().measure(&[]);
+    editor.save()?;
+    drop(editor);
+    replace(folder, out)?;
     Ok(())
-}
-
-/// What the header of an index tells besides its model.
-struct Made<'a> {
-    items: &'a Items,
-    dim: usize,
-    inputs: crate::Inputs,
-    batch: usize,
-    precision: Precision,
-    skipped: usize,
-    recalls: Vec<Recall>,
-}
-
-/// Ends the three files in `folder`, `index.json` last.
-fn finish(folder: &Path, writer: Writer, model: ModelRef, made: Made) -> Result<Header> {
-    let sum = writer.finish()?;
-    let Made { items, dim, mut inputs, batch, precision, skipped, recalls } = made;
-    // They stand in the items already: a count and a sum say which they were.
-    let texts = Texts::of(&std::mem::take(&mut inputs.texts));
-    let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let unisono = env!("CARGO_PKG_VERSION").to_owned();
-    let built = Built { at, unisono, inputs, texts, batch, precision, skipped, recalls };
-    let (count, modalities) = (items.len(), items.counts().clone());
-    let header = Header { format_version: FORMAT_VERSION, model, dim, count, modalities, sum, built };
-    write_json(&folder.join(HEADER), &header)?;
-    Ok(header)
-}
-
-/// A wrong `--out` must never cost a folder that is no index: what may be replaced is nothing, an empty folder, or an index of ours and nothing
-/// beside it.
-fn refuse_foreign(out: &Path) -> Result<()> {
-    if fs::symlink_metadata(out).is_err() || is_empty_folder(out) {
-        return Ok(());
-    }
-    let foreign = |why: &str| {
-        let message = format!(
-            "something that is no index stands there ({why}): nothing is replaced; choose another name"
-        );
-        Err(Error::format(out, message))
-    };
-    if !out.is_dir() {
-        return foreign("no folder");
-    }
-    let path = out.join(HEADER);
-    if fs::symlink_metadata(&path).is_err() {
-        return foreign("it has no index.json");
-    }
-    // Of any version: what every one of them has.
-    let ours = read_json(&path, &Budget::VOCABULARY).is_ok_and(|header: serde_json::Value| {
-        header["format_version"].is_u64()
-            && header["built"]["unisono"].is_string()
-            && header["sum"].is_string()
-    });
-    if !ours {
-        return foreign("its index.json is not one that this program wrote, or damaged");
-    }
-    let whole = |name: &str| fs::symlink_metadata(out.join(name)).is_ok_and(|m| m.is_file());
-    Ok(only_holds(out, |name| [HEADER, VECTORS, ITEMS].contains(&name) && whole(name))?)
 }
 
 /// Manifests repeat an image for every language of its captions; a search should show it once.

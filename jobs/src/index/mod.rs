@@ -1,21 +1,34 @@
 //! Building an index of embedded inputs, and the model of one that is there. The index itself is [`unisono_index`].
 
+mod asked;
 mod build;
+mod change;
 mod check;
+mod grow;
+mod known;
+mod place;
 
 pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
-pub use unisono_index::{FORMAT_VERSION, Files, ModelRef};
+pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
+pub use grow::Growth;
+use unisono_index::Editor;
+pub use unisono_index::{
+    Chance, Checked, FORMAT_VERSION, Files, Filter, ModelRef, Places, Test, check as check_sums, combine,
+    repair as repair_index,
+};
 
 use crate::crossmodal::Recall;
 use crate::{EmbedOptions, Embedder, Error, Inputs, Result, identity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use tch::Device;
 use unisono_encoders::{Precision, Role};
-use unisono_files::hex;
+use unisono_files::{Stamp, Sum, hex};
 use unisono_media::MediaLimits;
+use walkdir::WalkDir;
 
 /// An index that this crate built.
 pub type Index = unisono_index::Index<Built>;
@@ -28,6 +41,9 @@ pub type Header = unisono_index::Header<Built>;
 pub struct Built {
     /// The moment, RFC 3339, UTC.
     pub at: String,
+    /// When something was added or removed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<String>,
     /// The version of Unisono.
     pub unisono: String,
     /// What was embedded, with absolute paths, without the texts, which stand in the items. (Earlier builds repeated them here.)
@@ -64,6 +80,19 @@ pub struct Texts {
 }
 
 impl Texts {
+    /// With more texts behind them.
+    fn and(before: Option<Self>, more: &[String]) -> Option<Self> {
+        match (before, Self::of(more)) {
+            (Some(a), Some(b)) => {
+                let mut hash = Sha256::new();
+                hash.update(a.sha256);
+                hash.update(b.sha256);
+                Some(Self { count: a.count + b.count, sha256: hex(&hash.finalize()) })
+            }
+            (before, more) => before.or(more),
+        }
+    }
+
     fn of(texts: &[String]) -> Option<Self> {
         let mut hash = Sha256::new();
         for text in texts {
@@ -72,6 +101,51 @@ impl Texts {
         }
         (!texts.is_empty()).then(|| Self { count: texts.len(), sha256: hex(&hash.finalize()) })
     }
+}
+
+/// The moment, RFC 3339, UTC.
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// Over the names, lengths and times of all files of a model's directory; none where it needs files of another one.
+fn seen(model: &Path) -> Option<String> {
+    if model.join("adapter_config.json").exists() {
+        return None;
+    }
+    let mut sum = Sum::default();
+    for entry in WalkDir::new(model).follow_links(true).sort_by_file_name() {
+        let entry = entry.ok()?;
+        if entry.file_type().is_file() {
+            sum.part(entry.path().strip_prefix(model).ok()?.as_os_str().as_encoded_bytes());
+            sum.part(Stamp::of(entry.path())?.to_string().as_bytes());
+        }
+    }
+    Some(sum.letters())
+}
+
+/// Whether the model at `path`, which was `given` or is the index's own, is the one that made it. Its weights are summed up only where a file's length or
+/// time is not what it was.
+fn same_model(index: &Index, path: &Path, given: bool) -> Result<()> {
+    let model = &index.header().model;
+    if !given && !path.is_dir() {
+        let message = "the index's model is not there any more; give its new place with `--model`";
+        return Err(Error::format(path, message));
+    }
+    if model.seen.is_some() && seen(path) == model.seen {
+        return Ok(());
+    }
+    let found = identity(path)?;
+    if found == model.sha256 {
+        return Ok(());
+    }
+    let message = format!(
+        "not the model that made the index {} (SHA-256 {:.12}…, expected {:.12}…); build the index again with it",
+        index.folder().display(),
+        found,
+        model.sha256
+    );
+    Err(Error::format(path, message))
 }
 
 /// Whether the model that made an index is still there.
@@ -105,20 +179,7 @@ impl Embedder {
     pub fn of_index(index: &Index, moved: Option<&Path>, device: Device) -> Result<Self> {
         let model = &index.header().model;
         let path = moved.unwrap_or(&model.path);
-        if moved.is_none() && !path.is_dir() {
-            let message = "the index's model is not there any more; give its new place with `--model`";
-            return Err(Error::format(path, message));
-        }
-        let found = identity(path)?;
-        if found != model.sha256 {
-            let message = format!(
-                "not the model that made the index {} (SHA-256 {:.12}…, expected {:.12}…); build the index again with it",
-                index.folder().display(),
-                found,
-                model.sha256
-            );
-            return Err(Error::format(path, message));
-        }
+        same_model(index, path, moved.is_some())?;
         let mut embedder = Self::load_as(path, Some(Role::Query), device)?;
         let dim = index.header().dim;
         if dim != embedder.dim() {
@@ -144,4 +205,37 @@ pub struct BuildOptions {
     pub ffmpeg: Option<PathBuf>,
     /// What files may cost.
     pub limits: MediaLimits,
+    /// The folder that its files lie below and may move with; absent: their paths stay as they are.
+    pub root: Option<PathBuf>,
+}
+
+/// A moment, in nanoseconds from 1970 on, UTC: a day (`2024-05-01`), a time of one (`2024-05-01T12:30:00Z`), or so long ago (`30days`, `2h`).
+///
+/// # Errors
+/// Words that are none of these.
+pub fn moment(text: &str) -> Result<i64> {
+    let day = text.len() == 10 && text.bytes().filter(|b| *b == b'-').count() == 2;
+    let whole = if day { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let ago = || SystemTime::now().checked_sub(humantime::parse_duration(text).ok()?);
+    let time = humantime::parse_rfc3339_weak(&whole).ok().or_else(ago);
+    let nanos = time
+        .and_then(|time| i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos()).ok());
+    nanos.ok_or_else(|| {
+        Error::Input(format!("{text:?} is no moment: expected a day (2024-05-01), a time (2024-05-01T12:30:00Z) or so long ago (30days)"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moment;
+
+    #[test]
+    fn moments_are_days_times_and_so_long_ago() {
+        assert_eq!(moment("1970-01-02").unwrap(), 86_400_000_000_000);
+        assert_eq!(moment("1970-01-01T00:00:01Z").unwrap(), 1_000_000_000);
+        assert!(moment("2h").unwrap() > moment("3days").unwrap());
+        for wrong in ["", "yesterday", "2024-13-01", "1960-01-01"] {
+            assert!(moment(wrong).unwrap_err().to_string().contains("is no moment"), "{wrong}");
+        }
+    }
 }

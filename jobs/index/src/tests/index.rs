@@ -1,9 +1,9 @@
 use super::*;
-use crate::{ITEMS, ModelRef, VECTORS, Writer};
+use crate::{ITEMS, ModelRef, Parts, VECTORS, Writer};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Writes an index of these rows `[N, 2]`; each item has its row's number for an id, and every third is a text.
+/// Writes an index of the first format of these rows `[N, 2]`; each item has its row's number for an id, and every third is a text.
 fn written(folder: &Path, rows: &[[f32; 2]]) -> Index<String> {
     fs::create_dir_all(folder).unwrap();
     let mut writer = Writer::begin(folder, "5f2a", 2).unwrap();
@@ -20,9 +20,11 @@ fn written(folder: &Path, rows: &[[f32; 2]]) -> Index<String> {
         sha256: "5f2a".into(),
         prompt: None,
         window: unisono_processors::AudioWindow::Whole,
+        seen: None,
     };
-    let (format_version, dim, count) = (FORMAT_VERSION, 2, rows.len());
-    let header = Header { format_version, model, dim, count, modalities, sum, built: "by hand".to_owned() };
+    let (format_version, dim, count, parts) = (1, 2, rows.len(), Parts::default());
+    let built = "by hand".to_owned();
+    let header = Header { format_version, model, dim, count, modalities, sum, parts, built };
     unisono_files::write_json(&folder.join(HEADER), &header).unwrap();
     let index = Index::open(folder).unwrap();
     assert_eq!(index.header(), &header);
@@ -43,7 +45,7 @@ fn several_segments_are_searched_as_one() {
     // Cut where every third row is counted anew: each keeps its modality. Ids begin anew, rows go on.
     parts.segments.extend(written(&dir.path().join("b"), &all[12..15]).segments);
     parts.segments.extend(written(&dir.path().join("c"), &all[15..]).segments);
-    assert_eq!((whole.len(), parts.len(), parts.segments().len()), (40, 40, 3));
+    assert_eq!((whole.len(), parts.rows().count(), parts.segments().len()), (40, 40, 3));
     for modalities in [&[][..], &[Modality::Text], &[Modality::Text, Modality::Image], &[Modality::Audio]] {
         for k in [0, 1, 7, 100] {
             for query in [[1.0, 0.0], [0.3, -2.0]] {

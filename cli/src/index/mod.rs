@@ -1,4 +1,7 @@
-//! `unisono index`: build a searchable index, and say what one holds.
+//! `unisono index`: build a searchable index, change one, and say what one holds.
+
+mod change;
+mod say;
 
 use crate::error::Error;
 use crate::inputs::{InputArgs, WorkArgs, name_left_out, name_skipped, show_progress};
@@ -6,6 +9,9 @@ use crate::progress::Meter;
 use crate::texts::TextArgs;
 use crate::window::WindowArg;
 use crate::{interrupt, out, style};
+use change::{AddArgs, CheckArgs, CompactArgs, MergeArgs, RemoveArgs};
+use say::contents;
+pub(crate) use say::{RootArg, opened};
 use serde_json::json;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -13,7 +19,6 @@ use std::time::Instant;
 use unisono_encoders::{Modality, Prompt, Role};
 use unisono_eval::table::{Align, Table, percent};
 use unisono_files::{Lock, real_folder};
-use unisono_jobs::Index;
 use unisono_jobs::crossmodal::Recall;
 use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with, model_state};
 
@@ -21,6 +26,11 @@ use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with, model_st
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     Build(Box<BuildArgs>),
+    Add(Box<AddArgs>),
+    Remove(Box<RemoveArgs>),
+    Merge(MergeArgs),
+    Check(CheckArgs),
+    Compact(CompactArgs),
     Info(InfoArgs),
 }
 
@@ -33,6 +43,9 @@ pub(crate) struct BuildArgs {
     /// The index's folder; an index that stands there is replaced when the new one is whole, anything else is refused
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The folder that its files lie below and may move with: later commands are told where it is now (--root)
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     #[command(flatten)]
     what: InputArgs,
     #[command(flatten)]
@@ -52,6 +65,8 @@ pub(crate) struct InfoArgs {
     /// The index's folder
     #[arg(value_name = "INDEX")]
     index: PathBuf,
+    #[command(flatten)]
+    root: RootArg,
     /// Print the index's header, its model's state and its missing files as JSON
     #[arg(long)]
     json: bool,
@@ -60,6 +75,11 @@ pub(crate) struct InfoArgs {
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     match command {
         Command::Build(args) => run_build(args),
+        Command::Add(args) => change::run_add(args),
+        Command::Remove(args) => change::run_remove(args),
+        Command::Merge(args) => change::run_merge(args),
+        Command::Check(args) => change::run_check(args),
+        Command::Compact(args) => change::run_compact(args),
         Command::Info(args) => run_info(args),
     }
 }
@@ -71,7 +91,8 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     // Whether the output is free is known before a model is fetched; the build takes it.
     drop(Lock::make(&real_folder(&args.out)).map_err(unisono_jobs::Error::from)?);
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
-    let options = BuildOptions { inputs, embed: args.how.options(), ffmpeg, limits: args.how.limits.get() };
+    let (embed, limits, root) = (args.how.options(), args.how.limits.get(), args.root.clone());
+    let options = BuildOptions { inputs, embed, ffmpeg, limits, root };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let missing = RefCell::new(None);
@@ -105,6 +126,15 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     );
     text +=
         &format!("self-check: {} embedded again, each found itself\n", style::count(report.checked, "item"));
+    if report.resumed > 0 {
+        text += &format!(
+            "went on with {} that an earlier build had embedded\n",
+            style::count(report.resumed, "item")
+        );
+    }
+    if report.copies > 0 {
+        text += &format!("kept once: {} that hold what others hold\n", style::count(report.copies, "item"));
+    }
     if report.repeated > 0 {
         text += &format!("left out: {} that the source repeats\n", style::count(report.repeated, "item"));
     }
@@ -113,7 +143,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
 }
 
 fn run_info(args: &InfoArgs) -> Result<(), Error> {
-    let index = Index::open(&args.index).map_err(unisono_jobs::Error::from)?;
+    let index = opened(&args.index, &args.root)?;
     let header = index.header();
     let (model, files) = (model_state(&index), index.files());
     if args.json {
@@ -134,6 +164,10 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         ),
         ("from", sources(header)),
         ("skipped", built.skipped.to_string()),
+        ("copies", format!("{} that hold what others hold", header.parts.copies)),
+        ("changed", built.changed.clone().unwrap_or_default()),
+        ("segments", header.parts.segments.len().to_string()),
+        ("root", header.parts.root_now().map_or_else(String::new, |root| root.display().to_string())),
         ("missing", format!("{} of {}", files.missing, style::count(files.count, "file"))),
         ("model", format!("{} ({})", header.model.path.display(), state(model))),
         ("sha256", header.model.sha256.clone()),
@@ -142,17 +176,16 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
     ];
     lines.retain(|(name, _)| match *name {
         "skipped" => built.skipped > 0,
+        "copies" => header.parts.copies > 0,
+        "changed" => built.changed.is_some(),
+        "segments" => header.parts.segments.len() > 1,
+        "root" => header.parts.root.is_some(),
         "window" => !header.model.window.is_whole(),
         "missing" => files.missing > 0,
         _ => true,
     });
     let text: String = lines.iter().map(|(name, value)| format!("{name:8} {value}\n")).collect();
     out::print(&(text + &recalls(&built.recalls)))
-}
-
-fn contents(header: &Header) -> String {
-    let counts: Vec<String> = header.modalities.iter().map(|(m, n)| format!("{n} {m}")).collect();
-    format!("{} ({}) of width {}", style::count(header.count, "item"), counts.join(", "), header.dim)
 }
 
 fn sources(header: &Header) -> String {
