@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// How often each record is seen
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
-    /// Records of a batch [default: as many as half of the memory takes, up to 128]
+    /// Records of a batch [default: as many as half of the memory takes, up to 128 and to a quarter of the records]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     batch: Option<u32>,
     /// Peak learning rate

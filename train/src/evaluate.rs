@@ -4,7 +4,7 @@ use crate::events::Event;
 use crate::recipe::Best;
 use crate::setup::Sources;
 use crate::tracking::EvalLine;
-use crate::{Learner, Recipe, Result};
+use crate::{Error, Learner, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use unisono_eval::protocol::{Outcome, Reading, Task};
 
@@ -32,7 +32,15 @@ impl Evaluation {
         let mut tasks = Vec::with_capacity(recipe.evaluate.len());
         for protocol in &recipe.evaluate {
             let source = sources.get(protocol.source())?;
-            let task = protocol.task(&*source, model.models(), &reading)?;
+            let task = protocol.task(&*source, model.models(), &reading).map_err(|e| {
+                let (name, message) = (protocol.name(), e.to_string());
+                // Of several protocols it is said which one cannot be followed.
+                if message.contains(name) {
+                    e.into()
+                } else {
+                    Error::setting(format!("evaluate.{name}"), message)
+                }
+            })?;
             tell(Event::Note(format!("evaluation {}: {task}", task.name())));
             tasks.push(task);
         }

@@ -19,6 +19,8 @@ pub const CANARY: &str = "canary.jsonl";
 
 /// Largest batch that is chosen.
 const MOST: usize = 128;
+/// A batch that is chosen is a quarter of the records at most: an epoch of a single step learns next to nothing, and draws the same negatives each time.
+const SHARE: usize = 4;
 /// The batch where nobody knows how much memory there is.
 const USUAL: usize = 32;
 
@@ -46,7 +48,7 @@ pub struct Finetune {
     pub canary: Option<Split>,
     /// How often each record is seen.
     pub epochs: u64,
-    /// Records of a batch; absent: as many as memory allows, up to 128.
+    /// Records of a batch; absent: as many as memory allows, up to 128 and to a quarter of the records.
     pub batch: Option<usize>,
     /// Peak learning rate.
     pub lr: f64,
@@ -110,7 +112,8 @@ impl Finetune {
             ));
         }
         let used: BTreeSet<Modality> = learned.iter().flat_map(|(a, b)| [*a, *b]).collect();
-        let batch = self.batch.unwrap_or_else(|| batch(model, &used, available)).min(records).max(2);
+        let fits = || batch(model, &used, available).min(records / SHARE);
+        let batch = self.batch.unwrap_or_else(fits).min(records).max(2);
         let each = records.div_ceil(batch) as u64;
         let steps = (self.epochs * each).max(1);
         let mut text = format!(
@@ -142,10 +145,14 @@ impl Finetune {
         let (warmup, lr) = ((steps / 10).clamp(1, 200), self.lr);
         text += &format!(
             "\n# Small steps, slowly begun: what was learned before is not shaken.\n[optimizer]\nlr = {lr:e}\nwarmup = {warmup}\n\
-             weight_decay = 0.0\nclip = 1.0\n\n[[data]]\nname = \"train\"\nsource = {source}\nsplit = {split}\nper_batch = {batch}\n\
+             weight_decay = 0.0\nclip = 1.0\n\n[[data]]\nname = \"train\"\nsource = {source}\nsplit = {split}\nper_batch = {batch}{says}\n\
              caption = {{ rule = \"random\" }}\n\n[[objective]]\nkind = {kind}\n\n[checkpoint]\nevery = {each}\n",
             source = inline(&self.train.source)?,
             split = quoted(&self.train.name),
+            says = match self.batch {
+                Some(_) => "",
+                None => " # what half of the free memory takes, a quarter of the records at most",
+            },
             kind = quoted(if model.config().logit_bias { "sigmoid" } else { "contrastive" }),
         );
         text += "\n# What the checkpoint finds of these is measured before the first step, too; where it loses more than the tolerance, in points, a line says so.\n\
@@ -287,6 +294,42 @@ mod tests {
         for (fits, chosen) in [(0.5, 2), (9.0, 8), (16.0, 16), (1e6, MOST)] {
             assert_eq!(batch(&model, &used, Some((2.0 * fits * each) as u64 + 1)), chosen, "{fits}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_a_quarter_of_few_records_unless_it_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pairs.jsonl");
+        let said = |records: usize, batch: Option<usize>| {
+            let line = |i: usize, split: &str| {
+                format!(
+                    "{{\"id\":\"{split}{i}\",\"text\":\"a\",\"image\":\"{i}.png\",\"split\":\"{split}\"}}\n"
+                )
+            };
+            let lines = (0..records).map(|i| line(i, "train")).chain((0..2).map(|i| line(i, "val")));
+            std::fs::write(&path, lines.collect::<String>()).unwrap();
+            let split = |name: &str| Split { source: SourceConfig::new(path.clone()), name: name.into() };
+            let asked = Finetune {
+                model: "model".into(),
+                out: "run".into(),
+                train: split("train"),
+                held: split("val"),
+                canary: None,
+                epochs: 3,
+                batch,
+                lr: 1e-4,
+            };
+            let source = unisono_datasets::open(&asked.train.source).unwrap();
+            let text = asked.recipe(&model(), &*source, None, Some(u64::MAX)).unwrap();
+            let recipe = Recipe::parse(&text, Path::new(RECIPE)).unwrap();
+            (recipe.data[0].per_batch.unwrap(), recipe.steps, text.contains("a quarter of the records"))
+        };
+        assert_eq!(said(22, None), (5, 15, true));
+        // Two are the fewest that can be told apart.
+        assert_eq!(said(6, None), (2, 9, true));
+        assert_eq!(said(600, None), (MOST, 15, true));
+        assert_eq!(said(22, Some(16)), (16, 6, false));
+        assert_eq!(said(22, Some(64)), (22, 3, false));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `kind = "structure"`: what was near in a frozen tower's own space stays near in the shared one. With few pairs nothing else keeps a projection from
-//! bending a space that millions of items have shaped (Gröger et al. 2025).
+//! bending a space that millions of items have shaped (after the regulariser of Gröger, Wen, Le and Brbić, "With Limited Data for Multimodal Alignment,
+//! Let the STRUCTURE Guide You", NeurIPS 2025, arXiv 2506.16895, which keeps the
+//! neighbourhoods of each tower's own space; the form below follows its idea and was not compared with its code).
 //!
 //! Of the n items of a modality, X are the frozen tower's pooled vectors and A the vectors behind the projection, both less their mean over the batch and made
 //! unit vectors. P(X) = softmax(X Xᵀ / τ) by rows says where a walk goes from each item, P(X)ˡ where it is after l steps. The loss is the mean over levels
