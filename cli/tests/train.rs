@@ -21,13 +21,30 @@ fn train(recipe: &Path, out: &Path, more: &[&str]) -> Command {
     command
 }
 
+/// Towers that are trained anew.
+fn towers(manifest: &Path) -> String {
+    things::recipe_text(manifest, 60, "[checkpoint]\nevery = 2\nkeep_last = 2")
+}
+
+/// Accumulated gradients, low-rank adapters with dropout, and averages of weights, all together.
+fn adapters(manifest: &Path) -> String {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/sentences/clip-now");
+    format!(
+        "seed = 3\nsteps = 60\ndevice = \"cpu\"\nthreads = 1\ninit = \"{}\"\nbatch = {{ method = \"accumulate\", micro = 6 }}\n\
+         [adapter]\nrank = 4\nalpha = 8\ndropout = 0.1\n[optimizer]\nlr = 1e-2\nema = 0.9\n\
+         [[data]]\nname = \"things\"\nsource = \"{}\"\nsplit = \"train\"\nuses = [\"text\", \"image\"]\nper_batch = 16\n\
+         [[objective]]\nkind = \"contrastive\"\n[loader]\nworkers = 2\n[checkpoint]\nevery = 2\nkeep_last = 2\n",
+        base.display(),
+        manifest.display()
+    )
+}
+
 /// Kills a run of sixty steps so many times, at moments that a number draws, and resumes it each time: wherever the kill falls, between two
 /// checkpoints or while one is written, the result is that of a run that nobody touched.
-fn killed_and_resumed(kills: u64, seed: u64, set: &[&str]) {
+fn killed_and_resumed(kills: u64, seed: u64, text: fn(&Path) -> String, set: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let recipe = dir.path().join("r.toml");
-    let text = things::recipe_text(&things::things(dir.path()), 60, "[checkpoint]\nevery = 2\nkeep_last = 2");
-    fs::write(&recipe, text).unwrap();
+    fs::write(&recipe, text(&things::things(dir.path()))).unwrap();
     let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
     let mut set: Vec<&str> = set.iter().flat_map(|set| ["--set", *set]).collect();
     set.extend(["--set", "evaluate=[]"]);
@@ -60,16 +77,24 @@ fn killed_and_resumed(kills: u64, seed: u64, set: &[&str]) {
 
 #[test]
 fn killed_and_resumed_is_uninterrupted() {
-    killed_and_resumed(3, 1, &["optimizer.kind=muon", "optimizer.ema={ decay = 0.9, match = \"image.*\" }"]);
+    let set = ["optimizer.kind=muon", "optimizer.ema={ decay = 0.9, match = \"image.*\" }"];
+    killed_and_resumed(3, 1, towers, &set);
+}
+
+#[test]
+fn killed_and_resumed_is_uninterrupted_with_accumulation_adapters_and_averages() {
+    killed_and_resumed(3, 6, adapters, &[]);
 }
 
 /// `cargo test --test train -- --ignored`
 #[test]
-#[ignore = "minutes: the long form of the one before"]
+#[ignore = "minutes: the long form of those before"]
 fn ten_kills_are_none() {
     for (seed, kind) in [(2, "adamw"), (3, "lion"), (4, "muon"), (5, "lamb")] {
-        killed_and_resumed(10, seed, &[&format!("optimizer.kind={kind}"), "optimizer.ema=0.9"]);
+        killed_and_resumed(10, seed, towers, &[&format!("optimizer.kind={kind}"), "optimizer.ema=0.9"]);
     }
+    killed_and_resumed(10, 7, adapters, &[]);
+    killed_and_resumed(10, 8, adapters, &["optimizer.kind=muon", "adapter.kind=dora"]);
 }
 
 #[test]

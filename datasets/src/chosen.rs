@@ -1,7 +1,12 @@
 //! Which of a hundred million records are meant, in a few megabytes.
 
+use rayon::prelude::*;
+
 /// Words of 64 records between two counts.
 const STEP: usize = 8;
+
+/// Words of 64 records that one core looks at, at once.
+const PART: usize = 256;
 
 /// Some of many numbers, in order. At most a bit for each that there is: 13 MB of a hundred million, four bytes for each that is meant where they are few.
 #[derive(Debug)]
@@ -17,20 +22,21 @@ pub(crate) enum Chosen {
 }
 
 impl Chosen {
-    /// Those below `len` that are `wanted`, each of which is asked once.
-    pub(crate) fn of(len: u32, wanted: impl Fn(u32) -> bool) -> Self {
+    /// Those below `len` that are `wanted`, each of which is asked once, on all cores.
+    pub(crate) fn of(len: u32, wanted: impl Fn(u32) -> bool + Sync) -> Self {
         let mut bits = vec![0u64; (len as usize).div_ceil(64)];
+        bits.par_chunks_mut(PART).enumerate().for_each(|(part, words)| {
+            for (word, bits) in (part * PART..).zip(words) {
+                let first = word as u32 * 64;
+                let there = (len - first).min(64);
+                *bits = (0..there).fold(0, |bits, bit| bits | u64::from(wanted(first + bit)) << bit);
+            }
+        });
         let (mut before, mut count) = (Vec::with_capacity(bits.len().div_ceil(STEP)), 0usize);
-        for i in 0..len {
-            let (word, bit) = (i as usize / 64, i % 64);
-            if bit == 0 && word.is_multiple_of(STEP) {
-                // There are fewer than 2^32 in all.
-                before.push(count as u32);
-            }
-            if wanted(i) {
-                bits[word] |= 1 << bit;
-                count += 1;
-            }
+        for words in bits.chunks(STEP) {
+            // There are fewer than 2^32 in all.
+            before.push(count as u32);
+            count += words.iter().map(|bits| bits.count_ones() as usize).sum::<usize>();
         }
         let many = Self::Many { bits: bits.into(), before: before.into(), count };
         match count.saturating_mul(32) < len as usize {

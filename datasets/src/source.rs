@@ -126,18 +126,21 @@ impl Part {
     ///
     /// # Errors
     /// [`Error::Options`] of a source with more than 2^32 records, some of which are not wanted.
-    pub fn of(source: Arc<dyn Source>, wanted: impl Fn(&Key) -> bool) -> Result<Self> {
+    pub fn of(source: Arc<dyn Source>, wanted: impl Fn(&Key) -> bool + Sync) -> Result<Self> {
         let len = source.len();
-        // As long as every record is wanted there is nothing to be written down.
-        let Some(first) = (0..len).find(|i| !wanted(&source.key(*i))) else { return Ok(Self::all(source)) };
         let Ok(last) = u32::try_from(len) else {
+            if (0..len).all(|i| wanted(&source.key(i))) {
+                return Ok(Self::all(source));
+            }
             let path = source.path().display();
             return Err(Error::Options(format!(
                 "{path}: expected at most 2^32 records where only some are used, found {len}"
             )));
         };
-        let rows = Chosen::of(last, |i| (i as usize) < first || wanted(&source.key(i as usize)));
-        Ok(Self { source, rows: Some(Arc::new(rows)) })
+        let rows = Chosen::of(last, |i| wanted(&source.key(i as usize)));
+        // Where every record is wanted there is nothing to be written down.
+        let rows = (rows.len() < len).then(|| Arc::new(rows));
+        Ok(Self { source, rows })
     }
 
     /// What they are of.

@@ -6,6 +6,7 @@
 mod alive;
 mod budget;
 mod cache;
+mod caught;
 mod clean;
 mod error;
 mod folder;
@@ -24,6 +25,7 @@ mod write;
 pub use alive::abandon;
 pub use budget::{Budget, Left};
 pub use cache::cache_folder;
+pub use caught::caught;
 pub use clean::{clean, line};
 pub use error::{Error, Result};
 pub use folder::{folder_beside, left_beside, place_folder, real_folder, replace_folder, sweep};

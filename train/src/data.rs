@@ -2,6 +2,7 @@
 
 use crate::features::{self, Features};
 use crate::given::Given;
+use crate::kept::Kept;
 use crate::pick::{caption, hash};
 use crate::recipe::{AugmentConfig, DataConfig, Recipe};
 pub use crate::sample::Sample;
@@ -13,44 +14,26 @@ use image::RgbImage;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use std::sync::Arc;
-use unisono_datasets::augment::{AudioAugment, TextAugment};
+use unisono_datasets::augment::{AudioAugment, ImageAugment, TextAugment};
 use unisono_datasets::cache::MediaCache;
 use unisono_datasets::rng::Purpose;
+use unisono_datasets::vectors::{SCALE, View};
 use unisono_datasets::{Draw, Part, Record, Stage, timed, words};
 use unisono_encoders::{Modality, Model};
 use unisono_media::decode::is_kept;
 use unisono_media::{Blob, MediaLimits, header};
 use unisono_processors::{Contract, LogMel, Medium, Prepared, Processors};
 
-/// Images that are cropped or turned are kept this much larger than the tower sees them, so that a crop has pixels to choose from.
-const CACHE_SCALE: f64 = 1.25;
-
 /// A recording so many times as long as the window that is taken of it is decoded window by window, and not kept.
 const LONG: f64 = 4.0;
-
-/// What is kept of a medium, before it is changed.
-enum Kept {
-    Prepared(Prepared),
-    /// Of an audio file that is changed before it is processed; `None`: a video without audio.
-    Samples(Option<Vec<f32>>),
-}
-
-impl Kept {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Prepared(prepared) => prepared.bytes(),
-            Self::Samples(samples) => samples.as_deref().map_or(0, size_of_val),
-        }
-    }
-}
 
 /// Prepares samples; shared by the loader's threads.
 pub struct Preparer {
     sources: Vec<DataConfig>,
     /// The model's own.
     seen: Processors,
-    /// As media are decoded and kept: the model's own, but for images that a crop or a rotation wants more pixels of.
-    kept: Processors,
+    /// The same, but for images of which a crop or a rotation wants more pixels.
+    wide: Processors,
     augment: AugmentConfig,
     /// Recordings that are mixed into others.
     noises: Option<Part>,
@@ -88,7 +71,7 @@ impl Preparer {
         let mut preparer = Self {
             sources: recipe.data.clone(),
             seen: Processors::default(),
-            kept: Processors::default(),
+            wide: Processors::default(),
             augment,
             noises,
             words,
@@ -113,16 +96,21 @@ impl Preparer {
 
     /// Media are seen by these processors.
     fn see_by(&mut self, processors: Processors) {
-        self.kept = processors.clone();
-        if let (Some(image), true) = (&mut self.kept.image, self.augment.image.moves()) {
-            *image = image.scaled(CACHE_SCALE);
+        self.wide = processors.clone();
+        if let Some(image) = &mut self.wide.image {
+            *image = image.scaled(SCALE);
         }
         self.seen = processors;
     }
 
-    fn contract(&self) -> Contract<'_> {
+    /// As media are decoded and kept, before images are changed so.
+    fn kept_by(&self, change: &ImageAugment) -> &Processors {
+        if change.moves() { &self.wide } else { &self.seen }
+    }
+
+    fn contract(&self, change: &ImageAugment) -> Contract<'_> {
         let (frames, listens, limits) = (self.frames, self.listens, self.limits);
-        Contract { frames, listens, limits, ..Contract::new(&self.kept) }
+        Contract { frames, listens, limits, ..Contract::new(self.kept_by(change)) }
     }
 
     /// One sample; a pure function of the recipe, the seed and the draw.
@@ -157,8 +145,13 @@ impl Preparer {
             match (&r.image, part) {
                 (Some(blob), _) if uses(Modality::Image) => {
                     let medium = Medium::Image(blob);
-                    let kept = self.feature((draw.share, r), medium, &mut sample, &streams)?;
-                    if !kept {
+                    let view = &mut streams.of(Purpose::View);
+                    if let Some((view, row)) =
+                        timed(Stage::Read, || self.given.taught.view(draw.share, r, view))?
+                    {
+                        self.glance(medium, view, &mut sample)?;
+                        sample.taught.insert(Modality::Image, row);
+                    } else if !self.feature((draw.share, r), medium, &mut sample, &streams)? {
                         self.look(medium, &mut sample, &streams)?;
                     }
                 }
@@ -198,7 +191,7 @@ impl Preparer {
         sample.text = Some(hash(&words::folded(&caption)));
         let kept = self.feature((draw.share, r), Medium::Text(&caption), sample, streams)?;
         if (self.writes || !kept)
-            && let Prepared::Text(ids) = self.contract().prepare(Medium::Text(&caption))?
+            && let Prepared::Text(ids) = self.contract(&self.augment.image).prepare(Medium::Text(&caption))?
         {
             sample.thinned = self.words.thinned(&self.augment.text, &ids, &mut streams.of(Purpose::Text));
             sample.ids = Some(ids);
@@ -260,7 +253,7 @@ impl Preparer {
     pub(crate) fn view(&self, medium: Medium, view: u32) -> Result<Seen> {
         let streams = Streams { seed: self.seed, key: features::stream(&medium, view) };
         let seen = match medium {
-            Medium::Text(_) => match self.contract().prepare(medium)? {
+            Medium::Text(_) => match self.contract(&self.augment.image).prepare(medium)? {
                 Prepared::Text(ids) => Some(Seen::Ids(ids)),
                 _ => None,
             },
@@ -280,9 +273,9 @@ impl Preparer {
     }
 
     /// A medium as it is before it is changed, decoded at its first use and as long as there is room.
-    fn kept(&self, medium: Medium, samples: bool) -> Result<Arc<Kept>> {
-        let contract = self.contract();
-        let key = [&[u8::from(samples)][..], &medium.key()].concat();
+    fn kept(&self, medium: Medium, samples: bool, change: &ImageAugment) -> Result<Arc<Kept>> {
+        let contract = self.contract(change);
+        let key = [&[u8::from(samples), u8::from(change.moves())][..], &medium.key()].concat();
         self.cache.get_or_try_insert(&key, Kept::bytes, || {
             timed(Stage::Decode, || {
                 Ok(match samples {
@@ -295,13 +288,14 @@ impl Preparer {
 
     /// An image, or the frames of a video and its audio where the model listens.
     fn look(&self, medium: Medium, sample: &mut Sample, streams: &Streams) -> Result<()> {
-        let (seen, kept) = (self.seen.image()?, self.kept.image()?);
+        let change = &self.augment.image;
+        let (seen, kept) = (self.seen.image()?, self.kept_by(change).image()?);
         // The same stream anew for each frame: a video is cropped and coloured as one.
         let apply = |p: &RgbImage| {
             let size = seen.size_of_scaled(kept, p);
-            timed(Stage::Augment, || self.augment.image.apply(p, size, &mut streams.of(Purpose::Augment)))
+            timed(Stage::Augment, || change.apply(p, size, &mut streams.of(Purpose::Augment)))
         };
-        match &*self.kept(medium, false)? {
+        match &*self.kept(medium, false, change)? {
             Kept::Prepared(Prepared::Image(image)) => sample.squares.push(apply(image)),
             Kept::Prepared(Prepared::Video(clip)) => {
                 sample.squares.extend(clip.frames.iter().map(apply));
@@ -311,6 +305,16 @@ impl Preparer {
                 sample.track = track.map(|(mel, audio)| self.masked(mel, audio, streams));
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// A teacher's view of an image, in place of what the recipe changes of it.
+    fn glance(&self, medium: Medium, view: &View, sample: &mut Sample) -> Result<()> {
+        let (seen, kept) = (self.seen.image()?, self.kept_by(&view.augment).image()?);
+        if let Kept::Prepared(Prepared::Image(image)) = &*self.kept(medium, false, &view.augment)? {
+            let size = seen.size_of_scaled(kept, image);
+            sample.squares.push(timed(Stage::Augment, || view.of(&sample.id, image, size)));
         }
         Ok(())
     }
@@ -328,7 +332,7 @@ impl Preparer {
             let part = augment.part(samples, rate, &mut streams.of(Purpose::Window));
             part.start as u64..part.end as u64
         };
-        timed(Stage::Decode, || Ok(Some(self.contract().samples_in(blob, &drawn)?)))
+        timed(Stage::Decode, || Ok(Some(self.contract(&self.augment.image).samples_in(blob, &drawn)?)))
     }
 
     /// An audio file's spectrogram as it is drawn; `None` for a video without audio.
@@ -339,7 +343,7 @@ impl Preparer {
         {
             return self.heard(&part, audio, streams).map(Some);
         }
-        Ok(match &*self.kept(medium, self.changes_samples())? {
+        Ok(match &*self.kept(medium, self.changes_samples(), &self.augment.image)? {
             Kept::Prepared(Prepared::Audio(mel, _)) => Some(self.masked(mel, audio, streams)),
             Kept::Samples(Some(samples)) => {
                 let (rate, augment) = (audio.config().sample_rate, &self.augment.audio);
@@ -365,7 +369,7 @@ impl Preparer {
         let Some(noises) = self.noises.as_ref().filter(|_| augment.mixes(&mut stream)) else { return Ok(()) };
         let record = noises.record(stream.random_range(0..noises.len().max(1)))?;
         let Some(blob) = record.audio.choose(&mut stream) else { return Ok(()) };
-        if let Kept::Samples(Some(noise)) = &*self.kept(Medium::Audio(blob), true)? {
+        if let Kept::Samples(Some(noise)) = &*self.kept(Medium::Audio(blob), true, &self.augment.image)? {
             timed(Stage::Augment, || augment.mix(samples, noise, &mut stream));
         }
         Ok(())

@@ -18,6 +18,7 @@ pub mod flops;
 mod folder;
 mod given;
 mod keep;
+mod kept;
 mod learner;
 mod memory;
 mod mined;

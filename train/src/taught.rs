@@ -1,11 +1,13 @@
 //! Teachers' vectors beside the data: what `unisono data teach` made of a share's source, for a distillation to follow.
 
-use crate::recipe::Recipe;
+use crate::recipe::{DataConfig, Recipe};
 use crate::{Error, Result};
+use rand::Rng;
+use rand::seq::IndexedRandom;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use unisono_datasets::vectors::{Expected, VectorFile};
+use unisono_datasets::vectors::{Expected, VectorFile, View, view_path};
 use unisono_datasets::{Record, Sampler};
 use unisono_encoders::{Modality, Model};
 use unisono_files::{Budget, read_json};
@@ -26,7 +28,11 @@ struct Listed {
 
 /// The vectors of the shares' teachers. Shared by threads.
 #[derive(Debug, Default)]
-pub(crate) struct Taught(BTreeMap<(usize, Modality), VectorFile>);
+pub(crate) struct Taught {
+    files: BTreeMap<(usize, Modality), VectorFile>,
+    /// Of images in views, by share, in the views' order.
+    views: BTreeMap<usize, Vec<(View, VectorFile)>>,
+}
 
 impl Taught {
     /// Opens them: the rows have the sums that were written for them, all are of one teacher, and of some records of each share there are vectors.
@@ -38,22 +44,21 @@ impl Taught {
         let mut first: Option<(String, String)> = None;
         for (share, data) in recipe.data.iter().enumerate() {
             let Some(folder) = &data.teacher else { continue };
-            let list = folder.join(LIST);
             let wrong = |message: String| Err(Error::setting(format!("data.{}.teacher", data.name), message));
-            if !list.exists() {
-                let folder = folder.display();
-                return wrong(format!(
-                    "{} is not there: write it with unisono data teach … --out {folder}",
-                    list.display()
-                ));
-            }
-            let listed: BTreeMap<Modality, Listed> = read_json(&list, &Budget::CONFIG)?;
-            for (modality, of) in listed {
-                if !(data.uses(modality) && has(model, modality)) {
+            let mut views = BTreeMap::new();
+            for (name, of) in list(data, folder)? {
+                let Some((modality, view)) = told(&name) else {
+                    let list = folder.join(LIST);
+                    let message = "expected modalities, and views as image-view-1, found";
+                    return wrong(format!("{}: {message} {name:?}", list.display()));
+                };
+                let looked_at = view.is_none() || data.teacher_views;
+                if !(looked_at && data.uses(modality) && has(model, modality)) {
                     continue;
                 }
                 // A list may be anybody's: it names files of its own folder and no others.
                 if Path::new(&of.file).file_name() != Some(of.file.as_ref()) {
+                    let list = folder.join(LIST);
                     return wrong(format!("{}: expected a file's name, found {:?}", list.display(), of.file));
                 }
                 let path = folder.join(&of.file);
@@ -69,11 +74,45 @@ impl Taught {
                     }
                     _ => first = Some((who, path.display().to_string())),
                 }
-                taught.0.insert((share, modality), file);
+                match (view, View::beside(&path)?) {
+                    (None, _) => drop(taught.files.insert((share, modality), file)),
+                    (Some(number), Some(made)) => drop(views.insert(number, (made, file))),
+                    (Some(_), None) => {
+                        let path = view_path(&path);
+                        return wrong(format!(
+                            "{} is not there: nothing says what is seen in this view; teach it again with --fresh",
+                            path.display()
+                        ));
+                    }
+                }
             }
+            if data.teacher_views && views.is_empty() {
+                let folder = folder.display();
+                return wrong(format!(
+                    "{folder} has no views of images: add them with unisono data teach … --modality image --views 8 --out {folder}, or leave teacher_views out"
+                ));
+            }
+            taught.views.insert(share, views.into_values().collect());
             taught.try_some(share, folder, sampler)?;
         }
         Ok(taught)
+    }
+
+    /// One of the views of a share's record, drawn, with the vector of its image in it; `None`: the share's images are seen in no views, or there is no vector.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn view(
+        &self,
+        share: usize,
+        record: &Record,
+        rng: &mut impl Rng,
+    ) -> Result<Option<(&View, Vec<f32>)>> {
+        let Some((view, file)) = self.views.get(&share).and_then(|views| views.choose(rng)) else {
+            return Ok(None);
+        };
+        let row = file.find(&record.id, Modality::Image.name(), 0)?;
+        row.map(|row| Ok((view, file.row(row)?.into_owned()))).transpose()
     }
 
     /// The vector of a medium of a share's record, and the modality that it is of; `None`: there is none.
@@ -93,7 +132,7 @@ impl Taught {
             Medium::Video(..) | Medium::Frames(..) => (Modality::Video, Some(0)),
             Medium::Track(..) => return Ok(None),
         };
-        let (Some(file), Some(part)) = (self.0.get(&(share, modality)), part) else { return Ok(None) };
+        let (Some(file), Some(part)) = (self.files.get(&(share, modality)), part) else { return Ok(None) };
         let row = file.find(&record.id, modality.name(), part)?;
         row.map(|row| Ok((modality, file.row(row)?.into_owned()))).transpose()
     }
@@ -104,10 +143,10 @@ impl Taught {
         let tried = TRIED.min(records.len());
         for at in 0..tried {
             let Ok(record) = records.record(at * records.len() / tried) else { continue };
-            for modality in Modality::ALL {
-                if let Some(file) = self.0.get(&(share, modality))
-                    && file.find(&record.id, modality.name(), 0)?.is_some()
-                {
+            let plain = Modality::ALL.into_iter().filter_map(|m| Some((m, self.files.get(&(share, m))?)));
+            let views = self.views.get(&share).into_iter().flatten().map(|(_, file)| (Modality::Image, file));
+            for (modality, file) in plain.chain(views) {
+                if file.find(&record.id, modality.name(), 0)?.is_some() {
                     return Ok(());
                 }
             }
@@ -119,6 +158,25 @@ impl Taught {
     }
 }
 
+/// What a teacher's folder has, by names.
+fn list(data: &DataConfig, folder: &Path) -> Result<BTreeMap<String, Listed>> {
+    let list = folder.join(LIST);
+    if !list.exists() {
+        let (list, folder) = (list.display(), folder.display());
+        let message = format!("{list} is not there: write it with unisono data teach … --out {folder}");
+        return Err(Error::setting(format!("data.{}.teacher", data.name), message));
+    }
+    Ok(read_json(&list, &Budget::CONFIG)?)
+}
+
+/// What is meant by a name: a modality, or a view of images by its number.
+fn told(name: &str) -> Option<(Modality, Option<u32>)> {
+    match name.strip_prefix("image-view-") {
+        Some(number) => Some((Modality::Image, Some(number.parse().ok()?))),
+        None => Some((Modality::ALL.into_iter().find(|m| m.name() == name)?, None)),
+    }
+}
+
 /// Whether the model makes vectors of a modality.
 fn has(model: &Model, modality: Modality) -> bool {
     match modality {
@@ -126,3 +184,7 @@ fn has(model: &Model, modality: Modality) -> bool {
         other => model.modalities().contains(&other),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/taught.rs"]
+mod tests;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::things;
 use tch::{Device, Tensor};
+use unisono_datasets::augment::{Crop, ImageAugment};
+use unisono_datasets::vectors::View;
 use unisono_encoders::Model;
 use unisono_train::tracking::{self, Line, TrainLine};
 use unisono_train::{Error, Event, Options, Recipe, checkpoint, train};
@@ -48,13 +50,19 @@ fn mine(manifest: &Path) {
 
 /// What `unisono data teach` writes of a modality: made-up vectors of this width.
 fn teach(folder: &Path, manifest: &Path, modality: &str, width: usize, model: &str) {
+    teach_as(folder, manifest, modality, modality, width, model);
+}
+
+/// The same by a name of its own, as a view has.
+fn teach_as(folder: &Path, manifest: &Path, name: &str, modality: &str, width: usize, model: &str) {
     fs::create_dir_all(folder).unwrap();
     let lines = fs::read_to_string(manifest).unwrap();
     let ids: Vec<String> = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
         .collect();
-    let number = |i: usize| ((i * 37 + modality.len() * 11) as f32 * 0.7).sin();
+    let own: usize = name.bytes().map(usize::from).sum();
+    let number = |i: usize| ((i * 37 + own * 11) as f32 * 0.7).sin();
     let numbers: Vec<u8> = (0..ids.len() * width).flat_map(|i| number(i).to_le_bytes()).collect();
     let mut head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {width}), }}", ids.len());
     head += &" ".repeat(63 - (10 + head.len()) % 64);
@@ -63,7 +71,7 @@ fn teach(folder: &Path, manifest: &Path, modality: &str, width: usize, model: &s
     bytes.extend((head.len() as u16).to_le_bytes());
     bytes.extend(head.as_bytes());
     bytes.extend(&numbers);
-    let file = format!("{modality}.npy");
+    let file = format!("{name}.npy");
     fs::write(folder.join(&file), bytes).unwrap();
     let said: String =
         ids.iter().map(|id| format!("{{\"id\":\"{id}\",\"modality\":\"{modality}\"}}\n")).collect();
@@ -76,7 +84,7 @@ fn teach(folder: &Path, manifest: &Path, modality: &str, width: usize, model: &s
     let list = folder.join("teacher.json");
     let mut listed: Value =
         fs::read(&list).map_or(json!({}), |bytes| serde_json::from_slice(&bytes).unwrap());
-    listed[modality] = json!({ "file": file, "count": ids.len(), "dim": width, "work": "w" });
+    listed[name] = json!({ "file": file, "count": ids.len(), "dim": width, "work": "w" });
     fs::write(list, listed.to_string()).unwrap();
 }
 
@@ -167,6 +175,63 @@ fn every_term_trains_and_an_interruption_changes_nothing() {
     };
     let (none, one, two) = (with(""), with("negatives = 1"), with("negatives = 2"));
     assert!(none < one && one < two, "{none} {one} {two}");
+}
+
+/// Vectors of so many views of images, besides those of the images and texts as they are.
+fn teach_views(folder: &Path, manifest: &Path, count: u64) {
+    for modality in ["text", "image"] {
+        teach(folder, manifest, modality, 5, "teacher");
+    }
+    for view in 1..=count {
+        let name = format!("image-view-{view}");
+        teach_as(folder, manifest, &name, "image", 5, "teacher");
+        let crop = Crop { scale: [0.1, 1.0], ..Crop::default() };
+        let view = View { view, seed: 7, augment: ImageAugment { crop, ..ImageAugment::default() } };
+        view.write_beside(&folder.join(format!("{name}.npy"))).unwrap();
+    }
+}
+
+#[test]
+fn a_teachers_views_are_what_the_student_sees_and_an_interruption_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = things(dir.path());
+    let at = |name: &str| dir.path().join(name);
+    teach_views(&at("taught"), &manifest, 3);
+    let terms = "[[objective]]\nkind = \"distill\"\nteacher_scale = 20.0\n";
+    let taught = format!("teacher = \"{}\"\n", at("taught").display());
+    let viewed = recipe(&manifest, 6, &format!("{taught}teacher_views = true\n"), terms).unwrap();
+    run(&viewed, &at("whole"), Options::default()).unwrap();
+    let stop = AtomicBool::new(false);
+    train(&viewed, &at("stopped"), Options { stop: Some(&stop), ..Options::default() }, &mut |event| {
+        if matches!(event, Event::Step(report) if report.step == 3) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+    .unwrap();
+    run(&viewed, &at("stopped"), Options { resume: true, ..Options::default() }).unwrap();
+    assert!(weights(&at("stopped")) == weights(&at("whole")));
+    // The images as they are, though the folder has views.
+    run(&recipe(&manifest, 6, &taught, terms).unwrap(), &at("plain"), Options::default()).unwrap();
+    assert!(lines(&at("plain"))[0].loss != lines(&at("whole"))[0].loss);
+    let said = |data: &str| {
+        let made = recipe(&manifest, 1, data, terms);
+        made.and_then(|recipe| run(&recipe, &at("run"), Options { fresh: true, ..Options::default() }))
+            .unwrap_err()
+            .to_string()
+    };
+    let plain = "[[objective]]\nkind = \"contrastive\"\n";
+    let alone = recipe(&manifest, 1, "teacher_views = true\n", plain).unwrap_err().to_string();
+    assert!(alone.contains("data.things.teacher_views") && alone.contains("teacher = "), "{alone}");
+    let blind = said(&format!("{taught}teacher_views = true\nuses = [\"text\", \"audio\"]\n"));
+    assert!(blind.contains("no images of this source are seen"), "{blind}");
+    teach_views(&at("none"), &manifest, 0);
+    let none = said(&format!("teacher = \"{}\"\nteacher_views = true\n", at("none").display()));
+    assert!(none.contains("has no views of images") && none.contains("--views"), "{none}");
+    fs::remove_file(at("taught/image-view-2.npy.view.json")).unwrap();
+    let untold = said(&format!("{taught}teacher_views = true\n"));
+    assert!(untold.contains("image-view-2.npy.view.json is not there"), "{untold}");
+    fs::write(at("taught/teacher.json"), r#"{"image-view-x":{"file":"a.npy","dim":5}}"#).unwrap();
+    assert!(said(&taught).contains("found \"image-view-x\""));
 }
 
 #[test]

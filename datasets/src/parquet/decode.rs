@@ -12,9 +12,9 @@ use parquet::errors::{ParquetError, Result as Parquet};
 use parquet::schema::types::ColumnDescPtr;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use unisono_files::caught;
 
 /// Pages one after another, each unpacked when it comes.
 struct Pages {
@@ -160,7 +160,7 @@ pub(super) fn piece(source: Source, cut: &Cut, number: usize) -> Result<Piece> {
         ready: VecDeque::new(),
         read: read.clone(),
     };
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(column, pages, rows)));
+    let decoded = caught(|| decode(column, pages, rows));
     let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = read.error.take() {
         return Err(error);
@@ -169,7 +169,7 @@ pub(super) fn piece(source: Source, cut: &Cut, number: usize) -> Result<Piece> {
         let (name, at) = (crate::plain::quoted(&leaf.name), chunk.start);
         Error::archive(path, format!("the column {name} at byte {at}: {message}: it is damaged"))
     };
-    let decoded = decoded.map_err(|_| broken("no reader should meet this".into()))?;
+    let decoded = decoded.ok_or_else(|| broken("no reader should meet this".into()))?;
     let (values, levels, repeats, found) = decoded.map_err(|e| broken(e.to_string()))?;
     if found != rows {
         return Err(broken(format!("holds {found} rows of {rows}")));

@@ -9,9 +9,8 @@ use crate::{Error, Result, position};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescPtr;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use unisono_files::Sum;
+use unisono_files::{Sum, caught};
 
 /// Most columns, and how deep they may lie.
 const COLUMNS: usize = 1 << 14;
@@ -92,8 +91,7 @@ pub(super) fn read(path: &Path, file: &File, length: u64, limits: &Limits) -> Re
     position::read(file, &mut bytes, end).map_err(Error::io(path, "read"))?;
     look(path, &bytes, limits)?;
     let decode = || ParquetMetaDataReader::decode_metadata(&bytes);
-    let said = catch_unwind(AssertUnwindSafe(decode));
-    let said = said.map_err(|_| bad(path, "has a footer that no reader should meet"))?;
+    let said = caught(decode).ok_or_else(|| bad(path, "has a footer that no reader should meet"))?;
     let said = said.map_err(|e| bad(path, format!("has a broken footer: {e}")))?;
     let sum = Sum::of(&bytes);
     drop(bytes);

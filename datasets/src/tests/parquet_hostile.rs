@@ -184,3 +184,15 @@ proptest! {
         crate::fuzzing::arrow(dir.path(), &bytes);
     }
 }
+
+/// What the fuzzer found: the `parquet` crate panics in a dictionary that is cut.
+#[test]
+fn a_panic_of_the_decoder_is_a_damaged_file() {
+    let kept =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus-kept/parquet/dictionary");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    fs::copy(kept, &path).unwrap();
+    let said = open(&SourceConfig::new(&path)).unwrap_err().to_string();
+    assert!(said.contains("no reader should meet this: it is damaged"), "{said}");
+}

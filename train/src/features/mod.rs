@@ -245,7 +245,11 @@ pub(crate) fn kept_towers(recipe: &Recipe, model: &Learner, sampler: &Sampler) -
             // Parts of captions in random order are too many to be kept.
             recipe.data.iter().all(|d| d.caption.parts == 0) && augment.text == Default::default()
         }
-        Modality::Image => model.towers().config().video.is_none() && !films(),
+        // A teacher's views are other images than those that are kept.
+        Modality::Image => {
+            let viewed = recipe.data.iter().any(|d| d.teacher_views);
+            !viewed && model.towers().config().video.is_none() && !films()
+        }
         Modality::Audio => !model.towers().listens(),
         Modality::Video => false,
     };

@@ -170,6 +170,17 @@ impl Recipe {
                 return wrong("vectors", &message);
             }
         }
+        if d.teacher_views {
+            if d.teacher.is_none() {
+                return wrong(
+                    "teacher_views",
+                    "whose views? name the folder that has them, as teacher = \"taught\"",
+                );
+            }
+            if !d.uses(Modality::Image) || d.vectors.contains_key(&Modality::Image) {
+                return wrong("teacher_views", "views are of images, and no images of this source are seen");
+            }
+        }
         let CaptionConfig { rule, weights, .. } = &d.caption;
         let weighted = *rule == CaptionRule::Weighted;
         let sound =

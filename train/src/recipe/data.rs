@@ -63,6 +63,10 @@ pub struct DataConfig {
     /// A teacher's vectors of this source, for a term of kind `distill`: the folder that `unisono data teach` wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<PathBuf>,
+    /// Images are seen in the teacher's views (`unisono data teach --views`), one drawn each time, in place of what `[augment.image]` changes; what is
+    /// followed is the teacher's vector of that view.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub teacher_views: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
