@@ -13,6 +13,7 @@ mod inputs;
 mod interrupt;
 mod limits;
 mod mapped;
+mod mcp;
 mod measure;
 mod model;
 mod out;
@@ -23,6 +24,7 @@ mod progress;
 mod report;
 mod scenes;
 mod search;
+mod serve;
 mod source;
 mod stdin;
 mod style;
@@ -58,6 +60,8 @@ enum Command {
     #[command(subcommand)]
     Index(index::Command),
     Search(search::Args),
+    Serve(serve::Args),
+    Mcp(mcp::Args),
     Classify(classify::Args),
     Caption(understand::caption::Args),
     Match(understand::matching::Args),
@@ -83,6 +87,8 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Embed(args) => embed::run(args),
         Command::Index(command) => index::run(command),
         Command::Search(args) => search::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Mcp(args) => mcp::run(args),
         Command::Classify(args) => classify::run(args),
         Command::Caption(args) => understand::caption::run(args),
         Command::Match(args) => understand::matching::run(args),
