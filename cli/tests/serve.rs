@@ -1,6 +1,6 @@
 //! `unisono serve`: its answers are those of the commands, and nothing that a stranger sends ends it.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "serve/agent.rs"]
 mod agent;
@@ -56,7 +56,7 @@ fn vectors(reply: &Reply) -> Vec<Vec<u8>> {
 
 /// What `unisono embed` writes for these arguments, row by row.
 fn embedded(args: &[&str], width: usize) -> Vec<Vec<u8>> {
-    let out = format!("{}.npy", args.join("-").replace(['/', ' '], "_"));
+    let out = format!("{}.npy", args.join("_").replace(['/', ' ', '-'], "_"));
     let all = ["embed", "--model", "model", "--fresh", "--out", out.as_str()]
         .into_iter()
         .chain(args.iter().copied());

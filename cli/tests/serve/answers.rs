@@ -193,7 +193,7 @@ fn scenes_are_a_job() {
         }
     };
     assert_eq!(done["status"], "done", "{done}");
-    assert_eq!((&done["result"]["shots"], &done["progress"]["share"]), (&json!(2), &json!(1.0)), "{done}");
+    assert_eq!((&done["result"]["shots"], &done["progress"]["share"]), (&json!(1), &json!(1.0)), "{done}");
     assert!(!done["result"]["scenes"].as_array().unwrap().is_empty());
     assert_eq!(s.send("DELETE", &place, &[], b"").status, 204);
     assert_eq!(s.get(&place).status, 404);
@@ -221,7 +221,8 @@ fn the_document_names_every_route() {
     }
     assert!(s.get("/").text().contains("<title>Unisono</title>"));
     let models = s.get("/v1/models").json();
-    let able =
-        models["data"].as_array().unwrap().iter().map(|m| m["can"][0].as_str().unwrap()).collect::<Vec<_>>();
-    assert_eq!(able, ["embed", "caption", "ask", "transcribe", "match"]);
+    let models = models["data"].as_array().unwrap();
+    for (model, ability) in models.iter().zip(["embed", "caption", "ask", "transcribe", "match"]) {
+        assert!(model["can"].as_array().unwrap().contains(&json!(ability)), "{model}");
+    }
 }

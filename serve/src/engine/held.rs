@@ -9,6 +9,7 @@ use unisono_processors::Prepared;
 
 /// A model that embeds, or one that says something of what it sees and hears.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each model, and it is moved once")]
 pub enum Held {
     /// It embeds.
     Embedder(Embedder),
