@@ -5,6 +5,7 @@ use unisono_eval::Error as EvalError;
 use unisono_jobs::Error as JobError;
 use unisono_media::Error as MediaError;
 use unisono_scenes::Error as SceneError;
+use unisono_serve::Error as ServeError;
 use unisono_torch_ext::Error as TorchError;
 use unisono_train::Error as TrainError;
 
@@ -41,6 +42,15 @@ impl From<JobError> for Error {
         match error {
             JobError::Interrupted => Self::Interrupted(crate::interrupt::left()),
             other => Self::Jobs(other),
+        }
+    }
+}
+
+impl From<ServeError> for Error {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Jobs(e) => e.into(),
+            other => Self::Failed(other.to_string()),
         }
     }
 }

@@ -15,6 +15,7 @@ mod inputs;
 mod interrupt;
 mod limits;
 mod mapped;
+mod mcp;
 mod measure;
 mod model;
 mod out;
@@ -25,6 +26,7 @@ mod progress;
 mod report;
 mod scenes;
 mod search;
+mod serve;
 mod source;
 mod stdin;
 mod style;
@@ -60,6 +62,8 @@ enum Command {
     #[command(subcommand)]
     Index(index::Command),
     Search(search::Args),
+    Serve(serve::Args),
+    Mcp(mcp::Args),
     Classify(classify::Args),
     Caption(understand::caption::Args),
     Match(understand::matching::Args),
@@ -85,6 +89,8 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Embed(args) => embed::run(args),
         Command::Index(command) => index::run(command),
         Command::Search(args) => search::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Mcp(args) => mcp::run(args),
         Command::Classify(args) => classify::run(args),
         Command::Caption(args) => understand::caption::run(args),
         Command::Match(args) => understand::matching::run(args),

@@ -325,6 +325,8 @@ walks! {
     finetune: "finetune",
     eval_retrieval: "eval retrieval",
     report: "report",
+    serve: "serve",
+    mcp: "mcp",
 }
 
 #[test]

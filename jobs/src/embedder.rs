@@ -121,7 +121,10 @@ impl Embedder {
     }
 
     /// How the model is fed, by the program that was named.
-    pub(crate) fn contract(&self) -> Result<Contract<'_>> {
+    ///
+    /// # Errors
+    /// The program that was named is not there.
+    pub fn contract(&self) -> Result<Contract<'_>> {
         let ffmpeg = self.ffmpeg.as_ref().map(|_| self.decoder()).transpose()?;
         let own = self.model.contract();
         let processors = self.view.as_ref().map_or(own.processors, |viewed| &viewed.processors);

@@ -31,6 +31,8 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("time cargo", Not("measures a clean clone")),
     ("git clone", Not("measures a clean clone")),
     ("unisono data sample", Not("fetches packages; data.rs has what needs no network")),
+    ("unisono serve", Not("serves until it is told to end; serve.rs tells it")),
+    ("unisono mcp", Not("waits for an agent; serve/agent.rs is one")),
     ("unisono embed --model openai/clip", Runs(parquet)),
     (
         "unisono embed --model M --out OUT.npy",

@@ -7,6 +7,8 @@ mod beside;
 mod embedding;
 #[path = "models.rs"]
 mod models;
+#[path = "serving.rs"]
+mod serving;
 #[path = "understanding.rs"]
 mod understanding;
 
@@ -133,7 +135,9 @@ const NO_FFMPEG: Shows = Ends(3, "`/none/ffmpeg` is not installed");
 
 /// All commands.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    [embedding::COMMANDS, beside::COMMANDS, understanding::COMMANDS, models::COMMANDS].into_iter().flatten()
+    let tables =
+        [embedding::COMMANDS, beside::COMMANDS, understanding::COMMANDS, models::COMMANDS, serving::COMMANDS];
+    tables.into_iter().flatten()
 }
 
 /// Lines that are refused for what the model or the options together say, each with a part of the message.

@@ -20,6 +20,7 @@ pub(crate) const FLOORS: &[(&str, u32)] = &[
     ("eval", 5),
     ("jobs", 6),
     ("train", 6),
+    ("serve", 7),
     ("cli", 8),
 ];
 

@@ -1,0 +1,228 @@
+//! Answers are those of the commands.
+
+use crate::http::Reply;
+use crate::{command, data_url, embedded, place, served, tiny, vectors};
+use serde_json::{Value, json};
+use std::fs;
+
+#[test]
+fn embeddings_are_bitwise_those_of_embed() {
+    let s = served();
+    let post = |input: Value| {
+        s.post("/v1/embeddings", &json!({"input": input, "encoding_format": "base64", "model": "model"}))
+    };
+    let texts = ["a red bus", "un chat", "ein blauer Bus faehrt", "x"];
+    let args: Vec<&str> = texts.iter().flat_map(|t| ["--text", *t]).collect();
+    assert_eq!(vectors(&post(json!(texts))), embedded(&args, tiny::DIM));
+    assert_eq!(vectors(&post(json!("un chat"))), embedded(&["--text", "un chat"], tiny::DIM));
+    let images: Vec<String> = (0..3).map(|n| data_url("image/png", &format!("photos/p{n}.png"))).collect();
+    assert_eq!(vectors(&post(json!(images))), embedded(&["photos"], tiny::DIM));
+    let sound = json!({"type": "input_audio", "input_audio": {"data": data_url("audio/wav", "talks/s1.wav"), "format": "wav"}});
+    let heard = embedded(&["talks/s1.wav"], tiny::DIM);
+    assert_eq!(vectors(&post(sound)), heard);
+    let film = fs::read(place().join("clip.mp4")).unwrap();
+    let form =
+        s.form("/v1/embeddings", &[("encoding_format", "base64")], &[("clip.mp4", "video/mp4", &film)]);
+    assert_eq!(vectors(&form), embedded(&["clip.mp4"], tiny::DIM));
+    let wav = fs::read(place().join("talks/s1.wav")).unwrap();
+    let form = s.form("/v1/embeddings", &[("encoding_format", "base64")], &[("s1.wav", "audio/wav", &wav)]);
+    assert_eq!(vectors(&form), heard);
+    // Cut to fewer numbers, and as decimal numbers, which read back the same.
+    let cut = json!({"input": texts, "dimensions": 5, "encoding_format": "base64"});
+    let few: Vec<&str> = args.iter().copied().chain(["--dims", "5"]).collect();
+    assert_eq!(vectors(&s.post("/v1/embeddings", &cut)), embedded(&few, 5));
+    let reply = s.post("/v1/embeddings", &json!({"input": "un chat"})).json();
+    let numbers = reply["data"][0]["embedding"].as_array().unwrap();
+    let bytes: Vec<u8> = numbers.iter().flat_map(|v| (v.as_f64().unwrap() as f32).to_le_bytes()).collect();
+    assert_eq!(bytes, embedded(&["--text", "un chat"], tiny::DIM)[0]);
+    assert_eq!((&reply["model"], &reply["object"]), (&json!("model"), &json!("list")));
+    assert!(reply["usage"]["prompt_tokens"].as_u64().unwrap() > 1);
+}
+
+#[test]
+fn many_clients_at_once_get_their_own() {
+    let s = served();
+    let one = |n: usize| {
+        let reply =
+            s.post("/v1/embeddings", &json!({"input": format!("number {n}"), "encoding_format": "base64"}));
+        let bytes = vectors(&reply).swap_remove(0);
+        bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<f32>>()
+    };
+    let alone: Vec<Vec<f32>> = (0..24).map(one).collect();
+    let together: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..24).map(|n| scope.spawn(move || one(n))).collect();
+        all.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    for (a, b) in alone.iter().zip(&together) {
+        // In company an embedding may differ by rounding, as in any other batch.
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+    let metrics = s.get("/metrics").text();
+    assert!(metrics.contains("unisono_requests_total{route=\"/v1/embeddings\",status=\"200\"}"), "{metrics}");
+    assert!(metrics.contains("unisono_batches_total{model=\"model\"}"), "{metrics}");
+}
+
+#[test]
+fn a_search_finds_what_the_command_finds() {
+    let s = served();
+    let same = |args: &[&str], reply: Reply| {
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let all: Vec<&str> = ["search", "--index", "IDX", "--json"].iter().chain(args).copied().collect();
+        let (hits, found) = (command(&all)["hits"].clone(), reply.json()["hits"].clone());
+        let of = |hits: &Value| -> Vec<(String, f64)> {
+            let one = |h: &Value| (h["id"].as_str().unwrap().to_owned(), h["score"].as_f64().unwrap());
+            hits.as_array().unwrap().iter().map(one).collect()
+        };
+        let (hits, found) = (of(&hits), of(&found));
+        assert_eq!(hits.len(), found.len());
+        for ((a, x), (b, y)) in hits.iter().zip(&found) {
+            assert!(a == b && (x - y).abs() < 1e-6, "{hits:?}\n{found:?}");
+        }
+    };
+    same(&["a red bus", "-k", "5"], s.post("/v1/search", &json!({"query": "a red bus", "k": 5})));
+    let only = json!({"query": {"text": "a red bus"}, "modality": ["audio"], "k": 2});
+    same(&["a red bus", "-k", "2", "--modality", "audio"], s.post("/v1/search", &only));
+    let image = json!({"query": data_url("image/png", "photos/p1.png"), "k": 4});
+    same(&["--image", "photos/p1.png", "-k", "4"], s.post("/v1/search", &image));
+    let wav = fs::read(place().join("talks/s0.wav")).unwrap();
+    let form = s.form("/v1/search", &[("k", "3")], &[("s0.wav", "audio/wav", &wav)]);
+    same(&["--audio", "talks/s0.wav", "-k", "3"], form);
+    // More like a hit: itself is no news. And less of something.
+    let row = s.post("/v1/search", &image).json()["hits"][0]["row"].clone();
+    let like = s.post("/v1/search", &json!({"query": {"row": row}, "k": 3})).json();
+    assert!(like["hits"].as_array().unwrap().iter().all(|h| h["row"] != row));
+    let mixed = json!({"query": ["a red bus", {"text": "un chat", "weight": -0.5}]});
+    assert_eq!(s.post("/v1/search", &mixed).status, 200);
+    for (wrong, part) in [
+        (json!({"query": ""}), "the query is empty"),
+        (json!({"query": []}), "expected 1 to 16 parts"),
+        (json!({"query": "a", "k": 0}), "expected 1 to 1000"),
+        (json!({"query": "a", "modality": "smell"}), "expected text, image, audio or video"),
+        (json!({"query": {"row": 999}}), "no row 999"),
+        (json!({"query": "a", "kk": 1}), "unknown field `kk`"),
+    ] {
+        let reply = s.post("/v1/search", &wrong);
+        assert!(reply.status == 400 || reply.status == 404, "{wrong}: {}", reply.text());
+        assert!(reply.message().contains(part), "{wrong}: {}", reply.text());
+    }
+}
+
+#[test]
+fn labels_captions_answers_and_order_are_those_of_the_commands() {
+    let s = served();
+    let image = data_url("image/png", "photos/p1.png");
+    let labels = ["red", "blue bus", "un chat"];
+    let reply = s.post("/v1/classify", &json!({"input": image, "labels": labels})).json();
+    let told =
+        command(&["classify", "--model", "model", "--labels", "labels.txt", "--json", "photos/p1.png"]);
+    assert_eq!(reply["data"][0]["labels"], told["files"][0]["guesses"]);
+    let reply = s.post("/v1/caption", &json!({"input": [image, image]})).json();
+    let told = command(&["caption", "--model", "captions", "--json", "photos/p1.png"]);
+    assert_eq!(reply["data"][0]["caption"], told["files"][0]["caption"]);
+    assert_eq!(reply["data"][1]["index"], 1);
+    let png = fs::read(place().join("photos/p1.png")).unwrap();
+    let fields = [("question", "what is it?")];
+    let reply = s.form("/v1/ask", &fields, &[("p1.png", "image/png", &png)]).json();
+    let told =
+        command(&["ask", "--model", "answers", "--json", "--question", "what is it?", "photos/p1.png"]);
+    assert_eq!(reply["data"][0]["answer"], told["files"][0]["answer"]);
+    let ranked =
+        s.post("/v1/ask", &json!({"input": image, "question": "is it?", "answers": ["yes", "no"]})).json();
+    assert_eq!(ranked["data"][0]["answers"].as_array().unwrap().len(), 2);
+    let documents = ["It is 324 m tall.", "a red bus", "un chat"];
+    let wanted =
+        json!({"query": "how tall is it?", "documents": documents, "top_n": 2, "return_documents": true});
+    let reply = s.post("/v1/rerank", &wanted).json();
+    let results = reply["results"].as_array().unwrap();
+    assert_eq!((results.len(), &reply["model"]), (2, &json!("pairs")));
+    let score = |i: usize| results[i]["relevance_score"].as_f64().unwrap();
+    assert!(score(0) >= score(1));
+    assert!(results[0]["document"]["text"].is_string());
+    // A model that embeds ranks by cosines.
+    let reply =
+        s.post("/v1/rerank", &json!({"query": "a red bus", "documents": documents, "model": "model"})).json();
+    assert_eq!(reply["results"][0]["index"], 1);
+    let refused = s.post("/v1/caption", &json!({"input": "a text"}));
+    assert!(refused.status == 400 && refused.message().contains("looks at: image"), "{}", refused.text());
+    let refused = s.post("/v1/caption", &json!({"input": image, "model": "model"}));
+    assert!(refused.message().contains("model cannot caption; it can: embed"), "{}", refused.text());
+    let broken = s.post("/v1/caption", &json!({"input": "data:image/png;base64,aGFsbG8="}));
+    assert!(
+        broken.status == 400 && broken.message().starts_with("input: ") && !broken.message().contains("/tmp"),
+        "{}",
+        broken.text()
+    );
+}
+
+#[test]
+fn what_is_said_is_what_transcribe_says() {
+    let s = served();
+    let wav = fs::read(place().join("talks/s1.wav")).unwrap();
+    let files = [("s1.wav", "audio/wav", &wav[..])];
+    let form = |format: &str| {
+        let fields = [("model", "speech"), ("response_format", format), ("language", "de")];
+        let reply = s.form("/v1/audio/transcriptions", &fields, &files);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply
+    };
+    let args = ["transcribe", "--model", "speech", "--json", "--language", "de", "talks/s1.wav"];
+    let told = command(&args)["files"][0].clone();
+    assert_eq!(form("json").json()["text"], told["text"]);
+    let verbose = form("verbose_json").json();
+    assert_eq!((&verbose["text"], &verbose["language"]), (&told["text"], &told["language"]));
+    assert!(form("vtt").text().starts_with("WEBVTT"));
+    assert!(form("srt").text().starts_with("1\n00:00:00"));
+    let fields = [("model", "speech"), ("language", "xx")];
+    assert_eq!(s.form("/v1/audio/transcriptions", &fields, &files).status, 400);
+    assert!(s.form("/v1/audio/transcriptions", &[], &[]).message().contains("expected a sound or a video"));
+}
+
+#[test]
+fn scenes_are_a_job() {
+    let s = served();
+    let film = fs::read(place().join("clip.mp4")).unwrap();
+    let fields = [("set", "content.threshold=25"), ("set", "detectors=[\"content\"]")];
+    let begun = s.form("/v1/scenes", &fields, &[("clip.mp4", "video/mp4", &film)]);
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let place = begun.headers["location"].clone();
+    let done = loop {
+        let now = s.get(&place).json();
+        match now["status"].as_str().unwrap() {
+            "waiting" | "running" => std::thread::yield_now(),
+            _ => break now,
+        }
+    };
+    assert_eq!(done["status"], "done", "{done}");
+    assert_eq!((&done["result"]["shots"], &done["progress"]["share"]), (&json!(1), &json!(1.0)), "{done}");
+    assert!(!done["result"]["scenes"].as_array().unwrap().is_empty());
+    assert_eq!(s.send("DELETE", &place, &[], b"").status, 204);
+    assert_eq!(s.get(&place).status, 404);
+    let broken = s.form("/v1/scenes", &[("set", "no.such=1")], &[("clip.mp4", "video/mp4", &film)]);
+    assert_eq!(broken.status, 400, "{}", broken.text());
+}
+
+#[test]
+fn the_document_names_every_route() {
+    let s = served();
+    let document = s.get("/openapi.json").json();
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 19, "{:?}", paths.keys().collect::<Vec<_>>());
+    for (path, methods) in paths {
+        let path = path.replace("{row}", "0").replace("{id}", "0");
+        for method in methods.as_object().unwrap().keys() {
+            let reply = s.send(&method.to_uppercase(), &path, &[("Content-Type", "application/json")], b"{}");
+            // Each is there, whatever it says to an empty request.
+            assert!(
+                reply.status != 405 && !reply.text().contains("there is nothing here"),
+                "{method} {path}: {}",
+                reply.text()
+            );
+        }
+    }
+    assert!(s.get("/").text().contains("<title>Unisono</title>"));
+    let models = s.get("/v1/models").json();
+    let models = models["data"].as_array().unwrap();
+    for (model, ability) in models.iter().zip(["embed", "caption", "ask", "transcribe", "match"]) {
+        assert!(model["can"].as_array().unwrap().contains(&json!(ability)), "{model}");
+    }
+}

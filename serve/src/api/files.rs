@@ -1,0 +1,145 @@
+//! Items of the index and their files. Requests name rows, never paths: what is not in the index cannot be had.
+
+use crate::app::App;
+use crate::refusal::{Answer, Refusal};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::Value;
+use std::io::{Seek, SeekFrom};
+use std::sync::Arc;
+use unisono_encoders::Modality;
+use unisono_jobs::Item;
+use unisono_media::Blob;
+
+/// What a row is.
+pub(crate) async fn item(State(app): State<Arc<App>>, Path(row): Path<String>) -> Answer<Json<Value>> {
+    let (row, item) = found(&app, &row)?;
+    Ok(Json(super::search::shown(row, &item, None)))
+}
+
+fn found(app: &App, row: &str) -> Answer<(usize, Item)> {
+    let missing = || Refusal::missing(format!("the index has no row {row:?}"));
+    let number: usize = row.parse().map_err(|_| missing())?;
+    Ok((number, app.index()?.item(number).ok_or_else(missing)?))
+}
+
+/// The row's blob. A link that took a file's place since the index was made leads nowhere.
+fn blob(item: &Item) -> Answer<Blob> {
+    let blob = item.blob.clone().ok_or_else(|| Refusal::missing("this row is a text: it has no file"))?;
+    let file = blob.path().unwrap_or_else(|| blob.name());
+    match std::fs::symlink_metadata(file) {
+        Ok(meta) if meta.file_type().is_symlink() => {
+            Err(Refusal::new(StatusCode::FORBIDDEN, "the row's file is a link, and links are not followed"))
+        }
+        _ => Ok(blob),
+    }
+}
+
+/// A file, or the part of it that is asked for.
+pub(crate) async fn file(
+    State(app): State<Arc<App>>,
+    Path(row): Path<String>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let (_, item) = found(&app, &row)?;
+    let range = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    app.workers.run(move || part(&blob(&item)?, range.as_deref())).await
+}
+
+fn part(blob: &Blob, range: Option<&str>) -> Answer<Response> {
+    let gone = |e: &dyn std::fmt::Display| Refusal::missing(format!("the row's file cannot be read: {e}"));
+    let mut opened = blob.open().map_err(|e| gone(&e))?;
+    let whole = opened.len();
+    let (start, end) = match range.map(|text| wanted(text, whole)) {
+        Some(Some(range)) => range,
+        Some(None) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+            set(&mut response, header::CONTENT_RANGE, &format!("bytes */{whole}"));
+            return Ok(response);
+        }
+        None => (0, whole),
+    };
+    let partial = range.is_some();
+    opened.seek(SeekFrom::Start(start)).map_err(|e| gone(&e))?;
+    let name = blob.name().to_string_lossy();
+    let mime = crate::mime::of_name(&name).unwrap_or("application/octet-stream");
+    let mut response = media(crate::stream::body(opened, end - start), mime);
+    set(&mut response, header::CONTENT_LENGTH, &(end - start).to_string());
+    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    if partial {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let last = end.saturating_sub(1);
+        set(&mut response, header::CONTENT_RANGE, &format!("bytes {start}-{last}/{whole}"));
+    }
+    Ok(response)
+}
+
+/// From and up to, of `bytes=…`; of several ranges the first. `None`: beyond the end.
+fn wanted(text: &str, whole: u64) -> Option<(u64, u64)> {
+    let (from, to) = text.strip_prefix("bytes=")?.split(',').next()?.trim().split_once('-')?;
+    let (start, end) = match (from.parse::<u64>(), to.parse::<u64>()) {
+        (Ok(from), Ok(to)) => (from, to.checked_add(1)?.min(whole)),
+        (Ok(from), Err(_)) if to.is_empty() => (from, whole),
+        (Err(_), Ok(last)) if from.is_empty() && last > 0 => (whole.saturating_sub(last), whole),
+        _ => return None,
+    };
+    (start < end).then_some((start, end))
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// A stranger's file: it is what its type says, and whatever is in it does nothing.
+fn media(body: Body, mime: &str) -> Response {
+    let mut response = Response::new(body);
+    set(&mut response, header::CONTENT_TYPE, mime);
+    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(
+        &mut response,
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    );
+    set(&mut response, header::CACHE_CONTROL, "private, max-age=300");
+    response
+}
+
+/// An image as a small JPEG.
+pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(row): Path<String>) -> Answer<Response> {
+    let (_, item) = found(&app, &row)?;
+    if item.modality != Modality::Image || item.video {
+        return Err(Refusal::missing("this row is no image: it has no thumbnail"));
+    }
+    let limits = app.settings.limits.files();
+    app.workers
+        .run(move || {
+            let jpeg = crate::thumbnail::small(&blob(&item)?, &limits)?;
+            Ok(media(jpeg.into(), "image/jpeg"))
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        assert_eq!(wanted("bytes=0-9", 100), Some((0, 10)));
+        assert_eq!(wanted("bytes=90-", 100), Some((90, 100)));
+        assert_eq!(wanted("bytes=-10", 100), Some((90, 100)));
+        assert_eq!(wanted("bytes=-1000", 100), Some((0, 100)));
+        assert_eq!(wanted("bytes=5-5, 7-9", 100), Some((5, 6)));
+        assert_eq!(wanted("bytes=0-18446744073709551615", 100), None);
+        for beyond in ["bytes=100-", "bytes=9-3", "bytes=-0", "bytes=a-b", "lines=1-2", "bytes=", "bytes=0-0"]
+        {
+            assert_eq!(wanted(beyond, if beyond.ends_with("0-0") { 0 } else { 100 }), None, "{beyond}");
+        }
+    }
+}

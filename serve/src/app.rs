@@ -1,0 +1,246 @@
+//! What every request has at hand: the models, the index, the limits.
+
+use crate::engine::Kind;
+use crate::form::Bounds;
+use crate::gate::{Gate, Inside};
+use crate::given::Given;
+use crate::metrics::Metrics;
+use crate::model::{Loaded, Served};
+use crate::prepare::Workers;
+use crate::refusal::{Answer, Refusal};
+use crate::scenes::Scenes;
+use crate::search::{Query, Searched};
+use crate::{Error, Result, Settings};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use unisono_encoders::Modality;
+use unisono_fusion::Ability;
+use unisono_jobs::Device;
+use unisono_processors::Prepared;
+
+/// What is served.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) settings: Settings,
+    models: Vec<Arc<Served>>,
+    /// The model for queries, where it is not one of those.
+    query: Option<Arc<Served>>,
+    index: Option<Arc<Searched>>,
+    pub(crate) workers: Workers,
+    pub(crate) scenes: Scenes,
+    pub(crate) metrics: Metrics,
+    gate: Gate,
+    bounds: Bounds,
+    ending: AtomicBool,
+}
+
+/// Vectors, and how many tokens their texts had.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    pub(crate) rows: Vec<Vec<f32>>,
+    pub(crate) tokens: usize,
+}
+
+impl App {
+    /// Starts the models' threads. A model of its own for queries goes to `device`, where none of `models` can read them.
+    ///
+    /// # Errors
+    /// No model; two of one name; the index's model is not there.
+    pub fn new(
+        models: Vec<Loaded>,
+        index: Option<Searched>,
+        device: Device,
+        settings: Settings,
+    ) -> Result<Self> {
+        let mut names = HashSet::new();
+        if let Some(twice) = models.iter().find(|m| !names.insert(m.name.clone())) {
+            let name = &twice.name;
+            return Err(Error::Input(format!(
+                "two models are called {name}: requests could not name them; rename a folder"
+            )));
+        }
+        if models.is_empty() {
+            return Err(Error::Input("there is no model to serve; give one with --model".into()));
+        }
+        let batching = settings.batching;
+        let mut query = index.as_ref().map(|index| index.query(&models, device)).transpose()?;
+        let models: Result<Vec<Arc<Served>>> =
+            models.into_iter().map(|loaded| Ok(Arc::new(Served::start(loaded, batching)?))).collect();
+        let models = models?;
+        let query = match query.take() {
+            None => None,
+            Some(Query::Shared(at)) => models.get(at).cloned(),
+            Some(Query::Own(mut loaded)) => {
+                loaded.name = format!("{} (queries)", loaded.name);
+                Some(Arc::new(Served::start(*loaded, batching)?))
+            }
+        };
+        Ok(Self {
+            models,
+            query,
+            index: index.map(Arc::new),
+            workers: Workers::new(settings.workers, settings.limits, settings.ffmpeg.clone()),
+            scenes: Scenes::default(),
+            metrics: Metrics::default(),
+            gate: Gate::new(settings.queue),
+            bounds: Bounds {
+                body: settings.body,
+                held: Gate::new(settings.bodies),
+                patience: settings.patience,
+            },
+            ending: AtomicBool::new(false),
+            settings,
+        })
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Those that requests can name.
+    pub(crate) fn models(&self) -> &[Arc<Served>] {
+        &self.models
+    }
+
+    /// Those, and the one for queries.
+    pub(crate) fn all_models(&self) -> impl Iterator<Item = &Arc<Served>> {
+        let own = self.query.iter().filter(|q| !self.models.iter().any(|m| Arc::ptr_eq(m, q)));
+        self.models.iter().chain(own)
+    }
+
+    /// No more work is taken.
+    pub(crate) fn close(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.scenes.stop();
+    }
+
+    /// Waits for the models' threads.
+    pub fn end(&self) {
+        self.close();
+        self.all_models().for_each(|model| model.engine.end());
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    /// The index.
+    pub(crate) fn index(&self) -> Answer<&Arc<Searched>> {
+        self.index.as_ref().ok_or_else(|| Refusal::missing("there is no index here; give one with --index"))
+    }
+
+    pub(crate) fn index_if_any(&self) -> Option<&Arc<Searched>> {
+        self.index.as_ref()
+    }
+
+    /// The model for queries.
+    pub(crate) fn query(&self) -> Answer<&Arc<Served>> {
+        self.index()?;
+        self.query.as_ref().ok_or_else(|| Refusal::broken("the index has no model"))
+    }
+
+    /// The model of this name, or the first that `can`.
+    pub(crate) fn model(
+        &self,
+        name: Option<&str>,
+        can: impl Fn(&Served) -> bool,
+        what: &str,
+    ) -> Answer<&Arc<Served>> {
+        let named =
+            |models: &[Arc<Served>]| models.iter().map(|m| m.name.clone()).collect::<Vec<_>>().join(", ");
+        match name.filter(|name| !name.is_empty()) {
+            None => self.models.iter().find(|m| can(m)).ok_or_else(|| {
+                Refusal::missing(format!("no model here can {what}; served: {}", named(&self.models)))
+            }),
+            Some(name) => {
+                let found = self.models.iter().find(|m| m.name == name).ok_or_else(|| {
+                    let message = format!("model {name} is not served; served: {}", named(&self.models));
+                    Refusal { param: Some("model".into()), ..Refusal::missing(message) }
+                })?;
+                match can(found) {
+                    true => Ok(found),
+                    false => {
+                        let able = found.can().join(", ");
+                        Err(Refusal::field("model", format!("{name} cannot {what}; it can: {able}")))
+                    }
+                }
+            }
+        }
+    }
+
+    /// A model that has this ability.
+    pub(crate) fn able(&self, name: Option<&str>, ability: Ability) -> Answer<&Arc<Served>> {
+        self.model(name, |m| m.abilities.contains(&ability) && !m.compares_texts, ability.name())
+    }
+
+    /// Room for so many inputs; 429 where there is none.
+    pub(crate) fn admit(&self, inputs: usize) -> Answer<Inside> {
+        if self.is_ending() {
+            return Err(Refusal::ending());
+        }
+        self.gate.enter(inputs).ok_or_else(|| Refusal::busy(self.retry()))
+    }
+
+    /// Seconds in which what waits is likely to be done.
+    fn retry(&self) -> u64 {
+        let (mut seconds, mut items) = (0.0, 0u64);
+        for model in self.all_models() {
+            let done = model.engine.done();
+            seconds += done.micros.load(Ordering::Relaxed) as f64 * 1e-6;
+            items += done.items.load(Ordering::Relaxed);
+        }
+        let each = if items == 0 { 0.0 } else { seconds / items as f64 };
+        ((each * self.gate.now() as f64).ceil() as u64).clamp(1, 60)
+    }
+
+    /// What `model` makes of what is given, which has been let in.
+    pub(crate) async fn vectors(
+        &self,
+        model: &Arc<Served>,
+        given: Vec<Given>,
+        field: &str,
+        dims: Option<i64>,
+    ) -> Answer<Embedded> {
+        let prepared = self.workers.prepare(model, given, field, self.index.as_ref()).await?;
+        let tokens = prepared.iter().map(|p| if let Prepared::Text(ids) = p { ids.len() } else { 0 }).sum();
+        let mut rows: Vec<Vec<f32>> = prepared.iter().map(|_| Vec::new()).collect();
+        let mut kinds: Vec<(Kind, Vec<usize>, Vec<Prepared>)> = Vec::new();
+        for (i, prepared) in prepared.into_iter().enumerate() {
+            let kind = Kind::of(&prepared);
+            match kinds.iter_mut().find(|(k, ..)| *k == kind) {
+                Some((_, at, inputs)) => {
+                    at.push(i);
+                    inputs.push(prepared);
+                }
+                None => kinds.push((kind, vec![i], vec![prepared])),
+            }
+        }
+        for (_, at, inputs) in kinds {
+            for (i, row) in at.into_iter().zip(model.engine.embed(inputs, dims).await?) {
+                rows[i] = row;
+            }
+        }
+        Ok(Embedded { rows, tokens })
+    }
+
+    /// The vector of a query, of the index's width.
+    pub(crate) async fn query_vectors(&self, given: Vec<Given>, field: &str) -> Answer<Vec<Vec<f32>>> {
+        let (model, dims) = (self.query()?.clone(), self.index()?.dims());
+        Ok(self.vectors(&model, given, field, (dims != model.dims).then_some(dims)).await?.rows)
+    }
+
+    /// What a query is, of one thing.
+    pub(crate) fn modality_of(&self, given: &Given) -> Modality {
+        match given {
+            Given::Row(row) => {
+                self.index.as_ref().and_then(|i| i.item(*row)).map_or(Modality::Text, |i| i.modality)
+            }
+            other => other.modality().unwrap_or(Modality::Text),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The HTTP server, its page, and MCP.
+//!
+//! ```text
+//! connection -> guard -> route -> workers (decode, tokenize) -> engine (batches across requests) -> answer
+//! ```
+//!
+//! Start at [`App`]: the models, each on a thread of its own, and the index. [`Server`] listens and answers until it is told to end; [`mcp`] answers
+//! an agent on standard input and output.
+
+mod api;
+mod app;
+mod engine;
+mod error;
+mod form;
+mod gate;
+mod given;
+mod guard;
+pub mod mcp;
+mod metrics;
+mod mime;
+mod model;
+mod prepare;
+mod refusal;
+mod scenes;
+mod search;
+mod server;
+mod settings;
+mod spool;
+mod stream;
+mod thumbnail;
+
+pub use app::App;
+pub use engine::Held;
+pub use error::{Error, Result};
+pub use model::Loaded;
+pub use search::Searched;
+pub use server::{Server, signals};
+pub use settings::{Batching, Settings};
