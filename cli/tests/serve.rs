@@ -21,7 +21,7 @@ use http::{Reply, Served};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use support::{outcome, unisono};
 
 /// A folder with one of everything, made once.
@@ -36,13 +36,16 @@ fn place() -> &'static Path {
     })
 }
 
-/// One server of everything, for all tests that do not end it.
-fn served() -> &'static Served {
-    static SERVED: OnceLock<Served> = OnceLock::new();
-    SERVED.get_or_init(|| {
+/// One server of everything, for all tests that do not end it. It ends with the last who holds it: one in a static would outlive the tests.
+fn served() -> Arc<Served> {
+    static SERVED: Mutex<Weak<Served>> = Mutex::new(Weak::new());
+    let mut served = SERVED.lock().unwrap();
+    served.upgrade().unwrap_or_else(|| {
         let models = ["model", "captions", "answers", "speech", "pairs"];
         let args: Vec<&str> = models.iter().flat_map(|m| ["--model", *m]).chain(["--index", "IDX"]).collect();
-        Served::start(place(), &args)
+        let made = Arc::new(Served::start(place(), &args));
+        *served = Arc::downgrade(&made);
+        made
     })
 }
 
