@@ -346,11 +346,10 @@ fn what_would_do_nothing_is_wrong_usage() {
             found.code,
             found.said
         );
-        assert!(
-            found.files.is_empty(),
-            "{line}: {:?}",
-            found.files.iter().map(|(n, _)| n).collect::<Vec<_>>()
-        );
+        // The index that commands change is there before them.
+        let written = found.files.iter().map(|(name, _)| name).filter(|name| !name.starts_with("OWN/"));
+        let written: Vec<_> = written.collect();
+        assert!(written.is_empty(), "{line}: {written:?}");
     }
 }
 

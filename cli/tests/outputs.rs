@@ -151,7 +151,7 @@ fn a_folder_that_is_no_index_of_ours_is_never_replaced() {
         std::os::unix::fs::symlink(&out, &link).unwrap();
         succeeds(["index", "build", "--model", s(&model), "--text", "cat", "--out", s(&link)]);
         assert!(link.is_symlink());
-        assert!(fs::read_to_string(out.join("items.jsonl")).unwrap().contains("cat"));
+        assert!(fs::read_to_string(out.join("segments/000000/items.jsonl")).unwrap().contains("cat"));
     }
     let header = fs::read_to_string(out.join("index.json")).unwrap();
     assert!(

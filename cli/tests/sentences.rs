@@ -120,7 +120,7 @@ fn indexes_of_two_prompts_do_not_mix() {
         let args = ["index", "build", "--model", s(&model), "--out", s(&out), "--prompt", prompt];
         succeeds(args.into_iter().chain(given(&texts)));
     }
-    for file in ["vectors.safetensors", "index.json"] {
+    for file in ["segments/000000/vectors.safetensors", "index.json"] {
         let kept = fs::read(at("a").join(file)).unwrap();
         fs::copy(at("b").join(file), at("a").join(file)).unwrap();
         let said = fails(["search", "--index", s(&at("a")), "a bus"]);

@@ -50,7 +50,7 @@ fn wrong_usage_is_2() {
         &["embed", "--model", "m", "--out", "x.npy", "--device", "tpu", "a.png"],
         &["search", "--index", "x", "--device", "tpu", "words"],
         &["search", "--index", "x"],
-        &["search", "--index", "x", "words", "--image", "a.png"],
+        &["search", "--index", "x", "--image", "a.png", "--rerank", "m"],
         &["search", "--index", "x", "words", "-k", "0"],
     ];
     for args in wrong {

@@ -9,7 +9,7 @@ use unisono_jobs::index::Header;
 /// Where an index's files are now.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct RootArg {
-    /// Where the folder is now that was the root when the index was built (build --root), if it has moved
+    /// Where the root of the index's files is now, if it has moved since `build --root`
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 }

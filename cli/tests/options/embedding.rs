@@ -287,12 +287,10 @@ pub const COMMANDS: &[Command] = &[
         ],
         refused: &[
             ("--prompt", "--prompt-name"),
-            ("--image", "--audio"),
-            ("--image", "--video"),
-            ("--audio", "--video"),
             ("--image", "--rerank"),
             ("--audio", "--rerank"),
             ("--video", "--rerank"),
+            ("--like", "--rerank"),
         ],
     },
     Command {
