@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// A sentence to keep away from; may be given several times
     #[arg(long, value_name = "TEXT")]
     not: Vec<String>,
-    /// How much each query counts, in this order: the sentence, --image, --audio, --video, --like, each --not [default: 1 each, 0.5 for each --not]
+    /// How much each query counts, in the order of their kinds: the sentence, image, audio, video, like, each not [default: 1 each, 0.5 for each not]
     #[arg(long, value_name = "W,W,…", value_delimiter = ',')]
     weights: Vec<f32>,
     /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
