@@ -135,7 +135,7 @@ fn what_a_decoder_writes_is_read_by_the_text_tower() {
     let manifest = things(dir.path());
     let projection = "projection = { kind = \"mlp\", hidden = 24, activation = \"gelu\", bias = true, norm = true, input_dropout = 0.2, dropout = 0.3 }";
     let more = format!("decoder = \"translate\"\nreads = true\n{projection}");
-    let recipe = composed(&manifest, "embed_dim = 16", "projection = { kind = \"none\" }", &more);
+    let recipe = composed(&manifest, "embed_dim = 32", "projection = { kind = \"none\" }", &more);
     let run = |name: &str, stop_at: Option<u64>, resume: bool| {
         let stop = AtomicBool::new(false);
         let options = Options { stop: Some(&stop), resume, ..Options::default() };
@@ -161,7 +161,7 @@ fn what_a_decoder_writes_is_read_by_the_text_tower() {
     let one = model.contract().prepare(Medium::Audio(&Blob::file(&wav))).unwrap();
     let pooled = model.pooled([&one]).unwrap();
     let width = pooled.size()[1];
-    let tail = pooled.narrow(1, width - 16, 16);
+    let tail = pooled.narrow(1, width - 32, 32);
 
     let tokens = tch::no_grad(|| fusion.towers().features([&one], &Pass::EVAL)).unwrap();
     let heard = &tokens.towers[&Modality::Audio].tokens[0].0;
@@ -182,7 +182,7 @@ fn what_a_decoder_writes_is_read_by_the_text_tower() {
     let far = (model.embed([&one], true).unwrap() - want).abs().max().double_value(&[]);
     assert!(far < 1e-5, "{far}");
     let trained = p("read").double_value(&[0]);
-    assert!((trained - 16f64.sqrt()).abs() > 1e-6, "{trained}");
+    assert!((trained - 32f64.sqrt()).abs() > 1e-6, "{trained}");
 }
 
 #[test]
