@@ -132,7 +132,7 @@ pub fn joined(parts: &[Tokens]) -> Result<Tokens> {
 }
 
 /// What the frames of clips of so many frames each are known by, one after another, where draws are a function of the sample; otherwise nothing.
-pub(crate) fn known(pass: &Pass, counts: &[usize]) -> Vec<u64> {
+pub fn known_frames(pass: &Pass, counts: &[usize]) -> Vec<u64> {
     let Some(draws) = pass.draws else { return Vec::new() };
     let of = |(row, count): (usize, &usize)| (0..*count).map(move |frame| draws.frame(row, frame));
     counts.iter().enumerate().flat_map(of).collect()

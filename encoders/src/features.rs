@@ -240,7 +240,7 @@ impl Model {
         let counts: Vec<usize> = clips.iter().map(|frames| frames.len()).collect();
         let of = Clips::new(&counts, self.device())?;
         let (mut groups, mut first) = (BTreeMap::<_, (Vec<&RgbImage>, Vec<usize>)>::new(), 0);
-        let known = crate::clips::known(pass, &counts);
+        let known = crate::clips::known_frames(pass, &counts);
         for clip in clips {
             for unit in clip.chunks(if tower.mixes_frames() { clip.len() } else { 1 }) {
                 let (images, rows) = groups.entry((unit.len(), unit[0].dimensions())).or_default();

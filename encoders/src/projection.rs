@@ -116,9 +116,39 @@ impl Mlp {
     fn drop(&self, x: Tensor, at: usize, pass: &Pass) -> Result<Tensor> {
         let (share, place) = self.dropout[at];
         Ok(match pass.draws {
-            _ if share == 0.0 || !pass.trains() => x,
+            // A projection that is frozen does not change: it runs as in evaluation.
+            _ if share == 0.0 || !pass.trains() || !self.fc1.is_trained() => x,
             Some(draws) => x.f_mul(&draws.kept(place, &x.size(), share, x.device())?)?,
             None => unisono_torch_ext::dropout(&x, share).map_err(unisono_nn::Error::from)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+    use unisono_nn::{Draws, Mode};
+
+    #[test]
+    fn dropout_is_for_what_is_trained() {
+        let c = ProjectionConfig::Mlp {
+            hidden: 16,
+            activation: Activation::Gelu,
+            bias: true,
+            norm: false,
+            input_dropout: 0.5,
+            dropout: 0.5,
+        };
+        let scope = Scope::root(1, Device::Cpu);
+        let projection = Projection::new(&scope.child("image.projection"), c, 8, 4, 0).unwrap();
+        let x = Tensor::ones([3, 8], (Kind::Float, Device::Cpu));
+        let pass = Pass { mode: Mode::Train, draws: Some(Draws::seeded(7)), ..Pass::EVAL };
+        let plain = projection.forward(&x, &Pass::EVAL).unwrap();
+        assert_ne!(projection.forward(&x, &pass).unwrap(), plain);
+        for p in scope.params() {
+            let _ = p.set_requires_grad(false);
+        }
+        assert_eq!(projection.forward(&x, &pass).unwrap(), plain);
     }
 }

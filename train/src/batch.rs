@@ -6,7 +6,7 @@ use image::RgbImage;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
-use unisono_encoders::clips::{Clips, unit};
+use unisono_encoders::clips::{Clips, known_frames, unit};
 use unisono_encoders::{Modality, Mode, Model, Pass};
 use unisono_fusion::objective::{Items, TowerTokens, View};
 
@@ -118,7 +118,7 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
             flops += more;
         } else {
             // Without a table for videos they are images of several frames.
-            let known = known_squares(&projecting, &rows, &counts);
+            let known = known_frames(&projecting.over(&known(&rows)), &counts);
             let vectors = model.project_in(Modality::Image, &out.pooled, &projecting.over(&known))?;
             let vectors = match clips.are_images() {
                 true => vectors,
@@ -156,18 +156,6 @@ fn kept(samples: &[&Sample], modality: Modality, device: Device) -> Result<Tenso
     let width = rows.first().map_or(0, |row| row.len()) as i64;
     let flat = Tensor::f_from_slice(&rows.concat())?.f_view([rows.len() as i64, width])?;
     Ok(flat.f_to_device(device)?)
-}
-
-/// What the squares of samples are known by: an image as its sample, a frame of a video by its number, too.
-fn known_squares(pass: &Pass, rows: &[usize], counts: &[usize]) -> Vec<u64> {
-    let Some(draws) = pass.draws else { return Vec::new() };
-    let each = rows.iter().zip(counts).flat_map(|(row, count)| {
-        (0..*count).map(move |frame| match count {
-            1 => draws.of(&[*row]).into_iter().next().unwrap_or_default(),
-            _ => draws.frame(*row, frame),
-        })
-    });
-    each.collect()
 }
 
 /// Images and frames of videos that went through the image tower together.

@@ -44,6 +44,11 @@ impl Linear {
         Self { weight, bias, packed: None, adapter: None }
     }
 
+    /// Whether its weight takes gradients.
+    pub fn is_trained(&self) -> bool {
+        self.weight.requires_grad()
+    }
+
     /// Packs the weight for inference: later changes of the parameter are not seen, and no gradient flows.
     ///
     /// # Errors
