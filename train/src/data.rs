@@ -124,6 +124,7 @@ impl Preparer {
         let streams = Streams { seed: self.seed, key: draw.draw | (draw.share as u64) << 48 };
         let mut sample = Sample {
             id: r.id.clone(),
+            source: draw.share,
             label: hash(r.key()),
             // Known where it is not read, too: records of one caption are no negatives of each other.
             text: r.text.first().map(|name| hash(&words::folded(name))),
@@ -132,7 +133,12 @@ impl Preparer {
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
             self.read(draw, r, &mut sample, &streams)?;
             for negative in self.given.mined.of(draw.share, r) {
-                let mut of = Sample { label: hash(negative.key()), mined: true, ..Sample::default() };
+                let mut of = Sample {
+                    source: draw.share,
+                    label: hash(negative.key()),
+                    mined: true,
+                    ..Sample::default()
+                };
                 of.id.clone_from(&negative.id);
                 // Drawn with streams of its own: a function of the draw and of whose negative it is.
                 let streams = Streams { key: streams.key ^ hash(&negative.id), ..streams };

@@ -9,6 +9,8 @@ use unisono_encoders::{Input, Modality};
 pub struct Sample {
     /// The record's id.
     pub id: String,
+    /// The `[[data]]` that it was drawn from.
+    pub(crate) source: usize,
     pub(crate) label: u64,
     pub(crate) text: Option<u64>,
     pub(crate) ids: Option<Vec<i64>>,

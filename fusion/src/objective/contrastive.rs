@@ -24,6 +24,10 @@ pub struct Contrastive {
     /// Factor on each pair's loss; 0 leaves the term out.
     #[serde(default = "one")]
     pub weight: f64,
+    /// Items are told from those of their own source only (`[[data]]`), not from the whole batch, as trainers of homogeneous batches have it: telling
+    /// drawings from photographs, or one data set's way of writing from another's, teaches little. The loss is the mean over all rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_source: bool,
     /// Share of each target spread evenly over the batch.
     #[serde(default)]
     pub label_smoothing: f64,
@@ -51,6 +55,7 @@ impl Default for Contrastive {
         Self {
             pairs: Vec::new(),
             weight: one(),
+            by_source: false,
             label_smoothing: 0.0,
             hard_negative_beta: 0.0,
             negatives: 0,

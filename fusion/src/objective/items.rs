@@ -33,6 +33,8 @@ pub struct Items {
     pub texts: Vec<Option<u64>>,
     /// The items that are mined negatives of the others, ascending: they have a text, and nothing else.
     pub mined: Vec<usize>,
+    /// The source that each item comes from; empty: all from one.
+    pub sources: Vec<usize>,
     /// A teacher's vectors of the items, by modality.
     pub teachers: BTreeMap<Modality, Fixed>,
     /// What frozen towers make of the items before the projection, by modality, where that is kept.
@@ -80,6 +82,15 @@ pub(super) fn working(vectors: &Tensor) -> Kind {
 }
 
 impl Items {
+    /// The items of `rows` that come from each source, with the number of the source; sources ascend, and the items of one stay in their order.
+    pub(super) fn by_source(&self, rows: &[usize]) -> BTreeMap<usize, Vec<usize>> {
+        let mut of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for row in rows {
+            of.entry(self.sources.get(*row).copied().unwrap_or(0)).or_default().push(*row);
+        }
+        of
+    }
+
     /// Whether items i and j are positives of each other.
     pub fn positive(&self, i: usize, j: usize) -> bool {
         self.labels[i] == self.labels[j] || (self.texts[i].is_some() && self.texts[i] == self.texts[j])
@@ -106,6 +117,10 @@ pub(super) fn check(views: &BTreeMap<Modality, View>, items: &Items) -> Result<(
     if items.labels.len() != items.texts.len() {
         return Err(Error::Shape(format!("{} labels but {} texts", items.labels.len(), items.texts.len())));
     }
+    if !items.sources.is_empty() && items.sources.len() != items.labels.len() {
+        let (labels, sources) = (items.labels.len(), items.sources.len());
+        return Err(Error::Shape(format!("{labels} labels but {sources} sources")));
+    }
     for (modality, view) in views {
         let n = view.vectors.size().first().copied().unwrap_or(0);
         if n != view.rows.len() as i64 {
@@ -120,6 +135,12 @@ pub(super) fn check(views: &BTreeMap<Modality, View>, items: &Items) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The rows of a view that belong to some items, ascending.
+pub(super) fn narrowed(view: &View, items: &[usize]) -> Result<View> {
+    let (rows, at, _) = common(&view.rows, items);
+    Ok(View { vectors: select(&view.vectors, &at)?, rows })
 }
 
 /// The rows `[n, D]` of two views that belong to the same items, and these items; `None` where there are fewer than two, which tell

@@ -21,6 +21,10 @@ pub struct Sigmoid {
     /// Factor on each pair's loss; 0 leaves the term out.
     #[serde(default = "one")]
     pub weight: f64,
+    /// Items are told from those of their own source only (`[[data]]`), not from the whole batch, as trainers of homogeneous batches have it: telling
+    /// drawings from photographs, or one data set's way of writing from another's, teaches little. The loss is the mean over all rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_source: bool,
     /// Matryoshka (Kusupati et al. 2022): the same loss, of the first so many numbers of the vectors, made unit vectors; a loss for each width.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dims: Vec<i64>,
@@ -34,7 +38,14 @@ pub struct Sigmoid {
 
 impl Default for Sigmoid {
     fn default() -> Self {
-        Self { pairs: Vec::new(), weight: one(), dims: Vec::new(), dim_weights: Vec::new(), tile: None }
+        Self {
+            pairs: Vec::new(),
+            weight: one(),
+            by_source: false,
+            dims: Vec::new(),
+            dim_weights: Vec::new(),
+            tile: None,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! An objective: the weighted sum of the losses of its terms.
 
-use super::items::check;
+use super::items::{check, narrowed};
 use super::refuse::refuse;
-use super::{Batch, Losses, Pair, Part, Term, View, fused, geometry, widths};
+use super::{Batch, Items, Losses, Pair, Part, Term, View, fused, geometry, widths};
 use crate::{FusionModel, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -216,11 +216,15 @@ fn aligned(term: &Term, pair: Pair, towers: &Model, batch: &Batch) -> Result<Vec
     else {
         return Ok(Vec::new());
     };
-    let loss = |x: &View, y: &View| match (term, towers.logit_bias(a, b)) {
+    let whole = |x: &View, y: &View| match (term, towers.logit_bias(a, b)) {
         (Term::Contrastive(t), _) => t.loss(x, y, batch.items, scale),
         (Term::Sigmoid(t), Some(bias)) => t.loss(x, y, batch.items, scale, bias),
         (Term::Distill(t), _) if t.similarity > 0.0 => t.loss(((a, x), (b, y)), batch.items, scale),
         _ => Ok(None),
+    };
+    let loss = |x: &View, y: &View| match term.by_source() {
+        true => apart(x, y, batch.items, &whole),
+        false => whole(x, y),
     };
     let share = if let Term::Distill(t) = term { t.similarity } else { 1.0 };
     let mut parts = Vec::new();
@@ -232,6 +236,30 @@ fn aligned(term: &Term, pair: Pair, towers: &Model, batch: &Batch) -> Result<Vec
         parts.extend(found.map(part));
     }
     Ok(parts)
+}
+
+/// A loss of the items of each source by themselves: the mean over all rows. A source of which fewer than two items are there tells nothing.
+fn apart(
+    x: &View,
+    y: &View,
+    items: &Items,
+    whole: &dyn Fn(&View, &View) -> Result<Option<Tensor>>,
+) -> Result<Option<Tensor>> {
+    let all: Vec<usize> =
+        x.rows.iter().chain(&y.rows).copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let (mut sum, mut count): (Option<Tensor>, usize) = (None, 0);
+    for of in items.by_source(&all).into_values() {
+        let (x, y) = (narrowed(x, &of)?, narrowed(y, &of)?);
+        let Some(loss) = whole(&x, &y)? else { continue };
+        let rows = x.rows.iter().filter(|row| y.rows.binary_search(row).is_ok()).count();
+        let part = loss.f_mul_scalar(rows as f64)?;
+        count += rows;
+        sum = Some(match sum {
+            Some(sum) => sum.f_add(&part)?,
+            None => part,
+        });
+    }
+    Ok(sum.map(|sum| sum.f_div_scalar(count as f64)).transpose()?)
 }
 
 /// The losses of a term over single modalities.

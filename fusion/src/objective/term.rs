@@ -60,6 +60,15 @@ impl Term {
         }
     }
 
+    /// Whether items are told from those of their own source only.
+    pub(super) const fn by_source(&self) -> bool {
+        match self {
+            Self::Contrastive(t) => t.by_source,
+            Self::Sigmoid(t) => t.by_source,
+            Self::Distill(_) | Self::Structure(_) | Self::Caption(_) | Self::Match(_) => false,
+        }
+    }
+
     pub(super) fn label_smoothing(&self) -> f64 {
         match self {
             Self::Contrastive(t) => t.label_smoothing,

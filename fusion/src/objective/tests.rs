@@ -56,3 +56,37 @@ fn terms_are_written_as_recipes_state_them() {
         assert!(said.contains(says), "{said}");
     }
 }
+
+#[test]
+fn items_of_a_source_are_told_from_each_other_only() {
+    let vectors = |seed: f64, rows: &[usize]| {
+        let values: Vec<f64> =
+            rows.iter().flat_map(|r| (0..3).map(move |k| ((r * 3 + k) as f64 * seed).sin())).collect();
+        let of = Tensor::from_slice(&values).view([rows.len() as i64, 3]);
+        let length = of.norm_scalaropt_dim(2.0, [1i64].as_slice(), true);
+        View { vectors: of / length, rows: rows.to_vec() }
+    };
+    // Items 0, 2, 4 of one source, 1, 3 of another, 5 of a third, by itself; 6 has only one side.
+    let (x, y) = (vectors(1.3, &[0, 1, 2, 3, 4, 5, 6]), vectors(0.7, &[0, 1, 2, 3, 4, 5]));
+    let items = Items {
+        labels: (0..7).collect(),
+        texts: vec![None; 7],
+        sources: vec![0, 1, 0, 1, 0, 2, 1],
+        ..Items::default()
+    };
+    let scale = Tensor::from(1.5);
+    let term = Contrastive::default();
+    let loss = |rows: &[usize]| {
+        let (x, y) = (vectors(1.3, rows), vectors(0.7, rows));
+        term.loss(&x, &y, &items, &scale).unwrap().unwrap().double_value(&[])
+    };
+    let whole = |x: &View, y: &View| term.loss(x, y, &items, &scale);
+    let found = apart(&x, &y, &items, &whole).unwrap().unwrap().double_value(&[]);
+    let expected = (3.0 * loss(&[0, 2, 4]) + 2.0 * loss(&[1, 3])) / 5.0;
+    assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    let one = Items { sources: Vec::new(), ..items.clone() };
+    let found = apart(&x, &y, &one, &whole).unwrap().unwrap().double_value(&[]);
+    assert!((found - loss(&[0, 1, 2, 3, 4, 5])).abs() < 1e-12);
+    let alone = Items { sources: (0..7).collect(), ..items.clone() };
+    assert!(apart(&x, &y, &alone, &whole).unwrap().is_none());
+}
