@@ -211,7 +211,8 @@ pub(crate) fn spectrograms(inputs: Vec<Prepared>) -> Vec<Vec<f32>> {
 impl Embedded {
     /// Embeds what is `held`, each for its row, `batch` at a time by length.
     fn fill(&mut self, model: &Model, mut held: Vec<(usize, Prepared)>, batch: usize) -> Result<()> {
-        held.sort_by_key(|(_, prepared)| length(prepared));
+        // The longest first: what they leave free is enough for all that follow.
+        held.sort_by_key(|(_, prepared)| std::cmp::Reverse(length(prepared)));
         let mut held = held.into_iter().peekable();
         while held.peek().is_some() {
             let (rows, inputs): (Vec<usize>, Vec<Prepared>) = held.by_ref().take(batch).unzip();

@@ -42,6 +42,9 @@ pub struct FusionConfig {
     /// How texts are generated, where nobody says otherwise.
     #[serde(default)]
     pub generation: Generation,
+    /// The words that the writer knows, each as its tokens: it writes no others. Empty: any token may follow any other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Vec<i64>>,
     /// The writer writes what is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speech: Option<SpeechConfig>,
@@ -68,7 +71,15 @@ pub enum MemoryConfig {
         /// Most frames of a video; 1: images only.
         #[serde(default = "one")]
         frames: i64,
+        /// In place of its tokens, an item's vector in the shared space is made so many tokens, by one layer whichever modality it is of (ClipCap,
+        /// Mokady et al. 2021). 0: its tokens.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        prefix: i64,
     },
+}
+
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }
 
 fn one() -> i64 {
@@ -137,6 +148,8 @@ impl FusionConfig {
         self.memory.validate()?;
         self.tokens.validate(first.vocab_size - 1)?;
         self.generation.validate()?;
+        size("words", self.words.len(), 0, 1 << 20)?;
+        self.words.iter().flatten().try_for_each(|id| range("words", *id, 0, first.vocab_size - 1))?;
         if let Some(speech) = &self.speech {
             speech.validate(first.vocab_size - 1)?;
         }
@@ -145,11 +158,17 @@ impl FusionConfig {
 }
 
 impl MemoryConfig {
+    /// Whether items are seen by their vectors, and no tokens of towers are wanted.
+    pub const fn by_vectors(&self) -> bool {
+        matches!(self, Self::Own { prefix: 1.., .. })
+    }
+
     fn validate(&self) -> Result<()> {
         match self {
             Self::Tower { skip, .. } => range("memory.skip", *skip, 0, 1 << 16),
-            Self::Own { width, modalities, frames } => {
+            Self::Own { width, modalities, frames, prefix } => {
                 within("memory.width", *width, 1 << 16)?;
+                range("memory.prefix", *prefix, 0, 1024)?;
                 within("memory.frames", *frames, 4096)?;
                 let twice = modalities.iter().enumerate().any(|(i, m)| modalities[..i].contains(m));
                 if modalities.is_empty() || twice {

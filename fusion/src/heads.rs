@@ -1,6 +1,7 @@
 //! What a model is asked for: captions, matches, answers.
 
 use crate::entrance::Sequence;
+use crate::generate::Rule;
 use crate::generate::{Generated, Generator, Streamer};
 use crate::{Ability, CrossKv, Error, FusionModel, Generation, Mask, Result};
 use tch::{Device, Kind, Tensor};
@@ -65,7 +66,8 @@ impl FusionModel {
         self.require(Ability::Caption)?;
         let Some(stack) = &self.decoder else { return Ok(Vec::new()) };
         let prompts = vec![prompt.to_vec(); usize::try_from(memory.items()).unwrap_or(0)];
-        let generator = Generator { stack, memory: Some(memory), options, rule: None, first };
+        let rule = self.lexicon.as_ref().map(|words| words as &dyn Rule);
+        let generator = Generator { stack, memory: Some(memory), options, rule, first };
         generator.run(&prompts, streamer)
     }
 

@@ -8,6 +8,7 @@ pub mod files;
 pub mod generate;
 mod heads;
 pub mod import;
+mod lexicon;
 mod memory;
 mod model;
 pub mod objective;

@@ -6,6 +6,7 @@ use crate::{CrossKv, Error, FusionModel, Result};
 use tch::{Kind, Tensor};
 use unisono_encoders::clips::{Clips, joined};
 use unisono_encoders::{Input, Modality, Pass};
+use unisono_nn::Linear;
 
 impl FusionModel {
     /// Tower tokens one after another as a memory `[N, S, M]`, with its mask `[N, S]` where not all of it is real.
@@ -31,7 +32,10 @@ impl FusionModel {
                     }
                     s.tokens.f_narrow(1, *skip, n - skip)?
                 }
-                MemoryConfig::Own { .. } => self.enter(s)?,
+                MemoryConfig::Own { modalities, .. } => match &self.prefix {
+                    Some(prefix) => self.enter_by_vector(s, prefix, modalities)?,
+                    None => self.enter(s)?,
+                },
             });
         }
         let masked = sequences.iter().any(|s| s.mask.is_some());
@@ -39,6 +43,8 @@ impl FusionModel {
             let one = |(s, x): (&Sequence, &Tensor)| -> Result<Tensor> {
                 let (n, t, _) = x.size3()?;
                 match &s.mask {
+                    // A vector is one place, of which several tokens are made.
+                    Some(m) if self.prefix.is_some() => Ok(m.f_expand([n, t], false)?),
                     Some(m) => Ok(m.f_narrow(1, m.size2()?.1 - t, t)?),
                     None => Ok(Tensor::f_ones([n, t], (Kind::Bool, x.device()))?),
                 }
@@ -57,9 +63,11 @@ impl FusionModel {
     /// libtorch's.
     pub fn memory_flops(&self, sequences: &[Sequence]) -> Result<f64> {
         let MemoryConfig::Own { width, .. } = &self.config.memory else { return Ok(0.0) };
+        let made =
+            if let MemoryConfig::Own { prefix: made @ 1.., .. } = &self.config.memory { *made } else { 1 };
         let each = |s: &Sequence| {
             let (n, t, from) = s.tokens.size3()?;
-            Ok(2.0 * (n * t) as f64 * (from * width) as f64)
+            Ok(2.0 * (n * t * made) as f64 * (from * width) as f64)
         };
         sequences.iter().map(each).sum()
     }
@@ -73,18 +81,41 @@ impl FusionModel {
                 s.modality
             )));
         };
-        let mut shift = entrance.kind.shallow_clone();
-        if let Some(frames) = &self.frames {
-            let most = frames.size()[0];
-            if s.frame >= most {
-                return Err(Error::Shape(format!(
-                    "frame {} of a video, this model takes {most}",
-                    s.frame + 1
-                )));
-            }
-            shift = shift.f_add(&frames.f_select(0, s.frame)?)?;
+        let entered = entrance.projection.forward(&s.tokens)?;
+        Ok(match self.shift(s)? {
+            Some(frame) => entered.f_add(&entrance.kind.f_add(&frame)?)?,
+            None => entered.f_add(&entrance.kind)?,
+        })
+    }
+
+    /// Vectors `[N, 1, D]` of the shared space, made tokens `[N, P, M]`.
+    fn enter_by_vector(&self, s: &Sequence, prefix: &Linear, takes: &[Modality]) -> Result<Tensor> {
+        let (n, t, d) = s.tokens.size3()?;
+        if !takes.contains(&s.modality) {
+            let takes: Vec<&str> = takes.iter().map(|m| m.name()).collect();
+            let (takes, found) = (takes.join(", "), s.modality);
+            return Err(Error::Shape(format!("this model attends to {takes}, not to {found}")));
         }
-        Ok(entrance.projection.forward(&s.tokens)?.f_add(&shift)?)
+        let MemoryConfig::Own { width, prefix: made, .. } = &self.config.memory else {
+            return Err(Error::Shape("a memory without a prefix".into()));
+        };
+        // The numbers of a unit vector are small: those that a layer expects are of about one.
+        let of = s.tokens.f_mul_scalar((d as f64).sqrt())?;
+        let entered = prefix.forward(&of)?.f_view([n, t * made, *width])?;
+        Ok(match self.shift(s)? {
+            Some(frame) => entered.f_add(&frame)?,
+            None => entered,
+        })
+    }
+
+    /// What tells a frame of a video from the others, `[W]`; `None`: there are only images.
+    fn shift(&self, s: &Sequence) -> Result<Option<Tensor>> {
+        let Some(frames) = &self.frames else { return Ok(None) };
+        let most = frames.size()[0];
+        if s.frame >= most {
+            return Err(Error::Shape(format!("frame {} of a video, this model takes {most}", s.frame + 1)));
+        }
+        Ok(Some(frames.f_select(0, s.frame)?))
     }
 
     /// Images from the image processor → the sequence of their tokens, without a graph; those of several shapes are padded and masked.
@@ -97,6 +128,13 @@ impl FusionModel {
 
     /// The tokens of inputs of one modality that is no video, without a graph.
     fn tokens<'a>(&self, inputs: impl Iterator<Item = Input<'a>>) -> Result<Sequence> {
+        if self.prefix.is_some() {
+            let inputs: Vec<Input> = inputs.collect();
+            let modality = inputs.first().map(Input::modality);
+            let modality = modality.ok_or_else(|| Error::Shape("nothing to attend to".into()))?;
+            let tokens = self.towers.embed(inputs, true)?.f_unsqueeze(1)?;
+            return Ok(Sequence { modality, tokens, mask: None, frame: 0 });
+        }
         let features = tch::no_grad(|| self.towers.features(inputs, &Pass::EVAL))?;
         let of = features.towers.into_iter().next();
         let found = of.and_then(|(modality, of)| Some((modality, of.tokens.into_iter().next()?)));
@@ -124,9 +162,15 @@ impl FusionModel {
         let mut seen = Vec::new();
         // One at a time: memory does not grow with their number.
         for video in videos {
+            let whole = self.prefix.is_none();
             let (frames, _) =
-                tch::no_grad(|| self.towers.encode_frames(&[video.as_slice()], &Pass::EVAL, true))?;
-            seen.extend(frames.tokens);
+                tch::no_grad(|| self.towers.encode_frames(&[video.as_slice()], &Pass::EVAL, whole))?;
+            if whole {
+                seen.extend(frames.tokens);
+            } else {
+                let vectors = tch::no_grad(|| self.towers.project(Modality::Image, &frames.pooled))?;
+                seen.push((vectors.f_unsqueeze(1)?, None));
+            }
         }
         let (tokens, mask) = joined(&seen)?;
         let counts: Vec<usize> = videos.iter().map(Vec::len).collect();

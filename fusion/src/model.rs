@@ -3,6 +3,7 @@
 use crate::ability::Ability;
 use crate::config::{FusionConfig, Generation, MemoryConfig, Tokens};
 use crate::entrance::{Entrance, tower_width};
+use crate::lexicon::Lexicon;
 use crate::stack::Stack;
 use crate::{Error, Result};
 use tch::Tensor;
@@ -20,6 +21,9 @@ pub struct FusionModel {
     pub(crate) decoder: Option<Stack>,
     pub(crate) matching: Option<Linear>,
     pub(crate) entrances: Vec<Entrance>,
+    /// From a vector of the shared space to tokens of a memory.
+    pub(crate) prefix: Option<Linear>,
+    pub(crate) lexicon: Option<Lexicon>,
     /// `[frames, W]`.
     pub(crate) frames: Option<Tensor>,
     pub(crate) text: Option<TextProcessor>,
@@ -47,6 +51,7 @@ impl FusionModel {
             answers: false,
             tokens: Tokens { start, end: Vec::new(), pad, first: None },
             generation: Generation::default(),
+            words: Vec::new(),
             speech: None,
         };
         let text = towers.processors().text.clone();
@@ -58,6 +63,8 @@ impl FusionModel {
             decoder: None,
             matching: None,
             entrances: Vec::new(),
+            prefix: None,
+            lexicon: None,
             frames: None,
             text,
         }
@@ -90,10 +97,15 @@ impl FusionModel {
         } else {
             None
         };
-        let (mut entrances, mut frames) = (Vec::new(), None);
-        if let MemoryConfig::Own { width, modalities, frames: most } = &config.memory {
+        let (mut entrances, mut prefix, mut frames) = (Vec::new(), None, None);
+        if let MemoryConfig::Own { width, modalities, frames: most, prefix: made } = &config.memory {
             let scope = root.child("memory");
-            for modality in modalities {
+            if *made > 0 {
+                let from = towers.config().embed_dim;
+                let std = (from as f64).powf(-0.5);
+                prefix = Some(Linear::new(&scope.child("prefix"), from, made * width, true, std)?);
+            }
+            for modality in modalities.iter().filter(|_| prefix.is_none()) {
                 let from = tower_width(&towers, *modality)?;
                 let scope = scope.child(modality);
                 entrances.push(Entrance {
@@ -107,7 +119,20 @@ impl FusionModel {
             }
         }
         let params = root.finish();
-        Ok(Self { config, towers, params, encoder, decoder, matching, entrances, frames, text })
+        let lexicon = Lexicon::new(&config.words, &config.tokens.end);
+        Ok(Self {
+            config,
+            towers,
+            params,
+            encoder,
+            decoder,
+            matching,
+            entrances,
+            prefix,
+            lexicon,
+            frames,
+            text,
+        })
     }
 
     /// Packs all weights for inference.

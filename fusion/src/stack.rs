@@ -172,4 +172,21 @@ impl Stack {
         debug_assert_eq!(out.kind(), Kind::Float);
         Ok(out)
     }
+
+    /// [`scores`](Self::scores) of some tokens only, whose ids are `columns` `[K]` → `[…, K]`: what is never written costs nothing.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn scores_of(&self, hidden: &Tensor, columns: &Tensor) -> Result<Tensor> {
+        let Some(scores) = &self.scores else {
+            return Err(Error::Config("this stack has no language head".into()));
+        };
+        let out = scores.out.rows(columns)?;
+        Ok(match &scores.transform {
+            Some((dense, activation, norm)) => {
+                out.forward(&norm.forward(&dense.forward_activated(hidden, *activation)?)?)?
+            }
+            None => out.forward(hidden)?,
+        })
+    }
 }

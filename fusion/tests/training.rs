@@ -67,7 +67,7 @@ fn model_of(frames: i64) -> FusionModel {
     let text = towers.processors().text.clone();
     let stack = TransformerConfig { mlp_ratio: 2.0, ..TransformerConfig::new(32, 2, 4) };
     let config = FusionConfig {
-        memory: MemoryConfig::Own { width: 28, modalities: vec![Modality::Image], frames },
+        memory: MemoryConfig::Own { width: 28, modalities: vec![Modality::Image], frames, prefix: 0 },
         encoder: None,
         decoder: Some(StackConfig::new(300, 32, stack, 28)),
         matching: true,
@@ -75,6 +75,7 @@ fn model_of(frames: i64) -> FusionModel {
         answers: false,
         tokens: Tokens { start: 1, end: vec![1], pad: 0, first: None },
         generation: Generation { max_length: 30, end: vec![1], ..Generation::default() },
+        words: Vec::new(),
         speech: None,
     };
     FusionModel::new(config, towers, text, 4).unwrap()
@@ -351,4 +352,28 @@ fn gradients_equal_differences() {
             assert!((found - slope).abs() < 0.02 * slope.abs().max(1.0), "part {part}: {found}, {slope}");
         }
     }
+}
+
+/// With every token a word of its own, the loss over known words is the loss over the vocabulary; with some of them, it is over theirs.
+#[test]
+fn the_loss_of_known_words_is_over_their_tokens() {
+    let towers = towers();
+    let text = towers.processors().text.clone();
+    let plain = model();
+    let images: Vec<image::RgbImage> =
+        (0..3).map(|i| image::RgbImage::from_pixel(16, 16, image::Rgb([60 * i, 90, 20]))).collect();
+    let memory = plain.cross_kv(&[plain.encode_images(&images).unwrap()]).unwrap();
+    let captions: [&[i64]; 3] = [&[5, 6, 1], &[7, 1], &[6, 5, 7, 1]];
+    let loss = |words: Vec<Vec<i64>>| {
+        let config = FusionConfig { words, ..plain.config().clone() };
+        let model = FusionModel::new(config, self::towers(), text.clone(), 4).unwrap();
+        caption_loss(&model, &memory, &captions, 0.0, Pass::EVAL).unwrap().double_value(&[])
+    };
+    let all = loss(Vec::new());
+    assert!((loss((0..300).map(|i| vec![i]).collect()) - all).abs() < 1e-6);
+    // Fewer tokens to choose from: a smaller sum, and a smaller loss.
+    let some = loss(vec![vec![5], vec![6], vec![7, 8]]);
+    assert!(some < all && some > 0.0, "{some} {all}");
+    // A token that no word has is no target.
+    assert!(loss(vec![vec![5], vec![6]]).is_finite());
 }

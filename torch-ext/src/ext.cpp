@@ -378,6 +378,13 @@ bool ute_keep_freed_memory() {
 #endif
 }
 
+// What was freed and kept so goes back to the system: before something else, of other sizes, begins.
+void ute_give_back_freed_memory() {
+#ifdef __GLIBC__
+  malloc_trim(64 << 20);
+#endif
+}
+
 // cuDNN may take fp32 convolutions in TF32 (10 bits of mantissa) and by libtorch's default does: off, as matrix products have it.
 void ute_ieee_fp32() { at::globalContext().setAllowTF32CuDNN(false); }
 

@@ -75,6 +75,7 @@ unsafe extern "C" {
     pub fn ute_show_config() -> *mut c_char;
     pub fn ute_cpu_capability() -> *mut c_char;
     pub fn ute_keep_freed_memory() -> bool;
+    pub fn ute_give_back_freed_memory();
     pub fn ute_ieee_fp32();
     pub fn ute_dlopen(path: *const c_char) -> *mut c_char;
 }

@@ -35,12 +35,19 @@ pub fn keep_freed_memory() -> bool {
     unsafe { ffi::ute_keep_freed_memory() }
 }
 
+/// Gives freed memory back that [`keep_freed_memory`] had kept: between parts of a program whose tensors are of other sizes.
+pub fn give_back_freed_memory() {
+    // SAFETY: touches free memory alone; allowed at any time.
+    unsafe { ffi::ute_give_back_freed_memory() }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     fn malloc_takes_the_settings() {
         assert!(super::keep_freed_memory());
+        super::give_back_freed_memory();
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Forwarded {
 pub struct Run<'a> {
     /// Whose tokens are wanted.
     pub fused: &'a [Modality],
+    /// What is wanted of these is a token that is their vector, and no token of a tower.
+    pub vectors: bool,
     /// Frozen towers: they run as in evaluation.
     pub still: &'a [Modality],
     /// Towers that do not run.
@@ -60,7 +62,7 @@ pub struct Run<'a> {
 /// libtorch's.
 pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run: &Run) -> Result<Forwarded> {
     let samples: Vec<&Sample> = samples.iter().map(Borrow::borrow).collect();
-    let (samples, fused) = (samples.as_slice(), run.fused);
+    let (samples, fused) = (samples.as_slice(), if run.vectors { &[] } else { run.fused });
     let known = |rows: &[usize]| pass.known(rows);
     // A projection is trained whether its tower is or not.
     let projecting = *pass;
@@ -139,6 +141,12 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
         }
         let vectors = model.project_in(Modality::Audio, &out.pooled, &projecting.over(&known(&rows)))?;
         views.insert(Modality::Audio, View { vectors, rows });
+    }
+    for modality in run.fused.iter().filter(|_| run.vectors) {
+        if let Some(view) = views.get(modality) {
+            let frames = vec![(view.vectors.f_unsqueeze(1)?, None)];
+            tokens.insert(*modality, TowerTokens { frames, rows: view.rows.clone() });
+        }
     }
     Ok(Forwarded { views, tokens, flops })
 }

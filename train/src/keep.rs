@@ -4,6 +4,7 @@ use crate::data::{Preparer, Seen};
 use crate::events::Event;
 use crate::features::{Features, Key, Store, Whose, kept_towers, lasting, place};
 use crate::{Error, Learner, Recipe, Result};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
@@ -14,6 +15,7 @@ use unisono_datasets::Sampler;
 use unisono_encoders::{Input, Modality, Model, Precision, to_vec};
 use unisono_files::{Budget, own_folder, read_json, write_json};
 use unisono_processors::Medium;
+use unisono_torch_ext::library;
 
 /// Media that go through a tower at once.
 const BLOCK: usize = 32;
@@ -79,7 +81,11 @@ pub(crate) fn keep(
         )));
         let begun = Instant::now();
         let job = Job { recipe, sampler, preparer, stop };
-        let done = job.run(&twin(model.towers())?, &blocks, &mut stores, (workers, count), tell)?;
+        let precision = recipe.loader.feature_precision.on(model.towers().device());
+        let done =
+            job.run(&twin(model.towers(), precision)?, &blocks, &mut stores, (workers, count), tell)?;
+        // Of other sizes than a step's, and much more.
+        library::give_back_freed_memory();
         let seconds = begun.elapsed().as_secs_f64();
         tell(Event::Note(format!("{done} features kept in {}, {seconds:.0} s", folder.display())));
     }
@@ -110,12 +116,12 @@ fn opened(folder: &Path, recipe: &Recipe, model: &Model, modality: Modality, vie
 }
 
 /// The same towers, their weights packed.
-fn twin(model: &Model) -> Result<Model> {
+fn twin(model: &Model, precision: Precision) -> Result<Model> {
     let (config, processors) = (model.config().clone(), model.processors().clone());
     let mut twin = Model::new(config, processors, 0, model.device())?;
     let own = model.params().iter().map(|(name, p)| (name.to_owned(), p.tensor.shallow_clone())).collect();
     twin.params().copy_from(&own).map_err(|e| Error::setting("tower", e.to_string()))?;
-    twin.prepare(Precision::Fp32)?;
+    twin.prepare(precision)?;
     Ok(twin)
 }
 
@@ -143,8 +149,8 @@ fn places(sampler: &Sampler, recipe: &Recipe, views: &BTreeMap<Modality, u32>) -
             });
         }
     }
-    // Those of one length stay in their order.
-    places.sort_by_key(|(long, of)| (of.modality, *long));
+    // The longest first: what they leave free is enough for all that follow. Those of one length stay in their order.
+    places.sort_by_key(|(long, of)| (of.modality, Reverse(*long)));
     places.into_iter().map(|(_, of)| of).collect()
 }
 

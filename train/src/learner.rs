@@ -20,11 +20,11 @@ pub enum Learner {
 }
 
 impl Learner {
-    /// `towers` with the fusion part that `recipe` asks for, new.
+    /// `towers` with the fusion part that `recipe` asks for, new. `words`: those that it knows, where it is to write no others.
     ///
     /// # Errors
     /// A fusion part over towers without a text processor, or impossible sizes.
-    pub fn new(towers: Model, recipe: &Recipe) -> Result<Self> {
+    pub fn new(towers: Model, recipe: &Recipe, words: &[Vec<i64>]) -> Result<Self> {
         let Some(fusion) = &recipe.fusion else { return Ok(Self::Towers(Box::new(towers))) };
         // A prompt is for embeddings.
         let text = towers.processors().text.clone().map(|text| text.with_prompt(Prompt::default()));
@@ -38,7 +38,12 @@ impl Learner {
         let vocab = text.tokenizer().get_vocab_size(true) as i64;
         let tower = towers.config().text.as_ref().map_or(vocab, |t| t.vocab_size);
         let config = FusionConfig {
-            memory: MemoryConfig::Own { width, modalities: fusion.memory.clone(), frames: fusion.frames },
+            memory: MemoryConfig::Own {
+                width,
+                modalities: fusion.memory.clone(),
+                frames: fusion.frames,
+                prefix: fusion.prefix,
+            },
             encoder: None,
             decoder: Some(StackConfig {
                 head: Some(fusion.head),
@@ -60,6 +65,7 @@ impl Learner {
                 end: vec![end],
                 ..Generation::default()
             },
+            words: words.to_vec(),
             speech: None,
         };
         let model = FusionModel::new(config, towers, Some(text), recipe.seed)?;

@@ -57,8 +57,8 @@ impl Sample {
     /// Whether a fusion part has tokens of this modality of it.
     pub(crate) fn shows(&self, modality: Modality) -> bool {
         match modality {
-            Modality::Image => !self.squares.is_empty(),
-            Modality::Audio => self.mel.is_some(),
+            Modality::Image => !self.squares.is_empty() || self.pooled.contains_key(&modality),
+            Modality::Audio => self.mel.is_some() || self.pooled.contains_key(&modality),
             Modality::Text | Modality::Video => false,
         }
     }

@@ -2,12 +2,12 @@
 
 use crate::recipe::{DataConfig, Ema, Recipe};
 use crate::{Error, Learner, Result, checkpoint, towers};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
 use unisono_datasets::{Fault, Key, Manifest, Part, Rate, Retold, Sampler, Share, Source, SourceConfig};
-use unisono_encoders::{Modality, Model};
+use unisono_encoders::{Modality, Model, Prompt};
 
 /// Sources opened once, however many shares and protocols name them.
 #[derive(Debug, Default)]
@@ -165,9 +165,34 @@ pub(crate) fn learners(
     }
     let towers = towers::model(recipe, sampler, device)?;
     let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
-    let (model, shadow) = (Learner::new(towers, recipe)?, Learner::new(twin, recipe)?);
+    let words = words(recipe, sampler, &towers)?;
+    let (model, shadow) = (Learner::new(towers, recipe, &words)?, Learner::new(twin, recipe, &words)?);
     shadow.follow(&model, &Ema::default(), 0)?;
     Ok((model, shadow))
+}
+
+/// The words of the captions that are drawn, each as its tokens, where a fusion part is to write no others.
+fn words(recipe: &Recipe, sampler: &Sampler, towers: &Model) -> Result<Vec<Vec<i64>>> {
+    let text = towers.processors().text.as_ref();
+    let Some(text) = text.filter(|_| recipe.fusion.as_ref().is_some_and(|f| f.known_words)) else {
+        return Ok(Vec::new());
+    };
+    let text = text.clone().with_prompt(Prompt::default());
+    let (mut seen, mut words) = (HashSet::new(), BTreeSet::new());
+    for (config, share) in recipe.data.iter().zip(sampler.shares()) {
+        for i in 0..share.records.len() {
+            // What cannot be read is named when it is drawn.
+            let Ok(record) = share.records.record(i) else { continue };
+            for caption in record.text.iter().filter(|_| config.uses(Modality::Text)) {
+                if seen.insert(caption.clone())
+                    && let Ok(of) = text.words(caption)
+                {
+                    words.extend(of);
+                }
+            }
+        }
+    }
+    Ok(words.into_iter().collect())
 }
 
 /// Whether a record of this key is drawn.

@@ -77,6 +77,52 @@ fn sixteen_items_are_captioned_word_for_word() {
     assert!(p("a red disc") > 0.9 && p("a blue corner") < 0.1, "{} {}", p("a red disc"), p("a blue corner"));
 }
 
+/// Vectors of the shared space in place of tokens, and no words but those of the captions: what is frozen does not run, and one layer serves images
+/// and audio files alike.
+#[test]
+fn items_are_captioned_by_their_vectors_in_known_words() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let objective =
+        "[[objective]]\nkind = \"contrastive\"\nby_source = true\n[[objective]]\nkind = \"caption\"\n";
+    let mut recipe = apart(fused(&things(dir.path()), 400, objective, ""));
+    recipe.best = None;
+    recipe.evaluate.retain(|p| p.kind() == "captioning");
+    let fusion = recipe.fusion.as_mut().unwrap();
+    (fusion.prefix, fusion.known_words) = (3, true);
+    let mut last = None;
+    train(&recipe, &dir.path().join("run"), Options::default(), &mut |event| {
+        if let Event::Evaluated(line) = event {
+            last = Some(line.clone());
+        }
+    })
+    .unwrap();
+    for (name, o) in &last.unwrap().outcomes {
+        assert_eq!((o.items, o.value("exact")), (16, Some(1.0)), "{name}");
+    }
+    let best = checkpoint::model_dir(&dir.path().join("run"));
+    let model = FusionModel::load(&best, tch::Device::Cpu).unwrap();
+    let known = &model.config().words;
+    assert!(model.config().memory.by_vectors() && known.len() > 4);
+    // Whatever is asked of it, and however it is drawn: every word is one of them.
+    let image = image::RgbImage::from_fn(32, 32, |x, y| image::Rgb([(x * 8) as u8, (y * 8) as u8, 99]));
+    let seen = [model.encode_images(&[model.towers().image_processor().unwrap().prepare(&image)]).unwrap()];
+    assert_eq!(seen[0].tokens.size(), [1, 1, model.towers().config().embed_dim]);
+    let memory = model.cross_kv(&seen).unwrap();
+    let options = unisono_fusion::Generation { temperature: 5.0, ..model.config().generation.clone() };
+    for first in 0..20 {
+        let made = model.caption(&memory, &model.caption_prompt("").unwrap(), &options, first, None).unwrap();
+        let text = model.decode(&made[0]).unwrap();
+        for word in model.text().unwrap().words(&text).unwrap() {
+            assert!(known.contains(&word), "{text}");
+        }
+    }
+    // A prompt goes before, whatever its words.
+    let prompt = model.caption_prompt("zebra").unwrap();
+    let made = model.caption(&memory, &prompt, &model.config().generation.clone(), 0, None).unwrap();
+    assert!(model.decode(&made[0]).unwrap().starts_with("zebra"));
+}
+
 /// What twenty steps of all losses together gave when they were written down; any change of arithmetic or of a draw shows.
 #[test]
 fn twenty_steps_of_every_loss_are_as_expected() {

@@ -38,9 +38,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.fresh {
         delete_run(&plan.out)?;
     }
+    let towers = plan.towers()?;
     plan.place_recipe()?;
     let unisono = ledger.time("build", || build(&ready))?;
-    let missing = ledger.time("data", || fetch_data(&unisono, &plan))?;
+    let missing = ledger.time("data", || {
+        towers.map_or(Ok(()), |out| setup::towers(&setup::TowersArgs { out }))?;
+        fetch_data(&unisono, &plan)
+    })?;
     for source in &missing {
         ui::say(&format!(
             "note: {} is left out: {} is not installed ({})",
@@ -58,12 +62,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ledger.time("train", || must(&unisono, "train", &plan, &words))?;
     }
     ledger.write(&plan.out)?;
-    if steps::is_trained(&plan.fused()) {
-        ui::say("== fuse: done by an earlier call (--fresh trains anew)");
-        ledger.keep(&plan.out, "fuse");
-    } else {
-        let words = plan.fuse(&ledger.left_out);
-        ledger.time("fuse", || must(&unisono, "fuse", &plan, &words))?;
+    match plan.fuse(&ledger.left_out) {
+        Some(_) if steps::is_trained(&plan.fused()) => {
+            ui::say("== fuse: done by an earlier call (--fresh trains anew)");
+            ledger.keep(&plan.out, "fuse");
+        }
+        Some(words) => ledger.time("fuse", || must(&unisono, "fuse", &plan, &words))?,
+        None => (),
     }
     ledger.write(&plan.out)?;
     ledger.time("search", || {

@@ -40,7 +40,7 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ),
     ("unisono classify --model", Runs(labels)),
     ("unisono caption ", Runs(|_, f| lines(f, "png: ", 3))),
-    ("unisono caption --model runs/quickstart/fusion", Runs(|_, f| lines(f, "image.png: ", 1))),
+    ("unisono caption --model runs/quickstart/best", Runs(|_, f| lines(f, "image.png: ", 1))),
     ("unisono match ", Runs(|_, f| lines(f, " %  ", 3))),
     ("unisono match --model cross-encoder", Runs(|_, f| lines(f, " %  It is 324 m tall.", 1))),
     ("unisono ask ", Runs(|_, f| lines(f, "png: ", 3))),
@@ -92,12 +92,18 @@ pub const KNOWN: &[(&str, Expected)] = &[
         }),
     ),
     ("unisono train RECIPE", Otherwise(train)),
-    ("unisono train recipes/quickstart.toml", Otherwise(train)),
     (
-        "unisono train recipes/quickstart-fusion.toml",
+        "unisono train recipes/quickstart.toml",
+        Runs(|p, f| {
+            all(&f.stdout, &["trained 2 steps", "model: "]).and(has(p, "runs/quickstart/best/fusion.json"))
+        }),
+    ),
+    ("unisono train recipes/from-scratch.toml", Otherwise(train)),
+    (
+        "unisono train recipes/from-scratch-fusion.toml",
         Runs(|p, f| {
             all(&f.stdout, &["trained 2 steps", "model: "])
-                .and(has(p, "runs/quickstart/fusion/last/fusion.json"))
+                .and(has(p, "runs/from-scratch/fusion/last/fusion.json"))
         }),
     ),
     (

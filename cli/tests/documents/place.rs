@@ -75,10 +75,12 @@ impl Place {
         let text =
             text.replacen("[augment", &format!("[[data]]{}[augment", more.replace("NAME", "OTHER")), 1);
         fs::write(at("RECIPE"), &text).unwrap();
-        fs::write(at("recipes/quickstart.toml"), &text).unwrap();
+        fs::write(at("recipes/from-scratch.toml"), &text).unwrap();
         let fusion = "[fusion]\nmemory = [\"image\"]\ncontext_length = 12\n\
                       transformer = { width = 24, depth = 1, heads = 3, mlp_ratio = 2.0 }\n[[objective]]\nkind = \"caption\"\n[[objective]]\n";
-        fs::write(at("recipes/quickstart-fusion.toml"), text.replace("[[objective]]\n", fusion)).unwrap();
+        fs::write(at("recipes/from-scratch-fusion.toml"), text.replace("[[objective]]\n", fusion)).unwrap();
+        let fusion = fusion.replace("context_length", "prefix = 2\nknown_words = true\ncontext_length");
+        fs::write(at("recipes/quickstart.toml"), text.replace("[[objective]]\n", &fusion)).unwrap();
         for (id, model) in [
             ("openai/clip-vit-base-patch32", "sees"),
             ("Salesforce/blip-image-captioning-base", "captions"),

@@ -44,6 +44,15 @@ impl Linear {
         Self { weight, bias, packed: None, adapter: None }
     }
 
+    /// The layer of some of its output features, whose numbers are `rows` `[K]`: gradients flow into these.
+    ///
+    /// # Errors
+    /// A number that is none of its outputs'.
+    pub fn rows(&self, rows: &Tensor) -> Result<Self> {
+        let bias = self.bias.as_ref().map(|bias| bias.f_index_select(0, rows)).transpose()?;
+        Ok(Self::over(self.whole()?.f_index_select(0, rows)?, bias))
+    }
+
     /// Whether its weight takes gradients.
     pub fn is_trained(&self) -> bool {
         self.weight.requires_grad()

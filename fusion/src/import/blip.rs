@@ -89,6 +89,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
             first,
         },
         generation: Generation { end: vec![end], ..saved },
+        words: Vec::new(),
         speech: None,
     };
     super::plan::finish(json, "blip")?;

@@ -100,6 +100,7 @@ pub(super) fn plan(dir: &Path) -> Result<Plan> {
         tokens: Tokens { start, end: vec![end], pad: lower.int("pad_id", 0)?, first: Some(start) },
         // The library's defaults: at most 30 tokens, at least 5.
         generation: Generation { max_length: 30, min_length: 5, end: vec![end], ..Generation::default() },
+        words: Vec::new(),
         speech: None,
     };
     // The rest of the file is the towers'.

@@ -121,6 +121,7 @@ pub(super) fn decoder(
         answers: false,
         tokens,
         generation,
+        words: Vec::new(),
         speech: Some(speech),
     }
 }

@@ -55,12 +55,26 @@ pub fn caption_loss<'a>(
     let (input, target) = shifted(captions, tokens.start, tokens.pad)?;
     let (input, target) = (input.f_to_device(writer.device())?, target.f_to_device(writer.device())?);
     let hidden = writer.forward(&input, &Mask::Causal, Some(memory), None, pass)?;
+    // Of words that are never written there is nothing to be learned, and the scores of their tokens cost the most.
+    let known = model.lexicon.as_ref();
+    let known = known.map(|words| words.columns(writer.config().vocab_size, NONE, &target)).transpose()?;
+    let target = match &known {
+        Some((_, places)) => {
+            let real = target.f_ge(0)?;
+            let found = places.f_index_select(0, &target.f_clamp_min(0)?.f_view([-1])?)?;
+            found.f_view_as(&target)?.f_masked_fill(&real.f_logical_not()?, NONE)?
+        }
+        None => target,
+    };
     // Scores of real tokens only: a batch's padding is often half of it, and a row of scores is as wide as the vocabulary.
     let real = target.f_view([-1])?.f_ge(0)?.f_nonzero()?.f_squeeze_dim(1)?;
     let width = hidden.size3()?.2;
     let hidden = hidden.f_reshape([-1, width])?.f_index_select(0, &real)?;
     let target = target.f_view([-1])?.f_index_select(0, &real)?;
-    let scores = writer.scores(&hidden)?;
+    let scores = match &known {
+        Some((columns, _)) => writer.scores_of(&hidden, columns)?,
+        None => writer.scores(&hidden)?,
+    };
     Ok(scores.f_cross_entropy_loss(&target, None::<&Tensor>, tch::Reduction::Mean, NONE, label_smoothing)?)
 }
 

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use store::Rows;
 use unisono_datasets::{Key as Has, Sampler};
-use unisono_encoders::{Modality, Model, to_vec};
+use unisono_encoders::{Modality, Model, Precision, to_vec};
 use unisono_processors::Medium;
 
 /// The kept features of some towers. Shared by threads.
@@ -181,7 +181,12 @@ impl Whose {
                 ])
             }
         };
-        let said = serde_json::json!([said, augment, recipe.limits]);
+        let mut said = serde_json::json!([said, augment, recipe.limits]);
+        let precision = recipe.loader.feature_precision.on(model.device());
+        // Single precision is not said: what was kept before it could be another one stays known.
+        if let (Some(list), false) = (said.as_array_mut(), precision == Precision::Fp32) {
+            list.push(precision.to_string().into());
+        }
         let (settings, weights) = (Sha256::digest(said.to_string()), sum.finalize());
         Ok(Self {
             weights: unisono_files::hex(&weights),
@@ -232,7 +237,7 @@ pub(crate) fn kept_towers(recipe: &Recipe, model: &Learner, sampler: &Sampler) -
         let mut own = trainable.iter().filter(|(name, _)| of_trunk(name, m)).peekable();
         own.peek().is_some() && own.all(|(_, p)| !p.requires_grad())
     };
-    let fused = recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory);
+    let fused = recipe.fusion.as_ref().filter(|f| f.prefix == 0).map_or(&[][..], |f| &f.memory);
     // Videos go through the image tower frame by frame.
     let films = || {
         let of = |has: &Has| has.video && !has.image;

@@ -70,7 +70,7 @@ pub fn plan(recipe: &Recipe, timed: usize) -> Result<Plan> {
     library::keep_freed_memory();
     let shares::Known { shares: data, seen, mut notes } = shares::look(recipe)?;
     let made = MadeUp::of(recipe, seen)?;
-    let model = Learner::new(towers::model(recipe, made.sampler(), device)?, recipe)?;
+    let model = Learner::new(towers::model(recipe, made.sampler(), device)?, recipe, &[])?;
     let rules = towers::rules(recipe, &model.params());
     let optimizer = Optimizer::new(&model.params(), &recipe.optimizer, &rules)?;
     let kept = features::kept_towers(recipe, &model, made.sampler());

@@ -70,6 +70,10 @@ impl Recipe {
             {
                 return Err(Error::setting("fusion.memory", "expected image, audio, or both"));
             }
+            Some(f) if !(0..=1024).contains(&f.prefix) => {
+                let message = format!("expected 0 to 1024 tokens, found {}", f.prefix);
+                return Err(Error::setting("fusion.prefix", message));
+            }
             _ => {}
         }
         if self.data.is_empty() {

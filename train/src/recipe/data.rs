@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tch::Device;
 use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment, TextAugment};
 use unisono_datasets::{Order, Record, SourceConfig, Tail};
-use unisono_encoders::Modality;
+use unisono_encoders::{Modality, Precision};
 use unisono_processors::Medium;
 
 /// A source of records and its share of each batch.
@@ -180,6 +181,30 @@ pub struct AugmentConfig {
     pub patch_dropout: f64,
 }
 
+/// The arithmetic of kept features.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeaturePrecision {
+    /// Single precision.
+    #[default]
+    Fp32,
+    /// Products of bfloat16 numbers, summed in single precision.
+    Bf16,
+    /// `bf16` on processors that multiply these numbers, `fp32` on others.
+    Auto,
+}
+
+impl FeaturePrecision {
+    /// On `device`.
+    pub fn on(self, device: Device) -> Precision {
+        match self {
+            Self::Fp32 => Precision::Fp32,
+            Self::Bf16 => Precision::Bf16,
+            Self::Auto => Precision::auto(device),
+        }
+    }
+}
+
 /// Reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -196,6 +221,9 @@ pub struct LoaderConfig {
     pub max_skip_fraction: f64,
     /// What frozen towers make of the data is computed once and kept in the run's folder, where that is possible.
     pub keep_features: bool,
+    /// The arithmetic in which these are computed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub feature_precision: FeaturePrecision,
     /// Texts and audio files of a batch go through their towers in this many parts of like length: less padding.
     pub buckets: usize,
 }
@@ -209,6 +237,7 @@ impl Default for LoaderConfig {
             max_skip: 100,
             max_skip_fraction: 0.0,
             keep_features: true,
+            feature_precision: FeaturePrecision::Fp32,
             buckets: 1,
         }
     }

@@ -26,7 +26,9 @@ pub use batch::{BatchConfig, BatchMethod, Micro};
 pub use best::Best;
 pub use canary::CanaryConfig;
 pub use checkpoint::CheckpointConfig;
-pub use data::{AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConfig, MixtureConfig};
+pub use data::{
+    AugmentConfig, CaptionConfig, CaptionRule, DataConfig, FeaturePrecision, LoaderConfig, MixtureConfig,
+};
 pub use ema::Ema;
 pub use energy::EnergyConfig;
 pub use group::{GroupOptimizer, GroupRule};

@@ -29,12 +29,23 @@ pub struct FusionRecipe {
     /// Most frames of a video; 1: images.
     #[serde(default = "single")]
     pub frames: i64,
+    /// In place of a tower's tokens it attends to so many tokens that one layer makes of an item's vector in the shared space, whichever modality that is
+    /// of (ClipCap, Mokady et al. 2021): kept features then serve it, too, and no frozen tower runs. 0: to the tokens.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prefix: i64,
+    /// It writes words of the data's captions and no others; the loss is over their tokens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known_words: bool,
     /// From the last block to next-token scores: `tied` to the token embedding, or `own`.
     #[serde(default = "tied")]
     pub head: LanguageHead,
     /// Beams with which captions are generated, in evaluations and by default afterwards; absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beams: Option<usize>,
+}
+
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }
 
 fn tied() -> LanguageHead {

@@ -148,7 +148,13 @@ impl<'a> Step<'a> {
         without: &[Modality],
     ) -> Result<Forwarded> {
         let fused = self.recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory);
-        batch::forward(self.model.towers(), samples, pass, &Run { fused, still: &self.still, without })
+        let vectors = self.recipe.fusion.as_ref().is_some_and(|f| f.prefix > 0);
+        batch::forward(
+            self.model.towers(),
+            samples,
+            pass,
+            &Run { fused, vectors, still: &self.still, without },
+        )
     }
 
     /// What the objective makes of samples that went through the towers.

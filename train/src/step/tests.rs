@@ -81,7 +81,7 @@ struct Made {
 fn made(recipe: Recipe, kept: &[(Modality, u32)]) -> Made {
     let made = MadeUp::of(&recipe, vec![records()]).unwrap();
     let towers = towers::model(&recipe, made.sampler(), Device::Cpu).unwrap();
-    let model = Learner::new(towers, &recipe).unwrap();
+    let model = Learner::new(towers, &recipe, &[]).unwrap();
     let share = Share { name: "things".into(), records: None, per_batch: Some(BATCH as f64), epochs: None };
     let samples = made.samples(&recipe, &model, kept, &[share]).unwrap();
     Made { recipe, model, samples }

@@ -20,8 +20,8 @@ pub(crate) const SOURCES: [Source; 2] = [
     Source { name: "stamps", tool: "apt-get", fix: "it comes with Debian and Ubuntu", show_split: "test" },
 ];
 
-/// The second stage's recipe.
-const FUSION: &str = "recipes/quickstart-fusion.toml";
+/// Where a recipe names the public towers.
+const TOWERS: &str = "\"data/towers/";
 
 /// What the closing show searches for.
 const QUERIES: [&str; 4] =
@@ -33,20 +33,33 @@ pub(crate) struct Plan {
     data: PathBuf,
     pub(crate) out: PathBuf,
     recipe: PathBuf,
-    fusion: PathBuf,
+    /// A second stage over what the recipe trains: `recipes/NAME-fusion.toml`, where there is one.
+    fusion: Option<PathBuf>,
 }
 
 impl Plan {
     /// Relative folders are the workspace's, as in the README.
     pub(crate) fn new(workspace: &Path, data: &Path, out: &Path, recipe: &Path) -> Self {
         let at = |path: &Path| workspace.join(path);
+        let recipe = at(recipe);
+        let fusion = recipe.file_stem().map(|name| {
+            let mut name = name.to_owned();
+            name.push("-fusion.toml");
+            recipe.with_file_name(name)
+        });
         Self {
             workspace: workspace.to_owned(),
             data: at(data),
             out: at(out),
-            recipe: at(recipe),
-            fusion: at(Path::new(FUSION)),
+            recipe,
+            fusion: fusion.filter(|path| path.exists()),
         }
+    }
+
+    /// Where the public towers belong, if the recipe names them. To be asked before [`place_recipe`](Self::place_recipe).
+    pub(crate) fn towers(&self) -> Result<Option<PathBuf>> {
+        let text = fs::read_to_string(&self.recipe).map_err(Error::io("reading", &self.recipe))?;
+        Ok(text.contains(TOWERS).then(|| self.data.join("towers")))
     }
 
     /// `data/emoji/manifest.jsonl`: written last, so its presence means that the source is whole.
@@ -59,15 +72,9 @@ impl Plan {
         if self.data == self.workspace.join("data") {
             return Ok(());
         }
-        for (recipe, name) in
-            [(&mut self.recipe, "quickstart.toml"), (&mut self.fusion, "quickstart-fusion.toml")]
-        {
-            // A recipe of one's own needs no second stage beside it.
-            if !recipe.exists() && name != "quickstart.toml" {
-                continue;
-            }
+        for recipe in std::iter::once(&mut self.recipe).chain(&mut self.fusion) {
             let text = fs::read_to_string(&*recipe).map_err(Error::io("reading", recipe))?;
-            let copy = self.out.join(name);
+            let copy = self.out.join(recipe.file_name().unwrap_or_default());
             fs::create_dir_all(&self.out).map_err(Error::io("creating", &self.out))?;
             let moved = text.replace("\"data/", &format!("\"{}/", self.data.display()));
             fs::write(&copy, moved).map_err(Error::io("writing", &copy))?;
@@ -94,10 +101,10 @@ impl Plan {
         line
     }
 
-    /// `unisono train recipes/quickstart-fusion.toml --out runs/quickstart/fusion --set init=runs/quickstart`
-    pub(crate) fn fuse(&self, left_out: &[&str]) -> Vec<String> {
+    /// `unisono train recipes/from-scratch-fusion.toml --out runs/from-scratch/fusion --set init=runs/from-scratch`; `None`: there is no second stage.
+    pub(crate) fn fuse(&self, left_out: &[&str]) -> Option<Vec<String>> {
         let out = self.fused();
-        let mut line = words(["train", &self.show(&self.fusion), "--out", &self.show(&out)]);
+        let mut line = words(["train", &self.show(self.fusion.as_ref()?), "--out", &self.show(&out)]);
         line.extend(words(["--set", &format!("init=\"{}\"", self.show(&self.out))]));
         for name in left_out {
             line.extend(words(["--without", name]));
@@ -105,7 +112,7 @@ impl Plan {
         if out.join("last").exists() {
             line.extend(words(["--resume"]));
         }
-        line
+        Some(line)
     }
 
     /// Where the second stage's run lies: the first one's report finds it there.
@@ -172,10 +179,7 @@ mod tests {
             plan.train(&["stamps"]).join(" "),
             "train recipes/quickstart.toml --out runs/quickstart --without stamps"
         );
-        assert_eq!(
-            plan.fuse(&[]).join(" "),
-            "train recipes/quickstart-fusion.toml --out runs/quickstart/fusion --set init=\"runs/quickstart\""
-        );
+        assert_eq!(plan.fuse(&[]), None);
         assert_eq!(plan.report().join(" "), "report --run runs/quickstart --out runs/quickstart/report.html");
         let index =
             |missing: &[&Source]| plan.search(missing).first().map(|line| line.join(" ")).unwrap_or_default();
@@ -187,17 +191,20 @@ mod tests {
     #[test]
     fn data_elsewhere_move_the_recipes_manifests() {
         let folder = tempfile::tempdir().unwrap();
-        let recipe = "steps = 1\n[[data]]\nname = \"x\"\nsource = \"data/emoji/manifest.jsonl\"\n";
+        let recipe = "steps = 1\ntower = \"data/towers/minilm\"\n[[data]]\nname = \"x\"\nsource = \"data/emoji/manifest.jsonl\"\n";
         fs::write(folder.path().join("r.toml"), recipe).unwrap();
+        fs::write(folder.path().join("r-fusion.toml"), "steps = 2\n").unwrap();
         let plan_at = |data: &str| {
             let mut plan = Plan::new(folder.path(), Path::new(data), Path::new("run"), Path::new("r.toml"));
+            assert_eq!(plan.towers().unwrap(), Some(folder.path().join(data).join("towers")));
             plan.place_recipe().unwrap();
-            plan.train(&[]).join(" ")
+            [plan.train(&[]).join(" "), plan.fuse(&[]).unwrap().join(" ")]
         };
-        assert_eq!(plan_at("data"), "train r.toml --out run");
-        assert_eq!(plan_at("/big/d"), "train run/quickstart.toml --out run");
-        let moved = fs::read_to_string(folder.path().join("run/quickstart.toml")).unwrap();
-        assert_eq!(moved, recipe.replace("data/emoji", "/big/d/emoji"));
+        let second = |recipe: &str| format!("train {recipe} --out run/fusion --set init=\"run\"");
+        assert_eq!(plan_at("data"), ["train r.toml --out run".to_owned(), second("r-fusion.toml")]);
+        assert_eq!(plan_at("/big/d"), ["train run/r.toml --out run".to_owned(), second("run/r-fusion.toml")]);
+        let moved = fs::read_to_string(folder.path().join("run/r.toml")).unwrap();
+        assert_eq!(moved, recipe.replace("\"data/", "\"/big/d/"));
     }
 
     #[test]

