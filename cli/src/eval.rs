@@ -44,7 +44,7 @@ struct Row<'a> {
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
     let Command::Retrieval(args) = command;
-    let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref() };
+    let reading = Reading { limits: args.limits.get(), ffmpeg: args.ffmpeg.as_deref(), memo: None };
     let source = args.layout.of(&args.data)?;
     let mut unread = Vec::new();
     let manifest = Manifest::of(&*crate::source::open(&source)?, &mut unread);

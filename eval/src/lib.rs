@@ -25,6 +25,7 @@ pub mod chance;
 pub mod control;
 mod error;
 mod items;
+pub mod memo;
 pub mod metrics;
 mod outcome;
 pub mod protocol;

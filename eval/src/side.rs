@@ -2,6 +2,7 @@
 
 use crate::control::Caption;
 use crate::items::{Captions, Choice, Item};
+use crate::memo::{Made, Memo};
 use crate::retrieval::Embeddings;
 use crate::{Error, Result, stream};
 use image::RgbImage;
@@ -27,6 +28,7 @@ pub struct Side {
     pub items: Vec<Item>,
     limits: MediaLimits,
     ffmpeg: Option<Ffmpeg>,
+    memo: Option<Memo>,
 }
 
 /// How media are read.
@@ -36,6 +38,8 @@ pub struct Reading<'a> {
     pub limits: MediaLimits,
     /// The program that decodes videos, and audio files that nothing else does; `None`: it is looked for.
     pub ffmpeg: Option<&'a Path>,
+    /// Remembers what the model makes of items, for other protocols of the same model.
+    pub memo: Option<&'a Memo>,
 }
 
 impl Reading<'_> {
@@ -78,7 +82,7 @@ pub fn gather(
     captions: Captions,
     limits: &MediaLimits,
 ) -> Result<Side> {
-    let reading = Reading { limits: *limits, ffmpeg: None };
+    let reading = Reading { limits: *limits, ..Reading::default() };
     Side::of(model, records, &Choice { modality, langs, captions, by_lang: false }, &reading)
 }
 
@@ -96,8 +100,8 @@ impl Side {
             Modality::Video => Some(Ffmpeg::find(reading.ffmpeg)?),
             _ => reading.named()?,
         };
-        let (modality, limits) = (choice.modality, reading.limits);
-        Ok(Self { modality, items: choice.items(records), limits, ffmpeg })
+        let (modality, limits, memo) = (choice.modality, reading.limits, reading.memo.cloned());
+        Ok(Self { modality, items: choice.items(records), limits, ffmpeg, memo })
     }
 
     /// Another choice of items, read in the same way.
@@ -131,16 +135,27 @@ impl Side {
         &self,
         model: &Model,
         skipped: &mut Vec<Skip>,
+        take: impl FnMut(usize, Prepared) -> Result<()>,
+    ) -> Result<()> {
+        self.some(&(0..self.items.len()).collect::<Vec<_>>(), model, skipped, take)
+    }
+
+    /// [`each`](Self::each) of the items at `places`.
+    fn some(
+        &self,
+        places: &[usize],
+        model: &Model,
+        skipped: &mut Vec<Skip>,
         mut take: impl FnMut(usize, Prepared) -> Result<()>,
     ) -> Result<()> {
         let contract = self.contract(model);
         stream::ahead(
-            self.items.len(),
-            |at| contract.prepare(self.items[at].medium(self.modality)),
-            |at, prepared| match prepared {
-                Ok(prepared) => take(at, prepared),
+            places.len(),
+            |i| contract.prepare(self.items[places[i]].medium(self.modality)),
+            |i, prepared| match prepared {
+                Ok(prepared) => take(places[i], prepared),
                 Err(e) => {
-                    skipped.push(Skip { id: self.items[at].id.clone(), reason: e.to_string() });
+                    skipped.push(Skip { id: self.items[places[i]].id.clone(), reason: e.to_string() });
                     Ok(())
                 }
             },
@@ -153,34 +168,62 @@ impl Side {
     /// libtorch's.
     pub fn embed(&self, model: &Model, batch: usize, skipped: &mut Vec<Skip>) -> Result<Embedded> {
         let (batch, dim) = (batch.max(1), usize::try_from(model.dims()).unwrap_or(0));
-        let mut out = Embedded {
-            modality: self.modality,
-            items: Vec::new(),
-            places: Vec::new(),
-            vectors: Vec::new(),
-            dim,
+        let mut made = match &self.memo {
+            Some(memo) => memo.of(&self.items, self.modality),
+            None => vec![None; self.items.len()],
         };
+        let todo: Vec<usize> = (0..made.len()).filter(|at| made[*at].is_none()).collect();
         let alike = matches!(self.modality, Modality::Text | Modality::Audio);
         let (mut held, mut bytes) = (Vec::new(), 0);
-        self.each(model, skipped, |at, prepared| {
-            let mut item = self.items[at].clone();
-            if let Prepared::Audio(_, heard) = &prepared {
-                item.seconds = Some(heard.seconds);
-            }
+        self.some(&todo, model, skipped, |at, prepared| {
+            let seconds = if let Prepared::Audio(_, heard) = &prepared { Some(heard.seconds) } else { None };
+            made[at] = Some(Made { vector: Vec::new(), seconds });
             bytes += prepared.bytes();
-            held.push((out.items.len(), prepared));
-            out.items.push(item);
-            out.places.push(at);
-            out.vectors.resize(out.items.len() * dim, 0.0);
+            held.push((at, prepared));
             if if alike { bytes >= HELD } else { held.len() == batch } {
                 bytes = 0;
-                out.fill(model, std::mem::take(&mut held), batch)?;
+                fill(&mut made, model, std::mem::take(&mut held), batch)?;
             }
             Ok(())
         })?;
-        out.fill(model, held, batch)?;
-        Ok(out)
+        fill(&mut made, model, held, batch)?;
+        let (mut items, mut places, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, made) in made.into_iter().enumerate() {
+            let Some(made) = made else { continue };
+            let mut item = self.items[at].clone();
+            if let Some(memo) = &self.memo {
+                memo.keep(&item, self.modality, &made);
+            }
+            item.seconds = made.seconds.or(item.seconds);
+            items.push(item);
+            places.push(at);
+            vectors.extend(made.vector);
+        }
+        Ok(Embedded { modality: self.modality, items, places, vectors, dim })
     }
+}
+
+/// Embeds what is `held`, each for its place, `batch` at a time by length.
+fn fill(
+    out: &mut [Option<Made>],
+    model: &Model,
+    mut held: Vec<(usize, Prepared)>,
+    batch: usize,
+) -> Result<()> {
+    // The longest first: what they leave free is enough for all that follow.
+    held.sort_by_key(|(_, prepared)| std::cmp::Reverse(length(prepared)));
+    let mut held = held.into_iter().peekable();
+    while held.peek().is_some() {
+        let (places, inputs): (Vec<usize>, Vec<Prepared>) = held.by_ref().take(batch).unzip();
+        let made = to_vec(&model.embed(inputs.iter().map(Input::from), true)?)?;
+        let dim = made.len() / places.len().max(1);
+        for (vector, place) in made.chunks(dim.max(1)).zip(places) {
+            if let Some(Some(made)) = out.get_mut(place) {
+                made.vector = vector.to_vec();
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How long a text or an audio file is; images and videos keep their order.
@@ -209,21 +252,6 @@ pub(crate) fn spectrograms(inputs: Vec<Prepared>) -> Vec<Vec<f32>> {
 }
 
 impl Embedded {
-    /// Embeds what is `held`, each for its row, `batch` at a time by length.
-    fn fill(&mut self, model: &Model, mut held: Vec<(usize, Prepared)>, batch: usize) -> Result<()> {
-        // The longest first: what they leave free is enough for all that follow.
-        held.sort_by_key(|(_, prepared)| std::cmp::Reverse(length(prepared)));
-        let mut held = held.into_iter().peekable();
-        while held.peek().is_some() {
-            let (rows, inputs): (Vec<usize>, Vec<Prepared>) = held.by_ref().take(batch).unzip();
-            let made = to_vec(&model.embed(inputs.iter().map(Input::from), true)?)?;
-            for (vector, row) in made.chunks(self.dim.max(1)).zip(rows) {
-                self.vectors[row * self.dim..(row + 1) * self.dim].copy_from_slice(vector);
-            }
-        }
-        Ok(())
-    }
-
     /// The vectors, to be ranked.
     ///
     /// # Errors

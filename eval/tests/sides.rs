@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use unisono_datasets::{Manifest, Record, Source};
 use unisono_encoders::{Input, Modality, Model, to_vec};
+use unisono_eval::memo::Memo;
 use unisono_eval::protocol::{Captions, Models, Protocol, Reading, gather};
 use unisono_media::MediaLimits;
 use unisono_processors::{Medium, Prepared};
@@ -51,7 +52,7 @@ fn whole(model: &Model, records: &[&Record], modality: Modality, rows: usize) ->
         _ => 0,
     };
     let mut order: Vec<usize> = (0..kept.len()).collect();
-    order.sort_by_key(|i| length(&kept[*i].1));
+    order.sort_by_key(|i| std::cmp::Reverse(length(&kept[*i].1)));
     let mut vectors = vec![0f32; kept.len() * tiny::DIM];
     for chunk in order.chunks(rows) {
         let made = model.embed(chunk.iter().map(|i| Input::from(&kept[*i].1)), true).unwrap();
@@ -107,6 +108,33 @@ fn a_task_measures_again_and_again_and_says_what_it_is_over() {
     let [r1, r5, r10] = ["r1", "r5", "r10"].map(|m| first.value(m).unwrap());
     assert!(r1 <= r5 && r5 <= r10 && first.metrics["r10"].low.unwrap() <= r10);
     assert_eq!(first.value("cider_d"), None);
+}
+
+#[test]
+fn what_is_remembered_is_neither_read_nor_embedded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (m, model) = (manifest(dir.path()), tiny::model(7, &tiny::TOWERS));
+    let (models, memo) = (Models { towers: &model, fusion: None }, Memo::default());
+    let reading = Reading { memo: Some(&memo), ..Reading::default() };
+    for (from, to) in [("audio", "text"), ("text", "image")] {
+        let text = format!(
+            r#"{{"kind":"retrieval","name":"t","source":"m","split":"test","from":"{from}","to":"{to}"}}"#
+        );
+        let plain = protocol(&text).task(&m, models, &Reading::default()).unwrap();
+        let first = plain.measure(models, &mut Vec::new()).unwrap();
+        let task = protocol(&text).task(&m, models, &reading).unwrap();
+        assert_eq!(task.measure(models, &mut Vec::new()).unwrap(), first);
+        for i in (0..ITEMS).filter(|i| i % 7 != 3) {
+            for ending in ["png", "wav"] {
+                // Nothing is left of it but its name and its time.
+                let path = dir.path().join(format!("{i}.{ending}"));
+                if task.to_string().contains(if ending == "png" { "image" } else { "audio" }) {
+                    fs::write(&path, "gone").unwrap();
+                }
+            }
+        }
+        assert_eq!(task.measure(models, &mut Vec::new()).unwrap(), first, "{from} {to}");
+    }
 }
 
 #[test]

@@ -48,6 +48,11 @@ impl Lexicon {
         (nodes.len() > 1).then(|| Self { nodes, end: end.to_vec(), tokens: tokens.into_iter().collect() })
     }
 
+    /// How many tokens are ever written.
+    pub(crate) fn width(&self) -> usize {
+        self.tokens.len()
+    }
+
     /// Where a text may be in the tree behind `ids`: within words, and at 0 where one is whole. A word that is not known, as of a prompt, is
     /// taken as it is.
     fn places(&self, ids: &[i64]) -> BTreeSet<usize> {

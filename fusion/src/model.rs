@@ -162,6 +162,12 @@ impl FusionModel {
         &self.params
     }
 
+    /// The share of the vocabulary whose scores are made in training: of words that it never writes there are none.
+    pub(crate) fn scored(&self) -> f64 {
+        let vocabulary = self.decoder.as_ref().map_or(1, |stack| stack.config().vocab_size).max(1);
+        self.lexicon.as_ref().map_or(1.0, |words| words.width() as f64 / vocabulary as f64)
+    }
+
     /// The stack that reads texts in both directions; the writing one where there is no other.
     pub fn reader(&self) -> Option<&Stack> {
         self.encoder.as_ref().or(self.decoder.as_ref())

@@ -28,7 +28,7 @@ impl Evaluation {
         sources: &mut Sources,
         tell: &mut dyn FnMut(Event),
     ) -> Result<Self> {
-        let reading = Reading { limits: recipe.limits, ffmpeg: None };
+        let reading = Reading { limits: recipe.limits, ..Reading::default() };
         let mut tasks = Vec::with_capacity(recipe.evaluate.len());
         for protocol in &recipe.evaluate {
             let source = sources.get(protocol.source())?;

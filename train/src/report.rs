@@ -18,6 +18,7 @@ use std::path::Path;
 use tch::Device;
 use unisono_datasets::SourceConfig;
 use unisono_encoders::{Modality, Model};
+use unisono_eval::memo::Memo;
 use unisono_eval::protocol::{Reading, Spoken};
 use unisono_eval::report::{RecallRow, ReportData};
 use unisono_eval::stats::Bootstrap;
@@ -40,12 +41,14 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     let mut show = Show { model, limits, sources: Sources::default(), thumbnails: HashMap::new() };
     let lines = tracking::read(&run.join("metrics.jsonl"))?;
 
+    // Recordings that four protocols ask about are heard once.
+    let memo = Memo::default();
     let (mut recall, mut mistakes) = (Vec::new(), Vec::new());
     let mut spoken: Vec<(SourceConfig, Spoken)> = Vec::new();
     for p in recipe.report.retrieval() {
         tell(format!("measuring {}: {} to {}", p.name, p.from, p.to));
         let source = show.sources.get(&p.source)?;
-        let reading = Reading { limits: show.limits, ffmpeg: None };
+        let reading = Reading { limits: show.limits, ffmpeg: None, memo: Some(&memo) };
         let task = p.task(&*source, &show.model, &reading)?;
         let found = task.run(&show.model, BATCH, &Bootstrap::default(), &mut Vec::new())?;
         let controls = if p.from == Modality::Audio || p.to == Modality::Audio {
@@ -83,7 +86,7 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
         spoken_searches.extend(to_images);
         audio_to_text.extend(to_texts);
     }
-    let (written, cards) = show.captions(run, tell)?;
+    let (written, cards) = show.captions(run, &memo, tell)?;
     let header = run::header(&recipe, &summary, context, &mut show.sources)?;
     show.sources.notes().into_iter().for_each(tell);
     Ok(ReportData {

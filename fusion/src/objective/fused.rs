@@ -115,7 +115,7 @@ impl Group<'_> {
                 let longest = ids.iter().map(|i| i.len()).max().unwrap_or(0) as i64;
                 // Scores are made of real tokens only.
                 flops += ids.len() as f64 * writer.config().flops(longest, self.length)
-                    + writer.config().score_flops(tokens as i64);
+                    + self.model.scored() * writer.config().score_flops(tokens as i64);
             }
         }
         Ok(flops)

@@ -6,6 +6,7 @@ use crate::{Result, checkpoint};
 use std::path::Path;
 use tch::Device;
 use unisono_encoders::Modality;
+use unisono_eval::memo::Memo;
 use unisono_eval::protocol::Reading;
 use unisono_eval::report::{CaptionCard, CaptionRow, Query};
 use unisono_fusion::FusionModel;
@@ -20,11 +21,17 @@ impl Show {
     pub(super) fn captions(
         &mut self,
         run: &Path,
+        memo: &Memo,
         tell: &mut dyn FnMut(String),
     ) -> Result<(Vec<CaptionRow>, Vec<CaptionCard>)> {
         let inner = run.join("fusion");
         let fused = |run: &Path| unisono_fusion::files::has(&checkpoint::model_dir(run));
-        let Some(run) = [run, &inner].into_iter().find(|r| fused(r)) else { return Ok(Default::default()) };
+        // The towers of a second stage may have gone on learning.
+        let own = Memo::default();
+        let both = [(run, memo), (inner.as_path(), &own)];
+        let Some((run, memo)) = both.into_iter().find(|(r, _)| fused(r)) else {
+            return Ok(Default::default());
+        };
         let Some(progress) = checkpoint::progress(run)? else { return Ok(Default::default()) };
         let recipe = recipe_of(run, progress.recipe)?;
         let model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
@@ -33,7 +40,7 @@ impl Show {
         for p in recipe.report.captioning() {
             tell(format!("captions {}", p.name));
             let source = self.sources.get(&p.source)?;
-            let reading = Reading { limits: recipe.limits, ffmpeg: None };
+            let reading = Reading { limits: recipe.limits, ffmpeg: None, memo: Some(memo) };
             let (task, mut skipped) = (p.task(&*source, &model, &reading)?, Vec::new());
             let (scores, mut captioned) = task.run(&model, &options, CAPTIONS, &mut skipped)?;
             let baselines = task.baselines(&*source, &model, BATCH, &mut skipped)?;

@@ -15,7 +15,7 @@ const THUMBNAIL: u32 = 128;
 /// Larger audio files are left out of the page, in bytes.
 const LARGEST_AUDIO: u64 = 4 << 20;
 /// Items that are embedded at once.
-pub(super) const BATCH: usize = 256;
+pub(super) const BATCH: usize = 64;
 /// Results shown for a query.
 pub(super) const HITS: usize = 6;
 /// Mistakes shown of a protocol.
