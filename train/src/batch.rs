@@ -16,6 +16,7 @@ pub fn items<S: Borrow<Sample>>(samples: &[S]) -> Items {
     let mut items = Items {
         labels: samples().map(|s| s.label).collect(),
         texts: samples().map(|s| s.text).collect(),
+        again: (0..).zip(samples()).filter_map(|(row, s)| Some((row, s.of?))).collect(),
         mined: (0..).zip(samples()).filter(|(_, s)| s.mined).map(|(row, _)| row).collect(),
         ..Items::default()
     };

@@ -2,7 +2,7 @@
 
 use crate::recipe::{DataConfig, Ema, Recipe};
 use crate::{Error, Learner, Result, checkpoint, towers};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
@@ -61,14 +61,14 @@ impl Sources {
 /// # Errors
 /// A source that cannot be read, or that nothing is left of.
 pub fn sampler(recipe: &Recipe, sources: &mut Sources) -> Result<Sampler> {
-    let mut shares = Vec::with_capacity(recipe.data.len());
+    let (mut shares, twice) = (Vec::with_capacity(recipe.data.len()), recipe.objective.twice());
     for config in &recipe.data {
         let source = match &config.caption.lang {
             Some(lang) => Arc::new(Retold::new(sources.get(&config.source)?, lang)?),
             None => sources.get(&config.source)?,
         };
         let of_split = |key: &Key| config.split.is_none() || key.split == config.split.as_deref();
-        let records = Part::of(source.clone(), |key| of_split(key) && wanted(key, config))?;
+        let records = Part::of(source.clone(), |key| of_split(key) && wanted(key, config, &twice))?;
         if records.is_empty() {
             let splits: Vec<String> = source.splits().keys().cloned().collect();
             let found = splits.join(", ");
@@ -170,8 +170,8 @@ pub(crate) fn learners(
     Ok((model, shadow))
 }
 
-/// Whether a record of this key is drawn.
-pub(crate) fn wanted(key: &Key, c: &DataConfig) -> bool {
+/// Whether a record of this key is drawn: it has two modalities, or one of which two views are wanted.
+pub(crate) fn wanted(key: &Key, c: &DataConfig, twice: &BTreeSet<Modality>) -> bool {
     let lang = key.lang.unwrap_or_default().to_owned();
     let has = |m: &Modality| match m {
         Modality::Text => key.text,
@@ -188,7 +188,8 @@ pub(crate) fn wanted(key: &Key, c: &DataConfig) -> bool {
     (c.lang.is_empty() || c.lang.contains(&lang))
         && !c.without_lang.contains(&lang)
         && c.needs.iter().all(has)
-        && [text, seen, heard].into_iter().filter(|there| *there).count() >= 2
+        && ([text, seen, heard].into_iter().filter(|there| *there).count() >= 2
+            || twice.iter().any(|m| used(m) && has(m)))
 }
 
 fn languages(records: &Part) -> Vec<u32> {

@@ -1,6 +1,6 @@
 //! An objective: the weighted sum of the losses of its terms.
 
-use super::items::check;
+use super::items::{Twice, check, twice};
 use super::refuse::refuse;
 use super::{Batch, Losses, Pair, Part, Term, View, fused, geometry, widths};
 use crate::{FusionModel, Result};
@@ -39,6 +39,11 @@ impl Objective {
     /// Mined negatives of each record that join its batch.
     pub fn negatives(&self) -> usize {
         self.terms.iter().map(Term::negatives).max().unwrap_or(0)
+    }
+
+    /// The modalities of which it wants two views of an item.
+    pub fn twice(&self) -> BTreeSet<Modality> {
+        self.active().flat_map(Term::pairs).filter_map(|pair| pair.within()).collect()
     }
 
     /// Whether the structure of frozen features is kept.
@@ -86,11 +91,18 @@ impl Objective {
                         return refuse(&at("hard_negative_beta"), &format!("expected 0 to 10, found {beta}"));
                     }
                     widths::check(&at, &t.dims, &t.dim_weights)?;
+                    t.check_scale(&at)?;
                 }
                 Term::Sigmoid(t) => widths::check(&at, &t.dims, &t.dim_weights)?,
                 Term::Distill(t) => t.validate(&at)?,
                 Term::Structure(t) => t.validate(&at)?,
                 Term::Caption(_) | Term::Match(_) => {}
+            }
+            let within = term.named().iter().find(|pair| pair.within().is_some());
+            if let Some(pair) = within.filter(|_| !matches!(term, Term::Contrastive(_))) {
+                let found = term.kind();
+                let message = format!("{pair} is learned by a term of kind contrastive, found {found}");
+                return refuse(&at("pairs"), &message);
             }
             for name in term.names() {
                 if !names.insert(name.clone()) {
@@ -110,6 +122,9 @@ impl Objective {
     /// The term and what it lacks.
     pub fn check(&self, towers: &Model) -> Result<()> {
         let has = |term: &Term, pair: &Pair| {
+            if let Some(modality) = pair.within() {
+                return matches!(term, Term::Contrastive(_)) && towers.modalities().contains(&modality);
+            }
             let (a, b) = pair.modalities();
             let table = ![a, b].contains(&Modality::Video) || towers.config().video.is_some();
             let bias = !matches!(term, Term::Sigmoid(_)) || towers.logit_bias(a, b).is_some();
@@ -124,11 +139,13 @@ impl Objective {
             if term.pairs().is_empty() {
                 continue;
             }
-            let there: Vec<Pair> = Pair::ALL.into_iter().filter(|pair| has(term, pair)).collect();
-            let lacking = match (there.is_empty(), term.named().iter().find(|pair| !has(term, pair))) {
+            let all = Pair::ALL.into_iter().chain(Pair::WITHIN);
+            let there: Vec<Pair> = all.filter(|pair| has(term, pair)).collect();
+            let any = term.pairs().iter().any(|pair| has(term, pair));
+            let lacking = match (any, term.named().iter().find(|pair| !has(term, pair))) {
                 (_, Some(pair)) => pair.to_string(),
-                (true, None) => "all pairs".into(),
-                (false, None) => continue,
+                (false, None) => "all pairs".into(),
+                (true, None) => continue,
             };
             let mut there = there.iter().map(Pair::to_string).collect::<Vec<_>>().join(", ");
             if there.is_empty() {
@@ -191,6 +208,18 @@ impl Objective {
         let pairs: BTreeSet<Pair> = self.active().flat_map(Term::pairs).copied().collect();
         for pair in pairs {
             let (a, b) = pair.modalities();
+            if let (Some(modality), Some(view)) = (pair.within(), batch.views.get(&a)) {
+                if let Some(Twice { vectors: [x, y], .. }) = twice(view, batch.items)? {
+                    let rows: Vec<usize> = (0..x.size2()?.0).map(|row| row as usize).collect();
+                    let [x, y] = [x, y].map(|vectors| View { vectors, rows: rows.clone() });
+                    found.extend(geometry::alignment(&x, &y)?.map(|v| (format!("alignment/{pair}"), v)));
+                }
+                if seen.insert(modality) {
+                    let value = geometry::uniformity(view)?;
+                    found.extend(value.map(|value| (format!("uniformity/{modality}"), value)));
+                }
+                continue;
+            }
             let (Some(x), Some(y), Some(_)) =
                 (batch.views.get(&a), batch.views.get(&b), towers.logit_scale(a, b))
             else {
@@ -211,6 +240,17 @@ impl Objective {
 /// The losses of a term over a pair of modalities: of the whole vectors, and of their beginnings.
 fn aligned(term: &Term, pair: Pair, towers: &Model, batch: &Batch) -> Result<Vec<Part>> {
     let (a, b) = pair.modalities();
+    if pair.within().is_some() {
+        let (Some(view), Term::Contrastive(t)) = (batch.views.get(&a), term) else { return Ok(Vec::new()) };
+        let part = |name, loss, weight| Part { name, loss, weight: term.weight() * weight };
+        let mut parts = Vec::new();
+        parts.extend(t.within(view, batch.items)?.map(|loss| part(term.name(Some(pair)), loss, 1.0)));
+        for (width, weight) in term.widths() {
+            let found = t.within(&widths::beginning(view, width)?, batch.items)?;
+            parts.extend(found.map(|loss| part(term.width_name(pair, width), loss, weight)));
+        }
+        return Ok(parts);
+    }
     let (Some(x), Some(y), Some(scale)) =
         (batch.views.get(&a), batch.views.get(&b), towers.logit_scale(a, b))
     else {

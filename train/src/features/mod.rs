@@ -245,9 +245,10 @@ pub(crate) fn kept_towers(recipe: &Recipe, model: &Learner, sampler: &Sampler) -
             // Parts of captions in random order are too many to be kept.
             recipe.data.iter().all(|d| d.caption.parts == 0) && augment.text == Default::default()
         }
-        // A teacher's views are other images than those that are kept.
+        // A teacher's views are other images than those that are kept; of two views of an image neither may be the other.
         Modality::Image => {
-            let viewed = recipe.data.iter().any(|d| d.teacher_views);
+            let twice = recipe.objective.twice().contains(&Modality::Image);
+            let viewed = twice || recipe.data.iter().any(|d| d.teacher_views);
             !viewed && model.towers().config().video.is_none() && !films()
         }
         Modality::Audio => !model.towers().listens(),

@@ -1,7 +1,7 @@
 //! What a recipe says of its data: what is drawn, how it is changed, how it is read.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment, TextAugment};
 use unisono_datasets::{Order, Record, SourceConfig, Tail};
@@ -79,11 +79,16 @@ impl DataConfig {
         self.uses.is_empty() || self.uses.contains(&modality)
     }
 
-    /// The texts, images and audio files of a record that may be drawn and have no vectors in their place.
-    pub(crate) fn media<'a>(&self, record: &'a Record, mut give: impl FnMut(Modality, Medium<'a>)) {
+    /// The texts, images and audio files of a record that may be drawn and have no vectors in their place. `twice`: of which modalities two views are wanted.
+    pub(crate) fn media<'a>(
+        &self,
+        record: &'a Record,
+        twice: &BTreeSet<Modality>,
+        mut give: impl FnMut(Modality, Medium<'a>),
+    ) {
         let seen = |m: Modality| self.uses(m) && !self.vectors.contains_key(&m);
         if seen(Modality::Text) {
-            let first = self.caption.rule == CaptionRule::First;
+            let first = self.caption.rule == CaptionRule::First && !twice.contains(&Modality::Text);
             let texts = record.text.iter().take(if first { 1 } else { usize::MAX });
             texts.for_each(|text| give(Modality::Text, Medium::Text(text)));
         }

@@ -1,0 +1,67 @@
+//! Second views of a record's media, for pairs within a modality: another of its texts, its image changed otherwise.
+
+use super::{Preparer, Sample};
+use crate::pick;
+use crate::streams::Streams;
+use crate::{Error, Result};
+use unisono_datasets::{Draw, Record};
+use unisono_encoders::Modality;
+use unisono_processors::Medium;
+
+impl Preparer {
+    /// The second views of what a sample has, of the modalities that the objective wants twice. They are drawn with streams of their own: a function of
+    /// the draw.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(super) fn again(
+        &self,
+        draw: &Draw,
+        r: &Record,
+        sample: &Sample,
+        streams: &Streams,
+    ) -> Result<Vec<Sample>> {
+        let streams = Streams { key: streams.key ^ pick::hash("again"), ..*streams };
+        let mut again = Vec::new();
+        for modality in self.twice.iter().filter(|m| sample.has(**m)) {
+            let mut of = Sample { id: sample.id.clone(), label: sample.label, ..Sample::default() };
+            match (modality, &r.image) {
+                (Modality::Text, _) => {
+                    let rule = &self.sources[draw.share].caption;
+                    let first = sample.caption.as_deref().unwrap_or_default();
+                    let Some(caption) =
+                        pick::another(r, rule, first, &mut streams.of(unisono_datasets::rng::Purpose::Pick))
+                    else {
+                        continue;
+                    };
+                    self.read(draw, r, caption, &mut of, &streams)?;
+                }
+                (Modality::Image, Some(blob)) => {
+                    let medium = Medium::Image(blob);
+                    self.follow((draw.share, r), &medium, &mut of)?;
+                    self.look(medium, &mut of, &streams)?;
+                }
+                _ => continue,
+            }
+            again.push(of);
+        }
+        Ok(again)
+    }
+
+    /// Refuses a sample that nothing can be learned from.
+    pub(super) fn enough(&self, sample: &Sample) -> Result<()> {
+        let has = [Modality::Text, Modality::Image, Modality::Audio].map(|m| sample.has(m));
+        match has.iter().filter(|has| **has).count() {
+            0 => {}
+            1 if sample.again.is_empty() => {
+                if sample.has(Modality::Text) && self.twice.contains(&Modality::Text) {
+                    let message =
+                        "one text, and text_text pairs two of a record: give it another, or leave it out";
+                    return Err(Error::setting(sample.id.clone(), message));
+                }
+            }
+            _ => return Ok(()),
+        }
+        Err(Error::setting(sample.id.clone(), "fewer than two modalities that this model has"))
+    }
+}
