@@ -182,7 +182,7 @@ impl Preparer {
             }
         }
         sample.again = self.again(draw, r, &sample, &streams)?;
-        self.enough(&sample)?;
+        self.enough(draw, &sample)?;
         Ok(sample)
     }
 

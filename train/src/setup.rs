@@ -151,23 +151,27 @@ pub(crate) fn faults(faults: Vec<Fault>, told: &mut Vec<Fault>) -> Vec<String> {
     lines
 }
 
-/// What is trained and what follows it, of the last checkpoint of `run` or new.
+/// What is trained and, where weights are averaged, what follows it: of the last checkpoint of `run` or new.
 pub(crate) fn learners(
     recipe: &Recipe,
     run: &Path,
     sampler: &Sampler,
     resumed: bool,
     device: Device,
-) -> Result<(Learner, Learner)> {
+) -> Result<(Learner, Option<Learner>)> {
+    let averaged = recipe.optimizer.ema.decay > 0.0;
     if resumed {
         let last = || Learner::load(&checkpoint::last(run), device);
-        return Ok((last()?, last()?));
+        return Ok((last()?, averaged.then(last).transpose()?));
     }
     let towers = towers::model(recipe, sampler, device)?;
+    if !averaged {
+        return Ok((Learner::new(towers, recipe)?, None));
+    }
     let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
     let (model, shadow) = (Learner::new(towers, recipe)?, Learner::new(twin, recipe)?);
     shadow.follow(&model, &Ema::default(), 0)?;
-    Ok((model, shadow))
+    Ok((model, Some(shadow)))
 }
 
 /// Whether a record of this key is drawn: it has two modalities, or one of which two views are wanted.

@@ -209,3 +209,44 @@ fn two_views_of_an_image_are_learned_and_differ() {
     let said = load(&cut).unwrap_err().to_string();
     assert!(said.starts_with("batch.method: the second view"), "{said}");
 }
+
+#[test]
+fn second_texts_may_be_of_another_language() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = manifest(dir.path());
+    let mut lines = fs::read_to_string(&manifest).unwrap();
+    // A word of another split is no partner, and a word without one is left out by name.
+    lines += "{\"id\":\"8-en\",\"text\":\"nine\",\"label\":\"8\",\"lang\":\"en\",\"split\":\"val\"}\n";
+    lines += "{\"id\":\"8-de\",\"text\":\"neun\",\"label\":\"8\",\"lang\":\"de\",\"split\":\"train\"}\n";
+    let file = dir.path().join("recipe.toml");
+    let text = text(dir.path(), 60, "", "");
+    let begin = text.find("source = {").unwrap();
+    let end = begin + text[begin..].find('\n').unwrap();
+    fs::write(&manifest, lines).unwrap();
+    let source = format!("source = \"{}\"", manifest.display());
+    let load = |more: &str, pairs: &str| {
+        let text = text.replace(&text[begin..end], &format!("{source}\nlang = [\"de\"]\n{more}"));
+        fs::write(&file, text.replace("pairs = [\"text_text\"]", pairs)).unwrap();
+        Recipe::load(&file, &[], &[])
+    };
+    let named = "pairs = [\"text_text\"]";
+    let recipe = load("caption = { second_lang = \"en\" }", named).unwrap();
+    let summary = run(&recipe, &dir.path().join("run"), Options::default()).unwrap();
+    assert_eq!(summary.best.map(|(score, _)| score), Some(1.0));
+    assert_eq!(summary.skipped.len(), 1);
+    let said = |more: &str, pairs: &str| load(more, pairs).unwrap_err().to_string();
+    let found = said("caption = { second_lang = \"en\" }", "");
+    assert!(
+        found.starts_with("data.numbers.caption: second_lang = \"en\" is of pairs of two texts"),
+        "{found}"
+    );
+    let found = said("caption = { second_lang = \"en\", lang = \"de\" }", named);
+    assert!(found.contains("leave caption.lang"), "{found}");
+    let recipe = load("caption = { second_lang = \"fr\" }", named).unwrap();
+    let found = run(&recipe, &dir.path().join("none"), Options::default()).unwrap_err().to_string();
+    assert!(
+        found.starts_with("data.numbers.caption.second_lang: expected records of language \"fr\""),
+        "{found}"
+    );
+}

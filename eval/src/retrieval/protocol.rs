@@ -101,10 +101,11 @@ impl Retrieval {
     /// No such split, nothing of a modality in it, or a tower that the model lacks.
     pub fn task(&self, source: &dyn Source, model: &Model, reading: &Reading) -> Result<RetrievalTask> {
         if self.from == self.to && !self.among() && !self.apart() {
-            return Err(Error::Input(format!(
-                "protocol {:?}: {} asks for {}; choose two different modalities, or one of two languages (query_lang and gallery_lang have none in common), or one whose items find each other (the same languages, no distractors)",
-                self.name, self.from, self.to
-            )));
+            let message = format!(
+                "{} asks for {}; choose two different modalities, or one of two languages (query_lang and gallery_lang have none in common), or one whose items find each other (the same languages, no distractors)",
+                self.from, self.to
+            );
+            return Err(Error::Protocol { name: self.name.clone(), message });
         }
         let asking = source.records_of(&self.split)?;
         let mut others = Vec::new();

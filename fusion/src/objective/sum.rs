@@ -12,6 +12,17 @@ use unisono_encoders::{Modality, Model};
 /// Steps between measurements of the space, as often as a run's metrics are written.
 const MEASURED_EVERY: u64 = 10;
 
+/// What a model has that terms are of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Able {
+    /// The modalities of its towers, and videos where it has a table for them.
+    pub modalities: BTreeSet<Modality>,
+    /// Whether it has a bias for each pair ([`Sigmoid`](super::Sigmoid)).
+    pub bias: bool,
+    /// The width of its space.
+    pub width: i64,
+}
+
 /// What is learned: terms, whose losses are added, each with its weight.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -49,6 +60,12 @@ impl Objective {
     /// Whether the structure of frozen features is kept.
     pub fn keeps_structure(&self) -> bool {
         self.active().any(|t| matches!(t, Term::Structure(_)))
+    }
+
+    /// Whether a modality's vectors follow a teacher's themselves.
+    pub fn follows(&self, modality: Modality) -> bool {
+        let of = |t: &Term| matches!(t, Term::Distill(t) if t.features > 0.0 && t.names(modality));
+        self.active().any(of)
     }
 
     /// Whether a teacher is followed.
@@ -121,16 +138,28 @@ impl Objective {
     /// # Errors
     /// The term and what it lacks.
     pub fn check(&self, towers: &Model) -> Result<()> {
+        let config = towers.config();
+        self.check_able(&Able {
+            modalities: towers.modalities().into_iter().collect(),
+            bias: config.logit_bias,
+            width: config.embed_dim,
+        })
+    }
+
+    /// The same of a model that is not there yet.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_able(&self, able: &Able) -> Result<()> {
         let has = |term: &Term, pair: &Pair| {
-            if let Some(modality) = pair.within() {
-                return matches!(term, Term::Contrastive(_)) && towers.modalities().contains(&modality);
-            }
             let (a, b) = pair.modalities();
-            let table = ![a, b].contains(&Modality::Video) || towers.config().video.is_some();
-            let bias = !matches!(term, Term::Sigmoid(_)) || towers.logit_bias(a, b).is_some();
-            table && bias && towers.logit_scale(a, b).is_some()
+            let kind = match pair.within() {
+                Some(_) => matches!(term, Term::Contrastive(_)),
+                None => !matches!(term, Term::Sigmoid(_)) || able.bias,
+            };
+            kind && [a, b].iter().all(|m| able.modalities.contains(m))
         };
-        let width = towers.config().embed_dim;
+        let width = able.width;
         for (i, term) in self.terms.iter().enumerate().filter(|(_, t)| t.weight() > 0.0) {
             if let Some((wide, _)) = term.widths().last().filter(|(dim, _)| *dim >= width) {
                 let message = format!("expected widths below embed_dim, which is {width}, found {wide}");
@@ -152,9 +181,7 @@ impl Objective {
                 there = "none".into();
             }
             let hint = match term {
-                Term::Sigmoid(_) if !towers.config().logit_bias => {
-                    "; a sigmoid needs model.logit_bias = true"
-                }
+                Term::Sigmoid(_) if !able.bias => "; a sigmoid needs model.logit_bias = true",
                 _ if lacking.contains("video") => "; videos are a pair's side with a [model.video] table",
                 _ => "",
             };
@@ -284,7 +311,8 @@ fn single(term: &Term, batch: &Batch) -> Result<Vec<Part>> {
     match term {
         Term::Distill(t) => {
             for (modality, view) in t.modalities(batch.views, &batch.items.teachers) {
-                part(modality, t.distance(modality, view, batch.items)?, t.features);
+                let bridge = batch.bridges.and_then(|bridges| bridges.get(&modality));
+                part(modality, t.distance((modality, view), batch.items, bridge)?, t.features);
             }
         }
         Term::Structure(t) => {

@@ -4,6 +4,7 @@ use super::{Preparer, Sample};
 use crate::pick;
 use crate::streams::Streams;
 use crate::{Error, Result};
+use unisono_datasets::rng::Purpose;
 use unisono_datasets::{Draw, Record};
 use unisono_encoders::Modality;
 use unisono_processors::Medium;
@@ -27,13 +28,13 @@ impl Preparer {
             let mut of = Sample { id: sample.id.clone(), label: sample.label, ..Sample::default() };
             match (modality, &r.image) {
                 (Modality::Text, _) => {
-                    let rule = &self.sources[draw.share].caption;
                     let first = sample.caption.as_deref().unwrap_or_default();
-                    let Some(caption) =
-                        pick::another(r, rule, first, &mut streams.of(unisono_datasets::rng::Purpose::Pick))
-                    else {
-                        continue;
+                    let (told, rng) = (&self.given.told, &mut streams.of(Purpose::Pick));
+                    let other = match told.of(draw.share) {
+                        true => told.pick(draw.share, r, first, rng),
+                        false => pick::another(r, &self.sources[draw.share].caption, first, rng),
                     };
+                    let Some(caption) = other else { continue };
                     self.read(draw, r, caption, &mut of, &streams)?;
                 }
                 (Modality::Image, Some(blob)) => {
@@ -49,14 +50,21 @@ impl Preparer {
     }
 
     /// Refuses a sample that nothing can be learned from.
-    pub(super) fn enough(&self, sample: &Sample) -> Result<()> {
+    pub(super) fn enough(&self, draw: &Draw, sample: &Sample) -> Result<()> {
         let has = [Modality::Text, Modality::Image, Modality::Audio].map(|m| sample.has(m));
         match has.iter().filter(|has| **has).count() {
             0 => {}
             1 if sample.again.is_empty() => {
                 if sample.has(Modality::Text) && self.twice.contains(&Modality::Text) {
-                    let message =
-                        "one text, and text_text pairs two of a record: give it another, or leave it out";
+                    let message = match self.sources[draw.share].caption.second_lang.as_deref() {
+                        Some(lang) => format!(
+                            "no text of language {lang:?} is of its label, and text_text pairs it with one"
+                        ),
+                        None => {
+                            "one text, and text_text pairs two of a record: give it another, or leave it out"
+                                .into()
+                        }
+                    };
                     return Err(Error::setting(sample.id.clone(), message));
                 }
             }

@@ -47,6 +47,7 @@ impl Recipe {
             let message = "the negatives of a record may come into another micro-batch than the record: take method = \"cached\", or leave negatives out";
             return Err(Error::setting("batch.method", message));
         }
+        self.check_terms()?;
         self.check_views()?;
         self.best()?;
         let mut names = BTreeSet::new();
@@ -206,6 +207,18 @@ impl Recipe {
             }
             if !d.uses(Modality::Image) || d.vectors.contains_key(&Modality::Image) {
                 return wrong("teacher_views", "views are of images, and no images of this source are seen");
+            }
+        }
+        if let Some(second) = &d.caption.second_lang {
+            if !self.objective.twice().contains(&Modality::Text) {
+                let message = format!(
+                    "second_lang = {second:?} is of pairs of two texts: name text_text in pairs of an [[objective]], or leave it out"
+                );
+                return wrong("caption", &message);
+            }
+            if d.caption.lang.is_some() || d.vectors.contains_key(&Modality::Text) {
+                let message = "second_lang goes with a record's own captions, which are read: leave caption.lang and vectors of text out";
+                return wrong("caption", message);
             }
         }
         let CaptionConfig { rule, weights, .. } = &d.caption;

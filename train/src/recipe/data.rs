@@ -153,6 +153,10 @@ pub struct CaptionConfig {
     /// Greek is then matched with what is written in English.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
+    /// Of pairs `text_text`: the second text is one that the source's records of this language have of the same label, in the split that is drawn from.
+    /// Without it, it is another of the record's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_lang: Option<String>,
 }
 
 impl Default for CaptionConfig {
@@ -164,6 +168,7 @@ impl Default for CaptionConfig {
             parts: 0,
             with_name: 0.0,
             lang: None,
+            second_lang: None,
         }
     }
 }
