@@ -69,7 +69,7 @@ mod tests {
         let cut = |tokens: &[usize], most| by_tokens(tokens.iter().copied(), most);
         assert_eq!(cut(&[3, 3, 3, 9, 1, 1, 20, 1], 6), [0..2, 2..3, 3..4, 4..6, 6..7, 7..8]);
         // What fits to the last token stays together, and what counts nothing goes along.
-        assert_eq!(cut(&[2, 4, 0, 0], 6), [0..4]);
+        assert_eq!(cut(&[2, 4, 0, 0], 6).as_slice(), std::slice::from_ref(&(0..4)));
         assert_eq!(cut(&[usize::MAX, usize::MAX], 6), [0..1, 1..2]);
         assert!(cut(&[], 6).is_empty());
     }
