@@ -225,18 +225,24 @@ fn second_texts_may_be_of_another_language() {
     let end = begin + text[begin..].find('\n').unwrap();
     fs::write(&manifest, lines).unwrap();
     let source = format!("source = \"{}\"", manifest.display());
+    let named = "pairs = [\"text_text\"]";
     let load = |more: &str, pairs: &str| {
         let text = text.replace(&text[begin..end], &format!("{source}\nlang = [\"de\"]\n{more}"));
-        fs::write(&file, text.replace("pairs = [\"text_text\"]", pairs)).unwrap();
+        let text = match pairs.starts_with('[') {
+            true => text.replace(named, "").replace("[model.text]", &format!("{pairs}[model.text]")),
+            false => text,
+        };
+        fs::write(&file, text).unwrap();
         Recipe::load(&file, &[], &[])
     };
-    let named = "pairs = [\"text_text\"]";
     let recipe = load("caption = { second_lang = \"en\" }", named).unwrap();
     let summary = run(&recipe, &dir.path().join("run"), Options::default()).unwrap();
     assert_eq!(summary.best.map(|(score, _)| score), Some(1.0));
     assert_eq!(summary.skipped.len(), 1);
     let said = |more: &str, pairs: &str| load(more, pairs).unwrap_err().to_string();
-    let found = said("caption = { second_lang = \"en\" }", "");
+    // With an image tower there is something to learn without pairs of texts.
+    let seen = "[model.image]\nsize = 16\npooling = \"mean\"\nstem = { kind = \"patch\", size = [8, 8] }\ntransformer = { width = 16, depth = 1, heads = 2, mlp_ratio = 2.0 }\n[processor.image]\nsize = 16\n";
+    let found = said("caption = { second_lang = \"en\" }", seen);
     assert!(
         found.starts_with("data.numbers.caption: second_lang = \"en\" is of pairs of two texts"),
         "{found}"
