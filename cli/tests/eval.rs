@@ -94,7 +94,7 @@ fn what_cannot_be_had_is_refused_by_name() {
         (&["--query-lang", "en", "--query-lang", "fr"], "--query-lang fr"),
         (&["--gallery-lang", "fr"], "--gallery-lang fr"),
         (&["--split", "bare", "--same-lang"], "no record of split \"bare\" has a \"lang\""),
-        (&["--from", "text", "--to", "text"], "two different modalities"),
+        (&["--from", "text", "--to", "text", "--query-lang", "en"], "two different modalities"),
     ] {
         let said = refused(&eval(&model, &data, more));
         assert!(said.contains(says), "{more:?}: {said}");

@@ -20,6 +20,14 @@ pub enum Error {
     /// What was asked for cannot be done with what there is.
     #[error("{0}")]
     Input(String),
+    /// A protocol that cannot be followed.
+    #[error("protocol {name:?}: {message}")]
+    Protocol {
+        /// Its name.
+        name: String,
+        /// Why, and what to do.
+        message: String,
+    },
     /// A manifest could not be read.
     #[error(transparent)]
     Datasets(#[from] unisono_datasets::Error),
@@ -161,6 +169,14 @@ impl From<unisono_processors::Error> for Error {
 }
 
 impl Error {
+    /// The protocol that it names, if it names one.
+    pub fn protocol(&self) -> Option<&str> {
+        match self {
+            Self::Protocol { name, .. } | Self::NothingToEmbed { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// A split that `source` lacks; records without one are listed as "(none)".
     pub(crate) fn no_split(source: &dyn Source, split: &str, role: &'static str) -> Self {
         let names = source.splits().into_keys();

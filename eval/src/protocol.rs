@@ -39,10 +39,9 @@ pub struct Models<'a> {
 impl<'a> Models<'a> {
     /// The fusion part, for the protocol `name`.
     fn writer(&self, name: &str) -> Result<&'a FusionModel> {
-        self.fusion.ok_or_else(|| {
-            Error::Input(format!(
-                "protocol {name:?}: captioning needs a fusion part: towers write no captions"
-            ))
+        self.fusion.ok_or_else(|| Error::Protocol {
+            name: name.to_owned(),
+            message: "captioning needs a fusion part: towers write no captions".into(),
         })
     }
 }

@@ -181,13 +181,39 @@ fn what_cannot_be_measured_is_said_in_a_line() {
     );
     let none = said(&Retrieval { split: "words".into(), ..text_image.clone() });
     assert!(none.contains("no image in split \"words\""), "{none}");
-    let none = said(&protocol(Modality::Text, Modality::Text));
+    let among = protocol(Modality::Text, Modality::Text);
+    let none = said(&Retrieval { distractors: vec!["train".into()], ..among.clone() });
+    assert!(none.contains("two different modalities"), "{none}");
+    let none = said(&Retrieval { query_lang: vec!["en".into()], ..among });
     assert!(none.contains("two different modalities"), "{none}");
     // One record: found, as chance finds it.
     let o = outcome(&text_image, &m);
     assert_eq!((o.metrics.queries, o.metrics.r1.value, o.metrics.chance_r1), (1, 1.0, 1.0));
     let more = Retrieval { distractors: vec!["train".into()], ..text_image };
     assert_eq!(outcome(&more, &m).metrics.gallery, 2.0);
+}
+
+#[test]
+fn items_of_one_modality_find_each_other_and_never_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = manifest(
+        dir.path(),
+        &[
+            r#"{"id":"a","text":["one","the first"],"label":"1","lang":"en","split":"test"}"#,
+            r#"{"id":"b","text":["two","the second"],"label":"2","lang":"en","split":"test"}"#,
+            r#"{"id":"c","text":"eins","label":"1","lang":"de","split":"test"}"#,
+            r#"{"id":"d","text":"zwei","label":"2","lang":"de","split":"test"}"#,
+        ],
+    );
+    let text = protocol(Modality::Text, Modality::Text);
+    let o = outcome(&Retrieval { captions: Captions::All, ..text.clone() }, &m);
+    // Six texts, each among the five others, of which two are of its thing.
+    assert_eq!((o.metrics.queries, o.metrics.gallery), (6, 5.0));
+    assert_eq!(relevant(&o), [2; 6]);
+    assert!(o.ranks.queries.iter().all(|q| q.relevant_score < 0.999_999));
+    let [en, de] = ["en", "de"].map(|lang| vec![lang.to_owned()]);
+    let o = outcome(&Retrieval { query_lang: de, gallery_lang: en, ..text }, &m);
+    assert_eq!((o.metrics.queries, o.metrics.gallery, relevant(&o)), (2, 2.0, vec![1, 1]));
 }
 
 #[test]

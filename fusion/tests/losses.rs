@@ -299,7 +299,7 @@ fn a_teacher_is_followed_where_there_is_one_and_its_width_said() {
     let said =
         term("{}").loss(((Text, &view(&x)), (Image, &view(&y))), &items, &scale).unwrap_err().to_string();
     assert!(said.contains("of text are 4 wide, of image 7"), "{said}");
-    let far = |json: &str, t: &Tensor, m| term(json).distance(m, &view(t), &items);
+    let far = |json: &str, t: &Tensor, m| term(json).distance((m, &view(t)), &items, None);
     for json in [r#"{"features":1.0}"#, r#"{"features":1.0,"distance":"mse"}"#] {
         assert!(far(json, &x, Text).unwrap().unwrap().double_value(&[]).abs() < 1e-6);
     }
@@ -307,4 +307,19 @@ fn a_teacher_is_followed_where_there_is_one_and_its_width_said() {
     assert!((turned - 2.0).abs() < 1e-6, "{turned}");
     let said = far("{}", &y, Image).unwrap_err().to_string();
     assert!(said.contains("7 wide, the student's 4"), "{said}");
+    // A bridge that is a turn of the student's first numbers leads to the same turn of the teacher's.
+    let bridge = Tensor::zeros([7, 4], (kind, Device::Cpu));
+    for (to, from) in [(6, 0), (2, 1), (0, 2), (3, 3)] {
+        let _ = bridge.get(to).get(from).fill_(2.0);
+    }
+    let wide = x.matmul(&bridge.tr());
+    items.teachers.insert(Text, fixed(&(&wide * 3.0), all.clone()));
+    for json in [r#"{"features":1.0}"#, r#"{"features":1.0,"distance":"mse"}"#] {
+        let bridge = bridge.set_requires_grad(true);
+        let found = term(json).distance((Text, &view(&x)), &items, Some(&bridge)).unwrap().unwrap();
+        assert!(found.double_value(&[]).abs() < 1e-6);
+        let away = term(json).distance((Text, &view(&(-&x))), &items, Some(&bridge)).unwrap().unwrap();
+        away.backward();
+        assert!(bridge.grad().abs().sum(kind).double_value(&[]) > 0.0 || json.contains("features\":1.0}"));
+    }
 }

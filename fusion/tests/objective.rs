@@ -41,6 +41,7 @@ fn objective(json: &str) -> Objective {
 fn losses(objective: &Objective, views: &BTreeMap<Modality, View>) -> Losses {
     let (items, tokens) = (items(), BTreeMap::new());
     let batch = Batch {
+        bridges: None,
         items: &items,
         views,
         tokens: &tokens,
@@ -135,7 +136,7 @@ fn what_this_model_cannot_learn_by_is_refused_by_name() {
     }
     assert_eq!(
         said(&both, r#"[{"kind":"caption"},{"kind":"contrastive","pairs":["text_image","text_audio"]}]"#),
-        "objective.1.pairs: text_audio, and the pairs of this model are: text_image"
+        "objective.1.pairs: text_audio, and the pairs of this model are: text_image, text_text, image_image"
     );
     let video = said(&all, r#"[{"kind":"contrastive","pairs":["text_video"]}]"#);
     assert!(

@@ -246,6 +246,7 @@ fn fused(model: &FusionModel, n: usize, pass: Pass) -> Losses {
         ..Items::default()
     };
     let batch = Batch {
+        bridges: None,
         items: &items,
         views: &BTreeMap::from([(Modality::Text, view(0.0)), (Modality::Image, view(1.0))]),
         tokens: &BTreeMap::from([(

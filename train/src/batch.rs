@@ -17,6 +17,7 @@ pub fn items<S: Borrow<Sample>>(samples: &[S]) -> Items {
         labels: samples().map(|s| s.label).collect(),
         texts: samples().map(|s| s.text).collect(),
         sources: samples().map(|s| s.source).collect(),
+        again: (0..).zip(samples()).filter_map(|(row, s)| Some((row, s.of?))).collect(),
         mined: (0..).zip(samples()).filter(|(_, s)| s.mined).map(|(row, _)| row).collect(),
         ..Items::default()
     };

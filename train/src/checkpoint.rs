@@ -12,6 +12,7 @@ mod whole;
 pub use kept::Chosen;
 pub(crate) use kept::is_ours;
 pub use progress::{FORMAT_VERSION, Progress};
+use unisono_encoders::Params;
 pub use unisono_encoders::model_dir;
 
 use crate::learner::Learner;
@@ -48,7 +49,7 @@ pub fn save(
     config: &CheckpointConfig,
     progress: &Progress,
     evaluated: &Learner,
-    (trained, optimizer): (&Learner, &Optimizer),
+    (trained, optimizer): (&Params, &Optimizer),
 ) -> Result<()> {
     let step = |dir: &Path| -> Option<u64> {
         let value: serde_json::Value = read_json(&dir.join(PROGRESS), &Budget::CONFIG).ok()?;
@@ -64,7 +65,7 @@ pub fn save(
     replace(&last(run), aside, |dir| {
         evaluated.save(dir)?;
         let mut state: Vec<(String, Tensor)> =
-            trained.params().iter().map(|(n, p)| (format!("param.{n}"), p.tensor.shallow_clone())).collect();
+            trained.iter().map(|(n, p)| (format!("param.{n}"), p.tensor.shallow_clone())).collect();
         state.extend(optimizer.state());
         let metadata = HashMap::from([(SUM.to_owned(), progress.sum())]);
         tensors::write(&dir.join(STATE), &state, metadata)?;
@@ -196,7 +197,7 @@ pub(crate) fn folders(run: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// A state that was cut or belongs to another recipe.
-pub fn restore(run: &Path, progress: &Progress, trained: &Learner, optimizer: &mut Optimizer) -> Result<()> {
+pub fn restore(run: &Path, progress: &Progress, trained: &Params, optimizer: &mut Optimizer) -> Result<()> {
     let path = last(run).join(STATE);
     let (mut state, metadata) = tensors::read(&path)?;
     let misfit = |message: String| Error::Run { path: path.clone(), message };
@@ -213,7 +214,7 @@ pub fn restore(run: &Path, progress: &Progress, trained: &Learner, optimizer: &m
             weights.insert(name["param.".len()..].to_owned(), t);
         }
     }
-    trained.params().copy_from(&weights).map_err(|report| misfit(report.to_string()))?;
+    trained.copy_from(&weights).map_err(|report| misfit(report.to_string()))?;
     optimizer.restore(&state).map_err(misfit)
 }
 

@@ -1,5 +1,7 @@
 //! From a draw to a sample, on the loader's threads: what inference sees of a record, changed by the augmentation and by nothing else.
 
+mod again;
+
 use crate::features::{self, Features};
 use crate::given::Given;
 use crate::kept::Kept;
@@ -13,6 +15,7 @@ use crate::{Error, Result};
 use image::RgbImage;
 use rand::Rng;
 use rand::seq::IndexedRandom;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use unisono_datasets::augment::{AudioAugment, ImageAugment, TextAugment};
 use unisono_datasets::cache::MediaCache;
@@ -45,6 +48,8 @@ pub struct Preparer {
     given: Given,
     /// The structure of frozen features is kept: the objective wants them beside what becomes of them.
     structured: bool,
+    /// Whose second views are wanted.
+    twice: BTreeSet<Modality>,
     /// Texts are written, too: their tokens are wanted whatever is kept of them.
     writes: bool,
     limits: MediaLimits,
@@ -79,6 +84,7 @@ impl Preparer {
             features: Features::default(),
             given: Given::default(),
             structured: recipe.objective.keeps_structure(),
+            twice: recipe.objective.twice(),
             writes: recipe.fusion.is_some(),
             limits: recipe.limits,
             frames: recipe.frames(model),
@@ -123,26 +129,20 @@ impl Preparer {
         // Sources draw with streams of their own: the number of the source is part of the key.
         let streams = Streams { seed: self.seed, key: draw.draw | (draw.share as u64) << 48 };
         let mut sample = Sample {
-            id: r.id.clone(),
-            source: draw.share,
-            label: hash(r.key()),
             // Known where it is not read, too: records of one caption are no negatives of each other.
             text: r.text.first().map(|name| hash(&words::folded(name))),
-            ..Sample::default()
+            ..Sample::new(draw.share, &r.id, hash(r.key()))
         };
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {
-            self.read(draw, r, &mut sample, &streams)?;
+            let said = caption(r, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
+            self.read(draw, r, said, &mut sample, &streams)?;
             for negative in self.given.mined.of(draw.share, r) {
-                let mut of = Sample {
-                    source: draw.share,
-                    label: hash(negative.key()),
-                    mined: true,
-                    ..Sample::default()
-                };
-                of.id.clone_from(&negative.id);
+                let mut of =
+                    Sample { mined: true, ..Sample::new(draw.share, &negative.id, hash(negative.key())) };
                 // Drawn with streams of its own: a function of the draw and of whose negative it is.
                 let streams = Streams { key: streams.key ^ hash(&negative.id), ..streams };
-                self.read(draw, &negative, &mut of, &streams)?;
+                let said = caption(&negative, &source.caption, draw.epoch, &mut streams.of(Purpose::Pick));
+                self.read(draw, &negative, said, &mut of, &streams)?;
                 sample.negatives.push(of);
             }
         }
@@ -179,21 +179,20 @@ impl Preparer {
                 sample.mel = self.listen(Medium::Audio(blob), &streams)?;
             }
         }
-        let has = [
-            sample.ids.is_some() || sample.pooled.contains_key(&Modality::Text),
-            !sample.squares.is_empty() || sample.pooled.contains_key(&Modality::Image),
-            sample.mel.is_some() || sample.pooled.contains_key(&Modality::Audio),
-        ];
-        if has.iter().filter(|h| **h).count() < 2 {
-            return Err(Error::setting(r.id.clone(), "fewer than two modalities that this model has"));
-        }
+        sample.again = self.again(draw, r, &sample, &streams)?;
+        self.enough(draw, &sample)?;
         Ok(sample)
     }
 
     /// A caption of a record, as the text tower takes it.
-    fn read(&self, draw: &Draw, r: &Record, sample: &mut Sample, streams: &Streams) -> Result<()> {
-        let config = &self.sources[draw.share].caption;
-        let caption = caption(r, config, draw.epoch, &mut streams.of(Purpose::Pick));
+    fn read(
+        &self,
+        draw: &Draw,
+        r: &Record,
+        caption: String,
+        sample: &mut Sample,
+        streams: &Streams,
+    ) -> Result<()> {
         sample.text = Some(hash(&words::folded(&caption)));
         let kept = self.feature((draw.share, r), Medium::Text(&caption), sample, streams)?;
         if (self.writes || !kept)
@@ -202,6 +201,7 @@ impl Preparer {
             sample.thinned = self.words.thinned(&self.augment.text, &ids, &mut streams.of(Purpose::Text));
             sample.ids = Some(ids);
         }
+        sample.caption = Some(caption);
         Ok(())
     }
 

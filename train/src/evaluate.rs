@@ -33,12 +33,10 @@ impl Evaluation {
         for protocol in &recipe.evaluate {
             let source = sources.get(protocol.source())?;
             let task = protocol.task(&*source, model.models(), &reading).map_err(|e| {
-                let (name, message) = (protocol.name(), e.to_string());
                 // Of several protocols it is said which one cannot be followed.
-                if message.contains(name) {
-                    e.into()
-                } else {
-                    Error::setting(format!("evaluate.{name}"), message)
+                match e.protocol() {
+                    Some(_) => e.into(),
+                    None => Error::setting(format!("evaluate.{}", protocol.name()), e.to_string()),
                 }
             })?;
             tell(Event::Note(format!("evaluation {}: {task}", task.name())));

@@ -5,9 +5,10 @@ use crate::features::modality;
 use crate::mined::Mined;
 use crate::recipe::Recipe;
 use crate::taught::Taught;
+use crate::told::Told;
 use crate::{Error, Result, checkpoint};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use unisono_datasets::vectors::{Expected, VectorFile};
 use unisono_datasets::{Record, Sampler};
 use unisono_encoders::{Modality, Model, to_vec};
@@ -25,6 +26,8 @@ pub(crate) struct Given {
     pub(crate) taught: Taught,
     /// To be told apart from.
     pub(crate) mined: Mined,
+    /// In another language.
+    pub(crate) told: Told,
 }
 
 impl Given {
@@ -47,9 +50,16 @@ impl Given {
             }
         }
         let (taught, mined) = (Taught::open(recipe, model, sampler)?, Mined::open(recipe, sampler)?);
-        let given = Self { vectors: files, taught, mined };
+        let given = Self { vectors: files, taught, mined, told: Told::open(recipe, sampler)? };
         given.try_some(model, sampler)?;
         Ok(given)
+    }
+
+    /// What the rows of every file of vectors add up to, by its path.
+    pub(crate) fn sums(&self) -> BTreeMap<PathBuf, String> {
+        let own = self.vectors.values().filter_map(|f| Some((f.path(), f.origin()?.sum.as_str())));
+        let all = own.chain(self.taught.sums());
+        all.map(|(path, sum)| (path.to_owned(), sum.to_owned())).collect()
     }
 
     /// The vector in place of a medium of a share's record; `None`: the share has none of its modality.

@@ -127,12 +127,12 @@ fn twin(model: &Model, precision: Precision) -> Result<Model> {
 
 /// All views of all media that the shares may draw, by modality; texts and audio files by their lengths, the others as they come.
 fn places(sampler: &Sampler, recipe: &Recipe, views: &BTreeMap<Modality, u32>) -> Vec<Place> {
-    let (mut places, mut known) = (Vec::new(), HashSet::new());
+    let (mut places, mut known, twice) = (Vec::new(), HashSet::new(), recipe.objective.twice());
     for (s, share) in sampler.shares().iter().enumerate() {
         for r in 0..share.records.len() {
             // What cannot be read is named when it is drawn.
             let Ok(record) = share.records.record(r) else { continue };
-            recipe.data[s].media(&record, |modality, medium| {
+            recipe.data[s].media(&record, &twice, |modality, medium| {
                 let long = match medium {
                     Medium::Text(text) => text.len() as u64,
                     // Those that sound about as long go through the tower together.
@@ -201,6 +201,7 @@ impl Job<'_> {
     /// Decodes and processes the views of a block.
     fn block(&self, block: &[Place]) -> Block {
         let modality = block.first().map_or(Modality::Text, |of| of.modality);
+        let twice = self.recipe.objective.twice();
         let mut ready = Block { modality, keys: Vec::new(), seen: Vec::new(), of: block.len() };
         for of in block {
             let (share, at) = of.from;
@@ -209,7 +210,7 @@ impl Job<'_> {
                 continue;
             };
             let mut found = None;
-            self.recipe.data[share].media(&record, |modality, medium| {
+            self.recipe.data[share].media(&record, &twice, |modality, medium| {
                 if found.is_none() && modality == of.modality && place(&medium, of.view) == of.at {
                     found = Some(medium);
                 }

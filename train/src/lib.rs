@@ -4,6 +4,7 @@
 
 pub mod average;
 pub mod batch;
+mod bridges;
 mod canary;
 pub mod checkpoint;
 mod clock;
@@ -38,6 +39,7 @@ mod streams;
 mod taught;
 mod tensorboard;
 mod thin;
+mod told;
 pub mod towers;
 pub mod tracking;
 pub mod train;

@@ -85,14 +85,18 @@ fn names(record: &Record) -> impl Iterator<Item = &str> {
     all.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The samples of a batch and, behind them, their negatives: each text once, and none that the batch has itself.
+/// The samples of a batch and, behind them, their second views and their negatives: of these each text once, and none that the batch has itself.
 pub(crate) fn joined(samples: &[Sample]) -> Cow<'_, [Sample]> {
-    if samples.iter().all(|sample| sample.negatives.is_empty()) {
+    if samples.iter().all(|sample| sample.negatives.is_empty() && sample.again.is_empty()) {
         return Cow::Borrowed(samples);
     }
-    let mut texts: HashSet<u64> = samples.iter().filter_map(|sample| sample.text).collect();
-    let own = samples.iter().map(|sample| Sample { negatives: Vec::new(), ..sample.clone() });
+    let own =
+        samples.iter().map(|sample| Sample { negatives: Vec::new(), again: Vec::new(), ..sample.clone() });
     let mut all: Vec<Sample> = own.collect();
+    for (of, sample) in samples.iter().enumerate() {
+        all.extend(sample.again.iter().map(|view| Sample { of: Some(of), ..view.clone() }));
+    }
+    let mut texts: HashSet<u64> = all.iter().filter_map(|sample| sample.text).collect();
     let negatives = samples.iter().flat_map(|sample| &sample.negatives);
     all.extend(negatives.filter(|sample| sample.text.is_some_and(|text| texts.insert(text))).cloned());
     Cow::Owned(all)

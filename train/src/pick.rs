@@ -2,8 +2,8 @@
 
 use crate::recipe::{CaptionConfig, CaptionRule};
 use rand::Rng;
-use rand::seq::SliceRandom;
-use unisono_datasets::Record;
+use rand::seq::{IndexedRandom, SliceRandom};
+use unisono_datasets::{Record, words};
 
 /// One caption of a record, as `config` says.
 pub(crate) fn caption(r: &Record, config: &CaptionConfig, epoch: u64, rng: &mut impl Rng) -> String {
@@ -24,9 +24,20 @@ pub(crate) fn caption(r: &Record, config: &CaptionConfig, epoch: u64, rng: &mut 
         return name.clone();
     }
     let other = &others[rng.random_range(0..others.len())];
-    if config.parts == 0 {
-        return other.clone();
-    }
+    if config.parts == 0 { other.clone() } else { some_parts(other, name, config, rng) }
+}
+
+/// Another caption of a record than the one that was drawn, each with the same probability; `None` where it has no other.
+pub(crate) fn another(r: &Record, config: &CaptionConfig, drawn: &str, rng: &mut impl Rng) -> Option<String> {
+    let mut others: Vec<(usize, &String)> = r.text.iter().enumerate().collect();
+    others.retain(|(_, text)| words::folded(text) != words::folded(drawn));
+    let (at, other) = others.choose(rng)?;
+    let name = r.text.first().filter(|_| config.parts > 0 && *at > 0);
+    Some(name.map_or_else(|| (*other).clone(), |name| some_parts(other, name, config, rng)))
+}
+
+/// Some of the parts of a caption between commas, in random order, the name before them now and then.
+fn some_parts(other: &str, name: &str, config: &CaptionConfig, rng: &mut impl Rng) -> String {
     let mut parts: Vec<&str> = other.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
     parts.shuffle(rng);
     parts.truncate(rng.random_range(1..=config.parts));

@@ -69,6 +69,23 @@ pub(crate) fn describe(
     notes
 }
 
+/// Refuses a run that would go on after other vectors than those that it began with. States of before they were kept know none.
+///
+/// # Errors
+/// The file, and what to do.
+pub(crate) fn same_vectors(
+    before: &BTreeMap<PathBuf, String>,
+    now: &BTreeMap<PathBuf, String>,
+) -> Result<()> {
+    match now.iter().find(|(path, sum)| before.get(*path).is_some_and(|was| was != *sum)) {
+        Some((path, _)) => Err(Error::Run {
+            path: path.clone(),
+            message: "its vectors are not those that the run began with: put them back, or begin again with --fresh".into(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// The first top-level key in which two recipes differ, of those that change the result.
 fn difference(a: &Recipe, b: &Recipe) -> Option<String> {
     let table = |r: &Recipe| {
@@ -124,6 +141,15 @@ mod tests {
         assert_eq!(difference(&before, &now), None);
         now.optimizer.betas = Some([0.9, 0.99]);
         assert_eq!(difference(&before, &now).as_deref(), Some("optimizer"));
+    }
+
+    #[test]
+    fn vectors_that_are_others_are_refused() {
+        let sums = |sum: &str| BTreeMap::from([(PathBuf::from("taught/text.safetensors"), sum.to_owned())]);
+        same_vectors(&sums("a"), &sums("a")).unwrap();
+        same_vectors(&BTreeMap::new(), &sums("a")).unwrap();
+        let said = same_vectors(&sums("a"), &sums("b")).unwrap_err().to_string();
+        assert!(said.starts_with("taught/text.safetensors: its vectors are not those"), "{said}");
     }
 
     #[test]

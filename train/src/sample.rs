@@ -30,6 +30,12 @@ pub struct Sample {
     pub(crate) frozen: BTreeMap<Modality, Vec<f32>>,
     /// A teacher's vectors.
     pub(crate) taught: BTreeMap<Modality, Vec<f32>>,
+    /// The caption that was drawn.
+    pub(crate) caption: Option<String>,
+    /// Second views, one modality each.
+    pub(crate) again: Vec<Sample>,
+    /// It is a second view of that sample of the batch.
+    pub(crate) of: Option<usize>,
     /// Mined negatives, a text each.
     pub(crate) negatives: Vec<Sample>,
     /// It is a mined negative of another sample.
@@ -54,6 +60,11 @@ impl Seen {
 }
 
 impl Sample {
+    /// Nothing of a record yet.
+    pub(crate) fn new(source: usize, id: &str, label: u64) -> Self {
+        Self { source, id: id.to_owned(), label, ..Self::default() }
+    }
+
     /// Whether a fusion part has tokens of this modality of it.
     pub(crate) fn shows(&self, modality: Modality) -> bool {
         match modality {
@@ -61,6 +72,36 @@ impl Sample {
             Modality::Audio => self.mel.is_some() || self.pooled.contains_key(&modality),
             Modality::Text | Modality::Video => false,
         }
+    }
+
+    /// The captions that were drawn: the first, and behind it those of its second views.
+    pub fn captions(&self) -> Vec<&str> {
+        let again = self.again.iter().filter_map(|view| view.caption.as_deref());
+        self.caption.as_deref().into_iter().chain(again).collect()
+    }
+
+    /// Whether a tower has something of it.
+    pub(crate) fn has(&self, modality: Modality) -> bool {
+        let there = match modality {
+            Modality::Text => self.ids.is_some(),
+            Modality::Image => !self.squares.is_empty(),
+            Modality::Audio => self.mel.is_some(),
+            Modality::Video => false,
+        };
+        there || self.pooled.contains_key(&modality)
+    }
+
+    /// One modality of it.
+    pub(crate) fn only(&self, modality: Modality) -> Self {
+        let mut only = Self { id: self.id.clone(), label: self.label, text: self.text, ..Self::default() };
+        match modality {
+            Modality::Text => only.ids.clone_from(&self.ids),
+            Modality::Image => only.squares.clone_from(&self.squares),
+            Modality::Audio => only.mel.clone_from(&self.mel),
+            Modality::Video => {}
+        }
+        only.pooled.extend(self.pooled.get(&modality).map(|row| (modality, row.clone())));
+        only
     }
 
     /// The tokens that the text tower sees.

@@ -61,14 +61,14 @@ impl Sources {
 /// # Errors
 /// A source that cannot be read, or that nothing is left of.
 pub fn sampler(recipe: &Recipe, sources: &mut Sources) -> Result<Sampler> {
-    let mut shares = Vec::with_capacity(recipe.data.len());
+    let (mut shares, twice) = (Vec::with_capacity(recipe.data.len()), recipe.objective.twice());
     for config in &recipe.data {
         let source = match &config.caption.lang {
             Some(lang) => Arc::new(Retold::new(sources.get(&config.source)?, lang)?),
             None => sources.get(&config.source)?,
         };
         let of_split = |key: &Key| config.split.is_none() || key.split == config.split.as_deref();
-        let records = Part::of(source.clone(), |key| of_split(key) && wanted(key, config))?;
+        let records = Part::of(source.clone(), |key| of_split(key) && wanted(key, config, &twice))?;
         if records.is_empty() {
             let splits: Vec<String> = source.splits().keys().cloned().collect();
             let found = splits.join(", ");
@@ -151,24 +151,28 @@ pub(crate) fn faults(faults: Vec<Fault>, told: &mut Vec<Fault>) -> Vec<String> {
     lines
 }
 
-/// What is trained and what follows it, of the last checkpoint of `run` or new.
+/// What is trained and, where weights are averaged, what follows it: of the last checkpoint of `run` or new.
 pub(crate) fn learners(
     recipe: &Recipe,
     run: &Path,
     sampler: &Sampler,
     resumed: bool,
     device: Device,
-) -> Result<(Learner, Learner)> {
+) -> Result<(Learner, Option<Learner>)> {
+    let averaged = recipe.optimizer.ema.decay > 0.0;
     if resumed {
         let last = || Learner::load(&checkpoint::last(run), device);
-        return Ok((last()?, last()?));
+        return Ok((last()?, averaged.then(last).transpose()?));
     }
     let towers = towers::model(recipe, sampler, device)?;
-    let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
     let words = words(recipe, sampler, &towers)?;
+    if !averaged {
+        return Ok((Learner::new(towers, recipe, &words)?, None));
+    }
+    let twin = Model::new(towers.config().clone(), towers.processors().clone(), recipe.seed, device)?;
     let (model, shadow) = (Learner::new(towers, recipe, &words)?, Learner::new(twin, recipe, &words)?);
     shadow.follow(&model, &Ema::default(), 0)?;
-    Ok((model, shadow))
+    Ok((model, Some(shadow)))
 }
 
 /// The words of the captions that are drawn, each as its tokens, where a fusion part is to write no others.
@@ -195,8 +199,8 @@ fn words(recipe: &Recipe, sampler: &Sampler, towers: &Model) -> Result<Vec<Vec<i
     Ok(words.into_iter().collect())
 }
 
-/// Whether a record of this key is drawn.
-pub(crate) fn wanted(key: &Key, c: &DataConfig) -> bool {
+/// Whether a record of this key is drawn: it has two modalities, or one of which two views are wanted.
+pub(crate) fn wanted(key: &Key, c: &DataConfig, twice: &BTreeSet<Modality>) -> bool {
     let lang = key.lang.unwrap_or_default().to_owned();
     let has = |m: &Modality| match m {
         Modality::Text => key.text,
@@ -213,7 +217,8 @@ pub(crate) fn wanted(key: &Key, c: &DataConfig) -> bool {
     (c.lang.is_empty() || c.lang.contains(&lang))
         && !c.without_lang.contains(&lang)
         && c.needs.iter().all(has)
-        && [text, seen, heard].into_iter().filter(|there| *there).count() >= 2
+        && ([text, seen, heard].into_iter().filter(|there| *there).count() >= 2
+            || twice.iter().any(|m| used(m) && has(m)))
 }
 
 fn languages(records: &Part) -> Vec<u32> {

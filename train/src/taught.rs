@@ -98,6 +98,12 @@ impl Taught {
         Ok(taught)
     }
 
+    /// What the rows of each file add up to: a run that goes on follows the same.
+    pub(crate) fn sums(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let files = self.files.values().chain(self.views.values().flatten().map(|(_, file)| file));
+        files.filter_map(|file| Some((file.path(), file.origin()?.sum.as_str())))
+    }
+
     /// One of the views of a share's record, drawn, with the vector of its image in it; `None`: the share's images are seen in no views, or there is no vector.
     ///
     /// # Errors
@@ -156,6 +162,23 @@ impl Taught {
         );
         Err(Error::setting(folder.display().to_string(), message))
     }
+}
+
+/// The widths of the teacher's vectors, by modality; where its folders differ, of the first that has them.
+///
+/// # Errors
+/// A folder without its list.
+pub(crate) fn widths(recipe: &Recipe, model: &Model) -> Result<BTreeMap<Modality, i64>> {
+    let mut widths = BTreeMap::new();
+    for data in &recipe.data {
+        let Some(folder) = &data.teacher else { continue };
+        for (name, of) in list(data, folder)? {
+            if let Some((modality, _)) = told(&name).filter(|(m, _)| data.uses(*m) && has(model, *m)) {
+                widths.entry(modality).or_insert(i64::try_from(of.dim).unwrap_or(i64::MAX));
+            }
+        }
+    }
+    Ok(widths)
 }
 
 /// What a teacher's folder has, by names.

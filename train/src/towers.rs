@@ -40,6 +40,15 @@ fn as_they_are(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Mod
     for (modality, tower) in &recipe.tower {
         let dir = checkpoint::model_dir(&tower.from);
         let model = Model::load(&dir, device)?.merged()?;
+        if !model.modalities().contains(modality) {
+            let found: Vec<&str> = model.modalities().iter().map(|m| m.name()).collect();
+            let message = format!(
+                "{}: expected a model with a tower for {modality}, found one for {}",
+                tower.from.display(),
+                found.join(", ")
+            );
+            return Err(Error::setting(format!("tower.{modality}.from"), message));
+        }
         let decoder =
             tower.decoder.map(|task| speech::decoder(&dir, task, tower.reads, device)).transpose()?;
         let (projection, pooling, cut) = (tower.projection(), tower.pooling(), !tower.window.is_whole());

@@ -1,5 +1,6 @@
 //! The training program, top to bottom: start, loop (load, step, log, evaluate, save), finish.
 
+use crate::bridges::Bridges;
 use crate::canary::Canary;
 use crate::checkpoint::{self, Chosen, Progress};
 use crate::clock::{Clock, Window};
@@ -43,11 +44,15 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let sampler = Arc::new(setup::sampler(recipe, &mut sources)?);
     setup::describe(&sampler, recipe.steps).into_iter().for_each(|note| tell(Event::Note(note)));
     let (model, shadow) = setup::learners(recipe, run, &sampler, before.is_some(), device)?;
-    let mut optimizer =
-        Optimizer::new(&model.params(), &recipe.optimizer, &towers::rules(recipe, &model.params()))?;
+    // What is measured and saved: the average, or what is trained itself.
+    let evaluated = shadow.as_ref().unwrap_or(&model);
+    let bridges = Bridges::of(recipe, &model)?;
+    let trained = bridges.beside(&model);
+    let mut optimizer = Optimizer::new(&trained, &recipe.optimizer, &towers::rules(recipe, &trained))?;
+    bridges.describe().into_iter().for_each(|note| tell(Event::Note(note)));
     tell(Event::Note(optimizer.describe()));
     if let Some(before) = &before {
-        checkpoint::restore(run, before, &model, &mut optimizer)?;
+        checkpoint::restore(run, before, &trained, &mut optimizer)?;
     }
     let noises = setup::noises(recipe, &mut sources)?;
     let data = setup::sums(&sampler, noises.as_ref())?;
@@ -60,14 +65,17 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     tuning::describe(recipe, &model, &optimizer).into_iter().for_each(|note| tell(Event::Note(note)));
     let mut evaluation = Evaluation::new(recipe, &model, &mut sources, tell)?;
     sources.notes().into_iter().for_each(|note| tell(Event::Note(note)));
-    let mut step = Step::new(&model, recipe, progress.micro)?;
+    let mut step = Step::new(&model, recipe, progress.micro)?.with(bridges.weights());
     let preparer = Preparer::new(recipe, model.towers(), noises)?;
     let workers = if recipe.loader.workers > 0 { recipe.loader.workers } else { threads::available() };
     let features = keep::keep(recipe, &model, (&sampler, &preparer), run, workers, options.stop, tell)?;
     if progress.step == 0 {
-        [&model, &shadow].into_iter().try_for_each(|learner| features.standardise(learner.towers()))?;
+        [&model, evaluated].into_iter().try_for_each(|learner| features.standardise(learner.towers()))?;
     }
-    let preparer = preparer.with_features(features, Given::open(recipe, model.towers(), &sampler)?);
+    let given = Given::open(recipe, model.towers(), &sampler)?;
+    resume::same_vectors(&progress.vectors, &given.sums())?;
+    progress.vectors = given.sums();
+    let preparer = preparer.with_features(features, given);
     let stopped = options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
     clock.lap("features");
     let loader = LoaderOptions {
@@ -89,7 +97,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
     let mut canary = Canary::new(recipe, &progress.canary);
     if progress.step == 0
         && !stopped
-        && let Some(line) = canary.look(&mut evaluation, None, &shadow, ((0, 0.0), false), tell)?
+        && let Some(line) = canary.look(&mut evaluation, None, evaluated, ((0, 0.0), false), tell)?
     {
         tracker.write(&Line::Canary(line))?;
         clock.lap("evaluate");
@@ -117,7 +125,9 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         });
         let stepped = guard.look(stepped, &items, &mut progress, tell)?;
         if let Some((loss, norm, parts, flops)) = &stepped {
-            shadow.follow(&model, &recipe.optimizer.ema, progress.step)?;
+            if let Some(shadow) = &shadow {
+                shadow.follow(&model, &recipe.optimizer.ema, progress.step)?;
+            }
             window.add(*loss, *norm, lr, items.len(), parts);
             // The backward pass costs twice the forward pass. What checkpointing runs again is not counted: a rate is of useful work.
             progress.flops += 3.0 * flops;
@@ -153,7 +163,7 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         let mut known = None;
         if due(recipe.evaluate_every)
             && world.leads()
-            && let Some(line) = evaluation.run(&shadow, now, tell)?
+            && let Some(line) = evaluation.run(evaluated, now, tell)?
         {
             let better = evaluation.is_better(line.score, progress.best);
             if better {
@@ -161,14 +171,14 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
             }
             let chosen = Chosen { step: progress.step, score: line.score, by: line.by.clone() };
             let kept = (better, evaluation.less_is_better());
-            checkpoint::save_best(run, &recipe.checkpoint, &shadow, &chosen, kept)?;
+            checkpoint::save_best(run, &recipe.checkpoint, evaluated, &chosen, kept)?;
             tell(Event::Evaluated(&line));
             known = Some(line.outcomes.clone());
             tracker.write(&Line::Eval(line))?;
             clock.lap("evaluate");
         }
 
-        if let Some(line) = canary.look(&mut evaluation, known.as_ref(), &shadow, (now, last), tell)? {
+        if let Some(line) = canary.look(&mut evaluation, known.as_ref(), evaluated, (now, last), tell)? {
             progress.canary.clone_from(canary.figures());
             tracker.write(&Line::Canary(line))?;
             clock.lap("evaluate");
@@ -179,8 +189,8 @@ pub fn train(recipe: &Recipe, run: &Path, options: Options, tell: &mut dyn FnMut
         let minutes = recipe.checkpoint.every_minutes;
         let by_the_clock = minutes > 0.0 && clock.total() - saved_at >= 60.0 * minutes;
         if (due(recipe.checkpoint.every) || by_the_clock || stopping) && world.leads() {
-            let trained = (&model, &optimizer);
-            checkpoint::save(run, &recipe.checkpoint, &progress.after(&clock), &shadow, trained)?;
+            let state = (&trained, &optimizer);
+            checkpoint::save(run, &recipe.checkpoint, &progress.after(&clock), evaluated, state)?;
             (saved, saved_at) = (progress.step, clock.total());
             tell(Event::Saved(saved));
             clock.lap("checkpoint");

@@ -40,6 +40,7 @@ pub(crate) fn rules(recipe: &Recipe) -> Vec<(String, bool)> {
     if recipe.init.is_some() {
         // What is new is trained whole.
         rules.push(("fusion.*".to_owned(), false));
+        rules.push(("distill.*".to_owned(), false));
         rules.extend(recipe.video.is_some().then(|| ("video.*".to_owned(), false)));
         rules.push(("*".to_owned(), true));
     }

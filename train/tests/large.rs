@@ -59,6 +59,7 @@ fn micro_batches_interrupted_are_those_that_were_not() {
     for (name, top) in [
         ("cached", "activation_checkpointing = true\nbatch = { micro = 5 }"),
         ("accumulated", "batch = { method = \"accumulate\", micro = 6 }"),
+        ("tokens", "batch = { tokens = 40 }"),
         ("auto", "batch = { micro = \"auto\" }"),
     ] {
         let recipe = recipe(&manifest, 6, top, "");

@@ -96,6 +96,17 @@ fn oblong_and_flexible_towers_memorise() {
 }
 
 #[test]
+fn a_budget_of_tokens_learns_of_images_that_keep_their_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = bars(dir.path());
+    let more = format!("{CONTRASTIVE}[batch]\ntokens = 24\n");
+    let out = dir.path().join("run");
+    let summary = run(&recipe(&manifest, FLEXIBLE, PATCHES, &more), &out).unwrap();
+    assert!(summary.finished && summary.skipped.is_empty());
+    assert_eq!(summary.best.map(|(score, _)| score), Some(1.0));
+}
+
+#[test]
 fn captions_are_learned_of_images_of_many_sizes() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = bars(dir.path());

@@ -49,8 +49,14 @@ pub(super) fn manifest(args: &Args, manifest: &Manifest) -> Result<(), Error> {
 /// What the options say of the pairs that are measured: the distractors join a gallery, the control stands beside a result.
 pub(super) fn pairs(args: &Args, manifest: &Manifest, pairs: &[(Modality, Modality)]) -> Result<(), Error> {
     let measured = || pairs.iter().map(|(a, b)| format!("{a} → {b}")).collect::<Vec<_>>().join(", ");
-    if let Some((same, _)) = pairs.iter().find(|(from, to)| from == to) {
-        return Err(usage(format!("--from {same} --to {same}: choose two different modalities")));
+    let alike = args.query_lang == args.gallery_lang && args.distractors.is_empty();
+    let apart = !args.query_lang.is_empty()
+        && !args.gallery_lang.is_empty()
+        && args.query_lang.iter().all(|lang| !args.gallery_lang.contains(lang));
+    if let Some((same, _)) = pairs.iter().find(|(from, to)| from == to && !alike && !apart) {
+        return Err(usage(format!(
+            "--from {same} --to {same}: choose two different modalities, or languages for --query-lang and --gallery-lang that have none in common"
+        )));
     }
     for name in &args.distractors {
         let records = manifest.split(name);

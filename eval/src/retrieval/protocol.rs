@@ -1,6 +1,7 @@
 //! `kind = "retrieval"`: items of one modality find those of another among the records of a split.
 
-use super::{Ranks, Right, Within, ranks_of};
+use super::engine::{Pool, rank_all};
+use super::{Ranks, Right, Within, check_pair, ranks_of};
 use crate::control::DurationControl;
 use crate::items::{Captions, Choice};
 use crate::metrics::RetrievalMetrics;
@@ -28,7 +29,7 @@ pub struct Retrieval {
     pub distractors: Vec<String>,
     /// What asks.
     pub from: Modality,
-    /// What is found.
+    /// What is found. It may be what asks: texts of one language find those of another, or items of one side each other, never themselves.
     pub to: Modality,
     /// Languages of the queries; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -83,16 +84,28 @@ pub struct Retrieved {
 }
 
 impl Retrieval {
+    /// Whether the items of one side find each other: never themselves.
+    fn among(&self) -> bool {
+        self.from == self.to && self.query_lang == self.gallery_lang && self.distractors.is_empty()
+    }
+
+    /// Whether no item can be of both sides, by its language.
+    fn apart(&self) -> bool {
+        let (of_queries, of_gallery) = (&self.query_lang, &self.gallery_lang);
+        !of_queries.is_empty() && !of_gallery.is_empty() && of_queries.iter().all(|l| !of_gallery.contains(l))
+    }
+
     /// Lists both sides among `source`'s records.
     ///
     /// # Errors
     /// No such split, nothing of a modality in it, or a tower that the model lacks.
     pub fn task(&self, source: &dyn Source, model: &Model, reading: &Reading) -> Result<RetrievalTask> {
-        if self.from == self.to {
-            return Err(Error::Input(format!(
-                "protocol {:?}: {} asks for {}; choose two different modalities",
-                self.name, self.from, self.to
-            )));
+        if self.from == self.to && !self.among() && !self.apart() {
+            let message = format!(
+                "{} asks for {}; choose two different modalities, or one of two languages (query_lang and gallery_lang have none in common), or one whose items find each other (the same languages, no distractors)",
+                self.from, self.to
+            );
+            return Err(Error::Protocol { name: self.name.clone(), message });
         }
         let asking = source.records_of(&self.split)?;
         let mut others = Vec::new();
@@ -174,12 +187,19 @@ impl RetrievalTask {
             }
             Ok(embedded)
         };
-        let (queries, gallery) = (embed(&self.queries)?, embed(&self.gallery)?);
+        let queries = embed(&self.queries)?;
+        let gallery = if self.protocol.among() { queries.clone() } else { embed(&self.gallery)? };
         queries.check()?;
         gallery.check()?;
         let found = Found { protocol: &self.protocol, queries: &queries, gallery: &gallery };
         let ranks = found.ranked(|right, within| {
-            ranks_of(&queries.embeddings()?, &gallery.embeddings()?, right, within)
+            let (queries, gallery) = (queries.embeddings()?, gallery.embeddings()?);
+            if !self.protocol.among() {
+                return ranks_of(&queries, &gallery, right, within);
+            }
+            check_pair(&queries, &gallery)?;
+            let pool = Pool::new(queries.len(), gallery.len(), right, within, true)?;
+            rank_all(&pool, |rows, out| queries.scores_into(rows, &gallery, out))
         })?;
         let metrics = found.metrics(&ranks, bootstrap)?;
         Ok(Retrieved { protocol: self.protocol.clone(), metrics, ranks, queries, gallery })

@@ -14,6 +14,8 @@ pub struct Batch<'a> {
     pub views: &'a BTreeMap<Modality, View>,
     /// Tokens of the modalities that a fusion part attends to.
     pub tokens: &'a BTreeMap<Modality, TowerTokens>,
+    /// By modality what leads from the student's vectors to a teacher's of another width, `[T, D]`; for a [`Distill`](super::Distill) of `features`.
+    pub bridges: Option<&'a BTreeMap<Modality, Tensor>>,
     /// The token ids of each item's text, where it has one.
     pub texts: Vec<Option<&'a [i64]>>,
     /// How a fusion part runs; texts go through it in [`Pass::parts`] parts of like length.

@@ -2,9 +2,10 @@
 //! row (the "outside the logarithm" form of Khosla et al. 2020).
 
 use super::direction::Direction;
-use super::items::{mined, together, working};
+use super::items::{Twice, mined, together, twice, working};
 use super::pair::one;
 use super::positives::Positives;
+use super::refuse::refuse;
 use super::softmax::Softmax;
 use super::{Items, Pair, View, tiled};
 use crate::Result;
@@ -13,6 +14,10 @@ use tch::Tensor;
 
 /// The largest factor on cosines, as CLIP clips it: beyond it the loss is dominated by single negatives.
 pub(super) const MAX_SCALE: f64 = 100.0;
+
+/// The factor on cosines of two views of one modality, for which no model has a learned one: that of sentence-transformers'
+/// `MultipleNegativesRankingLoss`.
+const WITHIN_SCALE: f64 = 20.0;
 
 /// Each item finds its own among all of its batch, in both directions, by softmax.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +50,9 @@ pub struct Contrastive {
     /// The weights of these losses beside the whole vectors'; empty: 1 each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dim_weights: Vec<f64>,
+    /// The factor on cosines of pairs within a modality (`text_text`, `image_image`), of which a model has no learned one; absent: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
     /// The matrix of similarities is made in tiles of this side, never whole; 0: whole. Without the key it is tiled from 2,049 items on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tile: Option<usize>,
@@ -61,6 +69,7 @@ impl Default for Contrastive {
             negatives: 0,
             dims: Vec::new(),
             dim_weights: Vec::new(),
+            scale: None,
             tile: None,
         }
     }
@@ -75,6 +84,19 @@ fn is_none(count: &usize) -> bool {
 }
 
 impl Contrastive {
+    /// Refuses a factor that is none, or that nothing is multiplied by.
+    pub(super) fn check_scale(&self, at: &dyn Fn(&str) -> String) -> Result<()> {
+        let Some(scale) = self.scale else { return Ok(()) };
+        if !(scale.is_finite() && scale > 0.0) {
+            return refuse(&at("scale"), &format!("expected more than 0, found {scale}"));
+        }
+        if self.pairs.iter().all(|pair| pair.within().is_none()) {
+            let message = "is of pairs within a modality (text_text, image_image), and none is named in pairs: other pairs learn theirs, leave it out";
+            return refuse(&at("scale"), message);
+        }
+        Ok(())
+    }
+
     /// The loss of a pair of modalities, the mean over rows and both directions, a scalar in nats; `None` where fewer than two items
     /// have both. `scale`: the logarithm of the factor on cosines.
     ///
@@ -90,13 +112,13 @@ impl Contrastive {
             let [x, y, factor] = [&x, &y, &factor].map(|t| t.f_to_kind(kind));
             let (x, y, factor) = (x?, y?, factor?);
             let [more_x, more_y] = more;
-            let mut sum = self.directed((&x, &y), more_y, (&rows, items), &factor)?;
-            sum = sum.f_add(&self.directed((&y, &x), more_x, (&rows, items), &factor)?)?;
+            let mut sum = self.directed((&x, &y), more_y, ((&rows, &rows), items), &factor)?;
+            sum = sum.f_add(&self.directed((&y, &x), more_x, ((&rows, &rows), items), &factor)?)?;
             return Ok(Some(sum.f_mul_scalar(0.5 / rows.len() as f64)?));
         }
         if let Some(tile) = tiled::side(rows.len(), self.tile, (kind, device)) {
             let [x, y, factor] = [&x, &y, &factor].map(|t| t.f_to_kind(kind));
-            let positives = Positives::new(items, &rows, &[], (kind, device))?;
+            let positives = Positives::new(items, (&rows, &rows), &[], (kind, device))?;
             let softmax = Softmax::new(positives, self.label_smoothing, tile);
             return tiled::loss(&[&x?, &y?, &factor?], softmax).map(Some);
         }
@@ -107,19 +129,39 @@ impl Contrastive {
         Ok(Some(forth.f_add(&back)?.f_mul_scalar(0.5)?))
     }
 
+    /// The loss of two views of one modality: the first find the second among those of the batch and mined negatives, and the other way round without these
+    /// (`MultipleNegativesRankingLoss` of sentence-transformers, symmetric). The mean over rows and both directions, a scalar in nats; `None` where fewer
+    /// than two items have two views.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn within(&self, view: &View, items: &Items) -> Result<Option<Tensor>> {
+        let Some(Twice { vectors: [x, y], rows: [firsts, seconds] }) = twice(view, items)? else {
+            return Ok(None);
+        };
+        let kind = working(&x);
+        let (x, y) = (x.f_to_kind(kind)?, y.f_to_kind(kind)?);
+        let factor = Tensor::from(self.scale.unwrap_or(WITHIN_SCALE));
+        let factor = factor.f_to_kind(kind)?.f_to_device(x.device())?;
+        let more = if self.negatives > 0 { mined(view, items)? } else { None };
+        let forth = self.directed((&x, &y), more, ((&firsts, &seconds), items), &factor)?;
+        let back = self.directed((&y, &x), None, ((&seconds, &firsts), items), &factor)?;
+        Ok(Some(forth.f_add(&back)?.f_mul_scalar(0.5 / firsts.len() as f64)?))
+    }
+
     /// The sum over the rows of `x`, each of which finds its own among `y` and `more`, the mined negatives behind them.
     fn directed(
         &self,
         (x, y): (&Tensor, &Tensor),
         more: Option<(Tensor, Vec<usize>)>,
-        (rows, items): (&[usize], &Items),
+        ((rows, partners), items): ((&[usize], &[usize]), &Items),
         factor: &Tensor,
     ) -> Result<Tensor> {
         let (y, mined) = match more {
             Some((more, mined)) => (Tensor::f_cat(&[y, &more.f_to_kind(y.kind())?], 0)?, mined),
             None => (y.shallow_clone(), Vec::new()),
         };
-        let positives = Positives::new(items, rows, &mined, (x.kind(), x.device()))?;
+        let positives = Positives::new(items, (rows, partners), &mined, (x.kind(), x.device()))?;
         let (smoothing, beta) = (self.label_smoothing, self.hard_negative_beta);
         let direction = Direction { positives, smoothing, beta };
         let (n, m) = (rows.len() as i64, (rows.len() + mined.len()) as i64);
@@ -148,6 +190,7 @@ fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use crate::objective::items::tests::unit;
+    use tch::Kind;
 
     fn naive(x: &Tensor, y: &Tensor, rows: &[usize], items: &Items, scale: f64, smoothing: f64) -> f64 {
         let n = rows.len();
@@ -197,6 +240,62 @@ mod tests {
             let want = naive(&pick(a, at_a), &pick(b, at_b), rows, &items, log.exp(), 0.1);
             assert!((loss.double_value(&[]) - want).abs() < 1e-5, "{loss:?} {want}");
         }
+    }
+
+    // from sentence_transformers.losses import MultipleNegativesRankingLoss
+    // def unit(n, d, seed): x = (torch.arange(n * d, dtype=torch.float64).view(n, d) * 1.7 + seed * 0.61).sin(); return x / x.norm(dim=-1, keepdim=True)
+    // v = unit(9, 5, 3); a, p, n = v[[0, 2, 4]], v[[1, 3, 5]], v[6:9]
+    // loss = MultipleNegativesRankingLoss(Identity(), scale=scale, directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction")
+    // loss.compute_loss_from_embeddings([a, p], None), loss.compute_loss_from_embeddings([a, p, n], None)
+    #[test]
+    fn two_views_equal_sentence_transformers() {
+        let items = Items {
+            labels: vec![1, 1, 2, 2, 3, 3, 4, 5, 6],
+            texts: (0..9).map(Some).collect(),
+            again: vec![(1, 0), (3, 2), (5, 4)],
+            mined: vec![6, 7, 8],
+            ..Items::default()
+        };
+        let view = View { vectors: unit(9, 5, 3), rows: (0..9).collect() };
+        for (scale, negatives, want) in [
+            (Some(3.0), 0, 4.716044621727541),
+            (Some(3.0), 1, 5.006194395802679),
+            (None, 0, 31.078520771782276),
+            (None, 1, 31.201170324426744),
+        ] {
+            for tile in [None, Some(2)] {
+                let term = Contrastive { scale, negatives, tile, ..Contrastive::default() };
+                let found = term.within(&view, &items).unwrap().unwrap().double_value(&[]);
+                assert!((found / want - 1.0).abs() < 1e-12, "{scale:?} {negatives} {tile:?}: {found} {want}");
+            }
+        }
+        // A second view that says what another's first does is no wrong answer for it; one item alone has none to be told from.
+        let same =
+            Items { texts: vec![Some(0), Some(2), Some(2), Some(3), Some(4), Some(5)], ..items.clone() };
+        let same = Items { labels: same.labels[..6].to_vec(), mined: Vec::new(), ..same };
+        let six = View { vectors: unit(6, 5, 3), rows: (0..6).collect() };
+        let term = smoothed(0.0);
+        let (x, y) = ([0i64, 2, 4], [1i64, 3, 5]);
+        let dot = |a: i64, b: i64| {
+            20.0 * (six.vectors.get(a) * six.vectors.get(b)).sum(Kind::Double).double_value(&[])
+        };
+        let mut sum = 0.0;
+        for (of, partners) in [(x, y), (y, x)] {
+            for (k, a) in of.iter().enumerate() {
+                let z = partners.iter().map(|b| dot(*a, *b).exp()).sum::<f64>().ln();
+                let twice = [*a, partners[k]].contains(&0) && of == y || *a == 2 && of == x;
+                let right: Vec<i64> = match (twice, of == x) {
+                    (true, true) => vec![1, 3],
+                    (true, false) => vec![0, 2],
+                    _ => vec![partners[k]],
+                };
+                sum += z - right.iter().map(|b| dot(*a, *b)).sum::<f64>() / right.len() as f64;
+            }
+        }
+        let found = term.within(&six, &same).unwrap().unwrap().double_value(&[]);
+        assert!((found - sum / 6.0).abs() < 1e-10, "{found} {}", sum / 6.0);
+        let one = Items { again: vec![(1, 0)], ..same };
+        assert!(term.within(&six, &one).unwrap().is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Of a pair of modalities the student's similarities follow the teacher's, row by row and in both directions: the cross-entropy −Σ p log q of the
 //! softmax of both, each at its own scale (`DistillClipLoss` of open_clip; Wu et al. 2023). A teacher may be of any width there. Of a single modality the
-//! student's vectors follow the teacher's themselves, which are as wide.
+//! student's vectors follow the teacher's themselves; where these are of another width, a linear layer leads to them.
 
 use super::items::{all_together, working};
 use super::pair::one;
@@ -27,7 +27,7 @@ pub struct Distill {
     /// Factor on the losses of similarities, one for each pair.
     #[serde(default = "one")]
     pub similarity: f64,
-    /// Factor on the losses of vectors, one for each modality of the pairs; the teacher's are as wide as the student's then.
+    /// Factor on the losses of vectors, one for each modality of the pairs; a teacher's of another width are led to by a linear layer, which is learned.
     #[serde(default)]
     pub features: f64,
     /// How far vectors are apart: `cosine` (1 − cos, the mean over items) or `mse` (of unit vectors, the mean over items and numbers).
@@ -129,16 +129,31 @@ impl Distill {
         }
     }
 
-    /// How far the vectors of a modality are from the teacher's, a scalar; `None` where no item has both.
+    /// How far the vectors of a modality are from the teacher's, a scalar; `None` where no item has both. `bridge`: `[T, D]`, what the student's vectors go
+    /// through before they are made unit vectors of the teacher's width T.
     ///
     /// # Errors
     /// A teacher of another width, or libtorch's.
-    pub fn distance(&self, modality: Modality, view: &View, items: &Items) -> Result<Option<Tensor>> {
+    pub fn distance(
+        &self,
+        (modality, view): (Modality, &View),
+        items: &Items,
+        bridge: Option<&Tensor>,
+    ) -> Result<Option<Tensor>> {
         let Some(fixed) = items.teachers.get(&modality) else { return Ok(None) };
+        let bridged = match bridge {
+            Some(bridge) => {
+                let vectors = view.vectors.f_to_kind(working(&view.vectors))?;
+                let vectors = vectors.f_matmul(&bridge.f_transpose(0, 1)?.f_to_kind(vectors.kind())?)?;
+                Some(unit(&View { vectors, rows: view.rows.clone() })?)
+            }
+            None => None,
+        };
+        let view = bridged.as_ref().unwrap_or(view);
         let width = view.vectors.size2()?.1;
         if fixed.width as i64 != width {
             let message = format!(
-                "the teacher's vectors of {modality} are {} wide, the student's {width}: of another width similarities can be followed, with features = 0",
+                "the teacher's vectors of {modality} are {} wide, the student's {width}: and nothing leads from one to the other",
                 fixed.width
             );
             return refuse("objective: distill: features", &message);

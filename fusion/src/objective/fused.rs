@@ -262,6 +262,7 @@ mod tests {
         ]);
         let (items, tokens) = (crate::objective::Items::default(), BTreeMap::new());
         let batch = Batch {
+            bridges: None,
             items: &items,
             views: &views,
             tokens: &tokens,

@@ -35,6 +35,9 @@ pub struct Items {
     pub mined: Vec<usize>,
     /// The source that each item comes from; empty: all from one.
     pub sources: Vec<usize>,
+    /// The items that are second views of others, ascending, each with the item that it is a view of: another text of its record, its image changed
+    /// otherwise. They have that modality, the label of the other, and nothing else.
+    pub again: Vec<(usize, usize)>,
     /// A teacher's vectors of the items, by modality.
     pub teachers: BTreeMap<Modality, Fixed>,
     /// What frozen towers make of the items before the projection, by modality, where that is kept.
@@ -172,6 +175,26 @@ pub(super) fn mined(view: &View, items: &Items) -> Result<Option<(Tensor, Vec<us
         return Ok(None);
     }
     Ok(Some((select(&view.vectors, &at)?, rows)))
+}
+
+/// The items of one modality of which there are two views: the vectors of both, `[n, D]`, and the items that the views are.
+pub(super) struct Twice {
+    pub(super) vectors: [Tensor; 2],
+    pub(super) rows: [Vec<usize>; 2],
+}
+
+/// Both views of the items that have two; `None` where there are fewer than two such items.
+pub(super) fn twice(view: &View, items: &Items) -> Result<Option<Twice>> {
+    let at = |row: &usize| view.rows.binary_search(row).ok();
+    let both =
+        items.again.iter().filter_map(|(second, first)| Some([(*first, at(first)?), (*second, at(second)?)]));
+    let both: Vec<[(usize, usize); 2]> = both.collect();
+    if both.len() < 2 {
+        return Ok(None);
+    }
+    let rows = [0, 1].map(|k| both.iter().map(|of| of[k].0).collect());
+    let vectors = |k: usize| select(&view.vectors, &both.iter().map(|of| of[k].1 as i64).collect::<Vec<_>>());
+    Ok(Some(Twice { vectors: [vectors(0)?, vectors(1)?], rows }))
 }
 
 /// Items in both ascending lists, and where they stand in each.

@@ -40,5 +40,5 @@ pub use negatives::hard_negatives;
 pub use pair::Pair;
 pub use sigmoid::Sigmoid;
 pub use structure::Structure;
-pub use sum::Objective;
+pub use sum::{Able, Objective};
 pub use term::Term;

@@ -10,7 +10,7 @@ pub(super) fn one() -> f64 {
     1.0
 }
 
-/// An unordered pair of modalities that can be aligned.
+/// An unordered pair of modalities that can be aligned, or two views of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Pair(Modality, Modality);
@@ -24,6 +24,15 @@ impl Pair {
         Self(Modality::Image, Modality::Audio),
         Self(Modality::Audio, Modality::Video),
     ];
+
+    /// Pairs of two views of one modality: two texts of a record, an image changed twice. A term is of them where it names them.
+    pub const WITHIN: [Self; 2] =
+        [Self(Modality::Text, Modality::Text), Self(Modality::Image, Modality::Image)];
+
+    /// The modality of which it is two views.
+    pub fn within(self) -> Option<Modality> {
+        (self.0 == self.1).then_some(self.0)
+    }
 
     /// The two.
     pub const fn modalities(self) -> (Modality, Modality) {
@@ -49,8 +58,9 @@ impl FromStr for Pair {
     /// Either order is understood.
     fn from_str(text: &str) -> Result<Self, String> {
         let named = |p: &Self| p.to_string() == text || format!("{}_{}", p.1, p.0) == text;
-        Self::ALL.into_iter().find(named).ok_or_else(|| {
-            let known = Self::ALL.map(|p| p.to_string()).join(", ");
+        let all = || Self::ALL.into_iter().chain(Self::WITHIN);
+        all().find(named).ok_or_else(|| {
+            let known = all().map(|p| p.to_string()).collect::<Vec<_>>().join(", ");
             format!("expected a pair of modalities ({known}), found {text:?}")
         })
     }
@@ -75,6 +85,11 @@ mod tests {
             assert_eq!(pair.to_string().parse(), Ok(pair));
             assert_eq!(format!("{b}_{a}").parse(), Ok(pair));
         }
+        for pair in Pair::WITHIN {
+            assert_eq!(pair.to_string().parse(), Ok(pair));
+            assert_eq!(pair.within(), Some(pair.modalities().0));
+        }
+        assert!(Pair::ALL.iter().all(|pair| pair.within().is_none()));
         assert!(Pair::ALL.is_sorted());
         let said = "image_video".parse::<Pair>().unwrap_err();
         assert!(said.contains("text_image") && said.contains("\"image_video\""), "{said}");

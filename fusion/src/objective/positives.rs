@@ -41,7 +41,7 @@ impl Side {
     }
 }
 
-/// The positives of a matrix whose rows are items, and whose columns are the same items and, behind them, mined negatives.
+/// The positives of a matrix whose rows are items, and whose columns are the same items (or their second views) and, behind them, mined negatives.
 #[derive(Debug)]
 pub(super) struct Positives {
     rows: Side,
@@ -57,29 +57,27 @@ impl Clone for Positives {
 }
 
 impl Positives {
-    /// `kind` is that of the shares.
+    /// `partners`: the rows' own columns, in their order. `kind` is that of the shares.
     pub(super) fn new(
         items: &Items,
-        rows: &[usize],
+        (rows, partners): (&[usize], &[usize]),
         mined: &[usize],
         (kind, device): (Kind, Device),
     ) -> Result<Self> {
-        let columns: Vec<usize> = rows.iter().chain(mined).copied().collect();
+        let columns: Vec<usize> = partners.iter().chain(mined).copied().collect();
         let rows = Side::new(items, rows, NO_TEXT[0], device)?;
         let columns = Side::new(items, &columns, NO_TEXT[1], device)?;
         // Those of the label, and those of the text, and not twice those of both.
         let (mut labels, mut texts, mut both) = (HashMap::new(), HashMap::new(), HashMap::new());
-        for [label, text] in rows.own.iter() {
+        for [label, text] in columns.own.iter().take(partners.len()) {
             *labels.entry(*label).or_insert(0u32) += 1;
             *texts.entry(*text).or_insert(0u32) += 1;
             *both.entry([*label, *text]).or_insert(0u32) += 1;
         }
         let share = |of: &[i64; 2]| {
-            let same = match of[1] {
-                text if text == NO_TEXT[0] => labels[&of[0]],
-                text => labels[&of[0]] + texts[&text] - both[of],
-            };
-            f64::from(same).recip()
+            let label = labels.get(&of[0]).copied().unwrap_or(0);
+            let text = texts.get(&of[1]).copied().unwrap_or(0) - both.get(of).copied().unwrap_or(0);
+            f64::from((label + text).max(1)).recip()
         };
         let shares: Vec<f64> = rows.own.iter().map(share).collect();
         let shares = Tensor::f_from_slice(&shares)?.f_to_kind(kind)?.f_to_device(device)?;
@@ -127,7 +125,7 @@ mod tests {
             ..Items::default()
         };
         let (rows, mined) = ([0usize, 1, 2, 3, 4, 6, 7], [5usize]);
-        let of = Positives::new(&items, &rows, &mined, (Kind::Double, Device::Cpu)).unwrap();
+        let of = Positives::new(&items, (&rows, &rows), &mined, (Kind::Double, Device::Cpu)).unwrap();
         let columns: Vec<usize> = rows.iter().chain(&mined).copied().collect();
         let touched = of.touched(3);
         for (r, c) in (0..3).flat_map(|r| (0..3).map(move |c| (r, c))) {

@@ -66,7 +66,7 @@ impl Sigmoid {
         let Some((x, y, rows)) = together(a, b)? else { return Ok(None) };
         let (n, kind, device) = (rows.len(), working(&x), x.device());
         if let Some(tile) = tiled::side(n, self.tile, (kind, device)) {
-            let positives = Positives::new(items, &rows, &[], (kind, device))?;
+            let positives = Positives::new(items, (&rows, &rows), &[], (kind, device))?;
             let touched = positives.touched(tile);
             let given = [&x, &y, &scale.f_exp()?, bias].map(|t| t.f_to_kind(kind));
             let given = given.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -1,6 +1,6 @@
 //! An objective: the weighted sum of the losses of its terms.
 
-use super::items::{check, narrowed};
+use super::items::{Twice, check, narrowed, twice};
 use super::refuse::refuse;
 use super::{Batch, Items, Losses, Pair, Part, Term, View, fused, geometry, widths};
 use crate::{FusionModel, Result};
@@ -11,6 +11,17 @@ use unisono_encoders::{Modality, Model};
 
 /// Steps between measurements of the space, as often as a run's metrics are written.
 const MEASURED_EVERY: u64 = 10;
+
+/// What a model has that terms are of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Able {
+    /// The modalities of its towers, and videos where it has a table for them.
+    pub modalities: BTreeSet<Modality>,
+    /// Whether it has a bias for each pair ([`Sigmoid`](super::Sigmoid)).
+    pub bias: bool,
+    /// The width of its space.
+    pub width: i64,
+}
 
 /// What is learned: terms, whose losses are added, each with its weight.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,9 +52,20 @@ impl Objective {
         self.terms.iter().map(Term::negatives).max().unwrap_or(0)
     }
 
+    /// The modalities of which it wants two views of an item.
+    pub fn twice(&self) -> BTreeSet<Modality> {
+        self.active().flat_map(Term::pairs).filter_map(|pair| pair.within()).collect()
+    }
+
     /// Whether the structure of frozen features is kept.
     pub fn keeps_structure(&self) -> bool {
         self.active().any(|t| matches!(t, Term::Structure(_)))
+    }
+
+    /// Whether a modality's vectors follow a teacher's themselves.
+    pub fn follows(&self, modality: Modality) -> bool {
+        let of = |t: &Term| matches!(t, Term::Distill(t) if t.features > 0.0 && t.names(modality));
+        self.active().any(of)
     }
 
     /// Whether a teacher is followed.
@@ -86,11 +108,18 @@ impl Objective {
                         return refuse(&at("hard_negative_beta"), &format!("expected 0 to 10, found {beta}"));
                     }
                     widths::check(&at, &t.dims, &t.dim_weights)?;
+                    t.check_scale(&at)?;
                 }
                 Term::Sigmoid(t) => widths::check(&at, &t.dims, &t.dim_weights)?,
                 Term::Distill(t) => t.validate(&at)?,
                 Term::Structure(t) => t.validate(&at)?,
                 Term::Caption(_) | Term::Match(_) => {}
+            }
+            let within = term.named().iter().find(|pair| pair.within().is_some());
+            if let Some(pair) = within.filter(|_| !matches!(term, Term::Contrastive(_))) {
+                let found = term.kind();
+                let message = format!("{pair} is learned by a term of kind contrastive, found {found}");
+                return refuse(&at("pairs"), &message);
             }
             for name in term.names() {
                 if !names.insert(name.clone()) {
@@ -109,13 +138,28 @@ impl Objective {
     /// # Errors
     /// The term and what it lacks.
     pub fn check(&self, towers: &Model) -> Result<()> {
+        let config = towers.config();
+        self.check_able(&Able {
+            modalities: towers.modalities().into_iter().collect(),
+            bias: config.logit_bias,
+            width: config.embed_dim,
+        })
+    }
+
+    /// The same of a model that is not there yet.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_able(&self, able: &Able) -> Result<()> {
         let has = |term: &Term, pair: &Pair| {
             let (a, b) = pair.modalities();
-            let table = ![a, b].contains(&Modality::Video) || towers.config().video.is_some();
-            let bias = !matches!(term, Term::Sigmoid(_)) || towers.logit_bias(a, b).is_some();
-            table && bias && towers.logit_scale(a, b).is_some()
+            let kind = match pair.within() {
+                Some(_) => matches!(term, Term::Contrastive(_)),
+                None => !matches!(term, Term::Sigmoid(_)) || able.bias,
+            };
+            kind && [a, b].iter().all(|m| able.modalities.contains(m))
         };
-        let width = towers.config().embed_dim;
+        let width = able.width;
         for (i, term) in self.terms.iter().enumerate().filter(|(_, t)| t.weight() > 0.0) {
             if let Some((wide, _)) = term.widths().last().filter(|(dim, _)| *dim >= width) {
                 let message = format!("expected widths below embed_dim, which is {width}, found {wide}");
@@ -124,20 +168,20 @@ impl Objective {
             if term.pairs().is_empty() {
                 continue;
             }
-            let there: Vec<Pair> = Pair::ALL.into_iter().filter(|pair| has(term, pair)).collect();
-            let lacking = match (there.is_empty(), term.named().iter().find(|pair| !has(term, pair))) {
+            let all = Pair::ALL.into_iter().chain(Pair::WITHIN);
+            let there: Vec<Pair> = all.filter(|pair| has(term, pair)).collect();
+            let any = term.pairs().iter().any(|pair| has(term, pair));
+            let lacking = match (any, term.named().iter().find(|pair| !has(term, pair))) {
                 (_, Some(pair)) => pair.to_string(),
-                (true, None) => "all pairs".into(),
-                (false, None) => continue,
+                (false, None) => "all pairs".into(),
+                (true, None) => continue,
             };
             let mut there = there.iter().map(Pair::to_string).collect::<Vec<_>>().join(", ");
             if there.is_empty() {
                 there = "none".into();
             }
             let hint = match term {
-                Term::Sigmoid(_) if !towers.config().logit_bias => {
-                    "; a sigmoid needs model.logit_bias = true"
-                }
+                Term::Sigmoid(_) if !able.bias => "; a sigmoid needs model.logit_bias = true",
                 _ if lacking.contains("video") => "; videos are a pair's side with a [model.video] table",
                 _ => "",
             };
@@ -191,6 +235,18 @@ impl Objective {
         let pairs: BTreeSet<Pair> = self.active().flat_map(Term::pairs).copied().collect();
         for pair in pairs {
             let (a, b) = pair.modalities();
+            if let (Some(modality), Some(view)) = (pair.within(), batch.views.get(&a)) {
+                if let Some(Twice { vectors: [x, y], .. }) = twice(view, batch.items)? {
+                    let rows: Vec<usize> = (0..x.size2()?.0).map(|row| row as usize).collect();
+                    let [x, y] = [x, y].map(|vectors| View { vectors, rows: rows.clone() });
+                    found.extend(geometry::alignment(&x, &y)?.map(|v| (format!("alignment/{pair}"), v)));
+                }
+                if seen.insert(modality) {
+                    let value = geometry::uniformity(view)?;
+                    found.extend(value.map(|value| (format!("uniformity/{modality}"), value)));
+                }
+                continue;
+            }
             let (Some(x), Some(y), Some(_)) =
                 (batch.views.get(&a), batch.views.get(&b), towers.logit_scale(a, b))
             else {
@@ -211,6 +267,21 @@ impl Objective {
 /// The losses of a term over a pair of modalities: of the whole vectors, and of their beginnings.
 fn aligned(term: &Term, pair: Pair, towers: &Model, batch: &Batch) -> Result<Vec<Part>> {
     let (a, b) = pair.modalities();
+    if pair.within().is_some() {
+        let (Some(view), Term::Contrastive(t)) = (batch.views.get(&a), term) else { return Ok(Vec::new()) };
+        let part = |name, loss, weight| Part { name, loss, weight: term.weight() * weight };
+        let loss = |view: &View| match t.by_source {
+            true => apart(view, view, batch.items, &|view, _| t.within(view, batch.items)),
+            false => t.within(view, batch.items),
+        };
+        let mut parts = Vec::new();
+        parts.extend(loss(view)?.map(|loss| part(term.name(Some(pair)), loss, 1.0)));
+        for (width, weight) in term.widths() {
+            let found = loss(&widths::beginning(view, width)?)?;
+            parts.extend(found.map(|loss| part(term.width_name(pair, width), loss, weight)));
+        }
+        return Ok(parts);
+    }
     let (Some(x), Some(y), Some(scale)) =
         (batch.views.get(&a), batch.views.get(&b), towers.logit_scale(a, b))
     else {
@@ -272,7 +343,8 @@ fn single(term: &Term, batch: &Batch) -> Result<Vec<Part>> {
     match term {
         Term::Distill(t) => {
             for (modality, view) in t.modalities(batch.views, &batch.items.teachers) {
-                part(modality, t.distance(modality, view, batch.items)?, t.features);
+                let bridge = batch.bridges.and_then(|bridges| bridges.get(&modality));
+                part(modality, t.distance((modality, view), batch.items, bridge)?, t.features);
             }
         }
         Term::Structure(t) => {

@@ -32,6 +32,25 @@ fn what_no_model_could_learn_by_is_refused_by_name() {
 }
 
 #[test]
+fn pairs_within_a_modality_are_named_and_contrastive() {
+    let named = Objective { terms: vec![contrastive(&["text_text", "text_image"])] };
+    named.validate().unwrap();
+    assert_eq!(named.twice(), [Modality::Text].into());
+    // Who names none learns none of them.
+    assert!(Objective { terms: vec![contrastive(&[])] }.twice().is_empty());
+    let sigmoid = Sigmoid { pairs: vec!["text_text".parse().unwrap()], ..Sigmoid::default() };
+    let found = said(vec![Term::Sigmoid(sigmoid)]);
+    assert_eq!(found, "objective.0.pairs: text_text is learned by a term of kind contrastive, found sigmoid");
+    let scaled = |pairs: &[&str], scale| {
+        let Term::Contrastive(t) = contrastive(pairs) else { panic!() };
+        vec![Term::Contrastive(Contrastive { scale: Some(scale), ..t })]
+    };
+    assert!(said(scaled(&["text_text"], 0.0)).starts_with("objective.0.scale: expected more than 0"));
+    assert!(said(scaled(&["text_image"], 20.0)).starts_with("objective.0.scale: is of pairs within"));
+    Objective { terms: scaled(&["image_image"], 10.0) }.validate().unwrap();
+}
+
+#[test]
 fn only_terms_with_a_weight_count() {
     let terms = vec![contrastive(&[]), Term::Caption(Caption { weight: 0.0, label_smoothing: 0.0 })];
     let mut objective = Objective { terms };

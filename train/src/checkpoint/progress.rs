@@ -43,6 +43,9 @@ pub struct Progress {
     /// What the records of each manifest add up to.
     #[serde(default)]
     pub data: BTreeMap<PathBuf, String>,
+    /// What the rows of each file of given vectors add up to: a teacher's, and those in place of media.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<PathBuf, String>,
     /// What was found of the abilities that are watched.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub canary: BTreeMap<String, Watched>,
@@ -69,6 +72,7 @@ impl Progress {
                 joules: 0.0,
                 micro: None,
                 data,
+                vectors: BTreeMap::new(),
                 canary: BTreeMap::new(),
                 recipe,
             },

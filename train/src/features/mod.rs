@@ -12,6 +12,7 @@ mod store;
 
 pub(crate) use store::{Key, Store};
 
+use crate::recipe::DataConfig;
 use crate::{Error, Learner, Recipe, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -247,12 +248,14 @@ pub(crate) fn kept_towers(recipe: &Recipe, model: &Learner, sampler: &Sampler) -
     let augment = &recipe.augment;
     let kept = |m: Modality| match m {
         Modality::Text => {
-            // Parts of captions in random order are too many to be kept.
-            recipe.data.iter().all(|d| d.caption.parts == 0) && augment.text == Default::default()
+            // Parts of captions in random order are too many to be kept; second texts are other records'.
+            let own = |d: &DataConfig| d.caption.parts == 0 && d.caption.second_lang.is_none();
+            recipe.data.iter().all(own) && augment.text == Default::default()
         }
-        // A teacher's views are other images than those that are kept.
+        // A teacher's views are other images than those that are kept; of two views of an image neither may be the other.
         Modality::Image => {
-            let viewed = recipe.data.iter().any(|d| d.teacher_views);
+            let twice = recipe.objective.twice().contains(&Modality::Image);
+            let viewed = twice || recipe.data.iter().any(|d| d.teacher_views);
             !viewed && model.towers().config().video.is_none() && !films()
         }
         Modality::Audio => !model.towers().listens(),

@@ -96,6 +96,8 @@ impl MadeUp {
                         _ => {}
                     }
                 }
+                let again = recipe.objective.twice().into_iter().filter(|m| sample.has(*m));
+                sample.again = again.map(|m| sample.only(m)).collect();
                 samples.push(sample);
             }
         }

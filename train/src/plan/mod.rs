@@ -11,6 +11,7 @@ pub use count::{FrozenBy, Tower};
 pub use probe::{Memory, Probe};
 pub use shares::Share;
 
+use crate::bridges::Bridges;
 use crate::optimizer::Optimizer;
 use crate::{Learner, Recipe, Result, features, towers};
 use made_up::MadeUp;
@@ -71,8 +72,9 @@ pub fn plan(recipe: &Recipe, timed: usize) -> Result<Plan> {
     let shares::Known { shares: data, seen, mut notes } = shares::look(recipe)?;
     let made = MadeUp::of(recipe, seen)?;
     let model = Learner::new(towers::model(recipe, made.sampler(), device)?, recipe, &[])?;
-    let rules = towers::rules(recipe, &model.params());
-    let optimizer = Optimizer::new(&model.params(), &recipe.optimizer, &rules)?;
+    let trained = Bridges::of(recipe, &model)?.beside(&model);
+    let rules = towers::rules(recipe, &trained);
+    let optimizer = Optimizer::new(&trained, &recipe.optimizer, &rules)?;
     let kept = features::kept_towers(recipe, &model, made.sampler());
     let towers = count::towers(&model, &kept);
     let frozen = count::frozen(&model, &rules);

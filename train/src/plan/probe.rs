@@ -107,7 +107,7 @@ pub(super) fn run(
     let activations = peak.filter(|_| device == Device::Cpu).map(|p| p.saturating_sub(gradients + state));
     let memory = Memory {
         weights,
-        average: weights,
+        average: if recipe.optimizer.ema.decay > 0.0 { weights } else { 0 },
         gradients,
         optimizer: state,
         activations,

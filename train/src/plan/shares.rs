@@ -4,8 +4,10 @@ use crate::recipe::DataConfig;
 use crate::setup::{Sources, wanted, weight};
 use crate::{Recipe, Result};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fs;
 use unisono_datasets::{Key, Part, Record, SourceConfig, SourceKind};
+use unisono_encoders::Modality;
 
 /// A source and how often its records come.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,11 +41,11 @@ pub(super) struct Known {
 
 /// Looks at the sources of a recipe.
 pub(super) fn look(recipe: &Recipe) -> Result<Known> {
-    let mut sources = Sources::default();
+    let (mut sources, twice) = (Sources::default(), recipe.objective.twice());
     let (mut shares, mut samples, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for config in &recipe.data {
         let found = match small(&config.source) {
-            true => records(config, &mut sources).map_err(|e| e.to_string()),
+            true => records(config, &twice, &mut sources).map_err(|e| e.to_string()),
             false => Err(format!("{} would have to be read for it", config.source.name())),
         };
         let (records, seen) = match found {
@@ -85,9 +87,13 @@ fn small(source: &SourceConfig) -> bool {
 }
 
 /// How many records a share draws from, and some of them from all over it.
-fn records(config: &DataConfig, sources: &mut Sources) -> Result<(usize, Vec<Record>)> {
+fn records(
+    config: &DataConfig,
+    twice: &BTreeSet<Modality>,
+    sources: &mut Sources,
+) -> Result<(usize, Vec<Record>)> {
     let of_split = |key: &Key| config.split.is_none() || key.split == config.split.as_deref();
-    let part = Part::of(sources.get(&config.source)?, |key| of_split(key) && wanted(key, config))?;
+    let part = Part::of(sources.get(&config.source)?, |key| of_split(key) && wanted(key, config, twice))?;
     let step = part.len().div_ceil(SEEN).max(1);
     let seen = (0..part.len()).step_by(step).filter_map(|i| part.record(i).ok());
     Ok((part.len(), seen.map(std::borrow::Cow::into_owned).collect()))

@@ -9,12 +9,16 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchConfig {
-    /// `whole`, `cached` or `accumulate`; absent: `cached` where there is a `micro`, otherwise `whole`.
+    /// `whole`, `cached` or `accumulate`; absent: `cached` where there is a `micro` or `tokens`, otherwise `whole`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<BatchMethod>,
     /// Samples that go through the towers at once; `"auto"`: as many as there is memory for, found at the first step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub micro: Option<Micro>,
+    /// In place of `micro`: micro-batches of as many samples as have at most so many tokens together. Images that keep their aspect ratio (NaFlex), texts
+    /// and audio files differ in length; what a micro-batch costs then does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<usize>,
 }
 
 /// How a batch becomes gradients.
@@ -42,12 +46,29 @@ pub enum Micro {
 impl BatchConfig {
     /// The method that is meant.
     pub fn method(&self) -> BatchMethod {
-        let cut = if self.micro.is_some() { BatchMethod::Cached } else { BatchMethod::Whole };
+        let cut = if self.micro.is_some() || self.tokens.is_some() {
+            BatchMethod::Cached
+        } else {
+            BatchMethod::Whole
+        };
         self.method.unwrap_or(cut)
     }
 
     /// Refuses what says nothing, or two things.
     pub(super) fn check(&self) -> Result<()> {
+        if let Some(tokens) = self.tokens {
+            let wrong = |message: &str| Err(Error::setting("batch.tokens", message));
+            return match (self.method(), self.micro) {
+                (_, Some(_)) => {
+                    wrong("micro and tokens both say where a batch is cut: leave one of the two out")
+                }
+                (BatchMethod::Cached, None) if tokens > 0 => Ok(()),
+                (BatchMethod::Cached, None) => wrong("expected at least 1, found 0"),
+                _ => wrong(
+                    "a budget of tokens cuts cached gradients: take method = \"cached\", or micro in its place",
+                ),
+            };
+        }
         match (self.method(), self.micro) {
             (BatchMethod::Whole, Some(_)) => Err(Error::setting(
                 "batch.micro",
@@ -55,7 +76,7 @@ impl BatchConfig {
             )),
             (BatchMethod::Cached | BatchMethod::Accumulate, None) => Err(Error::setting(
                 "batch.micro",
-                "missing: give the samples of a micro-batch, or micro = \"auto\"",
+                "missing: give the samples of a micro-batch, micro = \"auto\", or a budget of tokens",
             )),
             (_, Some(Micro::Samples(0))) => {
                 Err(Error::setting("batch.micro", "expected at least 1, found 0"))
@@ -126,9 +147,13 @@ mod tests {
             ("method = \"accumulate\"\nmicro = 2", BatchMethod::Accumulate, Some(Micro::Samples(2))),
         ] {
             let config = read(text).unwrap();
+            assert_eq!(config.tokens, None);
             assert_eq!((config.method(), config.micro), (method, micro), "{text}");
             assert_eq!(read(&toml::to_string(&config).unwrap()), Ok(config));
         }
+        let config = read("tokens = 4096").unwrap();
+        assert_eq!((config.method(), config.micro, config.tokens), (BatchMethod::Cached, None, Some(4096)));
+        assert_eq!(read(&toml::to_string(&config).unwrap()), Ok(config));
     }
 
     #[test]
@@ -137,6 +162,10 @@ mod tests {
             ("method = \"whole\"\nmicro = 4", "cuts nothing"),
             ("method = \"cached\"", "batch.micro: missing"),
             ("micro = 0", "expected at least 1"),
+            ("tokens = 0", "batch.tokens: expected at least 1"),
+            ("tokens = 64\nmicro = 4", "leave one of the two out"),
+            ("tokens = 64\nmethod = \"accumulate\"", "cuts cached gradients"),
+            ("tokens = 64\nmethod = \"whole\"", "cuts cached gradients"),
             ("micro = -3", "a number of samples, or \"auto\""),
             ("micro = \"some\"", "a number of samples, or \"auto\""),
             ("method = \"halves\"", "unknown variant"),

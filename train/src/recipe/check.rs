@@ -4,6 +4,7 @@ use super::{BatchMethod, CaptionConfig, CaptionRule, DataConfig, OptimizerKind, 
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use unisono_datasets::Tail;
+use unisono_datasets::augment::ImageAugment;
 use unisono_encoders::Modality;
 
 impl Recipe {
@@ -46,6 +47,8 @@ impl Recipe {
             let message = "the negatives of a record may come into another micro-batch than the record: take method = \"cached\", or leave negatives out";
             return Err(Error::setting("batch.method", message));
         }
+        self.check_terms()?;
+        self.check_views()?;
         self.best()?;
         let mut names = BTreeSet::new();
         if let Some(twice) = self.evaluate.iter().find(|p| !names.insert(p.name())) {
@@ -134,6 +137,31 @@ impl Recipe {
         Ok(self)
     }
 
+    /// Two views of a modality are of one micro-batch, and not the same.
+    fn check_views(&self) -> Result<()> {
+        let twice = self.objective.twice();
+        if self.batch.method() == BatchMethod::Accumulate && !twice.is_empty() {
+            let message = "the second view of a record may come into another micro-batch than the first: take method = \"cached\", or leave text_text and image_image out of pairs";
+            return Err(Error::setting("batch.method", message));
+        }
+        if !twice.contains(&Modality::Image) {
+            return Ok(());
+        }
+        if self.augment.image == ImageAugment::default() {
+            let message = "image_image in pairs of [[objective]] wants two views of each image, and nothing changes them: say how in [augment.image], as flip = 0.5";
+            return Err(Error::setting("augment.image", message));
+        }
+        let of_vectors =
+            |d: &&DataConfig| d.uses(Modality::Image) && d.vectors.contains_key(&Modality::Image);
+        match self.data.iter().find(of_vectors) {
+            Some(d) => Err(Error::setting(
+                format!("data.{}.vectors", d.name),
+                "image_image in pairs of [[objective]] wants two views of each image, and vectors in place of images are one: leave image out of them",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// A source's part of each batch, and its captions.
     fn share(&self, d: &DataConfig) -> Result<()> {
         let wrong = |key: &str, message: &str| Err(Error::setting(format!("data.{}.{key}", d.name), message));
@@ -183,6 +211,18 @@ impl Recipe {
             }
             if !d.uses(Modality::Image) || d.vectors.contains_key(&Modality::Image) {
                 return wrong("teacher_views", "views are of images, and no images of this source are seen");
+            }
+        }
+        if let Some(second) = &d.caption.second_lang {
+            if !self.objective.twice().contains(&Modality::Text) {
+                let message = format!(
+                    "second_lang = {second:?} is of pairs of two texts: name text_text in pairs of an [[objective]], or leave it out"
+                );
+                return wrong("caption", &message);
+            }
+            if d.caption.lang.is_some() || d.vectors.contains_key(&Modality::Text) {
+                let message = "second_lang goes with a record's own captions, which are read: leave caption.lang and vectors of text out";
+                return wrong("caption", message);
             }
         }
         let CaptionConfig { rule, weights, .. } = &d.caption;

@@ -1,7 +1,7 @@
 //! What a recipe says of its data: what is drawn, how it is changed, how it is read.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tch::Device;
 use unisono_datasets::augment::{AudioAugment, ImageAugment, SpectrogramAugment, TextAugment};
@@ -80,11 +80,16 @@ impl DataConfig {
         self.uses.is_empty() || self.uses.contains(&modality)
     }
 
-    /// The texts, images and audio files of a record that may be drawn and have no vectors in their place.
-    pub(crate) fn media<'a>(&self, record: &'a Record, mut give: impl FnMut(Modality, Medium<'a>)) {
+    /// The texts, images and audio files of a record that may be drawn and have no vectors in their place. `twice`: of which modalities two views are wanted.
+    pub(crate) fn media<'a>(
+        &self,
+        record: &'a Record,
+        twice: &BTreeSet<Modality>,
+        mut give: impl FnMut(Modality, Medium<'a>),
+    ) {
         let seen = |m: Modality| self.uses(m) && !self.vectors.contains_key(&m);
         if seen(Modality::Text) {
-            let first = self.caption.rule == CaptionRule::First;
+            let first = self.caption.rule == CaptionRule::First && !twice.contains(&Modality::Text);
             let texts = record.text.iter().take(if first { 1 } else { usize::MAX });
             texts.for_each(|text| give(Modality::Text, Medium::Text(text)));
         }
@@ -149,6 +154,10 @@ pub struct CaptionConfig {
     /// Greek is then matched with what is written in English.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
+    /// Of pairs `text_text`: the second text is one that the source's records of this language have of the same label, in the split that is drawn from.
+    /// Without it, it is another of the record's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_lang: Option<String>,
 }
 
 impl Default for CaptionConfig {
@@ -160,6 +169,7 @@ impl Default for CaptionConfig {
             parts: 0,
             with_name: 0.0,
             lang: None,
+            second_lang: None,
         }
     }
 }

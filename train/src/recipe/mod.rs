@@ -18,6 +18,7 @@ mod optimizer;
 mod precision;
 mod report;
 mod resize;
+mod terms;
 mod tower;
 mod tuned;
 

@@ -54,7 +54,7 @@ impl Step<'_> {
             let mut clock = crate::clock::Clock::start();
             return self.accumulated(asked, samples.len(), &mut clock).map(drop);
         }
-        let seen = self.part(samples, 0, samples.len(), at.0, &self.idle)?;
+        let seen = self.part(samples, 0, &(0..samples.len()), at.0, &self.idle)?;
         let vectors = seen.views.values().map(|v| &v.vectors);
         let tokens = seen.tokens.values().flat_map(|t| t.frames.iter().map(|(x, _)| x));
         let outputs: Vec<&Tensor> = vectors.chain(tokens).filter(|x| x.requires_grad()).collect();

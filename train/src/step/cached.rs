@@ -9,25 +9,26 @@ use crate::Result;
 use crate::batch::Forwarded;
 use crate::clock::Clock;
 use crate::data::Sample;
+use std::ops::Range;
 use tch::Tensor;
 use unisono_encoders::Modality;
 use unisono_torch_ext::autograd;
 
 impl Step<'_> {
-    /// The gradients of the whole batch's loss, `micro` samples at a time. A fusion part reads all tokens at once: its activations, and the
+    /// The gradients of the whole batch's loss, the samples of a cut at a time. A fusion part reads all tokens at once: its activations, and the
     /// towers' tokens, are those of the whole batch.
-    pub(super) fn cached(&self, asked: Asked, micro: usize, clock: &mut Clock) -> Result<Gradients> {
+    pub(super) fn cached(&self, asked: Asked, cuts: &[Range<usize>], clock: &mut Clock) -> Result<Gradients> {
         let Asked { samples, params, at } = asked;
-        let (step, micro) = (at.0, micro.max(1));
+        let step = at.0;
         let statistics = self.statistics()?;
         let seen = tch::no_grad(|| {
-            let each = samples.chunks(micro).enumerate();
-            each.map(|(i, part)| self.part(part, i, micro, step, &[])).collect::<Result<Vec<_>>>()
+            let each = cuts.iter().enumerate();
+            each.map(|(i, cut)| self.part(samples, i, cut, step, &[])).collect::<Result<Vec<_>>>()
         })?;
         // Both passes begin with the same running statistics, and the second one moves them.
         restore(&statistics)?;
         let flops: f64 = seen.iter().map(|part| part.flops).sum();
-        let (joined, whole) = Joined::of(seen, micro)?;
+        let (joined, whole) = Joined::of(seen, cuts)?;
         // Generators are where they would be had nothing been drawn.
         self.seed(step, 0);
         let losses = self.losses(samples, &whole, step)?;
@@ -43,8 +44,8 @@ impl Step<'_> {
         let flops = flops + losses.flops;
         // The loss's graph is not needed any more.
         drop((losses, whole));
-        for (i, part) in samples.chunks(micro).enumerate() {
-            let again = self.part(part, i, micro, step, &self.idle)?;
+        for (i, cut) in cuts.iter().enumerate() {
+            let again = self.part(samples, i, cut, step, &self.idle)?;
             let (outputs, grads) = joined.outputs(i, &again, &of_leaves)?;
             if outputs.is_empty() {
                 continue;
@@ -56,17 +57,18 @@ impl Step<'_> {
         Ok(Gradients { loss, parts, of, flops })
     }
 
-    /// Micro-batch `i` through the towers.
+    /// Micro-batch `i` of a batch through the towers, which is this cut of it.
     pub(super) fn part(
         &self,
         samples: &[Sample],
         i: usize,
-        micro: usize,
+        cut: &Range<usize>,
         step: u64,
         without: &[Modality],
     ) -> Result<Forwarded> {
-        let rows: Vec<u64> = (i * micro..).take(samples.len()).map(|row| row as u64).collect();
+        let rows: Vec<u64> = cut.clone().map(|row| row as u64).collect();
         self.seed(step, i);
+        let samples = samples.get(cut.clone()).unwrap_or_default();
         self.forward(samples, &self.pass(step, Some(&rows)), without)
     }
 

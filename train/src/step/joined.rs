@@ -2,6 +2,7 @@
 
 use crate::batch::Forwarded;
 use crate::{Error, Result};
+use std::ops::Range;
 use tch::{Kind, Tensor};
 use unisono_encoders::Modality;
 use unisono_encoders::clips::{Tokens, joined};
@@ -26,17 +27,17 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// Micro-batches of `micro` samples, none of which has a graph → the whole batch, whose tensors ask for gradients.
-    pub(super) fn of(parts: Vec<Forwarded>, micro: usize) -> Result<(Self, Forwarded)> {
+    /// Micro-batches, these cuts of the batch, none of which has a graph → the whole batch, whose tensors ask for gradients.
+    pub(super) fn of(parts: Vec<Forwarded>, cuts: &[Range<usize>]) -> Result<(Self, Forwarded)> {
         let mut whole = Forwarded::default();
         let (mut views, mut tokens) = (Vec::new(), Vec::new());
         for modality in Modality::ALL {
             let (mut vectors, mut rows, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
-            for (i, part) in parts.iter().enumerate() {
+            for (cut, part) in cuts.iter().zip(&parts) {
                 let view = part.views.get(&modality);
                 let n = view.map_or(0, |v| v.rows.len()) as i64;
                 pieces.push(Piece { first: rows.len() as i64, rows: n, length: 0 });
-                rows.extend(view.iter().flat_map(|v| &v.rows).map(|row| row + i * micro));
+                rows.extend(view.iter().flat_map(|v| &v.rows).map(|row| row + cut.start));
                 vectors.extend(view.map(|v| &v.vectors));
             }
             if !vectors.is_empty() {
@@ -46,7 +47,7 @@ impl Joined {
             }
             let frames = parts.iter().filter_map(|p| p.tokens.get(&modality)).map(|t| t.frames.len()).max();
             if let Some(frames) = frames {
-                let (joined, pieces) = tokens_of(&parts, modality, frames, micro)?;
+                let (joined, pieces) = tokens_of(&parts, modality, frames, cuts)?;
                 whole.tokens.insert(modality, joined);
                 tokens.push((modality, pieces));
             }
@@ -99,12 +100,12 @@ fn tokens_of(
     parts: &[Forwarded],
     modality: Modality,
     frames: usize,
-    micro: usize,
+    cuts: &[Range<usize>],
 ) -> Result<(TowerTokens, Vec<Vec<Piece>>)> {
     let mut rows = Vec::new();
-    for (i, part) in parts.iter().enumerate() {
+    for (cut, part) in cuts.iter().zip(parts) {
         let own = part.tokens.get(&modality).into_iter().flat_map(|t| &t.rows);
-        rows.extend(own.map(|row| row + i * micro));
+        rows.extend(own.map(|row| row + cut.start));
     }
     let (mut all, mut places) = (Vec::with_capacity(frames), Vec::with_capacity(frames));
     for frame in 0..frames {

@@ -3,6 +3,7 @@
 mod accumulated;
 mod auto;
 mod cached;
+mod cuts;
 mod joined;
 mod whole;
 
@@ -12,6 +13,7 @@ use crate::data::Sample;
 use crate::recipe::{BatchMethod, Micro};
 use crate::{Error, Learner, Recipe, Result, features, mined};
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use tch::Tensor;
 use unisono_encoders::{Draws, Modality, Model, Pass};
 use unisono_fusion::objective::{Batch, Losses};
@@ -24,11 +26,15 @@ pub(crate) struct Step<'a> {
     method: BatchMethod,
     /// Samples of a micro-batch; `None`: not known yet, or not asked for.
     micro: Option<usize>,
+    /// With a budget of tokens: samples of the largest micro-batch of the last step.
+    largest: Option<usize>,
     /// The towers of which nothing is trained but a projection.
     still: Vec<Modality>,
     /// Those of which nothing is trained at all.
     idle: Vec<Modality>,
     notes: Vec<String>,
+    /// What leads to a teacher's vectors of another width.
+    bridges: Option<&'a BTreeMap<Modality, Tensor>>,
 }
 
 /// What a step makes of a batch.
@@ -78,7 +84,12 @@ impl<'a> Step<'a> {
                 "batch: batch norms take the statistics of a micro-batch: the gradient is not quite the whole batch's".to_owned(),
             );
         }
-        Ok(Self { model, recipe, method, micro, still, idle, notes })
+        Ok(Self { model, recipe, method, micro, largest: None, still, idle, notes, bridges: None })
+    }
+
+    /// The same, with layers that lead to a teacher's vectors of another width, `[T, D]` each.
+    pub(crate) fn with(self, bridges: &'a BTreeMap<Modality, Tensor>) -> Self {
+        Self { bridges: Some(bridges), ..self }
     }
 
     /// What `micro = "auto"` came to, for a checkpoint.
@@ -86,9 +97,9 @@ impl<'a> Step<'a> {
         self.micro.filter(|_| self.recipe.batch.micro == Some(Micro::Auto))
     }
 
-    /// Samples of a batch of `all` that go through the towers at once.
+    /// Samples of a batch of `all` that go through the towers at once, at most.
     pub(crate) fn cut(&self, all: usize) -> usize {
-        self.micro.unwrap_or(all).min(all)
+        self.micro.or(self.largest).unwrap_or(all).min(all)
     }
 
     /// What should be known of how batches are cut, a line each; nothing twice.
@@ -112,6 +123,12 @@ impl<'a> Step<'a> {
         if self.method == BatchMethod::Whole {
             return self.whole(asked, None, clock);
         }
+        if let Some(most) = self.recipe.batch.tokens {
+            let towers = self.model.towers();
+            let cuts = cuts::by_tokens(samples.iter().map(|s| cuts::tokens(towers, s)), most);
+            self.largest = cuts.iter().map(ExactSizeIterator::len).max();
+            return self.cached(asked, &cuts, clock);
+        }
         let micro = match self.micro {
             Some(micro) => micro,
             None => {
@@ -122,7 +139,7 @@ impl<'a> Step<'a> {
         };
         match self.method {
             BatchMethod::Accumulate => self.accumulated(asked, micro, clock),
-            _ => self.cached(asked, micro, clock),
+            _ => self.cached(asked, &cuts::even(samples.len(), micro), clock),
         }
     }
 
@@ -164,6 +181,7 @@ impl<'a> Step<'a> {
             items: &items,
             views: &forwarded.views,
             tokens: &forwarded.tokens,
+            bridges: self.bridges,
             texts: samples.iter().map(|s| s.borrow().ids.as_deref()).collect(),
             // A fusion part draws from libtorch's generator.
             pass: self.pass(step, None),

@@ -99,7 +99,7 @@ fn cut(made: &Made, params: &[&Tensor], method: BatchMethod, micro: usize) -> Gr
     let asked = Asked { samples: &made.samples, params, at: (2, 0) };
     match method {
         BatchMethod::Accumulate => step.accumulated(asked, micro, &mut Clock::start()).unwrap(),
-        _ => step.cached(asked, micro, &mut Clock::start()).unwrap(),
+        _ => step.cached(asked, &cuts::even(BATCH, micro), &mut Clock::start()).unwrap(),
     }
 }
 
@@ -144,7 +144,7 @@ fn cached_gradients_are_the_whole_batchs_with_everything_dropped() {
     // Something is dropped: another step is another gradient.
     let step = Step::new(&made.model, &made.recipe, None).unwrap();
     let other = Asked { samples: &made.samples, params: &params, at: (3, 0) };
-    assert!(far(&all, &step.cached(other, 8, &mut Clock::start()).unwrap()) > 1e-2);
+    assert!(far(&all, &step.cached(other, &cuts::even(BATCH, 8), &mut Clock::start()).unwrap()) > 1e-2);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn running_statistics_move_once_and_it_is_said_whose_they_are() {
     let before = step.statistics().unwrap();
     tch::no_grad(|| {
         for i in 0..2 {
-            step.part(&made.samples[8 * i..8 * (i + 1)], i, 8, 2, &[]).unwrap();
+            step.part(&made.samples, i, &(8 * i..8 * (i + 1)), 2, &[]).unwrap();
         }
     });
     let once = now(&step);
@@ -243,6 +243,50 @@ fn running_statistics_move_once_and_it_is_said_whose_they_are() {
     for (a, b) in once.iter().zip(now(&step)) {
         assert!((a - b).abs().max().double_value(&[]) < 1e-6);
     }
+}
+
+#[test]
+fn a_budget_of_tokens_cuts_the_batch_and_changes_no_gradient() {
+    let text = |more: &str| recipe("[batch]\ntokens = 48", CONTRASTIVE, more);
+    let made = made(text("[loader]\nbuckets = 3"), &[]);
+    let params = made.model.params().trainable();
+    let params: Vec<&Tensor> = params.iter().map(|(_, p)| p).collect();
+    let whole = whole(&made, &params);
+    let mut step = Step::new(&made.model, &made.recipe, None).unwrap();
+    let given = step.gradients(&made.samples, &params, (2, 0), &mut Clock::start()).unwrap();
+    near(&whole, &given, "48 tokens");
+    let towers = made.model.towers();
+    let tokens: Vec<usize> = made.samples.iter().map(|s| cuts::tokens(towers, s)).collect();
+    // An image of 16 pixels is 4 patches of 8, a text what was read, an audio file a row of patches for every 8 frames.
+    for (tokens, sample) in tokens.iter().zip(&made.samples) {
+        let text = sample.read().map_or(0, <[i64]>::len);
+        let audio = sample.mel.as_ref().map_or(0, |mel| (mel.len() / 8).div_ceil(8));
+        assert_eq!(*tokens, text + 4 * sample.squares.len() + audio);
+    }
+    let cuts = cuts::by_tokens(tokens.iter().copied(), 48);
+    assert!(cuts.len() > 2, "{cuts:?}");
+    assert!(cuts.iter().all(|c| c.len() == 1 || tokens[c.clone()].iter().sum::<usize>() <= 48), "{cuts:?}");
+    assert_eq!(step.cut(BATCH), cuts.iter().map(|c| c.len()).max().unwrap());
+    // Cuts of any lengths are one batch.
+    let asked = Asked { samples: &made.samples, params: &params, at: (2, 0) };
+    near(&whole, &step.cached(asked, &[0..1, 1..6, 6..BATCH], &mut Clock::start()).unwrap(), "uneven");
+}
+
+#[test]
+fn images_of_any_shape_count_as_their_patches() {
+    let made = made(recipe("", CONTRASTIVE, ""), &[]);
+    let mut sample = Sample::default();
+    for (width, height, patches) in [(16, 16, 4), (40, 8, 5), (8, 8, 1)] {
+        sample.squares = vec![image::RgbImage::new(width, height)];
+        assert_eq!(cuts::tokens(made.model.towers(), &sample), patches);
+    }
+    // Kept vectors cost no tower anything.
+    let kept = Sample {
+        ids: Some(vec![1, 2, 3]),
+        pooled: [(Modality::Text, vec![0.0])].into(),
+        ..Sample::default()
+    };
+    assert_eq!(cuts::tokens(made.model.towers(), &kept), 0);
 }
 
 #[test]
