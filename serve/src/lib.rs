@@ -9,6 +9,7 @@
 
 mod api;
 mod app;
+mod asked;
 mod engine;
 mod error;
 mod form;

@@ -1,12 +1,14 @@
 //! The index that is searched: all that this crate knows of indexes.
 
 use crate::Result;
+use crate::asked::Order;
 use crate::engine::Held;
 use crate::model::Loaded;
-use crate::refusal::Answer;
+use crate::refusal::{Answer, Refusal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use unisono_encoders::Modality;
+use unisono_jobs::index::Filter;
 use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, identity};
 
 /// An open index.
@@ -84,8 +86,48 @@ impl Searched {
         self.index.searched(query)
     }
 
-    pub(crate) fn find(&self, query: &[f32], k: usize, modalities: &[Modality]) -> Answer<Vec<Hit>> {
-        Ok(self.index.search(query, k, modalities).map_err(JobError::from)?)
+    /// The vector of a row; none of one that is not there, or whose vector another one has.
+    pub(crate) fn vector(&self, row: usize) -> Option<Vec<f32>> {
+        self.index.vector(row).map(<[f32]>::to_vec)
+    }
+
+    /// The row of an item by its id: all items are read.
+    pub(crate) fn row_of(&self, id: &str) -> Option<usize> {
+        self.index.row_of(id)
+    }
+
+    /// What is nearest to a query of modality `from`, among what a filter lets through and without some rows.
+    pub(crate) fn find(
+        &self,
+        query: &[f32],
+        from: Modality,
+        k: usize,
+        (filter, without): (&Filter, &[usize]),
+        order: Order,
+    ) -> Answer<Vec<Hit>> {
+        let found = match order {
+            Order::Cosine => self.index.search_where(query, k, filter, without),
+            Order::Chance => self.index.search_by_chance(query, from, k, filter, without),
+        };
+        Ok(found.map_err(JobError::from)?)
+    }
+
+    /// Which share of random pairs scores as high; none where the index does not know.
+    pub(crate) fn chance(&self, from: Modality, hit: &Hit) -> Option<f64> {
+        self.index.chance(from, hit)
+    }
+
+    /// Whether the chance of hits of these modalities is known.
+    pub(crate) fn knows(&self, from: Modality, to: &[Modality]) -> Answer<()> {
+        match to.iter().find(|to| self.index.chances(from, **to).is_none()) {
+            None => Ok(()),
+            Some(to) => Err(Refusal::field(
+                "chance",
+                format!(
+                    "the index does not know how random pairs of {from} and {to} score (too few items, or an index of an older format); leave it out, or give a modality"
+                ),
+            )),
+        }
     }
 }
 

@@ -73,6 +73,13 @@ fn a_search_finds_what_the_command_finds() {
             let one = |h: &Value| (h["id"].as_str().unwrap().to_owned(), h["score"].as_f64().unwrap());
             hits.as_array().unwrap().iter().map(one).collect()
         };
+        let chances = |hits: &Value| -> Vec<Option<f64>> {
+            hits.as_array().unwrap().iter().map(|h| h["chance"].as_f64()).collect()
+        };
+        for (a, b) in chances(&hits).iter().zip(chances(&found)) {
+            let close = a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= 1e-3 * a);
+            assert!(close || a.is_none() && b.is_none(), "{hits}\n{found}");
+        }
         let (hits, found) = (of(&hits), of(&found));
         assert_eq!(hits.len(), found.len());
         for ((a, x), (b, y)) in hits.iter().zip(&found) {
@@ -91,8 +98,10 @@ fn a_search_finds_what_the_command_finds() {
     let row = s.post("/v1/search", &image).json()["hits"][0]["row"].clone();
     let like = s.post("/v1/search", &json!({"query": {"row": row}, "k": 3})).json();
     assert!(like["hits"].as_array().unwrap().iter().all(|h| h["row"] != row));
-    let mixed = json!({"query": ["a red bus", {"text": "un chat", "weight": -0.5}]});
-    assert_eq!(s.post("/v1/search", &mixed).status, 200);
+    let mixed = json!({"query": ["a red bus", {"text": "un chat", "weight": -0.5}], "k": 4});
+    same(&["a red bus", "--not", "un chat", "-k", "4"], s.post("/v1/search", &mixed));
+    let not = json!({"query": "a red bus", "not": "un chat", "k": 4});
+    same(&["a red bus", "--not", "un chat", "-k", "4"], s.post("/v1/search", &not));
     for (wrong, part) in [
         (json!({"query": ""}), "the query is empty"),
         (json!({"query": []}), "expected 1 to 16 parts"),
@@ -100,6 +109,59 @@ fn a_search_finds_what_the_command_finds() {
         (json!({"query": "a", "modality": "smell"}), "expected text, image, audio or video"),
         (json!({"query": {"row": 999}}), "no row 999"),
         (json!({"query": "a", "kk": 1}), "unknown field `kk`"),
+    ] {
+        let reply = s.post("/v1/search", &wrong);
+        assert!(reply.status == 400 || reply.status == 404, "{wrong}: {}", reply.text());
+        assert!(reply.message().contains(part), "{wrong}: {}", reply.text());
+    }
+}
+
+#[test]
+fn filters_likeness_and_chance_are_those_of_the_command() {
+    let s = served();
+    let found = |args: &[&str]| -> Vec<Value> {
+        let all: Vec<&str> = ["search", "--index", "IDX", "--json"].iter().chain(args).copied().collect();
+        command(&all)["hits"].as_array().unwrap().iter().map(|h| h["id"].clone()).collect()
+    };
+    let asked = |body: Value| -> Vec<Value> {
+        let reply = s.post("/v1/search", &body);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()["hits"].as_array().unwrap().iter().map(|h| h["id"].clone()).collect()
+    };
+    let query = "a red bus";
+    let some = found(&[query, "--path", "p0[01].*"]);
+    assert!(!some.is_empty());
+    assert_eq!(asked(json!({"query": query, "path": "p0[01].*"})), some);
+    assert_eq!(asked(json!({"query": query, "path": ["none/*", "p0[01].*"]})), some);
+    let form = s.form("/v1/search", &[("query", query), ("path", "p0[01].*"), ("since", "")], &[]).json();
+    assert_eq!(form["hits"].as_array().unwrap().len(), some.len());
+    for test in ["lang=de", "path~clip", "text!=x"] {
+        assert_eq!(asked(json!({"query": query, "where": test})), found(&[query, "--where", test]), "{test}");
+    }
+    assert!(asked(json!({"query": query, "before": "2001-01-01"})).is_empty());
+    assert_eq!(
+        asked(json!({"query": query, "since": "2001-01-01"})),
+        found(&[query, "--since", "2001-01-01"])
+    );
+    let id = some[0].as_str().unwrap();
+    assert_eq!(asked(json!({"like": id})), found(&["--like", id]));
+    assert_eq!(asked(json!({"like": [id], "query": query})), found(&["--like", id, query]));
+    assert_eq!(asked(json!({"query": query, "order": "chance"})), found(&[query, "--order", "chance"]));
+    let rare = json!({"query": query, "chance": 1e-8});
+    let reply = s.post("/v1/search", &rare).json();
+    assert!(
+        reply["hits"].as_array().unwrap().is_empty() && reply["left_out"].as_u64().unwrap() > 0,
+        "{reply}"
+    );
+    assert_eq!(asked(json!({"query": query, "chance": 1})), found(&[query, "--chance", "1"]));
+    for (wrong, part) in [
+        (json!({"query": query, "not": "x", "chance": 0.1}), "no chance is known"),
+        (json!({"query": query, "path": "a["}), "is no pattern of paths"),
+        (json!({"query": query, "where": "year"}), "expected KEY=VALUE"),
+        (json!({"query": query, "since": "then"}), "is no moment"),
+        (json!({"like": "none"}), "no item \"none\""),
+        (json!({"like": 3}), "expected an item's id"),
+        (json!({"not": query}), "kept away from"),
     ] {
         let reply = s.post("/v1/search", &wrong);
         assert!(reply.status == 400 || reply.status == 404, "{wrong}: {}", reply.text());
