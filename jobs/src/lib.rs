@@ -33,6 +33,7 @@ mod progress;
 pub mod scenes;
 pub mod sheet;
 pub mod shots;
+pub mod store;
 pub mod transcripts;
 pub mod understand;
 

@@ -31,9 +31,9 @@ mod stream;
 mod thumbnail;
 
 pub use app::App;
-pub use engine::Held;
+pub use engine::{Held, Load};
 pub use error::{Error, Result};
-pub use model::Loaded;
+pub use model::Source;
 pub use search::Searched;
 pub use server::{Server, signals};
 pub use settings::{Batching, Settings};

@@ -1,20 +1,26 @@
 //! The index that is searched: all that this crate knows of indexes.
 
-use crate::Result;
+use crate::app::App;
 use crate::asked::Order;
-use crate::engine::Held;
-use crate::model::Loaded;
+use crate::engine::{Held, Memory};
+use crate::model::{Served, Source};
 use crate::refusal::{Answer, Refusal};
+use crate::{Batching, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use unisono_encoders::Modality;
-use unisono_jobs::index::Filter;
+use unisono_files::Stamp;
+use unisono_jobs::index::{Filter, HEADER};
 use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, identity};
 
 /// An open index.
 #[derive(Debug)]
 pub struct Searched {
-    index: Index,
+    index: Arc<Index>,
+    /// Its header's file as it was when it was opened.
+    seen: Option<Stamp>,
 }
 
 impl Searched {
@@ -23,7 +29,9 @@ impl Searched {
     /// # Errors
     /// No index.
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self { index: Index::open(folder).map_err(JobError::from)? })
+        // Looked at before: what is written between the two is seen the next time.
+        let seen = Stamp::of(&folder.join(HEADER));
+        Ok(Self { index: Arc::new(Index::open(folder).map_err(JobError::from)?), seen })
     }
 
     /// Where the model lies that made it.
@@ -36,22 +44,21 @@ impl Searched {
     ///
     /// # Errors
     /// The model is not there, or is another.
-    pub(crate) fn query(&self, models: &[Loaded], device: Device) -> Result<Query> {
+    fn query(&self, models: &[Arc<Served>], device: Device) -> Result<Query> {
         let wanted = &self.index.header().model;
-        for (at, model) in models.iter().enumerate() {
-            let Held::Embedder(embedder) = &model.held else { continue };
-            let plain = embedder.prompt().is_none()
-                && embedder.model().processors().text.as_ref().is_none_or(|t| t.prompts().names().is_empty())
-                && embedder.window() == wanted.window;
-            let routes = unisono_encoders::families::has_routes(&model.dir).map_err(JobError::from)?;
-            if plain && !routes && identity(&model.dir)? == wanted.sha256 {
-                return Ok(Query::Shared(at));
+        for model in models {
+            if model.plain == Some(wanted.window) && identity(&model.dir)? == wanted.sha256 {
+                return Ok(Query::Shared(model.clone()));
             }
         }
         let moved = models.iter().find(|m| identity(&m.dir).is_ok_and(|found| found == wanted.sha256));
-        let embedder = Embedder::of_index(&self.index, moved.map(|m| m.dir.as_path()), device)?;
-        let dir = moved.map_or_else(|| wanted.path.clone(), |m| m.dir.clone());
-        Ok(Query::Own(Box::new(Loaded::new(&dir, &dir, Held::Embedder(embedder)))))
+        let dir = moved.map(|m| m.dir.clone());
+        let (index, at) = (self.index.clone(), dir.clone());
+        let load = move || Ok(Held::Embedder(Embedder::of_index(&index, at.as_deref(), device)?));
+        let dir = dir.unwrap_or_else(|| wanted.path.clone());
+        let mut source = Source::new(&dir, &dir, Box::new(load));
+        source.name = format!("{} (queries)", source.name);
+        Ok(Query::Own(source))
     }
 
     /// Numbers of a vector.
@@ -71,6 +78,11 @@ impl Searched {
 
     pub(crate) fn folder(&self) -> &Path {
         self.index.folder()
+    }
+
+    /// What tells one state of it from another.
+    pub(crate) fn sum(&self) -> &str {
+        &self.index.header().sum
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
@@ -132,10 +144,97 @@ impl Searched {
 }
 
 /// The model for queries.
-#[derive(Debug)]
-pub(crate) enum Query {
+enum Query {
     /// One that is served anyway.
-    Shared(usize),
+    Shared(Arc<Served>),
     /// One of its own.
-    Own(Box<Loaded>),
+    Own(Source),
+}
+
+/// An index and the model for its queries.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) index: Arc<Searched>,
+    pub(crate) query: Arc<Served>,
+}
+
+/// The index that is searched now. When another stands in its place, that is opened, beside; then the two change at once.
+#[derive(Debug)]
+pub(crate) struct Searching {
+    now: RwLock<Option<Arc<Current>>>,
+    with: (Device, Arc<Memory>, Batching),
+    busy: AtomicBool,
+    /// What stands in the index's place and cannot be taken, and why.
+    failed: Mutex<Option<(Option<Stamp>, String)>>,
+}
+
+impl Searching {
+    pub(crate) fn new(
+        index: Option<Searched>,
+        models: &[Arc<Served>],
+        with: (Device, Arc<Memory>, Batching),
+    ) -> Result<Self> {
+        let (now, busy) = (RwLock::default(), AtomicBool::default());
+        let searching = Self { now, with, busy, failed: Mutex::default() };
+        if let Some(index) = index {
+            searching.put(index, models)?;
+        }
+        Ok(searching)
+    }
+
+    pub(crate) fn now(&self) -> Option<Arc<Current>> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why what stands in the index's place is not searched.
+    pub(crate) fn failed(&self) -> Option<String> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, why)| why.clone())
+    }
+
+    fn put(&self, index: Searched, models: &[Arc<Served>]) -> Result<()> {
+        let (device, memory, batching) = &self.with;
+        let same = self.now().filter(|now| {
+            let (a, b) = (now.index.index.header(), index.index.header());
+            a.model.contract() == b.model.contract() && a.dim == b.dim
+        });
+        let query = match same {
+            Some(now) => now.query.clone(),
+            None => match index.query(models, *device)? {
+                Query::Shared(model) => model,
+                Query::Own(source) => Arc::new(Served::start(source, memory, *batching)?),
+            },
+        };
+        let current = Arc::new(Current { index: Arc::new(index), query });
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
+        Ok(())
+    }
+}
+
+/// Looks whether another index stands in the place of the one that is searched, and opens it beside. Whoever asks meanwhile gets answers of the one before.
+pub(crate) fn refresh(app: &Arc<App>) {
+    let searching = &app.searching;
+    let Some(now) = searching.now() else { return };
+    let folder = now.index.folder().to_owned();
+    let stamp = Stamp::of(&folder.join(HEADER));
+    let known = || {
+        let failed = searching.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().is_some_and(|(failed, _)| *failed == stamp)
+    };
+    if stamp.is_none() || stamp == now.index.seen || known() || searching.busy.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let app = app.clone();
+    tokio::task::spawn_blocking(move || {
+        let searching = &app.searching;
+        let made = unisono_files::caught(|| {
+            Searched::open(&folder).and_then(|index| searching.put(index, app.models()))
+        });
+        let failed = match made {
+            Some(Ok(())) => None,
+            Some(Err(e)) => Some((stamp, e.to_string())),
+            None => Some((stamp, "a thread stopped (this is a bug, please report it)".to_owned())),
+        };
+        *searching.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        searching.busy.store(false, Ordering::SeqCst);
+    });
 }

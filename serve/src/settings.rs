@@ -25,6 +25,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Connections at once; more wait.
     pub connections: usize,
+    /// Bytes of all models that are in memory at once; none: all of them are.
+    pub memory: Option<u64>,
     /// Threads that decode.
     pub workers: usize,
     /// What media may cost.
@@ -71,6 +73,7 @@ impl Default for Settings {
             patience: Duration::from_secs(10),
             grace: Duration::from_secs(30),
             connections: 16_384,
+            memory: None,
             workers,
             limits: MediaLimits::default(),
             ffmpeg: None,

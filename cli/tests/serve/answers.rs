@@ -1,6 +1,7 @@
 //! Answers are those of the commands.
 
-use crate::http::Reply;
+use crate::http::{Reply, Served};
+use crate::support::{outcome, unisono};
 use crate::{command, data_url, embedded, place, served, tiny, vectors};
 use serde_json::{Value, json};
 use std::fs;
@@ -287,4 +288,88 @@ fn the_document_names_every_route() {
     for (model, ability) in models.iter().zip(["embed", "caption", "ask", "transcribe", "match"]) {
         assert!(model["can"].as_array().unwrap().contains(&json!(ability)), "{model}");
     }
+}
+
+#[test]
+fn models_are_loaded_on_demand_and_named_as_in_the_store() {
+    let add = ["model", "add", "model2", "--as", "towers", "--store", "store"];
+    let (code, _, stderr) = outcome(unisono(add).current_dir(place()));
+    assert_eq!(code, 0, "{stderr}");
+    let store = place().join("store");
+    // Room for one and a half.
+    let each = served().get("/v1/models").json()["data"][0]["bytes"].as_u64().unwrap();
+    let memory = format!("{}B", each * 3 / 2);
+    let args = ["--model", "model", "--model", "towers@1", "--memory", &memory];
+    let s = Served::start_with(place(), &args, &[("UNISONO_STORE", store.to_str().unwrap())]);
+    let loaded = || -> Vec<bool> {
+        let models = s.get("/v1/models").json();
+        models["data"].as_array().unwrap().iter().map(|m| m["loaded"].as_bool().unwrap()).collect()
+    };
+    assert_eq!(loaded(), [false, true]);
+    let ask = |model: &str| {
+        let body = json!({"input": "a red bus", "encoding_format": "base64", "model": model});
+        vectors(&s.post("/v1/embeddings", &body))
+    };
+    let first = ask("model");
+    assert_eq!(first, embedded(&["--text", "a red bus"], tiny::DIM));
+    assert_eq!(loaded(), [true, false]);
+    assert_ne!(ask("towers@1"), first);
+    assert_eq!((loaded(), ask("model")), (vec![false, true], first));
+    let metrics = s.get("/metrics").text();
+    assert!(metrics.contains("unisono_model_loads_total{model=\"towers@1\"} 2"), "{metrics}");
+    // A model that was changed meanwhile is not taken for what it was.
+    ask("model");
+    let config = store.join("towers/1/config.json");
+    fs::write(&config, fs::read_to_string(&config).unwrap() + "\n").unwrap();
+    let reply = s.post("/v1/embeddings", &json!({"input": "a", "model": "towers@1"}));
+    assert!(reply.status == 500 && reply.message().contains("start it again"), "{}", reply.text());
+    assert_eq!(ask("model").len(), 1);
+    assert_eq!(s.end(), Some(0));
+    let (code, _, stderr) = outcome(
+        unisono(["serve", "--model", "model", "--memory", "1K", "--addr", "127.0.0.1:0"])
+            .current_dir(place()),
+    );
+    assert!(code == 1 && stderr.contains("give --memory more") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn an_index_that_changes_is_searched_as_it_is_then() {
+    let dir = place().join("growing");
+    fs::create_dir_all(dir.join("in")).unwrap();
+    tiny::image(&dir.join("in/a.png"), 5);
+    let run = |args: &[&str]| {
+        let (code, _, stderr) = outcome(unisono(args).current_dir(place()));
+        assert_eq!(code, 0, "{stderr}");
+    };
+    run(&["index", "build", "--model", "model", "--out", "growing/IDX", "growing/in"]);
+    let s = Served::start(place(), &["--index", "growing/IDX"]);
+    let count = || s.get("/v1/index").json()["count"].as_u64().unwrap();
+    let until = |wanted: &dyn Fn() -> bool| {
+        while !wanted() {
+            std::thread::yield_now();
+        }
+    };
+    assert_eq!(count(), 1);
+    tiny::image(&dir.join("in/b.png"), 90);
+    run(&["index", "add", "growing/IDX", "growing/in"]);
+    until(&|| count() == 2);
+    let found = s.post("/v1/search", &json!({"query": "a red bus"})).json();
+    assert_eq!(found["hits"].as_array().unwrap().len(), 2);
+    // Another model's index in its place: its queries go through that model.
+    run(&["index", "build", "--model", "model2", "--out", "growing/IDX", "growing/in"]);
+    until(&|| s.get("/v1/index").json()["model"] == "model2 (queries)");
+    let found = s.post("/v1/search", &json!({"query": "a red bus"})).json();
+    let told = command(&["search", "--index", "growing/IDX", "a red bus", "--json"]);
+    for (a, b) in found["hits"].as_array().unwrap().iter().zip(told["hits"].as_array().unwrap()) {
+        assert_eq!(a["id"], b["id"]);
+        assert!((a["score"].as_f64().unwrap() - b["score"].as_f64().unwrap()).abs() < 1e-6);
+    }
+    // What cannot be read is said, and the one before goes on.
+    fs::write(dir.join("IDX/index.json"), "{").unwrap();
+    until(&|| !s.get("/v1/index").json()["not_taken"].is_null());
+    assert_eq!(
+        s.post("/v1/search", &json!({"query": "a red bus"})).json()["hits"].as_array().unwrap().len(),
+        2
+    );
+    assert_eq!(s.end(), Some(0));
 }

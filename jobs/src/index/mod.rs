@@ -14,8 +14,8 @@ pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
 pub use grow::Growth;
 use unisono_index::Editor;
 pub use unisono_index::{
-    Chance, Checked, FORMAT_VERSION, Files, Filter, ModelRef, Places, Test, check as check_sums, combine,
-    repair as repair_index,
+    Chance, Checked, FORMAT_VERSION, Files, Filter, HEADER, ModelRef, Places, Test, check as check_sums,
+    combine, repair as repair_index,
 };
 
 use crate::crossmodal::Recall;

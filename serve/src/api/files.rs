@@ -23,7 +23,7 @@ pub(crate) async fn item(State(app): State<Arc<App>>, Path(row): Path<String>) -
 fn found(app: &App, row: &str) -> Answer<(usize, Item)> {
     let missing = || Refusal::missing(format!("the index has no row {row:?}"));
     let number: usize = row.parse().map_err(|_| missing())?;
-    Ok((number, app.index()?.item(number).ok_or_else(missing)?))
+    Ok((number, app.current()?.index.item(number).ok_or_else(missing)?))
 }
 
 /// The row's blob. A link that took a file's place since the index was made leads nowhere.

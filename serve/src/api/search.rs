@@ -5,6 +5,7 @@ use crate::asked::{Asked, Part, Wanted};
 use crate::form::Form;
 use crate::given::Given;
 use crate::refusal::{Answer, Refusal};
+use crate::search::{Current, refresh};
 use axum::Json;
 use axum::extract::{Request, State};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use unisono_jobs::index::{Filter, combine};
 use unisono_jobs::{Hit, Item};
 
 pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Answer<Json<Value>> {
+    refresh(&app);
     let mut form = Form::read(request, app.bounds()).await?;
     let mut parts: Vec<Part> = form.media()?.into_iter().map(Part::new).collect();
     if let Some(query) = form.take("query") {
@@ -44,7 +46,7 @@ fn ids(like: Option<Value>) -> Answer<Vec<String>> {
 
 /// The row with this id.
 async fn row_of(app: &App, id: String) -> Answer<usize> {
-    let index = app.index()?.clone();
+    let index = app.current()?.index.clone();
     let work = move || {
         let none = || Refusal::missing(format!("like: the index holds no item {id:?} with a vector"));
         index.row_of(&id).ok_or_else(none)
@@ -54,7 +56,8 @@ async fn row_of(app: &App, id: String) -> Answer<usize> {
 
 /// The hits, as the route shows them.
 pub(crate) async fn find(app: &App, asked: Asked) -> Answer<Value> {
-    let index = app.index()?.clone();
+    let current = app.current()?;
+    let index = current.index.clone();
     let modality = asked.modality(|given| app.modality_of(given));
     let Asked { parts, k, filter, chance: most, order } = asked;
     let _inside = app.admit(parts.len())?;
@@ -67,7 +70,7 @@ pub(crate) async fn find(app: &App, asked: Asked) -> Answer<Value> {
     // What is like a row: the row itself is no news.
     let own: Vec<usize> =
         parts.iter().filter_map(|p| if let Given::Row(r) = p.given { Some(r) } else { None }).collect();
-    let (query, together) = vector(app, parts).await?;
+    let (query, together) = vector(app, &current, parts).await?;
     let of = index.clone();
     let work = move || {
         let hits = of.find(&query, modality, k, (&filter, &own), order)?;
@@ -99,12 +102,11 @@ pub(crate) async fn find(app: &App, asked: Asked) -> Answer<Value> {
 }
 
 /// The vector of a query, and of how many it is. A row of the index has its vector there: no model is needed.
-async fn vector(app: &App, parts: Vec<Part>) -> Answer<(Vec<f32>, usize)> {
-    let index = app.index()?.clone();
+async fn vector(app: &App, current: &Current, parts: Vec<Part>) -> Answer<(Vec<f32>, usize)> {
     let mut found: Vec<(Vec<f32>, f32)> = Vec::with_capacity(parts.len());
     let (mut places, mut given) = (Vec::new(), Vec::new());
     for part in parts {
-        let known = if let Given::Row(row) = part.given { index.vector(row) } else { None };
+        let known = if let Given::Row(row) = part.given { current.index.vector(row) } else { None };
         if known.is_none() {
             places.push(found.len());
             given.push(part.given);
@@ -112,7 +114,7 @@ async fn vector(app: &App, parts: Vec<Part>) -> Answer<(Vec<f32>, usize)> {
         found.push((known.unwrap_or_default(), part.weight));
     }
     if !given.is_empty() {
-        for (place, row) in places.into_iter().zip(app.query_vectors(given, "query").await?) {
+        for (place, row) in places.into_iter().zip(app.query_vectors(current, given, "query").await?) {
             if let Some((vector, _)) = found.get_mut(place) {
                 *vector = row;
             }

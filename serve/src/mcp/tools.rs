@@ -208,7 +208,7 @@ async fn searched(app: &App, arguments: Value) -> Answer<Vec<Value>> {
         order: Order::default(),
     };
     let found = search::find(app, Asked::new(parts, wanted)?).await?;
-    let index = app.index()?.clone();
+    let index = app.current()?.index.clone();
     let mut hits = found["hits"].as_array().cloned().unwrap_or_default();
     let (mut pictures, limits) = (Vec::new(), app.settings.limits.files());
     for hit in &mut hits {
@@ -258,7 +258,7 @@ async fn scened(app: &App, arguments: Value) -> Answer<Vec<Value>> {
     let path = match (path, row) {
         (Some(path), None) => path,
         (None, Some(row)) => {
-            let blob = app.index()?.item(row).and_then(|item| item.blob);
+            let blob = app.current()?.index.item(row).and_then(|item| item.blob);
             let path = blob.as_ref().and_then(|blob| blob.path()).map(Path::to_owned);
             path.ok_or_else(|| Refusal::wrong(format!("row {row} is no video file")))?
         }
