@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// A file of keys, one a line: requests must bring one of them (Authorization: Bearer KEY)
     #[arg(long, value_name = "FILE")]
     api_keys: Option<PathBuf>,
+    /// Keep votes on hits in this file (JSON Lines), which data from-feedback makes a manifest of; the page asks for them then
+    #[arg(long, value_name = "FILE")]
+    votes: Option<PathBuf>,
     #[command(flatten)]
     batching: BatchArgs,
     /// Inputs that may wait or be worked on at once; requests beyond them get 429
@@ -114,6 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         grace: Duration::from_secs_f64(args.timeout),
         loopback,
         keys,
+        votes: args.votes.clone(),
         ..usual
     };
     let app = args.what.app(settings, &args.limits)?;

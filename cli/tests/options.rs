@@ -95,9 +95,17 @@ fn shared() -> &'static Path {
         let own = "index build --model model --out OWN --root photos --data media/manifest.jsonl photos";
         let (code, _, stderr) = outcome(unisono(words(own)).current_dir(&dir));
         assert_eq!(code, 0, "{stderr}");
-        let add = "model add model --as towers --store ST";
-        let (code, _, stderr) = outcome(unisono(words(add)).current_dir(&dir));
-        assert_eq!(code, 0, "{stderr}");
+        let cut = "index build --model model --out CUT --truncated use cut.png photos";
+        for line in [cut, "model add model --as towers --store ST"] {
+            let (code, _, stderr) = outcome(unisono(words(line)).current_dir(&dir));
+            assert_eq!(code, 0, "{stderr}");
+        }
+        let vote = |n: usize| {
+            let at = dir.join(format!("photos/p{}.png", n % 3));
+            let item = format!("{{\"id\":\"{0}\",\"modality\":\"image\",\"path\":\"{0}\"}}", s(&at));
+            format!("{{\"at\":\"\",\"query\":\"query {n}\",\"vote\":1,\"item\":{item},\"model\":\"\"}}\n")
+        };
+        write("votes.jsonl", (0..20).map(vote).collect::<String>().as_bytes());
         let (code, _, stderr) = outcome(unisono(["train", "recipe.toml", "--out", "trained"]).current_dir(&dir));
         assert_eq!(code, 0, "{stderr}");
         dir
@@ -116,7 +124,7 @@ struct Outcome {
 }
 
 /// The index and the store that commands change.
-const CHANGED: [&str; 2] = ["OWN", "ST"];
+const CHANGED: [&str; 3] = ["OWN", "ST", "CUT"];
 
 /// Files that hold times.
 const TIMED: [&str; 9] = [
@@ -343,6 +351,8 @@ walks! {
     report: "report",
     serve: "serve",
     mcp: "mcp",
+    data_from_feedback: "data from-feedback",
+    index_rebuild: "index rebuild",
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod embed;
 mod embedded;
 mod embedder;
 mod error;
+pub mod feedback;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use unisono_encoders::Modality;
 use unisono_fusion::Ability;
 use unisono_jobs::Device;
+use unisono_jobs::feedback::Votes;
 use unisono_processors::Prepared;
 
 /// What is served.
@@ -25,6 +26,8 @@ pub struct App {
     pub(crate) settings: Settings,
     models: Vec<Arc<Served>>,
     pub(crate) searching: Searching,
+    /// Where votes go.
+    pub(crate) votes: Option<Votes>,
     pub(crate) workers: Workers,
     pub(crate) scenes: Scenes,
     pub(crate) metrics: Metrics,
@@ -61,6 +64,9 @@ impl App {
         if models.is_empty() {
             return Err(Error::Input("there is no model to serve; give one with --model".into()));
         }
+        if settings.votes.is_some() && index.is_none() {
+            return Err(Error::Input("--votes: votes are on hits of an index; give one with --index".into()));
+        }
         let (batching, memory) = (settings.batching, Memory::new(settings.memory));
         let models: Result<Vec<Arc<Served>>> = models
             .into_iter()
@@ -68,6 +74,7 @@ impl App {
             .collect();
         let models = models?;
         Ok(Self {
+            votes: settings.votes.as_deref().map(Votes::open).transpose()?,
             searching: Searching::new(index, &models, (device, memory, batching))?,
             models,
             workers: Workers::new(settings.workers, settings.limits, settings.ffmpeg.clone()),

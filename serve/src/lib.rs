@@ -20,6 +20,7 @@ pub mod mcp;
 mod metrics;
 mod mime;
 mod model;
+mod places;
 mod prepare;
 mod refusal;
 mod scenes;

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::asked::Order;
 use crate::engine::{Held, Memory};
 use crate::model::{Served, Source};
+use crate::places::Places;
 use crate::refusal::{Answer, Refusal};
 use crate::{Batching, Result};
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub struct Searched {
     index: Arc<Index>,
     /// Its header's file as it was when it was opened.
     seen: Option<Stamp>,
+    places: Places,
 }
 
 impl Searched {
@@ -31,7 +33,8 @@ impl Searched {
     pub fn open(folder: &Path) -> Result<Self> {
         // Looked at before: what is written between the two is seen the next time.
         let seen = Stamp::of(&folder.join(HEADER));
-        Ok(Self { index: Arc::new(Index::open(folder).map_err(JobError::from)?), seen })
+        let index = Arc::new(Index::open(folder).map_err(JobError::from)?);
+        Ok(Self { places: Places::of(&index), index, seen })
     }
 
     /// Where the model lies that made it.
@@ -80,6 +83,11 @@ impl Searched {
         self.index.folder()
     }
 
+    /// SHA-256 of the model that made it.
+    pub(crate) fn model_sum(&self) -> &str {
+        &self.index.header().model.sha256
+    }
+
     /// What tells one state of it from another.
     pub(crate) fn sum(&self) -> &str {
         &self.index.header().sum
@@ -87,6 +95,11 @@ impl Searched {
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
         self.index.header().modalities.iter().map(|(m, n)| (m.name(), *n)).collect()
+    }
+
+    /// Where its files were.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     pub(crate) fn item(&self, row: usize) -> Option<Item> {

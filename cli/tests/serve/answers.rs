@@ -171,6 +171,28 @@ fn filters_likeness_and_chance_are_those_of_the_command() {
 }
 
 #[test]
+fn why_an_image_is_a_hit_is_told_by_its_cells() {
+    let s = served();
+    let hits = s.post("/v1/search", &json!({"query": "a red bus", "k": 1, "modality": "image"})).json();
+    let hit = &hits["hits"][0];
+    let told = s.post("/v1/why", &json!({"query": "a red bus", "row": hit["row"]}));
+    assert_eq!(told.status, 200, "{}", told.text());
+    let told = told.json();
+    let worth: Vec<f64> = told["worth"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert_eq!((worth.len(), &told["cells"]), (49, &json!(7)));
+    assert!(
+        worth.iter().any(|v| v.abs() > 1e-6)
+            && told["image"].as_str().unwrap().starts_with("data:image/jpeg")
+    );
+    assert!((told["score"].as_f64().unwrap() - hit["score"].as_f64().unwrap()).abs() < 1e-4);
+    let sound = s.post("/v1/search", &json!({"query": "a", "k": 1, "modality": "audio"})).json();
+    let refused = s.post("/v1/why", &json!({"query": "a", "row": sound["hits"][0]["row"]}));
+    assert!(refused.status == 400 && refused.message().contains("no image"), "{}", refused.text());
+    assert_eq!(s.post("/v1/why", &json!({"row": 0})).status, 400);
+    assert_eq!(s.post("/v1/why", &json!({"query": "a", "row": 9999})).status, 404);
+}
+
+#[test]
 fn labels_captions_answers_and_order_are_those_of_the_commands() {
     let s = served();
     let image = data_url("image/png", "photos/p1.png");
@@ -269,7 +291,7 @@ fn the_document_names_every_route() {
     let s = served();
     let document = s.get("/openapi.json").json();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 19, "{:?}", paths.keys().collect::<Vec<_>>());
+    assert_eq!(paths.len(), 21, "{:?}", paths.keys().collect::<Vec<_>>());
     for (path, methods) in paths {
         let path = path.replace("{row}", "0").replace("{id}", "0");
         for method in methods.as_object().unwrap().keys() {

@@ -7,11 +7,13 @@ mod check;
 mod grow;
 mod known;
 mod place;
+mod rebuild;
 
 pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
 pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
 pub use grow::Growth;
+pub use rebuild::{Fell, RebuildOptions, Rebuilt, rebuild};
 use unisono_index::Editor;
 pub use unisono_index::{
     Chance, Checked, FORMAT_VERSION, Files, Filter, HEADER, ModelRef, Places, Test, check as check_sums,

@@ -22,7 +22,7 @@ fn versions_are_added_found_pinned_and_removed() {
     assert!(!first.known && first.card.version == "1" && first.card.able.can == ["embed"]);
     assert!(store.add(&at("a"), &at("a"), &named("m")).unwrap().known);
     let second = store.add(&at("b"), &at("b"), &named("m")).unwrap().card;
-    assert_eq!((second.version.as_str(), second.able.embeds.len()), ("2", 2));
+    assert_eq!((second.version.as_str(), second.able.embeds.len()), ("2", 3));
     assert_eq!(second.evaluation.as_ref().unwrap()["score"], 0.5);
     assert!(second.files.iter().all(|file| file.name != "training.safetensors"));
     let said = store.add(&at("a"), &at("a"), &named("m@2")).unwrap_err().to_string();

@@ -50,7 +50,7 @@ pub(crate) async fn index(State(app): State<Arc<App>>) -> Answer<Json<Value>> {
     let name = index.folder().file_name().map(|n| n.to_string_lossy().into_owned());
     let takes: Vec<&str> = current.query.embeds.iter().map(|m| m.name()).collect();
     Ok(Json(json!({ "name": name, "count": index.len(), "modalities": index.counts(), "queries": takes,
-        "model": current.query.name, "sum": index.sum(), "not_taken": app.searching.failed(),
+        "model": current.query.name, "sum": index.sum(), "votes": app.votes.is_some(), "not_taken": app.searching.failed(),
     })))
 }
 

@@ -96,6 +96,13 @@ fn build() -> Value {
                 "order": { "enum": ["cosine", "chance"] },
                 "modality": words("Only these: text, image, audio, video."),
             }), &["query"], true),
+            "/v1/why": post("Which parts of an image make it a hit", json!({
+                "query": input(), "row": number("The hit's row."),
+            }), &["query", "row"], false),
+            "/v1/votes": post("Keep what somebody thinks of a hit", json!({
+                "query": string("The words that were searched with."), "row": number("The hit's row."), "id": string("The hit's id."),
+                "vote": { "enum": ["up", "down", "none"] }, "score": { "type": "number" }, "rank": number("Its place, from 1 on."),
+            }), &["query", "row", "id", "vote"], false),
             "/v1/items/{row}": get("What a row is", Some("row")),
             "/v1/items/{row}/file": get("A row's file", Some("row")),
             "/v1/items/{row}/thumbnail": get("A row's image, small", Some("row")),

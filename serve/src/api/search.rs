@@ -102,7 +102,7 @@ pub(crate) async fn find(app: &App, asked: Asked) -> Answer<Value> {
 }
 
 /// The vector of a query, and of how many it is. A row of the index has its vector there: no model is needed.
-async fn vector(app: &App, current: &Current, parts: Vec<Part>) -> Answer<(Vec<f32>, usize)> {
+pub(super) async fn vector(app: &App, current: &Current, parts: Vec<Part>) -> Answer<(Vec<f32>, usize)> {
     let mut found: Vec<(Vec<f32>, f32)> = Vec::with_capacity(parts.len());
     let (mut places, mut given) = (Vec::new(), Vec::new());
     for part in parts {
