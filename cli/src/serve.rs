@@ -95,6 +95,9 @@ struct BatchArgs {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.votes.is_some() && args.what.index.is_none() {
+        return Err(Error::Usage("--votes: votes are on hits of an index; give one with --index".into()));
+    }
     let keys = args.api_keys.as_deref().map(keys).transpose()?.unwrap_or_default();
     args.what.device.get()?;
     // Before a model is loaded.
