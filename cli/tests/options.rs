@@ -93,10 +93,8 @@ fn shared() -> &'static Path {
         let second = format!("[[data]]{}[augment", source.replace("name = \"things\"", "name = \"NAME\""));
         write("recipe.toml", text.replacen("[augment", &second, 1).as_bytes());
         let own = "index build --model model --out OWN --root photos --data media/manifest.jsonl photos";
-        let (code, _, stderr) = outcome(unisono(words(own)).current_dir(&dir));
-        assert_eq!(code, 0, "{stderr}");
         let cut = "index build --model model --out CUT --truncated use cut.png photos";
-        for line in [cut, "model add model --as towers --store ST"] {
+        for line in [own, cut, "model add model --as towers --store ST", "train recipe.toml --out trained"] {
             let (code, _, stderr) = outcome(unisono(words(line)).current_dir(&dir));
             assert_eq!(code, 0, "{stderr}");
         }
@@ -106,8 +104,6 @@ fn shared() -> &'static Path {
             format!("{{\"at\":\"\",\"query\":\"query {n}\",\"vote\":1,\"item\":{item},\"model\":\"\"}}\n")
         };
         write("votes.jsonl", (0..20).map(vote).collect::<String>().as_bytes());
-        let (code, _, stderr) = outcome(unisono(["train", "recipe.toml", "--out", "trained"]).current_dir(&dir));
-        assert_eq!(code, 0, "{stderr}");
         dir
     })
 }

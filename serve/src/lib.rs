@@ -22,6 +22,7 @@ mod mime;
 mod model;
 mod places;
 mod prepare;
+mod refresh;
 mod refusal;
 mod scenes;
 mod search;

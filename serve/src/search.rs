@@ -1,6 +1,5 @@
 //! The index that is searched: all that this crate knows of indexes.
 
-use crate::app::App;
 use crate::asked::Order;
 use crate::engine::{Held, Memory};
 use crate::model::{Served, Source};
@@ -221,33 +220,29 @@ impl Searching {
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
         Ok(())
     }
-}
 
-/// Looks whether another index stands in the place of the one that is searched, and opens it beside. Whoever asks meanwhile gets answers of the one before.
-pub(crate) fn refresh(app: &Arc<App>) {
-    let searching = &app.searching;
-    let Some(now) = searching.now() else { return };
-    let folder = now.index.folder().to_owned();
-    let stamp = Stamp::of(&folder.join(HEADER));
-    let known = || {
-        let failed = searching.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.as_ref().is_some_and(|(failed, _)| *failed == stamp)
-    };
-    if stamp.is_none() || stamp == now.index.seen || known() || searching.busy.swap(true, Ordering::SeqCst) {
-        return;
+    /// The folder of another index that stands in the place of this one, and its header's stamp: it is to be [taken](Self::renew), by whoever asks first.
+    pub(crate) fn stale(&self) -> Option<(PathBuf, Option<Stamp>)> {
+        let now = self.now()?;
+        let folder = now.index.folder().to_owned();
+        let stamp = Stamp::of(&folder.join(HEADER));
+        let known = || {
+            let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.as_ref().is_some_and(|(failed, _)| *failed == stamp)
+        };
+        let stale = stamp.is_some() && stamp != now.index.seen && !known();
+        (stale && !self.busy.swap(true, Ordering::SeqCst)).then_some((folder, stamp))
     }
-    let app = app.clone();
-    tokio::task::spawn_blocking(move || {
-        let searching = &app.searching;
-        let made = unisono_files::caught(|| {
-            Searched::open(&folder).and_then(|index| searching.put(index, app.models()))
-        });
+
+    /// Opens the index in a folder beside, and puts it in the place of this one; where it cannot be, this one goes on.
+    pub(crate) fn renew(&self, folder: &Path, stamp: Option<Stamp>, models: &[Arc<Served>]) {
+        let made = unisono_files::caught(|| Searched::open(folder).and_then(|index| self.put(index, models)));
         let failed = match made {
             Some(Ok(())) => None,
             Some(Err(e)) => Some((stamp, e.to_string())),
             None => Some((stamp, "a thread stopped (this is a bug, please report it)".to_owned())),
         };
-        *searching.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
-        searching.busy.store(false, Ordering::SeqCst);
-    });
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        self.busy.store(false, Ordering::SeqCst);
+    }
 }

@@ -3,7 +3,8 @@
 use super::grow::{grow, remove};
 use super::place::{fits, forget, refuse_foreign, replace};
 use super::{
-    BuildOptions, Built, Editor, FORMAT_VERSION, Header, ModelRef, Texts, asked, check, now, rebuild, seen,
+    BuildOptions, Built, Editor, FORMAT_VERSION, Header, ModelRef, Texts, again as items_of, asked, check,
+    now, seen,
 };
 use crate::crossmodal::{self, Recall};
 use crate::pipeline::partial;
@@ -103,7 +104,9 @@ pub(super) fn build_of(
     let inputs = crate::Inputs { meta: true, ..options.inputs.clone() };
     let embeds = embedder.model().embeds();
     let (mut listing, before) = match again {
-        Some(folder) => rebuild::listing(folder, &embeds).map(|(listing, header)| (listing, Some(header)))?,
+        Some(folder) => {
+            items_of::listing(folder, &embeds).map(|(listing, header)| (listing, Some(header)))?
+        }
         None => (inputs.list(&embeds)?, None),
     };
     let repeated = if before.is_none() { drop_repeated(&mut listing.items) } else { 0 };

@@ -1,5 +1,6 @@
 //! Building an index of embedded inputs, and the model of one that is there. The index itself is [`unisono_index`].
 
+mod again;
 mod asked;
 mod build;
 mod change;

@@ -5,7 +5,7 @@ use super::place::{forget, replace};
 use super::{BuildOptions, Header, Index};
 use crate::crossmodal::Recall;
 use crate::feedback::{Judged, Voted, judge};
-use crate::{EmbedOptions, Embedder, Error, Flow, Items, Listing, Progress, Result, Skip};
+use crate::{EmbedOptions, Embedder, Error, Flow, Progress, Result, Skip};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -113,17 +113,6 @@ pub fn rebuild(
     fs::rename(&beside, place.path()).map_err(Error::io(folder, "write"))?;
     replace(place, folder)?;
     Ok(Rebuilt { header, replaced: true, before, after, fell, skipped })
-}
-
-/// What the index in a folder holds, as inputs of a model that embeds these modalities.
-pub(super) fn listing(folder: &Path, embeds: &[Modality]) -> Result<(Listing, Header)> {
-    let index = Index::open(folder)?;
-    if let Some((modality, count)) = index.header().modalities.iter().find(|(m, _)| !embeds.contains(m)) {
-        let message = format!("it holds {count} of modality {modality}, which the new model does not embed");
-        return Err(Error::format(folder, message));
-    }
-    let items: Items = index.rows().filter_map(|row| index.item(row)).collect();
-    Ok((Listing { items, ..Listing::default() }, index.header().clone()))
 }
 
 fn fell(before: &[Recall], after: &[Recall], tolerance: f64) -> Vec<Fell> {

@@ -1,6 +1,6 @@
 //! The hub's cache, as a store of models that others made: `OWNER/NAME` and `OWNER/NAME@REVISION`.
 
-use super::entries;
+use super::entries::entries;
 use crate::Result;
 use hf_hub::Cache;
 use serde::Serialize;

@@ -8,6 +8,7 @@
 
 mod card;
 mod copy;
+mod entries;
 mod hub;
 mod name;
 
@@ -17,6 +18,7 @@ pub use hub::{Cached, cached};
 pub use name::Named;
 
 use crate::{Error, Result, identity_with_fusion};
+use entries::entries;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -264,20 +266,6 @@ impl Store {
             "{name}: not in the store {at}; `unisono model list` shows what is, `unisono model add` adds one"
         ))
     }
-}
-
-/// The names in a folder; none where there is no folder.
-fn entries(folder: &Path) -> Result<Vec<String>> {
-    let read = match fs::read_dir(folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        read => read.map_err(Error::io(folder, "read"))?,
-    };
-    let mut names = Vec::new();
-    for entry in read {
-        names.extend(entry.map_err(Error::io(folder, "read"))?.file_name().into_string());
-    }
-    names.sort();
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The page, and what the server says of itself.
 
 use crate::app::App;
+use crate::refresh::refresh;
 use crate::refusal::{Answer, Refusal};
-use crate::search::refresh;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};

@@ -4,7 +4,7 @@
 mod tools;
 
 use crate::app::App;
-use crate::search::refresh;
+use crate::refresh::refresh;
 use crate::server::runtime;
 use crate::{Error, Result};
 use serde_json::{Value, json};
