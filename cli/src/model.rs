@@ -1,7 +1,7 @@
-//! `unisono model`: what a checkpoint is, the same model in another format, and the average of several.
+//! `unisono model`: what a checkpoint is, the same model in another format, the average of several, and the store of models.
 
 mod average;
-
+mod store;
 mod tuned;
 
 use crate::error::Error;
@@ -14,7 +14,7 @@ use unisono_encoders::families::{self, Imported};
 use unisono_encoders::{LoadReport, Modality, Model, Prompts, Role};
 use unisono_files::printable;
 
-/// Look at a model, convert it, or average several
+/// Look at a model, convert it, average several, or keep models by name and version
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     Inspect(InspectArgs),
@@ -22,6 +22,11 @@ pub(crate) enum Command {
     Average(average::Args),
     Merge(tuned::MergeArgs),
     Interpolate(tuned::InterpolateArgs),
+    List(store::ListArgs),
+    Add(store::AddArgs),
+    Show(store::ShowArgs),
+    Pin(store::PinArgs),
+    Remove(store::RemoveArgs),
 }
 
 /// Say what a model is: its family, towers, parameters, how it sees inputs, and whether its weights are whole
@@ -69,6 +74,11 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         Command::Average(args) => average::run(args),
         Command::Merge(args) => tuned::merge(args),
         Command::Interpolate(args) => tuned::interpolate(args),
+        Command::List(args) => store::list(args),
+        Command::Add(args) => store::add(args),
+        Command::Show(args) => store::show(args),
+        Command::Pin(args) => store::pin(args),
+        Command::Remove(args) => store::remove(args),
     }
 }
 

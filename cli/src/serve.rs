@@ -8,13 +8,14 @@ use crate::{out, place};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tch::Device;
-use unisono_encoders::families;
+use unisono_encoders::{Precision, families};
 use unisono_files::Budget;
 use unisono_jobs::hub::model_dir;
 use unisono_jobs::understand::Understander;
 use unisono_jobs::{Embedder, Error as JobError};
+use unisono_media::MediaLimits;
 use unisono_media::limits::{bytes, count, seconds};
-use unisono_serve::{App, Batching, Held, Loaded, Searched, Server, Settings, signals};
+use unisono_serve::{App, Batching, Held, Searched, Server, Settings, Source, signals};
 
 /// Serve models and an index over HTTP, with a page for people
 ///
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// A file of keys, one a line: requests must bring one of them (Authorization: Bearer KEY)
     #[arg(long, value_name = "FILE")]
     api_keys: Option<PathBuf>,
+    /// Keep votes on hits in this file (JSON Lines), which data from-feedback makes a manifest of; the page asks for them then
+    #[arg(long, value_name = "FILE")]
+    votes: Option<PathBuf>,
     #[command(flatten)]
     batching: BatchArgs,
     /// Inputs that may wait or be worked on at once; requests beyond them get 429
@@ -50,8 +54,8 @@ pub(crate) struct Args {
 /// What is served, and how it works.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ModelArgs {
-    /// Model directory, a training run's (its best checkpoint), or a hub id; may be given several times: requests name them by their folders' names, or
-    /// get the first that can do what they ask [default: the index's]
+    /// Model directory, a training run's (its best checkpoint), NAME@VERSION of the store, or a hub id; may be given several times: requests name them by
+    /// their folders' names, or as they are named here, or get the first that can do what they ask [default: the index's]
     #[arg(long, value_name = "DIR_OR_ID", required_unless_present = "index")]
     model: Vec<PathBuf>,
     /// An index to search
@@ -63,6 +67,9 @@ pub(crate) struct ModelArgs {
     /// Arithmetic of the models: fp32, bf16 (half the memory), int8 (on CPUs: the fastest there), or auto (bf16 where the processor multiplies it faster, else fp32)
     #[arg(long, value_name = "PRECISION", default_value = "fp32")]
     precision: Asked,
+    /// Most memory of the models' weights (2G): a model that is asked for is loaded, and the one that was asked for longest ago goes [default: all stay]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory: Option<u64>,
     /// The ffmpeg program that decodes videos, and audio files that nothing else reads [default: UNISONO_FFMPEG, or the one on PATH, or set-up's]
     #[arg(long, value_name = "FILE")]
     ffmpeg: Option<PathBuf>,
@@ -88,6 +95,9 @@ struct BatchArgs {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    if args.votes.is_some() && args.what.index.is_none() {
+        return Err(Error::Usage("--votes: votes are on hits of an index; give one with --index".into()));
+    }
     let keys = args.api_keys.as_deref().map(keys).transpose()?.unwrap_or_default();
     args.what.device.get()?;
     // Before a model is loaded.
@@ -110,6 +120,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         grace: Duration::from_secs_f64(args.timeout),
         loopback,
         keys,
+        votes: args.votes.clone(),
         ..usual
     };
     let app = args.what.app(settings, &args.limits)?;
@@ -141,43 +152,53 @@ impl ModelArgs {
     /// Loads the models, and starts them.
     pub(crate) fn app(&self, settings: Settings, limits: &LimitArgs) -> Result<App, Error> {
         let device = self.device.get()?;
-        let mut settings = Settings { limits: limits.get(), ffmpeg: self.ffmpeg.clone(), ..settings };
+        let memory = self.memory;
+        let mut settings = Settings { limits: limits.get(), ffmpeg: self.ffmpeg.clone(), memory, ..settings };
         if let Some(threads) = self.threads {
             settings.workers = threads.into();
             unisono_torch_ext::threads::set(Some(threads.into()));
         }
         let index = self.index.as_deref().map(Searched::open).transpose()?;
+        let precision = self.precision.on(device);
+        let source = |named: &Path, dir: PathBuf| {
+            let (at, limits, ffmpeg) = (dir.clone(), settings.limits, settings.ffmpeg.clone());
+            let load = move || held(&at, device, precision, limits, ffmpeg.as_deref());
+            Source::new(named, &dir, Box::new(load))
+        };
         let mut models = Vec::new();
         for named in &self.model {
-            models.push(self.load(named, &place::model(named)?, device, &settings)?);
+            models.push(source(named, place::model(named)?));
         }
         if let (true, Some(index)) = (models.is_empty(), &index) {
             let named = index.model();
-            models.push(self.load(&named, &model_dir(&named), device, &settings)?);
+            models.push(source(&named, model_dir(&named)));
         }
         Ok(App::new(models, index, device, settings)?)
     }
+}
 
-    /// A model for what it is: one that understands where it can, else one that embeds.
-    fn load(&self, named: &Path, dir: &Path, device: Device, settings: &Settings) -> Result<Loaded, Error> {
-        let precision = self.precision.on(device);
-        let held = if unisono_fusion::import::is(dir).map_err(JobError::from)? {
-            let mut model = unisono_fusion::import::load(dir, device).map_err(JobError::from)?.model;
-            model.prepare(precision).map_err(JobError::from)?;
-            let mut model = Understander::new(model);
-            model.set_folder(dir);
-            model.set_limits(settings.limits);
-            model.set_ffmpeg(settings.ffmpeg.clone());
-            Held::Understander(model)
-        } else {
-            let mut model = families::load_as(dir, None, device).map_err(JobError::from)?.model;
-            model.prepare(precision).map_err(JobError::from)?;
-            let mut embedder = Embedder::new(model);
-            embedder.set_folder(dir);
-            embedder.set_limits(settings.limits);
-            embedder.set_ffmpeg(settings.ffmpeg.clone());
-            Held::Embedder(embedder)
-        };
-        Ok(Loaded::new(named, dir, held))
+/// A model for what it is: one that understands where it can, else one that embeds.
+fn held(
+    dir: &Path,
+    device: Device,
+    precision: Precision,
+    limits: MediaLimits,
+    ffmpeg: Option<&Path>,
+) -> Result<Held, JobError> {
+    if unisono_fusion::import::is(dir)? {
+        let mut model = unisono_fusion::import::load(dir, device)?.model;
+        model.prepare(precision)?;
+        let mut model = Understander::new(model);
+        model.set_folder(dir);
+        model.set_limits(limits);
+        model.set_ffmpeg(ffmpeg.map(Path::to_owned));
+        return Ok(Held::Understander(model));
     }
+    let mut model = families::load_as(dir, None, device)?.model;
+    model.prepare(precision)?;
+    let mut embedder = Embedder::new(model);
+    embedder.set_folder(dir);
+    embedder.set_limits(limits);
+    embedder.set_ffmpeg(ffmpeg.map(Path::to_owned));
+    Ok(Held::Embedder(embedder))
 }

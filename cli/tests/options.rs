@@ -93,10 +93,17 @@ fn shared() -> &'static Path {
         let second = format!("[[data]]{}[augment", source.replace("name = \"things\"", "name = \"NAME\""));
         write("recipe.toml", text.replacen("[augment", &second, 1).as_bytes());
         let own = "index build --model model --out OWN --root photos --data media/manifest.jsonl photos";
-        let (code, _, stderr) = outcome(unisono(words(own)).current_dir(&dir));
-        assert_eq!(code, 0, "{stderr}");
-        let (code, _, stderr) = outcome(unisono(["train", "recipe.toml", "--out", "trained"]).current_dir(&dir));
-        assert_eq!(code, 0, "{stderr}");
+        let cut = "index build --model model --out CUT --truncated use cut.png photos";
+        for line in [own, cut, "model add model --as towers --store ST", "train recipe.toml --out trained"] {
+            let (code, _, stderr) = outcome(unisono(words(line)).current_dir(&dir));
+            assert_eq!(code, 0, "{stderr}");
+        }
+        let vote = |n: usize| {
+            let at = dir.join(format!("photos/p{}.png", n % 3));
+            let item = format!("{{\"id\":\"{0}\",\"modality\":\"image\",\"path\":\"{0}\"}}", s(&at));
+            format!("{{\"at\":\"\",\"query\":\"query {n}\",\"vote\":1,\"item\":{item},\"model\":\"\"}}\n")
+        };
+        write("votes.jsonl", (0..20).map(vote).collect::<String>().as_bytes());
         dir
     })
 }
@@ -112,8 +119,13 @@ struct Outcome {
     files: Vec<(String, Vec<u8>)>,
 }
 
+/// The index and the store that commands change.
+const CHANGED: [&str; 3] = ["OWN", "ST", "CUT"];
+
 /// Files that hold times.
-const TIMED: [&str; 7] = [
+const TIMED: [&str; 9] = [
+    "/1.json",
+    "/2.json",
     "index.json",
     "metrics.jsonl",
     "summary.json",
@@ -180,7 +192,8 @@ fn run(place: &str, name: &str, first: &str, args: &[String]) -> Outcome {
         let from = entry.unwrap().path();
         let to = dir.join(from.file_name().unwrap());
         // What a command changes is its own.
-        if from.ends_with("OWN") { room::copy(&from, &to) } else { room::link(&from, &to) }
+        let own = CHANGED.iter().any(|name| from.ends_with(name));
+        if own { room::copy(&from, &to) } else { room::link(&from, &to) }
     }
     let command = |args: &[String]| {
         let mut command = unisono(words(name).iter().chain(args));
@@ -189,6 +202,8 @@ fn run(place: &str, name: &str, first: &str, args: &[String]) -> Outcome {
             .env("OMP_NUM_THREADS", "1")
             .current_dir(&dir)
             .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HOME", dir.join("hub"))
+            .env_remove("UNISONO_STORE")
             .env_remove("RANK")
             .env_remove("UNISONO_FFMPEG");
         outcome(&mut command)
@@ -320,6 +335,11 @@ walks! {
     model_average: "model average",
     model_merge: "model merge",
     model_interpolate: "model interpolate",
+    model_list: "model list",
+    model_add: "model add",
+    model_show: "model show",
+    model_pin: "model pin",
+    model_remove: "model remove",
     train: "train",
     plan: "plan",
     finetune: "finetune",
@@ -327,6 +347,8 @@ walks! {
     report: "report",
     serve: "serve",
     mcp: "mcp",
+    data_from_feedback: "data from-feedback",
+    index_rebuild: "index rebuild",
 }
 
 #[test]
@@ -346,8 +368,9 @@ fn what_would_do_nothing_is_wrong_usage() {
             found.code,
             found.said
         );
-        // The index that commands change is there before them.
-        let written = found.files.iter().map(|(name, _)| name).filter(|name| !name.starts_with("OWN/"));
+        // What commands change is there before them.
+        let there = |name: &&String| CHANGED.iter().any(|own| name.starts_with(&format!("{own}/")));
+        let written = found.files.iter().map(|(name, _)| name).filter(|name| !there(name));
         let written: Vec<_> = written.collect();
         assert!(written.is_empty(), "{line}: {written:?}");
     }

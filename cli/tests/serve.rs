@@ -6,6 +6,8 @@
 mod agent;
 #[path = "serve/answers.rs"]
 mod answers;
+#[path = "serve/clients.rs"]
+mod clients;
 #[path = "serve/http.rs"]
 mod http;
 #[path = "serve/refusals.rs"]

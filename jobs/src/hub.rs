@@ -1,5 +1,6 @@
 //! Where a model is: a folder, or the Hugging Face hub's cache and the hub itself.
 
+use crate::store::{self, Named, Store};
 use crate::{Error, Result};
 use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use hf_hub::{Cache, Repo};
@@ -52,7 +53,8 @@ pub fn is_id(model: &Path) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
-/// The folder of `model`, and of the base model where that is an adapter: itself when it is there, of a training run its best checkpoint, else what the hub's cache or the hub holds under this id. What is missing is
+/// The folder of `model`, and of the base model where that is an adapter: itself when it is there, of a training run its best checkpoint, else what the [store](crate::store) holds under this `NAME` or
+/// `NAME@VERSION`, else what the hub's cache or the hub holds under this id; of `OWNER/NAME@REVISION` what the cache holds. What is missing is
 /// downloaded to the cache (`HF_HOME`); `HF_ENDPOINT` names another hub, and `HF_HUB_OFFLINE=1` asks none.
 ///
 /// # Errors
@@ -74,8 +76,22 @@ fn located(model: &Path) -> Result<PathBuf> {
     if model.exists() {
         return Ok(model_dir(model));
     }
+    let text = model.to_string_lossy();
+    if let Ok(named) = text.parse::<Named>() {
+        let store = Store::new(None);
+        if let Some(card) = store.find(&named)? {
+            return Ok(store.place(&card));
+        }
+    }
+    if let Some((id, revision)) = text.split_once('@').filter(|(id, _)| is_id(Path::new(id))) {
+        return store::revision(id, revision).ok_or_else(|| {
+            Error::Input(format!(
+                "{text}: the hub's cache has no such revision, or several that begin so; `unisono model list` shows those that are there"
+            ))
+        });
+    }
     if !is_id(model) {
-        let message = "no such folder, and no hub id of the form OWNER/NAME";
+        let message = "no such folder, and no hub id of the form OWNER/NAME, nor a model of the store (unisono model list)";
         return Err(Error::format(model, message));
     }
     let id = model.to_string_lossy().into_owned();

@@ -15,6 +15,7 @@ mod embed;
 mod embedded;
 mod embedder;
 mod error;
+pub mod feedback;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -33,6 +34,7 @@ mod progress;
 pub mod scenes;
 pub mod sheet;
 pub mod shots;
+pub mod store;
 pub mod transcripts;
 pub mod understand;
 

@@ -1,15 +1,15 @@
 //! What every request has at hand: the models, the index, the limits.
 
-use crate::engine::Kind;
+use crate::engine::{Kind, Memory};
 use crate::form::Bounds;
 use crate::gate::{Gate, Inside};
 use crate::given::Given;
 use crate::metrics::Metrics;
-use crate::model::{Loaded, Served};
+use crate::model::{Served, Source};
 use crate::prepare::Workers;
 use crate::refusal::{Answer, Refusal};
 use crate::scenes::Scenes;
-use crate::search::{Query, Searched};
+use crate::search::{Current, Searched, Searching};
 use crate::{Error, Result, Settings};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use unisono_encoders::Modality;
 use unisono_fusion::Ability;
 use unisono_jobs::Device;
+use unisono_jobs::feedback::Votes;
 use unisono_processors::Prepared;
 
 /// What is served.
@@ -24,9 +25,9 @@ use unisono_processors::Prepared;
 pub struct App {
     pub(crate) settings: Settings,
     models: Vec<Arc<Served>>,
-    /// The model for queries, where it is not one of those.
-    query: Option<Arc<Served>>,
-    index: Option<Arc<Searched>>,
+    pub(crate) searching: Searching,
+    /// Where votes go.
+    pub(crate) votes: Option<Votes>,
     pub(crate) workers: Workers,
     pub(crate) scenes: Scenes,
     pub(crate) metrics: Metrics,
@@ -43,12 +44,12 @@ pub(crate) struct Embedded {
 }
 
 impl App {
-    /// Starts the models' threads. A model of its own for queries goes to `device`, where none of `models` can read them.
+    /// Loads the models and starts their threads. A model of its own for queries goes to `device`, where none of `models` can read them.
     ///
     /// # Errors
-    /// No model; two of one name; the index's model is not there.
+    /// No model; two of one name; one that cannot be loaded, or is larger than all may be; the index's model is not there.
     pub fn new(
-        models: Vec<Loaded>,
+        models: Vec<Source>,
         index: Option<Searched>,
         device: Device,
         settings: Settings,
@@ -63,23 +64,19 @@ impl App {
         if models.is_empty() {
             return Err(Error::Input("there is no model to serve; give one with --model".into()));
         }
-        let batching = settings.batching;
-        let mut query = index.as_ref().map(|index| index.query(&models, device)).transpose()?;
-        let models: Result<Vec<Arc<Served>>> =
-            models.into_iter().map(|loaded| Ok(Arc::new(Served::start(loaded, batching)?))).collect();
+        if settings.votes.is_some() && index.is_none() {
+            return Err(Error::Input("--votes: votes are on hits of an index; give one with --index".into()));
+        }
+        let (batching, memory) = (settings.batching, Memory::new(settings.memory));
+        let models: Result<Vec<Arc<Served>>> = models
+            .into_iter()
+            .map(|source| Ok(Arc::new(Served::start(source, &memory, batching)?)))
+            .collect();
         let models = models?;
-        let query = match query.take() {
-            None => None,
-            Some(Query::Shared(at)) => models.get(at).cloned(),
-            Some(Query::Own(mut loaded)) => {
-                loaded.name = format!("{} (queries)", loaded.name);
-                Some(Arc::new(Served::start(*loaded, batching)?))
-            }
-        };
         Ok(Self {
+            votes: settings.votes.as_deref().map(Votes::open).transpose()?,
+            searching: Searching::new(index, &models, (device, memory, batching))?,
             models,
-            query,
-            index: index.map(Arc::new),
             workers: Workers::new(settings.workers, settings.limits, settings.ffmpeg.clone()),
             scenes: Scenes::default(),
             metrics: Metrics::default(),
@@ -108,9 +105,10 @@ impl App {
     }
 
     /// Those, and the one for queries.
-    pub(crate) fn all_models(&self) -> impl Iterator<Item = &Arc<Served>> {
-        let own = self.query.iter().filter(|q| !self.models.iter().any(|m| Arc::ptr_eq(m, q)));
-        self.models.iter().chain(own)
+    pub(crate) fn all_models(&self) -> impl Iterator<Item = Arc<Served>> {
+        let query = self.searching.now().map(|now| now.query.clone());
+        let own = query.filter(|q| !self.models.iter().any(|m| Arc::ptr_eq(m, q)));
+        self.models.iter().cloned().chain(own)
     }
 
     /// No more work is taken.
@@ -129,19 +127,13 @@ impl App {
         self.ending.load(Ordering::SeqCst)
     }
 
-    /// The index.
-    pub(crate) fn index(&self) -> Answer<&Arc<Searched>> {
-        self.index.as_ref().ok_or_else(|| Refusal::missing("there is no index here; give one with --index"))
+    /// The index and its model, as they are now. A request takes them once: another may be put in their place meanwhile.
+    pub(crate) fn current(&self) -> Answer<Arc<Current>> {
+        self.searching.now().ok_or_else(|| Refusal::missing("there is no index here; give one with --index"))
     }
 
-    pub(crate) fn index_if_any(&self) -> Option<&Arc<Searched>> {
-        self.index.as_ref()
-    }
-
-    /// The model for queries.
-    pub(crate) fn query(&self) -> Answer<&Arc<Served>> {
-        self.index()?;
-        self.query.as_ref().ok_or_else(|| Refusal::broken("the index has no model"))
+    pub(crate) fn index_if_any(&self) -> Option<Arc<Searched>> {
+        self.searching.now().map(|now| now.index.clone())
     }
 
     /// The model of this name, or the first that `can`.
@@ -206,7 +198,19 @@ impl App {
         field: &str,
         dims: Option<i64>,
     ) -> Answer<Embedded> {
-        let prepared = self.workers.prepare(model, given, field, self.index.as_ref()).await?;
+        self.vectors_with(model, given, field, dims, self.index_if_any().as_ref()).await
+    }
+
+    /// [`vectors`](Self::vectors) where rows are those of `index`.
+    async fn vectors_with(
+        &self,
+        model: &Arc<Served>,
+        given: Vec<Given>,
+        field: &str,
+        dims: Option<i64>,
+        index: Option<&Arc<Searched>>,
+    ) -> Answer<Embedded> {
+        let prepared = self.workers.prepare(model, given, field, index).await?;
         let tokens = prepared.iter().map(|p| if let Prepared::Text(ids) = p { ids.len() } else { 0 }).sum();
         let mut rows: Vec<Vec<f32>> = prepared.iter().map(|_| Vec::new()).collect();
         let mut kinds: Vec<(Kind, Vec<usize>, Vec<Prepared>)> = Vec::new();
@@ -228,17 +232,23 @@ impl App {
         Ok(Embedded { rows, tokens })
     }
 
-    /// The vector of a query, of the index's width.
-    pub(crate) async fn query_vectors(&self, given: Vec<Given>, field: &str) -> Answer<Vec<Vec<f32>>> {
-        let (model, dims) = (self.query()?.clone(), self.index()?.dims());
-        Ok(self.vectors(&model, given, field, (dims != model.dims).then_some(dims)).await?.rows)
+    /// The vectors of queries, of the index's width.
+    pub(crate) async fn query_vectors(
+        &self,
+        current: &Current,
+        given: Vec<Given>,
+        field: &str,
+    ) -> Answer<Vec<Vec<f32>>> {
+        let (model, dims) = (&current.query, current.index.dims());
+        let dims = (dims != model.dims).then_some(dims);
+        Ok(self.vectors_with(model, given, field, dims, Some(&current.index)).await?.rows)
     }
 
     /// What a query is, of one thing.
     pub(crate) fn modality_of(&self, given: &Given) -> Modality {
         match given {
             Given::Row(row) => {
-                self.index.as_ref().and_then(|i| i.item(*row)).map_or(Modality::Text, |i| i.modality)
+                self.index_if_any().and_then(|i| i.item(*row)).map_or(Modality::Text, |i| i.modality)
             }
             other => other.modality().unwrap_or(Modality::Text),
         }

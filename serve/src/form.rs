@@ -12,8 +12,18 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Fields of forms that are numbers or yes and no in JSON.
-const NUMBERS: [&str; 9] =
-    ["dimensions", "k", "top", "top_n", "temperature", "return_documents", "weight", "max_length", "beams"];
+const NUMBERS: [&str; 10] = [
+    "dimensions",
+    "k",
+    "top",
+    "top_n",
+    "temperature",
+    "return_documents",
+    "weight",
+    "max_length",
+    "beams",
+    "chance",
+];
 
 /// What bodies may cost.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@
 
 mod api;
 mod app;
+mod asked;
 mod engine;
 mod error;
 mod form;
@@ -19,7 +20,9 @@ pub mod mcp;
 mod metrics;
 mod mime;
 mod model;
+mod places;
 mod prepare;
+mod refresh;
 mod refusal;
 mod scenes;
 mod search;
@@ -30,9 +33,9 @@ mod stream;
 mod thumbnail;
 
 pub use app::App;
-pub use engine::Held;
+pub use engine::{Held, Load};
 pub use error::{Error, Result};
-pub use model::Loaded;
+pub use model::Source;
 pub use search::Searched;
 pub use server::{Server, signals};
 pub use settings::{Batching, Settings};

@@ -1,29 +1,36 @@
 //! A model that is served: what requests need to know of it, without its tensors.
 
-use crate::engine::{Engine, Held};
+use crate::engine::{Engine, Held, Load, Memory};
 use crate::{Batching, Error, Result};
 use serde_json::{Value, json};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use unisono_encoders::Modality;
+use unisono_encoders::{AudioWindow, Modality, families};
 use unisono_fusion::Ability;
+use unisono_jobs::Error as JobError;
 use unisono_jobs::understand::sees;
 use unisono_processors::{Contract, Processors};
 
-/// A model on its way into a server.
-#[derive(Debug)]
-pub struct Loaded {
+/// A model that is to be served.
+pub struct Source {
     /// What requests call it.
     pub name: String,
-    /// The folder that it came from.
+    /// The folder that it comes from.
     pub dir: PathBuf,
-    /// The model.
-    pub held: Held,
+    /// Loads it.
+    pub load: Load,
 }
 
-impl Loaded {
-    /// A model from `dir`, which requests call as the user named it: by its folder's name, or its hub id.
-    pub fn new(named: &Path, dir: &Path, held: Held) -> Self {
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    /// A model in `dir` that `load` loads. Requests call it as the user named it: by its folder's name, its name in the store, or its hub id.
+    pub fn new(named: &Path, dir: &Path, load: Load) -> Self {
         let whole = || named.canonicalize().unwrap_or_else(|_| dir.to_owned());
         let folder =
             named.file_name().map(ToOwned::to_owned).or_else(|| whole().file_name().map(ToOwned::to_owned));
@@ -31,7 +38,7 @@ impl Loaded {
             (true, Some(folder)) => folder.to_string_lossy().into_owned(),
             _ => named.display().to_string(),
         };
-        Self { name, dir: dir.to_owned(), held }
+        Self { name, dir: dir.to_owned(), load }
     }
 }
 
@@ -39,6 +46,7 @@ impl Loaded {
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) name: String,
+    pub(crate) dir: PathBuf,
     pub(crate) engine: Engine,
     pub(crate) processors: Arc<Processors>,
     frames: usize,
@@ -56,12 +64,15 @@ pub(crate) struct Served {
     pub(crate) compares_texts: bool,
     /// It has labels of its own.
     pub(crate) classifies: bool,
+    /// It reads every text alike, whether it asks or is found, and hears so; none of one that does not.
+    pub(crate) plain: Option<AudioWindow>,
 }
 
 impl Served {
-    /// Puts it on a thread of its own.
-    pub(crate) fn start(loaded: Loaded, batching: Batching) -> Result<Self> {
-        let Loaded { name, dir, held } = loaded;
+    /// Loads it, and puts it on a thread of its own.
+    pub(crate) fn start(source: Source, memory: &Arc<Memory>, batching: Batching) -> Result<Self> {
+        let Source { name, dir, load } = source;
+        let held = load()?;
         let model = held.towers();
         let (abilities, sees) = match &held {
             Held::Embedder(_) => (Vec::new(), Vec::new()),
@@ -75,7 +86,17 @@ impl Served {
                 "{dir}: it embeds nothing and says nothing: there is nothing to serve"
             )));
         }
+        let plain = match &held {
+            Held::Embedder(embedder) => {
+                let prompts =
+                    model.processors().text.as_ref().is_some_and(|t| !t.prompts().names().is_empty());
+                let routes = families::has_routes(&dir).map_err(JobError::from)?;
+                (embedder.prompt().is_none() && !prompts && !routes).then(|| embedder.window())
+            }
+            Held::Understander(_) => None,
+        };
         Ok(Self {
+            plain,
             processors: Arc::new(model.processors().clone()),
             frames: model.contract().frames,
             listens: model.listens(),
@@ -86,8 +107,9 @@ impl Served {
             sees,
             compares_texts,
             classifies: model.classifier().is_some() && matches!(held, Held::Embedder(_)),
-            engine: Engine::start(&name, held, batching)?,
+            engine: Engine::start((&name, &dir), held, load, memory, batching)?,
             name,
+            dir,
         })
     }
 
@@ -108,6 +130,7 @@ impl Served {
         json!({
             "id": self.name, "object": "model", "created": 0, "owned_by": "unisono", "can": self.can(),
             "embeds": names(&self.embeds), "sees": names(&self.sees), "dimensions": self.dims,
+            "bytes": self.engine.slot().bytes(), "loaded": self.engine.slot().is_there(),
         })
     }
 }

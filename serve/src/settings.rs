@@ -25,6 +25,10 @@ pub struct Settings {
     pub grace: Duration,
     /// Connections at once; more wait.
     pub connections: usize,
+    /// Bytes of all models that are in memory at once; none: all of them are.
+    pub memory: Option<u64>,
+    /// The file that votes are appended to; none: they are not kept.
+    pub votes: Option<PathBuf>,
     /// Threads that decode.
     pub workers: usize,
     /// What media may cost.
@@ -71,6 +75,8 @@ impl Default for Settings {
             patience: Duration::from_secs(10),
             grace: Duration::from_secs(30),
             connections: 16_384,
+            memory: None,
+            votes: None,
             workers,
             limits: MediaLimits::default(),
             ffmpeg: None,

@@ -21,7 +21,7 @@ pub(crate) struct Spool {
 impl Spool {
     /// Puts media into a folder of their own. `seen` says as what videos are taken: as such, as their frames, or as their audio.
     pub(crate) async fn new(app: &App, given: Vec<Given>, field: &str, seen: Modality) -> Answer<Self> {
-        let (index, many) = (app.index_if_any().cloned(), given.len() > 1);
+        let (index, many) = (app.index_if_any(), given.len() > 1);
         let field = field.to_owned();
         let work = move || {
             let (mut dir, mut items, mut paths) = (None, Items::default(), Vec::new());

@@ -1,6 +1,7 @@
 //! Small pictures of large ones.
 
 use crate::refusal::{Answer, Refusal};
+use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use unisono_media::{Blob, ImageOptions, Limits, decode};
@@ -21,6 +22,11 @@ pub(crate) fn small(blob: &Blob, limits: &Limits) -> Answer<Vec<u8>> {
             image::imageops::resize(&decoded, edge(width), edge(height), FilterType::Triangle)
         }
     };
+    jpeg(&image)
+}
+
+/// An image as JPEG.
+pub(crate) fn jpeg(image: &RgbImage) -> Answer<Vec<u8>> {
     let mut jpeg = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut jpeg, 85);
     image.write_with_encoder(encoder).map_err(|e| Refusal::broken(format!("JPEG: {e}")))?;

@@ -2,6 +2,7 @@
 
 mod caption;
 mod check;
+mod feedback;
 mod filter;
 mod inspect;
 mod lang;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Caption(caption::Args),
     Teach(teach::Args),
     Mine(mine::Args),
+    FromFeedback(feedback::Args),
 }
 
 pub(crate) fn run(command: &Command) -> Result<(), Error> {
@@ -40,5 +42,6 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         Command::Caption(args) => caption::run(args),
         Command::Teach(args) => teach::run(args),
         Command::Mine(args) => mine::run(args),
+        Command::FromFeedback(args) => feedback::run(args),
     }
 }

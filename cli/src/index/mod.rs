@@ -1,6 +1,7 @@
 //! `unisono index`: build a searchable index, change one, and say what one holds.
 
 mod change;
+mod rebuild;
 mod say;
 
 use crate::error::Error;
@@ -10,6 +11,8 @@ use crate::texts::TextArgs;
 use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use change::{AddArgs, CheckArgs, CompactArgs, MergeArgs, RemoveArgs};
+pub(crate) use rebuild::share;
+use rebuild::{RebuildArgs, run_rebuild};
 use say::contents;
 pub(crate) use say::{RootArg, opened};
 use serde_json::json;
@@ -31,6 +34,7 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     Check(CheckArgs),
     Compact(CompactArgs),
+    Rebuild(Box<RebuildArgs>),
     Info(InfoArgs),
 }
 
@@ -80,6 +84,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         Command::Merge(args) => change::run_merge(args),
         Command::Check(args) => change::run_check(args),
         Command::Compact(args) => change::run_compact(args),
+        Command::Rebuild(args) => run_rebuild(args),
         Command::Info(args) => run_info(args),
     }
 }

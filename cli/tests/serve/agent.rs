@@ -60,10 +60,16 @@ fn an_agent_searches_and_asks() {
             call(6, "transcribe", json!({"path": at("talks/s1.wav"), "language": "de"})),
             call(7, "scenes", json!({"path": at("clip.mp4")})),
             ask(8, "ping", json!({})),
+            call(
+                9,
+                "search",
+                json!({"query": "a red bus", "glob": ["p0[01].*"], "chance": 1, "where": ["lang=en"]}),
+            ),
+            call(10, "search", json!({"query": "a red bus", "not": "un chat", "since": "then"})),
         ],
     );
     let ids: Vec<u64> = answers.iter().map(|a| a["id"].as_u64().unwrap()).collect();
-    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     assert_eq!(answers[0]["result"]["protocolVersion"], "2025-03-26");
     let tools = answers[1]["result"]["tools"].as_array().unwrap();
     let names: Vec<&str> = tools.iter().map(|t| t["name"].as_str().unwrap()).collect();
@@ -85,6 +91,11 @@ fn an_agent_searches_and_asks() {
     let told = command(&["transcribe", "--model", "speech", "--json", "--language", "de", "talks/s1.wav"]);
     assert_eq!(content(&answers[5])["text"], told["files"][0]["text"]);
     assert!(!content(&answers[6])["scenes"].as_array().unwrap().is_empty());
+    let some = content(&answers[8]);
+    let some = some["hits"].as_array().unwrap();
+    assert!(!some.is_empty() && some.iter().all(|h| h["path"].as_str().unwrap().contains("/p0")), "{some:?}");
+    assert!(some.iter().all(|h| h["chance"].as_f64().is_some_and(|chance| chance <= 1.0)), "{some:?}");
+    assert_eq!(answers[9]["result"]["isError"], true);
 }
 
 #[test]

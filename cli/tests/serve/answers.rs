@@ -1,6 +1,7 @@
 //! Answers are those of the commands.
 
-use crate::http::Reply;
+use crate::http::{Reply, Served};
+use crate::support::{outcome, unisono};
 use crate::{command, data_url, embedded, place, served, tiny, vectors};
 use serde_json::{Value, json};
 use std::fs;
@@ -73,6 +74,13 @@ fn a_search_finds_what_the_command_finds() {
             let one = |h: &Value| (h["id"].as_str().unwrap().to_owned(), h["score"].as_f64().unwrap());
             hits.as_array().unwrap().iter().map(one).collect()
         };
+        let chances = |hits: &Value| -> Vec<Option<f64>> {
+            hits.as_array().unwrap().iter().map(|h| h["chance"].as_f64()).collect()
+        };
+        for (a, b) in chances(&hits).iter().zip(chances(&found)) {
+            let close = a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= 1e-3 * a);
+            assert!(close || a.is_none() && b.is_none(), "{hits}\n{found}");
+        }
         let (hits, found) = (of(&hits), of(&found));
         assert_eq!(hits.len(), found.len());
         for ((a, x), (b, y)) in hits.iter().zip(&found) {
@@ -91,8 +99,10 @@ fn a_search_finds_what_the_command_finds() {
     let row = s.post("/v1/search", &image).json()["hits"][0]["row"].clone();
     let like = s.post("/v1/search", &json!({"query": {"row": row}, "k": 3})).json();
     assert!(like["hits"].as_array().unwrap().iter().all(|h| h["row"] != row));
-    let mixed = json!({"query": ["a red bus", {"text": "un chat", "weight": -0.5}]});
-    assert_eq!(s.post("/v1/search", &mixed).status, 200);
+    let mixed = json!({"query": ["a red bus", {"text": "un chat", "weight": -0.5}], "k": 4});
+    same(&["a red bus", "--not", "un chat", "-k", "4"], s.post("/v1/search", &mixed));
+    let not = json!({"query": "a red bus", "not": "un chat", "k": 4});
+    same(&["a red bus", "--not", "un chat", "-k", "4"], s.post("/v1/search", &not));
     for (wrong, part) in [
         (json!({"query": ""}), "the query is empty"),
         (json!({"query": []}), "expected 1 to 16 parts"),
@@ -105,6 +115,81 @@ fn a_search_finds_what_the_command_finds() {
         assert!(reply.status == 400 || reply.status == 404, "{wrong}: {}", reply.text());
         assert!(reply.message().contains(part), "{wrong}: {}", reply.text());
     }
+}
+
+#[test]
+fn filters_likeness_and_chance_are_those_of_the_command() {
+    let s = served();
+    let found = |args: &[&str]| -> Vec<Value> {
+        let all: Vec<&str> = ["search", "--index", "IDX", "--json"].iter().chain(args).copied().collect();
+        command(&all)["hits"].as_array().unwrap().iter().map(|h| h["id"].clone()).collect()
+    };
+    let asked = |body: Value| -> Vec<Value> {
+        let reply = s.post("/v1/search", &body);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()["hits"].as_array().unwrap().iter().map(|h| h["id"].clone()).collect()
+    };
+    let query = "a red bus";
+    let some = found(&[query, "--path", "p0[01].*"]);
+    assert!(!some.is_empty());
+    assert_eq!(asked(json!({"query": query, "path": "p0[01].*"})), some);
+    assert_eq!(asked(json!({"query": query, "path": ["none/*", "p0[01].*"]})), some);
+    let form = s.form("/v1/search", &[("query", query), ("path", "p0[01].*"), ("since", "")], &[]).json();
+    assert_eq!(form["hits"].as_array().unwrap().len(), some.len());
+    for test in ["lang=de", "path~clip", "text!=x"] {
+        assert_eq!(asked(json!({"query": query, "where": test})), found(&[query, "--where", test]), "{test}");
+    }
+    assert!(asked(json!({"query": query, "before": "2001-01-01"})).is_empty());
+    assert_eq!(
+        asked(json!({"query": query, "since": "2001-01-01"})),
+        found(&[query, "--since", "2001-01-01"])
+    );
+    let id = some[0].as_str().unwrap();
+    assert_eq!(asked(json!({"like": id})), found(&["--like", id]));
+    assert_eq!(asked(json!({"like": [id], "query": query})), found(&["--like", id, query]));
+    assert_eq!(asked(json!({"query": query, "order": "chance"})), found(&[query, "--order", "chance"]));
+    let rare = json!({"query": query, "chance": 1e-8});
+    let reply = s.post("/v1/search", &rare).json();
+    assert!(
+        reply["hits"].as_array().unwrap().is_empty() && reply["left_out"].as_u64().unwrap() > 0,
+        "{reply}"
+    );
+    assert_eq!(asked(json!({"query": query, "chance": 1})), found(&[query, "--chance", "1"]));
+    for (wrong, part) in [
+        (json!({"query": query, "not": "x", "chance": 0.1}), "no chance is known"),
+        (json!({"query": query, "path": "a["}), "is no pattern of paths"),
+        (json!({"query": query, "where": "year"}), "expected KEY=VALUE"),
+        (json!({"query": query, "since": "then"}), "is no moment"),
+        (json!({"like": "none"}), "no item \"none\""),
+        (json!({"like": 3}), "expected an item's id"),
+        (json!({"not": query}), "kept away from"),
+    ] {
+        let reply = s.post("/v1/search", &wrong);
+        assert!(reply.status == 400 || reply.status == 404, "{wrong}: {}", reply.text());
+        assert!(reply.message().contains(part), "{wrong}: {}", reply.text());
+    }
+}
+
+#[test]
+fn why_an_image_is_a_hit_is_told_by_its_cells() {
+    let s = served();
+    let hits = s.post("/v1/search", &json!({"query": "a red bus", "k": 1, "modality": "image"})).json();
+    let hit = &hits["hits"][0];
+    let told = s.post("/v1/why", &json!({"query": "a red bus", "row": hit["row"]}));
+    assert_eq!(told.status, 200, "{}", told.text());
+    let told = told.json();
+    let worth: Vec<f64> = told["worth"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert_eq!((worth.len(), &told["cells"]), (49, &json!(7)));
+    assert!(
+        worth.iter().any(|v| v.abs() > 1e-6)
+            && told["image"].as_str().unwrap().starts_with("data:image/jpeg")
+    );
+    assert!((told["score"].as_f64().unwrap() - hit["score"].as_f64().unwrap()).abs() < 1e-4);
+    let sound = s.post("/v1/search", &json!({"query": "a", "k": 1, "modality": "audio"})).json();
+    let refused = s.post("/v1/why", &json!({"query": "a", "row": sound["hits"][0]["row"]}));
+    assert!(refused.status == 400 && refused.message().contains("no image"), "{}", refused.text());
+    assert_eq!(s.post("/v1/why", &json!({"row": 0})).status, 400);
+    assert_eq!(s.post("/v1/why", &json!({"query": "a", "row": 9999})).status, 404);
 }
 
 #[test]
@@ -206,7 +291,7 @@ fn the_document_names_every_route() {
     let s = served();
     let document = s.get("/openapi.json").json();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 19, "{:?}", paths.keys().collect::<Vec<_>>());
+    assert_eq!(paths.len(), 21, "{:?}", paths.keys().collect::<Vec<_>>());
     for (path, methods) in paths {
         let path = path.replace("{row}", "0").replace("{id}", "0");
         for method in methods.as_object().unwrap().keys() {
@@ -225,4 +310,88 @@ fn the_document_names_every_route() {
     for (model, ability) in models.iter().zip(["embed", "caption", "ask", "transcribe", "match"]) {
         assert!(model["can"].as_array().unwrap().contains(&json!(ability)), "{model}");
     }
+}
+
+#[test]
+fn models_are_loaded_on_demand_and_named_as_in_the_store() {
+    let add = ["model", "add", "model2", "--as", "towers", "--store", "store"];
+    let (code, _, stderr) = outcome(unisono(add).current_dir(place()));
+    assert_eq!(code, 0, "{stderr}");
+    let store = place().join("store");
+    // Room for one and a half.
+    let each = served().get("/v1/models").json()["data"][0]["bytes"].as_u64().unwrap();
+    let memory = format!("{}B", each * 3 / 2);
+    let args = ["--model", "model", "--model", "towers@1", "--memory", &memory];
+    let s = Served::start_with(place(), &args, &[("UNISONO_STORE", store.to_str().unwrap())]);
+    let loaded = || -> Vec<bool> {
+        let models = s.get("/v1/models").json();
+        models["data"].as_array().unwrap().iter().map(|m| m["loaded"].as_bool().unwrap()).collect()
+    };
+    assert_eq!(loaded(), [false, true]);
+    let ask = |model: &str| {
+        let body = json!({"input": "a red bus", "encoding_format": "base64", "model": model});
+        vectors(&s.post("/v1/embeddings", &body))
+    };
+    let first = ask("model");
+    assert_eq!(first, embedded(&["--text", "a red bus"], tiny::DIM));
+    assert_eq!(loaded(), [true, false]);
+    assert_ne!(ask("towers@1"), first);
+    assert_eq!((loaded(), ask("model")), (vec![false, true], first));
+    let metrics = s.get("/metrics").text();
+    assert!(metrics.contains("unisono_model_loads_total{model=\"towers@1\"} 2"), "{metrics}");
+    // A model that was changed meanwhile is not taken for what it was.
+    ask("model");
+    let config = store.join("towers/1/config.json");
+    fs::write(&config, fs::read_to_string(&config).unwrap() + "\n").unwrap();
+    let reply = s.post("/v1/embeddings", &json!({"input": "a", "model": "towers@1"}));
+    assert!(reply.status == 500 && reply.message().contains("start it again"), "{}", reply.text());
+    assert_eq!(ask("model").len(), 1);
+    assert_eq!(s.end(), Some(0));
+    let (code, _, stderr) = outcome(
+        unisono(["serve", "--model", "model", "--memory", "1K", "--addr", "127.0.0.1:0"])
+            .current_dir(place()),
+    );
+    assert!(code == 1 && stderr.contains("give --memory more") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn an_index_that_changes_is_searched_as_it_is_then() {
+    let dir = place().join("growing");
+    fs::create_dir_all(dir.join("in")).unwrap();
+    tiny::image(&dir.join("in/a.png"), 5);
+    let run = |args: &[&str]| {
+        let (code, _, stderr) = outcome(unisono(args).current_dir(place()));
+        assert_eq!(code, 0, "{stderr}");
+    };
+    run(&["index", "build", "--model", "model", "--out", "growing/IDX", "growing/in"]);
+    let s = Served::start(place(), &["--index", "growing/IDX"]);
+    let count = || s.get("/v1/index").json()["count"].as_u64().unwrap();
+    let until = |wanted: &dyn Fn() -> bool| {
+        while !wanted() {
+            std::thread::yield_now();
+        }
+    };
+    assert_eq!(count(), 1);
+    tiny::image(&dir.join("in/b.png"), 90);
+    run(&["index", "add", "growing/IDX", "growing/in"]);
+    until(&|| count() == 2);
+    let found = s.post("/v1/search", &json!({"query": "a red bus"})).json();
+    assert_eq!(found["hits"].as_array().unwrap().len(), 2);
+    // Another model's index in its place: its queries go through that model.
+    run(&["index", "build", "--model", "model2", "--out", "growing/IDX", "growing/in"]);
+    until(&|| s.get("/v1/index").json()["model"] == "model2 (queries)");
+    let found = s.post("/v1/search", &json!({"query": "a red bus"})).json();
+    let told = command(&["search", "--index", "growing/IDX", "a red bus", "--json"]);
+    for (a, b) in found["hits"].as_array().unwrap().iter().zip(told["hits"].as_array().unwrap()) {
+        assert_eq!(a["id"], b["id"]);
+        assert!((a["score"].as_f64().unwrap() - b["score"].as_f64().unwrap()).abs() < 1e-6);
+    }
+    // What cannot be read is said, and the one before goes on.
+    fs::write(dir.join("IDX/index.json"), "{").unwrap();
+    until(&|| !s.get("/v1/index").json()["not_taken"].is_null());
+    assert_eq!(
+        s.post("/v1/search", &json!({"query": "a red bus"})).json()["hits"].as_array().unwrap().len(),
+        2
+    );
+    assert_eq!(s.end(), Some(0));
 }

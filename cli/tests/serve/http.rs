@@ -40,7 +40,13 @@ impl Reply {
 impl Served {
     /// Starts it in `dir`, at a port of its own, and waits until it listens.
     pub fn start(dir: &Path, args: &[&str]) -> Self {
+        Self::start_with(dir, args, &[])
+    }
+
+    /// [`start`](Self::start) with variables.
+    pub fn start_with(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = unisono(["serve", "--addr", "127.0.0.1:0"]);
+        command.envs(variables.iter().copied());
         command.args(args).current_dir(dir).env("OMP_NUM_THREADS", "1").stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();

@@ -60,6 +60,79 @@ fn a_link_in_the_place_of_a_file_leads_nowhere() {
 }
 
 #[test]
+fn a_link_in_the_place_of_a_folder_leads_nowhere() {
+    let dir = place().join("behind");
+    fs::create_dir_all(dir.join("far/of")).unwrap();
+    tiny::image(&dir.join("far/of/a.png"), 5);
+    // A link above that was there when the index was made is the user's own.
+    room::link(&dir.join("far"), &dir.join("in"));
+    let args = ["index", "build", "--model", "model", "--out", "behind/IDX", "behind/in"];
+    let (code, _, stderr) = outcome(unisono(args).current_dir(place()));
+    assert_eq!(code, 0, "{stderr}");
+    let s = Served::start(place(), &["--index", "behind/IDX"]);
+    assert_eq!(s.get("/v1/items/0/file").status, 200);
+    fs::create_dir(dir.join("secret")).unwrap();
+    fs::write(dir.join("secret/a.png"), "a secret").unwrap();
+    fs::rename(dir.join("far/of"), dir.join("far/was")).unwrap();
+    assert_eq!(s.get("/v1/items/0/file").status, 404);
+    room::link(&dir.join("secret"), &dir.join("far/of"));
+    for path in ["/v1/items/0/file", "/v1/items/0/thumbnail"] {
+        let reply = s.get(path);
+        assert_eq!(reply.status, 403, "{}", reply.text());
+    }
+    fs::remove_file(dir.join("far/of")).unwrap();
+    fs::rename(dir.join("far/was"), dir.join("far/of")).unwrap();
+    assert_eq!(s.get("/v1/items/0/file").status, 200);
+    assert_eq!(s.end(), Some(0));
+}
+
+/// So many connections that say nothing keep nobody waiting.
+fn idle(wanted: usize) {
+    let s = Served::start(place(), &["--model", "model"]);
+    let idle: Vec<_> = (0..wanted).map(|_| s.connect()).collect();
+    assert_eq!(s.post("/v1/embeddings", &json!({"input": "a"})).status, 200);
+    assert_eq!(s.get("/health").status, 200);
+    drop(idle);
+    assert_eq!(s.post("/v1/embeddings", &json!({"input": "a"})).status, 200);
+    assert_eq!(s.end(), Some(0));
+}
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_waiting() {
+    idle(500);
+}
+
+#[test]
+#[ignore = "takes minutes, and `ulimit -n 12000`"]
+fn ten_thousand_connections_that_say_nothing_keep_nobody_waiting() {
+    idle(10_000);
+}
+
+#[test]
+fn a_gigabyte_is_not_read() {
+    let s = Served::start(place(), &["--model", "model"]);
+    let head = format!(
+        "POST /v1/embeddings HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        s.addr
+    );
+    let mut stream = s.connect();
+    stream.write_all(head.as_bytes()).unwrap();
+    let chunk = [format!("{:x}\r\n", 1 << 20).as_bytes(), &vec![b' '; 1 << 20], b"\r\n"].concat();
+    // It hears what is wrong, and the rest is not taken.
+    let sent = (0..1024).take_while(|_| stream.write_all(&chunk).is_ok()).count();
+    assert!(sent < 200, "{sent} MiB were taken");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&rest));
+    let memory = fs::read_to_string(format!("/proc/{}/status", s.child.id())).unwrap();
+    let most = memory.lines().find(|l| l.starts_with("VmHWM")).unwrap();
+    let most: u64 = most.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(most < 1 << 20, "{most} kB");
+    assert_eq!(s.post("/v1/embeddings", &json!({"input": "a"})).status, 200);
+    assert_eq!(s.end(), Some(0));
+}
+
+#[test]
 fn hostile_requests_are_refused_and_it_goes_on() {
     let s = Served::start(place(), &["--model", "model", "--max-body", "50K", "--max-inputs", "4"]);
     let json_type = [("Content-Type", "application/json")];
@@ -118,6 +191,8 @@ fn hostile_requests_are_refused_and_it_goes_on() {
     assert_eq!(post(b"{\"input\": \"a\"}").status, 200);
     let mut rest = Vec::new();
     let _ = half.read_to_end(&mut rest);
+    // Whoever sends a head letter by letter is left.
+    let _ = slow.read_to_end(&mut rest);
     drop((idle, slow));
     assert_eq!((s.get("/health").status, s.get("/ready").status), (200, 200));
     assert_eq!(s.end(), Some(0));

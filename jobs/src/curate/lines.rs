@@ -10,7 +10,7 @@ use unisono_files::Pending;
 ///
 /// # Errors
 /// Those of `lines`; no space, no permission.
-pub(super) fn write<T: Serialize>(out: &Path, lines: impl Iterator<Item = Result<T>>) -> Result<()> {
+pub(crate) fn write<T: Serialize>(out: &Path, lines: impl Iterator<Item = Result<T>>) -> Result<()> {
     let mut pending = Pending::begin(out)?;
     let mut file = BufWriter::new(pending.file());
     for line in lines {

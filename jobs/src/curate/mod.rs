@@ -17,6 +17,8 @@ mod split;
 mod teach;
 mod vectors;
 
+pub(crate) use lines::write as write_lines;
+
 pub use conditions::{Conditions, Fell, Measured};
 pub use filter::{FilterOptions, Filtered, Likeness, filter};
 pub use mine::{MineOptions, Mined, mine};

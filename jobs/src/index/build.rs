@@ -2,7 +2,10 @@
 
 use super::grow::{grow, remove};
 use super::place::{fits, forget, refuse_foreign, replace};
-use super::{BuildOptions, Built, Editor, FORMAT_VERSION, Header, ModelRef, Texts, asked, check, now, seen};
+use super::{
+    BuildOptions, Built, Editor, FORMAT_VERSION, Header, ModelRef, Texts, again as items_of, asked, check,
+    now, seen,
+};
 use crate::crossmodal::{self, Recall};
 use crate::pipeline::partial;
 use crate::{
@@ -75,6 +78,18 @@ pub fn build_with(
     options: &BuildOptions,
     progress: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<BuildReport> {
+    build_of(model, load, out, options, None, progress)
+}
+
+/// [`build_with`], of the items of the index `again` where that is given: the inputs of `options` say where these came from.
+pub(super) fn build_of(
+    model: &Path,
+    load: impl FnOnce(&Path) -> Result<Embedder>,
+    out: &Path,
+    options: &BuildOptions,
+    again: Option<&Path>,
+    progress: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<BuildReport> {
     let out = &real_folder(out);
     let _held = Lock::make(out)?;
     refuse_foreign(out)?;
@@ -87,8 +102,14 @@ pub fn build_with(
     embedder.set_limits(options.limits);
     progress(Progress { stage: "list inputs", done: 0, total: 0, skipped: 0 }).check()?;
     let inputs = crate::Inputs { meta: true, ..options.inputs.clone() };
-    let mut listing = inputs.list(&embedder.model().embeds())?;
-    let repeated = drop_repeated(&mut listing.items);
+    let embeds = embedder.model().embeds();
+    let (mut listing, before) = match again {
+        Some(folder) => {
+            items_of::listing(folder, &embeds).map(|(listing, header)| (listing, Some(header)))?
+        }
+        None => (inputs.list(&embeds)?, None),
+    };
+    let repeated = if before.is_none() { drop_repeated(&mut listing.items) } else { 0 };
     crate::embed::possible(&embedder, &listing.items)?;
     let texts = listing.items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();
@@ -100,7 +121,7 @@ pub fn build_with(
         changed: None,
         unisono: env!("CARGO_PKG_VERSION").to_owned(),
         inputs: crate::Inputs { texts: Vec::new(), ..options.inputs.absolute()? },
-        texts: Texts::of(&options.inputs.texts),
+        texts: before.map_or_else(|| Texts::of(&options.inputs.texts), |before| before.built.texts),
         batch: options.embed.batch,
         precision: embedder.precision(),
         skipped: 0,

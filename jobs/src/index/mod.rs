@@ -1,5 +1,6 @@
 //! Building an index of embedded inputs, and the model of one that is there. The index itself is [`unisono_index`].
 
+mod again;
 mod asked;
 mod build;
 mod change;
@@ -7,15 +8,17 @@ mod check;
 mod grow;
 mod known;
 mod place;
+mod rebuild;
 
 pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
 pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
 pub use grow::Growth;
+pub use rebuild::{Fell, RebuildOptions, Rebuilt, rebuild};
 use unisono_index::Editor;
 pub use unisono_index::{
-    Chance, Checked, FORMAT_VERSION, Files, Filter, ModelRef, Places, Test, check as check_sums, combine,
-    repair as repair_index,
+    Chance, Checked, FORMAT_VERSION, Files, Filter, HEADER, ModelRef, Places, Test, check as check_sums,
+    combine, repair as repair_index,
 };
 
 use crate::crossmodal::Recall;

@@ -1,6 +1,7 @@
 //! Items of the index and their files. Requests name rows, never paths: what is not in the index cannot be had.
 
 use crate::app::App;
+use crate::places::Places;
 use crate::refusal::{Answer, Refusal};
 use axum::Json;
 use axum::body::Body;
@@ -16,25 +17,27 @@ use unisono_media::Blob;
 
 /// What a row is.
 pub(crate) async fn item(State(app): State<Arc<App>>, Path(row): Path<String>) -> Answer<Json<Value>> {
-    let (row, item) = found(&app, &row)?;
+    let (row, item, _) = found(&app, &row)?;
     Ok(Json(super::search::shown(row, &item, None)))
 }
 
-fn found(app: &App, row: &str) -> Answer<(usize, Item)> {
+fn found(app: &App, row: &str) -> Answer<(usize, Item, Places)> {
     let missing = || Refusal::missing(format!("the index has no row {row:?}"));
     let number: usize = row.parse().map_err(|_| missing())?;
-    Ok((number, app.index()?.item(number).ok_or_else(missing)?))
+    let index = app.current()?.index.clone();
+    Ok((number, index.item(number).ok_or_else(missing)?, index.places().clone()))
 }
 
-/// The row's blob. A link that took a file's place since the index was made leads nowhere.
-fn blob(item: &Item) -> Answer<Blob> {
+/// The row's blob. A link that took the place of a file, or of a folder above it, since the index was opened leads nowhere.
+pub(super) fn blob(item: &Item, places: &Places) -> Answer<Blob> {
     let blob = item.blob.clone().ok_or_else(|| Refusal::missing("this row is a text: it has no file"))?;
     let file = blob.path().unwrap_or_else(|| blob.name());
-    match std::fs::symlink_metadata(file) {
-        Ok(meta) if meta.file_type().is_symlink() => {
-            Err(Refusal::new(StatusCode::FORBIDDEN, "the row's file is a link, and links are not followed"))
-        }
-        _ => Ok(blob),
+    match places.is_where_it_was(file) {
+        true => Ok(blob),
+        false => Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "the row's file is a link, or lies behind one that was not there before: it is not followed",
+        )),
     }
 }
 
@@ -44,9 +47,9 @@ pub(crate) async fn file(
     Path(row): Path<String>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let (_, item) = found(&app, &row)?;
+    let (_, item, places) = found(&app, &row)?;
     let range = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    app.workers.run(move || part(&blob(&item)?, range.as_deref())).await
+    app.workers.run(move || part(&blob(&item, &places)?, range.as_deref())).await
 }
 
 fn part(blob: &Blob, range: Option<&str>) -> Answer<Response> {
@@ -112,14 +115,14 @@ fn media(body: Body, mime: &str) -> Response {
 
 /// An image as a small JPEG.
 pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(row): Path<String>) -> Answer<Response> {
-    let (_, item) = found(&app, &row)?;
+    let (_, item, places) = found(&app, &row)?;
     if item.modality != Modality::Image || item.video {
         return Err(Refusal::missing("this row is no image: it has no thumbnail"));
     }
     let limits = app.settings.limits.files();
     app.workers
         .run(move || {
-            let jpeg = crate::thumbnail::small(&blob(&item)?, &limits)?;
+            let jpeg = crate::thumbnail::small(&blob(&item, &places)?, &limits)?;
             Ok(media(jpeg.into(), "image/jpeg"))
         })
         .await

@@ -1,6 +1,7 @@
 //! The page, and what the server says of itself.
 
 use crate::app::App;
+use crate::refresh::refresh;
 use crate::refusal::{Answer, Refusal};
 use axum::Json;
 use axum::extract::State;
@@ -43,10 +44,14 @@ pub(crate) async fn models(State(app): State<Arc<App>>) -> Json<Value> {
 
 /// `/v1/index`.
 pub(crate) async fn index(State(app): State<Arc<App>>) -> Answer<Json<Value>> {
-    let index = app.index()?;
+    refresh(&app);
+    let current = app.current()?;
+    let index = &current.index;
     let name = index.folder().file_name().map(|n| n.to_string_lossy().into_owned());
-    let takes: Vec<&str> = app.query()?.embeds.iter().map(|m| m.name()).collect();
-    Ok(Json(json!({ "name": name, "count": index.len(), "modalities": index.counts(), "queries": takes })))
+    let takes: Vec<&str> = current.query.embeds.iter().map(|m| m.name()).collect();
+    Ok(Json(json!({ "name": name, "count": index.len(), "modalities": index.counts(), "queries": takes,
+        "model": current.query.name, "sum": index.sum(), "votes": app.votes.is_some(), "not_taken": app.searching.failed(),
+    })))
 }
 
 /// Any other path.

@@ -33,7 +33,7 @@ fn render(app: &App) -> String {
 /// What the engines did.
 fn models(text: &mut String, app: &App) {
     type Read = fn(&Served) -> f64;
-    let all: [(&str, &str, &str, Read); 4] = [
+    let all: [(&str, &str, &str, Read); 7] = [
         ("unisono_batches_total", "counter", "Batches that went through a model.", |m| {
             m.engine.done().batches.load(Ordering::Relaxed) as f64
         }),
@@ -43,13 +43,22 @@ fn models(text: &mut String, app: &App) {
         ("unisono_model_seconds_total", "counter", "Time that a model worked.", |m| {
             m.engine.done().micros.load(Ordering::Relaxed) as f64 * 1e-6
         }),
+        ("unisono_model_loaded", "gauge", "Whether a model is in memory.", |m| {
+            f64::from(u8::from(m.engine.slot().is_there()))
+        }),
+        ("unisono_model_bytes", "gauge", "Bytes of a model's weights in memory.", |m| {
+            m.engine.slot().bytes() as f64
+        }),
+        ("unisono_model_loads_total", "counter", "How often a model was loaded.", |m| {
+            m.engine.slot().loads() as f64
+        }),
         ("unisono_model_waiting", "gauge", "Jobs that wait for a model.", |m| m.engine.waiting() as f64),
     ];
     for (name, kind, help, read) in all {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         for model in app.all_models() {
             let label = model.name.replace(['\\', '"', '\n'], "_");
-            text.push_str(&format!("{name}{{model=\"{label}\"}} {}\n", read(model)));
+            text.push_str(&format!("{name}{{model=\"{label}\"}} {}\n", read(&model)));
         }
     }
 }

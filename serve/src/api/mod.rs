@@ -11,6 +11,8 @@ mod scenes;
 pub(crate) mod search;
 pub(crate) mod transcribe;
 pub(crate) mod understand;
+mod votes;
+mod why;
 
 use crate::app::App;
 use axum::Router;
@@ -30,6 +32,8 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/v1/index", get(meta::index))
         .route("/v1/embeddings", post(embeddings::embeddings))
         .route("/v1/search", post(search::search))
+        .route("/v1/why", post(why::why))
+        .route("/v1/votes", post(votes::vote))
         .route("/v1/items/{row}", get(files::item))
         .route("/v1/items/{row}/file", get(files::file))
         .route("/v1/items/{row}/thumbnail", get(files::thumbnail))

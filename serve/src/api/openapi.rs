@@ -24,6 +24,11 @@ fn number(description: &str) -> Value {
     json!({ "type": "integer", "description": description })
 }
 
+/// One word, or a list of them.
+fn words(description: &str) -> Value {
+    json!({ "description": description, "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+}
+
 /// A route that takes JSON, and files as multipart where it says so.
 fn post(summary: &str, fields: Value, required: &[&str], files: bool) -> Value {
     let mut schema = json!({ "type": "object", "properties": fields, "required": required });
@@ -80,9 +85,24 @@ fn build() -> Value {
                 "encoding_format": { "enum": ["float", "base64"] }, "user": string("Not used."),
             }), &["input"], true),
             "/v1/search": post("What the index holds nearest to a query", json!({
-                "query": input(), "k": number("How many hits."),
-                "modality": { "description": "Only these: text, image, audio, video.", "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
+                "query": input(), "k": number("How many hits."), "not": input(),
+                "like": words("Ids of items to search for others like them."),
+                "path": words("Only files of these patterns: holiday/**/*.jpg."),
+                "label": words("Only items of these labels."),
+                "since": string("Only files that were written then or later: a day, a time, or so long ago (30days)."),
+                "before": string("Only files that were written before that."),
+                "where": words("Only items whose keys are such: year>=2020, lang=fr, text~bus."),
+                "chance": { "type": "number", "description": "Only hits that so few random pairs equal: 1e-4." },
+                "order": { "enum": ["cosine", "chance"] },
+                "modality": words("Only these: text, image, audio, video."),
             }), &["query"], true),
+            "/v1/why": post("Which parts of an image make it a hit", json!({
+                "query": input(), "row": number("The hit's row."),
+            }), &["query", "row"], false),
+            "/v1/votes": post("Keep what somebody thinks of a hit", json!({
+                "query": string("The words that were searched with."), "row": number("The hit's row."), "id": string("The hit's id."),
+                "vote": { "enum": ["up", "down", "none"] }, "score": { "type": "number" }, "rank": number("Its place, from 1 on."),
+            }), &["query", "row", "id", "vote"], false),
             "/v1/items/{row}": get("What a row is", Some("row")),
             "/v1/items/{row}/file": get("A row's file", Some("row")),
             "/v1/items/{row}/thumbnail": get("A row's image, small", Some("row")),

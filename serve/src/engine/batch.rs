@@ -44,6 +44,11 @@ impl EmbedJob {
         self.reply.is_closed()
     }
 
+    /// Answers it with why it has no answer.
+    pub(super) fn refuse(self, refusal: &Refusal) {
+        drop(self.reply.send(Err(refusal.clone())));
+    }
+
     /// Whether both go through the same tower, to vectors of one width.
     pub(super) fn goes_with(&self, other: &Self) -> bool {
         let kind = |job: &Self| job.inputs.first().map(Kind::of);

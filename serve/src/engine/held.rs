@@ -1,8 +1,8 @@
 //! The model of an engine.
 
 use crate::refusal::{Answer, Refusal};
-use tch::Tensor;
-use unisono_encoders::{Model, to_vec};
+use tch::{Device, Tensor};
+use unisono_encoders::{Model, Params, Precision, to_vec};
 use unisono_jobs::understand::Understander;
 use unisono_jobs::{Embedder, Error, Result};
 use unisono_processors::Prepared;
@@ -24,6 +24,23 @@ impl Held {
             Self::Embedder(embedder) => embedder.model(),
             Self::Understander(model) => model.model().towers(),
         }
+    }
+
+    /// Bytes of its weights: in single precision, and besides as they are multiplied on CPUs.
+    pub(crate) fn bytes(&self) -> u64 {
+        let towers = self.towers();
+        let packed = match towers.precision() {
+            Precision::Fp32 if towers.device() == Device::Cpu => 4,
+            Precision::Fp32 => 0,
+            Precision::Bf16 => 2,
+            Precision::Int8 => 1,
+        };
+        let count = |params: &Params| params.iter().map(|(_, of)| of.tensor.numel() as u64).sum::<u64>();
+        let above = match self {
+            Self::Embedder(_) => 0,
+            Self::Understander(model) => count(model.model().params()),
+        };
+        (count(towers.params()) + above) * (4 + packed)
     }
 
     /// The part that embeds.

@@ -4,14 +4,14 @@ use super::batch::EmbedJob;
 use super::held::Held;
 use super::load::Load;
 use crate::Batching;
-use crate::refusal::Refusal;
+use crate::refusal::{Answer, Refusal};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// What is to be done with a model.
-pub(super) type Task = Box<dyn FnOnce(&mut Held) + Send>;
+pub(super) type Task = Box<dyn FnOnce(Answer<&mut Held>) + Send>;
 
 pub(super) enum Job {
     /// With others of its kind.

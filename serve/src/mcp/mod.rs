@@ -4,10 +4,12 @@
 mod tools;
 
 use crate::app::App;
+use crate::refresh::refresh;
 use crate::server::runtime;
 use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::io::{BufRead, Read, Write};
+use std::sync::Arc;
 
 /// Versions of the protocol that are spoken, the newest first.
 const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -25,6 +27,7 @@ const NO_PARAMS: i64 = -32602;
 /// # Errors
 /// The input cannot be read, or the output cannot be written.
 pub fn serve(app: App, mut input: impl BufRead, mut output: impl Write) -> Result<()> {
+    let app = Arc::new(app);
     let runtime = runtime(app.settings.workers)?;
     let mut line = Vec::new();
     loop {
@@ -52,7 +55,7 @@ pub fn serve(app: App, mut input: impl BufRead, mut output: impl Write) -> Resul
 }
 
 /// What is answered to a message; nothing to one that wants no answer.
-async fn answer(app: &App, message: &Value) -> Option<Value> {
+async fn answer(app: &Arc<App>, message: &Value) -> Option<Value> {
     let id = message.get("id").filter(|id| !id.is_null());
     let (method, id) = match (message.get("method").and_then(Value::as_str), id) {
         (Some(method), Some(id)) => (method, id),
@@ -67,6 +70,7 @@ async fn answer(app: &App, message: &Value) -> Option<Value> {
         "ping" => json!({}),
         "tools/list" => json!({ "tools": tools::list(app) }),
         "tools/call" => {
+            refresh(app);
             let name = params["name"].as_str().unwrap_or_default();
             let arguments = params.get("arguments").cloned().unwrap_or_else(|| json!({}));
             match tools::call(app, name, arguments).await {

@@ -2,6 +2,7 @@
 
 use crate::api::{search, transcribe, understand};
 use crate::app::App;
+use crate::asked::{Asked, Order, Part, Wanted as Searching};
 use crate::given::Given;
 use crate::refusal::{Answer, Refusal};
 use crate::scenes::{Wanted, found};
@@ -36,9 +37,19 @@ struct Search {
     query: Option<String>,
     path: Option<PathBuf>,
     row: Option<usize>,
+    not: Option<String>,
     k: Option<usize>,
     #[serde(default)]
-    modality: Vec<Modality>,
+    modality: Vec<String>,
+    #[serde(default)]
+    glob: Vec<String>,
+    #[serde(default)]
+    label: Vec<String>,
+    since: Option<String>,
+    before: Option<String>,
+    #[serde(default, rename = "where")]
+    tests: Vec<String>,
+    chance: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,6 +88,7 @@ struct Scenes {
 /// The tools that this server has.
 pub(super) fn list(app: &App) -> Vec<Value> {
     let text = |description: &str| json!({ "type": "string", "description": description });
+    let words = |description: &str| json!({ "type": "array", "items": { "type": "string" }, "description": description });
     let path = text("A picture, sound or video file: its absolute path.");
     let row = json!({ "type": "integer", "minimum": 0, "description": "A row of the index, as a search gives it." });
     let names: Vec<&str> = Modality::ALL.iter().map(|m| m.name()).collect();
@@ -94,8 +106,16 @@ pub(super) fn list(app: &App) -> Vec<Value> {
             "query": text("What to find, in words."),
             "k": { "type": "integer", "minimum": 1, "maximum": 1000, "description": "How many hits; 10 where it is left out." },
             "modality": { "type": "array", "items": { "enum": names }, "description": "Only these." },
+            "not": text("What to keep away from, in words."),
+            "glob": words("Only files of these patterns, as holiday/**/*.jpg."),
+            "label": words("Only items of these labels."),
+            "since": text("Only files that were written then or later: a day (2024-05-01), a time, or so long ago (30days)."),
+            "before": text("Only files that were written before that."),
+            "where": words("Only items whose keys are such, as year>=2020 or text~bus."),
+            "chance": { "type": "number", "exclusiveMinimum": 0, "maximum": 1,
+                "description": "Only hits that so few random pairs equal: with 1e-4 a search for what is not there finds nothing." },
         });
-        let about = "Find what is nearest in meaning to words (query), to a file (path), or to an earlier hit (row). Videos are found by their moments, in seconds.";
+        let about = "Find what is nearest in meaning to words (query), to a file (path), or to an earlier hit (row). Videos are found by their moments, in seconds. A hit's chance is the share of random pairs that score as high.";
         tools.push(tool("search", about, more, &[]));
     }
     let can = |ability| app.able(None, ability).is_ok();
@@ -167,16 +187,28 @@ fn file(app: &App, path: &Path) -> Answer<Given> {
 }
 
 async fn searched(app: &App, arguments: Value) -> Answer<Vec<Value>> {
-    let Search { query, path, row, k, modality } = parse(arguments)?;
-    let mut parts: Vec<search::Part> = query.map(|q| search::Part::new(Given::Text(q))).into_iter().collect();
-    if path.is_some() || row.is_some() {
-        parts.push(search::Part::new(What { path, row }.given(app)?));
+    let asked: Search = parse(arguments)?;
+    let mut parts: Vec<Part> = asked.query.map(|q| Part::new(Given::Text(q))).into_iter().collect();
+    if asked.path.is_some() || asked.row.is_some() {
+        parts.push(Part::new(What { path: asked.path, row: asked.row }.given(app)?));
     }
     if parts.is_empty() {
         return Err(Refusal::wrong("expected a query, a path or a row"));
     }
-    let found = search::find(app, parts, k.unwrap_or(10), modality).await?;
-    let index = app.index()?.clone();
+    parts.extend(asked.not.map(|not| Part::away(Given::Text(not))));
+    let wanted = Searching {
+        k: asked.k,
+        modality: asked.modality.into(),
+        path: asked.glob.into(),
+        label: asked.label.into(),
+        since: asked.since,
+        before: asked.before,
+        tests: asked.tests.into(),
+        chance: asked.chance,
+        order: Order::default(),
+    };
+    let found = search::find(app, Asked::new(parts, wanted)?).await?;
+    let index = app.current()?.index.clone();
     let mut hits = found["hits"].as_array().cloned().unwrap_or_default();
     let (mut pictures, limits) = (Vec::new(), app.settings.limits.files());
     for hit in &mut hits {
@@ -226,7 +258,7 @@ async fn scened(app: &App, arguments: Value) -> Answer<Vec<Value>> {
     let path = match (path, row) {
         (Some(path), None) => path,
         (None, Some(row)) => {
-            let blob = app.index()?.item(row).and_then(|item| item.blob);
+            let blob = app.current()?.index.item(row).and_then(|item| item.blob);
             let path = blob.as_ref().and_then(|blob| blob.path()).map(Path::to_owned);
             path.ok_or_else(|| Refusal::wrong(format!("row {row} is no video file")))?
         }

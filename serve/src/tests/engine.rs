@@ -8,9 +8,18 @@ use unisono_jobs::Embedder;
 mod tiny;
 
 fn engine() -> Arc<Engine> {
-    let held = Held::Embedder(Embedder::new(tiny::model(7, &tiny::TOWERS)));
+    let load = || Ok(Held::Embedder(Embedder::new(tiny::model(7, &tiny::TOWERS))));
     let batching = Batching { wait: std::time::Duration::ZERO, ..Batching::default() };
-    Arc::new(Engine::start("tiny", held, batching).unwrap())
+    Arc::new(
+        Engine::start(
+            ("tiny", Path::new("/none")),
+            load().unwrap(),
+            Box::new(load),
+            &Memory::new(None),
+            batching,
+        )
+        .unwrap(),
+    )
 }
 
 fn runtime() -> Runtime {
@@ -101,4 +110,51 @@ fn what_panics_costs_itself_alone_and_the_end_is_in_order() {
     assert_eq!(runtime.block_on(engine.embed(vec![text(&[1, 2])], None)).unwrap()[0].len(), tiny::DIM);
     engine.end();
     assert_eq!(runtime.block_on(engine.embed(vec![text(&[1, 2])], None)).unwrap_err().status, 503);
+}
+
+#[test]
+fn within_a_bound_the_one_that_was_asked_for_longest_ago_goes_and_comes_back() {
+    let runtime = runtime();
+    let load = |seed: u64| move || Ok(Held::Embedder(Embedder::new(tiny::model(seed, &tiny::TOWERS))));
+    let each = load(1)().unwrap().bytes();
+    let memory = Memory::new(Some(2 * each));
+    let batching = Batching { wait: std::time::Duration::ZERO, ..Batching::default() };
+    let start = |seed: u64| {
+        let name = format!("tiny {seed}");
+        let held = load(seed)().unwrap();
+        Engine::start((&name, Path::new("/none")), held, Box::new(load(seed)), &memory, batching).unwrap()
+    };
+    let engines: Vec<Engine> = (1..4).map(start).collect();
+    let there = || engines.iter().map(|e| e.slot().is_there()).collect::<Vec<_>>();
+    assert_eq!(there(), [false, true, true]);
+    let ask = |i: usize| runtime.block_on(engines[i].embed(vec![text(&[1, 4, 2])], None)).unwrap();
+    let first = ask(2);
+    ask(0);
+    assert_eq!(there(), [true, false, true]);
+    // It comes back as it was.
+    ask(1);
+    assert_eq!(there(), [true, true, false]);
+    assert_eq!(ask(2), first);
+    assert_eq!(engines.iter().map(|e| e.slot().loads()).collect::<Vec<_>>(), [2, 2, 2]);
+    assert_eq!(there(), [false, true, true]);
+    // Many ask for all of them at once: nothing waits for itself.
+    let engines: Vec<Arc<Engine>> = engines.into_iter().map(Arc::new).collect();
+    let all: Vec<_> = (0..60)
+        .map(|i| {
+            let of = engines[i % 3].clone();
+            runtime.spawn(async move { of.embed(vec![text(&[1, 4, 2])], None).await })
+        })
+        .collect();
+    for asked in all {
+        assert_eq!(runtime.block_on(asked).unwrap().unwrap().len(), 1);
+    }
+    assert!(engines.iter().filter(|e| e.slot().is_there()).count() <= 2);
+    // One that can never fit is refused.
+    let small = Memory::new(Some(each - 1));
+    let held = load(1)().unwrap();
+    let refused = Engine::start(("large", Path::new("/none")), held, Box::new(load(1)), &small, batching);
+    assert!(refused.unwrap_err().to_string().contains("--memory"));
+    // One that is not asked any more takes no room.
+    drop(engines);
+    start(5);
 }
