@@ -197,7 +197,7 @@ fn a_collection_moves_and_is_known_again() {
     assert_eq!(index.files().missing, 0);
     p.is_true();
     // Written anew, the paths are those of now.
-    let header = compact(&p.index, None).unwrap();
+    let header = compact(&p.index, None, None).unwrap();
     assert_eq!((header.parts.root.as_deref(), header.parts.moved), (Some(new.as_path()), None));
     assert_eq!(header.parts.segments.len(), 1);
     let options = AddOptions { inputs: Inputs::files([&new]), ..AddOptions::default() };

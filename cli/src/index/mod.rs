@@ -1,6 +1,7 @@
 //! `unisono index`: build a searchable index, change one, and say what one holds.
 
 mod change;
+mod method;
 mod say;
 
 use crate::error::Error;
@@ -10,6 +11,7 @@ use crate::texts::TextArgs;
 use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use change::{AddArgs, CheckArgs, CompactArgs, MergeArgs, RemoveArgs};
+use method::{MethodArgs, searches, weak};
 use say::contents;
 pub(crate) use say::{RootArg, opened};
 use serde_json::json;
@@ -20,7 +22,7 @@ use unisono_encoders::{Modality, Prompt, Role};
 use unisono_eval::table::{Align, Table, percent};
 use unisono_files::{Lock, real_folder};
 use unisono_jobs::crossmodal::Recall;
-use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with, model_state};
+use unisono_jobs::index::{BuildOptions, Header, Method, ModelState, build_with, model_state};
 
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
@@ -48,6 +50,8 @@ pub(crate) struct BuildArgs {
     root: Option<PathBuf>,
     #[command(flatten)]
     what: InputArgs,
+    #[command(flatten)]
+    method: MethodArgs,
     #[command(flatten)]
     texts: TextArgs,
     #[command(flatten)]
@@ -92,7 +96,8 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     drop(Lock::make(&real_folder(&args.out)).map_err(unisono_jobs::Error::from)?);
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
     let (embed, limits, root) = (args.how.options(), args.how.limits.get(), args.root.clone());
-    let options = BuildOptions { inputs, embed, ffmpeg, limits, root };
+    let method = args.method.over(Method::default());
+    let options = BuildOptions { inputs, embed, ffmpeg, limits, root, method };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let missing = RefCell::new(None);
@@ -109,6 +114,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     if let Some(note) = missing.take().filter(|_| report.header.modalities.contains_key(&Modality::Text)) {
         out::note(&note);
     }
+    weak(&report.header);
     if args.json {
         return out::json(&report);
     }
@@ -167,6 +173,7 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         ("copies", format!("{} that hold what others hold", header.parts.copies)),
         ("changed", built.changed.clone().unwrap_or_default()),
         ("segments", header.parts.segments.len().to_string()),
+        ("searches", searches(header)),
         ("root", header.parts.root_now().map_or_else(String::new, |root| root.display().to_string())),
         ("missing", format!("{} of {}", files.missing, style::count(files.count, "file"))),
         ("model", format!("{} ({})", header.model.path.display(), state(model))),
@@ -179,6 +186,7 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         "copies" => header.parts.copies > 0,
         "changed" => built.changed.is_some(),
         "segments" => header.parts.segments.len() > 1,
+        "searches" => !header.parts.method.is_usual() || !header.parts.recalled.is_empty(),
         "root" => header.parts.root.is_some(),
         "window" => !header.model.window.is_whole(),
         "missing" => files.missing > 0,

@@ -1,6 +1,9 @@
 //! Looking, embedding, finding.
 
-use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Shows, Unseen, option};
+
+const EXACT: Shows =
+    Unseen("this index compares every vector exactly; methods.rs of the index sees what others find");
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -154,6 +157,9 @@ pub const COMMANDS: &[Command] = &[
                 Says("\"window\": \"auto\""),
             ),
             option("--root", "--json", "--root photos", Says("\"root\"")),
+            option("--store", "--json", "--store i8", Says("\"store\": \"i8\"")),
+            option("--graph", "--json", "--graph always", Says("\"graph\": \"always\"")),
+            option("--candidates", "--json", "--candidates 7", Says("\"candidates\": 7")),
             option("--json", "", "--json", Says("\"checked\": 3")),
         ],
         refused: &[("--prompt", "--prompt-name")],
@@ -226,6 +232,9 @@ pub const COMMANDS: &[Command] = &[
         media: None,
         options: &[
             option("--root", "--json", "--root talks", Differs),
+            option("--store", "--json", "--store b1", Says("\"store\": \"b1\"")),
+            option("--graph", "--json", "--graph always", Says("\"graph\": \"always\"")),
+            option("--candidates", "--json", "--candidates 7", Says("\"candidates\": 7")),
             option("--json", "", "--json", Says("\"header\"")),
         ],
         refused: &[],
@@ -266,6 +275,10 @@ pub const COMMANDS: &[Command] = &[
             option("--root", "", "--root talks", Ends(1, "built without --root")),
             option("--chance", "", "--chance 1e-9", Says("random pairs score as high")),
             option("--order", "", "--order chance", Differs),
+            option("--candidates", "", "--candidates 1", EXACT),
+            option("--exact", "", "--exact", EXACT),
+            option("--words", "", "--words", Says("words")),
+            option("--meaning", "--words", "--meaning", Says("ranks")),
             option("--ffmpeg", "=--index IDX --video clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--top", "", "--top 1", Differs),
             option("--modality", "", "--modality text", Says("Bild 2")),
@@ -291,6 +304,7 @@ pub const COMMANDS: &[Command] = &[
             ("--audio", "--rerank"),
             ("--video", "--rerank"),
             ("--like", "--rerank"),
+            ("--candidates", "--exact"),
         ],
     },
     Command {

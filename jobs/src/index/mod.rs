@@ -14,8 +14,8 @@ pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
 pub use grow::Growth;
 use unisono_index::Editor;
 pub use unisono_index::{
-    Chance, Checked, FORMAT_VERSION, Files, Filter, ModelRef, Places, Test, check as check_sums, combine,
-    repair as repair_index,
+    Chance, Checked, Effort, FORMAT_VERSION, Files, Filter, GRAPH_ROWS, Linked, Method, ModelRef, Places,
+    Recalled, Store, Test, check as check_sums, combine, fuse, repair as repair_index,
 };
 
 use crate::crossmodal::Recall;
@@ -207,6 +207,8 @@ pub struct BuildOptions {
     pub limits: MediaLimits,
     /// The folder that its files lie below and may move with; absent: their paths stay as they are.
     pub root: Option<PathBuf>,
+    /// How it looks for what is near.
+    pub method: Method,
 }
 
 /// A moment, in nanoseconds from 1970 on, UTC: a day (`2024-05-01`), a time of one (`2024-05-01T12:30:00Z`), or so long ago (`30days`, `2h`).
