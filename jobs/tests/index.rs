@@ -255,3 +255,27 @@ fn the_contact_sheet_shows_hits_and_escapes_names() {
     assert!(page.contains("data:image/png;base64,") && page.contains("&lt;script&gt;bus"));
     assert!(!page.contains("<script>bus"));
 }
+
+#[test]
+fn a_build_says_what_its_method_finds_and_searches_go_as_they_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model_dir(dir.path());
+    let texts: Vec<String> = (0..700).map(|n| format!("number {n}")).collect();
+    let inputs = Inputs { texts, ..Inputs::default() };
+    let method = Method { store: Store::B1, graph: Linked::Always, candidates: Some(12) };
+    let options =
+        BuildOptions { inputs, embed: EmbedOptions { batch: 32, ..WORK }, method, ..BuildOptions::default() };
+    let out = dir.path().join("idx");
+    let header = build(&model, Device::Cpu, &out, &options, &mut go_on).unwrap().header;
+    let [said] = &header.parts.recalled[..] else { panic!("{:?}", header.parts.recalled) };
+    assert!(said.queries == 128 && said.share > 0.0 && said.share <= 1.0, "{said:?}");
+    let mut index = Index::open(&out).unwrap();
+    let query = index.vector(7).unwrap().to_vec();
+    index.set_effort(Effort { candidates: None, exact: true });
+    let exact = index.search(&query, 10, &[]).unwrap();
+    index.set_effort(Effort { candidates: Some(700), exact: false });
+    assert_eq!(index.search(&query, 10, &[]).unwrap(), exact);
+    let by_words = index.search_words("Number 41", 3, &Filter::default(), &[]).unwrap();
+    assert_eq!(index.item(by_words[0].index).unwrap().text.as_deref(), Some("number 41"));
+    assert!(by_words.len() == 3 && by_words[0].score > by_words[1].score);
+}

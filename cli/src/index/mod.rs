@@ -1,6 +1,7 @@
 //! `unisono index`: build a searchable index, change one, and say what one holds.
 
 mod change;
+mod look;
 mod method;
 mod say;
 
@@ -11,6 +12,7 @@ use crate::texts::TextArgs;
 use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use change::{AddArgs, CheckArgs, CompactArgs, MergeArgs, RemoveArgs};
+use look::{DuplicatesArgs, MapArgs};
 use method::{MethodArgs, searches, weak};
 use say::contents;
 pub(crate) use say::{RootArg, opened};
@@ -21,6 +23,7 @@ use std::time::Instant;
 use unisono_encoders::{Modality, Prompt, Role};
 use unisono_eval::table::{Align, Table, percent};
 use unisono_files::{Lock, real_folder};
+use unisono_jobs::Shard;
 use unisono_jobs::crossmodal::Recall;
 use unisono_jobs::index::{BuildOptions, Header, Method, ModelState, build_with, model_state};
 
@@ -33,6 +36,8 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     Check(CheckArgs),
     Compact(CompactArgs),
+    Duplicates(DuplicatesArgs),
+    Map(MapArgs),
     Info(InfoArgs),
 }
 
@@ -50,6 +55,10 @@ pub(crate) struct BuildArgs {
     root: Option<PathBuf>,
     #[command(flatten)]
     what: InputArgs,
+    /// Embed only one of n parts, as 2/8, into an index of its own, for many machines: `index merge` makes one of them. Which items are whose is the same
+    /// on all
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     #[command(flatten)]
     method: MethodArgs,
     #[command(flatten)]
@@ -84,6 +93,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         Command::Merge(args) => change::run_merge(args),
         Command::Check(args) => change::run_check(args),
         Command::Compact(args) => change::run_compact(args),
+        Command::Duplicates(args) => look::run_duplicates(args),
+        Command::Map(args) => look::run_map(args),
         Command::Info(args) => run_info(args),
     }
 }
@@ -97,7 +108,8 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
     let (embed, limits, root) = (args.how.options(), args.how.limits.get(), args.root.clone());
     let method = args.method.over(Method::default());
-    let options = BuildOptions { inputs, embed, ffmpeg, limits, root, method };
+    let options =
+        BuildOptions { inputs, embed, ffmpeg, limits, root, method, shard: args.shard.unwrap_or_default() };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let missing = RefCell::new(None);

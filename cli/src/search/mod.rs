@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use unisono_jobs::index::{Effort, Filter};
 use unisono_jobs::understand::{Found, Understander, rerank};
-use unisono_jobs::{Error as JobError, Hit, Modality};
+use unisono_jobs::{Hit, Modality};
 
 /// Find what is nearest to a sentence, an image, an audio file, a video, or several of them together
 #[derive(clap::Args, Debug)]

@@ -91,6 +91,14 @@ pub fn build_with(
     let inputs = crate::Inputs { meta: true, ..options.inputs.clone() };
     let mut listing = inputs.list(&embedder.model().embeds())?;
     let repeated = drop_repeated(&mut listing.items);
+    if options.shard != crate::Shard::WHOLE {
+        let own = |item: &Item| options.shard.takes(&Facts::of(item, root.as_deref()).key);
+        listing.items = listing.items.iter().filter(own).collect();
+        if listing.items.is_empty() {
+            let message = "--shard: none of the inputs is of this part; give fewer parts";
+            return Err(Error::Input(message.into()));
+        }
+    }
     crate::embed::possible(&embedder, &listing.items)?;
     let texts = listing.items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();

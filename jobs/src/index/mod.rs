@@ -4,14 +4,18 @@ mod asked;
 mod build;
 mod change;
 mod check;
+mod duplicates;
 mod grow;
 mod known;
+mod map;
 mod place;
 
 pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
 pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
+pub use duplicates::{Alike, Like, Likeness, duplicates};
 pub use grow::Growth;
+pub use map::map;
 use unisono_index::Editor;
 pub use unisono_index::{
     Chance, Checked, Effort, FORMAT_VERSION, Files, Filter, GRAPH_ROWS, Linked, Method, ModelRef, Places,
@@ -19,7 +23,7 @@ pub use unisono_index::{
 };
 
 use crate::crossmodal::Recall;
-use crate::{EmbedOptions, Embedder, Error, Inputs, Result, identity};
+use crate::{EmbedOptions, Embedder, Error, Inputs, Result, Shard, identity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -209,6 +213,8 @@ pub struct BuildOptions {
     pub root: Option<PathBuf>,
     /// How it looks for what is near.
     pub method: Method,
+    /// Which part of the inputs is embedded, by what items are known by.
+    pub shard: Shard,
 }
 
 /// A moment, in nanoseconds from 1970 on, UTC: a day (`2024-05-01`), a time of one (`2024-05-01T12:30:00Z`), or so long ago (`30days`, `2h`).
