@@ -84,7 +84,8 @@ impl NewSegment {
     }
 
     pub(crate) fn finish(mut self) -> Result<Whole> {
-        let rows = self.columns.len();
+        // Copies have no vector: nothing below is of them.
+        let (rows, kinds) = (self.columns.len(), self.columns.modalities());
         for (item, facts) in std::mem::take(&mut self.copies) {
             let end = self.writer.line(&self.written(&item))?;
             self.columns.push(end, &facts, item.modality);
@@ -95,7 +96,7 @@ impl NewSegment {
         let sum = self.writer.finish()?;
         let words = self.words.bytes();
         unisono_files::write(&folder.join(WORDS), &words)?;
-        let (codes, graph) = derived(folder, &self.method, &self.columns, self.dim, &sum)?;
+        let (codes, graph) = derived(folder, &self.method, &kinds, self.dim, &sum)?;
         let part = SegmentRef {
             number: self.number,
             rows,
@@ -117,11 +118,11 @@ impl NewSegment {
 fn derived(
     folder: &Path,
     method: &Method,
-    columns: &Making,
+    kinds: &[Modality],
     dim: usize,
     sum: &str,
 ) -> Result<(Option<CodesRef>, Option<String>)> {
-    let (store, rows) = (method.store, columns.len());
+    let (store, rows) = (method.store, kinds.len());
     if store == Store::F32 && rows < method.graph.from() || rows == 0 {
         return Ok((None, None));
     }
@@ -142,7 +143,7 @@ fn derived(
         }
     }
     let path = folder.join(GRAPH);
-    let linked = Graph::write(&path, &columns.modalities(), method.graph.from(), of, &vector)?;
+    let linked = Graph::write(&path, kinds, method.graph.from(), of, &vector)?;
     Ok((named, if linked { Some(sum_of(&path)?) } else { None }))
 }
 

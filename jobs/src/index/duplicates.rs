@@ -96,7 +96,7 @@ pub fn duplicates(
             groups.push(Alike { modality: first.item.modality, items });
         }
     }
-    groups.sort_by(|a, b| b.items.len().cmp(&a.items.len()));
+    groups.sort_by_key(|group| std::cmp::Reverse(group.items.len()));
     Ok(groups)
 }
 
