@@ -266,8 +266,12 @@ fn a_build_says_what_its_method_finds_and_searches_go_as_they_are_told() {
     let texts: Vec<String> = (0..700).map(|n| format!("number {n}")).collect();
     let inputs = Inputs { texts, ..Inputs::default() };
     let method = Method { store: Store::B1, graph: Linked::Always, candidates: Some(12) };
-    let options =
-        BuildOptions { inputs, embed: EmbedOptions { batch: 32, workers: 2, max_skip: 9 }, method, ..BuildOptions::default() };
+    let options = BuildOptions {
+        inputs,
+        embed: EmbedOptions { batch: 32, workers: 2, max_skip: 9 },
+        method,
+        ..BuildOptions::default()
+    };
     let out = dir.path().join("idx");
     let header = build(&model, Device::Cpu, &out, &options, &mut go_on).unwrap().header;
     let [said] = &header.parts.recalled[..] else { panic!("{:?}", header.parts.recalled) };
