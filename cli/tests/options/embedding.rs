@@ -266,7 +266,7 @@ pub const COMMANDS: &[Command] = &[
         media: None,
         options: &[
             option("--out", "", "--out other.html", Says("other.html: a map")),
-            option("--items", "", "--items 2", Says("2 items")),
+            option("--items", "", "--items 2", Says("a map of 2 items")),
             option("--root", "", "--root talks", Ends(1, "built without --root")),
         ],
         refused: &[],
