@@ -1,8 +1,7 @@
 //! What an index says of itself.
 
 use crate::chance::Chance;
-use crate::recall::Recalled;
-use crate::{Method, Store};
+use crate::{Method, Recalled, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -57,10 +57,9 @@ pub use new::NewSegment;
 pub use open::Index;
 pub use query::combine;
 pub use ranks::fuse;
-pub use recall::Recalled;
 pub use search::{Hit, top, top_where};
 pub use segment::Segment;
-pub use store::{Effort, GRAPH_ROWS, Linked, Method, Store};
+pub use store::{Effort, GRAPH_ROWS, Linked, Method, Recalled, Store};
 pub use vectors::{Vectors, similarity};
 pub use write::{Mapped, TENSOR, Writer, sum, tensor_head};
 

@@ -1,8 +1,7 @@
 //! What an index's method finds of what comparing all finds.
 
-use crate::{Effort, Index, Result, Segment};
+use crate::{Effort, Index, Recalled, Result, Segment};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use unisono_processors::Modality;
 
@@ -10,25 +9,6 @@ use unisono_processors::Modality;
 const QUERIES: usize = 128;
 /// How many each looks for.
 const K: usize = 10;
-
-/// What a method finds of the ten nearest, from one modality to another.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recalled {
-    /// Modality of the queries.
-    pub from: Modality,
-    /// Modality of the items.
-    pub to: Modality,
-    /// Queries that were tried.
-    pub queries: usize,
-    /// Which share of the ten nearest it finds, as good ones counted too.
-    pub share: f64,
-}
-
-impl Recalled {
-    /// Below this a method leaves out too much.
-    pub const ENOUGH: f64 = 0.98;
-}
 
 impl<B: Sync> Index<B> {
     /// What its method finds, of every two modalities of its items. `asked` `[P, D]` are texts as queries ask them: where they are given, they are the texts

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use unisono_processors::Modality;
 
 /// The form in which vectors are read by a search. The vectors themselves are kept besides, and the best of what is found is compared by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -144,4 +145,23 @@ pub struct Effort {
     pub candidates: Option<usize>,
     /// Every vector is compared exactly, whatever the index's method.
     pub exact: bool,
+}
+
+/// What a method finds of the ten nearest, from one modality to another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recalled {
+    /// Modality of the queries.
+    pub from: Modality,
+    /// Modality of the items.
+    pub to: Modality,
+    /// Queries that were tried.
+    pub queries: usize,
+    /// Which share of the ten nearest it finds, as good ones counted too.
+    pub share: f64,
+}
+
+impl Recalled {
+    /// Below this a method leaves out too much.
+    pub const ENOUGH: f64 = 0.98;
 }
