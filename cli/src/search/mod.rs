@@ -73,7 +73,7 @@ pub(crate) struct Args {
     /// Find by the sentence's words, in texts, captions, labels, file names and keys; with --meaning by both, their places put together
     #[arg(long)]
     words: bool,
-    /// Find by what is meant, as without --words [default]
+    /// Find by what is meant, as is done without --words
     #[arg(long)]
     meaning: bool,
     /// How many of the nearest by the index's form or graph are compared exactly: more find more and take longer [default: as the index says]
