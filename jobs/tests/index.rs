@@ -56,7 +56,10 @@ fn segment(index: &Path) -> PathBuf {
 fn what_is_built_is_found() {
     let made = made();
     assert_eq!(names(&made.index), ["asked.safetensors", "index.json", "segments"]);
-    assert_eq!(names(&segment(&made.index)), ["columns.bin", "items.jsonl", "vectors.safetensors", "words.bin"]);
+    assert_eq!(
+        names(&segment(&made.index)),
+        ["columns.bin", "items.jsonl", "vectors.safetensors", "words.bin"]
+    );
     assert_eq!(names(made.index.parent().unwrap()), ["idx"]);
     let index = Index::open(&made.index).unwrap();
     let header = index.header();
