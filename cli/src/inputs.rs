@@ -52,11 +52,10 @@ impl InputArgs {
     }
 }
 
-/// How the model works. `WHOLE` audio files keep their length: an hour is a hundred megabytes of spectrogram, so few are taken at once unless
-/// the user says otherwise.
+/// How much at once.
 #[derive(clap::Args, Debug)]
-pub(crate) struct WorkArgs<const WHOLE: bool = false> {
-    /// Items that the model takes at once [default: 32; transcribe: 4]
+pub(crate) struct PaceArgs {
+    /// Items that the model takes at once [default: 32; transcribe: 4; index add: as the index was built]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Option<u16>,
     /// Threads that decode files, and threads of the model [default: all cores]
@@ -65,6 +64,28 @@ pub(crate) struct WorkArgs<const WHOLE: bool = false> {
     /// Inputs that may be unusable; one more ends the command [default: 100]
     #[arg(long, value_name = "N")]
     max_skip: Option<usize>,
+}
+
+impl PaceArgs {
+    /// The options, of batches of `usual` where none are given; sets the model's threads besides.
+    pub(crate) fn options(&self, usual: usize) -> EmbedOptions {
+        let own = EmbedOptions::default();
+        let batch = self.batch.map_or(usual, usize::from);
+        let mut options = EmbedOptions { batch, max_skip: self.max_skip.unwrap_or(own.max_skip), ..own };
+        if let Some(threads) = self.threads {
+            options.workers = threads.into();
+            unisono_torch_ext::threads::set(Some(threads.into()));
+        }
+        options
+    }
+}
+
+/// How the model works. `WHOLE` audio files keep their length: an hour is a hundred megabytes of spectrogram, so few are taken at once unless
+/// the user says otherwise.
+#[derive(clap::Args, Debug)]
+pub(crate) struct WorkArgs<const WHOLE: bool = false> {
+    #[command(flatten)]
+    pace: PaceArgs,
     /// Arithmetic of the model: fp32, bf16 (half the memory), int8 (on CPUs: the fastest there), or auto (bf16 where the processor multiplies it faster, else fp32)
     #[arg(long, value_name = "PRECISION", default_value = "fp32")]
     precision: Asked,
@@ -81,8 +102,8 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
     /// An option that only a model has a use for, where one is given.
     pub(crate) fn of_models(&self) -> Option<&'static str> {
         let given = [
-            ("--batch", self.batch.is_some()),
-            ("--max-skip", self.max_skip.is_some()),
+            ("--batch", self.pace.batch.is_some()),
+            ("--max-skip", self.pace.max_skip.is_some()),
             ("--device", self.device.named()),
             ("--verbose", self.verbose),
             ("--precision", self.precision != Asked::Named(Precision::Fp32)),
@@ -92,15 +113,7 @@ impl<const WHOLE: bool> WorkArgs<WHOLE> {
 
     /// The options; sets the model's threads besides.
     pub(crate) fn options(&self) -> EmbedOptions {
-        let batch = self.batch.unwrap_or(if WHOLE { 4 } else { 32 });
-        let usual = EmbedOptions::default();
-        let max_skip = self.max_skip.unwrap_or(usual.max_skip);
-        let mut options = EmbedOptions { batch: batch.into(), max_skip, ..usual };
-        if let Some(threads) = self.threads {
-            options.workers = threads.into();
-            unisono_torch_ext::threads::set(Some(threads.into()));
-        }
-        options
+        self.pace.options(if WHOLE { 4 } else { 32 })
     }
 
     /// Loads the model in `dir` in the precision asked for, for texts of this role.

@@ -317,6 +317,8 @@ walks! {
     index_merge: "index merge",
     index_check: "index check",
     index_compact: "index compact",
+    index_duplicates: "index duplicates",
+    index_map: "index map",
     index_info: "index info",
     search: "search",
     classify: "classify",

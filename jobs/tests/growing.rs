@@ -9,9 +9,10 @@ use support::{audio, collection, image, model_dir, names};
 use tch::Device;
 use unisono_encoders::Role;
 use unisono_jobs::index::{
-    AddOptions, AddReport, BuildOptions, Filter, Growth, Removal, add, build, compact, merge, remove,
+    AddOptions, AddReport, BuildOptions, Filter, Growth, Likeness, Linked, Method, Removal, Store, add,
+    build, compact, duplicates, map, merge, remove,
 };
-use unisono_jobs::{EmbedOptions, Embedder, Error, Flow, Index, Inputs, Modality, Progress, Result};
+use unisono_jobs::{EmbedOptions, Embedder, Error, Flow, Index, Inputs, Modality, Progress, Result, Shard};
 
 fn go_on(_: Progress) -> Flow {
     Flow::Continue
@@ -197,7 +198,7 @@ fn a_collection_moves_and_is_known_again() {
     assert_eq!(index.files().missing, 0);
     p.is_true();
     // Written anew, the paths are those of now.
-    let header = compact(&p.index, None).unwrap();
+    let header = compact(&p.index, None, None).unwrap();
     assert_eq!((header.parts.root.as_deref(), header.parts.moved), (Some(new.as_path()), None));
     assert_eq!(header.parts.segments.len(), 1);
     let options = AddOptions { inputs: Inputs::files([&new]), ..AddOptions::default() };
@@ -310,4 +311,76 @@ fn records_keys_are_kept_and_filtered_by() {
     let all = found("year>=2000");
     assert!(all > 1 && found("year>2000") == all - 1 && found("year=1999") == 0, "{all}");
     assert!(index.items().all(|item| !item.meta.contains_key("nested") && item.meta.contains_key("split")));
+}
+
+#[test]
+fn parts_of_a_collection_make_one_index_of_it() {
+    let p = place(true);
+    (10..30).for_each(|n| image(&p.media.join(format!("p{n}.png")), n));
+    let at = |name: &str| p.dir.path().join(name);
+    let part = |shard: Shard| BuildOptions {
+        inputs: Inputs::files([&p.media]),
+        embed: WORK,
+        root: Some(p.media.clone()),
+        shard,
+        ..BuildOptions::default()
+    };
+    let whole = build(&p.model, Device::Cpu, &at("whole"), &part(Shard::WHOLE), &mut go_on).unwrap();
+    let mut counts = Vec::new();
+    for index in 0..2 {
+        let options = part(Shard { index, count: 2 });
+        let out = at(&format!("part{index}"));
+        counts.push(build(&p.model, Device::Cpu, &out, &options, &mut go_on).unwrap().header.count);
+    }
+    assert!(
+        counts.iter().sum::<usize>() == whole.header.count && counts.iter().all(|n| *n > 4),
+        "{counts:?}"
+    );
+    let header = merge(&[at("part0"), at("part1")], &at("both")).unwrap();
+    assert_eq!((header.count, header.modalities), (25, whole.header.modalities));
+    let none = BuildOptions { inputs: Inputs::files([p.media.join("p0.png")]), ..part(Shard::WHOLE) };
+    let said = (0..2).map(|index| {
+        let options = BuildOptions { shard: Shard { index, count: 2 }, ..none.clone() };
+        build(&p.model, Device::Cpu, &at("one"), &options, &mut go_on)
+    });
+    let said: Vec<String> = said.filter_map(Result::err).map(|e| e.to_string()).collect();
+    assert!(said.len() == 1 && said[0].contains("--shard"), "{said:?}");
+}
+
+#[test]
+fn copies_and_their_like_are_named_and_drawn() {
+    let p = place(false);
+    fs::copy(p.media.join("p1.png"), p.media.join("same.png")).unwrap();
+    // Another file of the same pixels has the same vector.
+    let pixels = ::image::open(p.media.join("p2.png")).unwrap().to_rgb8();
+    pixels.save(p.media.join("like.bmp")).unwrap();
+    p.again();
+    for method in [Method::default(), Method { store: Store::I8, graph: Linked::Always, candidates: None }] {
+        assert_eq!(compact(&p.index, None, Some(method)).unwrap().parts.method, method);
+        let index = Index::open(&p.index).unwrap();
+        let what = Likeness { cosine: 0.999_99, filter: Filter::of(&[Modality::Image]) };
+        let groups = duplicates(&index, &what, &mut go_on).unwrap();
+        let names = |n: usize| -> Vec<(String, bool)> {
+            let name = |id: &str| Path::new(id).file_name().unwrap().to_str().unwrap().to_owned();
+            let mut all: Vec<_> =
+                groups[n].items.iter().map(|like| (name(&like.item.id), like.copy)).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(groups.len(), 2, "{groups:?}");
+        let (mut a, mut b) = (names(0), names(1));
+        if a[0].0 != "like.bmp" {
+            (a, b) = (b, a);
+        }
+        assert_eq!(a, [("like.bmp".to_owned(), false), ("p2.png".to_owned(), false)]);
+        assert_eq!(b, [("p1.png".to_owned(), false), ("same.png".to_owned(), true)]);
+        let all = Likeness { cosine: -1.0, filter: Filter::default() };
+        let sizes: Vec<usize> =
+            duplicates(&index, &all, &mut go_on).unwrap().iter().map(|group| group.items.len()).collect();
+        assert_eq!(sizes, [5, 2]);
+    }
+    let index = Index::open(&p.index).unwrap();
+    let page = map(&index, 100);
+    assert!(page.matches("data:image/jpeg").count() == 4 && page.matches("role=\"listitem\"").count() == 6);
+    assert_eq!(map(&index, 2).matches("role=\"listitem\"").count(), 2);
 }

@@ -7,7 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use support::{TOWERS, collection, model, model_dir, names};
 use tch::Device;
-use unisono_jobs::index::{BuildOptions, BuildReport, Built, build, check_sums};
+use unisono_jobs::index::{
+    BuildOptions, BuildReport, Built, Effort, Filter, Linked, Method, Removal, Store, build, check_sums,
+    compact, remove,
+};
 use unisono_jobs::{EmbedOptions, Embedder, Error, Flow, Index, Inputs, Modality, Progress, identity};
 
 struct Made {
@@ -53,7 +56,10 @@ fn segment(index: &Path) -> PathBuf {
 fn what_is_built_is_found() {
     let made = made();
     assert_eq!(names(&made.index), ["asked.safetensors", "index.json", "segments"]);
-    assert_eq!(names(&segment(&made.index)), ["columns.bin", "items.jsonl", "vectors.safetensors"]);
+    assert_eq!(
+        names(&segment(&made.index)),
+        ["columns.bin", "items.jsonl", "vectors.safetensors", "words.bin"]
+    );
     assert_eq!(names(made.index.parent().unwrap()), ["idx"]);
     let index = Index::open(&made.index).unwrap();
     let header = index.header();
@@ -254,4 +260,70 @@ fn the_contact_sheet_shows_hits_and_escapes_names() {
     let page = unisono_jobs::sheet::html(&index, &unisono_jobs::Item::text("query", words), &hits);
     assert!(page.contains("data:image/png;base64,") && page.contains("&lt;script&gt;bus"));
     assert!(!page.contains("<script>bus"));
+}
+
+#[test]
+fn a_build_says_what_its_method_finds_and_searches_go_as_they_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model_dir(dir.path());
+    let texts: Vec<String> = (0..700).map(|n| format!("number {n}")).collect();
+    let inputs = Inputs { texts, ..Inputs::default() };
+    let method = Method { store: Store::B1, graph: Linked::Always, candidates: Some(12) };
+    let options = BuildOptions {
+        inputs,
+        embed: EmbedOptions { batch: 32, workers: 2, max_skip: 9 },
+        method,
+        ..BuildOptions::default()
+    };
+    let out = dir.path().join("idx");
+    let header = build(&model, Device::Cpu, &out, &options, &mut go_on).unwrap().header;
+    let [said] = &header.parts.recalled[..] else { panic!("{:?}", header.parts.recalled) };
+    assert!(said.queries == 128 && said.share > 0.0 && said.share <= 1.0, "{said:?}");
+    let mut index = Index::open(&out).unwrap();
+    let query = index.vector(7).unwrap().to_vec();
+    index.set_effort(Effort { candidates: None, exact: true });
+    let exact = index.search(&query, 10, &[]).unwrap();
+    index.set_effort(Effort { candidates: Some(700), exact: false });
+    assert_eq!(index.search(&query, 10, &[]).unwrap(), exact);
+    let by_words = index.search_words("Number 41", 3, &Filter::default(), &[]).unwrap();
+    assert_eq!(index.item(by_words[0].index).unwrap().text.as_deref(), Some("number 41"));
+    assert!(by_words.len() == 3 && by_words[0].score > by_words[1].score);
+}
+
+#[test]
+fn an_index_of_the_first_format_becomes_one_that_can_be_changed() {
+    let m = made();
+    let part = m.report.header.parts.segments[0].clone();
+    assert_eq!(part.copies, 0);
+    let before = Index::open(&m.index).unwrap();
+    let query = before.vector(3).unwrap().to_vec();
+    let found = |index: &Index| -> Vec<String> {
+        let hits = index.search(&query, 9, &[]).unwrap();
+        hits.into_iter().map(|hit| index.item(hit.index).unwrap().id).collect()
+    };
+    let expected = found(&before);
+    for name in ["vectors.safetensors", "items.jsonl"] {
+        fs::copy(m.index.join(part.folder()).join(name), m.index.join(name)).unwrap();
+    }
+    fs::remove_dir_all(m.index.join("segments")).unwrap();
+    let mut header: serde_json::Value =
+        serde_json::from_slice(&fs::read(m.index.join("index.json")).unwrap()).unwrap();
+    (header["format_version"], header["sum"]) = (1.into(), part.sum.into());
+    header.as_object_mut().unwrap().remove("parts");
+    fs::write(m.index.join("index.json"), header.to_string()).unwrap();
+    let old = Index::open(&m.index).unwrap();
+    assert_eq!(found(&old), expected);
+    let said = old.search_words("bus", 3, &Filter::default(), &[]).unwrap_err().to_string();
+    assert!(said.contains("unisono index compact"), "{said}");
+    let remove =
+        || remove(&m.index, &Removal { filter: Some(Filter::of(&[Modality::Text])), ..Removal::default() });
+    assert!(remove().unwrap_err().to_string().contains("unisono index compact"));
+    let header = compact(&m.index, None, None).unwrap();
+    assert_eq!((header.format_version, header.parts.segments.len()), (2, 1));
+    let new = Index::open(&m.index).unwrap();
+    assert_eq!(found(&new), expected);
+    assert!(
+        !m.index.join("items.jsonl").exists() && new.search_words("bus", 3, &Filter::default(), &[]).is_ok()
+    );
+    assert_eq!(remove().unwrap().0, 16);
 }

@@ -48,7 +48,7 @@ pub struct Forwarded {
 pub struct Run<'a> {
     /// Whose tokens are wanted.
     pub fused: &'a [Modality],
-    /// What is wanted of these is a token that is their vector, and no token of a tower.
+    /// What is wanted of these is a token that is their vector, and no token of a tower; no gradient flows back through it.
     pub vectors: bool,
     /// Frozen towers: they run as in evaluation.
     pub still: &'a [Modality],
@@ -145,7 +145,8 @@ pub fn forward<S: Borrow<Sample>>(model: &Model, samples: &[S], pass: &Pass, run
     }
     for modality in run.fused.iter().filter(|_| run.vectors) {
         if let Some(view) = views.get(modality) {
-            let frames = vec![(view.vectors.f_unsqueeze(1)?, None)];
+            // What captions want of a space does not bend it.
+            let frames = vec![(view.vectors.f_detach()?.f_unsqueeze(1)?, None)];
             tokens.insert(*modality, TowerTokens { frames, rows: view.rows.clone() });
         }
     }

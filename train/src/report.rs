@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use tch::Device;
 use unisono_datasets::SourceConfig;
-use unisono_encoders::{Modality, Model};
+use unisono_encoders::{Modality, Model, Precision};
 use unisono_eval::memo::Memo;
 use unisono_eval::protocol::{Reading, Spoken};
 use unisono_eval::report::{RecallRow, ReportData};
@@ -36,7 +36,8 @@ pub fn gather_report(run: &Path, context: &Context, tell: &mut dyn FnMut(String)
     };
     let recipe = run::recipe_of(run, progress.recipe)?;
     let summary: Summary = unisono_processors::read_json(&run.join("summary.json"))?;
-    let model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
+    let mut model = Model::load(&checkpoint::model_dir(run), Device::Cpu)?;
+    model.prepare(Precision::Fp32)?;
     let limits = recipe.limits;
     let mut show = Show { model, limits, sources: Sources::default(), thumbnails: HashMap::new() };
     let lines = tracking::read(&run.join("metrics.jsonl"))?;

@@ -1,9 +1,10 @@
 //! `unisono index add`, `remove`, `merge`, `check` and `compact`.
 
+use super::method::{MethodArgs, weak};
 use super::say::{RootArg, contents};
 use crate::error::Error;
 use crate::filter::FilterArgs;
-use crate::inputs::{DeviceArg, InputArgs, name_left_out, name_skipped, show_progress};
+use crate::inputs::{DeviceArg, InputArgs, PaceArgs, name_left_out, name_skipped, show_progress};
 use crate::limits::LimitArgs;
 use crate::progress::Meter;
 use crate::{interrupt, out, style};
@@ -30,15 +31,8 @@ pub(crate) struct AddArgs {
     model: Option<PathBuf>,
     #[command(flatten)]
     root: RootArg,
-    /// Items that the model takes at once [default: as the index was built]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    batch: Option<u16>,
-    /// Threads that decode files, and threads of the model [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Inputs that may be unusable; one more ends the command [default: 100]
-    #[arg(long, value_name = "N")]
-    max_skip: Option<usize>,
+    #[command(flatten)]
+    pace: PaceArgs,
     #[command(flatten)]
     device: DeviceArg,
     #[command(flatten)]
@@ -108,6 +102,8 @@ pub(crate) struct CompactArgs {
     index: PathBuf,
     #[command(flatten)]
     root: RootArg,
+    #[command(flatten)]
+    method: MethodArgs,
     /// Print a JSON summary
     #[arg(long)]
     json: bool,
@@ -118,13 +114,7 @@ pub(crate) fn run_add(args: &AddArgs) -> Result<(), Error> {
     let begun = Instant::now();
     let device = args.device.get()?;
     let built = unisono_jobs::Index::open(&args.index).map_err(JobError::from)?.header().built.batch;
-    let usual = EmbedOptions::default();
-    let batch = args.batch.map_or(if built == 0 { usual.batch } else { built }, usize::from);
-    let mut embed = EmbedOptions { batch, max_skip: args.max_skip.unwrap_or(usual.max_skip), ..usual };
-    if let Some(threads) = args.threads {
-        embed.workers = threads.into();
-        unisono_torch_ext::threads::set(Some(threads.into()));
-    }
+    let embed = args.pace.options(if built == 0 { EmbedOptions::default().batch } else { built });
     let options = AddOptions {
         inputs: args.what.inputs()?,
         embed,
@@ -146,6 +136,7 @@ pub(crate) fn run_add(args: &AddArgs) -> Result<(), Error> {
     if args.json {
         return out::json(&report);
     }
+    weak(&report.header);
     name_skipped(&report.growth.skipped);
     name_left_out(&report.left_out);
     let mut text = format!("{}: {}\n", args.index.display(), contents(&report.header));
@@ -228,7 +219,9 @@ pub(crate) fn run_check(args: &CheckArgs) -> Result<(), Error> {
 }
 
 pub(crate) fn run_compact(args: &CompactArgs) -> Result<(), Error> {
-    let header = compact(&args.index, args.root.root.as_deref())?;
+    let method = unisono_jobs::Index::open(&args.index).map_err(JobError::from)?.header().parts.method;
+    let header = compact(&args.index, args.root.root.as_deref(), Some(args.method.over(method)))?;
+    weak(&header);
     if args.json {
         return out::json(&json!({ "header": header }));
     }

@@ -1,6 +1,8 @@
 //! `unisono index`: build a searchable index, change one, and say what one holds.
 
 mod change;
+mod look;
+mod method;
 mod rebuild;
 mod say;
 
@@ -11,6 +13,8 @@ use crate::texts::TextArgs;
 use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use change::{AddArgs, CheckArgs, CompactArgs, MergeArgs, RemoveArgs};
+use look::{DuplicatesArgs, MapArgs};
+use method::{MethodArgs, searches, weak};
 pub(crate) use rebuild::share;
 use rebuild::{RebuildArgs, run_rebuild};
 use say::contents;
@@ -22,8 +26,9 @@ use std::time::Instant;
 use unisono_encoders::{Modality, Prompt, Role};
 use unisono_eval::table::{Align, Table, percent};
 use unisono_files::{Lock, real_folder};
+use unisono_jobs::Shard;
 use unisono_jobs::crossmodal::Recall;
-use unisono_jobs::index::{BuildOptions, Header, ModelState, build_with, model_state};
+use unisono_jobs::index::{BuildOptions, Header, Method, ModelState, build_with, model_state};
 
 /// Build an index to search in, or look at one
 #[derive(clap::Subcommand, Debug)]
@@ -35,6 +40,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Compact(CompactArgs),
     Rebuild(Box<RebuildArgs>),
+    Duplicates(DuplicatesArgs),
+    Map(MapArgs),
     Info(InfoArgs),
 }
 
@@ -52,6 +59,12 @@ pub(crate) struct BuildArgs {
     root: Option<PathBuf>,
     #[command(flatten)]
     what: InputArgs,
+    /// Embed only one of n parts, as 2/8, into an index of its own, for many machines: `index merge` makes one of them. Which items are whose is the same
+    /// on all
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    #[command(flatten)]
+    method: MethodArgs,
     #[command(flatten)]
     texts: TextArgs,
     #[command(flatten)]
@@ -85,6 +98,8 @@ pub(crate) fn run(command: &Command) -> Result<(), Error> {
         Command::Check(args) => change::run_check(args),
         Command::Compact(args) => change::run_compact(args),
         Command::Rebuild(args) => run_rebuild(args),
+        Command::Duplicates(args) => look::run_duplicates(args),
+        Command::Map(args) => look::run_map(args),
         Command::Info(args) => run_info(args),
     }
 }
@@ -97,7 +112,9 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     drop(Lock::make(&real_folder(&args.out)).map_err(unisono_jobs::Error::from)?);
     let (inputs, ffmpeg) = (args.what.inputs()?, args.what.ffmpeg.clone());
     let (embed, limits, root) = (args.how.options(), args.how.limits.get(), args.root.clone());
-    let options = BuildOptions { inputs, embed, ffmpeg, limits, root };
+    let method = args.method.over(Method::default());
+    let options =
+        BuildOptions { inputs, embed, ffmpeg, limits, root, method, shard: args.shard.unwrap_or_default() };
     let mut meter = Meter::new();
     let model = crate::place::model(&args.model)?;
     let missing = RefCell::new(None);
@@ -114,6 +131,7 @@ fn run_build(args: &BuildArgs) -> Result<(), Error> {
     if let Some(note) = missing.take().filter(|_| report.header.modalities.contains_key(&Modality::Text)) {
         out::note(&note);
     }
+    weak(&report.header);
     if args.json {
         return out::json(&report);
     }
@@ -172,6 +190,7 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         ("copies", format!("{} that hold what others hold", header.parts.copies)),
         ("changed", built.changed.clone().unwrap_or_default()),
         ("segments", header.parts.segments.len().to_string()),
+        ("searches", searches(header)),
         ("root", header.parts.root_now().map_or_else(String::new, |root| root.display().to_string())),
         ("missing", format!("{} of {}", files.missing, style::count(files.count, "file"))),
         ("model", format!("{} ({})", header.model.path.display(), state(model))),
@@ -184,6 +203,7 @@ fn run_info(args: &InfoArgs) -> Result<(), Error> {
         "copies" => header.parts.copies > 0,
         "changed" => built.changed.is_some(),
         "segments" => header.parts.segments.len() > 1,
+        "searches" => !header.parts.method.is_usual() || !header.parts.recalled.is_empty(),
         "root" => header.parts.root.is_some(),
         "window" => !header.model.window.is_whole(),
         "missing" => files.missing > 0,

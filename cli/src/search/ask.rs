@@ -18,6 +18,8 @@ pub(super) struct Given<'a> {
     pub(super) like: Option<&'a str>,
     pub(super) not: &'a [String],
     pub(super) weights: &'a [f32],
+    /// Whether they are embedded: words alone need no model.
+    pub(super) embeds: bool,
     pub(super) model: Option<&'a Path>,
     pub(super) ffmpeg: Option<&'a Path>,
     pub(super) texts: &'a TextArgs,
@@ -45,6 +47,10 @@ impl Asked {
     /// Embeds what the options name, with the model that made the index; an item of the index has its vector there.
     pub(super) fn of(args: &Given, index: &Index, device: Device) -> Result<Self, Error> {
         let (mut found, mut without) = (Vec::new(), Vec::new());
+        if let Some(query) = args.query.filter(|_| !args.embeds) {
+            let part = Part { item: Item::text("query", query), weight: 1.0, vector: Vec::new() };
+            return Ok(Self { parts: vec![part], vector: Vec::new(), without });
+        }
         let model =
             args.query.is_some() || args.image.is_some() || args.audio.is_some() || args.video.is_some();
         if model || !args.not.is_empty() {

@@ -1,6 +1,7 @@
 //! `unisono search`: a sentence, an image, an audio file or a video → what an index holds nearest to it.
 
 mod ask;
+mod find;
 mod show;
 
 use crate::error::Error;
@@ -12,13 +13,14 @@ use crate::texts::TextArgs;
 use crate::window::WindowArg;
 use crate::{interrupt, out, style};
 use ask::{Asked, Given};
+use find::{Sought, find};
 use serde_json::json;
 use show::{Chances, cut, document, show, tables, write_sheet};
 use std::path::PathBuf;
 use std::time::Instant;
-use unisono_jobs::index::Filter;
+use unisono_jobs::index::{Effort, Filter};
 use unisono_jobs::understand::{Found, Understander, rerank};
-use unisono_jobs::{Error as JobError, Hit, Modality};
+use unisono_jobs::{Hit, Modality};
 
 /// Find what is nearest to a sentence, an image, an audio file, a video, or several of them together
 #[derive(clap::Args, Debug)]
@@ -68,6 +70,18 @@ pub(crate) struct Args {
     /// Rank by cosine, or by chance, which puts modalities whose cosines lie apart into one order
     #[arg(long, value_enum, value_name = "BY", default_value = "cosine")]
     order: Order,
+    /// Find by the sentence's words, in texts, captions, labels, file names and keys; with --meaning by both, their places put together
+    #[arg(long)]
+    words: bool,
+    /// Find by what is meant, as is done without --words
+    #[arg(long)]
+    meaning: bool,
+    /// How many of the nearest by the index's form or graph are compared exactly: more find more and take longer [default: as the index says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    candidates: Option<u32>,
+    /// Compare every vector exactly, whatever form or graph the index has
+    #[arg(long, conflicts_with = "candidates")]
+    exact: bool,
     /// Model directory, where it has moved since the index was built
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -107,7 +121,8 @@ enum Order {
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let filter = usage(args)?;
     let device = args.device.get()?;
-    let index = opened(&args.index, &args.root)?;
+    let mut index = opened(&args.index, &args.root)?;
+    index.set_effort(Effort { candidates: args.candidates.map(|n| n as usize), exact: args.exact });
     let dim = index.header().dim;
     if let Some(dims) = args.texts.dims().filter(|dims| *dims != dim) {
         let at = args.index.display();
@@ -124,18 +139,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     }
     let asked = Asked::of(&given(args), &index, device)?;
     let modality = asked.modality();
-    let searched = if args.modality.is_empty() { index.searched(modality) } else { args.modality.clone() };
+    let (by_words, by_meaning) = (args.words, args.meaning || !args.words);
+    let searched = match &args.modality[..] {
+        // Words lie in texts first of all.
+        [] if !by_meaning => index.header().modalities.keys().copied().collect(),
+        [] => index.searched(modality),
+        some => some.to_vec(),
+    };
     let filter = Filter { modalities: searched.clone(), ..filter };
     let begun = Instant::now();
     let top = args.top as usize;
     let candidates = if args.rerank.is_some() { top.saturating_mul(4) } else { top };
-    let mut hits = match args.order {
-        Order::Cosine => index.search_where(&asked.vector, candidates, &filter, &asked.without),
-        Order::Chance => index.search_by_chance(&asked.vector, modality, candidates, &filter, &asked.without),
-    }
-    .map_err(JobError::from)?;
-    // Of several queries together no random pairs are known.
-    let chance = |hit: &Hit| if asked.parts.len() > 1 { None } else { index.chance(modality, hit) };
+    let words = args.query.as_deref().filter(|_| by_words);
+    let sought = Sought { words, meaning: by_meaning, by_chance: args.order == Order::Chance };
+    let Found { mut hits, score, .. } = find(&index, &asked, &sought, candidates, &filter)?;
+    // Of several queries together, and of words, no random pairs are known.
+    let known = asked.parts.len() == 1 && !by_words;
+    let chance = |hit: &Hit| if known { index.chance(modality, hit) } else { None };
     let chances: Chances = hits.iter().filter_map(|hit| Some((hit.index, chance(hit)?))).collect();
     let nearest = hits.len();
     if let Some(most) = args.chance {
@@ -148,7 +168,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         }
         hits.retain(|hit| chances.get(&hit.index).is_some_and(|chance| *chance <= most));
     }
-    let mut found = Found::by_cosine(hits);
+    let mut found = Found::by(score, hits);
     if let Some(model) = &args.rerank {
         let text = args.query.as_deref().unwrap_or_default();
         let hits = std::mem::take(&mut found.hits);
@@ -210,6 +230,7 @@ fn given(args: &Args) -> Given<'_> {
         like: args.like.as_deref(),
         not: &args.not,
         weights: &args.weights,
+        embeds: args.meaning || !args.words,
         model: args.model.as_deref(),
         ffmpeg: args.ffmpeg.as_deref(),
         texts: &args.texts,
@@ -256,6 +277,21 @@ fn usage(args: &Args) -> Result<Filter, Error> {
     } else {
         (args.order == Order::Chance).then_some("--order chance")
     };
+    if args.words {
+        let other = [("--image", files), ("--like", args.like.is_some()), ("--not", !args.not.is_empty())];
+        if args.query.is_none() {
+            return Err(Error::Usage("--words: expected a sentence, whose words are looked for".into()));
+        }
+        if let Some((option, _)) = other.into_iter().find(|(_, given)| *given && !args.meaning) {
+            let option = if option == "--image" { "--image, --audio or --video" } else { option };
+            return Err(Error::Usage(format!(
+                "{option} has no words: give --meaning beside --words, or leave it out"
+            )));
+        }
+        if let Some(option) = by_chance {
+            return Err(Error::Usage(format!("{option}: words have no chance; leave --words or it out")));
+        }
+    }
     if let Some(option) = by_chance.filter(|_| queries > 1) {
         return Err(Error::Usage(format!(
             "{option}: of several queries together no chance is known; give one"

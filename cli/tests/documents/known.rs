@@ -58,6 +58,8 @@ pub const KNOWN: &[(&str, Expected)] = &[
         Runs(|_, f| all(&f.stdout, &["match", "where"])),
     ),
     ("unisono search --index IDX \"a dog jumps", Runs(|_, f| lines(f, "video", 1))),
+    ("unisono search --index IDX --words", Runs(|_, f| all(&f.stdout, &["#", "words"]))),
+    ("unisono search --index IDX --words --meaning", Runs(|_, f| all(&f.stdout, &["#", "ranks", "where"]))),
     (
         "unisono index build",
         Runs(|p, f| all(&f.stdout, &["IDX: ", "self-check: "]).and(has(p, "IDX/index.json"))),
@@ -67,6 +69,8 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ("unisono index merge", Runs(|p, f| all(&f.stdout, &["merged of 2"]).and(has(p, "BOTH/index.json")))),
     ("unisono index check", Runs(|_, f| all(&f.stdout, &[" whole, 0 damaged"]))),
     ("unisono index compact", Runs(|_, f| all(&f.stdout, &["in one segment"]))),
+    ("unisono index duplicates", Runs(|_, f| all(&f.stdout, &["IDX: ", " more than one of each"]))),
+    ("unisono index map", Runs(|p, f| all(&f.stdout, &["map.html: a map of "]).and(has(p, "map.html")))),
     ("unisono index info", Runs(|_, f| all(&f.stdout, &["holds ", "there, unchanged"]))),
     ("unisono model inspect", Runs(|_, f| all(&f.stdout, &["parameters", "weights: "]))),
     ("unisono model convert SRC", Runs(|_, f| all(&f.stdout, &["DST", "clip as "]))),

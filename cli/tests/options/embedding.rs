@@ -1,6 +1,9 @@
 //! Looking, embedding, finding.
 
-use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Unseen, option};
+use super::{BATCH, Command, Differs, Ends, NO_FFMPEG, Reads, SPEED, Says, Shows, Unseen, option};
+
+const EXACT: Shows =
+    Unseen("this index compares every vector exactly; methods.rs of the index sees what others find");
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -154,6 +157,10 @@ pub const COMMANDS: &[Command] = &[
                 Says("\"window\": \"auto\""),
             ),
             option("--root", "--json", "--root photos", Says("\"root\"")),
+            option("--shard", "--json", "--shard 2/2", Differs),
+            option("--store", "--json", "--store i8", Says("\"store\": \"i8\"")),
+            option("--graph", "--json", "--graph always", Says("\"graph\": \"always\"")),
+            option("--candidates", "--json", "--candidates 7", Says("\"candidates\": 7")),
             option("--json", "", "--json", Says("\"checked\": 3")),
         ],
         refused: &[("--prompt", "--prompt-name")],
@@ -226,7 +233,41 @@ pub const COMMANDS: &[Command] = &[
         media: None,
         options: &[
             option("--root", "--json", "--root talks", Differs),
+            option("--store", "--json", "--store b1", Says("\"store\": \"b1\"")),
+            option("--graph", "--json", "--graph always", Says("\"graph\": \"always\"")),
+            option("--candidates", "--json", "--candidates 7", Says("\"candidates\": 7")),
             option("--json", "", "--json", Says("\"header\"")),
+        ],
+        refused: &[],
+    },
+    Command {
+        name: "index duplicates",
+        line: "IDX",
+        source: None,
+        media: None,
+        options: &[
+            option("--cosine", "", "--cosine -1", Differs),
+            option("--modality", "--cosine -1", "--modality image", Differs),
+            option("--path", "--cosine -1", "--path '*.png'", Differs),
+            option("--label", "--cosine -1", "--label r1", Differs),
+            option("--since", "--cosine -1", "--since 2100-01-01", Says("0 groups")),
+            option("--before", "--cosine -1", "--before 2000-01-01", Says("0 groups")),
+            option("--where", "--cosine -1", "--where lang=zz", Says("0 groups")),
+            option("--root", "", "--root talks", Ends(1, "built without --root")),
+            option("--exact", "", "--exact", EXACT),
+            option("--json", "", "--json", Says("\"groups\"")),
+        ],
+        refused: &[],
+    },
+    Command {
+        name: "index map",
+        line: "IDX",
+        source: None,
+        media: None,
+        options: &[
+            option("--out", "", "--out other.html", Says("other.html: a map")),
+            option("--items", "", "--items 2", Says("a map of 2 items")),
+            option("--root", "", "--root talks", Ends(1, "built without --root")),
         ],
         refused: &[],
     },
@@ -266,6 +307,10 @@ pub const COMMANDS: &[Command] = &[
             option("--root", "", "--root talks", Ends(1, "built without --root")),
             option("--chance", "", "--chance 1e-9", Says("random pairs score as high")),
             option("--order", "", "--order chance", Differs),
+            option("--candidates", "", "--candidates 1", EXACT),
+            option("--exact", "", "--exact", EXACT),
+            option("--words", "", "--words", Says("words")),
+            option("--meaning", "--words", "--meaning", Says("ranks")),
             option("--ffmpeg", "=--index IDX --video clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--top", "", "--top 1", Differs),
             option("--modality", "", "--modality text", Says("Bild 2")),
@@ -291,6 +336,7 @@ pub const COMMANDS: &[Command] = &[
             ("--audio", "--rerank"),
             ("--video", "--rerank"),
             ("--like", "--rerank"),
+            ("--candidates", "--exact"),
         ],
     },
     Command {

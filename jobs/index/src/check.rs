@@ -2,7 +2,7 @@
 
 use crate::edit::Editor;
 use crate::new::sum_of;
-use crate::{COLUMNS, Error, HEADER, ITEMS, Index, Item, Result, VECTORS};
+use crate::{CODES, COLUMNS, Error, GRAPH, HEADER, ITEMS, Index, Item, Result, VECTORS, WORDS};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,7 +45,13 @@ pub fn check<B: DeserializeOwned + Serialize + Sync>(folder: &Path) -> Result<Ve
 
 fn whole<B: Sync>(index: &Index<B>, folder: &Path, part: &crate::SegmentRef, contract: &str) -> Result<()> {
     let at = folder.join(part.folder());
-    for (name, expected) in [(VECTORS, &part.vectors), (COLUMNS, &part.columns)] {
+    let derived = [
+        (CODES, part.codes.as_ref().map(|codes| &codes.sum)),
+        (GRAPH, part.graph.as_ref()),
+        (WORDS, part.words.as_ref()),
+    ];
+    let derived = derived.into_iter().filter_map(|(name, sum)| Some((name, sum?)));
+    for (name, expected) in [(VECTORS, &part.vectors), (COLUMNS, &part.columns)].into_iter().chain(derived) {
         if sum_of(&at.join(name))? != *expected {
             return Err(Error::format(&at.join(name), "not the bytes that were written"));
         }

@@ -119,6 +119,12 @@ impl Making {
         self.rows
     }
 
+    /// What each row is.
+    pub(crate) fn modalities(&self) -> Vec<Modality> {
+        let of = |number: &u8| Modality::ALL.get(usize::from(*number)).copied().unwrap_or(Modality::Text);
+        self.columns.iter().next_back().into_iter().flatten().map(of).collect()
+    }
+
     /// The file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = [&MAGIC[..], &(self.rows as u64).to_le_bytes()].concat();

@@ -27,7 +27,7 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
     pub fn begin(folder: &Path, mut header: Header<B>) -> Self {
         (header.format_version, header.count, header.sum) = (crate::FORMAT_VERSION, 0, String::new());
         header.modalities.clear();
-        header.parts = Parts { root: header.parts.root, ..Parts::default() };
+        header.parts = Parts { root: header.parts.root, method: header.parts.method, ..Parts::default() };
         Self { index: Index::of(folder, header, Vec::new(), Vec::new()) }
     }
 
@@ -66,7 +66,8 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
     pub fn segment(&self) -> Result<NewSegment> {
         let header = self.index.header();
         let back = header.parts.moved.clone().zip(header.parts.root.clone());
-        NewSegment::begin(self.index.folder(), header.parts.next, &header.model, header.dim, back)
+        let how = (&header.model, header.dim, header.parts.method);
+        NewSegment::begin(self.index.folder(), header.parts.next, how, back)
     }
 
     /// Adds a segment, when one is given and it is not empty, and removes rows, by their numbers in the index, at once. When this returns, it is on the
@@ -102,6 +103,7 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
         let all = self.index.segments().len();
         if let [one] = &self.index.segments()[from.min(all)..]
             && one.removed().is_none()
+            && one.is_made_by(&self.index.header().parts.method)
         {
             return Ok(());
         }

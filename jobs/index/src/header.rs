@@ -1,6 +1,7 @@
 //! What an index says of itself.
 
 use crate::chance::Chance;
+use crate::{Method, Recalled, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,11 +50,17 @@ pub struct Parts {
     /// The next segment's number; no number is used twice.
     #[serde(default)]
     pub next: u64,
+    /// How it looks for what is near: what new segments have beside their vectors.
+    #[serde(default, skip_serializing_if = "Method::is_usual")]
+    pub method: Method,
     /// Its segments, in the order of their rows.
     pub segments: Vec<SegmentRef>,
     /// How random pairs score, by modality of query and item.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chances: Vec<Chance>,
+    /// What its method finds of what comparing all finds, by modality of query and item; empty where it compares all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recalled: Vec<Recalled>,
 }
 
 impl Parts {
@@ -86,9 +93,28 @@ pub struct SegmentRef {
     pub vectors: String,
     /// SHA-256 over its columns.
     pub columns: String,
+    /// Its vectors in fewer bytes, where it has them so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codes: Option<CodesRef>,
+    /// SHA-256 over its graph, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<String>,
+    /// SHA-256 over its words; absent in segments of before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// The file of the rows that are removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<String>,
+}
+
+/// A segment's vectors in fewer bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodesRef {
+    /// In which form.
+    pub store: Store,
+    /// SHA-256 over their file.
+    pub sum: String,
 }
 
 impl SegmentRef {

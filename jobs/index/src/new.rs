@@ -1,8 +1,14 @@
 //! A segment that is being made.
 
+use crate::codes::{Codes, Rows};
 use crate::columns::Making;
+use crate::graph::Graph;
 use crate::header::{ModelRef, SegmentRef};
-use crate::{COLUMNS, Error, Facts, ITEMS, Item, Result, VECTORS, Writer};
+use crate::segment::vectors;
+use crate::words;
+use crate::{
+    CODES, COLUMNS, CodesRef, Error, Facts, GRAPH, Item, Method, Result, Store, VECTORS, WORDS, Writer,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -16,10 +22,13 @@ use unisono_processors::Modality;
 pub struct NewSegment {
     folder: TempDir,
     number: u64,
+    dim: usize,
     writer: Writer,
     columns: Making,
     copies: Vec<(Item, Facts)>,
     counts: BTreeMap<Modality, usize>,
+    method: Method,
+    words: words::Making,
     /// Paths are written below the root as it was.
     back: Option<(PathBuf, PathBuf)>,
 }
@@ -36,14 +45,13 @@ impl NewSegment {
     pub(crate) fn begin(
         index: &Path,
         number: u64,
-        model: &ModelRef,
-        dim: usize,
+        (model, dim, method): (&ModelRef, usize, Method),
         back: Option<(PathBuf, PathBuf)>,
     ) -> Result<Self> {
         let folder = folder_beside(&index.join(crate::SEGMENTS).join("new"))?;
         let writer = Writer::begin(folder.path(), &model.contract(), dim)?;
-        let (columns, copies, counts) = Default::default();
-        Ok(Self { folder, number, writer, columns, copies, counts, back })
+        let (columns, copies, counts, words) = Default::default();
+        Ok(Self { folder, number, dim, writer, columns, copies, counts, method, words, back })
     }
 
     fn written(&self, item: &Item) -> Item {
@@ -60,6 +68,7 @@ impl NewSegment {
     pub fn push(&mut self, item: &Item, facts: &Facts, row: &[f32]) -> Result<()> {
         self.writer.push(&self.written(item), row)?;
         self.columns.push(self.writer.bytes(), facts, item.modality);
+        self.words.push(item);
         *self.counts.entry(item.modality).or_insert(0) += 1;
         Ok(())
     }
@@ -75,7 +84,8 @@ impl NewSegment {
     }
 
     pub(crate) fn finish(mut self) -> Result<Whole> {
-        let rows = self.columns.len();
+        // Copies have no vector: nothing below is of them.
+        let (rows, kinds) = (self.columns.len(), self.columns.modalities());
         for (item, facts) in std::mem::take(&mut self.copies) {
             let end = self.writer.line(&self.written(&item))?;
             self.columns.push(end, &facts, item.modality);
@@ -84,6 +94,9 @@ impl NewSegment {
         let columns = self.columns.bytes();
         unisono_files::write(&folder.join(COLUMNS), &columns)?;
         let sum = self.writer.finish()?;
+        let words = self.words.bytes();
+        unisono_files::write(&folder.join(WORDS), &words)?;
+        let (codes, graph) = derived(folder, &self.method, &kinds, self.dim, &sum)?;
         let part = SegmentRef {
             number: self.number,
             rows,
@@ -92,11 +105,46 @@ impl NewSegment {
             sum,
             vectors: sum_of(&folder.join(VECTORS))?,
             columns: hex(&Sha256::digest(&columns)),
+            codes,
+            graph,
+            words: Some(hex(&Sha256::digest(&words))),
             removed: None,
         };
-        debug_assert!(folder.join(ITEMS).is_file());
         Ok(Whole { folder: self.folder, part, counts: self.counts })
     }
+}
+
+/// Writes what a segment of this method has beside its vectors, which are whole in `folder`.
+fn derived(
+    folder: &Path,
+    method: &Method,
+    kinds: &[Modality],
+    dim: usize,
+    sum: &str,
+) -> Result<(Option<CodesRef>, Option<String>)> {
+    let (store, rows) = (method.store, kinds.len());
+    if store == Store::F32 && rows < method.graph.from() || rows == 0 {
+        return Ok((None, None));
+    }
+    let (map, values) = vectors(&folder.join(VECTORS), [rows, dim], sum)?;
+    let values: &[f32] = bytemuck::try_cast_slice(&map[values]).unwrap_or_default();
+    let vector = |row: usize| values.get(row * dim..(row + 1) * dim).unwrap_or_default();
+    let mut of = Rows::Floats { values, dim };
+    let codes;
+    let mut named = None;
+    if store != Store::F32 {
+        let path = folder.join(CODES);
+        Codes::write(&path, store, values, dim)?;
+        codes = Codes::open(&path, store, rows, dim)?;
+        named = Some(CodesRef { store, sum: sum_of(&path)? });
+        // Signs alone say too little of who is whose neighbour.
+        if store != Store::B1 {
+            of = Rows::Codes(&codes);
+        }
+    }
+    let path = folder.join(GRAPH);
+    let linked = Graph::write(&path, kinds, method.graph.from(), of, &vector)?;
+    Ok((named, if linked { Some(sum_of(&path)?) } else { None }))
 }
 
 /// SHA-256 over a file's bytes.

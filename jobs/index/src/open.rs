@@ -3,7 +3,7 @@
 use crate::bits::Bits;
 use crate::chance::Chance;
 use crate::header::{Files, Header, SegmentRef};
-use crate::{Error, FORMAT_VERSION, HEADER, Hit, Item, Result, Segment};
+use crate::{Effort, Error, FORMAT_VERSION, HEADER, Hit, Item, Result, Segment};
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashSet};
@@ -23,6 +23,7 @@ pub struct Index<B> {
     header: Header<B>,
     segments: Vec<Segment>,
     damaged: Vec<(String, String)>,
+    effort: Effort,
 }
 
 impl<B: DeserializeOwned> Index<B> {
@@ -78,7 +79,7 @@ impl<B> Index<B> {
         segments: Vec<Segment>,
         damaged: Vec<(String, String)>,
     ) -> Self {
-        Self { folder: folder.to_owned(), header, segments, damaged }
+        Self { folder: folder.to_owned(), header, segments, damaged, effort: Effort::default() }
     }
 
     /// The folder it was opened from.
@@ -93,6 +94,17 @@ impl<B> Index<B> {
 
     pub(crate) fn header_mut(&mut self) -> &mut Header<B> {
         &mut self.header
+    }
+
+    /// How searches go from now on, for as long as it is open.
+    pub fn set_effort(&mut self, effort: Effort) {
+        self.effort = effort;
+    }
+
+    /// How searches go.
+    pub fn effort(&self) -> Effort {
+        let candidates = self.effort.candidates.or(self.header.parts.method.candidates);
+        Effort { candidates, ..self.effort }
     }
 
     /// What it is made of: the segments that could be opened.

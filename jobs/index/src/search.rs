@@ -51,43 +51,89 @@ pub fn top_where(
     admit: impl Fn(usize) -> bool + Sync,
 ) -> Vec<Hit> {
     let dim = query.len();
-    if dim == 0 || k == 0 {
+    if dim == 0 {
         return Vec::new();
     }
-    let rows = (BLOCK / dim).max(1);
-    let best = vectors
-        .par_chunks(rows * dim)
-        .enumerate()
-        .fold(BinaryHeap::new, |mut best, (block, values)| {
-            for (row, vector) in values.chunks_exact(dim).enumerate() {
-                let index = block * rows + row;
-                if keep(index) {
-                    let hit = Hit { index, score: similarity(query, vector) };
-                    let better = best.len() < k || best.peek().is_none_or(|worst| hit < *worst);
-                    if better && admit(index) {
-                        offer(&mut best, hit, k);
+    let score = |_: usize, row: usize| similarity(query, &vectors[row * dim..(row + 1) * dim]);
+    let found = top_scored(vectors.len() / dim, (BLOCK / dim).max(1), 1, k, score, keep, admit);
+    found.into_iter().next().unwrap_or_default()
+}
+
+/// The `k` best of so many rows for each of so many queries, by `score(query, row)`, among those that `keep` and `admit` allow. A thread takes `block` rows
+/// at a time and scores them for every query before it goes on, so that they are read once.
+pub(crate) fn top_scored(
+    rows: usize,
+    block: usize,
+    queries: usize,
+    k: usize,
+    score: impl Fn(usize, usize) -> f32 + Sync,
+    keep: impl Fn(usize) -> bool + Sync,
+    admit: impl Fn(usize) -> bool + Sync,
+) -> Vec<Vec<Hit>> {
+    if k == 0 || queries == 0 {
+        return vec![Vec::new(); queries];
+    }
+    let begin = || (vec![Best::new(k); queries], Vec::with_capacity(block));
+    let best = (0..rows.div_ceil(block))
+        .into_par_iter()
+        .fold(begin, |(mut best, mut kept), number| {
+            kept.clear();
+            kept.extend((number * block..rows.min((number + 1) * block)).filter(|row| keep(*row)));
+            for (query, best) in best.iter_mut().enumerate() {
+                for index in kept.iter().copied() {
+                    let hit = Hit { index, score: score(query, index) };
+                    if best.takes(&hit) && admit(index) {
+                        best.offer(hit);
                     }
                 }
             }
-            best
+            (best, kept)
         })
-        .reduce(BinaryHeap::new, |mut a, b| {
-            for hit in b {
-                offer(&mut a, hit, k);
-            }
-            a
-        });
-    best.into_sorted_vec()
+        .map(|(best, _)| best)
+        .reduce(
+            || vec![Best::new(k); queries],
+            |mut a, b| {
+                for (a, b) in a.iter_mut().zip(b) {
+                    b.heap.into_iter().for_each(|hit| a.offer(hit));
+                }
+                a
+            },
+        );
+    best.into_iter().map(Best::sorted).collect()
 }
 
-/// Keeps the `k` best: the heap's top is the worst of them.
-fn offer(best: &mut BinaryHeap<Hit>, hit: Hit, k: usize) {
-    if best.len() < k {
-        best.push(hit);
-    } else if let Some(mut worst) = best.peek_mut()
-        && hit < *worst
-    {
-        *worst = hit;
+/// The best `k` of what was offered.
+#[derive(Debug, Clone)]
+pub(crate) struct Best {
+    k: usize,
+    /// Its top is the worst of them.
+    heap: BinaryHeap<Hit>,
+}
+
+impl Best {
+    pub(crate) fn new(k: usize) -> Self {
+        Self { k, heap: BinaryHeap::new() }
+    }
+
+    /// Whether a hit would be among them.
+    #[inline]
+    pub(crate) fn takes(&self, hit: &Hit) -> bool {
+        self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| hit < worst)
+    }
+
+    pub(crate) fn offer(&mut self, hit: Hit) {
+        if self.heap.len() < self.k {
+            self.heap.push(hit);
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && hit < *worst
+        {
+            *worst = hit;
+        }
+    }
+
+    /// Best first.
+    pub(crate) fn sorted(self) -> Vec<Hit> {
+        self.heap.into_sorted_vec()
     }
 }
 

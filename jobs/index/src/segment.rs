@@ -1,10 +1,16 @@
 //! Rows that were written together.
 
 use crate::bits::Bits;
+use crate::codes::{Codes, Rows};
 use crate::columns::Columns;
+use crate::graph::Graph;
 use crate::header::SegmentRef;
+use crate::words::Words;
 use crate::write::TENSOR;
-use crate::{COLUMNS, Error, Facts, Header, Hit, ITEMS, Item, Result, SUM, VECTORS, lines, top_where};
+use crate::{
+    CODES, COLUMNS, Error, Facts, GRAPH, Header, ITEMS, Item, Method, Result, SUM, Store, VECTORS, WORDS,
+    lines,
+};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use std::ops::Range;
@@ -24,6 +30,9 @@ pub struct Segment {
     /// Rows with a vector.
     rows: usize,
     removed: Option<Bits>,
+    codes: Option<Codes>,
+    graph: Option<Graph>,
+    words: Option<Words>,
 }
 
 impl Segment {
@@ -36,7 +45,17 @@ impl Segment {
         let (map, values) = vectors(&folder.join(VECTORS), [header.count, header.dim], &header.sum)?;
         // After the vectors, which have as many rows: what is held in memory is bounded by that.
         let (lines, columns) = lines::open(&folder.join(ITEMS), header)?;
-        Ok(Self { lines, columns, map, values, rows: header.count, removed: None })
+        Ok(Self {
+            lines,
+            columns,
+            map,
+            values,
+            rows: header.count,
+            removed: None,
+            words: None,
+            codes: None,
+            graph: None,
+        })
     }
 
     /// Opens the segment in `folder`, of rows of width `dim`. Lengths are checked, sums are not: `check` is for that.
@@ -59,7 +78,12 @@ impl Segment {
         let all = part.rows.saturating_add(part.copies);
         let columns = Columns::open(&folder.join(COLUMNS), all)?;
         let removed = part.removed.as_ref().map(|name| Bits::read(&folder.join(name), all)).transpose()?;
-        Ok(Self { lines, columns, map, values, rows: part.rows, removed })
+        let codes = part.codes.as_ref();
+        let codes =
+            codes.map(|codes| Codes::open(&folder.join(CODES), codes.store, part.rows, dim)).transpose()?;
+        let graph = part.graph.as_ref().map(|_| Graph::open(&folder.join(GRAPH), part.rows)).transpose()?;
+        let words = part.words.as_ref().map(|_| Words::open(&folder.join(WORDS), part.rows)).transpose()?;
+        Ok(Self { lines, columns, map, values, rows: part.rows, removed, codes, graph, words })
     }
 
     /// How many rows it has, with those that were removed and those without a vector of their own.
@@ -134,15 +158,35 @@ impl Segment {
         (row < self.rows).then(|| values.get(row * dim..(row + 1) * dim)).flatten()
     }
 
-    /// The `k` rows most similar to `query` `[D]`, best first, among those that are found and that `keep` and `admit` allow; `admit` may take long.
-    pub fn search(
-        &self,
-        query: &[f32],
-        k: usize,
-        keep: impl Fn(usize) -> bool + Sync,
-        admit: impl Fn(usize) -> bool + Sync,
-    ) -> Vec<Hit> {
-        top_where(self.vectors(), query, k, |row| !self.is_removed(row) && keep(row), admit)
+    /// What a search reads: codes where there are any, or vectors.
+    pub(crate) fn coded(&self) -> Rows<'_> {
+        let values = self.vectors();
+        match &self.codes {
+            Some(codes) => Rows::Codes(codes),
+            None => Rows::Floats { values, dim: values.len().checked_div(self.rows).unwrap_or(0) },
+        }
+    }
+
+    pub(crate) fn words(&self) -> Option<&Words> {
+        self.words.as_ref()
+    }
+
+    pub(crate) fn graph(&self) -> Option<&Graph> {
+        self.graph.as_ref()
+    }
+
+    /// Whether it has what a segment of this method has.
+    pub(crate) fn is_made_by(&self, method: &Method) -> bool {
+        let many = |m: &Modality| (0..self.rows).filter(|row| self.modality(*row) == *m).count();
+        let linked =
+            self.rows >= method.graph.from() && Modality::ALL.iter().any(|m| many(m) >= method.graph.from());
+        let store = self.codes.as_ref().map_or(Store::F32, Codes::store);
+        (store == method.store || self.rows == 0) && self.graph.is_some() == linked && self.words.is_some()
+    }
+
+    /// Whether a search of it compares every vector as it is.
+    pub fn is_exact(&self) -> bool {
+        self.codes.is_none() && self.graph.is_none()
     }
 
     /// All lines.
@@ -164,7 +208,7 @@ pub(crate) fn damaged(path: &Path, what: &str) -> Error {
 }
 
 /// Maps a file of vectors; where its floats lie, after every length has been checked.
-fn vectors(path: &Path, shape: [usize; 2], sum: &str) -> Result<(Mmap, Range<usize>)> {
+pub(crate) fn vectors(path: &Path, shape: [usize; 2], sum: &str) -> Result<(Mmap, Range<usize>)> {
     let file = unisono_files::open(path)?;
     // SAFETY: an index is replaced by renaming, never written in place, so the mapped file does not change; a process that
     // cuts it all the same would make any reader fault.

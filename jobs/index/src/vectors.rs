@@ -1,5 +1,7 @@
 //! Rows of numbers.
 
+use crate::codes::kernel::dot;
+
 /// Vectors in the shared space, `[N, D]` row-major fp32. Those of an embedder have length 1, so that
 /// their [`similarity`] is their cosine.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,25 +29,10 @@ impl Vectors {
     }
 }
 
-/// Partial sums that run side by side: enough to fill the vector units of any CPU, and one fixed order of additions, so a
-/// similarity never depends on the number of threads.
-const LANES: usize = 16;
-
-/// The dot product of two vectors `[D]`; of unit vectors, their cosine. Of two lengths, the shorter counts.
+/// The dot product of two vectors `[D]`; of unit vectors, their cosine. Of two lengths, the shorter counts. The same bits on every processor.
 #[inline]
 pub fn similarity(a: &[f32], b: &[f32]) -> f32 {
-    let n = a.len().min(b.len());
-    let (a, b) = (&a[..n], &b[..n]);
-    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-    let mut sums = [0f32; LANES];
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + rest
+    dot(a, b)
 }
 
 #[cfg(test)]

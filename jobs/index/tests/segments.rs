@@ -173,7 +173,7 @@ fn what_a_killed_writer_left_is_no_part_and_goes() {
     assert_eq!(names, ["000000", "000001"]);
     assert_eq!(
         fs::read_dir(dir.path().join(SEGMENTS).join("000000")).unwrap().count(),
-        3,
+        4,
         "the removed rows are gone, too"
     );
 }

@@ -3,8 +3,8 @@
 use super::grow::{grow, remove};
 use super::place::{fits, forget, refuse_foreign, replace};
 use super::{
-    BuildOptions, Built, Editor, FORMAT_VERSION, Header, ModelRef, Texts, again as items_of, asked, check,
-    now, seen,
+    BuildOptions, Built, Editor, FORMAT_VERSION, Header, Method, ModelRef, Texts, again as items_of, asked,
+    check, now, seen,
 };
 use crate::crossmodal::{self, Recall};
 use crate::pipeline::partial;
@@ -110,6 +110,14 @@ pub(super) fn build_of(
         None => (inputs.list(&embeds)?, None),
     };
     let repeated = if before.is_none() { drop_repeated(&mut listing.items) } else { 0 };
+    if options.shard != crate::Shard::WHOLE {
+        let own = |item: &Item| options.shard.takes(&Facts::of(item, root.as_deref()).key);
+        listing.items = listing.items.iter().filter(own).collect();
+        if listing.items.is_empty() {
+            let message = "--shard: none of the inputs is of this part; give fewer parts";
+            return Err(Error::Input(message.into()));
+        }
+    }
     crate::embed::possible(&embedder, &listing.items)?;
     let texts = listing.items.counts().contains_key(&Modality::Text);
     let prompt = embedder.prompt().filter(|_| texts).cloned();
@@ -127,7 +135,7 @@ pub(super) fn build_of(
         skipped: 0,
         recalls: Vec::new(),
     };
-    let header = header(made_by, embedder.dim(), root, built);
+    let header = header(made_by, embedder.dim(), root, options.method, built);
     // What is done when this is stopped stays beside, and goes when nothing is.
     let beside = Beside(partial(out));
     let mut editor = beside.editor(header)?;
@@ -148,9 +156,12 @@ pub(super) fn build_of(
     };
     let recalls = crossmodal::recalls(&found, embedder.dim(), values)?;
     asked::write(&mut embedder, editor.index().folder())?;
-    let chances = editor.index().measure(&asked::read(editor.index().folder(), embedder.dim())?);
+    let asked = asked::read(editor.index().folder(), embedder.dim())?;
+    let chances = editor.index().measure(&asked);
+    progress(Progress { stage: "try searches", done: 0, total: 0, skipped: 0 }).check()?;
+    let recalled = editor.index().recall(&asked)?;
     let header = editor.header_mut();
-    header.parts.chances = chances;
+    (header.parts.chances, header.parts.recalled) = (chances, recalled);
     (header.built.skipped, header.built.recalls) = (growth.skipped.len(), recalls);
     editor.save()?;
     let header = editor.index().header().clone();
@@ -177,6 +188,7 @@ impl Beside {
                 let mut editor = editor;
                 let before = editor.header_mut();
                 (before.built, before.model) = (header.built, header.model);
+                before.parts.method = header.parts.method;
                 return Ok(editor);
             }
         }
@@ -208,8 +220,8 @@ impl Drop for Beside {
     }
 }
 
-fn header(model: ModelRef, dim: usize, root: Option<PathBuf>, built: Built) -> Header {
-    let parts = Parts { root, ..Parts::default() };
+fn header(model: ModelRef, dim: usize, root: Option<PathBuf>, method: Method, built: Built) -> Header {
+    let parts = Parts { root, method, ..Parts::default() };
     let (modalities, sum) = (BTreeMap::new(), String::new());
     Header { format_version: FORMAT_VERSION, model, dim, count: 0, modalities, sum, parts, built }
 }
@@ -244,7 +256,8 @@ pub(crate) fn write_whole(
         skipped: embedded.skipped.len(),
         recalls: Vec::new(),
     };
-    let mut editor = Editor::begin(folder.path(), header(made_by, embedded.vectors.dim, None, built));
+    let mut editor =
+        Editor::begin(folder.path(), header(made_by, embedded.vectors.dim, None, Method::default(), built));
     let mut segment = editor.segment()?;
     for (item, row) in embedded.items.iter().zip(embedded.vectors.rows()) {
         segment.push(item, &Facts::of(item, None), row)?;

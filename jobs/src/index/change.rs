@@ -2,7 +2,7 @@
 
 use super::grow::{Growth, grow, remove as drop_rows};
 use super::place::{refuse_foreign, replace};
-use super::{Built, Editor, Header, Index, Texts, asked, now, same_model};
+use super::{Built, Editor, Header, Index, Method, Texts, asked, now, same_model};
 use crate::{EmbedOptions, Embedder, Error, Flow, Inputs, Item, LeftOut, Modality, Progress, Result};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -115,9 +115,10 @@ fn open(folder: &Path, root: Option<&Path>) -> Result<Editor<Built>> {
 /// Says what random pairs score now, and when it was changed.
 fn measured(editor: &mut Editor<Built>) -> Result<()> {
     let index = editor.index();
-    let chances = index.measure(&asked::read(index.folder(), index.header().dim)?);
+    let asked = asked::read(index.folder(), index.header().dim)?;
+    let (chances, recalled) = (index.measure(&asked), index.recall(&asked)?);
     let header = editor.header_mut();
-    header.parts.chances = chances;
+    (header.parts.chances, header.parts.recalled) = (chances, recalled);
     header.built.changed = Some(now());
     Ok(editor.save()?)
 }
@@ -177,11 +178,11 @@ pub fn remove(folder: &Path, what: &Removal) -> Result<(usize, Header)> {
 }
 
 /// Writes the index in `folder` anew, in one segment, without what was removed; of an index of the first format one that can be changed. With `root`,
-/// its files' root is written as it is now.
+/// its files' root is written as it is now; with `method`, it looks in this way for what is near.
 ///
 /// # Errors
 /// No index; something else beside it.
-pub fn compact(folder: &Path, root: Option<&Path>) -> Result<Header> {
+pub fn compact(folder: &Path, root: Option<&Path>, method: Option<Method>) -> Result<Header> {
     let folder = &real_folder(folder);
     let _held = Lock::take(folder)?;
     refuse_foreign(folder)?;
@@ -189,7 +190,8 @@ pub fn compact(folder: &Path, root: Option<&Path>) -> Result<Header> {
     if let Some(root) = root {
         index.set_root(&std::path::absolute(root).map_err(Error::io(root, "resolve"))?)?;
     }
-    rewrite(&[index], folder)
+    let method = method.unwrap_or(index.header().parts.method);
+    rewrite(&[index], folder, method)
 }
 
 /// Writes one index of several, of one model and one root, to the folder `out`. What two of them hold is taken from the first.
@@ -223,10 +225,10 @@ pub fn merge(folders: &[PathBuf], out: &Path) -> Result<Header> {
             return differ("roots");
         }
     }
-    rewrite(&indexes, out)
+    rewrite(&indexes, out, first.header().parts.method)
 }
 
-fn rewrite(indexes: &[Index], out: &Path) -> Result<Header> {
+fn rewrite(indexes: &[Index], out: &Path, method: Method) -> Result<Header> {
     let Some(first) = indexes.first() else { return Err(Error::Input("no index to write".into())) };
     if let Some((index, (segment, why))) = indexes.iter().find_map(|i| Some((i, i.damaged().first()?))) {
         let message =
@@ -235,7 +237,7 @@ fn rewrite(indexes: &[Index], out: &Path) -> Result<Header> {
     }
     let folder = folder_beside(out)?;
     let mut header = first.header().clone();
-    header.parts = Parts { root: header.parts.root_now().map(Path::to_owned), ..Parts::default() };
+    header.parts = Parts { root: header.parts.root_now().map(Path::to_owned), method, ..Parts::default() };
     let root = header.parts.root.clone();
     let mut editor = Editor::begin(folder.path(), header);
     let mut segment = editor.segment()?;

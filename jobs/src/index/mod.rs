@@ -5,24 +5,28 @@ mod asked;
 mod build;
 mod change;
 mod check;
+mod duplicates;
 mod grow;
 mod known;
+mod map;
 mod place;
 mod rebuild;
 
 pub(crate) use build::write_whole;
 pub use build::{BuildReport, build, build_with};
 pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
+pub use duplicates::{Alike, Like, Likeness, duplicates};
 pub use grow::Growth;
+pub use map::map;
 pub use rebuild::{Fell, RebuildOptions, Rebuilt, rebuild};
 use unisono_index::Editor;
 pub use unisono_index::{
-    Chance, Checked, FORMAT_VERSION, Files, Filter, HEADER, ModelRef, Places, Test, check as check_sums,
-    combine, repair as repair_index,
+    Chance, Checked, Effort, FORMAT_VERSION, Files, Filter, GRAPH_ROWS, HEADER, Linked, Method, ModelRef,
+    Places, Recalled, Store, Test, check as check_sums, combine, fuse, repair as repair_index,
 };
 
 use crate::crossmodal::Recall;
-use crate::{EmbedOptions, Embedder, Error, Inputs, Result, identity};
+use crate::{EmbedOptions, Embedder, Error, Inputs, Result, Shard, identity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -210,6 +214,10 @@ pub struct BuildOptions {
     pub limits: MediaLimits,
     /// The folder that its files lie below and may move with; absent: their paths stay as they are.
     pub root: Option<PathBuf>,
+    /// How it looks for what is near.
+    pub method: Method,
+    /// Which part of the inputs is embedded, by what items are known by.
+    pub shard: Shard,
 }
 
 /// A moment, in nanoseconds from 1970 on, UTC: a day (`2024-05-01`), a time of one (`2024-05-01T12:30:00Z`), or so long ago (`30days`, `2h`).

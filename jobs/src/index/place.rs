@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use unisono_files::{Budget, is_empty_folder, only_holds, read_json, replace_folder};
-use unisono_index::{ASKED, COLUMNS, HEADER, ITEMS, SEGMENTS, VECTORS, is_number, is_removed};
+use unisono_index::{
+    ASKED, CODES, COLUMNS, GRAPH, HEADER, ITEMS, SEGMENTS, VECTORS, WORDS, is_number, is_removed,
+};
 
 /// A wrong `--out` must never cost a folder that is no index: what may be replaced is nothing, an empty folder, or an index of ours and nothing
 /// beside it.
@@ -59,7 +61,8 @@ fn only_ours(out: &Path) -> Result<()> {
     only_holds(&segments, |name| (is_number(name) || left(name)) && folder(&segments, name))?;
     for entry in fs::read_dir(&segments).map_err(Error::io(&segments, "read"))?.flatten() {
         let at = entry.path();
-        let own = |name: &str| [VECTORS, ITEMS, COLUMNS].contains(&name) || is_removed(name) || left(name);
+        let files = [VECTORS, ITEMS, COLUMNS, CODES, GRAPH, WORDS];
+        let own = |name: &str| files.contains(&name) || is_removed(name) || left(name);
         only_holds(&at, |name| own(name) && file(&at, name))?;
     }
     Ok(())

@@ -88,6 +88,8 @@ pub fn rebuild(
         ffmpeg: options.ffmpeg.clone(),
         limits: options.limits,
         root: old.header().parts.root_now().map(Path::to_owned),
+        method: old.header().parts.method,
+        shard: crate::Shard::WHOLE,
     };
     let report = build_of(model, load, &beside, &build, Some(folder), progress)?;
     let new = Index::open(&beside)?;

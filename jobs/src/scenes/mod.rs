@@ -24,8 +24,9 @@ mod spool;
 mod store;
 mod work;
 
+pub use crate::shard::Shard;
 pub use clips::cut_span;
-pub use inputs::{FRAMES, SceneInput, Shard, list};
+pub use inputs::{FRAMES, SceneInput, list};
 pub use job::{Gathered, SceneJob, SceneProgress, SceneReport, VideoDone};
 pub use models::Models;
 

@@ -11,14 +11,20 @@ pub enum Score {
     Cosine,
     /// How well it and the sentence belong together: a probability, or a number without bounds where the model gives such.
     Match,
+    /// How many of the sentence's words it has, the rare ones more: BM25.
+    Words,
+    /// Its places among what is meant and what has the words, put together.
+    Ranks,
 }
 
 impl Score {
-    /// `cosine` or `match`.
+    /// `cosine`, `match`, `words` or `ranks`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cosine => "cosine",
             Self::Match => "match",
+            Self::Words => "words",
+            Self::Ranks => "ranks",
         }
     }
 }
@@ -40,6 +46,11 @@ impl Found {
     /// As [`Index::search`] found them.
     pub fn by_cosine(hits: Vec<Hit>) -> Self {
         Self { hits, score: Score::Cosine, others: Vec::new(), skipped: Vec::new() }
+    }
+
+    /// Hits with scores of this kind.
+    pub fn by(score: Score, hits: Vec<Hit>) -> Self {
+        Self { score, ..Self::by_cosine(hits) }
     }
 
     /// Keeps the best `top` of all.

@@ -30,7 +30,7 @@ pub struct FusionRecipe {
     #[serde(default = "single")]
     pub frames: i64,
     /// In place of a tower's tokens it attends to so many tokens that one layer makes of an item's vector in the shared space, whichever modality that is
-    /// of (ClipCap, Mokady et al. 2021): kept features then serve it, too, and no frozen tower runs. 0: to the tokens.
+    /// of (ClipCap, Mokady et al. 2021): kept features then serve it, too, and no frozen tower runs. No gradient flows into the vectors: captions do not bend the space. 0: to the tokens.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub prefix: i64,
     /// It writes words of the data's captions and no others; the loss is over their tokens.

@@ -5,7 +5,7 @@ use super::show::{BATCH, Show, carried, spread};
 use crate::{Result, checkpoint};
 use std::path::Path;
 use tch::Device;
-use unisono_encoders::Modality;
+use unisono_encoders::{Modality, Precision};
 use unisono_eval::memo::Memo;
 use unisono_eval::protocol::Reading;
 use unisono_eval::report::{CaptionCard, CaptionRow, Query};
@@ -34,7 +34,8 @@ impl Show {
         };
         let Some(progress) = checkpoint::progress(run)? else { return Ok(Default::default()) };
         let recipe = recipe_of(run, progress.recipe)?;
-        let model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
+        let mut model = FusionModel::load(&checkpoint::model_dir(run), Device::Cpu)?;
+        model.prepare(Precision::Fp32)?;
         let options = model.config().generation.clone();
         let (mut rows, mut cards) = (Vec::new(), Vec::new());
         for p in recipe.report.captioning() {

@@ -1,0 +1,160 @@
+//! A picture of an index: its items where their vectors lie, seen from where they are spread most.
+
+use super::Index;
+use crate::sheet::middle;
+use crate::{Item, Modality};
+use maud::{Markup, html};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use unisono_index::similarity;
+use unisono_media::{ImageOptions, decode};
+use unisono_page::{Fact, Media, Page, banner, facts, show};
+
+/// Longest edge of a thumbnail, in pixels.
+const EDGE: u32 = 112;
+/// Rounds after which the two directions stand still as far as a picture shows.
+const ROUNDS: usize = 60;
+const STYLE: &str = include_str!("map.css");
+
+/// A self-contained HTML page of at most `most` items, evenly spread over the index: each stands where the first two principal components of the vectors put it.
+/// Modalities are centred each by itself, since otherwise nothing but the gap between them is seen.
+pub fn map(index: &Index, most: usize) -> String {
+    let rows: Vec<usize> = index.rows().filter(|row| index.vector(*row).is_some()).collect();
+    let rows: Vec<usize> = rows.iter().copied().step_by(rows.len().div_ceil(most.max(1)).max(1)).collect();
+    let seen: Vec<(Item, &[f32])> =
+        rows.par_iter().filter_map(|row| Some((index.item(*row)?, index.vector(*row)?))).collect();
+    let places = places(&seen.iter().map(|(item, v)| (item.modality, *v)).collect::<Vec<_>>());
+    let media: Vec<Option<Media>> = seen.par_iter().map(|(item, _)| thumbnail(item)).collect();
+    let dots = seen
+        .iter()
+        .zip(places)
+        .zip(media)
+        .map(|(((item, _), place), media)| dot(item, place, media.as_ref()));
+    let header = index.header();
+    let counts: Vec<String> = header.modalities.iter().map(|(m, n)| format!("{n} {m}")).collect();
+    let about = vec![
+        Fact::new("index", index.folder().display()),
+        Fact::new("items", counts.join(", ")),
+        Fact::new("shown", seen.len()),
+        Fact::new("model", header.model.path.display()),
+    ];
+    let lead = "What lies together is alike to the model. Point at an item, or go from one to the next with the Tab key, to see it larger.";
+    let body = html! {
+        (banner(Some("Map"), &index.folder().display().to_string(), &facts(&about)))
+        main {
+            p.lead { (lead) }
+            p.kinds { @for modality in header.modalities.keys() { span class=(modality.name()) { (modality.name()) } } }
+            div.map role="list" { @for dot in dots { (dot) } }
+        }
+    };
+    Page { title: "Map", style: STYLE, body: &body }.render()
+}
+
+fn dot(item: &Item, (x, y): (f32, f32), media: Option<&Media>) -> Markup {
+    let said = item.text.as_deref().or(item.label.as_deref()).unwrap_or(&item.id);
+    let place = format!("left:{:.2}%;top:{:.2}%", 3.0 + 94.0 * x, 3.0 + 94.0 * y);
+    html! {
+        div.dot.(item.modality.name()) role="listitem" tabindex="0" style=(place) title=(item.id) aria-label=(said) {
+            @match media {
+                Some(media) => (show(media, said)),
+                None => i {},
+            }
+            span { (said.chars().take(160).collect::<String>()) }
+        }
+    }
+}
+
+fn thumbnail(item: &Item) -> Option<Media> {
+    let blob = unisono_datasets::reopened(item.blob.as_ref()?).ok()?;
+    let image = match item.modality {
+        Modality::Image => {
+            decode::image(&blob, &ImageOptions { svg_size: EDGE, ..ImageOptions::default() }).ok()?
+        }
+        Modality::Video => middle(&blob, &item.span)?,
+        _ => return None,
+    };
+    Media::jpeg(&image, EDGE, EDGE, 72)
+}
+
+/// Where each vector stands, both numbers from 0 to 1.
+fn places(all: &[(Modality, &[f32])]) -> Vec<(f32, f32)> {
+    let dim = all.first().map_or(0, |(_, v)| v.len());
+    let mut means: BTreeMap<Modality, (Vec<f32>, f32)> = BTreeMap::new();
+    for (modality, vector) in all {
+        let (sum, count) = means.entry(*modality).or_insert_with(|| (vec![0.0; dim], 0.0));
+        sum.iter_mut().zip(*vector).for_each(|(sum, v)| *sum += v);
+        *count += 1.0;
+    }
+    let centred = |(modality, vector): &(Modality, &[f32])| -> Vec<f32> {
+        let Some((sum, count)) = means.get(modality) else { return vector.to_vec() };
+        vector.iter().zip(sum).map(|(v, sum)| v - sum / count).collect()
+    };
+    let rows: Vec<Vec<f32>> = all.par_iter().map(centred).collect();
+    let first = direction(&rows, dim, None);
+    let second = direction(&rows, dim, Some(&first));
+    let spread = |along: &[f32]| -> Vec<f32> {
+        let on: Vec<f32> = rows.iter().map(|row| similarity(row, along)).collect();
+        let least = on.iter().copied().fold(f32::INFINITY, f32::min);
+        let most = on.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let width = if most > least { most - least } else { 1.0 };
+        on.iter().map(|v| (v - least) / width).collect()
+    };
+    spread(&first).into_iter().zip(spread(&second)).collect()
+}
+
+/// The direction along which rows are spread most, across the one that is given: by power iteration.
+fn direction(rows: &[Vec<f32>], dim: usize, across: Option<&[f32]>) -> Vec<f32> {
+    // Any start that no data is likely to stand across to.
+    let mut along: Vec<f32> = (0..dim).map(|n| ((n * 37 + 11) % 101) as f32 / 101.0 + 0.1).collect();
+    for _ in 0..ROUNDS {
+        let mut next = vec![0f32; dim];
+        for row in rows {
+            let on = similarity(row, &along);
+            next.iter_mut().zip(row).for_each(|(next, v)| *next += on * v);
+        }
+        if let Some(across) = across {
+            let on = similarity(&next, across);
+            next.iter_mut().zip(across).for_each(|(next, v)| *next -= on * v);
+        }
+        let length = similarity(&next, &next).sqrt();
+        // Nothing is spread this way.
+        if length.is_nan() || length < 1e-12 {
+            return vec![0.0; dim];
+        }
+        next.iter_mut().for_each(|v| *v /= length);
+        along = next;
+    }
+    along
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_stand_along_the_two_widest_directions() {
+        // A grid, 10 times as wide as high, turned in three dimensions; texts the same far away.
+        let turn = |x: f32, y: f32| vec![0.6 * x - 0.8 * y, 0.8 * x + 0.6 * y, 0.0];
+        let mut all = Vec::new();
+        for n in 0..30 {
+            let (x, y) = ((n % 10) as f32, (n / 10) as f32 * 0.5);
+            all.push((Modality::Image, turn(x, y)));
+            all.push((Modality::Text, turn(x, y).iter().map(|v| v + 100.0).collect()));
+        }
+        let given: Vec<(Modality, &[f32])> = all.iter().map(|(m, v)| (*m, v.as_slice())).collect();
+        let found = places(&given);
+        for (n, (x, y)) in found.iter().step_by(2).enumerate() {
+            let (right, down) = ((n % 10) as f32 / 9.0, (n / 10) as f32 / 2.0);
+            let near = |a: f32, b: f32| (a - b).abs() < 1e-3 || (1.0 - a - b).abs() < 1e-3;
+            assert!(near(*x, right) && near(*y, down), "{n}: {x} {y}");
+        }
+        // The gap between modalities is not seen.
+        assert!(found.chunks(2).all(|pair| (pair[0].0 - pair[1].0).abs() < 1e-3));
+    }
+
+    #[test]
+    fn nothing_and_one_thing_have_a_place() {
+        assert!(places(&[]).is_empty());
+        assert_eq!(places(&[(Modality::Text, &[1.0, 2.0])]), [(0.0, 0.0)]);
+    }
+}
