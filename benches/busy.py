@@ -3,7 +3,7 @@
     python3 benches/busy.py BEFORE AFTER [--what train embed transcribe] [--busy 0 2] [--rounds 3] [--data data]
 
 BEFORE and AFTER are two built `unisono` commands (give the same one twice with --before-env to compare settings). Three things are measured: the
-quickstart's training (samples a second of its steps), `embed` of 500 images by a ViT-B/32, `transcribe` of a minute by a Whisper of tiny's shape;
+training by recipes/from-scratch.toml (samples a second of its steps), `embed` of 500 images by a ViT-B/32, `transcribe` of a minute by a Whisper of tiny's shape;
 all with made-up inputs and random weights, or the quickstart's own data in --data. Rounds are interleaved, medians compared. Prints Markdown.
 """
 import argparse
@@ -59,9 +59,9 @@ class Train:
         self.where = where
         if args.data:
             (where / "data").symlink_to(args.data.resolve())
-            self.recipe = made_up.without_evaluation(where / "quickstart.toml")
+            self.recipe = made_up.without_evaluation(where / "from-scratch.toml")
         else:
-            self.recipe = made_up.quickstart(where)
+            self.recipe = made_up.from_scratch(where)
 
     def rate(self, who):
         out = self.where / f"run-{who}"

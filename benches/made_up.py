@@ -40,8 +40,8 @@ def wav(path, seconds, seed, rate=16000):
     path.write_bytes(head + b"data" + struct.pack("<I", len(data)) + data)
 
 
-def quickstart(where, images=240, sounds=120):
-    """`data/emoji` and `data/stamps` of the shape that recipes/quickstart.toml reads, and that recipe without its evaluations: its path."""
+def from_scratch(where, images=240, sounds=120):
+    """`data/emoji` and `data/stamps` of the shape that recipes/from-scratch.toml reads, and that recipe without its evaluations: its path."""
     for name in ("emoji", "stamps"):
         folder = where / "data" / name
         folder.mkdir(parents=True)
@@ -55,11 +55,11 @@ def quickstart(where, images=240, sounds=120):
                 record["audio"] = f"{i}.wav"
             lines.append(json.dumps(record))
         (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n")
-    return without_evaluation(where / "quickstart.toml")
+    return without_evaluation(where / "from-scratch.toml")
 
 
 def without_evaluation(path):
-    text = (FIXTURES.parent / "recipes" / "quickstart.toml").read_text()
+    text = (FIXTURES.parent / "recipes" / "from-scratch.toml").read_text()
     text = text[: text.index("[[evaluate]]")]
     path.write_text("".join(line for line in text.splitlines(True) if not line.startswith(("evaluate_every", "best"))))
     return path

@@ -1,6 +1,6 @@
 """Do two built commands write the same bytes? A net under redesigns.
 
-    python3 benches/same.py BEFORE AFTER --model runs/quickstart/best --fusion runs/quickstart/fusion/best --data data
+    python3 benches/same.py BEFORE AFTER --model runs/from-scratch/best --fusion runs/from-scratch/fusion/best --data data
 
 Each line is run by both in folders of their own; what they print and write is compared byte for byte, but for what tells times.
 """

@@ -99,14 +99,14 @@ def train(out, recipe, device, *more):
 
 
 def step():
-    """Loss and gradient norm of a first step, and their means over ten, of the quickstart's towers."""
+    """Loss and gradient norm of a first step, and their means over ten, of the towers of recipes/from-scratch.toml."""
     found = {}
     for steps in (1, 10):
         both = {}
         for device in ("cpu", args.device):
             # Small: the arithmetic is what is looked at.
             small = [word for name in ("emoji-en", "emoji-languages", "stamps-captions", "stamps-speech") for word in ("--set", f"data.{name}.per_batch=8")]
-            lines, _ = train(f"step-{device.replace(':', '-')}", "quickstart.toml", device, "--set", f"steps={steps}", *small)
+            lines, _ = train(f"step-{device.replace(':', '-')}", "from-scratch.toml", device, "--set", f"steps={steps}", *small)
             both[device] = {key: lines[-1][key] for key in ("loss", "grad_norm", "pairs")}
         a, b = both["cpu"], both[args.device]
         both["relative_difference"] = {key: abs(a[key] - b[key]) / max(abs(a[key]), 1e-12) for key in ("loss", "grad_norm")}
@@ -252,7 +252,7 @@ PARTS = [machine, doctor, fixtures, step, vit_training, vit_encoding, files, ope
 found = {"device": args.device, "tiny": args.tiny, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "unisono": None, "parts": {}}
 with tempfile.TemporaryDirectory() as tmp:
     WHERE = Path(tmp)
-    made_up.quickstart(WHERE, *((24, 12) if args.tiny else (256, 40)))
+    made_up.from_scratch(WHERE, *((24, 12) if args.tiny else (256, 40)))
     for part in [p for p in PARTS if not args.only or p.__name__ in args.only]:
         begun = time.monotonic()
         try:
