@@ -53,7 +53,7 @@ pub fn is_id(model: &Path) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
 }
 
-/// The folder of `model`, and of the base model where that is an adapter: itself when it is there, of a training run its best checkpoint, else what the [store](crate::store) holds under this `NAME` or
+/// The folder of `model`, and of the base model where that is an adapter: itself when it is there, of a training run its best checkpoint, else what the store ([`crate::store`]) holds under this `NAME` or
 /// `NAME@VERSION`, else what the hub's cache or the hub holds under this id; of `OWNER/NAME@REVISION` what the cache holds. What is missing is
 /// downloaded to the cache (`HF_HOME`); `HF_ENDPOINT` names another hub, and `HF_HUB_OFFLINE=1` asks none.
 ///
