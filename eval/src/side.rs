@@ -187,13 +187,14 @@ impl Side {
             Ok(())
         })?;
         fill(&mut made, model, held, batch)?;
+        if let Some(memo) = &self.memo {
+            let fresh = todo.iter().filter_map(|at| Some((&self.items[*at], made[*at].as_ref()?)));
+            fresh.for_each(|(item, made)| memo.keep(item, self.modality, made));
+        }
         let (mut items, mut places, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
         for (at, made) in made.into_iter().enumerate() {
             let Some(made) = made else { continue };
             let mut item = self.items[at].clone();
-            if let Some(memo) = &self.memo {
-                memo.keep(&item, self.modality, &made);
-            }
             item.seconds = made.seconds.or(item.seconds);
             items.push(item);
             places.push(at);

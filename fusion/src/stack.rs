@@ -15,6 +15,18 @@ struct Scores {
     out: Linear,
 }
 
+impl Scores {
+    /// By its last layer `out`, or by some rows of that.
+    fn of(&self, out: &Linear, hidden: &Tensor) -> Result<Tensor> {
+        Ok(match &self.transform {
+            Some((dense, activation, norm)) => {
+                out.forward(&norm.forward(&dense.forward_activated(hidden, *activation)?)?)?
+            }
+            None => out.forward(hidden)?,
+        })
+    }
+}
+
 /// The fusion Transformer.
 #[derive(Debug)]
 pub struct Stack {
@@ -160,15 +172,8 @@ impl Stack {
     /// # Errors
     /// A stack without a language head, or libtorch's.
     pub fn scores(&self, hidden: &Tensor) -> Result<Tensor> {
-        let Some(scores) = &self.scores else {
-            return Err(Error::Config("this stack has no language head".into()));
-        };
-        let out = match &scores.transform {
-            Some((dense, activation, norm)) => {
-                scores.out.forward(&norm.forward(&dense.forward_activated(hidden, *activation)?)?)?
-            }
-            None => scores.out.forward(hidden)?,
-        };
+        let scores = self.head()?;
+        let out = scores.of(&scores.out, hidden)?;
         debug_assert_eq!(out.kind(), Kind::Float);
         Ok(out)
     }
@@ -178,15 +183,11 @@ impl Stack {
     /// # Errors
     /// As [`scores`](Self::scores).
     pub fn scores_of(&self, hidden: &Tensor, columns: &Tensor) -> Result<Tensor> {
-        let Some(scores) = &self.scores else {
-            return Err(Error::Config("this stack has no language head".into()));
-        };
-        let out = scores.out.rows(columns)?;
-        Ok(match &scores.transform {
-            Some((dense, activation, norm)) => {
-                out.forward(&norm.forward(&dense.forward_activated(hidden, *activation)?)?)?
-            }
-            None => out.forward(hidden)?,
-        })
+        let scores = self.head()?;
+        scores.of(&scores.out.rows(columns)?, hidden)
+    }
+
+    fn head(&self) -> Result<&Scores> {
+        self.scores.as_ref().ok_or_else(|| Error::Config("this stack has no language head".into()))
     }
 }
