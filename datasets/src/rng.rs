@@ -28,6 +28,8 @@ pub enum Purpose {
     Noise = 8,
     /// Which of the kept views of a medium is seen.
     View = 9,
+    /// Whether a fusion part is told what a sample is called.
+    Told = 10,
 }
 
 /// The random stream of (seed, epoch, sample, purpose): ChaCha with 8 rounds, whose 256-bit key is the four numbers.

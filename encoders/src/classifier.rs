@@ -22,7 +22,11 @@ pub(crate) struct Classifier {
 
 impl Classifier {
     pub fn new(scope: &Scope, c: &ClassifierConfig, model: &ModelConfig) -> Result<Self> {
-        let width = c.width(model)?;
+        Self::over(scope, c, c.width(model)?, model)
+    }
+
+    /// Over vectors of `width` numbers.
+    pub fn over(scope: &Scope, c: &ClassifierConfig, width: i64, model: &ModelConfig) -> Result<Self> {
         let norm = c.norm_eps.map(|eps| LayerNorm::new(&scope.child("norm"), width, eps)).transpose()?;
         let std = (width as f64).powf(-0.5);
         let hidden = match c.hidden {

@@ -1,7 +1,8 @@
 //! Towers of several models in one space.
 
 use crate::config::{
-    AudioConfig, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig, SpeechDecoderConfig,
+    AudioConfig, ClassifierInput, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig,
+    ReadingConfig, SpeechDecoderConfig,
 };
 use crate::{Error, Modality, Model, Processors, Result};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct Borrowed {
     pub cut: bool,
     /// Of an audio tower: a decoder that writes what it hears.
     pub decoder: Option<BorrowedDecoder>,
+    /// Of an image tower with a classifier: the text tower reads its labels, at this temperature ([`ReadingConfig`]).
+    pub reading: Option<f64>,
 }
 
 /// A decoder that comes from another model.
@@ -38,7 +41,7 @@ pub struct BorrowedDecoder {
 impl Borrowed {
     /// The tower as it is, but for its projection.
     pub fn new(model: Model, projection: Option<ProjectionConfig>) -> Self {
-        Self { model, projection, pooling: None, cut: false, decoder: None }
+        Self { model, projection, pooling: None, cut: false, decoder: None, reading: None }
     }
 }
 
@@ -69,10 +72,14 @@ impl Model {
                     borrowed.projection.is_some() && name.starts_with(&projection)
                         || borrowed.pooling.is_some() && name.starts_with(&pool)
                 };
-                let own = model.params().iter().filter(|(name, _)| name.starts_with(&tower) && !new(name));
+                // The labels' vectors are made below.
+                let own = model.params().iter().filter(|(name, _)| {
+                    name.starts_with(&tower) && !new(name) && *name != "image.reading.words"
+                });
                 for (name, param) in own {
                     let said = borrowed.decoder.as_ref().and_then(|decoder| decoder.weights.get(name));
-                    let old = said.or(borrowed.model.params().get(name).map(|p| &p.tensor));
+                    let from = name.replacen("image.reading.", "classifier.", 1);
+                    let old = said.or(borrowed.model.params().get(&from).map(|p| &p.tensor));
                     let old = old.ok_or_else(|| {
                         Error::config(name, "is not among the weights of the model that it comes from")
                     })?;
@@ -86,6 +93,7 @@ impl Model {
                     param.tensor.shallow_clone().f_copy_(old)?;
                 }
             }
+            model.read_labels()?;
             Ok(model)
         })
     }
@@ -144,7 +152,23 @@ impl Borrowed {
                     ImageConfig::EfficientNet(c) => (&mut c.projection, &mut c.pooling, None),
                 };
                 *projection = self.projection.unwrap_or(*projection);
+                let before = pool.each().first().cloned();
                 pooling(pool, norm)?;
+                if let Some(temperature) = self.reading {
+                    let classifier = config.classifier.clone().filter(|c| c.modality == Modality::Image);
+                    let classifier = classifier.ok_or_else(|| {
+                        Error::config(
+                            "image.reading",
+                            "the model that the tower comes from has no classifier",
+                        )
+                    })?;
+                    if classifier.input == ClassifierInput::Pooled && before != pool.each().first().cloned() {
+                        let message =
+                            "the classifier takes the tower's own: expected a pooling that begins with it";
+                        return Err(Error::config("image.pooling", message));
+                    }
+                    to.reading = Some(ReadingConfig { classifier, temperature });
+                }
                 (to.image, with.image) = (Some(image), processors.image.clone());
             }
             Modality::Audio => {

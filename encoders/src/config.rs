@@ -14,6 +14,7 @@ mod model;
 mod modules;
 mod prompts;
 mod read;
+mod reading;
 mod speech;
 mod stem;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use matryoshka::Matryoshka;
 pub use model::ModelConfig;
 pub use modules::{DenseActivation, ModuleConfig};
 pub use prompts::PromptConfig;
+pub use reading::ReadingConfig;
 pub use speech::SpeechDecoderConfig;
 pub use towers::{
     ClassToken, ConvConfig, Pooling, ProjectionConfig, SpectrogramConfig, StemConfig, TextConfig, VitConfig,

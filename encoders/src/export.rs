@@ -85,6 +85,9 @@ fn shape<'a>(model: &'a Model, format: &str) -> Result<Clip<'a>> {
             "a table for videos besides",
         ));
     }
+    if c.reading.is_some() {
+        return Err(cannot(format, "expected towers only", "a classifier whose labels are read"));
+    }
     if c.classifier.is_some() {
         return Err(cannot(format, "expected towers only", "a classifier besides"));
     }

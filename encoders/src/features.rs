@@ -259,7 +259,7 @@ impl Model {
                 .as_ref()
                 .map_or(0.0, |c| c.flops_of([size.2, size.3], self.config().embed_dim, |n| pass.seen(n)));
             let known: Vec<u64> = rows.iter().filter_map(|row| known.get(*row).copied()).collect();
-            let out = tower.forward_clips(&pixels, frames as i64, &self.pass(pass.over(&known)))?;
+            let out = self.forward_frames(&pixels, frames as i64, pass.over(&known))?;
             all.push(out, rows, each * size.0 as f64);
         }
         Ok((all.done()?, of))

@@ -94,7 +94,7 @@ impl Model {
             }
             _ => None,
         };
-        if let (Some(processor), 1..) = (&p.speech, self.config().reads()) {
+        if let (Some(processor), 1..) = (&p.speech, self.config().reads(crate::Modality::Audio)) {
             unisono_files::write(&dir.join(SPEECH), processor.to_json()?)?;
         }
         let audio = p.audio.as_ref().map(|a| a.config().clone());

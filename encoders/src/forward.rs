@@ -30,7 +30,7 @@ impl Model {
     /// # Errors
     /// No image tower, another size, or libtorch's.
     pub fn forward_image<'a>(&self, pixels: &Tensor, pass: impl Into<Pass<'a>>) -> Result<TowerOutput> {
-        self.image_tower()?.forward(pixels, &self.pass(pass))
+        self.forward_frames(pixels, 1, pass)
     }
 
     /// [`forward_image`](Self::forward_image) of the frames of clips, `frames` of each one after another, which may hear each other.
@@ -43,7 +43,11 @@ impl Model {
         frames: i64,
         pass: impl Into<Pass<'a>>,
     ) -> Result<TowerOutput> {
-        self.image_tower()?.forward_clips(pixels, frames, &self.pass(pass))
+        let out = self.image_tower()?.forward_clips(pixels, frames, &self.pass(pass))?;
+        match &self.reading {
+            Some(reading) => reading.read(out),
+            None => Ok(out),
+        }
     }
 
     /// `mel` `[B, T, M]` and `lengths` `[B]` int64 through the audio tower.

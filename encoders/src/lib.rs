@@ -31,6 +31,7 @@ mod pairs;
 pub mod pool;
 mod projection;
 mod prompts;
+mod reading;
 mod resize;
 pub mod stem;
 mod texts;

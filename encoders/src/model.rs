@@ -3,7 +3,8 @@
 use crate::classifier::Classifier;
 use crate::config::ModelConfig;
 use crate::config::VideoConfig;
-use crate::projection::Projection;
+use crate::projection::{Projection, Read};
+use crate::reading::Reading;
 use crate::towers::{ImageTower, Tower};
 use crate::video::VideoTower;
 use crate::{Error, Modality, Params, Pass, Precision, Result};
@@ -33,6 +34,8 @@ pub struct Model {
     logit_scales: BTreeMap<(Modality, Modality), Tensor>,
     logit_biases: BTreeMap<(Modality, Modality), Tensor>,
     pub(crate) classifier: Option<Classifier>,
+    /// What the text tower reads of the image tower's classifier.
+    pub(crate) reading: Option<Reading>,
     processors: Processors,
     device: Device,
     precision: Precision,
@@ -96,7 +99,7 @@ impl Model {
                 towers.insert(modality, tower);
             }
             if let Some((width, projection)) = config.projection(modality) {
-                let read = if modality == Modality::Audio { config.reads() } else { 0 };
+                let read = Read { width: config.reads(modality), centred: modality == Modality::Image };
                 let scope = scope.child("projection");
                 let projection = Projection::new(&scope, projection, width, config.embed_dim, read)?;
                 projections.insert(modality, projection);
@@ -121,6 +124,8 @@ impl Model {
         }
         let head = config.classifier.as_ref();
         let head = head.map(|c| Classifier::new(&root.child("classifier"), c, &config)).transpose()?;
+        let read = config.reading.as_ref();
+        let read = read.map(|c| Reading::new(&root.child("image.reading"), c, &config)).transpose()?;
         let dims = config.matryoshka.as_ref().and_then(|m| m.default).unwrap_or(config.embed_dim);
         Ok(Self {
             config,
@@ -131,6 +136,7 @@ impl Model {
             logit_scales,
             logit_biases,
             classifier: head,
+            reading: read,
             processors,
             device,
             precision: Precision::Fp32,

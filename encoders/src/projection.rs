@@ -10,8 +10,17 @@ use unisono_nn::{Init, Linear, Pass, Precision, Scope};
 #[derive(Debug)]
 pub(crate) struct Projection {
     layers: Layers,
-    /// Width of what stands behind the pooled vector and is in the shared space already, and the factor `[1]` by which it is added.
-    read: Option<(i64, Tensor)>,
+    /// What stands behind the pooled vector and is in the shared space already, and the factor `[1]` by which it is added.
+    read: Option<(Read, Tensor)>,
+}
+
+/// The end of a pooled vector that is in the shared space already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Read {
+    /// Its width; 0: there is none.
+    pub width: i64,
+    /// It is added as the projection standardises it, where it does: what is read of every input alike says nothing.
+    pub centred: bool,
 }
 
 #[derive(Debug)]
@@ -33,9 +42,9 @@ struct Mlp {
 }
 
 impl Projection {
-    /// Under `scope`, from `width` numbers to `out`. The last `read` of them are a unit vector of the shared space, which is added to what the layers
-    /// give, at the start as long as that.
-    pub fn new(scope: &Scope, c: ProjectionConfig, width: i64, out: i64, read: i64) -> Result<Self> {
+    /// Under `scope`, from `width` numbers to `out`. What is `read`, the last of them, is a vector of the shared space, which is added to what the layers
+    /// give, at the start about as long as that.
+    pub fn new(scope: &Scope, c: ProjectionConfig, width: i64, out: i64, read: Read) -> Result<Self> {
         let std = |n: i64| (n as f64).powf(-0.5);
         let layers = match c {
             ProjectionConfig::None => Layers::None,
@@ -59,11 +68,13 @@ impl Projection {
                 }))
             }
         };
-        let read = match read {
-            0 => None,
-            read => Some((read, scope.param("read", &[1], Init::Const((out as f64).sqrt()))?)),
-        };
-        Ok(Self { layers, read })
+        let mut made = Self { layers, read: None };
+        if read.width > 0 {
+            // Standardised numbers are of size 1 each; a unit vector's are not.
+            let long = if read.centred && made.norm().is_some() { 1.0 } else { (out as f64).sqrt() };
+            made.read = Some((read, scope.param("read", &[1], Init::Const(long))?));
+        }
+        Ok(made)
     }
 
     /// Mean and inverse deviation `[W]` by which pooled vectors are standardised, where they are.
@@ -94,8 +105,12 @@ impl Projection {
             Layers::Mlp(mlp) => mlp.forward(x, pass)?,
         };
         Ok(match &self.read {
-            Some((width, factor)) => {
-                let read = x.f_narrow(-1, x.size().last().copied().unwrap_or(0) - width, *width)?;
+            Some((Read { width, centred }, factor)) => {
+                let end = |x: &Tensor| x.f_narrow(-1, x.size().last().copied().unwrap_or(0) - width, *width);
+                let read = match self.norm() {
+                    Some([mean, scale]) if *centred => end(x)?.f_sub(&end(mean)?)?.f_mul(&end(scale)?)?,
+                    _ => end(x)?,
+                };
                 made.f_add(&read.f_mul(factor)?)?
             }
             None => made,
@@ -141,7 +156,7 @@ mod tests {
             dropout: 0.5,
         };
         let scope = Scope::root(1, Device::Cpu);
-        let projection = Projection::new(&scope.child("image.projection"), c, 8, 4, 0).unwrap();
+        let projection = Projection::new(&scope.child("image.projection"), c, 8, 4, Read::default()).unwrap();
         let x = Tensor::ones([3, 8], (Kind::Float, Device::Cpu));
         let pass = Pass { mode: Mode::Train, draws: Some(Draws::seeded(7)), ..Pass::EVAL };
         let plain = projection.forward(&x, &Pass::EVAL).unwrap();

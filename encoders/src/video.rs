@@ -88,7 +88,7 @@ impl VideoTower {
     /// The names are taken.
     pub(crate) fn new(scope: &Scope, c: &VideoConfig, model: &ModelConfig) -> Result<Self> {
         let std = |n: i64| (n as f64).powf(-0.5);
-        let (dim, image) = (model.embed_dim, model.image.as_ref().map_or(0, |i| i.out_width()));
+        let (dim, image) = (model.embed_dim, model.image_width());
         let pooling = match &c.pooling {
             FramePooling::Mean => Pool::Mean,
             FramePooling::Temporal { transformer: t } => Pool::Temporal(Box::new(Temporal {

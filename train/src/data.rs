@@ -50,8 +50,8 @@ pub struct Preparer {
     structured: bool,
     /// Whose second views are wanted.
     twice: BTreeSet<Modality>,
-    /// Texts are written, too: their tokens are wanted whatever is kept of them.
-    writes: bool,
+    /// Share of the texts that a fusion part is told: their tokens are wanted whatever is kept of them.
+    told: f64,
     limits: MediaLimits,
     frames: usize,
     listens: bool,
@@ -85,7 +85,7 @@ impl Preparer {
             given: Given::default(),
             structured: recipe.objective.keeps_structure(),
             twice: recipe.objective.twice(),
-            writes: recipe.fusion.is_some(),
+            told: recipe.fusion.as_ref().map_or(0.0, |f| f.share),
             limits: recipe.limits,
             frames: recipe.frames(model),
             listens: model.listens(),
@@ -195,7 +195,9 @@ impl Preparer {
     ) -> Result<()> {
         sample.text = Some(hash(&words::folded(&caption)));
         let kept = self.feature((draw.share, r), Medium::Text(&caption), sample, streams)?;
-        if (self.writes || !kept)
+        let told = self.told > 0.0 && (self.told >= 1.0 || streams.of(Purpose::Told).random_bool(self.told));
+        sample.untold = !told;
+        if (told || !kept)
             && let Prepared::Text(ids) = self.contract(&self.augment.image).prepare(Medium::Text(&caption))?
         {
             sample.thinned = self.words.thinned(&self.augment.text, &ids, &mut streams.of(Purpose::Text));

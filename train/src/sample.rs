@@ -14,6 +14,8 @@ pub struct Sample {
     pub(crate) label: u64,
     pub(crate) text: Option<u64>,
     pub(crate) ids: Option<Vec<i64>>,
+    /// No fusion part sees them.
+    pub(crate) untold: bool,
     /// What the text tower sees of them, where that is not all.
     pub(crate) thinned: Option<Vec<i64>>,
     /// An image, or frames of a video in their order.
@@ -102,6 +104,11 @@ impl Sample {
         }
         only.pooled.extend(self.pooled.get(&modality).map(|row| (modality, row.clone())));
         only
+    }
+
+    /// The tokens that a fusion part sees.
+    pub(crate) fn told(&self) -> Option<&[i64]> {
+        self.ids.as_deref().filter(|_| !self.untold)
     }
 
     /// The tokens that the text tower sees.

@@ -6,9 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tch::Device;
 use unisono_datasets::Sampler;
 use unisono_encoders::config::{FramePooling, ImageConfig};
-use unisono_encoders::{Borrowed, Model, ModelConfig, Params, Processors};
+use unisono_encoders::{Borrowed, Modality, Model, ModelConfig, Params, Processors};
 use unisono_nn::params::matches;
 use unisono_processors::{Fit, ImageProcessor, LogMel, TextProcessor, train_tokenizer};
+
+/// How sure a classifier is taken to be whose labels are read. Nets that were trained on photographs are too sure of drawings: of 1, 1.5, 2 and 4, labels
+/// alone found most at 1 to 2 (recipes/quickstart.toml says of what).
+const TEMPERATURE: f64 = 1.5;
 
 /// A new model: its tokenizer trained on every caption that the chosen sources may draw, its weights a function of the seed.
 ///
@@ -52,7 +56,24 @@ fn as_they_are(recipe: &Recipe, sampler: &Sampler, device: Device) -> Result<Mod
         let decoder =
             tower.decoder.map(|task| speech::decoder(&dir, task, tower.reads, device)).transpose()?;
         let (projection, pooling, cut) = (tower.projection(), tower.pooling(), !tower.window.is_whole());
-        from.insert(*modality, Borrowed { model, projection, pooling, cut, decoder });
+        let reading = (*modality == Modality::Image && tower.reads).then_some(TEMPERATURE);
+        if reading.is_some() {
+            let of = model.classifier().filter(|c| c.modality == Modality::Image);
+            // What a file without names has in their place says nothing.
+            let found = match of.map(|c| c.labels.iter().all(|label| label.starts_with("LABEL_"))) {
+                None => "none",
+                Some(true) => "labels without names (label_names and label_descriptions of its config.json)",
+                Some(false) => "",
+            };
+            if !found.is_empty() {
+                let message = format!(
+                    "{}: expected a model with a classifier of images, whose labels are read; found {found}",
+                    tower.from.display()
+                );
+                return Err(Error::setting("tower.image.reads", message));
+            }
+        }
+        from.insert(*modality, Borrowed { model, projection, pooling, cut, decoder, reading });
     }
     fitting(recipe, Model::composed(config.clone(), processors, &from, recipe.seed, device)?)
 }

@@ -28,7 +28,7 @@ enum Command {
     Test(test::Args),
     /// Set up, build, fetch real data, train, evaluate, search and write report.html
     Quickstart(quickstart::Args),
-    /// Fetch the public towers of recipes/quickstart.toml: MiniLM, EfficientNet-Lite0, Whisper base (234 MB)
+    /// Fetch the public towers of recipes/quickstart.toml: MiniLM, EfficientNet-Lite0, Whisper base (237 MB)
     Towers(setup::TowersArgs),
 }
 

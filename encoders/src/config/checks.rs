@@ -67,6 +67,9 @@ impl ModelConfig {
         if let Some(classifier) = &self.classifier {
             classifier.validate(self)?;
         }
+        if let Some(reading) = &self.reading {
+            reading.validate(self)?;
+        }
         match &self.video {
             Some(video) => video.validate(self),
             None => Ok(()),
@@ -113,19 +116,24 @@ impl VitConfig {
 impl ClassifierConfig {
     fn validate(&self, model: &ModelConfig) -> Result<()> {
         self.width(model)?;
-        within("classifier.labels", i64::try_from(self.labels.len()).unwrap_or(i64::MAX), 1 << 16)?;
+        self.check("classifier", model)
+    }
+
+    /// What holds wherever it stands; messages say that it is `at`.
+    pub(super) fn check(&self, at: &str, model: &ModelConfig) -> Result<()> {
+        within(&format!("{at}.labels"), i64::try_from(self.labels.len()).unwrap_or(i64::MAX), 1 << 16)?;
         if self.pair.is_some() && self.modality != Modality::Text {
             let message = format!("expected a classifier of texts, this one is of {}", self.modality);
-            return Err(Error::config("classifier.pair", message));
+            return Err(Error::config(format!("{at}.pair"), message));
         }
         if self.input == ClassifierInput::FirstMean && model.prefix(self.modality) == 0 {
             let message = "first_mean needs a tower with a prefix token, this one has none";
-            return Err(Error::config("classifier.input", message));
+            return Err(Error::config(format!("{at}.input"), message));
         }
         match self.norm_eps {
             Some(eps) if !(eps > 0.0 && eps <= 1.0) => {
                 let message = format!("expected a number above 0 and at most 1, found {eps}");
-                Err(Error::config("classifier.norm_eps", message))
+                Err(Error::config(format!("{at}.norm_eps"), message))
             }
             _ => Ok(()),
         }
@@ -273,7 +281,7 @@ impl ModelConfig {
                 format!("the processor makes {p} pixels, the tower takes {c}"),
             ));
         }
-        if self.reads() > 0 && (self.text.is_none() || processors.speech.is_none()) {
+        if self.reads(Modality::Audio) > 0 && (self.text.is_none() || processors.speech.is_none()) {
             let message = "expected a text tower, and the tokenizer in whose tokens the decoder writes";
             return Err(Error::config("audio.decoder.reads", message));
         }

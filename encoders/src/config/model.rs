@@ -1,7 +1,10 @@
 //! A model as a whole.
 
 use super::read::Written;
-use super::{AdapterConfig, AudioConfig, ClassifierConfig, ImageConfig, Matryoshka, TextConfig, VideoConfig};
+use super::{
+    AdapterConfig, AudioConfig, ClassifierConfig, ImageConfig, Matryoshka, ReadingConfig, TextConfig,
+    VideoConfig,
+};
 use serde::{Deserialize, Serialize};
 
 /// A model: up to three towers and the space that they share.
@@ -28,6 +31,9 @@ pub struct ModelConfig {
     /// What one of the towers was trained to tell apart, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<ClassifierConfig>,
+    /// The text tower reads what the image tower's classifier says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<ReadingConfig>,
     /// What embeddings may be cut to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matryoshka: Option<Matryoshka>,
@@ -50,7 +56,29 @@ impl TryFrom<Written> for ModelConfig {
             (Some(_), Some(_)) => return Err("htsat: expected one audio tower, found audio besides".into()),
             (audio, htsat) => audio.or(htsat.map(AudioConfig::Htsat)),
         };
-        let Written { embed_dim, text, image, video, logit_bias, classifier, matryoshka, adapter, .. } = w;
-        Ok(Self { embed_dim, text, image, audio, video, logit_bias, classifier, matryoshka, adapter })
+        let Written {
+            embed_dim,
+            text,
+            image,
+            video,
+            logit_bias,
+            classifier,
+            reading,
+            matryoshka,
+            adapter,
+            ..
+        } = w;
+        Ok(Self {
+            embed_dim,
+            text,
+            image,
+            audio,
+            video,
+            logit_bias,
+            classifier,
+            reading,
+            matryoshka,
+            adapter,
+        })
     }
 }

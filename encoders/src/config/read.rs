@@ -1,8 +1,8 @@
 //! Configurations as they are written, now and by earlier versions.
 
 use super::{
-    AdapterConfig, AudioConfig, ClassifierConfig, HtsatConfig, ImageConfig, Matryoshka, TextConfig,
-    VideoConfig,
+    AdapterConfig, AudioConfig, ClassifierConfig, HtsatConfig, ImageConfig, Matryoshka, ReadingConfig,
+    TextConfig, VideoConfig,
 };
 use serde::Deserialize;
 
@@ -20,6 +20,7 @@ pub(super) struct Written {
     #[serde(default)]
     pub logit_bias: bool,
     pub classifier: Option<ClassifierConfig>,
+    pub reading: Option<ReadingConfig>,
     pub matryoshka: Option<Matryoshka>,
     pub adapter: Option<AdapterConfig>,
 }

@@ -41,6 +41,22 @@ impl ImageConfig {
         }
     }
 
+    /// Width of its tokens.
+    pub(crate) fn token_width(&self) -> i64 {
+        match self {
+            Self::Transformer(c) => c.transformer.width,
+            Self::EfficientNet(c) => c.head,
+        }
+    }
+
+    /// How its tokens become a vector.
+    pub(crate) fn pooling(&self) -> &Pooling {
+        match self {
+            Self::Transformer(c) => &c.pooling,
+            Self::EfficientNet(c) => &c.pooling,
+        }
+    }
+
     /// Size of the input images, in pixels.
     pub fn size(&self) -> Size {
         match self {
@@ -116,14 +132,25 @@ impl ModelConfig {
     pub fn projection(&self, modality: Modality) -> Option<(i64, ProjectionConfig)> {
         match modality {
             Modality::Text => self.text.as_ref().map(|c| (c.out_width(), c.projection)),
-            Modality::Image => self.image.as_ref().map(|c| (c.out_width(), c.projection())),
+            Modality::Image => self.image.as_ref().map(|c| (self.image_width(), c.projection())),
             Modality::Audio => self.audio.as_ref().map(|c| (c.out_width(), c.projection())),
             Modality::Video => None,
         }
     }
 
-    /// Width of the vector of what the audio tower's decoder writes, where the text tower reads it; 0: nobody does.
-    pub fn reads(&self) -> i64 {
+    /// Width of the image tower's pooled vector, with what is read of its classifier behind it; 0: no image tower.
+    pub(crate) fn image_width(&self) -> i64 {
+        let read = if self.reading.is_some() { self.embed_dim } else { 0 };
+        self.image.as_ref().map_or(0, |c| c.out_width().saturating_add(read))
+    }
+
+    /// Width of the vector of what is written of an image or a recording, where the text tower reads it; 0: nobody does.
+    pub fn reads(&self, modality: Modality) -> i64 {
+        match (modality, &self.reading) {
+            (Modality::Image, Some(_)) => return self.embed_dim,
+            (Modality::Audio, _) => {}
+            _ => return 0,
+        }
         match &self.audio {
             Some(AudioConfig::Transformer(c)) => c.decoder.as_ref().map_or(0, |decoder| decoder.reads),
             _ => 0,

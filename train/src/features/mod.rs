@@ -147,7 +147,7 @@ pub(crate) struct Whose {
 impl Whose {
     pub(crate) fn of(recipe: &Recipe, model: &Model, modality: Modality, views: u32) -> Result<Self> {
         // What a decoder writes is read by the text tower.
-        let reads = modality == Modality::Audio && model.config().reads() > 0;
+        let reads = modality == Modality::Audio && model.config().reads(modality) > 0;
         let own = |name: &str| of_trunk(name, modality) || reads && name.starts_with("text.");
         let weights = model.params().iter().filter(|(name, _)| own(name));
         let mut sum = Sha256::new();
@@ -187,6 +187,11 @@ impl Whose {
         // Single precision is not said: what was kept before it could be another one stays known.
         if let (Some(list), false) = (said.as_array_mut(), precision == Precision::Fp32) {
             list.push(precision.to_string().into());
+        }
+        if let (Some(list), Modality::Image, Some(reading)) =
+            (said.as_array_mut(), modality, &model.config().reading)
+        {
+            list.push(serde_json::json!(reading));
         }
         let (settings, weights) = (Sha256::digest(said.to_string()), sum.finalize());
         Ok(Self {

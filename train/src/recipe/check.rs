@@ -73,6 +73,10 @@ impl Recipe {
             {
                 return Err(Error::setting("fusion.memory", "expected image, audio, or both"));
             }
+            Some(f) if !(f.share > 0.0 && f.share <= 1.0) => {
+                let message = format!("expected a number above 0 and at most 1, found {}", f.share);
+                return Err(Error::setting("fusion.share", message));
+            }
             Some(f) if !(0..=1024).contains(&f.prefix) => {
                 let message = format!("expected 0 to 1024 tokens, found {}", f.prefix);
                 return Err(Error::setting("fusion.prefix", message));

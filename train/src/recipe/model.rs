@@ -36,12 +36,23 @@ pub struct FusionRecipe {
     /// It writes words of the data's captions and no others; the loss is over their tokens.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub known_words: bool,
+    /// Of the samples of a step it is told the texts of this share, drawn anew each time: it learns of fewer, and a step costs less.
+    #[serde(default = "all", skip_serializing_if = "is_all")]
+    pub share: f64,
     /// From the last block to next-token scores: `tied` to the token embedding, or `own`.
     #[serde(default = "tied")]
     pub head: LanguageHead,
     /// Beams with which captions are generated, in evaluations and by default afterwards; absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beams: Option<usize>,
+}
+
+fn all() -> f64 {
+    1.0
+}
+
+fn is_all(share: &f64) -> bool {
+    *share == all()
 }
 
 fn is_zero(value: &i64) -> bool {

@@ -31,8 +31,9 @@ pub struct TowerConfig {
     /// spoken, and mean and maximum of the decoder's states stand behind the pooled vector. The tower is frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<SpeechTask>,
-    /// The text tower, frozen, reads what the decoder writes: its vector stands behind the pooled one, and is added to what the projection gives, times
-    /// a learned factor.
+    /// The text tower, frozen, reads what is written of a medium: what an audio tower's decoder writes, or the labels of an image tower's classifier, each
+    /// times its probability ([`ReadingConfig`](unisono_encoders::config::ReadingConfig)). The vector stands behind the pooled one, and is added to what the
+    /// projection gives, times a learned factor. Nothing of the tower but its projection is trained.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reads: bool,
     /// Nothing of it is trained but a new projection: its features are computed once and kept.
@@ -130,11 +131,19 @@ pub(super) fn check(towers: &BTreeMap<Modality, TowerConfig>, model: &ModelConfi
             let text = towers.get(&Modality::Text).filter(|text| text.frozen);
             let still =
                 text.is_some_and(|t| t.keep_projection || t.projection == Some(ProjectionConfig::None));
-            if tower.decoder.is_none() || !still {
+            let written = match modality {
+                Modality::Image => tower.frozen,
+                _ => tower.decoder.is_some(),
+            };
+            if !written || !still {
                 return wrong(
                     ".reads",
-                    "reads what a decoder writes with a text tower that stays as it is: expected a decoder, and [tower.text] with frozen = true and projection = { kind = \"none\" } or keep_projection = true",
+                    "reads what is written with a text tower that stays as it is: expected a decoder, or a frozen image tower, and [tower.text] with frozen = true and projection = { kind = \"none\" } or keep_projection = true",
                 );
+            }
+            if *modality == Modality::Image && !tower.projection.is_some_and(|p| p != ProjectionConfig::None)
+            {
+                return wrong(".reads", "is added to what a new projection gives: expected a projection");
             }
         }
         if !(1..=1024).contains(&tower.views) {

@@ -70,7 +70,7 @@ impl Step<'_> {
         let memory = self.recipe.fusion.as_ref().map_or(&[][..], |f| &f.memory);
         let first = fusion.config().tokens.first;
         let written = |sample: &Sample| {
-            let ids = sample.ids.as_deref().filter(|_| memory.iter().any(|m| sample.shows(*m)))?;
+            let ids = sample.told().filter(|_| memory.iter().any(|m| sample.shows(*m)))?;
             let begins = usize::from(ids.len() > 1 && ids.first() == first.as_ref());
             Some((ids.len() - begins).min(most))
         };

@@ -182,7 +182,7 @@ impl<'a> Step<'a> {
             views: &forwarded.views,
             tokens: &forwarded.tokens,
             bridges: self.bridges,
-            texts: samples.iter().map(|s| s.borrow().ids.as_deref()).collect(),
+            texts: samples.iter().map(|s| s.borrow().told()).collect(),
             // A fusion part draws from libtorch's generator.
             pass: self.pass(step, None),
             seed: self.recipe.seed,

@@ -305,6 +305,28 @@ fn tokens_are_left_out_for_the_tower_alone() {
 }
 
 #[test]
+fn a_share_of_the_texts_is_told_anew_each_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut preparer, draws) = place(dir.path(), "");
+    let told = |preparer: &Preparer| -> Vec<bool> {
+        let (draw, record) = &draws[0];
+        let one = |draw: u64| {
+            let sample = preparer.prepare(&Draw { draw, ..draws[0].0.clone() }, record).unwrap();
+            assert!(sample.ids.is_some(), "the tower sees it");
+            sample.told().is_some()
+        };
+        (draw.draw..draw.draw + 200).map(one).collect()
+    };
+    assert!(told(&preparer).iter().all(|told| !told), "there is no fusion part");
+    preparer.told = 0.25;
+    let some = told(&preparer);
+    assert!(some == told(&preparer));
+    assert!((20..80).contains(&some.iter().filter(|told| **told).count()), "{some:?}");
+    preparer.told = 1.0;
+    assert!(told(&preparer).iter().all(|told| *told));
+}
+
+#[test]
 fn hidden_patches_are_the_towers_zero() {
     let dir = tempfile::tempdir().unwrap();
     let (preparer, draws) = place(dir.path(), "[augment.image]\npatch_mask = { share = 1.0, size = 4 }\n");

