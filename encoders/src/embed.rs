@@ -1,6 +1,7 @@
 //! Strings, images, audio files and videos in memory → vectors in the shared space.
 
-use crate::{Input, Model, Result};
+use crate::clips::unit;
+use crate::{Input, Modality, Model, Result};
 use image::RgbImage;
 use tch::{Kind, Tensor};
 
@@ -22,6 +23,15 @@ pub fn to_vec(vectors: &Tensor) -> Result<Vec<f32>> {
 }
 
 impl Model {
+    /// Pooled vectors `[N, W]` of one modality ([`pooled`](Self::pooled)) → what [`embed`](Self::embed) makes of their inputs.
+    ///
+    /// # Errors
+    /// No such tower, or libtorch's.
+    pub fn embed_pooled(&self, modality: Modality, pooled: &Tensor, normalize: bool) -> Result<Tensor> {
+        let cut = self.project_raw(modality, pooled)?.f_narrow(-1, 0, self.dims())?;
+        if normalize { unit(&cut) } else { Ok(cut) }
+    }
+
     /// Strings → `[N, D]` unit vectors.
     ///
     /// # Errors

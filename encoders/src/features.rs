@@ -1,7 +1,7 @@
 //! Prepared inputs through the towers: the one way, for training, evaluation and jobs.
 
 use crate::batch;
-use crate::clips::{Clips, Tokens, unit};
+use crate::clips::{Clips, Tokens};
 use crate::gather::Gathered;
 use crate::video::ClipAudio;
 use crate::{Error, Modality, Model, Pass, Result};
@@ -104,9 +104,7 @@ impl Model {
         tch::no_grad(|| {
             let (mut vectors, mut order) = (Vec::new(), Vec::new());
             for (modality, of) in self.run(&inputs, &Pass::EVAL, false)?.towers {
-                let whole = self.project_raw(modality, &of.pooled)?;
-                let cut = whole.f_narrow(-1, 0, self.dims())?;
-                vectors.push(if normalize { unit(&cut)? } else { cut });
+                vectors.push(self.embed_pooled(modality, &of.pooled, normalize)?);
                 order.extend(of.rows);
             }
             match vectors.len() {

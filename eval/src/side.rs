@@ -2,7 +2,7 @@
 
 use crate::control::Caption;
 use crate::items::{Captions, Choice, Item};
-use crate::memo::{Made, Memo};
+use crate::memo::{self, Made, Memo};
 use crate::retrieval::Embeddings;
 use crate::{Error, Result, stream};
 use image::RgbImage;
@@ -168,7 +168,9 @@ impl Side {
     /// libtorch's.
     pub fn embed(&self, model: &Model, batch: usize, skipped: &mut Vec<Skip>) -> Result<Embedded> {
         let (batch, dim) = (batch.max(1), usize::try_from(model.dims()).unwrap_or(0));
-        let mut made = match &self.memo {
+        let memo = self.memo.as_ref().filter(|memo| memo.takes(self.modality));
+        let pooled = memo.is_some_and(Memo::is_of_towers);
+        let mut made = match memo {
             Some(memo) => memo.of(&self.items, self.modality),
             None => vec![None; self.items.len()],
         };
@@ -182,14 +184,17 @@ impl Side {
             held.push((at, prepared));
             if if alike { bytes >= HELD } else { held.len() == batch } {
                 bytes = 0;
-                fill(&mut made, model, std::mem::take(&mut held), batch)?;
+                fill(&mut made, model, std::mem::take(&mut held), batch, pooled)?;
             }
             Ok(())
         })?;
-        fill(&mut made, model, held, batch)?;
-        if let Some(memo) = &self.memo {
+        fill(&mut made, model, held, batch, pooled)?;
+        if let Some(memo) = memo {
             let fresh = todo.iter().filter_map(|at| Some((&self.items[*at], made[*at].as_ref()?)));
             fresh.for_each(|(item, made)| memo.keep(item, self.modality, made));
+        }
+        if pooled {
+            memo::project(&mut made, model, self.modality, batch)?;
         }
         let (mut items, mut places, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
         for (at, made) in made.into_iter().enumerate() {
@@ -210,13 +215,15 @@ fn fill(
     model: &Model,
     mut held: Vec<(usize, Prepared)>,
     batch: usize,
+    pooled: bool,
 ) -> Result<()> {
     // The longest first: what they leave free is enough for all that follow.
     held.sort_by_key(|(_, prepared)| std::cmp::Reverse(length(prepared)));
     let mut held = held.into_iter().peekable();
     while held.peek().is_some() {
         let (places, inputs): (Vec<usize>, Vec<Prepared>) = held.by_ref().take(batch).unzip();
-        let made = to_vec(&model.embed(inputs.iter().map(Input::from), true)?)?;
+        let inputs = inputs.iter().map(Input::from);
+        let made = to_vec(&if pooled { model.pooled(inputs)? } else { model.embed(inputs, true)? })?;
         let dim = made.len() / places.len().max(1);
         for (vector, place) in made.chunks(dim.max(1)).zip(places) {
             if let Some(Some(made)) = out.get_mut(place) {

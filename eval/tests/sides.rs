@@ -137,6 +137,28 @@ fn what_is_remembered_is_neither_read_nor_embedded_again() {
     }
 }
 
+/// Of a model in training whose towers are frozen: the towers run once, and what changes is seen.
+#[test]
+fn towers_that_stand_still_run_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (m, model) = (manifest(dir.path()), tiny::model(7, &tiny::TOWERS));
+    let (models, memo) = (Models { towers: &model, fusion: None }, Memo::of_towers([Modality::Image].into()));
+    let reading = Reading { memo: Some(&memo), ..Reading::default() };
+    let text = r#"{"kind":"retrieval","name":"t","source":"m","split":"test","from":"text","to":"image"}"#;
+    let plain = protocol(text).task(&m, models, &Reading::default()).unwrap();
+    let task = protocol(text).task(&m, models, &reading).unwrap();
+    let first = plain.measure(models, &mut Vec::new()).unwrap();
+    assert_eq!(task.measure(models, &mut Vec::new()).unwrap(), first);
+    let weight = &model.params().get("image.projection.weight").unwrap().tensor;
+    let _ = tch::no_grad(|| weight.shallow_clone().copy_(&weight.flip([0i64]).sin()));
+    let second = plain.measure(models, &mut Vec::new()).unwrap();
+    assert_ne!(second, first);
+    for i in (0..ITEMS).filter(|i| i % 7 != 3) {
+        fs::write(dir.path().join(format!("{i}.png")), "gone").unwrap();
+    }
+    assert_eq!(task.measure(models, &mut Vec::new()).unwrap(), second);
+}
+
 #[test]
 fn what_cannot_be_measured_is_known_at_once() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,11 +1,15 @@
 //! What is measured while training, and which checkpoint is the best one.
 
 use crate::events::Event;
+use crate::features::of_trunk;
 use crate::recipe::Best;
 use crate::setup::Sources;
+use crate::step::frozen;
 use crate::tracking::EvalLine;
 use crate::{Error, Learner, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use unisono_encoders::Modality;
+use unisono_eval::memo::Memo;
 use unisono_eval::protocol::{Outcome, Reading, Task};
 
 /// The evaluations of a run.
@@ -28,7 +32,10 @@ impl Evaluation {
         sources: &mut Sources,
         tell: &mut dyn FnMut(Event),
     ) -> Result<Self> {
-        let reading = Reading { limits: recipe.limits, ..Reading::default() };
+        // What frozen towers make of an evaluation's media is the same each time.
+        let towers: BTreeSet<Modality> = frozen(model.towers(), of_trunk).into_iter().collect();
+        let memo = Memo::of_towers(towers.into_iter().filter(|m| *m != Modality::Video).collect());
+        let reading = Reading { limits: recipe.limits, memo: Some(&memo), ..Reading::default() };
         let mut tasks = Vec::with_capacity(recipe.evaluate.len());
         for protocol in &recipe.evaluate {
             let source = sources.get(protocol.source())?;

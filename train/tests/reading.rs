@@ -7,6 +7,7 @@ use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use support::things;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::export::{self, Format};
@@ -14,6 +15,9 @@ use unisono_encoders::{Modality, Model};
 use unisono_media::Blob;
 use unisono_processors::Medium;
 use unisono_train::{Event, Options, Recipe, checkpoint, train};
+
+/// One training at a time: dropout draws from libtorch's generator, which belongs to the process.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const LABELS: [&str; 6] = ["disc, circle", "bar", "corner, edge, rim", "ring", "", "dot"];
 
@@ -52,6 +56,7 @@ fn text(manifest: &Path, net: &Path, image: &str) -> String {
 
 #[test]
 fn labels_that_the_text_tower_has_read_are_among_the_features() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let (manifest, net) = (things(dir.path()), named(dir.path(), &LABELS));
     let image = format!("frozen = true\nreads = true\npooling = [\"mean\", \"max\"]\n{HEAD}");
@@ -115,6 +120,7 @@ fn labels_that_the_text_tower_has_read_are_among_the_features() {
 
 #[test]
 fn what_cannot_be_read_is_said() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let (manifest, net) = (things(dir.path()), named(dir.path(), &LABELS));
     let nameless = fixture("checkpoints/efficientnet-lite");

@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use support::things;
 use tch::{Device, Kind, Tensor};
 use unisono_encoders::{AudioWindow, Modality, Model, Pass};
@@ -14,6 +15,9 @@ use unisono_media::Blob;
 use unisono_nn::Mask;
 use unisono_processors::Medium;
 use unisono_train::{Event, Options, Recipe, checkpoint, train};
+
+/// One training at a time: dropout draws from libtorch's generator, which belongs to the process.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
@@ -75,6 +79,7 @@ fn naive(fusion: &FusionModel, heard: &Tensor, most: usize) -> (Tensor, Vec<u32>
 
 #[test]
 fn what_a_decoder_says_stands_behind_what_is_heard() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let manifest = things(dir.path());
     let out = dir.path().join("run");
@@ -114,6 +119,7 @@ fn what_a_decoder_says_stands_behind_what_is_heard() {
 
 #[test]
 fn a_decoder_needs_a_model_that_has_one() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let manifest = things(dir.path());
     let mut other = recipe(&manifest, "decoder = \"translate\"");
@@ -131,6 +137,7 @@ fn a_decoder_needs_a_model_that_has_one() {
 
 #[test]
 fn what_a_decoder_writes_is_read_by_the_text_tower() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let manifest = things(dir.path());
     let projection = "projection = { kind = \"mlp\", hidden = 24, activation = \"gelu\", bias = true, norm = true, input_dropout = 0.2, dropout = 0.3 }";

@@ -89,7 +89,7 @@ pub fn plan(recipe: &Recipe, timed: usize) -> Result<Plan> {
         batch: batch.len(),
         micro: probe.micro,
         method: format!("{:?}", recipe.batch.method()).to_lowercase(),
-        precision: recipe.precision.to_string(),
+        precision: recipe.precision.on(device).to_string(),
         device: format!("{device:?}").to_lowercase(),
         threads,
         towers,

@@ -41,7 +41,6 @@ impl Recipe {
         }
         tuned::check(&self)?;
         self.objective.validate()?;
-        self.check_precision()?;
         self.batch.check()?;
         if self.batch.method() == BatchMethod::Accumulate && self.objective.negatives() > 0 {
             let message = "the negatives of a record may come into another micro-batch than the record: take method = \"cached\", or leave negatives out";

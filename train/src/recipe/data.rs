@@ -191,10 +191,10 @@ pub struct AugmentConfig {
     pub patch_dropout: f64,
 }
 
-/// The arithmetic of kept features.
+/// The arithmetic of a training, or of kept features.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FeaturePrecision {
+pub enum Arithmetic {
     /// Single precision.
     #[default]
     Fp32,
@@ -204,7 +204,7 @@ pub enum FeaturePrecision {
     Auto,
 }
 
-impl FeaturePrecision {
+impl Arithmetic {
     /// On `device`.
     pub fn on(self, device: Device) -> Precision {
         match self {
@@ -233,7 +233,7 @@ pub struct LoaderConfig {
     pub keep_features: bool,
     /// The arithmetic in which these are computed.
     #[serde(skip_serializing_if = "is_default")]
-    pub feature_precision: FeaturePrecision,
+    pub feature_precision: Arithmetic,
     /// Texts and audio files of a batch go through their towers in this many parts of like length: less padding.
     pub buckets: usize,
 }
@@ -247,7 +247,7 @@ impl Default for LoaderConfig {
             max_skip: 100,
             max_skip_fraction: 0.0,
             keep_features: true,
-            feature_precision: FeaturePrecision::Fp32,
+            feature_precision: Arithmetic::Fp32,
             buckets: 1,
         }
     }

@@ -28,7 +28,7 @@ pub use best::Best;
 pub use canary::CanaryConfig;
 pub use checkpoint::CheckpointConfig;
 pub use data::{
-    AugmentConfig, CaptionConfig, CaptionRule, DataConfig, FeaturePrecision, LoaderConfig, MixtureConfig,
+    Arithmetic, AugmentConfig, CaptionConfig, CaptionRule, DataConfig, LoaderConfig, MixtureConfig,
 };
 pub use ema::Ema;
 pub use energy::EnergyConfig;
@@ -44,7 +44,7 @@ use message::{from_toml, nearest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use unisono_encoders::{Modality, Model, ModelConfig, Precision, VideoConfig};
+use unisono_encoders::{Modality, Model, ModelConfig, VideoConfig};
 use unisono_eval::protocol::Protocol;
 use unisono_fusion::Objective;
 use unisono_media::MediaLimits;
@@ -73,10 +73,11 @@ pub struct Recipe {
     /// about a third more time. What it saves grows with depth and batch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub activation_checkpointing: bool,
-    /// What the large products of the towers and of a fusion part are made in: `fp32`, or `bf16` on processors that multiply it (AMX, AVX-512
-    /// BF16) and on GPUs. Weights, norms, losses and the optimizer's state are single precision whatever it is.
+    /// What the large products of the towers, of projections of two layers and of a fusion part are made in: `fp32`, `bf16` on processors that multiply it
+    /// (AMX, AVX-512 BF16) and on GPUs, or `auto`: `bf16` there, `fp32` elsewhere. Weights, norms, losses and the optimizer's state are single precision
+    /// whatever it is.
     #[serde(default, skip_serializing_if = "is_fp32")]
-    pub precision: Precision,
+    pub precision: Arithmetic,
     /// How a batch becomes gradients: at once, or in micro-batches.
     #[serde(default, skip_serializing_if = "is_whole")]
     pub batch: BatchConfig,
@@ -146,8 +147,8 @@ pub struct Recipe {
     pub limits: MediaLimits,
 }
 
-fn is_fp32(precision: &Precision) -> bool {
-    *precision == Precision::Fp32
+fn is_fp32(precision: &Arithmetic) -> bool {
+    *precision == Arithmetic::Fp32
 }
 
 fn is_whole(batch: &BatchConfig) -> bool {

@@ -151,7 +151,7 @@ impl<'a> Step<'a> {
             checkpoint: recipe.activation_checkpointing,
             patch_dropout: recipe.augment.patch_dropout,
             parts: recipe.loader.buckets,
-            compute: recipe.compute(),
+            compute: recipe.compute(self.model.towers().device()),
             draws: rows.map(|rows| Draws { seed, rows }),
             ..Pass::TRAIN
         }
@@ -206,7 +206,7 @@ fn total(losses: &Losses, step: u64) -> Result<&Tensor> {
 }
 
 /// The towers of which nothing is trained that `of` says is theirs.
-fn frozen(towers: &Model, of: impl Fn(&str, Modality) -> bool) -> Vec<Modality> {
+pub(crate) fn frozen(towers: &Model, of: impl Fn(&str, Modality) -> bool) -> Vec<Modality> {
     let params = towers.params().trainable();
     let trained = |m: &Modality| params.iter().any(|(name, p)| of(name, *m) && p.requires_grad());
     Modality::ALL.into_iter().filter(|m| !trained(m)).collect()
