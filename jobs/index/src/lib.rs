@@ -40,6 +40,7 @@ mod recall;
 mod search;
 mod segment;
 mod store;
+mod together;
 mod vectors;
 mod words;
 mod write;

@@ -128,7 +128,6 @@ fn derived(
     }
     let (map, values) = vectors(&folder.join(VECTORS), [rows, dim], sum)?;
     let values: &[f32] = bytemuck::try_cast_slice(&map[values]).unwrap_or_default();
-    let vector = |row: usize| values.get(row * dim..(row + 1) * dim).unwrap_or_default();
     let mut of = Rows::Floats { values, dim };
     let codes;
     let mut named = None;
@@ -143,7 +142,7 @@ fn derived(
         }
     }
     let path = folder.join(GRAPH);
-    let linked = Graph::write(&path, kinds, method.graph.from(), of, &vector)?;
+    let linked = Graph::write(&path, kinds, method.graph.from(), of, &mut |_, _| {})?;
     Ok((named, if linked { Some(sum_of(&path)?) } else { None }))
 }
 

@@ -77,16 +77,17 @@ impl Graph {
         Ok(Self { map, parts })
     }
 
-    /// Writes the file at `path`, for each modality that has at least `from` of these rows; whether there is one. `vector` is a row's.
+    /// Writes the file at `path`, for each modality that has at least `from` of these rows; whether there is one. `told` hears how many rows of how many are
+    /// linked, now and then.
     ///
     /// # Errors
     /// No space.
-    pub(crate) fn write<'a>(
+    pub(crate) fn write(
         path: &Path,
         modalities: &[Modality],
         from: usize,
         of: Rows,
-        vector: &(dyn Fn(usize) -> &'a [f32] + Sync),
+        told: &mut dyn FnMut(usize, usize),
     ) -> Result<bool> {
         let rows = |modality: Modality| -> Vec<u32> {
             let all = (0u32..).zip(modalities).filter(|(_, m)| **m == modality);
@@ -97,13 +98,15 @@ impl Graph {
         if modalities.len() >= walk::NONE as usize || parts.iter().all(Vec::is_empty) {
             return Ok(false);
         }
+        let (mut before, all) = (0, parts.iter().map(Vec::len).sum());
         let written = Pending::write(path, |w| {
             w.write_all(MAGIC)?;
             for number in [modalities.len(), DEGREE].into_iter().chain(parts.iter().map(Vec::len)) {
                 w.write_all(&(number as u64).to_le_bytes())?;
             }
             for part in parts.into_iter().filter(|part| !part.is_empty()) {
-                let (rows, links) = make(part, of, vector);
+                let (rows, links) = make(part, of, &mut |done| told(before + done, all));
+                before += rows.len();
                 for numbers in [rows, links] {
                     let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
                     w.write_all(&bytes)?;

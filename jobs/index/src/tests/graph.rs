@@ -38,8 +38,15 @@ fn made(n: usize) -> Made {
     let path = dir.path().join("graph.bin");
     let kinds: Vec<Modality> =
         (0..n).map(|row| if row % 9 == 0 { Modality::Audio } else { Modality::Image }).collect();
-    let vector = |row: usize| &values[row * DIM..(row + 1) * DIM];
-    assert!(Graph::write(&path, &kinds, 2, Rows::Codes(&codes), &vector).unwrap());
+    let mut last = (0, 0);
+    assert!(
+        Graph::write(&path, &kinds, 2, Rows::Codes(&codes), &mut |done, all| {
+            assert!(done > last.0 && done <= all, "{done} of {all} after {last:?}");
+            last = (done, all);
+        })
+        .unwrap()
+    );
+    assert_eq!(last, (n, n));
     Made { _dir: dir, path, values, codes, kinds }
 }
 
