@@ -113,7 +113,9 @@ fn main() -> Result<(), Failure> {
             let hit: usize =
                 found.iter().zip(&right).map(|(f, r)| f.iter().filter(|row| r.contains(row)).count()).sum();
             let recall = hit as f64 / (10 * queries.len()) as f64;
-            let bytes = store.bytes(dim) + if graph == Linked::Always { 260 } else { 0 };
+            let links =
+                std::fs::metadata(place.join("segments/000000/graph.bin")).map_or(0, |file| file.len());
+            let bytes = store.bytes(dim) + links as usize / index.len().max(1);
             println!(
                 "{}",
                 json!({ "method": name, "candidates": many, "recall": recall, "together": together, "alone": alone,

@@ -51,6 +51,7 @@ pub use edit::{Editor, is_number, is_removed};
 pub use error::{Error, Result};
 pub use facts::{Facts, Key};
 pub use filter::{Filter, Places, Test};
+pub use graph::Told;
 pub use header::{CodesRef, FORMAT_VERSION, Files, Header, ModelRef, Parts, SEGMENTS, SegmentRef};
 pub use item::{Item, write_item};
 pub use items::{Items, Iter};

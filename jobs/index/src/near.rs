@@ -25,6 +25,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) exact: bool,
     /// Of these modalities; empty: of all.
     pub(crate) modalities: &'a [Modality],
+    /// Whether all of these pass that were not removed: then nobody asks of each.
+    pub(crate) all: bool,
 }
 
 impl Segment {
@@ -46,9 +48,11 @@ impl Segment {
         let wanted = |m: &Modality| ask.modalities.is_empty() || ask.modalities.contains(m);
         if let Some(graph) = self.graph() {
             let many = ask.candidates.unwrap_or(rows.store().candidates(ask.k).max(BEAM)).max(ask.k);
-            let passes = |row: usize| keep(row) && admit(row);
+            let each = |row: usize| keep(row) && admit(row);
+            let passes: Option<&dyn Fn(usize) -> bool> =
+                if ask.all && self.removed().is_none() { None } else { Some(&each) };
             for modality in graph.modalities().filter(wanted) {
-                if let Some(found) = graph.search(modality, rows, &asked, many, &passes) {
+                if let Some(found) = graph.search(modality, rows, &asked, many, passes) {
                     near.extend(found);
                     walked.push(modality);
                 }

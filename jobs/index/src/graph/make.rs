@@ -8,9 +8,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
 /// Links of a node at most.
-pub(crate) const DEGREE: usize = 64;
+pub(crate) const DEGREE: usize = 32;
 /// Links of a node while the graph is made: what comes back to it gathers, and is chosen from when there is no room, not for each that comes.
-const ROOM: usize = 96;
+const ROOM: usize = 48;
 /// Nearest that are kept in sight when a node is placed.
 const BEAM: usize = 128;
 /// A node is left out where another that is linked is nearer to it by this factor: above 1, long links stay.
@@ -20,8 +20,13 @@ const SHARE: usize = 50;
 /// And at least so many, where so many were placed.
 const BATCH: usize = 512;
 
-/// The nodes of a graph, by their rows, and their links, [`DEGREE`] each. `nodes` are the rows of `of` that are linked. `told` hears how many are, now and then.
-pub(crate) fn make(mut nodes: Vec<u32>, of: Rows, told: &mut dyn FnMut(usize)) -> (Vec<u32>, Vec<u32>) {
+/// The nodes of a graph, by their rows, and their links, [`DEGREE`] each. `nodes` are the rows of `of` that are linked. `told` hears how many are, now and
+/// then, and says whether to go on; nothing where it said stop.
+pub(crate) fn make(
+    mut nodes: Vec<u32>,
+    of: Rows,
+    told: &mut dyn FnMut(usize) -> bool,
+) -> Option<(Vec<u32>, Vec<u32>)> {
     // Rows lie beside their likes: folders of one album. In any order a batch is of all kinds.
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     for last in (1..nodes.len()).rev() {
@@ -46,7 +51,9 @@ pub(crate) fn make(mut nodes: Vec<u32>, of: Rows, told: &mut dyn FnMut(usize)) -
         let changed: Vec<(u32, Vec<u32>)> =
             back.par_chunk_by(|a, b| a.0 == b.0).filter_map(|back| maker.lead_back(back, net)).collect();
         changed.into_iter().for_each(|(node, to)| set(&mut links, node, &to));
-        told(done);
+        if !told(done) {
+            return None;
+        }
     }
     let net = maker.net(&links, done);
     let last: Vec<Vec<u32>> =
@@ -56,7 +63,7 @@ pub(crate) fn make(mut nodes: Vec<u32>, of: Rows, told: &mut dyn FnMut(usize)) -
         to
     });
     let links = links.collect();
-    (nodes, links)
+    Some((nodes, links))
 }
 
 fn set(links: &mut [u32], node: u32, to: &[u32]) {
