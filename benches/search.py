@@ -22,6 +22,8 @@ p.add_argument("--dim", type=int, default=512)
 p.add_argument("--queries", type=int, default=1000)
 p.add_argument("--threads", type=int, default=1, help="more make peers that spin while they wait look slow")
 p.add_argument("--folder")
+p.add_argument("--methods", nargs="*", default=[], help="only these of ours, as `i8 graph`")
+p.add_argument("--peers", nargs="*", default=["usearch i8", "usearch f32", "hnswlib", "faiss HNSW"], help="only these graphs of others")
 a = p.parse_args()
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[name] = str(a.threads)
@@ -93,36 +95,41 @@ flat = faiss.IndexFlatIP(a.dim)
 built, _ = clock(lambda: flat.add(x))
 right = measure("faiss flat", 0, lambda: flat.search(q, K)[1], lambda v: flat.search(v[None], K)[1], built, 0.0, 4 * a.dim)
 
-for line in subprocess.run([a.bin, folder, str(a.dim), f"{folder}/vectors.f32", f"{folder}/queries.f32"], check=True, capture_output=True, text=True).stdout.splitlines():
+for line in subprocess.Popen([a.bin, folder, str(a.dim), f"{folder}/vectors.f32", f"{folder}/queries.f32", *a.methods], stdout=subprocess.PIPE, text=True).stdout:
     row = json.loads(line)
     row["method"] = "unisono " + row["method"]
     rows.append(row)
     print(json.dumps(row), flush=True)
 
 # Links 32 (64 below), 128 in sight: as many as the graph of an index has.
-for kind, name in ((ScalarKind.I8, "i8"), (ScalarKind.F32, "f32")):
-    index = Index(ndim=a.dim, metric=MetricKind.IP, dtype=kind, connectivity=32, expansion_add=128)
-    built, _ = clock(lambda: index.add(np.arange(a.count), x, threads=a.threads))
-    index.save(f"{folder}/usearch")
-    opened, view = clock(lambda: Index.restore(f"{folder}/usearch", view=True), time.perf_counter)
-    size = os.path.getsize(f"{folder}/usearch") / a.count
-    search = lambda v: view.search(v, K, threads=a.threads if len(v) > 1 else 1).keys.reshape(len(v), -1)
-    sweep(f"usearch {name}", search, lambda ef: setattr(view, "expansion_search", ef), built, opened, size, right)
-index = hnswlib.Index(space="ip", dim=a.dim)
-index.init_index(a.count, ef_construction=128, M=32)
-index.set_num_threads(a.threads)
-built, _ = clock(lambda: index.add_items(x))
-index.save_index(f"{folder}/hnswlib")
-again = hnswlib.Index(space="ip", dim=a.dim)
-opened, _ = clock(lambda: again.load_index(f"{folder}/hnswlib"), time.perf_counter)
-again.set_num_threads(a.threads)
-sweep("hnswlib", lambda v: again.knn_query(v, K)[0], again.set_ef, built, opened, os.path.getsize(f"{folder}/hnswlib") / a.count, right)
-index = faiss.IndexHNSWFlat(a.dim, 32, faiss.METRIC_INNER_PRODUCT)
-index.hnsw.efConstruction = 128
-built, _ = clock(lambda: index.add(x))
-faiss.write_index(index, f"{folder}/faiss")
-opened, _ = clock(lambda: faiss.read_index(f"{folder}/faiss"), time.perf_counter)
-sweep("faiss HNSW", lambda v: index.search(v, K)[1], lambda ef: setattr(index.hnsw, "efSearch", ef), built, opened, os.path.getsize(f"{folder}/faiss") / a.count, right)
+for kind, name in ((ScalarKind.I8, "usearch i8"), (ScalarKind.F32, "usearch f32")):
+    if name in a.peers:
+        index = Index(ndim=a.dim, metric=MetricKind.IP, dtype=kind, connectivity=32, expansion_add=128)
+        built, _ = clock(lambda: index.add(np.arange(a.count), x, threads=a.threads))
+        index.save(f"{folder}/usearch")
+        opened, view = clock(lambda: Index.restore(f"{folder}/usearch", view=True), time.perf_counter)
+        size = os.path.getsize(f"{folder}/usearch") / a.count
+        search = lambda v: view.search(v, K, threads=a.threads if len(v) > 1 else 1).keys.reshape(len(v), -1)
+        sweep(name, search, lambda ef: setattr(view, "expansion_search", ef), built, opened, size, right)
+if "hnswlib" in a.peers:
+    index = hnswlib.Index(space="ip", dim=a.dim)
+    index.init_index(a.count, ef_construction=128, M=32)
+    index.set_num_threads(a.threads)
+    built, _ = clock(lambda: index.add_items(x))
+    index.save_index(f"{folder}/hnswlib")
+    again = hnswlib.Index(space="ip", dim=a.dim)
+    opened, _ = clock(lambda: again.load_index(f"{folder}/hnswlib"), time.perf_counter)
+    again.set_num_threads(a.threads)
+    size = os.path.getsize(f"{folder}/hnswlib") / a.count
+    sweep("hnswlib", lambda v: again.knn_query(v, K)[0], again.set_ef, built, opened, size, right)
+if "faiss HNSW" in a.peers:
+    index = faiss.IndexHNSWFlat(a.dim, 32, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = 128
+    built, _ = clock(lambda: index.add(x))
+    faiss.write_index(index, f"{folder}/faiss")
+    opened, _ = clock(lambda: faiss.read_index(f"{folder}/faiss"), time.perf_counter)
+    size = os.path.getsize(f"{folder}/faiss") / a.count
+    sweep("faiss HNSW", lambda v: index.search(v, K)[1], lambda ef: setattr(index.hnsw, "efSearch", ef), built, opened, size, right)
 
 print(f"\n{a.count} x {a.dim}, {a.queries} queries, k = {K}, {a.threads} threads, load {os.getloadavg()[0]:.1f}; faiss {faiss.__version__}, usearch {usearch.__version__}")
 print(f"{'method':22}{'candidates':>11}{'recall':>8}{'together':>12}{'alone':>10}{'build s':>9}{'open ms':>9}{'bytes':>7}")

@@ -53,7 +53,7 @@ pub enum Error {
     Files(#[from] unisono_files::Error),
     /// Of indexes.
     #[error(transparent)]
-    Index(#[from] unisono_index::Error),
+    Index(unisono_index::Error),
     /// Of weights.
     #[error(transparent)]
     Nn(#[from] unisono_nn::Error),
@@ -102,6 +102,15 @@ impl From<unisono_processors::Error> for Error {
         match error {
             unisono_processors::Error::Media(e) => Self::Media(e),
             other => Self::Processors(other),
+        }
+    }
+}
+
+impl From<unisono_index::Error> for Error {
+    fn from(e: unisono_index::Error) -> Self {
+        match e {
+            unisono_index::Error::Stopped => Self::Interrupted,
+            e => Self::Index(e),
         }
     }
 }

@@ -41,5 +41,10 @@ pub(super) fn find(
         return Ok(Found::by(Score::Words, said));
     }
     let meant = meant(deep).map_err(JobError::from)?;
-    Ok(Found::by(Score::Ranks, fuse(&[meant, said], k)))
+    // Of several queries together no random pairs are known: then places count.
+    let rare = if asked.parts.len() == 1 { index.fuse(asked.modality(), &meant, &said, k) } else { None };
+    Ok(match rare {
+        Some(hits) => Found::by(Score::Rarity, hits),
+        None => Found::by(Score::Ranks, fuse(&[meant, said], k)),
+    })
 }

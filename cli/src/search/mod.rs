@@ -70,7 +70,7 @@ pub(crate) struct Args {
     /// Rank by cosine, or by chance, which puts modalities whose cosines lie apart into one order
     #[arg(long, value_enum, value_name = "BY", default_value = "cosine")]
     order: Order,
-    /// Find by the words of texts, captions, labels, file names and keys; with --meaning by both, places put together
+    /// Find by the words of texts, captions, labels, file names and keys; with --meaning by both, put together
     #[arg(long)]
     words: bool,
     /// Find by what is meant, as is done without --words

@@ -59,7 +59,7 @@ pub const KNOWN: &[(&str, Expected)] = &[
     ),
     ("unisono search --index IDX \"a dog jumps", Runs(|_, f| lines(f, "video", 1))),
     ("unisono search --index IDX --words", Runs(|_, f| all(&f.stdout, &["#", "words"]))),
-    ("unisono search --index IDX --words --meaning", Runs(|_, f| all(&f.stdout, &["#", "ranks", "where"]))),
+    ("unisono search --index IDX --words --meaning", Runs(|_, f| all(&f.stdout, &["#", "rarity", "where"]))),
     (
         "unisono index build",
         Runs(|p, f| all(&f.stdout, &["IDX: ", "self-check: "]).and(has(p, "IDX/index.json"))),

@@ -310,7 +310,7 @@ pub const COMMANDS: &[Command] = &[
             option("--candidates", "", "--candidates 1", EXACT),
             option("--exact", "", "--exact", EXACT),
             option("--words", "", "--words", Says("words")),
-            option("--meaning", "--words", "--meaning", Says("ranks")),
+            option("--meaning", "--words", "--meaning", Says("rarity")),
             option("--ffmpeg", "=--index IDX --video clip.mp4", "--ffmpeg /none/ffmpeg", NO_FFMPEG),
             option("--top", "", "--top 1", Differs),
             option("--modality", "", "--modality text", Says("Bild 2")),

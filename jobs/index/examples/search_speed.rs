@@ -1,6 +1,6 @@
-//! What searches cost: `bench FOLDER DIM VECTORS QUERIES` reads floats (`[N, D]` and `[Q, D]`, little-endian, as `benches/search.py` writes them), builds an
+//! What searches cost: `bench FOLDER DIM VECTORS QUERIES [METHOD…]` reads floats (`[N, D]` and `[Q, D]`, little-endian, as `benches/search.py` writes them), builds an
 //! index of every method in `FOLDER`, and prints a line of JSON for each: processor seconds to build, seconds to open, bytes that a search reads of a vector,
-//! and for several numbers of candidates the queries that a processor second answers, one by one and all together, and the share of the ten nearest found.
+//! and for several numbers of candidates the queries that a processor second answers, one by one and all together, and the share of the ten nearest found. Methods are named as lines are: `i8`, `i8 graph`; f32 without a graph comes first, since it says what is right.
 
 use serde_json::json;
 use std::path::Path;
@@ -67,8 +67,8 @@ fn rate(queries: usize, mut search: impl FnMut() -> Result<(), Failure>) -> Resu
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, dim, vectors, queries] = &args[..] else {
-        return Err("usage: bench FOLDER DIM VECTORS QUERIES".into());
+    let [folder, dim, vectors, queries, only @ ..] = &args[..] else {
+        return Err("usage: bench FOLDER DIM VECTORS QUERIES [METHOD…]".into());
     };
     let dim: usize = dim.parse()?;
     let (vectors, queries) = (floats(vectors)?, floats(queries)?);
@@ -83,6 +83,10 @@ fn main() -> Result<(), Failure> {
     ];
     let mut right: Vec<Vec<usize>> = Vec::new();
     for (store, graph, candidates) in methods {
+        let name = format!("{store}{}", if graph == Linked::Always { " graph" } else { "" });
+        if !right.is_empty() && !only.is_empty() && !only.contains(&name) {
+            continue;
+        }
         let method = Method { store, graph, candidates: None };
         let place = Path::new(folder).join(format!("{store}-{}", graph.name()));
         let seconds = build(&place, dim, &vectors, method)?;
@@ -109,12 +113,13 @@ fn main() -> Result<(), Failure> {
             let hit: usize =
                 found.iter().zip(&right).map(|(f, r)| f.iter().filter(|row| r.contains(row)).count()).sum();
             let recall = hit as f64 / (10 * queries.len()) as f64;
-            let bytes = store.bytes(dim) + if graph == Linked::Always { 260 } else { 0 };
+            let links =
+                std::fs::metadata(place.join("segments/000000/graph.bin")).map_or(0, |file| file.len());
+            let bytes = store.bytes(dim) + links as usize / index.len().max(1);
             println!(
                 "{}",
-                json!({ "method": format!("{store}{}", if graph == Linked::Always { " graph" } else { "" }),
-                    "candidates": many, "recall": recall, "together": together, "alone": alone, "build": seconds,
-                    "open": opened, "bytes": bytes })
+                json!({ "method": name, "candidates": many, "recall": recall, "together": together, "alone": alone,
+                    "build": seconds, "open": opened, "bytes": bytes })
             );
         }
     }

@@ -4,6 +4,7 @@
 //! that was killed left behind goes with the next change. One writer at a time: the caller holds the lock on the folder.
 
 use crate::bits::Bits;
+use crate::graph::Told;
 use crate::header::{Header, Parts, SegmentRef};
 use crate::new::{NewSegment, Whole};
 use crate::open::{Index, segment};
@@ -76,7 +77,15 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
     /// # Errors
     /// No space; the index is as it was.
     pub fn commit(&mut self, new: Option<NewSegment>, gone: &[usize]) -> Result<()> {
-        let whole = new.filter(|new| !new.is_empty()).map(NewSegment::finish).transpose()?;
+        self.commit_told(new, gone, &mut |_, _| true)
+    }
+
+    /// [`commit`](Self::commit) that tells how far the segment's graph is.
+    ///
+    /// # Errors
+    /// As there; [`Error::Stopped`].
+    pub fn commit_told(&mut self, new: Option<NewSegment>, gone: &[usize], told: Told) -> Result<()> {
+        let whole = new.filter(|new| !new.is_empty()).map(|new| new.finish(told)).transpose()?;
         let removed = self.remove(gone)?;
         let all = self.index.segments().len();
         self.replace(all..all, whole, removed)
@@ -100,6 +109,14 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
     /// # Errors
     /// No space; a row that cannot be read.
     pub fn merge(&mut self, from: usize) -> Result<()> {
+        self.merge_told(from, &mut |_, _| true)
+    }
+
+    /// [`merge`](Self::merge) that tells how far the segment's graph is.
+    ///
+    /// # Errors
+    /// As there; [`Error::Stopped`].
+    pub fn merge_told(&mut self, from: usize, told: Told) -> Result<()> {
         let all = self.index.segments().len();
         if let [one] = &self.index.segments()[from.min(all)..]
             && one.removed().is_none()
@@ -120,7 +137,7 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
             }
         }
         copies.into_iter().for_each(|(item, facts)| new.copy(item, facts));
-        let whole = if new.is_empty() { None } else { Some(new.finish()?) };
+        let whole = if new.is_empty() { None } else { Some(new.finish(told)?) };
         self.replace(from.min(all)..all, whole, BTreeMap::new())
     }
 
@@ -135,6 +152,14 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
     /// # Errors
     /// As [`merge`](Self::merge).
     pub fn settle(&mut self) -> Result<()> {
+        self.settle_told(&mut |_, _| true)
+    }
+
+    /// [`settle`](Self::settle) that tells how far the segment's graph is.
+    ///
+    /// # Errors
+    /// As there; [`Error::Stopped`].
+    pub fn settle_told(&mut self, told: Told) -> Result<()> {
         let sizes: Vec<usize> = self.index.segments().iter().map(Segment::len).collect();
         let (mut from, mut behind) = (sizes.len(), 0);
         for (number, size) in sizes.iter().enumerate().rev() {
@@ -144,7 +169,7 @@ impl<B: Serialize + DeserializeOwned> Editor<B> {
             behind += size;
             from = number;
         }
-        if sizes.len() - from < 2 { Ok(()) } else { self.merge(from) }
+        if sizes.len() - from < 2 { Ok(()) } else { self.merge_told(from, told) }
     }
 
     /// Writes what changed, then the one file that says so.

@@ -12,6 +12,9 @@ pub enum Error {
     /// A query that no search can work with.
     #[error("{0}")]
     Query(String),
+    /// Whoever was told how far it is said stop; what was there before is as it was.
+    #[error("stopped")]
+    Stopped,
     /// A file that the system refuses, or that does not hold what it should.
     #[error(transparent)]
     Files(#[from] unisono_files::Error),

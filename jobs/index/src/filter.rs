@@ -44,6 +44,11 @@ impl Filter {
             && self.before.is_none_or(|before| written < before)
     }
 
+    /// Whether it asks for modalities at most.
+    pub(crate) fn is_of_modalities(&self) -> bool {
+        self.since.is_none() && self.before.is_none() && !self.reads()
+    }
+
     /// Whether lines must be read.
     pub(crate) fn reads(&self) -> bool {
         self.places.is_some() || !self.labels.is_empty() || !self.tests.is_empty()

@@ -2,7 +2,8 @@
 
 use crate::codes::Rows;
 use crate::search::{Best, top_scored, top_where};
-use crate::{Hit, Segment, similarity};
+use crate::together::top_together;
+use crate::{Hit, Segment, Store, similarity};
 use rayon::prelude::*;
 use unisono_processors::Modality;
 
@@ -10,6 +11,8 @@ use unisono_processors::Modality;
 const BEAM: usize = 128;
 /// Bytes of rows that a thread takes at once.
 const BLOCK: usize = 1 << 17;
+/// How many more than wanted are found where many queries are compared at once, whose sums are rounded otherwise.
+const SPARE: usize = 16;
 
 /// What is looked for in a segment.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) exact: bool,
     /// Of these modalities; empty: of all.
     pub(crate) modalities: &'a [Modality],
+    /// Whether all of these pass that were not removed: then nobody asks of each.
+    pub(crate) all: bool,
 }
 
 impl Segment {
@@ -43,9 +48,11 @@ impl Segment {
         let wanted = |m: &Modality| ask.modalities.is_empty() || ask.modalities.contains(m);
         if let Some(graph) = self.graph() {
             let many = ask.candidates.unwrap_or(rows.store().candidates(ask.k).max(BEAM)).max(ask.k);
-            let passes = |row: usize| keep(row) && admit(row);
+            let each = |row: usize| keep(row) && admit(row);
+            let passes: Option<&dyn Fn(usize) -> bool> =
+                if ask.all && self.removed().is_none() { None } else { Some(&each) };
             for modality in graph.modalities().filter(wanted) {
-                if let Some(found) = graph.search(modality, rows, &asked, many, &passes) {
+                if let Some(found) = graph.search(modality, rows, &asked, many, passes) {
                     near.extend(found);
                     walked.push(modality);
                 }
@@ -81,6 +88,24 @@ impl Segment {
         let rows = if ask.exact { exact } else { self.coded() };
         let many = ask.candidates.unwrap_or(rows.store().candidates(ask.k)).max(ask.k);
         let asked: Vec<_> = queries.iter().map(|query| rows.ask(query)).collect();
+        let floats = rows.store() == Store::F32;
+        let deep = if floats { ask.k + ask.k / 4 + SPARE } else { many };
+        if let Some(near) = top_together(rows, self.rows(), self.block(rows), &asked, deep, &keep) {
+            return queries
+                .par_iter()
+                .zip(near)
+                .map(|(query, near)| {
+                    let last = near.last().filter(|_| floats && near.len() == deep).map(|hit| hit.score);
+                    let found = self.compared(query, near, ask.k);
+                    // What was left out scored below the last that was not: if roundings could make it a hit, all are compared.
+                    let sure = last.zip(found.last()).is_none_or(|(last, worst)| {
+                        worst.score - last
+                            > query.len() as f32 * f32::EPSILON * similarity(query, query).sqrt()
+                    });
+                    if sure { found } else { top_where(values, query, ask.k, &keep, |_| true) }
+                })
+                .collect();
+        }
         let score = |query: usize, row: usize| {
             asked.get(query).map_or(f32::NEG_INFINITY, |asked| rows.score(asked, row))
         };

@@ -2,7 +2,7 @@
 
 use crate::codes::{Codes, Rows};
 use crate::columns::Making;
-use crate::graph::Graph;
+use crate::graph::{Graph, Told};
 use crate::header::{ModelRef, SegmentRef};
 use crate::segment::vectors;
 use crate::words;
@@ -83,7 +83,7 @@ impl NewSegment {
         self.columns.len() == 0 && self.copies.is_empty()
     }
 
-    pub(crate) fn finish(mut self) -> Result<Whole> {
+    pub(crate) fn finish(mut self, told: Told) -> Result<Whole> {
         // Copies have no vector: nothing below is of them.
         let (rows, kinds) = (self.columns.len(), self.columns.modalities());
         for (item, facts) in std::mem::take(&mut self.copies) {
@@ -96,7 +96,7 @@ impl NewSegment {
         let sum = self.writer.finish()?;
         let words = self.words.bytes();
         unisono_files::write(&folder.join(WORDS), &words)?;
-        let (codes, graph) = derived(folder, &self.method, &kinds, self.dim, &sum)?;
+        let (codes, graph) = derived(folder, &self.method, &kinds, (self.dim, &sum), told)?;
         let part = SegmentRef {
             number: self.number,
             rows,
@@ -119,8 +119,8 @@ fn derived(
     folder: &Path,
     method: &Method,
     kinds: &[Modality],
-    dim: usize,
-    sum: &str,
+    (dim, sum): (usize, &str),
+    told: Told,
 ) -> Result<(Option<CodesRef>, Option<String>)> {
     let (store, rows) = (method.store, kinds.len());
     if store == Store::F32 && rows < method.graph.from() || rows == 0 {
@@ -128,7 +128,6 @@ fn derived(
     }
     let (map, values) = vectors(&folder.join(VECTORS), [rows, dim], sum)?;
     let values: &[f32] = bytemuck::try_cast_slice(&map[values]).unwrap_or_default();
-    let vector = |row: usize| values.get(row * dim..(row + 1) * dim).unwrap_or_default();
     let mut of = Rows::Floats { values, dim };
     let codes;
     let mut named = None;
@@ -143,7 +142,7 @@ fn derived(
         }
     }
     let path = folder.join(GRAPH);
-    let linked = Graph::write(&path, kinds, method.graph.from(), of, &vector)?;
+    let linked = Graph::write(&path, kinds, method.graph.from(), of, told)?;
     Ok((named, if linked { Some(sum_of(&path)?) } else { None }))
 }
 

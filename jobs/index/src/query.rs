@@ -27,7 +27,8 @@ impl<B: Sync> Index<B> {
         without: &[usize],
     ) -> Result<Vec<Hit>> {
         self.check_query(query)?;
-        let ask = self.ask(k, &filter.modalities, self.effort());
+        let all = without.is_empty() && filter.is_of_modalities();
+        let ask = self.ask(k, &filter.modalities, all, self.effort());
         let (mut hits, mut before) = (Vec::new(), 0);
         for segment in self.segments() {
             let keep = |row: usize| filter.keeps(segment, row);
@@ -59,8 +60,8 @@ impl<B: Sync> Index<B> {
         Ok(())
     }
 
-    fn ask<'a>(&self, k: usize, modalities: &'a [Modality], effort: Effort) -> Ask<'a> {
-        Ask { k, candidates: effort.candidates, exact: effort.exact, modalities }
+    fn ask<'a>(&self, k: usize, modalities: &'a [Modality], all: bool, effort: Effort) -> Ask<'a> {
+        Ask { k, candidates: effort.candidates, exact: effort.exact, modalities, all }
     }
 
     /// [`search`](Self::search) of several queries at once, which takes less time than one after another: what is compared with all is read once.
@@ -79,7 +80,7 @@ impl<B: Sync> Index<B> {
         effort: Effort,
     ) -> Result<Vec<Vec<Hit>>> {
         queries.iter().try_for_each(|query| self.check_query(query))?;
-        let (filter, ask) = (Filter::of(modalities), self.ask(k, modalities, effort));
+        let (filter, ask) = (Filter::of(modalities), self.ask(k, modalities, true, effort));
         let (mut all, mut before) = (vec![Vec::new(); queries.len()], 0);
         for segment in self.segments() {
             let found = segment.search_all(queries, &ask, |row| filter.keeps(segment, row));

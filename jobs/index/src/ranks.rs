@@ -3,6 +3,7 @@
 use crate::words::terms;
 use crate::{Error, Filter, Hit, Index, Result};
 use std::collections::{BTreeMap, HashMap};
+use unisono_processors::Modality;
 
 /// How soon a word that comes again counts no more, and how much a long text is held back: BM25's usual numbers (Robertson and Zaragoza, 2009).
 const K1: f64 = 1.2;
@@ -81,6 +82,29 @@ impl<I: Sync> Index<I> {
     }
 }
 
+impl<I> Index<I> {
+    /// One order of what is meant, by a query of modality `from`, and of what has its words: each hit counts by how rare it is, in nats. BM25 adds up the logarithms of
+    /// how rare words are; beside it stands the logarithm of how few random pairs score as high as the cosine. What is not among `meant` is as rare as the last of
+    /// them. The `k` best; none where how random pairs score is not known of all of them.
+    pub fn fuse(&self, from: Modality, meant: &[Hit], said: &[Hit], k: usize) -> Option<Vec<Hit>> {
+        let rarity = |hit: &Hit| Some((hit.index, -self.chance(from, hit)?.ln()));
+        let mut sums: BTreeMap<usize, f64> = meant.iter().map(rarity).collect::<Option<_>>()?;
+        let least = sums.values().copied().reduce(f64::min)?;
+        for hit in said {
+            *sums.entry(hit.index).or_insert(least) += f64::from(hit.score);
+        }
+        Some(best(sums, k))
+    }
+}
+
+fn best(sums: BTreeMap<usize, f64>, k: usize) -> Vec<Hit> {
+    let mut hits: Vec<Hit> =
+        sums.into_iter().map(|(index, score)| Hit { index, score: score as f32 }).collect();
+    hits.sort();
+    hits.truncate(k);
+    hits
+}
+
 /// One order of several: each hit counts by its places in them, `1 / (60 + place)` added up, whatever its scores there are. The `k` best.
 pub fn fuse(orders: &[Vec<Hit>], k: usize) -> Vec<Hit> {
     let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
@@ -89,11 +113,7 @@ pub fn fuse(orders: &[Vec<Hit>], k: usize) -> Vec<Hit> {
             *sums.entry(hit.index).or_default() += 1.0 / (FIRST + 1.0 + place as f64);
         }
     }
-    let mut hits: Vec<Hit> =
-        sums.into_iter().map(|(index, score)| Hit { index, score: score as f32 }).collect();
-    hits.sort();
-    hits.truncate(k);
-    hits
+    best(sums, k)
 }
 
 #[cfg(test)]

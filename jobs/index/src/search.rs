@@ -4,7 +4,6 @@ use crate::vectors::similarity;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 /// Values a thread takes at once: large enough to make the hand-over free, small enough to share the work evenly.
 const BLOCK: usize = 1 << 16;
@@ -23,12 +22,14 @@ impl Eq for Hit {}
 impl Ord for Hit {
     /// Best first: the higher score, and of equal scores the lower row. A total order, so what is found depends neither on
     /// the number of threads nor on who was first.
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then(self.index.cmp(&other.index))
     }
 }
 
 impl PartialOrd for Hit {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -93,47 +94,69 @@ pub(crate) fn top_scored(
         .reduce(
             || vec![Best::new(k); queries],
             |mut a, b| {
-                for (a, b) in a.iter_mut().zip(b) {
-                    b.heap.into_iter().for_each(|hit| a.offer(hit));
-                }
+                a.iter_mut().zip(b).for_each(|(a, b)| a.take(b));
                 a
             },
         );
     best.into_iter().map(Best::sorted).collect()
 }
 
-/// The best `k` of what was offered.
+/// The best `k` of what was offered. Hits that may be among them gather, and now and then those that are not go: for many, less work than a heap.
 #[derive(Debug, Clone)]
 pub(crate) struct Best {
     k: usize,
-    /// Its top is the worst of them.
-    heap: BinaryHeap<Hit>,
+    hits: Vec<Hit>,
+    /// The worst of the best when it was looked at last: what comes behind it is not among them.
+    worst: Option<Hit>,
 }
 
 impl Best {
+    /// Hits that gather beyond `k` at least.
+    const ROOM: usize = 32;
+
     pub(crate) fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::new() }
+        Self { k, hits: Vec::new(), worst: None }
     }
 
-    /// Whether a hit would be among them.
+    /// Whether a hit may be among them.
     #[inline]
     pub(crate) fn takes(&self, hit: &Hit) -> bool {
-        self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| hit < worst)
+        self.worst.as_ref().is_none_or(|worst| hit < worst)
     }
 
+    #[inline]
     pub(crate) fn offer(&mut self, hit: Hit) {
-        if self.heap.len() < self.k {
-            self.heap.push(hit);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && hit < *worst
-        {
-            *worst = hit;
+        if self.takes(&hit) {
+            self.hits.push(hit);
+            if self.hits.len() >= self.k + self.k.max(Self::ROOM) {
+                self.cut();
+            }
         }
     }
 
+    fn cut(&mut self) {
+        if let Some(last) = self.k.checked_sub(1).filter(|last| *last < self.hits.len()) {
+            let (_, worst, _) = self.hits.select_nth_unstable(last);
+            self.worst = Some(*worst);
+        }
+        self.hits.truncate(self.k);
+    }
+
+    /// With what another one has.
+    pub(crate) fn take(&mut self, other: Self) {
+        other.hits.into_iter().for_each(|hit| self.offer(hit));
+    }
+
+    /// No lower score would be among them.
+    pub(crate) fn least(&self) -> f32 {
+        self.worst.map_or(f32::NEG_INFINITY, |worst| worst.score)
+    }
+
     /// Best first.
-    pub(crate) fn sorted(self) -> Vec<Hit> {
-        self.heap.into_sorted_vec()
+    pub(crate) fn sorted(mut self) -> Vec<Hit> {
+        self.cut();
+        self.hits.sort_unstable();
+        self.hits
     }
 }
 

@@ -2,37 +2,19 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::fs;
 use std::path::Path;
+use support::header;
 use unisono_index::{
-    CODES, Editor, Effort, FORMAT_VERSION, Facts, Filter, GRAPH, Header, Index, Item, Linked, Method,
-    ModelRef, Parts, Recalled, SEGMENTS, Store, check,
+    CODES, Editor, Effort, Facts, Filter, GRAPH, Index, Item, Linked, Method, Parts, Recalled, SEGMENTS,
+    Store, check,
 };
-use unisono_processors::{AudioWindow, Modality};
+use unisono_processors::Modality;
 
 const DIM: usize = 48;
 const ROWS: usize = 600;
-
-fn header(method: Method) -> Header<String> {
-    let model = ModelRef {
-        path: "/none".into(),
-        sha256: "5f2a".into(),
-        prompt: None,
-        window: AudioWindow::Whole,
-        seen: None,
-    };
-    Header {
-        format_version: FORMAT_VERSION,
-        model,
-        dim: DIM,
-        count: 0,
-        modalities: BTreeMap::new(),
-        sum: String::new(),
-        parts: Parts { method, ..Parts::default() },
-        built: "by hand".to_owned(),
-    }
-}
 
 fn item(n: usize) -> Item {
     match n % 3 {
@@ -55,7 +37,7 @@ fn vector(n: usize) -> Vec<f32> {
 
 fn built(folder: &Path, method: Method) -> Editor<String> {
     fs::create_dir(folder).unwrap();
-    let mut editor = Editor::begin(folder, header(method));
+    let mut editor = Editor::begin(folder, header(DIM, Parts { method, ..Parts::default() }));
     for half in [0..ROWS / 2, ROWS / 2..ROWS] {
         let mut segment = editor.segment().unwrap();
         for n in half {

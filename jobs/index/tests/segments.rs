@@ -2,36 +2,21 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod support;
+
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use unisono_index::{
-    COLUMNS, Editor, FORMAT_VERSION, Facts, Filter, HEADER, Header, Hit, ITEMS, Index, Item, ModelRef, Parts,
-    Places, SEGMENTS, VECTORS, check, repair, similarity,
+    COLUMNS, Editor, Facts, Filter, HEADER, Header, Hit, ITEMS, Index, Item, Parts, Places, SEGMENTS,
+    VECTORS, check, repair, similarity,
 };
-use unisono_processors::{AudioWindow, Modality};
+use unisono_processors::Modality;
 
 const DIM: usize = 3;
 
 fn header(root: Option<&str>) -> Header<String> {
-    let model = ModelRef {
-        path: "/none".into(),
-        sha256: "5f2a".into(),
-        prompt: None,
-        window: AudioWindow::Whole,
-        seen: None,
-    };
-    Header {
-        format_version: FORMAT_VERSION,
-        model,
-        dim: DIM,
-        count: 0,
-        modalities: BTreeMap::new(),
-        sum: String::new(),
-        parts: Parts { root: root.map(Into::into), ..Parts::default() },
-        built: "by hand".to_owned(),
-    }
+    support::header(DIM, Parts { root: root.map(Into::into), ..Parts::default() })
 }
 
 fn item(n: usize) -> Item {

@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::fs;
-use unisono_index::{
-    Editor, FORMAT_VERSION, Facts, Filter, HEADER, Header, Index, Item, ModelRef, Parts, SEGMENTS, WORDS,
-    check,
-};
-use unisono_processors::{AudioWindow, Modality};
+use support::header;
+use unisono_index::{Chance, Editor, Facts, Filter, HEADER, Hit, Index, Item, Parts, SEGMENTS, WORDS, check};
+use unisono_processors::Modality;
 
 const TEXTS: [&str; 9] = [
     "a red bus in the rain",
@@ -22,22 +21,9 @@ const TEXTS: [&str; 9] = [
     "nothing of it",
 ];
 
-fn header() -> Header<String> {
-    let model = ModelRef {
-        path: "/none".into(),
-        sha256: "5f2a".into(),
-        prompt: None,
-        window: AudioWindow::Whole,
-        seen: None,
-    };
-    let (modalities, sum, built) = (BTreeMap::new(), String::new(), "by hand".to_owned());
-    let parts = Parts::default();
-    Header { format_version: FORMAT_VERSION, model, dim: 2, count: 0, modalities, sum, parts, built }
-}
-
 fn built(folder: &std::path::Path, parts: &[std::ops::Range<usize>]) -> Editor<String> {
     fs::create_dir(folder).unwrap();
-    let mut editor = Editor::begin(folder, header());
+    let mut editor = Editor::begin(folder, header(2, Parts::default()));
     for part in parts {
         let mut segment = editor.segment().unwrap();
         for n in part.clone() {
@@ -144,4 +130,28 @@ fn indexes_without_words_say_so_and_damage_is_named() {
     assert!(said.contains("unisono index compact"), "{said}");
     editor.merge(0).unwrap();
     assert_eq!(editor.index().search_words("bus", 9, &Filter::default(), &[]).unwrap().len(), 5);
+}
+
+/// Rarities are added up: what BM25 says, and the logarithm of the chance; what is not among the nearest is as rare as the last of them.
+#[test]
+fn what_is_meant_and_what_is_said_are_one_order_by_how_rare_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut editor = built(&dir.path().join("index"), &[0..9]);
+    let hit = |index, score| Hit { index, score };
+    let (meant, said) = ([hit(3, 0.9), hit(5, 0.5)], [hit(5, 4.0), hit(8, 1.0)]);
+    assert_eq!(editor.index().fuse(Modality::Text, &meant, &said, 9), None);
+    let pairs = (0..1000).map(|n| n as f32 / 1000.0).collect();
+    editor.header_mut().parts.chances =
+        Chance::of(Modality::Text, Modality::Text, pairs).into_iter().collect();
+    let index = editor.index();
+    let rare = |hit: &Hit| -index.chance(Modality::Text, hit).unwrap().ln() as f32;
+    let (near, far) = (rare(&meant[0]), rare(&meant[1]));
+    assert!((near - 10f32.ln()).abs() < 0.02 && (far - 2f32.ln()).abs() < 0.02, "{near} {far}");
+    let found = index.fuse(Modality::Text, &meant, &said, 9).unwrap();
+    let right = [(5, far + 4.0), (3, near), (8, far + 1.0)];
+    for (found, right) in found.iter().zip(right) {
+        assert!(found.index == right.0 && (found.score - right.1).abs() < 1e-5, "{found:?} {right:?}");
+    }
+    assert_eq!((found.len(), index.fuse(Modality::Text, &meant, &said, 2).unwrap().len()), (3, 2));
+    assert_eq!(index.fuse(Modality::Text, &[], &said, 2), None);
 }

@@ -4,7 +4,7 @@ use super::grow::{grow, remove};
 use super::place::{fits, forget, refuse_foreign, replace};
 use super::{
     BuildOptions, Built, Editor, FORMAT_VERSION, Header, Method, ModelRef, Texts, again as items_of, asked,
-    check, now, seen,
+    check, linked, now, seen,
 };
 use crate::crossmodal::{self, Recall};
 use crate::pipeline::partial;
@@ -147,7 +147,7 @@ pub(super) fn build_of(
     if !others.is_empty() {
         remove(&mut editor, &others)?;
     }
-    editor.merge(0)?;
+    editor.merge_told(0, &mut linked(progress))?;
     let found: Items = editor.index().items().collect();
     let values = editor.index().segments().first().map_or(&[][..], |segment| segment.vectors());
     let checked = match check::finds_itself(&embedder, &found, values, &options.embed, progress) {

@@ -2,7 +2,7 @@
 
 use super::grow::{Growth, grow, remove as drop_rows};
 use super::place::{refuse_foreign, replace};
-use super::{Built, Editor, Header, Index, Method, Texts, asked, now, same_model};
+use super::{Built, Editor, Header, Index, Method, Texts, asked, linked, now, same_model};
 use crate::{EmbedOptions, Embedder, Error, Flow, Inputs, Item, LeftOut, Modality, Progress, Result};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -79,7 +79,7 @@ pub fn add(
     listing.items = listing.items.iter().map(|item| numbered(item, before)).collect();
     crate::embed::possible(&embedder, &listing.items)?;
     let (growth, _) = grow(&mut editor, &embedder, &listing, &options.embed, progress)?;
-    editor.settle()?;
+    editor.settle_told(&mut linked(progress))?;
     let absolute = options.inputs.absolute()?;
     let built = &mut editor.header_mut().built;
     let new: Vec<PathBuf> =

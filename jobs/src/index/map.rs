@@ -20,7 +20,8 @@ const STYLE: &str = include_str!("map.css");
 /// Modalities are centred each by itself, since otherwise nothing but the gap between them is seen.
 pub fn map(index: &Index, most: usize) -> String {
     let rows: Vec<usize> = index.rows().filter(|row| index.vector(*row).is_some()).collect();
-    let rows: Vec<usize> = rows.iter().copied().step_by(rows.len().div_ceil(most.max(1)).max(1)).collect();
+    let shown = most.clamp(1, rows.len().max(1));
+    let rows: Vec<usize> = (0..shown).filter_map(|n| rows.get(n * rows.len() / shown).copied()).collect();
     let seen: Vec<(Item, &[f32])> =
         rows.par_iter().filter_map(|row| Some((index.item(*row)?, index.vector(*row)?))).collect();
     let places = places(&seen.iter().map(|(item, v)| (item.modality, *v)).collect::<Vec<_>>());

@@ -26,7 +26,7 @@ pub use unisono_index::{
 };
 
 use crate::crossmodal::Recall;
-use crate::{EmbedOptions, Embedder, Error, Inputs, Result, Shard, identity};
+use crate::{EmbedOptions, Embedder, Error, Flow, Inputs, Progress, Result, Shard, identity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -195,6 +195,11 @@ impl Embedder {
         embedder.model_mut().set_audio_window(model.window)?;
         Ok(embedder)
     }
+}
+
+/// Tells how far a graph is.
+fn linked(progress: &mut dyn FnMut(Progress) -> Flow) -> impl FnMut(usize, usize) -> bool {
+    move |done, total| progress(Progress { stage: "link", done, total, skipped: 0 }).check().is_ok()
 }
 
 fn single(precision: &Precision) -> bool {

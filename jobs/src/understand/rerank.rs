@@ -15,16 +15,19 @@ pub enum Score {
     Words,
     /// Its places among what is meant and what has the words, put together.
     Ranks,
+    /// How rare it is among random pairs, and how rare the words are that it has: logarithms, added up.
+    Rarity,
 }
 
 impl Score {
-    /// `cosine`, `match`, `words` or `ranks`.
+    /// `cosine`, `match`, `words`, `ranks` or `rarity`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cosine => "cosine",
             Self::Match => "match",
             Self::Words => "words",
             Self::Ranks => "ranks",
+            Self::Rarity => "rarity",
         }
     }
 }

@@ -35,6 +35,14 @@ static LEVEL: LazyLock<Level> = LazyLock::new(|| {
     Level::Plain
 });
 
+/// Whether it has the widest: what [tiles](super::tile) need.
+pub(crate) fn is_wide() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return *LEVEL == Level::Avx512;
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// One product in three builds of the same lines.
 macro_rules! product {
     ($(#[$doc:meta])* $name:ident, $body:ident, $avx2:ident, $avx512:ident, $a:ty, $b:ty, $out:ty) => {

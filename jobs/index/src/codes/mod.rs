@@ -4,6 +4,7 @@
 //! 0 to 255, 128 for zero, up to a multiple of 64, and behind all rows N scales (4 bytes). Bits: D signs in words of 64.
 
 pub(crate) mod kernel;
+pub(crate) mod tile;
 
 use crate::{Error, Result, Store};
 use kernel::{BYTES, differ, dot, dot_bf16, dot_bytes, fetch};
@@ -16,6 +17,8 @@ const MAGIC: &[u8; 8] = b"unisonoc";
 const HEAD: usize = 64;
 /// Rows that are made at a time.
 const ROWS: usize = 4096;
+/// 1.5 · 2^23, for rounding without a call for each number.
+const WHOLE: f32 = 12_582_912.0;
 /// What stands for zero among bytes.
 const ZERO: i32 = 128;
 
@@ -155,7 +158,8 @@ fn bytes(row: &[f32]) -> (Vec<i8>, f32) {
     let largest = row.iter().fold(0f32, |most, v| most.max(v.abs()));
     let scale = largest / 127.0;
     let to = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    let mut codes: Vec<i8> = row.iter().map(|v| (v * to).round() as i8).collect();
+    // Above 2^23 floats are whole: the sum is rounded to the nearest, and its last byte is the number's.
+    let mut codes: Vec<i8> = row.iter().map(|v| (v * to + WHOLE).to_bits() as i8).collect();
     codes.resize(row.len().div_ceil(BYTES) * BYTES, 0);
     (codes, scale)
 }
@@ -163,6 +167,13 @@ fn bytes(row: &[f32]) -> (Vec<i8>, f32) {
 fn bits(row: &[f32]) -> Vec<u64> {
     let word = |some: &[f32]| some.iter().rev().fold(0u64, |word, v| word << 1 | u64::from(*v > 0.0));
     row.chunks(64).map(word).collect()
+}
+
+impl Asked {
+    fn of_bytes(codes: Vec<i8>, scale: f32) -> Self {
+        let zero = ZERO * codes.iter().map(|v| i32::from(*v)).sum::<i32>();
+        Self::Bytes { codes, scale, zero }
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -180,20 +191,73 @@ impl<'a> Rows<'a> {
             Store::F32 | Store::Bf16 => Asked::Floats(query.to_vec()),
             Store::I8 => {
                 let (codes, scale) = bytes(query);
-                let zero = ZERO * codes.iter().map(|v| i32::from(*v)).sum::<i32>();
-                Asked::Bytes { codes, scale, zero }
+                Asked::of_bytes(codes, scale)
             }
             Store::B1 => Asked::Bits(bits(query)),
         }
     }
 
-    fn bytes(self, row: usize) -> &'a [u8] {
+    /// A row as a query of their form.
+    pub(crate) fn ask_row(self, row: usize) -> Asked {
+        let bytes = self.bytes(row);
+        match self.store() {
+            Store::F32 => Asked::Floats(self.floats(row).to_vec()),
+            Store::Bf16 => {
+                let mut wide = vec![0.0; self.dim()];
+                self.widen(row, &mut wide);
+                Asked::Floats(wide)
+            }
+            Store::I8 => {
+                let codes = bytes.iter().map(|v| (v ^ 0x80) as i8).collect();
+                Asked::of_bytes(codes, self.scale(row))
+            }
+            Store::B1 => Asked::Bits(bytemuck::pod_collect_to_vec(bytes)),
+        }
+    }
+
+    /// Width D.
+    pub(crate) fn dim(self) -> usize {
+        match self {
+            Self::Floats { dim, .. } => dim,
+            Self::Codes(codes) => codes.dim,
+        }
+    }
+
+    /// Whether they are floats of fewer bytes.
+    pub(crate) fn is_narrow(self) -> bool {
+        self.store() == Store::Bf16
+    }
+
+    /// The bytes of a row; none where it is not there.
+    pub(crate) fn bytes(self, row: usize) -> &'a [u8] {
         match self {
             Self::Floats { values, dim } => {
                 bytemuck::cast_slice(values.get(row * dim..(row + 1) * dim).unwrap_or_default())
             }
             Self::Codes(codes) => codes.row(row),
         }
+    }
+
+    /// What the bytes of a row are multiples of.
+    pub(crate) fn scale(self, row: usize) -> f32 {
+        match self {
+            Self::Floats { .. } => 1.0,
+            Self::Codes(codes) => codes.scale(row),
+        }
+    }
+
+    /// A row of floats `[D]`.
+    pub(crate) fn floats(self, row: usize) -> &'a [f32] {
+        match self {
+            Self::Floats { values, dim } => values.get(row * dim..(row + 1) * dim).unwrap_or_default(),
+            Self::Codes(_) => &[],
+        }
+    }
+
+    /// Writes a row of bfloat16s as floats `[D]`.
+    pub(crate) fn widen(self, row: usize, to: &mut [f32]) {
+        let halves: &[u16] = bytemuck::try_cast_slice(self.bytes(row)).unwrap_or_default();
+        to.iter_mut().zip(halves).for_each(|(to, half)| *to = f32::from_bits(u32::from(*half) << 16));
     }
 
     /// A row will be scored soon.

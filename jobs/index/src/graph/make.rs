@@ -8,7 +8,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
 /// Links of a node at most.
-pub(crate) const DEGREE: usize = 64;
+pub(crate) const DEGREE: usize = 32;
+/// Links of a node while the graph is made: what comes back to it gathers, and is chosen from when there is no room, not for each that comes.
+const ROOM: usize = 48;
 /// Nearest that are kept in sight when a node is placed.
 const BEAM: usize = 128;
 /// A node is left out where another that is linked is nearer to it by this factor: above 1, long links stay.
@@ -18,19 +20,20 @@ const SHARE: usize = 50;
 /// And at least so many, where so many were placed.
 const BATCH: usize = 512;
 
-/// The nodes of a graph, by their rows, and their links, [`DEGREE`] each. `rows` are those of `of` that are linked; `vector` is a row's.
-pub(crate) fn make<'a>(
+/// The nodes of a graph, by their rows, and their links, [`DEGREE`] each. `nodes` are the rows of `of` that are linked. `told` hears how many are, now and
+/// then, and says whether to go on; nothing where it said stop.
+pub(crate) fn make(
     mut nodes: Vec<u32>,
     of: Rows,
-    vector: &(dyn Fn(usize) -> &'a [f32] + Sync),
-) -> (Vec<u32>, Vec<u32>) {
+    told: &mut dyn FnMut(usize) -> bool,
+) -> Option<(Vec<u32>, Vec<u32>)> {
     // Rows lie beside their likes: folders of one album. In any order a batch is of all kinds.
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     for last in (1..nodes.len()).rev() {
         nodes.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
     }
-    let maker = Maker { nodes: &nodes, of, vector };
-    let mut links = vec![NONE; nodes.len() * DEGREE];
+    let maker = Maker { nodes: &nodes, of };
+    let mut links = vec![NONE; nodes.len() * ROOM];
     let mut done = 1;
     while done < nodes.len() {
         let size = done.min((nodes.len() / SHARE).max(BATCH)).min(nodes.len() - done);
@@ -48,27 +51,37 @@ pub(crate) fn make<'a>(
         let changed: Vec<(u32, Vec<u32>)> =
             back.par_chunk_by(|a, b| a.0 == b.0).filter_map(|back| maker.lead_back(back, net)).collect();
         changed.into_iter().for_each(|(node, to)| set(&mut links, node, &to));
+        if !told(done) {
+            return None;
+        }
     }
-    (nodes, links)
+    let net = maker.net(&links, done);
+    let last: Vec<Vec<u32>> =
+        (0..nodes.len()).into_par_iter().map(|node| maker.few(node as u32, net)).collect();
+    let links = last.into_iter().flat_map(|mut to| {
+        to.resize(DEGREE, NONE);
+        to
+    });
+    let links = links.collect();
+    Some((nodes, links))
 }
 
 fn set(links: &mut [u32], node: u32, to: &[u32]) {
-    let at = node as usize * DEGREE;
-    if let Some(links) = links.get_mut(at..at + DEGREE) {
+    let at = node as usize * ROOM;
+    if let Some(links) = links.get_mut(at..at + ROOM) {
         links.fill(NONE);
         links.iter_mut().zip(to).for_each(|(link, to)| *link = *to);
     }
 }
 
-struct Maker<'a, 'v> {
+struct Maker<'a> {
     nodes: &'a [u32],
     of: Rows<'a>,
-    vector: &'a (dyn Fn(usize) -> &'v [f32] + Sync),
 }
 
-impl<'a> Maker<'a, '_> {
+impl<'a> Maker<'a> {
     fn net<'b>(&'b self, links: &'b [u32], nodes: usize) -> Net<'b> {
-        Net { rows: self.nodes.get(..nodes).unwrap_or_default(), links, degree: DEGREE }
+        Net { rows: self.nodes.get(..nodes).unwrap_or_default(), links, degree: ROOM }
     }
 
     fn row(&self, node: u32) -> usize {
@@ -76,7 +89,7 @@ impl<'a> Maker<'a, '_> {
     }
 
     fn ask(&self, node: u32) -> crate::codes::Asked {
-        self.of.ask((self.vector)(self.row(node)))
+        self.of.ask_row(self.row(node))
     }
 
     /// Where a new node leads.
@@ -89,12 +102,22 @@ impl<'a> Maker<'a, '_> {
         let node = back.first()?.0;
         let mut to: Vec<u32> = net.links(node).collect();
         to.extend(back.iter().map(|(_, from)| *from).filter(|from| !net.links(node).any(|to| to == *from)));
-        if to.len() <= DEGREE {
-            return Some((node, to));
+        if to.len() > ROOM {
+            to = self.choose(node, to);
         }
+        Some((node, to))
+    }
+
+    /// A node's links, [`DEGREE`] at most.
+    fn few(&self, node: u32, net: Net) -> Vec<u32> {
+        let to: Vec<u32> = net.links(node).collect();
+        if to.len() > DEGREE { self.choose(node, to) } else { to }
+    }
+
+    fn choose(&self, node: u32, to: Vec<u32>) -> Vec<u32> {
         let asked = self.ask(node);
         let near = to.into_iter().map(|to| Near { score: self.of.score(&asked, self.row(to)), node: to });
-        Some((node, prune(near.collect(), self)))
+        prune(near.collect(), self)
     }
 }
 

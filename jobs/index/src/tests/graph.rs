@@ -38,8 +38,18 @@ fn made(n: usize) -> Made {
     let path = dir.path().join("graph.bin");
     let kinds: Vec<Modality> =
         (0..n).map(|row| if row % 9 == 0 { Modality::Audio } else { Modality::Image }).collect();
-    let vector = |row: usize| &values[row * DIM..(row + 1) * DIM];
-    assert!(Graph::write(&path, &kinds, 2, Rows::Codes(&codes), &vector).unwrap());
+    let mut last = (0, 0);
+    assert!(
+        Graph::write(&path, &kinds, 2, Rows::Codes(&codes), &mut |done, all| {
+            assert!(done > last.0 && done <= all, "{done} of {all} after {last:?}");
+            last = (done, all);
+            true
+        })
+        .unwrap()
+    );
+    assert_eq!(last, (n, n));
+    let stopped = Graph::write(&dir.path().join("x"), &kinds, 2, Rows::Codes(&codes), &mut |_, _| false);
+    assert!(matches!(stopped, Err(Error::Stopped)) && !dir.path().join("x").exists());
     Made { _dir: dir, path, values, codes, kinds }
 }
 
@@ -56,7 +66,7 @@ fn it_finds_what_comparing_all_finds() {
             for keep in [&(|_| true) as &(dyn Fn(usize) -> bool + Sync), &odd] {
                 let of = |row: usize| made.kinds[row] == modality && keep(row);
                 let exact = top(&made.values, query, 10, of);
-                let found = graph.search(modality, rows, &rows.ask(query), 100, keep).unwrap();
+                let found = graph.search(modality, rows, &rows.ask(query), 100, Some(keep)).unwrap();
                 assert!(found.iter().all(|hit| of(hit.index)) && found.is_sorted());
                 right += exact.iter().filter(|hit| found.iter().any(|f| f.index == hit.index)).count();
                 all += exact.len();
@@ -66,8 +76,8 @@ fn it_finds_what_comparing_all_finds() {
     assert!(right as f64 > 0.99 * all as f64, "{right} of {all}");
     // Where hardly any row passes, all are compared instead.
     let asked = rows.ask(&made.values[..DIM]);
-    assert!(graph.search(Modality::Image, rows, &asked, 10, &|row| row == 7).is_none());
-    assert!(graph.search(Modality::Text, rows, &asked, 10, &|_| true).is_none());
+    assert!(graph.search(Modality::Image, rows, &asked, 10, Some(&|row| row == 7)).is_none());
+    assert!(graph.search(Modality::Text, rows, &asked, 10, None).is_none());
 }
 
 #[test]
@@ -88,7 +98,8 @@ fn damaged_links_lead_nowhere_and_cut_files_are_refused() {
     std::fs::write(&made.path, &bytes).unwrap();
     let graph = Graph::open(&made.path, 400).unwrap();
     let rows = Rows::Codes(&made.codes);
-    let found = graph.search(Modality::Image, rows, &rows.ask(&made.values[..DIM]), 50, &|row| row < 400);
+    let found =
+        graph.search(Modality::Image, rows, &rows.ask(&made.values[..DIM]), 50, Some(&|row| row < 400));
     assert!(found.is_none_or(|found| found.len() <= 50));
     for (end, n) in [(long - 1, 400), (long, 401), (HEAD - 1, 400), (0, 400)] {
         std::fs::write(&made.path, &bytes[..end]).unwrap();
