@@ -90,7 +90,7 @@ impl Segment {
         let asked: Vec<_> = queries.iter().map(|query| rows.ask(query)).collect();
         let floats = rows.store() == Store::F32;
         let deep = if floats { ask.k + ask.k / 4 + SPARE } else { many };
-        if let Some(near) = top_together(rows, self.rows(), self.block(rows), &asked, deep, &keep) {
+        if let Some(near) = top_together(rows, self.rows(), self.block(rows), &asked, deep, keep) {
             return queries
                 .par_iter()
                 .zip(near)
@@ -102,7 +102,7 @@ impl Segment {
                         worst.score - last
                             > query.len() as f32 * f32::EPSILON * similarity(query, query).sqrt()
                     });
-                    if sure { found } else { top_where(values, query, ask.k, &keep, |_| true) }
+                    if sure { found } else { top_where(values, query, ask.k, keep, |_| true) }
                 })
                 .collect();
         }
