@@ -7,7 +7,8 @@ const mapped = () => !at("map").classList.contains("hidden");
 // From the map's 0 to 1 to the screen, with room at the edges.
 function frame() {
   const box = at("field").getBoundingClientRect(), pad = 30, w = Math.max(1, box.width - 2 * pad), h = Math.max(1, box.height - 2 * pad);
-  return { w: box.width, h: box.height, left: n => pad + w * ((plot.x[n] - view.x) * view.zoom + .5), top: n => pad + h * ((plot.y[n] - view.y) * view.zoom + .5), pad, inner: [w, h] };
+  const ax = w * view.zoom, bx = pad + w * (.5 - view.x * view.zoom), ay = h * view.zoom, by = pad + h * (.5 - view.y * view.zoom);
+  return { w: box.width, h: box.height, ax, bx, ay, by, left: n => plot.x[n] * ax + bx, top: n => plot.y[n] * ay + by, pad, inner: [w, h] };
 }
 const counts = n => !plot.only || plot.modalities[plot.kinds[n]] === plot.only;
 function tidy() {
@@ -28,10 +29,16 @@ function draw() {
     if (plot.only && plot.only !== name) return;
     context.fillStyle = style.getPropertyValue("--" + name);
     context.globalAlpha = lights ? .22 : .75;
-    for (let n = 0; n < plot.rows.length; n++) {
+    // Of dots of one kind that cover each other one is enough.
+    const wide = Math.ceil(f.w / 2) + 1, taken = new Uint8Array(wide * (Math.ceil(f.h / 2) + 1));
+    for (let n = 0; n < plot.x.length; n++) {
       if (plot.kinds[n] !== kind) continue;
-      const x = f.left(n), y = f.top(n);
-      if (x > -9 && y > -9 && x < f.w + 9 && y < f.h + 9) context.fillRect(x - size / 2, y - size / 2, size, size);
+      const x = plot.x[n] * f.ax + f.bx, y = plot.y[n] * f.ay + f.by;
+      if (x < 0 || y < 0 || x > f.w || y > f.h) continue;
+      const cell = (y >> 1) * wide + (x >> 1);
+      if (taken[cell]) continue;
+      taken[cell] = 1;
+      context.fillRect(x - size / 2, y - size / 2, size, size);
     }
   });
   context.globalAlpha = 1;
@@ -139,7 +146,8 @@ async function show(map) {
   if (!plot) {
     say("Drawing …");
     try {
-      plot = await call("/v1/map");
+      const told = await call("/v1/map");
+      plot = { ...told, x: Float32Array.from(told.x), y: Float32Array.from(told.y), kinds: Uint8Array.from(told.kinds) };
       say((found.length ? plural(found.length, "result") + " among " : "") + (plot.rows.length < plot.count ? `${plural(plot.rows.length, "item")} of ${plot.count.toLocaleString()}` : plural(plot.count, "item")));
       at("legend").replaceChildren(...plot.modalities.filter((_, k) => plot.kinds.includes(k)).map(name => make("span", { class: name }, NAMES[name])));
     } catch (e) { say(e.message, true); return; }
