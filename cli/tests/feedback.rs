@@ -112,10 +112,22 @@ fn what_people_say_is_learned_and_the_rest_is_kept() {
     assert!(made["after"]["recall"].as_f64() > made["before"]["recall"].as_f64(), "{made:#}");
     assert_eq!(made["fell"], json!([]));
     // The server searches it from now on.
-    while s.get("/v1/index").json()["model"] != "best (queries)" {
+    while s.get("/v1/index").json()["model"] != "tuned (queries)" {
         std::thread::yield_now();
     }
     let found = s.post("/v1/search", &json!({"query": "a red disc", "k": 3, "modality": "image"})).json();
     assert_eq!(found["hits"].as_array().unwrap().len(), 3);
+    assert_eq!(s.end(), Some(0));
+
+    // Into the store, and served from there by its name.
+    let store = dir.join("store");
+    let add = ["model", "add", "tuned", "--as", "photos"];
+    let (code, _, stderr) = outcome(unisono(add).current_dir(dir).env("UNISONO_STORE", &store));
+    assert_eq!(code, 0, "{stderr}");
+    let variables = [("UNISONO_STORE", store.to_str().unwrap())];
+    let s = Served::start_with(dir, &["--model", "photos", "--index", "IDX"], &variables);
+    assert_eq!(s.get("/v1/models").json()["data"][0]["id"], "photos");
+    // The index's model is the same: queries go through the one that is there.
+    assert_eq!(s.get("/v1/index").json()["model"], "photos");
     assert_eq!(s.end(), Some(0));
 }

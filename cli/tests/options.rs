@@ -2,6 +2,8 @@
 //! there, and what the parser thinks of any two, is seen in `src/walk.rs`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "options/asked.rs"]
+mod asked;
 #[path = "options/line.rs"]
 mod line;
 mod room;
@@ -22,7 +24,7 @@ use support::{outcome, s, unisono};
 use table::{Command, Differs, Ends, REFUSED, Says, Scenario, Unseen, commands};
 use unisono_encoders::config::{AdapterConfig, AdapterKind};
 
-/// What all runs find in their folder; none of them changes it. It lies where Cargo keeps tests' files.
+/// What all runs find in their folder, where Cargo keeps tests' files; none of them changes it.
 fn shared() -> &'static Path {
     static ROOM: OnceLock<PathBuf> = OnceLock::new();
     ROOM.get_or_init(|| {
@@ -197,7 +199,7 @@ fn run(place: &str, name: &str, first: &str, args: &[String]) -> Outcome {
     }
     let command = |args: &[String]| {
         let mut command = unisono(words(name).iter().chain(args));
-        // What a run says must not depend on who runs it. Small models on a busy machine wait longer for a second thread than it helps.
+        // What a run says must not depend on who runs it, nor wait for a second thread on a busy machine.
         command
             .env("OMP_NUM_THREADS", "1")
             .current_dir(&dir)
@@ -206,7 +208,7 @@ fn run(place: &str, name: &str, first: &str, args: &[String]) -> Outcome {
             .env_remove("UNISONO_STORE")
             .env_remove("RANK")
             .env_remove("UNISONO_FFMPEG");
-        outcome(&mut command)
+        asked::outcome(name, &dir, &mut command)
     };
     if !first.is_empty() {
         command(&words(first));
@@ -283,7 +285,7 @@ fn walk(name: &'static str) {
     let mut plain = BTreeMap::new();
     // The command's own line says the same twice: only then does a difference say something.
     let line = command.line("", "");
-    let (a, b) = (run(name, name, "", &line), run(name, name, "", &line));
+    let [a, b] = [0, 1].map(|_| run(name, name, "", &line));
     assert_eq!((a.code, &a.steady), (b.code, &b.steady));
     for ((x, left), (y, right)) in a.files.iter().zip(&b.files) {
         assert!(x == y && left == right, "{name}: {x} and {y} differ between two runs");
@@ -370,10 +372,8 @@ fn what_would_do_nothing_is_wrong_usage() {
             found.code,
             found.said
         );
-        // What commands change is there before them.
         let there = |name: &&String| CHANGED.iter().any(|own| name.starts_with(&format!("{own}/")));
-        let written = found.files.iter().map(|(name, _)| name).filter(|name| !there(name));
-        let written: Vec<_> = written.collect();
+        let written: Vec<_> = found.files.iter().map(|(name, _)| name).filter(|name| !there(name)).collect();
         assert!(written.is_empty(), "{line}: {written:?}");
     }
 }

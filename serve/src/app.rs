@@ -20,6 +20,9 @@ use unisono_jobs::Device;
 use unisono_jobs::feedback::Votes;
 use unisono_processors::Prepared;
 
+/// Values of a body where inputs are few: labels, documents, filters.
+const VALUES: usize = 1 << 18;
+
 /// What is served.
 #[derive(Debug)]
 pub struct App {
@@ -85,6 +88,7 @@ impl App {
                 body: settings.body,
                 held: Gate::new(settings.bodies),
                 patience: settings.patience,
+                values: settings.inputs.saturating_mul(8).max(VALUES),
             },
             ending: AtomicBool::new(false),
             settings,

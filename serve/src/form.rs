@@ -31,6 +31,8 @@ pub(crate) struct Bounds {
     pub(crate) body: usize,
     pub(crate) held: Gate,
     pub(crate) patience: Duration,
+    /// Values of JSON, and parts of a form: each takes more room than the bytes that it is written with.
+    pub(crate) values: usize,
 }
 
 /// The fields of a body and its files.
@@ -58,9 +60,11 @@ impl Form {
         let mime = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let kind = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let (fields, files) = match kind.as_str() {
-            "multipart/form-data" => multipart(Request::from_parts(parts, Body::from(bytes))).await?,
+            "multipart/form-data" => {
+                multipart(Request::from_parts(parts, Body::from(bytes)), bounds.values).await?
+            }
             // Clients that say nothing send JSON.
-            "application/json" | "" => (json(&bytes)?, Vec::new()),
+            "application/json" | "" => (json(&bytes, bounds.values)?, Vec::new()),
             other => {
                 let message =
                     format!("Content-Type {other}: expected application/json or multipart/form-data");
@@ -128,7 +132,32 @@ async fn read(headers: &HeaderMap, mut body: Body, bounds: &Bounds) -> Answer<(B
     }
 }
 
-fn json(bytes: &[u8]) -> Answer<Map<String, Value>> {
+/// How many values JSON has, or what will be found to be none; read as it stands, nothing is held of it.
+fn values(bytes: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (1, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => (),
+        }
+    }
+    count
+}
+
+fn too_many(found: usize, most: usize) -> Refusal {
+    Refusal::large(format!(
+        "the body has {found} values, and the limit is {most} (it grows with --max-inputs)"
+    ))
+}
+
+fn json(bytes: &[u8], most: usize) -> Answer<Map<String, Value>> {
+    let found = values(bytes);
+    if found > most {
+        return Err(too_many(found, most));
+    }
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(Refusal::wrong("expected a JSON object")),
@@ -136,11 +165,16 @@ fn json(bytes: &[u8]) -> Answer<Map<String, Value>> {
     }
 }
 
-async fn multipart(request: Request) -> Answer<(Map<String, Value>, Vec<Upload>)> {
+async fn multipart(request: Request, most: usize) -> Answer<(Map<String, Value>, Vec<Upload>)> {
     let wrong = |e: &dyn std::fmt::Display| Refusal::wrong(format!("no multipart/form-data: {e}"));
     let mut parts = Multipart::from_request(request, &()).await.map_err(|e| wrong(&e.body_text()))?;
     let (mut fields, mut files) = (Map::new(), Vec::new());
+    let mut found = 0;
     while let Some(part) = parts.next_field().await.map_err(|e| wrong(&e.body_text()))? {
+        found += 1;
+        if found > most {
+            return Err(too_many(found, most));
+        }
         // `timestamp_granularities[]`, as OpenAI's clients write lists.
         let field = part.name().unwrap_or("file").trim_end_matches("[]").to_owned();
         let (name, mime) = (part.file_name().map(str::to_owned), part.content_type().map(str::to_owned));
@@ -163,4 +197,25 @@ async fn multipart(request: Request) -> Answer<(Map<String, Value>, Vec<Upload>)
         }
     }
     Ok((fields, files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_as_json_has_them() {
+        for (text, count) in [
+            (r#"{"input": "a"}"#, 2),
+            (r#"{"a": [1, 2, 3], "b": {}}"#, 6 + 1),
+            (r#"["a,b[{", "\\", "\",["]"#, 4),
+        ] {
+            assert!(serde_json::from_str::<Value>(text).is_ok(), "{text}");
+            assert_eq!(values(text.as_bytes()), count, "{text}");
+        }
+        // One value more than JSON's, at most, for each list and object: never fewer.
+        assert!(json(br#"{"input": ["a", "b"]}"#, 4).is_ok());
+        let refused = json(br#"{"input": ["a", "b"]}"#, 3).unwrap_err();
+        assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }

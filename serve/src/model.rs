@@ -29,16 +29,32 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// A model in `dir` that `load` loads. Requests call it as the user named it: by its folder's name, its name in the store, or its hub id.
+    /// A model in `dir` that `load` loads. Requests call it as the user named it: by its folder's name, a training run's by the run's, its name in the store, or its hub id.
     pub fn new(named: &Path, dir: &Path, load: Load) -> Self {
-        let whole = || named.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        let folder =
-            named.file_name().map(ToOwned::to_owned).or_else(|| whole().file_name().map(ToOwned::to_owned));
-        let name = match (named.exists(), folder) {
-            (true, Some(folder)) => folder.to_string_lossy().into_owned(),
-            _ => named.display().to_string(),
+        let name = match named.exists() {
+            true => folder_name(named),
+            false => named.display().to_string(),
         };
         Self { name, dir: dir.to_owned(), load }
+    }
+}
+
+/// What a folder is called. A run's best checkpoint is what the run is for: it has the run's name; its others are called `run/last`.
+fn folder_name(named: &Path) -> String {
+    // A link has its own name; what ends in dots has none.
+    let name = |path: &Path| {
+        let whole = path
+            .file_name()
+            .map(ToOwned::to_owned)
+            .or_else(|| path.canonicalize().ok()?.file_name().map(ToOwned::to_owned));
+        whole.map(|name| name.to_string_lossy().into_owned())
+    };
+    let own = name(named).unwrap_or_else(|| named.display().to_string());
+    let above = named.parent().map(|run| if run.as_os_str().is_empty() { Path::new(".") } else { run });
+    match above.filter(|run| run.join("recipe.toml").is_file()).and_then(name) {
+        Some(run) if own == "best" => run,
+        Some(run) => format!("{run}/{own}"),
+        None => own,
     }
 }
 
@@ -132,5 +148,37 @@ impl Served {
             "embeds": names(&self.embeds), "sees": names(&self.sees), "dimensions": self.dims,
             "bytes": self.engine.slot().bytes(), "loaded": self.engine.slot().is_there(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_called_as_its_folder_and_that_of_a_run_as_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["model/best", "photos/best", "photos/last"] {
+            std::fs::create_dir_all(at(folder)).unwrap();
+        }
+        std::fs::write(at("photos/recipe.toml"), "").unwrap();
+        let called = |named: &Path| Source::new(named, named, Box::new(|| Err(JobError::Interrupted))).name;
+        for (folder, name) in [
+            ("model", "model"),
+            ("model/best", "best"),
+            ("photos", "photos"),
+            ("photos/best", "photos"),
+            ("photos/last", "photos/last"),
+        ] {
+            assert_eq!(called(&at(folder)), name);
+        }
+        assert_eq!(called(&at("photos/best/.")), "photos");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(at("model"), at("mine")).unwrap();
+            assert_eq!(called(&at("mine")), "mine");
+        }
+        assert_eq!(called(Path::new("photos@2")), "photos@2");
     }
 }

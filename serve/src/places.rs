@@ -1,10 +1,13 @@
-//! Where the folders of an index's files really were when the index was opened. Links may lie above them, and are followed; one that was laid since leads nowhere.
+//! Where the folders of an index's files, and its archives, really were when the index was opened. Links may lie above them, and are followed; one that was laid since leads nowhere.
 
+use crate::refusal::{Answer, Refusal};
+use axum::http::StatusCode;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use unisono_jobs::Index;
+use unisono_jobs::{Index, Item};
+use unisono_media::Blob;
 
 /// The folders, resolved. They are read beside, on a thread of their own; whoever asks earlier waits.
 #[derive(Debug, Clone)]
@@ -13,16 +16,22 @@ pub(crate) struct Places {
     real: Arc<OnceLock<HashMap<PathBuf, PathBuf>>>,
 }
 
-/// The file on the disk that an item is, or is a part of.
+/// What is resolved of a blob: of a file the folder that it lies in, of a part of a file that file. A part is called `file/member`.
+fn place(blob: &Blob) -> Option<&Path> {
+    match blob.path() {
+        Some(file) => file.parent(),
+        None => blob.name().ancestors().find(|path| path.is_file()),
+    }
+}
+
 fn folders(index: &Index) -> HashMap<PathBuf, PathBuf> {
     let mut real = HashMap::new();
     for row in index.rows() {
         let Some(blob) = index.item(row).and_then(|item| item.blob) else { continue };
-        let file = blob.path().unwrap_or_else(|| blob.name());
-        if let Some(folder) = file.parent().filter(|folder| !real.contains_key(*folder))
-            && let Ok(resolved) = fs::canonicalize(folder)
+        if let Some(place) = place(&blob).filter(|place| !real.contains_key(*place))
+            && let Ok(resolved) = fs::canonicalize(place)
         {
-            real.insert(folder.to_owned(), resolved);
+            real.insert(place.to_owned(), resolved);
         }
     }
     real
@@ -41,12 +50,25 @@ impl Places {
         self.real.get_or_init(|| folders(&self.index))
     }
 
+    /// An item whose file is to be read, whatever for. A link that took the place of the file, or of a folder above it, since the index was opened leads nowhere.
+    pub(crate) fn readable(&self, item: Item) -> Answer<Item> {
+        match item.blob.as_ref().is_none_or(|blob| self.is_where_it_was(blob)) {
+            true => Ok(item),
+            false => Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "the row's file is a link, or lies behind one that was not there before: it is not followed",
+            )),
+        }
+    }
+
     /// Whether a file lies where it lay when the index was opened, and is itself no link.
-    pub(crate) fn is_where_it_was(&self, file: &Path) -> bool {
-        let link = fs::symlink_metadata(file).is_ok_and(|meta| meta.file_type().is_symlink());
-        let Some(folder) = file.parent() else { return !link };
-        // Of a folder that is not there nothing can be opened.
-        let now = fs::canonicalize(folder).ok();
-        !link && now.is_none_or(|now| self.known().get(folder) == Some(&now))
+    fn is_where_it_was(&self, blob: &Blob) -> bool {
+        let is_link =
+            |file: &Path| fs::symlink_metadata(file).is_ok_and(|meta| meta.file_type().is_symlink());
+        let link = blob.path().is_some_and(is_link);
+        let Some(place) = place(blob) else { return !link };
+        // Of a place that is not there nothing can be opened.
+        let now = fs::canonicalize(place).ok();
+        !link && now.is_none_or(|now| self.known().get(place) == Some(&now))
     }
 }

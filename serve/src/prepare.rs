@@ -59,11 +59,10 @@ impl Workers {
                 texts.push((i, at, text));
                 continue;
             }
-            let item = item(given, &at, index)?;
-            let (pool, model) = (self.clone(), model.clone());
+            let (pool, model, index) = (self.clone(), model.clone(), index.cloned());
             work.spawn(async move {
                 let decoder = pool.clone();
-                let prepare = move || decoder.decode(&model, &item, &at);
+                let prepare = move || decoder.decode(&model, &item(given, &at, index.as_ref())?, &at);
                 pool.run(prepare).await.map(|prepared| (i, prepared))
             });
         }
@@ -121,7 +120,7 @@ fn item(given: Given, at: &str, index: Option<&Arc<Searched>>) -> Answer<Item> {
         Given::Media { modality, bytes } => Ok(Item::file(Blob::bytes(at, bytes), modality)),
         Given::Row(row) => {
             let index = index.ok_or_else(|| Refusal::field(at, "there is no index here (--index)"))?;
-            index.item(row).ok_or_else(|| Refusal::missing(format!("{at}: the index has no row {row}")))
+            index.readable(row, at)
         }
     }
 }

@@ -6,13 +6,15 @@ use crate::model::{Served, Source};
 use crate::places::Places;
 use crate::refusal::{Answer, Refusal};
 use crate::{Batching, Result};
+use axum::body::Bytes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::OnceCell;
 use unisono_encoders::Modality;
 use unisono_files::Stamp;
-use unisono_jobs::index::{Filter, HEADER};
+use unisono_jobs::index::{Filter, HEADER, Spot, spots};
 use unisono_jobs::{Device, Embedder, Error as JobError, Hit, Index, Item, identity};
 
 /// An open index.
@@ -101,8 +103,19 @@ impl Searched {
         &self.places
     }
 
+    /// A row whose file is to be read; `at` names it in messages.
+    pub(crate) fn readable(&self, row: usize, at: &str) -> Answer<Item> {
+        let missing = || Refusal::missing(format!("{at}: the index has no row {row}"));
+        self.places.readable(self.item(row).ok_or_else(missing)?)
+    }
+
     pub(crate) fn item(&self, row: usize) -> Option<Item> {
         self.index.item(row)
+    }
+
+    /// Where at most `most` of its items lie among each other.
+    pub(crate) fn spots(&self, most: usize) -> Vec<Spot> {
+        spots(&self.index, most)
     }
 
     /// What a query of this modality looks through when nobody says otherwise.
@@ -168,6 +181,8 @@ enum Query {
 pub(crate) struct Current {
     pub(crate) index: Arc<Searched>,
     pub(crate) query: Arc<Served>,
+    /// Where its items lie among each other, as it is answered; made when it is asked for.
+    pub(crate) map: OnceCell<Bytes>,
 }
 
 /// The index that is searched now. When another stands in its place, that is opened, beside; then the two change at once.
@@ -216,7 +231,7 @@ impl Searching {
                 Query::Own(source) => Arc::new(Served::start(source, memory, *batching)?),
             },
         };
-        let current = Arc::new(Current { index: Arc::new(index), query });
+        let current = Arc::new(Current { index: Arc::new(index), query, map: OnceCell::new() });
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
         Ok(())
     }

@@ -90,6 +90,7 @@ impl Server {
             };
             // Answers are small, and somebody waits for each.
             drop(stream.set_nodelay(true));
+            leave(&stream, app.settings.timeout.max(app.settings.patience));
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
             let app = app.clone();
             tokio::spawn(async move {
@@ -106,6 +107,14 @@ impl Server {
         drop(tokio::time::timeout(app.settings.grace, graceful.shutdown()).await);
         Ok(())
     }
+}
+
+/// A client that takes nothing of its answer for so long is left: the answer would be held for it for ever.
+fn leave(stream: &tokio::net::TcpStream, after: Duration) {
+    #[cfg(target_os = "linux")]
+    drop(socket2::SockRef::from(stream).set_tcp_user_timeout(Some(after)));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, after);
 }
 
 /// The threads of connections, and those that decode.
@@ -134,5 +143,21 @@ pub async fn signals() {
             _ = interrupt.recv() => (),
         },
         _ => std::future::pending().await,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_takes_nothing_is_left() {
+        runtime(1).unwrap().block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            leave(&client, Duration::from_secs(7));
+            let after = socket2::SockRef::from(&client).tcp_user_timeout().unwrap();
+            assert_eq!(after, Some(Duration::from_secs(7)));
+        });
     }
 }

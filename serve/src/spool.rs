@@ -29,10 +29,12 @@ impl Spool {
                 let at = if many { format!("{field}[{i}]") } else { field.clone() };
                 let item = match given {
                     Given::Text(text) => Item::text(&at, text),
-                    Given::Row(row) => index
-                        .as_ref()
-                        .and_then(|index| index.item(row))
-                        .ok_or_else(|| Refusal::missing(format!("{at}: the index has no row {row}")))?,
+                    Given::Row(row) => {
+                        let index = index.as_ref();
+                        index
+                            .ok_or_else(|| Refusal::missing(format!("{at}: there is no index here")))?
+                            .readable(row, &at)?
+                    }
                     Given::Media { modality, bytes } => {
                         let system = |e: std::io::Error| Refusal::broken(format!("a temporary file: {e}"));
                         if dir.is_none() {

@@ -7,14 +7,14 @@ use image::imageops::FilterType;
 use unisono_media::{Blob, ImageOptions, Limits, decode};
 
 /// Longest edge, in pixels.
-const EDGE: u32 = 384;
+pub(crate) const EDGE: u32 = 384;
 
-/// An image that is no larger than a thumbnail, as JPEG, on white where it is transparent.
-pub(crate) fn small(blob: &Blob, limits: &Limits) -> Answer<Vec<u8>> {
+/// An image whose longest edge is no longer than `most`, as JPEG, on white where it is transparent.
+pub(crate) fn small(blob: &Blob, most: u32, limits: &Limits) -> Answer<Vec<u8>> {
     let options = ImageOptions { limits: *limits, background: [255; 3], ..ImageOptions::default() };
     let decoded = decode::image(blob, &options).map_err(unisono_jobs::Error::from)?;
     let (width, height) = decoded.dimensions();
-    let scale = f64::from(EDGE) / f64::from(width.max(height).max(1));
+    let scale = f64::from(most) / f64::from(width.max(height).max(1));
     let image = match scale < 1.0 {
         false => decoded,
         true => {

@@ -46,9 +46,14 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         of("train"),
         of("val")
     );
+    if made.taken_out > 0 {
+        let files = style::count(made.taken_out, "file");
+        text +=
+            &format!("  {files} taken out of archives, in {}\n", args.out.with_extension("media").display());
+    }
     if made.unused > 0 {
         text += &format!(
-            "  {} make no record: texts, parts of archives, or wrong hits without a caption\n",
+            "  {} make no record: what is not there any more, or wrong hits without a caption\n",
             style::count(made.unused, "vote")
         );
     }
@@ -59,6 +64,11 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     text += &format!("next: unisono finetune --model MODEL --data {at} --out RUN");
     if made.negatives > 0 {
         text += " --set objective.0.negatives=2";
+    }
+    if made.found.contains_key("text") {
+        // A recipe pairs texts with texts where it is told to.
+        let pairs: Vec<String> = made.found.keys().map(|kind| format!("\"text_{kind}\"")).collect();
+        text += &format!(" --set 'objective.0.pairs=[{}]'", pairs.join(", "));
     }
     out::print(&(text + "\n"))
 }

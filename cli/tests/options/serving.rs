@@ -1,9 +1,6 @@
-//! Servers.
+//! Servers: each is started, asked, and asked to end (`asked.rs`).
 
-use super::{Command, Differs, Ends, Reads, SPEED, Says, Shows, Unseen, option};
-
-/// A server does not end, and an agent that says nothing hears nothing.
-const ASKED: Shows = Unseen("it shows when the server is asked: serve.rs asks");
+use super::{Command, Differs, Ends, Reads, SPEED, Says, Unseen, option};
 
 /// The options of one of them, and those that both have: what they serve, and with what limits.
 macro_rules! both {
@@ -11,15 +8,16 @@ macro_rules! both {
         &[
             $($own,)*
             option("--threads", "", "--threads 1", SPEED),
-            option("--precision", "", "--precision bf16", ASKED),
+            option("--precision", "", "--precision bf16", Differs),
             option("--device", "", "--device gpu", Ends(2, "expected cpu, cuda, cuda:N or auto")),
-            option("--ffmpeg", "", "--ffmpeg /none/ffmpeg", ASKED),
-            option("--max-pixels", "", "--max-pixels 10", ASKED),
-            option("--max-seconds", "", "--max-seconds 1", ASKED),
-            option("--max-file-bytes", "", "--max-file-bytes 10B", ASKED),
-            option("--max-frames", "", "--max-frames 3", ASKED),
-            option("--max-silence", "", "--max-silence 9", ASKED),
-            option("--truncated", "", "--truncated use", ASKED),
+            option("--ffmpeg", "", "--ffmpeg /none/ffmpeg", Says("/none/ffmpeg")),
+            option("--max-pixels", "", "--max-pixels 10", Says("--max-pixels")),
+            option("--max-seconds", "", "--max-seconds 1", Says("--max-seconds")),
+            option("--max-file-bytes", "", "--max-file-bytes 10B", Says("--max-file-bytes")),
+            option("--max-frames", "", "--max-frames 3", Says("--max-frames")),
+            option("--max-silence", "", "--max-silence 9", Unseen("no decoder hangs on purpose")),
+            option("--truncated", "", "--truncated use", Differs),
+            option("--memory", "", "--memory 1B", Ends(1, "give --memory more")),
         ]
     };
 }
@@ -27,36 +25,34 @@ macro_rules! both {
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "serve",
-        line: "--model model --addr nowhere",
+        line: "--model model --index IDX --addr 127.0.0.1:0",
         source: None,
         media: None,
         options: both![
-            option("--model", "=--addr 127.0.0.1:0 --model /none", "--model /none2", Ends(1, "/none2")),
-            option("--index", "=--addr 127.0.0.1:0 --model /none", "--index /none2", Ends(1, "/none2")),
-            option("--addr", "", "--addr 127.0.0.1", Differs),
-            option("--api-keys", "", "--api-keys /none", Ends(1, "/none")),
-            option("--memory", "", "--memory 1G", ASKED),
-            option("--votes", "", "--votes v.jsonl", Ends(2, "give one with --index")),
-            option("--batch", "", "--batch 1", SPEED),
-            option("--batch-tokens", "", "--batch-tokens 64", SPEED),
-            option("--batch-pixels", "", "--batch-pixels 1M", SPEED),
+            option("--model", "", "--model model2", Says("model2")),
+            option("--index", "=--addr 127.0.0.1:0 --model model", "--index IDX", Says("\"queries\"")),
+            option("--addr", "", "--addr nowhere", Ends(1, "give another address with --addr")),
+            option("--api-keys", "", "--api-keys labels.txt", Says("expected an API key")),
+            option("--votes", "", "--votes v.jsonl", Says("\"votes\":true")),
+            option("--batch", "", "--batch 1", Differs),
+            option("--batch-tokens", "", "--batch-tokens 8", Differs),
+            option("--batch-pixels", "", "--batch-pixels 300", Differs),
             option("--max-wait", "", "--max-wait 0", SPEED),
-            option("--queue", "", "--queue 1", ASKED),
-            option("--max-inputs", "", "--max-inputs 4", ASKED),
-            option("--max-body", "", "--max-body 50K", ASKED),
-            option("--timeout", "", "--timeout 5s", ASKED),
+            option("--queue", "", "--queue 1", Unseen("one request comes in alone: serve.rs asks with many")),
+            option("--max-inputs", "", "--max-inputs 4", Says("--max-inputs")),
+            option("--max-body", "", "--max-body 50K", Says("--max-body")),
+            option("--timeout", "", "--timeout 0.000001s", Says("--timeout")),
         ],
         refused: &[],
     },
     Command {
         name: "mcp",
-        line: "--model model",
+        line: "--model model --index IDX",
         source: None,
         media: None,
         options: both![
             option("--model", "", "--model /none", Ends(1, "/none")),
-            option("--index", "", "--index /none", Ends(1, "/none")),
-            option("--memory", "", "--memory 1B", Ends(1, "give --memory more")),
+            option("--index", "=--model model", "--index IDX", Says("Find what is nearest")),
         ],
         refused: &[],
     },

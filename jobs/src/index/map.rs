@@ -14,14 +14,14 @@ use unisono_page::{Fact, Media, Page, banner, facts, show};
 const EDGE: u32 = 112;
 /// Rounds after which the two directions stand still as far as a picture shows.
 const ROUNDS: usize = 60;
+/// Vectors that are enough to know the two directions by.
+const ASKED: usize = 8192;
 const STYLE: &str = include_str!("map.css");
 
 /// A self-contained HTML page of at most `most` items, evenly spread over the index: each stands where the first two principal components of the vectors put it.
 /// Modalities are centred each by itself, since otherwise nothing but the gap between them is seen.
 pub fn map(index: &Index, most: usize) -> String {
-    let rows: Vec<usize> = index.rows().filter(|row| index.vector(*row).is_some()).collect();
-    let shown = most.clamp(1, rows.len().max(1));
-    let rows: Vec<usize> = (0..shown).filter_map(|n| rows.get(n * rows.len() / shown).copied()).collect();
+    let rows = evenly(index, most);
     let seen: Vec<(Item, &[f32])> =
         rows.par_iter().filter_map(|row| Some((index.item(*row)?, index.vector(*row)?))).collect();
     let places = places(&seen.iter().map(|(item, v)| (item.modality, *v)).collect::<Vec<_>>());
@@ -77,7 +77,40 @@ fn thumbnail(item: &Item) -> Option<Media> {
     Media::jpeg(&image, EDGE, EDGE, 72)
 }
 
-/// Where each vector stands, both numbers from 0 to 1.
+/// A row of an index, and where it stands on the map.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spot {
+    /// The row.
+    pub row: usize,
+    /// What it is.
+    pub modality: Modality,
+    /// From the left, 0 to 1.
+    pub x: f32,
+    /// From the top, 0 to 1.
+    pub y: f32,
+}
+
+/// Where at most `most` rows stand, evenly spread over the index: what [`map`] draws, without what it shows of them.
+pub fn spots(index: &Index, most: usize) -> Vec<Spot> {
+    let rows = evenly(index, most);
+    let seen: Vec<(usize, Modality, &[f32])> = rows
+        .par_iter()
+        .filter_map(|row| Some((*row, index.item(*row)?.modality, index.vector(*row)?)))
+        .collect();
+    let places = places(&seen.iter().map(|(_, m, v)| (*m, *v)).collect::<Vec<_>>());
+    let spot =
+        |((row, modality, _), (x, y)): ((usize, Modality, &[f32]), (f32, f32))| Spot { row, modality, x, y };
+    seen.into_iter().zip(places).map(spot).collect()
+}
+
+/// At most so many rows with vectors, evenly spread.
+fn evenly(index: &Index, most: usize) -> Vec<usize> {
+    let rows: Vec<usize> = index.rows().filter(|row| index.vector(*row).is_some()).collect();
+    let shown = most.clamp(1, rows.len().max(1));
+    (0..shown).filter_map(|n| rows.get(n * rows.len() / shown).copied()).collect()
+}
+
+/// Where each vector stands, both numbers from 0 to 1. Which ways they are spread most is asked of [`ASKED`] of them.
 fn places(all: &[(Modality, &[f32])]) -> Vec<(f32, f32)> {
     let dim = all.first().map_or(0, |(_, v)| v.len());
     let mut means: BTreeMap<Modality, (Vec<f32>, f32)> = BTreeMap::new();
@@ -86,15 +119,19 @@ fn places(all: &[(Modality, &[f32])]) -> Vec<(f32, f32)> {
         sum.iter_mut().zip(*vector).for_each(|(sum, v)| *sum += v);
         *count += 1.0;
     }
+    for (sum, count) in means.values_mut() {
+        sum.iter_mut().for_each(|v| *v /= *count);
+    }
     let centred = |(modality, vector): &(Modality, &[f32])| -> Vec<f32> {
-        let Some((sum, count)) = means.get(modality) else { return vector.to_vec() };
-        vector.iter().zip(sum).map(|(v, sum)| v - sum / count).collect()
+        let Some((mean, _)) = means.get(modality) else { return vector.to_vec() };
+        vector.iter().zip(mean).map(|(v, mean)| v - mean).collect()
     };
-    let rows: Vec<Vec<f32>> = all.par_iter().map(centred).collect();
+    let step = all.len().div_ceil(ASKED).max(1);
+    let rows: Vec<Vec<f32>> = all.iter().step_by(step).map(centred).collect();
     let first = direction(&rows, dim, None);
     let second = direction(&rows, dim, Some(&first));
     let spread = |along: &[f32]| -> Vec<f32> {
-        let on: Vec<f32> = rows.iter().map(|row| similarity(row, along)).collect();
+        let on: Vec<f32> = all.par_iter().map(|of| similarity(&centred(of), along)).collect();
         let least = on.iter().copied().fold(f32::INFINITY, f32::min);
         let most = on.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let width = if most > least { most - least } else { 1.0 };

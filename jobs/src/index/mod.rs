@@ -17,7 +17,7 @@ pub use build::{BuildReport, build, build_with};
 pub use change::{AddOptions, AddReport, Removal, add, compact, merge, remove};
 pub use duplicates::{Alike, Like, Likeness, duplicates};
 pub use grow::Growth;
-pub use map::map;
+pub use map::{Spot, map, spots};
 pub use rebuild::{Fell, RebuildOptions, Rebuilt, rebuild};
 use unisono_index::Editor;
 pub use unisono_index::{

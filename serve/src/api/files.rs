@@ -3,15 +3,17 @@
 use crate::app::App;
 use crate::places::Places;
 use crate::refusal::{Answer, Refusal};
+use crate::thumbnail::{EDGE, small};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use serde_json::Value;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 use unisono_encoders::Modality;
+use unisono_files::short_sum;
 use unisono_jobs::Item;
 use unisono_media::Blob;
 
@@ -28,17 +30,9 @@ fn found(app: &App, row: &str) -> Answer<(usize, Item, Places)> {
     Ok((number, index.item(number).ok_or_else(missing)?, index.places().clone()))
 }
 
-/// The row's blob. A link that took the place of a file, or of a folder above it, since the index was opened leads nowhere.
-pub(super) fn blob(item: &Item, places: &Places) -> Answer<Blob> {
-    let blob = item.blob.clone().ok_or_else(|| Refusal::missing("this row is a text: it has no file"))?;
-    let file = blob.path().unwrap_or_else(|| blob.name());
-    match places.is_where_it_was(file) {
-        true => Ok(blob),
-        false => Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "the row's file is a link, or lies behind one that was not there before: it is not followed",
-        )),
-    }
+/// The row's blob, where it may be read.
+fn blob(item: Item, places: &Places) -> Answer<Blob> {
+    places.readable(item)?.blob.ok_or_else(|| Refusal::missing("this row is a text: it has no file"))
 }
 
 /// A file, or the part of it that is asked for.
@@ -48,8 +42,36 @@ pub(crate) async fn file(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let (_, item, places) = found(&app, &row)?;
-    let range = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    app.workers.run(move || part(&blob(&item, &places)?, range.as_deref())).await
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let (range, of, has) = (text(header::RANGE), text(header::IF_RANGE), text(header::IF_NONE_MATCH));
+    let work = move || {
+        let blob = blob(item, &places)?;
+        let tag = tag(&blob, None);
+        if has.is_some_and(|has| has.contains(&tag)) {
+            return Ok(unchanged(&tag));
+        }
+        // A part of what it is now does not fit to parts of what it was.
+        let range = range.filter(|_| of.is_none_or(|of| of == tag));
+        let mut response = part(&blob, range.as_deref())?;
+        set(&mut response, header::ETAG, &tag);
+        Ok(response)
+    };
+    app.workers.run(work).await
+}
+
+/// What tells the state of a file, or of its picture of this size. A row that is another item after a change of the index has another.
+fn tag(blob: &Blob, edge: Option<u32>) -> String {
+    let state = format!("{:?} {:?} {edge:?}", blob.identity(), blob.stamp());
+    format!("\"{}\"", short_sum(state.as_bytes()))
+}
+
+/// The client has it.
+fn unchanged(tag: &str) -> Response {
+    let mut response = media(Body::empty(), "application/octet-stream");
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    set(&mut response, header::ETAG, tag);
+    response
 }
 
 fn part(blob: &Blob, range: Option<&str>) -> Answer<Response> {
@@ -109,12 +131,28 @@ fn media(body: Body, mime: &str) -> Response {
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     );
-    set(&mut response, header::CACHE_CONTROL, "private, max-age=300");
+    // Kept, and asked for again: a row may be another item by then.
+    set(&mut response, header::CACHE_CONTROL, "private, no-cache");
     response
 }
 
+/// `edge=N`: the longest edge that is wanted, in pixels.
+fn edge(query: Option<&str>) -> Answer<u32> {
+    let Some(text) = query.filter(|text| !text.is_empty()) else { return Ok(EDGE) };
+    let edge = text.strip_prefix("edge=").and_then(|n| n.parse().ok());
+    edge.filter(|edge| (16..=EDGE).contains(edge))
+        .ok_or_else(|| Refusal::field("edge", format!("{text}: expected edge=16 to edge={EDGE}, in pixels")))
+}
+
 /// An image as a small JPEG.
-pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(row): Path<String>) -> Answer<Response> {
+pub(crate) async fn thumbnail(
+    State(app): State<Arc<App>>,
+    Path(row): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let edge = edge(uri.query())?;
+    let has = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let (_, item, places) = found(&app, &row)?;
     if item.modality != Modality::Image || item.video {
         return Err(Refusal::missing("this row is no image: it has no thumbnail"));
@@ -122,8 +160,17 @@ pub(crate) async fn thumbnail(State(app): State<Arc<App>>, Path(row): Path<Strin
     let limits = app.settings.limits.files();
     app.workers
         .run(move || {
-            let jpeg = crate::thumbnail::small(&blob(&item, &places)?, &limits)?;
-            Ok(media(jpeg.into(), "image/jpeg"))
+            let blob = blob(item, &places)?;
+            if blob.is_missing() {
+                return Err(Refusal::missing("the row's file is not there any more"));
+            }
+            let tag = tag(&blob, Some(edge));
+            if has.is_some_and(|has| has.contains(&tag)) {
+                return Ok(unchanged(&tag));
+            }
+            let mut response = media(small(&blob, edge, &limits)?.into(), "image/jpeg");
+            set(&mut response, header::ETAG, &tag);
+            Ok(response)
         })
         .await
 }

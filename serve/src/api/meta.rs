@@ -4,22 +4,45 @@ use crate::app::App;
 use crate::refresh::refresh;
 use crate::refusal::{Answer, Refusal};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, LazyLock};
 
-/// One file: nothing is built and nothing comes from elsewhere.
-const PAGE: &str = include_str!("../page.html");
-/// Its scripts and styles are its own; it asks its own server only.
-const POLICY: &str = "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob: data:; \
-     object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What the page does, in the order in which its parts need each other.
+const SCRIPT: &str = concat!(
+    include_str!("../page/tools.js"),
+    include_str!("../page/cards.js"),
+    include_str!("../page/search.js"),
+    include_str!("../page/record.js"),
+    include_str!("../page/map.js"),
+    include_str!("../page/keys.js"),
+);
+const STYLE: &str = include_str!("../page/style.css");
 
-/// `/`.
+/// The page, and the policy that goes with it: its own script runs and no other, and it asks its own server only.
+static PAGE: LazyLock<(Bytes, HeaderValue)> = LazyLock::new(|| {
+    let [head, body] = [include_str!("../page/head.html"), include_str!("../page/body.html")];
+    let page = format!("{head}<style>\n{STYLE}</style>\n{body}<script>{SCRIPT}</script>\n");
+    let sum = BASE64_STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
+    let policy = format!(
+        "default-src 'self'; script-src 'sha256-{sum}'; style-src 'unsafe-inline'; img-src 'self' blob: data:; \
+         media-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    let nothing = HeaderValue::from_static("default-src 'none'");
+    (page.into(), HeaderValue::from_str(&policy).unwrap_or(nothing))
+});
+
+/// `/`: one file; nothing is built, and nothing comes from elsewhere.
 pub(crate) async fn page() -> Response {
-    let mut response = Html(PAGE).into_response();
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let (page, policy) = &*PAGE;
+    let mut response = Html(page.clone()).into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     response
 }
 

@@ -3,6 +3,7 @@
 mod classify;
 mod embeddings;
 mod files;
+mod map;
 mod meta;
 mod metrics;
 mod openapi;
@@ -30,6 +31,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/openapi.json", get(openapi::document))
         .route("/v1/models", get(meta::models))
         .route("/v1/index", get(meta::index))
+        .route("/v1/map", get(map::map))
         .route("/v1/embeddings", post(embeddings::embeddings))
         .route("/v1/search", post(search::search))
         .route("/v1/why", post(why::why))

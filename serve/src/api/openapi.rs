@@ -80,6 +80,7 @@ fn build() -> Value {
             "/openapi.json": get("This document", None),
             "/v1/models": get("The models", None),
             "/v1/index": get("What the index holds", None),
+            "/v1/map": get("Where its items lie among each other", None),
             "/v1/embeddings": post("Unit vectors, in OpenAI's shape", json!({
                 "input": input(), "model": model(), "dimensions": number("Numbers of each vector."),
                 "encoding_format": { "enum": ["float", "base64"] }, "user": string("Not used."),

@@ -85,7 +85,7 @@ fn job(
             (path, Some(held))
         }
         Given::Row(row) => {
-            let item = app.current()?.index.item(row);
+            let item = Some(app.current()?.index.readable(row, "input")?);
             let blob = item.filter(|i| i.modality == Modality::Video || i.video).and_then(|i| i.blob);
             let path = blob.as_ref().and_then(|blob| blob.path()).map(std::path::Path::to_owned);
             (path.ok_or_else(|| Refusal::field("input", format!("row {row} is no video file")))?, None)

@@ -18,18 +18,19 @@ use unisono_jobs::{Hit, Item};
 pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Answer<Json<Value>> {
     refresh(&app);
     let mut form = Form::read(request, app.bounds()).await?;
+    let current = app.current()?;
     let mut parts: Vec<Part> = form.media()?.into_iter().map(Part::new).collect();
     if let Some(query) = form.take("query") {
         parts.extend(Part::parse_all(&query, "query", 1.0)?);
     }
     for id in ids(form.take("like"))? {
-        parts.push(Part::new(Given::Row(row_of(&app, id).await?)));
+        parts.push(Part::new(Given::Row(row_of(&app, &current, id).await?)));
     }
     if let Some(not) = form.take("not") {
         parts.extend(Part::parse_away(&not)?);
     }
     let wanted: Wanted = form.rest()?;
-    Ok(Json(find(&app, Asked::new(parts, wanted)?).await?))
+    Ok(Json(find(&app, &current, Asked::new(parts, wanted)?).await?))
 }
 
 /// `like`: an item's id, or a list of them.
@@ -46,8 +47,8 @@ fn ids(like: Option<Value>) -> Answer<Vec<String>> {
 }
 
 /// The row with this id.
-async fn row_of(app: &App, id: String) -> Answer<usize> {
-    let index = app.current()?.index.clone();
+async fn row_of(app: &App, current: &Current, id: String) -> Answer<usize> {
+    let index = current.index.clone();
     let work = move || {
         let none = || Refusal::missing(format!("like: the index holds no item {id:?} with a vector"));
         index.row_of(&id).ok_or_else(none)
@@ -56,8 +57,7 @@ async fn row_of(app: &App, id: String) -> Answer<usize> {
 }
 
 /// The hits, as the route shows them.
-pub(crate) async fn find(app: &App, asked: Asked) -> Answer<Value> {
-    let current = app.current()?;
+pub(crate) async fn find(app: &App, current: &Current, asked: Asked) -> Answer<Value> {
     let index = current.index.clone();
     let modality = asked.modality(|given| app.modality_of(given));
     let Asked { parts, k, filter, chance: most, order } = asked;
@@ -71,7 +71,7 @@ pub(crate) async fn find(app: &App, asked: Asked) -> Answer<Value> {
     // What is like a row: the row itself is no news.
     let own: Vec<usize> =
         parts.iter().filter_map(|p| if let Given::Row(r) = p.given { Some(r) } else { None }).collect();
-    let (query, together) = vector(app, &current, parts).await?;
+    let (query, together) = vector(app, current, parts).await?;
     let of = index.clone();
     let work = move || {
         let hits = of.find(&query, modality, k, (&filter, &own), order)?;

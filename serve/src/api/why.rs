@@ -1,7 +1,7 @@
 //! `/v1/why`: which parts of an image make it a hit. Each cell of a grid is covered in turn, with the image's mean colour, and what the cosine with the query loses is what
 //! the cell was worth (occlusion: Zeiler & Fergus 2014). It asks nothing of a model but that it embeds images.
 
-use super::{files, search};
+use super::search;
 use crate::app::App;
 use crate::asked::Part;
 use crate::form::Form;
@@ -42,7 +42,6 @@ pub(crate) async fn why(State(app): State<Arc<App>>, request: Request) -> Answer
     if item.modality != Modality::Image || item.video {
         return Err(Refusal::field("row", "this row is no image: it has no parts to look at"));
     }
-    files::blob(&item, current.index.places())?;
     let covered = (CELLS * CELLS) as usize;
     let _inside = app.admit(covered + parts.len() + 1)?;
     let (query, _) = search::vector(&app, &current, parts).await?;

@@ -6,6 +6,7 @@ use crate::asked::{Asked, Order, Part, Wanted as Searching};
 use crate::given::Given;
 use crate::refusal::{Answer, Refusal};
 use crate::scenes::{Wanted, found};
+use crate::thumbnail::{EDGE, small};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -207,8 +208,8 @@ async fn searched(app: &App, arguments: Value) -> Answer<Vec<Value>> {
         chance: asked.chance,
         order: Order::default(),
     };
-    let found = search::find(app, Asked::new(parts, wanted)?).await?;
-    let index = app.current()?.index.clone();
+    let current = app.current()?;
+    let (found, index) = (search::find(app, &current, Asked::new(parts, wanted)?).await?, &current.index);
     let mut hits = found["hits"].as_array().cloned().unwrap_or_default();
     let (mut pictures, limits) = (Vec::new(), app.settings.limits.files());
     for hit in &mut hits {
@@ -222,7 +223,7 @@ async fn searched(app: &App, arguments: Value) -> Answer<Vec<Value>> {
         let image = item.is_some_and(|item| item.modality == Modality::Image && !item.video);
         if image && pictures.len() < PICTURES {
             // One that cannot be shown is still a hit.
-            if let Ok(jpeg) = app.workers.run(move || crate::thumbnail::small(&blob, &limits)).await {
+            if let Ok(jpeg) = app.workers.run(move || small(&blob, EDGE, &limits)).await {
                 pictures.push(json!({ "type": "image", "data": BASE64_STANDARD.encode(jpeg), "mimeType": "image/jpeg" }));
             }
         }
@@ -258,7 +259,7 @@ async fn scened(app: &App, arguments: Value) -> Answer<Vec<Value>> {
     let path = match (path, row) {
         (Some(path), None) => path,
         (None, Some(row)) => {
-            let blob = app.current()?.index.item(row).and_then(|item| item.blob);
+            let blob = app.current()?.index.readable(row, "row")?.blob;
             let path = blob.as_ref().and_then(|blob| blob.path()).map(Path::to_owned);
             path.ok_or_else(|| Refusal::wrong(format!("row {row} is no video file")))?
         }

@@ -32,7 +32,7 @@ pub(crate) enum Panel {
         /// `[D / 4, groups]`.
         values: Vec<[i8; 4 * LANES]>,
         /// What each product has too much, since rows count from [`ZERO`](super::ZERO) on.
-        zeros: [i32; WIDE],
+        zeros: Box<[i32; WIDE]>,
         /// What each query's bytes are multiples of.
         scales: Box<[f32; WIDE]>,
     },
@@ -65,7 +65,7 @@ impl Panel {
                 step[n / LANES][at..at + 4].copy_from_slice(four);
             }
         }
-        Self::Bytes { groups, values, zeros, scales: Box::new(scales) }
+        Self::Bytes { groups, values, zeros: Box::new(zeros), scales: Box::new(scales) }
     }
 }
 
