@@ -14,10 +14,9 @@ pub struct Launch {
     pub local_rank: usize,
     /// Processes of this machine.
     pub local_size: usize,
-    /// The machine that process 0 is on: its name or number.
-    pub address: String,
-    /// The port of the store through which the processes find each other.
-    pub port: u16,
+    /// Where the store is through which the processes find each other, a machine's name or number and a port; or why that is not known. Who does not
+    /// talk to the others needs none.
+    pub store: Result<(String, u16), String>,
     /// Whether who started the processes serves this store; otherwise process 0 does.
     pub served: bool,
     /// Which start of the same processes this is, from 0.
@@ -26,8 +25,6 @@ pub struct Launch {
     pub by: &'static str,
 }
 
-/// torchrun's and everybody's own.
-const PLAIN: [&str; 4] = ["RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
 /// The port that PyTorch takes where none is said.
 const PORT: u16 = 29500;
 
@@ -48,7 +45,7 @@ impl Launch {
     /// The same of an environment that is given.
     fn of(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>> {
         let env = Environment { get };
-        let found = match env.said(&PLAIN[..2])? {
+        let found = match env.said(&["RANK", "WORLD_SIZE"])? {
             Some([rank, size]) => Some(env.plain(rank, size)?),
             None => env.mpi()?.or(env.slurm()?),
         };
@@ -72,56 +69,46 @@ impl Environment<'_> {
         let Some(value) = (self.get)(name) else { return Ok(None) };
         match value.trim().parse() {
             Ok(number) => Ok(Some(number)),
-            Err(_) => refuse(format!("{name}={value}: expected a number from 0 on")),
+            Err(_) => refuse(format!("{name}={value:?}: expected a number from 0 on")),
         }
     }
 
-    /// Both numbers, or neither.
+    /// Both numbers, or neither. A size without a rank is an allocation without its launcher.
     fn said(&self, names: &[&str]) -> Result<Option<[usize; 2]>> {
         let [a, b] = [names.first(), names.get(1)].map(|name| name.copied().unwrap_or_default());
         match (self.number(a)?, self.number(b)?) {
             (Some(rank), Some(size)) => Ok(Some([rank, size])),
-            (None, None) => Ok(None),
-            (there, _) => {
-                let (there, missing) = if there.is_some() { (a, b) } else { (b, a) };
-                refuse(format!(
-                    "{there} is set and {missing} is not: set both to be one of several processes, or unset {there} to be alone"
-                ))
-            }
+            (None, _) => Ok(None),
+            (Some(_), None) => refuse(format!(
+                "{a} is set and {b} is not: set both to be one of several processes, or unset {a} to be alone"
+            )),
         }
     }
 
-    fn port(&self, otherwise: u16) -> Result<u16> {
-        match (self.get)("MASTER_PORT") {
-            None => Ok(otherwise),
+    /// Where the store is, at the port of the environment or another one.
+    fn store(&self, address: Option<String>, port: u16, why: &str) -> Result<Result<(String, u16), String>> {
+        let port = match (self.get)("MASTER_PORT") {
+            None => port,
             Some(port) => match port.trim().parse::<u16>() {
-                Ok(port) if port > 0 => Ok(port),
-                _ => refuse(format!("MASTER_PORT={port}: expected a port from 1 to 65535")),
+                Ok(port) if port > 0 => port,
+                _ => return refuse(format!("MASTER_PORT={port}: expected a port from 1 to 65535")),
             },
-        }
+        };
+        Ok((self.get)("MASTER_ADDR").or(address).map(|address| (address, port)).ok_or_else(|| why.to_owned()))
     }
 
     /// `torchrun`, or who sets the same variables.
     fn plain(&self, rank: usize, size: usize) -> Result<Launch> {
-        let [address, port] = ["MASTER_ADDR", "MASTER_PORT"].map(|name| (self.get)(name));
-        if size > 1 && (address.is_none() || port.is_none()) {
-            let missing = if address.is_none() { "MASTER_ADDR" } else { "MASTER_PORT" };
-            return refuse(format!(
-                "RANK and WORLD_SIZE={size} are set and {missing} is not: set it to where process 0 is found, or start the processes with torchrun --no-python"
-            ));
-        }
+        let why = "RANK and WORLD_SIZE are set and MASTER_ADDR is not: set it to the machine of process 0, and MASTER_PORT to a free port there, or start the processes with torchrun --no-python";
+        let local_rank = self.number("LOCAL_RANK")?.unwrap_or(0);
         let flag = |name: &str| (self.get)(name).is_some_and(|value| value == "True" || value == "1");
         let torchrun = (self.get)("TORCHELASTIC_RUN_ID").is_some();
         Ok(Launch {
             rank,
             size,
-            // Without a word each process has a machine of its own.
-            local_rank: self.number("LOCAL_RANK")?.unwrap_or(0),
-            local_size: self
-                .number("LOCAL_WORLD_SIZE")?
-                .unwrap_or(self.number("LOCAL_RANK")?.unwrap_or(0) + 1),
-            address: address.unwrap_or_default(),
-            port: self.port(PORT)?,
+            local_rank,
+            local_size: self.number("LOCAL_WORLD_SIZE")?.unwrap_or(local_rank + 1),
+            store: self.store(None, PORT, why)?,
             served: flag("TORCHELASTIC_USE_AGENT_STORE"),
             attempt: self.number("TORCHELASTIC_RESTART_COUNT")?.unwrap_or(0) as u64,
             by: if torchrun { "torchrun" } else { "the environment" },
@@ -142,17 +129,10 @@ impl Environment<'_> {
         };
         let ([rank, size], local) = (found, self.said(&local)?);
         let [local_rank, local_size] = local.unwrap_or([0, 1]);
-        let address = match (self.get)("MASTER_ADDR") {
-            Some(address) => address,
-            None if local_size == size || size == 1 => "127.0.0.1".into(),
-            None => {
-                return refuse(format!(
-                    "MPI started {size} processes on several machines and MASTER_ADDR is not set: give it to them, as mpirun -x MASTER_ADDR=$(hostname) …"
-                ));
-            }
-        };
-        let (port, by) = (self.port(PORT)?, "MPI");
-        Ok(Some(Launch { rank, size, local_rank, local_size, address, port, served: false, attempt: 0, by }))
+        let here = (local_size == size).then(|| "127.0.0.1".to_owned());
+        let why = "MPI started processes on several machines and MASTER_ADDR is not set: give it to them, as mpirun -x MASTER_ADDR=$(hostname)";
+        let store = self.store(here, PORT, why)?;
+        Ok(Some(Launch { rank, size, local_rank, local_size, store, served: false, attempt: 0, by: "MPI" }))
     }
 
     /// A step of a Slurm job (`srun`). The script of a job is none: it is alone, whatever the job has.
@@ -160,29 +140,21 @@ impl Environment<'_> {
         if (self.get)("SLURM_STEP_ID").is_none() {
             return Ok(None);
         }
-        let tasks = if (self.get)("SLURM_STEP_NUM_TASKS").is_some() {
-            "SLURM_STEP_NUM_TASKS"
-        } else {
-            "SLURM_NTASKS"
-        };
+        let tasks = ["SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"];
+        let tasks = tasks.into_iter().find(|name| (self.get)(name).is_some()).unwrap_or("SLURM_NTASKS");
         let Some([rank, size]) = self.said(&["SLURM_PROCID", tasks])? else { return Ok(None) };
         let first = |names: &[&str]| names.iter().find_map(|name| (self.get)(name));
         let nodes = first(&["SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST"]);
-        let address = (self.get)("MASTER_ADDR").or(nodes.as_deref().and_then(first_host));
-        let Some(address) = address else {
-            return refuse(format!(
-                "Slurm started {size} processes and SLURM_STEP_NODELIST is not set: set MASTER_ADDR to the machine of process 0"
-            ));
-        };
         let node = self.number("SLURM_NODEID")?.unwrap_or(0);
         let each = first(&["SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"]);
         let local_rank = self.number("SLURM_LOCALID")?.unwrap_or(0);
         let local_size = each.and_then(|each| tasks_of(&each, node)).unwrap_or(local_rank + 1);
         // Jobs that share a machine meet at ports of their own.
         let job = self.number("SLURM_JOB_ID")?.unwrap_or(0);
-        let port = self.port(u16::try_from(15_000 + job % 10_000).unwrap_or(PORT))?;
-        let by = "Slurm";
-        Ok(Some(Launch { rank, size, local_rank, local_size, address, port, served: false, attempt: 0, by }))
+        let port = u16::try_from(15_000 + job % 10_000).unwrap_or(PORT);
+        let why = "Slurm started the processes and SLURM_STEP_NODELIST is not set: set MASTER_ADDR to the machine of process 0";
+        let store = self.store(nodes.as_deref().and_then(first_host), port, why)?;
+        Ok(Some(Launch { rank, size, local_rank, local_size, store, served: false, attempt: 0, by: "Slurm" }))
     }
 }
 
@@ -236,6 +208,8 @@ mod tests {
     fn nobody_says_anything_or_there_is_only_one() {
         for said in [
             "",
+            "WORLD_SIZE=8",
+            "SLURM_NTASKS=8",
             "RANK=0 WORLD_SIZE=1",
             "MASTER_ADDR=a MASTER_PORT=1",
             "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1",
@@ -268,35 +242,44 @@ mod tests {
         let open = found(
             "OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_RANK=1 OMPI_COMM_WORLD_LOCAL_SIZE=2",
         );
-        assert_eq!((open.rank, open.local_size, open.address.as_str(), open.port), (1, 2, "127.0.0.1", PORT));
+        assert_eq!((open.rank, open.local_size, open.store), (1, 2, Ok(("127.0.0.1".into(), PORT))));
         let pmi =
             found("PMI_RANK=3 PMI_SIZE=4 MPI_LOCALRANKID=1 MPI_LOCALNRANKS=2 MASTER_ADDR=a MASTER_PORT=7");
-        assert_eq!((pmi.rank, pmi.local_rank, pmi.address.as_str(), pmi.port), (3, 1, "a", 7));
+        assert_eq!((pmi.rank, pmi.local_rank, pmi.store), (3, 1, Ok(("a".into(), 7))));
         let slurm = found(
             "SLURM_STEP_ID=0 SLURM_PROCID=4 SLURM_STEP_NUM_TASKS=5 SLURM_LOCALID=0 SLURM_NODEID=2 SLURM_STEP_TASKS_PER_NODE=2(x2),1 SLURM_STEP_NODELIST=n[007-008,12]-x,big SLURM_JOB_ID=123456 PMI_RANK=4 PMI_SIZE=5",
         );
         assert_eq!((slurm.rank, slurm.size, slurm.local_rank, slurm.local_size), (4, 5, 0, 1));
-        assert_eq!((slurm.address.as_str(), slurm.port, slurm.by), ("n007-x", 18_456, "Slurm"));
+        assert_eq!((slurm.store, slurm.by), (Ok(("n007-x".into(), 18_456)), "Slurm"));
     }
 
     #[test]
     fn half_of_it_is_refused_in_a_line() {
         for (said, what) in [
             ("RANK=0", "RANK is set and WORLD_SIZE is not"),
-            ("WORLD_SIZE=2", "WORLD_SIZE is set and RANK is not"),
-            ("RANK=0 WORLD_SIZE=2 MASTER_PORT=1", "MASTER_ADDR is not"),
-            ("RANK=0 WORLD_SIZE=2 MASTER_ADDR=a", "MASTER_PORT is not"),
-            ("RANK=x WORLD_SIZE=2", "RANK=x: expected a number"),
+            ("RANK=x WORLD_SIZE=2", "RANK=\"x\": expected a number"),
+            ("RANK=0 WORLD_SIZE=many", "WORLD_SIZE=\"many\": expected a number"),
             ("RANK=2 WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=1", "process 2 of 2"),
             ("RANK=0 WORLD_SIZE=2 MASTER_ADDR=a MASTER_PORT=70000", "MASTER_PORT=70000: expected a port"),
+            ("OMPI_COMM_WORLD_RANK=0", "OMPI_COMM_WORLD_SIZE is not"),
+        ] {
+            let told = of(said).unwrap_err();
+            assert!(told.contains(what) && !told.contains('\n'), "{said}: {told}");
+        }
+    }
+
+    #[test]
+    fn where_they_meet_is_asked_for_only_where_they_do() {
+        for (said, why) in [
+            ("RANK=0 WORLD_SIZE=2 MASTER_PORT=1", "MASTER_ADDR is not"),
             (
                 "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_LOCAL_RANK=0 OMPI_COMM_WORLD_LOCAL_SIZE=2",
                 "MASTER_ADDR is not set",
             ),
             ("SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=2", "SLURM_STEP_NODELIST is not set"),
         ] {
-            let told = of(said).unwrap_err();
-            assert!(told.contains(what) && !told.contains('\n'), "{said}: {told}");
+            let told = found(said).store.unwrap_err();
+            assert!(told.contains(why) && !told.contains('\n'), "{said}: {told}");
         }
     }
 

@@ -152,7 +152,7 @@ fn a_process_that_is_killed_is_noticed() {
 
 #[test]
 fn a_process_that_hangs_is_noticed_in_time() {
-    let (store, mut children) = start("fails", 2, 2);
+    let (store, mut children) = start("fails", 2, 6);
     let mut last = children.pop().unwrap();
     all_succeed(children);
     last.kill().unwrap();
