@@ -226,10 +226,8 @@ mod tests {
         let all = "RANK=5 WORLD_SIZE=8 LOCAL_RANK=1 LOCAL_WORLD_SIZE=4 MASTER_ADDR=host MASTER_PORT=1234";
         let plain = found(all);
         assert_eq!((plain.rank, plain.size, plain.local_rank, plain.local_size), (5, 8, 1, 4));
-        assert_eq!(
-            (plain.address.as_str(), plain.port, plain.served, plain.by),
-            ("host", 1234, false, "the environment")
-        );
+        assert_eq!(plain.store, Ok(("host".into(), 1234)));
+        assert_eq!((plain.served, plain.by), (false, "the environment"));
         let elastic = found(&format!(
             "{all} TORCHELASTIC_USE_AGENT_STORE=True TORCHELASTIC_RESTART_COUNT=2 TORCHELASTIC_RUN_ID=x"
         ));
