@@ -100,8 +100,11 @@ impl Items {
 
     /// Stretches of `rows` whose losses are made here.
     pub(super) fn own_stretches(&self, rows: &[usize]) -> Vec<Range<i64>> {
-        let Some(own) = &self.own else { return vec![0..rows.len() as i64] };
         let mut stretches: Vec<Range<i64>> = Vec::new();
+        let Some(own) = &self.own else {
+            stretches.push(0..rows.len() as i64);
+            return stretches;
+        };
         for (at, _) in (0i64..).zip(rows).filter(|(_, row)| own.binary_search(row).is_ok()) {
             match stretches.last_mut() {
                 Some(last) if last.end == at => last.end = at + 1,
