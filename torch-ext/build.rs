@@ -1,4 +1,4 @@
-//! Compiles `src/ext.cpp` against the libtorch that `torch-sys` links.
+//! Compiles `src/ext.cpp` and `src/c10d.cpp` against the libtorch that `torch-sys` links.
 
 use std::path::PathBuf;
 use std::process::exit;
@@ -32,7 +32,9 @@ const LEVELS: [Level; 5] = [
 ];
 
 fn main() {
-    println!("cargo:rerun-if-changed=src/ext.cpp");
+    for part in ["src/ext.cpp", "src/c10d.cpp", "src/guard.h", "include"] {
+        println!("cargo:rerun-if-changed={part}");
+    }
     println!("cargo:rerun-if-changed=src/rows");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
@@ -57,7 +59,10 @@ fn main() {
         .include(include.join("torch/csrc/api/include"))
         .flag_if_supported("-std=c++17")
         .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
-        .file("src/ext.cpp")
+        // gloo's headers, of which the wheels have none.
+        .include("include")
+        .define("USE_C10D_GLOO", None)
+        .files(["src/ext.cpp", "src/c10d.cpp"])
         .compile("unisono_torch_ext");
     rows();
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {

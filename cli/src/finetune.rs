@@ -14,6 +14,7 @@ use unisono_eval::protocol::shown;
 use unisono_jobs::check::CheckOptions;
 use unisono_jobs::curate::{Parts, SplitOptions, split};
 use unisono_media::limits::{self, Spelling};
+use unisono_torch_ext::Launch;
 use unisono_train::finetune::{self, Finetune, Split};
 use unisono_train::tracking::{self, Line};
 use unisono_train::{Recipe, Summary, checkpoint};
@@ -69,6 +70,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     limits::spell(Spelling::Recipe);
+    let launch = Launch::from_environment().map_err(|e| Error::Usage(e.to_string()))?;
+    if launch.is_some() && !args.dry_run {
+        return Err(Error::Usage(
+            "finetune is one process: write the recipe with --dry-run, and start unisono train with it under the launcher".into(),
+        ));
+    }
     let path = args.out.join(finetune::RECIPE);
     let again = (args.resume || args.fresh) && path.is_file();
     if !again {

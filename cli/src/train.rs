@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use unisono_eval::protocol::shown;
 use unisono_media::limits::{self, Spelling};
+use unisono_torch_ext::Launch;
 use unisono_train::recipe::Best;
 use unisono_train::{Event, Options, Recipe, StepReport, Summary};
 
@@ -47,7 +48,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     if args.dry_run {
         return dry_run(args, &recipe);
     }
+    let leads = leads()?;
     let summary = follow(&recipe, &args.out, (args.resume, args.fresh))?;
+    // Of several processes the first tells what all have done.
+    if !leads {
+        return Ok(());
+    }
     if args.json {
         return out::json(&summary);
     }
@@ -57,17 +63,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     out::print(&told(&recipe, &args.out, &summary)?)
 }
 
+/// Whether this process tells what is done: it is alone, or the first of those that torchrun, MPI or Slurm have started.
+fn leads() -> Result<bool, Error> {
+    let launch = Launch::from_environment().map_err(|e| Error::Usage(e.to_string()))?;
+    Ok(launch.is_none_or(|launch| launch.rank == 0))
+}
+
 /// Follows a recipe to its end, shown on the terminal. One that was stopped is [`Error::Interrupted`], but for one that a scheduler stopped: that is
 /// not finished, and no failure.
 pub(crate) fn follow(recipe: &Recipe, run: &Path, (resume, fresh): (bool, bool)) -> Result<Summary, Error> {
     interrupt::install();
+    let leads = leads()?;
     let recipe = &located(recipe.clone())?;
     interrupt::mind_schedulers();
     // Before its first step it has done nothing that is worth waiting for.
     interrupt::keeps(interrupt::Kept::Words("no step was done; the same command starts again"));
     let stop = AtomicBool::new(false);
     let options = Options { resume, fresh, stop: Some(&stop) };
-    let mut screen = Screen::new();
+    let mut screen = Screen::new(leads);
     let summary = unisono_train::train(recipe, run, options, &mut |event| {
         // A signal handler can only raise a flag of its own: it is handed on here, once a step.
         if interrupt::wanted() {
@@ -81,6 +94,9 @@ pub(crate) fn follow(recipe: &Recipe, run: &Path, (resume, fresh): (bool, bool))
     });
     screen.finish();
     let summary = summary?;
+    if !summary.finished && !leads {
+        return stopped(summary);
+    }
     if !summary.finished && summary.step == 0 {
         out::note("stopped before the first step; the same command goes on, with the features that are kept");
         return Err(Error::Interrupted("no step was done"));
@@ -88,19 +104,25 @@ pub(crate) fn follow(recipe: &Recipe, run: &Path, (resume, fresh): (bool, bool))
     if !summary.finished {
         out::note(&format!("stopped at step {} of {}, saved; go on with:", summary.step, recipe.steps));
         out::note(&format!("  {}", resume_command(std::env::args())));
-        if interrupt::by_a_scheduler() {
-            // Nothing failed: who takes the machine away starts the command again.
-            return Ok(summary);
-        }
-        return Err(Error::Interrupted("the checkpoint of the last step is written"));
+        return stopped(summary);
     }
     Ok(summary)
+}
+
+/// A run that was stopped and can go on.
+fn stopped(summary: Summary) -> Result<Summary, Error> {
+    if interrupt::by_a_scheduler() {
+        // Nothing failed: who takes the machine away starts the command again.
+        return Ok(summary);
+    }
+    Err(Error::Interrupted("the checkpoint of the last step is written"))
 }
 
 /// How a run ended.
 pub(crate) fn told(recipe: &Recipe, run: &Path, summary: &Summary) -> Result<String, Error> {
     let part = |name: &str| summary.parts.get(name).copied().unwrap_or(0.0);
-    let in_loop = part("data_wait") + part("forward") + part("backward") + part("optimizer");
+    let in_loop =
+        part("data_wait") + part("forward") + part("backward") + part("exchange") + part("optimizer");
     let mut text = format!(
         "trained {} steps in {}: {:.0} of {:.0} GFLOP/s, data wait {:.1} %\n",
         summary.step,
@@ -109,6 +131,14 @@ pub(crate) fn told(recipe: &Recipe, run: &Path, summary: &Summary) -> Result<Str
         summary.machine_gflops,
         100.0 * part("data_wait") / in_loop.max(1e-9),
     );
+    if let Some(world) = &summary.world {
+        text += &format!(
+            "{} processes: each sent {} a step and waited {:.1} % of the time for the others\n",
+            world.processes,
+            size(world.bytes_a_step),
+            100.0 * world.wait
+        );
+    }
     if let (Some((score, step)), Some(best)) = (summary.best, recipe.best()?) {
         text += &format!("best: {} at step {step}\n", best.shown(score));
     }
@@ -126,6 +156,11 @@ pub(crate) fn told(recipe: &Recipe, run: &Path, summary: &Summary) -> Result<Str
     }
     text += &format!("model: {}\n", unisono_train::checkpoint::model_dir(run).display());
     Ok(text)
+}
+
+/// Bytes, in the unit that suits.
+fn size(bytes: f64) -> String {
+    if bytes < 1e6 { format!("{:.0} kB", bytes / 1e3) } else { format!("{:.1} MB", bytes / 1e6) }
 }
 
 /// The recipe with its changes. What the changes alone make unsound is wrong usage.
@@ -191,6 +226,8 @@ const FIGURES: [&str; 6] = ["r1", "r5", "r10", "bleu4", "cider_d", "exact"];
 
 /// A bar on a terminal, a line every few seconds elsewhere.
 struct Screen {
+    /// Of several processes the others name what they leave out, and nothing else.
+    leads: bool,
     bar: Option<ProgressBar>,
     /// Of the features of frozen towers.
     kept: Option<ProgressBar>,
@@ -200,8 +237,9 @@ struct Screen {
 }
 
 impl Screen {
-    fn new() -> Self {
+    fn new(leads: bool) -> Self {
         Self {
+            leads,
             bar: None,
             kept: None,
             plain: !std::io::stderr().is_terminal(),
@@ -211,6 +249,9 @@ impl Screen {
     }
 
     fn show(&mut self, event: Event) {
+        if !self.leads && !matches!(event, Event::Skipped(_)) {
+            return;
+        }
         match event {
             Event::Step(report) => self.step(report),
             Event::Features { done, of } => self.features(done, of),
@@ -265,6 +306,10 @@ impl Screen {
             r.samples_per_second,
             100.0 * r.data_wait
         );
+        let message = match r.sent_bytes {
+            0 => message,
+            sent => format!("{message}  sent {}, wait {:.1} %", size(sent as f64), 100.0 * r.world_wait),
+        };
         let (begun, first) = *self.begun.get_or_insert((Instant::now(), r.step));
         if self.plain {
             if self.told.elapsed() >= Duration::from_secs(5) || r.step == r.steps {

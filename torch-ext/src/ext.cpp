@@ -1,6 +1,8 @@
 // The C face of what libtorch has and `tch` does not bind. Every function returns null, or a message that the
 // caller frees with `ute_free`; no C++ exception crosses into Rust.
 
+#include "guard.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Version.h>
@@ -25,25 +27,6 @@
 #endif
 
 namespace {
-
-char *copy(const std::string &text) { return strdup(text.c_str()); }
-
-// libtorch appends a C++ back trace to its messages: the first paragraph is the one that helps.
-char *message(const std::exception &e) {
-  if (auto *error = dynamic_cast<const c10::Error *>(&e)) return copy(error->what_without_backtrace());
-  return copy(e.what());
-}
-
-template <typename F> char *guarded(F &&body) {
-  try {
-    body();
-    return nullptr;
-  } catch (const std::exception &e) {
-    return message(e);
-  } catch (...) {
-    return copy("unknown C++ exception");
-  }
-}
 
 std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t n) {
   std::vector<at::Tensor> out;

@@ -1,15 +1,17 @@
 //! What libtorch has and `tch` does not bind: any operator by name, backward with output gradients, activation checkpointing, the state
-//! of the random generators, fused optimizers, and CUDA loaded on demand. One C++ file, one safe face. Beside it the few kernels that
+//! of the random generators, fused optimizers, process groups, and CUDA loaded on demand. Two C++ files, one safe face. Beside it the few kernels that
 //! libtorch itself lacks (`rows`).
 
 mod ffi;
 
 pub mod autograd;
+pub mod c10d;
 mod checkpoint;
 pub mod cuda;
 pub mod dispatch;
 mod dropout;
 pub mod generator;
+pub mod launch;
 pub mod library;
 pub mod nvml;
 pub mod optim;
@@ -20,6 +22,7 @@ pub mod threads;
 pub use checkpoint::checkpoint;
 pub use dispatch::{Arg, call, call_one};
 pub use dropout::dropout;
+pub use launch::Launch;
 
 /// An error of libtorch or of its loading.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,12 @@ pub enum Error {
     Device {
         /// What was asked for.
         name: String,
+    },
+    /// What the environment says of a group of processes makes no sense.
+    #[error("{message}")]
+    Launch {
+        /// What was found, and what to do.
+        message: String,
     },
     /// CUDA parts are there but would not load.
     #[error("the CUDA part of libtorch at {path} did not load: {message}; run `unisono doctor`")]

@@ -4,6 +4,7 @@ use crate::evaluate::Evaluation;
 use crate::events::Event;
 use crate::recipe::CanaryConfig;
 use crate::watched::{CanaryLine, Watched, warning};
+use crate::world::World;
 use crate::{Learner, Recipe, Result};
 use std::collections::BTreeMap;
 use unisono_eval::protocol::Outcome;
@@ -36,13 +37,14 @@ impl<'a> Canary<'a> {
         known: Option<&BTreeMap<String, Outcome>>,
         model: &Learner,
         ((step, seconds), last): ((u64, f64), bool),
+        world: &World,
         tell: &mut dyn FnMut(Event),
     ) -> Result<Option<CanaryLine>> {
         let Some(config) = self.config else { return Ok(None) };
         let due = last || step == 0 || config.every > 0 && step.is_multiple_of(config.every);
         let outcomes: BTreeMap<String, Outcome> = match known {
             Some(known) => known.iter().map(|(name, outcome)| (name.clone(), outcome.clone())).collect(),
-            None if due => evaluation.measure(model, &|name| config.watches(name), tell)?,
+            None if due => evaluation.measure(model, &|name| config.watches(name), world, tell)?,
             None => return Ok(None),
         };
         let outcomes: BTreeMap<String, Outcome> =

@@ -40,7 +40,7 @@ pub fn best(run: &Path) -> PathBuf {
     run.join("best")
 }
 
-/// Writes the state of a run as `run/last`. Of those before it so many stay, as `run/step-…`, as `config` keeps.
+/// Writes the state of a run as `run/last`: what is trained, and what the optimizer remembers of it. Of those before it so many stay, as `run/step-…`, as `config` keeps.
 ///
 /// # Errors
 /// No space, no permission; the checkpoint before stays.
@@ -49,7 +49,7 @@ pub fn save(
     config: &CheckpointConfig,
     progress: &Progress,
     evaluated: &Learner,
-    (trained, optimizer): (&Params, &Optimizer),
+    (trained, remembered): (&Params, &[(String, Tensor)]),
 ) -> Result<()> {
     let step = |dir: &Path| -> Option<u64> {
         let value: serde_json::Value = read_json(&dir.join(PROGRESS), &Budget::CONFIG).ok()?;
@@ -66,7 +66,7 @@ pub fn save(
         evaluated.save(dir)?;
         let mut state: Vec<(String, Tensor)> =
             trained.iter().map(|(n, p)| (format!("param.{n}"), p.tensor.shallow_clone())).collect();
-        state.extend(optimizer.state());
+        state.extend(remembered.iter().map(|(name, t)| (name.clone(), t.shallow_clone())));
         let metadata = HashMap::from([(SUM.to_owned(), progress.sum())]);
         tensors::write(&dir.join(STATE), &state, metadata)?;
         // Last: a directory that has it is whole.

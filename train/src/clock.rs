@@ -50,8 +50,8 @@ impl Clock {
     }
 
     /// Seconds of the loop itself: without start, evaluations and checkpoints.
-    fn loop_seconds(&self) -> f64 {
-        ["data_wait", "forward", "backward", "optimizer"]
+    pub(crate) fn loop_seconds(&self) -> f64 {
+        ["data_wait", "forward", "backward", "exchange", "optimizer"]
             .iter()
             .filter_map(|p| self.here.get(*p))
             .sum::<f64>()
@@ -122,6 +122,8 @@ impl Window {
             logit_scales: Modality::PAIRS.into_iter().filter_map(scale).collect(),
             samples_per_second: self.samples as f64 / spent,
             data_wait: (now.1 - self.mark.1) / spent,
+            sent_bytes: 0.0,
+            world_wait: 0.0,
             energy_kwh: 0.0,
             seconds,
         };

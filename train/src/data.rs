@@ -131,6 +131,7 @@ impl Preparer {
         let mut sample = Sample {
             // Known where it is not read, too: records of one caption are no negatives of each other.
             text: r.text.first().map(|name| hash(&words::folded(name))),
+            draw: draw.draw,
             ..Sample::new(draw.share, &r.id, hash(r.key()))
         };
         if self.seen.text.is_some() && uses(Modality::Text) && !r.text.is_empty() {

@@ -55,6 +55,12 @@ pub enum Error {
         /// Ids of the first items.
         batch: String,
     },
+    /// Another process of the run went away, does not answer, or goes another way.
+    #[error("{message}")]
+    World {
+        /// Which one, and how it is known.
+        message: String,
+    },
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -6,6 +6,7 @@ use crate::recipe::Best;
 use crate::setup::Sources;
 use crate::step::frozen;
 use crate::tracking::EvalLine;
+use crate::world::World;
 use crate::{Error, Learner, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use unisono_encoders::Modality;
@@ -60,15 +61,16 @@ impl Evaluation {
         &mut self,
         model: &Learner,
         (step, seconds): (u64, f64),
+        world: &World,
         tell: &mut dyn FnMut(Event),
     ) -> Result<Option<EvalLine>> {
         let Some(best) = self.best.clone() else { return Ok(None) };
-        let outcomes = self.measure(model, &|_| true, tell)?;
+        let outcomes = self.measure(model, &|_| true, world, tell)?;
         let score = best.score(&outcomes);
         Ok(Some(EvalLine { step, score, by: best.to_string(), outcomes, seconds }))
     }
 
-    /// What the protocols whose names are `wanted` find.
+    /// What the protocols whose names are `wanted` find. Each is followed by one of the ranks, and all learn of it.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -76,10 +78,13 @@ impl Evaluation {
         &mut self,
         model: &Learner,
         wanted: &dyn Fn(&str) -> bool,
+        world: &World,
         tell: &mut dyn FnMut(Event),
     ) -> Result<BTreeMap<String, Outcome>> {
         let mut outcomes = BTreeMap::new();
-        for task in self.tasks.iter().filter(|task| wanted(task.name())) {
+        let all = self.tasks.iter().filter(|task| wanted(task.name()));
+        let own = all.enumerate().filter(|(i, _)| i % world.size() == world.rank());
+        for (_, task) in own {
             let mut skipped = Vec::new();
             let outcome = task.measure(model.models(), &mut skipped);
             for skip in skipped.iter().filter(|s| self.named.insert(s.id.clone())) {
@@ -87,7 +92,7 @@ impl Evaluation {
             }
             outcomes.insert(task.name().to_owned(), outcome?);
         }
-        Ok(outcomes)
+        Ok(if world.is_alone() { outcomes } else { world.gather(&outcomes)?.into_iter().flatten().collect() })
     }
 
     /// Whether a smaller score is a better one.

@@ -56,6 +56,10 @@ pub struct StepReport {
     pub samples_per_second: f64,
     /// Share of the time that the loop waited for data.
     pub data_wait: f64,
+    /// Bytes that this process sent to the others in this step; 0 alone.
+    pub sent_bytes: u64,
+    /// Share of the time that the loop waited for the other processes.
+    pub world_wait: f64,
 }
 
 /// A run's end, also written as `summary.json`.
@@ -100,6 +104,20 @@ pub struct Summary {
     /// Where the time of loading went.
     #[serde(default)]
     pub loading: Loading,
+    /// What several processes cost each other; nothing alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<Exchanged>,
+}
+
+/// What the processes of a run cost each other, as the first of them sees it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Exchanged {
+    /// Processes.
+    pub processes: usize,
+    /// Bytes that one sent a step, on average since it was started.
+    pub bytes_a_step: f64,
+    /// Share of the steps' time that it waited for the others.
+    pub wait: f64,
 }
 
 /// Where the time of loading went.

@@ -3,11 +3,12 @@
 use crate::data::{Preparer, Seen};
 use crate::events::Event;
 use crate::features::{Features, Key, Store, Whose, kept_towers, lasting, place};
+use crate::world::World;
 use crate::{Error, Learner, Recipe, Result};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
@@ -52,7 +53,7 @@ pub(crate) fn keep(
     recipe: &Recipe,
     model: &Learner,
     (sampler, preparer): (&Sampler, &Preparer),
-    run: &Path,
+    (run, world): (&Path, &World),
     workers: usize,
     stop: Option<&AtomicBool>,
     tell: &mut dyn FnMut(Event),
@@ -64,30 +65,57 @@ pub(crate) fn keep(
     let folder = run.join("features");
     own_folder(&folder)?;
     let mut stores = BTreeMap::new();
-    for (modality, views) in &views {
-        stores.insert(*modality, opened(&folder, recipe, model.towers(), *modality, *views)?);
+    // The leader begins files anew that are of other towers; then all read them.
+    let open = |modality, views| opened(&folder, recipe, model.towers(), modality, views);
+    let first =
+        world.leader_first(|| views.iter().map(|(m, views)| Ok((*m, open(*m, *views)?))).collect())?;
+    match first {
+        Some(all) => stores = all,
+        None => {
+            for (modality, views) in &views {
+                stores.insert(*modality, open(*modality, *views)?);
+            }
+        }
     }
     let places = places(sampler, recipe, &views);
     let missing = |of: &Place| stores.get(&of.modality).is_some_and(|store| store.get(&of.key).is_none());
     let blocks = places.chunk_by(|a, b| a.modality == b.modality).flat_map(|of| of.chunks(BLOCK));
     let blocks: Vec<&[Place]> = blocks.filter(|block| block.iter().any(missing)).collect();
+    let all: usize = blocks.iter().map(|block| block.len()).sum();
+    // Each rank its part of the blocks, which stay whole: a feature does not depend on how many ranks there are.
+    let own = blocks.into_iter().enumerate().filter(|(i, _)| i % world.size() == world.rank());
+    let blocks: Vec<&[Place]> = own.map(|(_, block)| block).collect();
     let count = blocks.iter().map(|block| block.len()).sum();
-    if count > 0 {
+    let mut parts = BTreeMap::new();
+    for (modality, store) in stores.iter().filter(|_| all > 0 && !world.leads()) {
+        parts.insert(*modality, Store::open(&part(&folder, *modality, world.rank()), store.width())?);
+    }
+    if all > 0 {
         let names: Vec<&str> = views.keys().map(|m| m.name()).collect();
         tell(Event::Note(format!(
-            "features of the frozen towers ({}): {count} of {} to compute",
+            "features of the frozen towers ({}): {all} of {} to compute",
             names.join(", "),
             places.len()
         )));
         let begun = Instant::now();
         let job = Job { recipe, sampler, preparer, stop };
         let precision = recipe.loader.feature_precision.on(model.towers().device());
-        let done =
-            job.run(&twin(model.towers(), precision)?, &blocks, &mut stores, (workers, count), tell)?;
+        let into = if world.leads() { &mut stores } else { &mut parts };
+        let done = job.run(&twin(model.towers(), precision)?, &blocks, into, (workers, count), tell)?;
         // Of other sizes than a step's, and much more.
         library::give_back_freed_memory();
         let seconds = begun.elapsed().as_secs_f64();
         tell(Event::Note(format!("{done} features kept in {}, {seconds:.0} s", folder.display())));
+    }
+    drop(parts);
+    if all > 0 && !world.is_alone() {
+        // What the others have computed goes behind the leader's own.
+        world.meet()?;
+        world.leader_first(|| gather(&folder, &mut stores, world.size()))?;
+        for (modality, views) in views.iter().filter(|_| !world.leads()) {
+            stores.insert(*modality, open(*modality, *views)?);
+        }
+        world.meet()?;
     }
     let mut features = Features::default();
     for (modality, store) in stores {
@@ -97,6 +125,22 @@ pub(crate) fn keep(
         features.insert(modality, store, places, views)?;
     }
     Ok(features)
+}
+
+/// Where a rank that does not lead writes what it computes.
+fn part(folder: &Path, modality: Modality, rank: usize) -> PathBuf {
+    folder.join(format!("{modality}.rank{rank}.rows"))
+}
+
+/// Takes what the other ranks have computed into the files of all, and removes theirs.
+fn gather(folder: &Path, stores: &mut BTreeMap<Modality, Store>, ranks: usize) -> Result<()> {
+    for (modality, store) in stores {
+        for path in (1..ranks).map(|rank| part(folder, *modality, rank)) {
+            store.append(Store::open(&path, store.width())?)?;
+            fs::remove_file(&path).map_err(|e| Error::io(path, e))?;
+        }
+    }
+    Ok(())
 }
 
 /// The file of a tower's features. One of another tower, or of other settings, begins anew.

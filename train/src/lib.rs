@@ -13,6 +13,7 @@ pub mod energy;
 mod error;
 mod evaluate;
 mod events;
+mod exchange;
 mod features;
 pub mod finetune;
 pub mod flops;
@@ -48,7 +49,7 @@ pub mod watched;
 pub mod world;
 
 pub use error::{Error, Result};
-pub use events::{Event, Options, StepReport, Summary};
+pub use events::{Event, Exchanged, Options, StepReport, Summary};
 pub use learner::Learner;
 pub use recipe::Recipe;
 pub use train::train;

@@ -4,6 +4,7 @@ use crate::checkpoint::Progress;
 use crate::events::Event;
 use crate::recipe::{NonFinite, OptimizerConfig};
 use crate::sample::Sample;
+use crate::world::World;
 use crate::{Error, Learner, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,13 +16,15 @@ pub(crate) struct Guard {
     policy: NonFinite,
     max_skipped: u64,
     run: PathBuf,
+    /// Of several processes each writes down its part of the batch.
+    rank: usize,
     /// Running statistics and what they were before the step: a step that is left out has seen its batch all the same.
     buffers: Vec<(Tensor, Tensor)>,
 }
 
 impl Guard {
     /// For a run in `run` that trains `model`.
-    pub(crate) fn new(config: &OptimizerConfig, run: &Path, model: &Learner) -> Result<Self> {
+    pub(crate) fn new(config: &OptimizerConfig, run: &Path, model: &Learner, world: &World) -> Result<Self> {
         let (policy, max_skipped) = (config.non_finite, config.max_skipped);
         let mut buffers = Vec::new();
         if policy == NonFinite::Skip {
@@ -33,7 +36,7 @@ impl Guard {
                 buffers.push((p.tensor.shallow_clone(), before));
             }
         }
-        Ok(Self { policy, max_skipped, run: run.to_owned(), buffers })
+        Ok(Self { policy, max_skipped, run: run.to_owned(), rank: world.rank(), buffers })
     }
 
     /// What the step `made` of `items`; nothing where it is left out.
@@ -58,7 +61,8 @@ impl Guard {
             Err(e) => e,
         };
         let Error::NotFinite { step, what, value, checkpoint, batch } = error else { return Err(error) };
-        let path = self.run.join(format!("nonfinite-{step:06}.json"));
+        let part = if self.rank > 0 { format!("-rank{}", self.rank) } else { String::new() };
+        let path = self.run.join(format!("nonfinite-{step:06}{part}.json"));
         let ids: Vec<&str> = items.iter().map(|s| s.id.as_str()).collect();
         let known = json!({
             "step": step, "what": what, "value": value.to_string(), "checkpoint": checkpoint, "ids": ids,
@@ -91,7 +95,7 @@ mod tests {
 
     fn guard(policy: NonFinite, run: &Path, buffer: &Tensor) -> Guard {
         let buffers = vec![(buffer.shallow_clone(), buffer.copy())];
-        Guard { policy, max_skipped: 2, run: run.to_owned(), buffers }
+        Guard { policy, max_skipped: 2, run: run.to_owned(), rank: 0, buffers }
     }
 
     fn progress() -> Progress {

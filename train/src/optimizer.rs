@@ -3,6 +3,7 @@
 
 mod groups;
 mod layers;
+mod shards;
 mod slot;
 
 use crate::Result;
@@ -27,6 +28,8 @@ pub struct Optimizer {
     slots: Vec<Slot>,
     groups: Vec<Group>,
     frozen: usize,
+    /// The rank that remembers each slot's past and steps it, and which rank this is; empty: this process does it all.
+    owners: (Vec<usize>, usize),
     /// The gradients' norms of the last step `[N]`, and whose they are.
     norms: Option<(Tensor, Vec<usize>)>,
 }
@@ -51,7 +54,7 @@ impl Optimizer {
             slots.push(Slot::new(a.name, a.param, a.kind)?);
         }
         let groups = groups.into_values().collect();
-        Ok(Self { config: config.clone(), slots, groups, frozen, norms: None })
+        Ok(Self { config: config.clone(), slots, groups, frozen, owners: (Vec::new(), 0), norms: None })
     }
 
     /// The parameters that are optimised, in the order that [`step`](Self::step) takes their gradients.
@@ -102,8 +105,13 @@ impl Optimizer {
 
     fn step_group(&self, group: &Group, all: &[Option<Tensor>], lr: f64) -> Result<()> {
         let of = group.slots.iter();
-        let with_grad: Vec<(&Slot, &Tensor)> =
-            of.filter_map(|i| Some((self.slots.get(*i)?, all.get(*i)?.as_ref()?))).collect();
+        let with_grad: Vec<(&Slot, &Tensor)> = of
+            .filter(|i| self.owns(**i))
+            .filter_map(|i| Some((self.slots.get(*i)?, all.get(*i)?.as_ref()?)))
+            .collect();
+        if with_grad.is_empty() {
+            return Ok(());
+        }
         let params: Vec<&Tensor> = with_grad.iter().map(|(s, _)| &s.param).collect();
         let grads: Vec<&Tensor> = with_grad.iter().map(|(_, g)| *g).collect();
         let state = |i: usize| -> Vec<&Tensor> {

@@ -2,9 +2,16 @@
 
 use crate::checkpoint::{self, Progress};
 use crate::events::{Event, Options};
+use crate::world::World;
 use crate::{Error, Recipe, Result, folder};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use unisono_encoders::Params;
+
+/// A run that is started again, because one of its processes died, goes on from its last checkpoint, whatever it was told at first.
+pub(crate) fn going_on<'a>(world: &World, options: Options<'a>) -> Options<'a> {
+    if world.is_restarted() { Options { resume: true, fresh: false, ..options } } else { options }
+}
 
 /// What the directory holds, and whether this run may use it.
 pub(crate) fn begin(
@@ -69,6 +76,55 @@ pub(crate) fn describe(
     notes
 }
 
+/// Refuses ranks that would begin with something else than the first of them: another recipe, other records, another checkpoint.
+///
+/// # Errors
+/// The rank, and in what it differs.
+pub(crate) fn same_start(
+    world: &World,
+    recipe: &Recipe,
+    (step, data): (u64, &BTreeMap<PathBuf, String>),
+    trained: &Params,
+) -> Result<()> {
+    if world.is_alone() {
+        return Ok(());
+    }
+    let mut sum = 0.0;
+    for (_, p) in trained.iter() {
+        let of = p.tensor.f_detach()?.f_to_kind(tch::Kind::Double)?;
+        sum += of.f_sum(tch::Kind::Double)?.double_value(&[])
+            + of.f_square()?.f_sum(tch::Kind::Double)?.double_value(&[]);
+    }
+    let data: Vec<&String> = data.values().collect();
+    let own = [
+        ("recipe", recipe.to_toml()?),
+        ("records", format!("{data:?}")),
+        ("checkpoint, of step", step.to_string()),
+        ("weights, which add up to", format!("{sum:.6e}")),
+    ];
+    let own = own.map(|(what, said)| (what.to_owned(), said));
+    let all = world.gather(&own.to_vec())?;
+    for (rank, theirs) in all.iter().enumerate() {
+        for ((what, ours), (_, said)) in all.first().into_iter().flatten().zip(theirs) {
+            if ours != said {
+                let short = |text: &str| text.chars().take(60).collect::<String>();
+                let message = match what.as_str() {
+                    "recipe" | "records" => {
+                        format!("rank {rank} has other {what} than rank 0: give all processes the same files")
+                    }
+                    _ => format!(
+                        "rank {rank} begins with another {what} {} than rank 0, whose is {}: is --out on a file system that all machines share?",
+                        short(said),
+                        short(ours)
+                    ),
+                };
+                return Err(Error::World { message });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a run that would go on after other vectors than those that it began with. States of before they were kept know none.
 ///
 /// # Errors
@@ -108,6 +164,7 @@ fn difference(a: &Recipe, b: &Recipe) -> Option<String> {
         "threads",
         "report",
         "steps",
+        "world",
     ];
     a.keys().chain(b.keys()).find(|k| !free.contains(&k.as_str()) && a.get(*k) != b.get(*k)).cloned()
 }

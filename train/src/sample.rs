@@ -11,6 +11,8 @@ pub struct Sample {
     pub id: String,
     /// The `[[data]]` that it was drawn from.
     pub(crate) source: usize,
+    /// The running number of its draw there.
+    pub(crate) draw: u64,
     pub(crate) label: u64,
     pub(crate) text: Option<u64>,
     pub(crate) ids: Option<Vec<i64>>,

@@ -1,6 +1,7 @@
 //! From a recipe to what the loop needs: records, tokenizer, model.
 
 use crate::recipe::{DataConfig, Ema, Recipe};
+use crate::world::World;
 use crate::{Error, Learner, Result, checkpoint, towers};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -149,6 +150,33 @@ pub(crate) fn faults(faults: Vec<Fault>, told: &mut Vec<Fault>) -> Vec<String> {
     }
     *told = faults;
     lines
+}
+
+/// What all ranks left out: records by their ids, and how many for which cause.
+///
+/// # Errors
+/// A rank that does not answer.
+pub(crate) fn left_out(
+    own: (BTreeMap<String, String>, Vec<Fault>),
+    world: &World,
+) -> Result<(BTreeMap<String, String>, Vec<Fault>)> {
+    if world.is_alone() {
+        return Ok(own);
+    }
+    let (mut named, mut faults) = (BTreeMap::new(), Vec::<Fault>::new());
+    for (more, of) in world.gather(&own)? {
+        named.extend(more);
+        for fault in of {
+            let same = |f: &&mut Fault| {
+                (&f.source, &f.stage, &f.cause) == (&fault.source, &fault.stage, &fault.cause)
+            };
+            match faults.iter_mut().find(same) {
+                Some(known) => known.count += fault.count,
+                None => faults.push(fault),
+            }
+        }
+    }
+    Ok((named, faults))
 }
 
 /// What is trained and, where weights are averaged, what follows it: of the last checkpoint of `run` or new.

@@ -2,6 +2,7 @@
 
 use crate::tensorboard::{self, EventWriter};
 use crate::watched::CanaryLine;
+use crate::world::World;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,11 +48,21 @@ pub struct TrainLine {
     pub samples_per_second: f64,
     /// Share of the time that the loop waited for data.
     pub data_wait: f64,
+    /// Bytes that a process sent to the others a step; 0 alone.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sent_bytes: f64,
+    /// Share of the time that the loop waited for the other processes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub world_wait: f64,
     /// Kilowatt-hours since the run began, resumptions added up.
     #[serde(default)]
     pub energy_kwh: f64,
     /// Seconds since the run began, resumptions added up.
     pub seconds: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// An evaluation's line.
@@ -72,7 +83,8 @@ pub struct EvalLine {
 /// Appends to a run's metrics.
 pub struct Tracker {
     path: PathBuf,
-    events: EventWriter,
+    /// Nothing where another process writes.
+    events: Option<EventWriter>,
 }
 
 impl Tracker {
@@ -80,8 +92,11 @@ impl Tracker {
     ///
     /// # Errors
     /// No permission, no space.
-    pub fn open(run: &Path, step: u64) -> Result<Self> {
+    pub fn open(run: &Path, step: u64, world: &World) -> Result<Self> {
         let path = run.join("metrics.jsonl");
+        if !world.leads() {
+            return Ok(Self { path, events: None });
+        }
         let kept: Vec<Line> = if step == 0 { Vec::new() } else { read(&path)? };
         let mut text = String::new();
         for line in kept.iter().filter(|l| l.step() <= step) {
@@ -90,7 +105,7 @@ impl Tracker {
         unisono_files::write(&path, text)?;
         let dir = run.join("tensorboard");
         let events = EventWriter::open(&dir, step).map_err(|e| Error::io(dir, e))?;
-        Ok(Self { path, events })
+        Ok(Self { path, events: Some(events) })
     }
 
     /// Appends one line to the metrics, and its scalars to the events.
@@ -98,10 +113,11 @@ impl Tracker {
     /// # Errors
     /// No space.
     pub fn write(&mut self, line: &Line) -> Result<()> {
+        let Some(events) = &mut self.events else { return Ok(()) };
         let io = |e| Error::io(&self.path, e);
         let mut file = unisono_files::open_own(&self.path)?;
         file.write_all(to_json(line, &self.path)?.as_bytes()).map_err(io)?;
-        self.events.scalars(tensorboard::now(), line.step(), &line.scalars()).map_err(io)
+        events.scalars(tensorboard::now(), line.step(), &line.scalars()).map_err(io)
     }
 }
 

@@ -108,7 +108,7 @@ impl Contrastive {
         let (kind, device) = (working(&x), x.device());
         let negatives = |view| if self.negatives > 0 { mined(view, items) } else { Ok(None) };
         let more = [negatives(a)?, negatives(b)?];
-        if self.hard_negative_beta > 0.0 || more.iter().any(Option::is_some) {
+        if self.hard_negative_beta > 0.0 || items.own.is_some() || more.iter().any(Option::is_some) {
             let [x, y, factor] = [&x, &y, &factor].map(|t| t.f_to_kind(kind));
             let (x, y, factor) = (x?, y?, factor?);
             let [more_x, more_y] = more;
@@ -164,18 +164,24 @@ impl Contrastive {
         let positives = Positives::new(items, (rows, partners), &mined, (x.kind(), x.device()))?;
         let (smoothing, beta) = (self.label_smoothing, self.hard_negative_beta);
         let direction = Direction { positives, smoothing, beta };
-        let (n, m) = (rows.len() as i64, (rows.len() + mined.len()) as i64);
-        match tiled::side(rows.len(), self.tile, (x.kind(), x.device())) {
-            None => direction.rows(x, &y, factor, &(0..n)),
-            Some(_) => {
-                let part = move |given: &[Tensor], range: &std::ops::Range<i64>| match given {
-                    [x, y, factor] => direction.rows(x, y, factor, range),
-                    _ => super::refuse::arguments(),
-                };
-                let size = tiled::rows(m, self.tile, x.kind());
-                tiled::over_rows(&[x], &[&y, factor], size, part)
-            }
+        let (n, m) = (rows.len(), (rows.len() + mined.len()) as i64);
+        let tile =
+            tiled::side(n, self.tile, (x.kind(), x.device())).map(|_| tiled::rows(m, self.tile, x.kind()));
+        let stretches = items.own_stretches(rows);
+        let mut parts = stretches.iter().flat_map(|of| {
+            let size = tile.unwrap_or(of.end - of.start);
+            tiled::parts(of.end - of.start, size).map(|part| of.start + part.start..of.start + part.end)
+        });
+        let first = parts.next();
+        let mut sum = match &first {
+            // No item of this process has a partner.
+            None => x.f_mul_scalar(0.0)?.f_sum(x.kind())?,
+            Some(range) => direction.block((x, &y, factor), range, tile.is_some())?,
+        };
+        for range in parts {
+            sum = sum.f_add(&direction.block((x, &y, factor), &range, tile.is_some())?)?;
         }
+        Ok(sum)
     }
 }
 

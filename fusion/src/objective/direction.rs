@@ -1,9 +1,11 @@
 //! One direction of InfoNCE with all that can be asked of it: mined negatives behind the batch's own, and more weight on the hard ones.
 
 use super::positives::Positives;
+use super::tiled::narrow;
 use crate::Result;
 use std::ops::Range;
 use tch::Tensor;
+use unisono_torch_ext::checkpoint;
 
 /// What stands in place of a logit that is left out. Not −∞, whose differences are no numbers.
 const OUT: f64 = -1e30;
@@ -20,6 +22,24 @@ pub(super) struct Direction {
 }
 
 impl Direction {
+    /// The sum of the losses of the rows `block` of all rows `x`; `again`: nothing of it is kept, it is made again when the backward pass comes to it.
+    pub(super) fn block(
+        &self,
+        (x, y, factor): (&Tensor, &Tensor, &Tensor),
+        block: &Range<i64>,
+        again: bool,
+    ) -> Result<Tensor> {
+        let rows = narrow(x, block)?;
+        if !again {
+            return self.rows(&rows, y, factor, block);
+        }
+        let (direction, block) = (self.clone(), block.clone());
+        checkpoint(&[&rows, y, factor], &[], move |given: &[Tensor]| match given {
+            [x, y, factor] => direction.rows(x, y, factor, &block),
+            _ => super::refuse::arguments(),
+        })
+    }
+
     /// The sum of the losses of a block of rows. `x`: `[T, D]`, the rows `block` of all; `y`: `[m, D]`; `factor`: a scalar.
     pub(super) fn rows(&self, x: &Tensor, y: &Tensor, factor: &Tensor, block: &Range<i64>) -> Result<Tensor> {
         let z = x.f_matmul(&y.f_transpose(0, 1)?)?.f_mul(factor)?;

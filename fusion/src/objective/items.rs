@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use tch::{Kind, Tensor};
 use unisono_encoders::Modality;
 use unisono_encoders::clips::Tokens;
@@ -40,6 +41,9 @@ pub struct Items {
     pub again: Vec<(usize, usize)>,
     /// A teacher's vectors of the items, by modality.
     pub teachers: BTreeMap<Modality, Fixed>,
+    /// The items whose own losses are made here, ascending, of a contrastive term: each still finds its own among all; the others' are made by other
+    /// processes, and all of them add up to the loss. `None`: all items'.
+    pub own: Option<Vec<usize>>,
     /// What frozen towers make of the items before the projection, by modality, where that is kept.
     pub features: BTreeMap<Modality, Fixed>,
 }
@@ -92,6 +96,22 @@ impl Items {
             of.entry(self.sources.get(*row).copied().unwrap_or(0)).or_default().push(*row);
         }
         of
+    }
+
+    /// Stretches of `rows` whose losses are made here.
+    pub(super) fn own_stretches(&self, rows: &[usize]) -> Vec<Range<i64>> {
+        let mut stretches: Vec<Range<i64>> = Vec::new();
+        let Some(own) = &self.own else {
+            stretches.push(0..rows.len() as i64);
+            return stretches;
+        };
+        for (at, _) in (0i64..).zip(rows).filter(|(_, row)| own.binary_search(row).is_ok()) {
+            match stretches.last_mut() {
+                Some(last) if last.end == at => last.end = at + 1,
+                _ => stretches.push(at..at + 1),
+            }
+        }
+        stretches
     }
 
     /// Whether items i and j are positives of each other.

@@ -109,3 +109,52 @@ fn items_of_a_source_are_told_from_each_other_only() {
     let alone = Items { sources: (0..7).collect(), ..items.clone() };
     assert!(apart(&x, &y, &alone, &whole).unwrap().is_none());
 }
+
+#[test]
+fn the_losses_of_each_process_s_own_items_add_up_to_the_whole() {
+    let vectors = |seed: f64, rows: &[usize]| {
+        let values: Vec<f64> =
+            rows.iter().flat_map(|r| (0..3).map(move |k| ((r * 3 + k) as f64 * seed).sin())).collect();
+        let of = Tensor::from_slice(&values).view([rows.len() as i64, 3]);
+        let length = of.norm_scalaropt_dim(2.0, [1i64].as_slice(), true);
+        View { vectors: of / length, rows: rows.to_vec() }
+    };
+    // Item 1 has no second side, 3 and 6 are positives of each other, 7 is a mined negative.
+    let (x, y) = (vectors(1.3, &[0, 1, 2, 3, 4, 5, 6, 7]), vectors(0.7, &[0, 2, 3, 4, 5, 6]));
+    let items = Items {
+        labels: vec![0, 1, 2, 3, 4, 5, 3, 7],
+        texts: vec![None; 8],
+        mined: vec![7],
+        ..Items::default()
+    };
+    let scale = Tensor::from(1.5).set_requires_grad(true);
+    for tile in [None, Some(2)] {
+        for (label_smoothing, hard_negative_beta, negatives) in [(0.0, 0.0, 0), (0.1, 0.0, 1), (0.1, 0.5, 1)]
+        {
+            let term = Contrastive {
+                tile,
+                label_smoothing,
+                hard_negative_beta,
+                negatives,
+                ..Contrastive::default()
+            };
+            let loss = |own: Option<&[usize]>| {
+                let items = Items { own: own.map(<[usize]>::to_vec), ..items.clone() };
+                let loss = term.loss(&x, &y, &items, &scale).unwrap().unwrap();
+                let of =
+                    unisono_torch_ext::autograd::grad(&[&loss], &[None], &[&scale], false, false).unwrap();
+                [loss.double_value(&[]), of[0].as_ref().map_or(0.0, |g| g.double_value(&[]))]
+            };
+            // Of three processes one has nothing that has both sides.
+            let parts: [&[usize]; 3] = [&[0, 2, 5], &[3, 4, 6], &[1, 7]];
+            let whole = loss(None);
+            let sum = parts
+                .map(|own| loss(Some(own)))
+                .into_iter()
+                .fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
+            for (a, b) in whole.iter().zip(sum) {
+                assert!((a - b).abs() < 1e-12, "{tile:?} {term:?}: {whole:?} {sum:?}");
+            }
+        }
+    }
+}

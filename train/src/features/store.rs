@@ -81,6 +81,27 @@ impl Store {
         self.file.write_all(&bytes).map_err(|e| Error::io(&self.path, e))
     }
 
+    /// Numbers of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Appends the rows of another file, but for those that are there already.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub(crate) fn append(&mut self, other: Self) -> Result<()> {
+        let mut keys: Vec<(u32, Key)> = other.rows.iter().map(|(key, row)| (*row, *key)).collect();
+        keys.sort_unstable();
+        let rows = other.rows()?;
+        for (row, key) in keys {
+            if let Some(numbers) = rows.get(row) {
+                self.push(&[key], &numbers)?;
+            }
+        }
+        Ok(())
+    }
+
     /// All rows from here on as they lie.
     ///
     /// # Errors

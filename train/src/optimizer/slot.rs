@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) name: String,
+    pub(super) kind: OptimizerKind,
     pub(super) param: Tensor,
     /// In the order in which the optimizer's step takes them.
     pub(super) state: Vec<(&'static str, Tensor)>,
@@ -30,6 +31,6 @@ impl Slot {
             OptimizerKind::Lion => vec![zeros("exp_avg")?],
             OptimizerKind::Muon => vec![zeros("momentum_buffer")?],
         };
-        Ok(Self { name, param, state })
+        Ok(Self { name, kind, param, state })
     }
 }

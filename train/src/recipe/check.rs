@@ -136,6 +136,7 @@ impl Recipe {
         let muon = self.optimizer.kind == OptimizerKind::Muon;
         self.group.iter().enumerate().try_for_each(|(i, rule)| rule.check(i, muon))?;
         self.checkpoint.check()?;
+        self.world.check()?;
         self.energy.check()?;
         Ok(self)
     }

@@ -21,6 +21,7 @@ mod resize;
 mod terms;
 mod tower;
 mod tuned;
+mod world;
 
 pub use adapter::AdapterRecipe;
 pub use batch::{BatchConfig, BatchMethod, Micro};
@@ -38,6 +39,7 @@ pub use optimizer::{AdjustLr, DecayShape, MuonConfig, NonFinite, OptimizerConfig
 pub use report::{DataSetNote, ReportConfig, ShowConfig};
 pub use resize::ResizeConfig;
 pub use tower::{SpeechTask, TowerConfig};
+pub use world::WorldConfig;
 
 use crate::{Error, Result};
 use message::{from_toml, nearest};
@@ -138,6 +140,9 @@ pub struct Recipe {
     /// How data are read.
     #[serde(default)]
     pub loader: LoaderConfig,
+    /// How several processes share the training.
+    #[serde(default, skip_serializing_if = "is_default_world")]
+    pub world: WorldConfig,
     /// What `unisono report` shows of the run.
     #[serde(default)]
     pub report: ReportConfig,
@@ -157,6 +162,10 @@ fn is_whole(batch: &BatchConfig) -> bool {
 
 fn is_default(limits: &MediaLimits) -> bool {
     *limits == MediaLimits::default()
+}
+
+fn is_default_world(world: &WorldConfig) -> bool {
+    *world == WorldConfig::default()
 }
 
 fn auto() -> String {

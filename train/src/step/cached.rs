@@ -28,7 +28,8 @@ impl Step<'_> {
         // Both passes begin with the same running statistics, and the second one moves them.
         restore(&statistics)?;
         let flops: f64 = seen.iter().map(|part| part.flops).sum();
-        let (joined, whole) = Joined::of(seen, cuts)?;
+        let (joined, whole) = Joined::of(&seen, cuts)?;
+        drop(seen);
         // Generators are where they would be had nothing been drawn.
         self.seed(step, 0);
         let losses = self.losses(samples, &whole, step)?;

@@ -27,13 +27,13 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// Micro-batches, these cuts of the batch, none of which has a graph → the whole batch, whose tensors ask for gradients.
-    pub(super) fn of(parts: Vec<Forwarded>, cuts: &[Range<usize>]) -> Result<(Self, Forwarded)> {
+    /// Micro-batches, these cuts of the batch, their graphs left behind → the whole batch, whose tensors ask for gradients.
+    pub(super) fn of(parts: &[Forwarded], cuts: &[Range<usize>]) -> Result<(Self, Forwarded)> {
         let mut whole = Forwarded::default();
         let (mut views, mut tokens) = (Vec::new(), Vec::new());
         for modality in Modality::ALL {
             let (mut vectors, mut rows, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
-            for (cut, part) in cuts.iter().zip(&parts) {
+            for (cut, part) in cuts.iter().zip(parts) {
                 let view = part.views.get(&modality);
                 let n = view.map_or(0, |v| v.rows.len()) as i64;
                 pieces.push(Piece { first: rows.len() as i64, rows: n, length: 0 });
@@ -47,7 +47,7 @@ impl Joined {
             }
             let frames = parts.iter().filter_map(|p| p.tokens.get(&modality)).map(|t| t.frames.len()).max();
             if let Some(frames) = frames {
-                let (joined, pieces) = tokens_of(&parts, modality, frames, cuts)?;
+                let (joined, pieces) = tokens_of(parts, modality, frames, cuts)?;
                 whole.tokens.insert(modality, joined);
                 tokens.push((modality, pieces));
             }
@@ -60,6 +60,11 @@ impl Joined {
         let vectors = self.views.iter().filter_map(|(m, _)| whole.views.get(m)).map(|view| &view.vectors);
         let tokens = self.tokens.iter().filter_map(|(m, _)| whole.tokens.get(m));
         vectors.chain(tokens.flat_map(|t| t.frames.iter().map(|(x, _)| x))).collect()
+    }
+
+    /// Which of the [`leaves`](Self::leaves) is a modality's vectors.
+    pub(super) fn view_at(&self, modality: Modality) -> Option<usize> {
+        self.views.iter().position(|(m, _)| *m == modality)
     }
 
     /// What micro-batch `i` made of its own with a graph, and the gradients of it: its pieces of those of the [`leaves`](Self::leaves).

@@ -1,22 +1,28 @@
 //! From a batch to gradients: all of it through the towers at once, or in micro-batches (`[batch]`).
 
 mod accumulated;
+mod aligned;
 mod auto;
 mod cached;
 mod cuts;
+mod everyone;
 mod joined;
+mod shared;
 mod whole;
 
 use crate::batch::{self, Forwarded, Run};
 use crate::clock::Clock;
 use crate::data::Sample;
 use crate::recipe::{BatchMethod, Micro};
+use crate::world::World;
 use crate::{Error, Learner, Recipe, Result, features, mined};
+use everyone::Everyone;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use tch::Tensor;
 use unisono_encoders::{Draws, Modality, Model, Pass};
-use unisono_fusion::objective::{Batch, Losses};
+use unisono_fusion::objective::{Batch, Items, Losses};
 
 /// How a batch becomes gradients.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub(crate) struct Step<'a> {
     notes: Vec<String>,
     /// What leads to a teacher's vectors of another width.
     bridges: Option<&'a BTreeMap<Modality, Tensor>>,
+    /// Who shares each batch.
+    world: World,
 }
 
 /// What a step makes of a batch.
@@ -46,7 +54,7 @@ pub(crate) struct Gradients {
     pub(crate) parts: Vec<(String, f64)>,
     /// One for each parameter that is optimised, in the optimizer's order; `None` where the loss does not depend on it.
     pub(crate) of: Vec<Option<Tensor>>,
-    /// Floating-point operations of a forward pass, a lower bound.
+    /// Floating-point operations of a forward pass, a lower bound; of this process's part.
     pub(crate) flops: f64,
 }
 
@@ -84,12 +92,28 @@ impl<'a> Step<'a> {
                 "batch: batch norms take the statistics of a micro-batch: the gradient is not quite the whole batch's".to_owned(),
             );
         }
-        Ok(Self { model, recipe, method, micro, largest: None, still, idle, notes, bridges: None })
+        Ok(Self {
+            model,
+            recipe,
+            method,
+            micro,
+            largest: None,
+            still,
+            idle,
+            notes,
+            bridges: None,
+            world: World::alone(),
+        })
     }
 
     /// The same, with layers that lead to a teacher's vectors of another width, `[T, D]` each.
     pub(crate) fn with(self, bridges: &'a BTreeMap<Modality, Tensor>) -> Self {
         Self { bridges: Some(bridges), ..self }
+    }
+
+    /// The same, of a batch that these processes share.
+    pub(crate) fn among(self, world: &World) -> Self {
+        Self { world: world.clone(), ..self }
     }
 
     /// What `micro = "auto"` came to, for a checkpoint.
@@ -118,29 +142,58 @@ impl<'a> Step<'a> {
         at: (u64, u64),
         clock: &mut Clock,
     ) -> Result<Gradients> {
-        let samples = &*mined::joined(samples);
+        let world = self.world.clone();
+        let everyone = if world.is_alone() { None } else { Some(Everyone::of(samples, &world)?) };
+        let alone = everyone.is_none().then(|| mined::joined(samples));
+        let samples = match (&everyone, &alone) {
+            (Some(everyone), _) => everyone.own.as_slice(),
+            (None, Some(joined)) => joined,
+            (None, None) => samples,
+        };
         let asked = Asked { samples, params, at };
+        let cuts = self.cuts(asked)?;
+        match (&everyone, self.method, &cuts) {
+            (None, BatchMethod::Whole, _) => self.whole(asked, None, clock),
+            (None, BatchMethod::Accumulate, Cuts::Micro(micro)) => self.accumulated(asked, *micro, clock),
+            (None, ..) => self.cached(asked, &cuts.of(samples.len()), clock),
+            (Some(everyone), BatchMethod::Accumulate, Cuts::Micro(micro)) => {
+                self.shared_accumulated(everyone, asked, *micro, &world, clock)
+            }
+            (Some(everyone), ..) => self.shared(everyone, asked, &cuts.of(samples.len()), &world, clock),
+        }
+    }
+
+    /// The running statistics of batch norms, of which each process has those of its part of the batches; nothing alone.
+    pub(crate) fn statistics_of_all(&self) -> Vec<&Tensor> {
+        if self.world.is_alone() {
+            return Vec::new();
+        }
+        let own = |name: &str| name.ends_with("running_mean") || name.ends_with("running_var");
+        let moved = |name: &str| !self.still.iter().any(|m| name.split('.').next() == Some(m.name()));
+        let params = self.model.towers().params().iter();
+        params.filter(|(name, p)| !p.trainable && own(name) && moved(name)).map(|(_, p)| &p.tensor).collect()
+    }
+
+    /// Where a batch is cut.
+    fn cuts(&mut self, asked: Asked) -> Result<Cuts> {
         if self.method == BatchMethod::Whole {
-            return self.whole(asked, None, clock);
+            return Ok(Cuts::Micro(asked.samples.len().max(1)));
         }
         if let Some(most) = self.recipe.batch.tokens {
             let towers = self.model.towers();
-            let cuts = cuts::by_tokens(samples.iter().map(|s| cuts::tokens(towers, s)), most);
+            let cuts = cuts::by_tokens(asked.samples.iter().map(|s| cuts::tokens(towers, s)), most);
             self.largest = cuts.iter().map(ExactSizeIterator::len).max();
-            return self.cached(asked, &cuts, clock);
+            return Ok(Cuts::Tokens(cuts));
         }
-        let micro = match self.micro {
-            Some(micro) => micro,
-            None => {
-                let micro = self.choose(asked)?;
-                self.micro = Some(micro);
-                micro
-            }
-        };
-        match self.method {
-            BatchMethod::Accumulate => self.accumulated(asked, micro, clock),
-            _ => self.cached(asked, &cuts::even(samples.len(), micro), clock),
+        if let Some(micro) = self.micro {
+            return Ok(Cuts::Micro(micro));
         }
+        let own = if asked.samples.is_empty() { usize::MAX } else { self.choose(asked)? };
+        // The processes of a machine find different room: the smallest fits everywhere.
+        let [least] = self.world.largest([-(own as f64)])?;
+        let micro = if self.world.is_alone() { own } else { (-least) as usize };
+        self.micro = Some(micro);
+        Ok(Cuts::Micro(micro))
     }
 
     /// A training pass. `rows`: what each sample is known by, where draws are a function of the sample.
@@ -177,8 +230,20 @@ impl<'a> Step<'a> {
     /// What the objective makes of samples that went through the towers.
     fn losses<S: Borrow<Sample>>(&self, samples: &[S], forwarded: &Forwarded, step: u64) -> Result<Losses> {
         let items = batch::items(samples);
-        let batch = Batch {
-            items: &items,
+        let batch = self.batch(samples, &items, forwarded, step);
+        Ok(self.recipe.objective.losses(self.model.towers(), self.model.fusion(), &batch)?)
+    }
+
+    /// What the objective sees of them.
+    fn batch<'b, S: Borrow<Sample>>(
+        &'b self,
+        samples: &'b [S],
+        items: &'b Items,
+        forwarded: &'b Forwarded,
+        step: u64,
+    ) -> Batch<'b> {
+        Batch {
+            items,
             views: &forwarded.views,
             tokens: &forwarded.tokens,
             bridges: self.bridges,
@@ -187,13 +252,29 @@ impl<'a> Step<'a> {
             pass: self.pass(step, None),
             seed: self.recipe.seed,
             step,
-        };
-        Ok(self.recipe.objective.losses(self.model.towers(), self.model.fusion(), &batch)?)
+        }
     }
 
     /// What is drawn without a look at the sample begins anew for each part of a step: a function of (seed, step, part).
     fn seed(&self, step: u64, part: usize) {
         tch::manual_seed(step_seed(self.recipe.seed, step).wrapping_add(part as i64) & i64::MAX);
+    }
+}
+
+/// How a batch is cut into micro-batches.
+enum Cuts {
+    /// So many samples each.
+    Micro(usize),
+    /// By the tokens of their samples.
+    Tokens(Vec<Range<usize>>),
+}
+
+impl Cuts {
+    fn of(&self, samples: usize) -> Vec<Range<usize>> {
+        match self {
+            Self::Micro(micro) => cuts::even(samples, *micro),
+            Self::Tokens(cuts) => cuts.clone(),
+        }
     }
 }
 
