@@ -136,7 +136,7 @@ fn indexes_without_words_say_so_and_damage_is_named() {
 #[test]
 fn what_is_meant_and_what_is_said_are_one_order_by_how_rare_they_are() {
     let dir = tempfile::tempdir().unwrap();
-    let mut editor = built(&dir.path().join("index"), &[0..9]);
+    let mut editor = built(&dir.path().join("index"), &[0..4, 4..9]);
     let hit = |index, score| Hit { index, score };
     let (meant, said) = ([hit(3, 0.9), hit(5, 0.5)], [hit(5, 4.0), hit(8, 1.0)]);
     assert_eq!(editor.index().fuse(Modality::Text, &meant, &said, 9), None);

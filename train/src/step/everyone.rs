@@ -155,7 +155,7 @@ mod tests {
         let single = mined::joined(&batch);
         let want = batch::items(&single);
         // As the sampler cuts it: of each source a part.
-        let parts = [[&batch[0], &batch[3]].as_slice(), &[&batch[1], &batch[2], &batch[4]]];
+        let parts = [vec![&batch[0], &batch[3]], vec![&batch[1], &batch[2], &batch[4]]];
         let (mut said, mut owned) = (Vec::new(), Vec::new());
         for part in parts {
             let (mut of, mut own) = (Vec::new(), Vec::new());
