@@ -175,7 +175,7 @@ impl Contrastive {
         let first = parts.next();
         let mut sum = match &first {
             // No item of this process has a partner.
-            None => x.f_mul_scalar(0.0)?.f_sum(x.kind())?,
+            None => x.f_mul_scalar(0.0)?.f_sum(x.kind())?.f_mul(factor)?,
             Some(range) => direction.block((x, &y, factor), range, tile.is_some())?,
         };
         for range in parts {
