@@ -1,14 +1,18 @@
 //! Towers of several models in one space.
 
+use crate::clips::unit;
 use crate::config::{
     AudioConfig, ClassifierInput, FinalNorm, ImageConfig, ModelConfig, Pooling, ProjectionConfig,
     ReadingConfig, SpeechDecoderConfig,
 };
-use crate::{Error, Modality, Model, Processors, Result};
+use crate::{Error, Modality, Model, Pass, Processors, Result};
 use std::collections::BTreeMap;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 use unisono_nn::Scope;
 use unisono_processors::{LogMel, TextProcessor};
+
+/// Labels that go through the text tower at once.
+const AT_ONCE: usize = 64;
 
 /// A tower that comes from another model.
 #[derive(Debug)]
@@ -95,6 +99,42 @@ impl Model {
             }
             model.read_labels()?;
             Ok(model)
+        })
+    }
+}
+
+impl Model {
+    /// Has the text tower read the labels of the image tower's classifier ([`ReadingConfig`]).
+    ///
+    /// # Errors
+    /// No text tower, or libtorch's.
+    fn read_labels(&self) -> Result<()> {
+        let (Some(config), Some(reading)) = (&self.config().reading, &self.reading) else { return Ok(()) };
+        let parts = |label: &str| -> Vec<String> {
+            let named = label.split(',').map(str::trim).filter(|part| !part.is_empty());
+            named.map(str::to_owned).collect()
+        };
+        let labels: Vec<Vec<String>> = config.classifier.labels.iter().map(|label| parts(label)).collect();
+        let processor = self.text_processor()?;
+        let mut rows = Vec::new();
+        tch::no_grad(|| {
+            let all: Vec<&String> = labels.iter().flatten().collect();
+            for texts in all.chunks(AT_ONCE) {
+                let ids = texts.iter().map(|text| Ok(processor.encode(text)?)).collect::<Result<Vec<_>>>()?;
+                let pooled = self.encode_texts(&ids, &Pass::EVAL, false)?.pooled;
+                rows.push(unit(&self.project_raw(Modality::Text, &pooled)?)?);
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let (read, mut at) = (Tensor::f_cat(&rows, 0)?, 0);
+            for (row, label) in (0..).zip(&labels).filter(|(_, label)| !label.is_empty()) {
+                let n = i64::try_from(label.len()).unwrap_or(0);
+                let mean = read.f_narrow(0, at, n)?.f_mean_dim([0i64].as_slice(), true, Kind::Float)?;
+                reading.words().f_narrow(0, row, 1)?.f_copy_(&unit(&mean)?)?;
+                at += n;
+            }
+            Ok(())
         })
     }
 }

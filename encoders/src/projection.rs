@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::config::{Activation, ProjectionConfig};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 use unisono_nn::draws::place;
 use unisono_nn::{Init, Linear, Pass, Precision, Scope};
 
@@ -125,16 +125,8 @@ impl Mlp {
             Some([mean, scale]) => x.f_sub(mean)?.f_mul(scale)?,
             None => x.shallow_clone(),
         };
-        let x = self.drop(x, 0, pass)?;
-        // Inference stays in single precision.
-        let x = match pass.kind() {
-            kind if pass.trains() && kind != Kind::Float => {
-                self.fc1.forward_inner(&x, Some(self.activation), pass)?
-            }
-            _ => self.activation.forward(&self.fc1.forward(&x)?)?,
-        };
-        let (kind, x) = (x.kind(), self.drop(x, 1, pass)?);
-        Ok(self.fc2.forward(&x.f_to_kind(kind)?)?)
+        let x = self.activation.forward(&self.fc1.forward(&self.drop(x, 0, pass)?)?)?;
+        Ok(self.fc2.forward(&self.drop(x, 1, pass)?)?)
     }
 
     fn drop(&self, x: Tensor, at: usize, pass: &Pass) -> Result<Tensor> {
@@ -151,7 +143,7 @@ impl Mlp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
+    use tch::{Device, Kind};
     use unisono_nn::{Draws, Mode};
 
     #[test]

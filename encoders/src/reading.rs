@@ -1,15 +1,12 @@
 //! What a classifier over an image tower says, in words that the text tower has read.
 
 use crate::classifier::Classifier;
-use crate::clips::{Tokens, unit};
+use crate::clips::Tokens;
 use crate::config::{ModelConfig, ReadingConfig};
 use crate::towers::TowerOutput;
-use crate::{Error, Modality, Model, Pass, Result};
+use crate::{Error, Result};
 use tch::{Kind, Tensor};
 use unisono_nn::{Init, Scope};
-
-/// Labels that go through the text tower at once.
-const AT_ONCE: usize = 64;
 
 /// A classifier and what its labels are called in the shared space.
 #[derive(Debug)]
@@ -38,6 +35,11 @@ impl Reading {
         })
     }
 
+    /// Where the labels' vectors stand, `[K, D]`.
+    pub fn words(&self) -> &Tensor {
+        &self.words
+    }
+
     /// The labels' vectors, each times its probability, summed `[B, D]` and put behind the pooled vectors `[B, W]`.
     pub fn read(&self, out: TowerOutput) -> Result<TowerOutput> {
         let pooled = tch::no_grad(|| {
@@ -49,41 +51,5 @@ impl Reading {
             Ok::<_, Error>(Tensor::f_cat(&[&out.pooled, &read], -1)?)
         })?;
         Ok(TowerOutput { pooled, ..out })
-    }
-}
-
-impl Model {
-    /// Has the text tower read the labels of the image tower's classifier ([`ReadingConfig`]).
-    ///
-    /// # Errors
-    /// No text tower, or libtorch's.
-    pub(crate) fn read_labels(&self) -> Result<()> {
-        let (Some(config), Some(reading)) = (&self.config().reading, &self.reading) else { return Ok(()) };
-        let parts = |label: &str| -> Vec<String> {
-            let named = label.split(',').map(str::trim).filter(|part| !part.is_empty());
-            named.map(str::to_owned).collect()
-        };
-        let labels: Vec<Vec<String>> = config.classifier.labels.iter().map(|label| parts(label)).collect();
-        let processor = self.text_processor()?;
-        let mut rows = Vec::new();
-        tch::no_grad(|| {
-            let all: Vec<&String> = labels.iter().flatten().collect();
-            for texts in all.chunks(AT_ONCE) {
-                let ids = texts.iter().map(|text| Ok(processor.encode(text)?)).collect::<Result<Vec<_>>>()?;
-                let pooled = self.encode_texts(&ids, &Pass::EVAL, false)?.pooled;
-                rows.push(unit(&self.project_raw(Modality::Text, &pooled)?)?);
-            }
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let (read, mut at) = (Tensor::f_cat(&rows, 0)?, 0);
-            for (row, label) in (0..).zip(&labels).filter(|(_, label)| !label.is_empty()) {
-                let n = i64::try_from(label.len()).unwrap_or(0);
-                let mean = read.f_narrow(0, at, n)?.f_mean_dim([0i64].as_slice(), true, Kind::Float)?;
-                reading.words.f_narrow(0, row, 1)?.f_copy_(&unit(&mean)?)?;
-                at += n;
-            }
-            Ok(())
-        })
     }
 }

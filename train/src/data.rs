@@ -50,7 +50,7 @@ pub struct Preparer {
     structured: bool,
     /// Whose second views are wanted.
     twice: BTreeSet<Modality>,
-    /// Share of the texts that a fusion part is told: their tokens are wanted whatever is kept of them.
+    /// Share of the texts that a fusion part is told, whose tokens are wanted whatever is kept of them.
     told: f64,
     limits: MediaLimits,
     frames: usize,
@@ -196,9 +196,8 @@ impl Preparer {
     ) -> Result<()> {
         sample.text = Some(hash(&words::folded(&caption)));
         let kept = self.feature((draw.share, r), Medium::Text(&caption), sample, streams)?;
-        let told = self.told > 0.0 && (self.told >= 1.0 || streams.of(Purpose::Told).random_bool(self.told));
-        sample.untold = !told;
-        if (told || !kept)
+        sample.untold = !streams.of(Purpose::Told).random_bool(self.told);
+        if (!sample.untold || !kept)
             && let Prepared::Text(ids) = self.contract(&self.augment.image).prepare(Medium::Text(&caption))?
         {
             sample.thinned = self.words.thinned(&self.augment.text, &ids, &mut streams.of(Purpose::Text));

@@ -140,6 +140,31 @@ impl ClassifierConfig {
     }
 }
 
+impl ReadingConfig {
+    fn validate(&self, model: &ModelConfig) -> Result<()> {
+        const AT: &str = "reading";
+        self.classifier.check(AT, model)?;
+        if self.classifier.modality != Modality::Image || model.image.is_none() || model.text.is_none() {
+            let message =
+                "expected an image tower with its classifier, and a text tower that reads its labels";
+            return Err(Error::config(AT, message));
+        }
+        if self.classifier.pair.is_some() || model.classifier.is_some() {
+            let message = "expected a classifier of images, and no other beside it";
+            return Err(Error::config(AT, message));
+        }
+        if model.image.as_ref().is_some_and(|image| image.projection() == ProjectionConfig::None) {
+            let message = "what is read is added to what the image tower's projection gives: expected one";
+            return Err(Error::config(AT, message));
+        }
+        if !(self.temperature > 0.0 && self.temperature <= 1000.0) {
+            let message = format!("expected a number above 0 and at most 1000, found {}", self.temperature);
+            return Err(Error::config(format!("{AT}.temperature"), message));
+        }
+        Ok(())
+    }
+}
+
 impl SpectrogramConfig {
     fn validate(&self, embed_dim: i64) -> Result<()> {
         let a = self;

@@ -2,7 +2,7 @@
 
 use super::{
     AudioConfig, ClassifierConfig, ClassifierInput, ImageConfig, ModelConfig, Pooling, ProjectionConfig,
-    Size, SpectrogramConfig, StemConfig, TextConfig, VideoConfig, VitConfig,
+    ReadingConfig, Size, SpectrogramConfig, StemConfig, TextConfig, VideoConfig, VitConfig,
 };
 use crate::{Error, Modality, Result};
 
@@ -185,5 +185,20 @@ impl ClassifierConfig {
             return Err(Error::config("classifier.modality", message));
         };
         Ok(if self.input == ClassifierInput::FirstMean { 2 * width } else { width })
+    }
+}
+
+impl ReadingConfig {
+    /// Width of what the classifier takes: what the first of the tower's poolings gives.
+    pub(crate) fn width(&self, model: &ModelConfig) -> i64 {
+        let tokens = model.image.as_ref().map_or(0, |image| image.token_width());
+        match self.classifier.input {
+            ClassifierInput::Pooled => {
+                let first = model.image.as_ref().and_then(|image| image.pooling().each().first());
+                first.map_or(tokens, |pooling| pooling.out_width(tokens))
+            }
+            ClassifierInput::FirstMean => tokens.saturating_mul(2),
+            ClassifierInput::First | ClassifierInput::Mean => tokens,
+        }
     }
 }

@@ -75,7 +75,7 @@ pub struct Recipe {
     /// about a third more time. What it saves grows with depth and batch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub activation_checkpointing: bool,
-    /// What the large products of the towers, of projections of two layers and of a fusion part are made in: `fp32`, `bf16` on processors that multiply it
+    /// What the large products of the towers and of a fusion part are made in: `fp32`, `bf16` on processors that multiply it
     /// (AMX, AVX-512 BF16) and on GPUs, or `auto`: `bf16` there, `fp32` elsewhere. Weights, norms, losses and the optimizer's state are single precision
     /// whatever it is.
     #[serde(default, skip_serializing_if = "is_fp32")]

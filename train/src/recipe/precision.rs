@@ -19,8 +19,8 @@ impl Recipe {
         Err(Error::setting("precision", message))
     }
 
-    /// What layers hand each other within attention, feed-forward part and projections of two layers while they are trained; `None`: single precision.
-    /// Weights, norms, the residual stream, what projections give and losses are single precision whatever it is, as under PyTorch's autocast.
+    /// What layers hand each other within attention and feed-forward part while they are trained; `None`: single precision.
+    /// Weights, norms, the residual stream, projections and losses are single precision whatever it is, as under PyTorch's autocast.
     pub(crate) fn compute(&self, device: Device) -> Option<Kind> {
         (self.precision.on(device) == Precision::Bf16).then_some(Kind::BFloat16)
     }
