@@ -43,7 +43,7 @@ struct Mlp {
 
 impl Projection {
     /// Under `scope`, from `width` numbers to `out`. What is `read`, the last of them, is a vector of the shared space, which is added to what the layers
-    /// give, at the start about as long as that, or a third of it where it is standardised.
+    /// give, at the start about as long as that.
     pub fn new(scope: &Scope, c: ProjectionConfig, width: i64, out: i64, read: Read) -> Result<Self> {
         let std = |n: i64| (n as f64).powf(-0.5);
         let layers = match c {
@@ -70,9 +70,8 @@ impl Projection {
         };
         let mut made = Self { layers, read: None };
         if read.width > 0 {
-            // Standardised numbers are of size 1 each, a unit vector's are not. Labels are surer of new things and of known ones less sure than what the
-            // layers learn: at a third of their length neither loses (recipes/quickstart.toml).
-            let long = if read.centred && made.norm().is_some() { 0.3 } else { (out as f64).sqrt() };
+            // Standardised numbers are of size 1 each, a unit vector's are not.
+            let long = if read.centred && made.norm().is_some() { 1.0 } else { (out as f64).sqrt() };
             made.read = Some((read, scope.param("read", &[1], Init::Const(long))?));
         }
         Ok(made)
